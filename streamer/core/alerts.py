@@ -1,0 +1,115 @@
+"""When an alert starts, escalates and ends: hysteresis, a 12 h lockout, severity.
+
+The rules are a fold over the risks of a stay: state and risk in, state and phase out. They are
+written for many stays at once; the trainer runs the same function to set the alert budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOCKOUT_MS: Final = 12 * 3_600_000
+"""At most one start per patient in this time, unless severity rises: the contract's promise."""
+
+
+class Phase(IntEnum):
+    """What happened to the alert of a stay at one evaluation."""
+
+    NONE = 0
+    START = 1
+    ESCALATE = 2
+    END = 3
+
+
+SEVERITIES: Final = ("none", "medium", "high")
+
+
+@dataclass(frozen=True, slots=True)
+class AlertPolicy:
+    """The thresholds of a model bundle, as calibrated 6 h risks.
+
+    ``medium`` comes from the alert budget; ``high`` raises the severity; an alert ends when the
+    risk falls below ``off``, which lies under ``medium`` so that noise cannot toggle it.
+    """
+
+    medium: float
+    high: float
+    off: float
+
+    def __post_init__(self) -> None:
+        """Refuses thresholds that are out of order.
+
+        Raises:
+            ValueError: unless 0 < off < medium < high <= 1.
+        """
+        if not 0 < self.off < self.medium < self.high <= 1:
+            raise ValueError(f"alert thresholds must rise: off < medium < high, got {self}")
+
+
+@dataclass(slots=True)
+class AlertState:
+    """The alert state of ``n`` stays, an array ``(n,)`` each.
+
+    ``severity`` is 0 while no alert is on. ``start_ms`` is the time of the latest start (0: never),
+    ``peak`` the severity that alert reached, ``number`` how many alerts the stay has had.
+    """
+
+    severity: NDArray[np.uint8]
+    peak: NDArray[np.uint8]
+    start_ms: NDArray[np.int64]
+    number: NDArray[np.int32]
+
+
+def empty_state(n_stays: int) -> AlertState:
+    """Returns the state of stays without any alert so far."""
+    return AlertState(
+        np.zeros(n_stays, np.uint8),
+        np.zeros(n_stays, np.uint8),
+        np.zeros(n_stays, np.int64),
+        np.zeros(n_stays, np.int32),
+    )
+
+
+def step(
+    state: AlertState,
+    risk: NDArray[np.float64],
+    time_ms: NDArray[np.int64],
+    policy: AlertPolicy,
+    may_alert: NDArray[np.bool_] | None = None,
+) -> tuple[AlertState, NDArray[np.uint8]]:
+    """Decides for each stay what its new risk does to its alert.
+
+    Args:
+        state: before; it is not changed.
+        risk: ``(n,)`` calibrated 6 h risk.
+        time_ms: ``(n,)`` event time, epoch milliseconds.
+        policy: the thresholds.
+        may_alert: ``(n,)`` false where the stay is over: nothing starts, what is on ends.
+
+    Returns:
+        The state after, and ``(n,)`` the ``Phase`` of each stay.
+    """
+    allowed = np.ones(len(risk), np.bool_) if may_alert is None else may_alert
+    level = np.where(risk > policy.high, 2, np.where(risk > policy.medium, 1, 0)).astype(np.uint8)
+    on = state.severity > 0
+    locked = (state.number > 0) & (time_ms - state.start_ms < LOCKOUT_MS)
+
+    starts = ~on & allowed & (level > 0) & (~locked | (level > state.peak))
+    ends = on & ((risk < policy.off) | ~allowed)
+    escalates = on & ~ends & (level > state.severity)
+
+    severity = np.where(starts | escalates, level, np.where(ends, 0, state.severity))
+    peak = np.where(starts, level, np.maximum(state.peak, np.where(escalates, level, 0)))
+    phase = np.select([starts, escalates, ends], [Phase.START, Phase.ESCALATE, Phase.END], 0)
+    after = AlertState(
+        severity.astype(np.uint8),
+        peak.astype(np.uint8),
+        np.where(starts, time_ms, state.start_ms),
+        state.number + starts.astype(np.int32),
+    )
+    return after, phase.astype(np.uint8)

@@ -1,0 +1,166 @@
+"""What is said of a stay at an evaluation: risks, alert, bedside scores, quality of the data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core import alerts, bedside, explain, recurrence
+from streamer.core.alerts import AlertState, Phase
+from streamer.core.model import Model
+from streamer.core.recurrence import Evaluation
+from streamer.core.stays import HOUR_MS, NEVER, RING, Slots, StayTable
+from streamer.core.variables import FIO2, INDEX
+
+MINUTE_MS: Final = 60_000
+VITALS: Final = np.array(
+    [INDEX[name] for name in ("heart_rate", "spo2", "temperature", "sbp", "map", "resp_rate")]
+)
+"""The signs that every bed has; the oldest of them tells how fresh the picture is."""
+EXPECTED: Final = np.array(
+    [
+        *VITALS,
+        *(INDEX[n] for n in ("lactate", "wbc", "creatinine", "platelets", "bilirubin_total")),
+    ]
+)
+"""What a clinician would want to have seen in 24 h before trusting a sepsis risk."""
+ROOM_AIR: Final = np.float32(0.21)
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason of an alert: a variable, its newest value and what it added to the logit."""
+
+    variable: int
+    value: float
+    age_ms: int
+    high: bool
+    contribution: float
+
+
+@dataclass(frozen=True, slots=True)
+class Assessments:
+    """``n`` evaluations of different stays, an array ``(n,)`` each unless said otherwise.
+
+    Attributes:
+        event: the event of the batch that asked for it.
+        patients: ``n`` patient ids.
+        time_ms: the stay's clock: its newest event time.
+        bins: the open hour bin.
+        risks: ``(n, 3)`` calibrated.
+        phase: what happened to the alert, a ``Phase``.
+        severity: of the alert that started, escalated or ended.
+        alert_start_ms: when the latest alert started.
+        alert_number: how many alerts the stay has had.
+        news2: -1 where none of its components is known.
+        qsofa: -1 likewise.
+        hours_of_data: bins since the first observation.
+        oldest_vital_ms: age of the oldest vital sign, -1 where none was ever seen.
+        missing: ``(n, len(EXPECTED))`` not measured in 24 h.
+        causes: for a start or an escalation, by row: the reasons, strongest first.
+    """
+
+    event: NDArray[np.intp]
+    patients: list[str]
+    time_ms: NDArray[np.int64]
+    bins: NDArray[np.int32]
+    risks: NDArray[np.float64]
+    phase: NDArray[np.uint8]
+    severity: NDArray[np.uint8]
+    alert_start_ms: NDArray[np.int64]
+    alert_number: NDArray[np.int32]
+    news2: NDArray[np.int64]
+    qsofa: NDArray[np.int64]
+    hours_of_data: NDArray[np.int32]
+    oldest_vital_ms: NDArray[np.int64]
+    missing: NDArray[np.bool_]
+    causes: dict[int, list[Cause]]
+
+
+def assess(table: StayTable, model: Model, slots: Slots, events: NDArray[np.intp]) -> Assessments:
+    """Evaluates stays as they stand, steps their alert state and notes their risks.
+
+    Args:
+        table: the stays; alert state and risk of ``slots`` change.
+        model: what steps and judges.
+        slots: ``(n,)`` distinct stays that have had an observation.
+        events: ``(n,)`` the event behind each.
+    """
+    evaluation = recurrence.evaluate(table, model, slots)
+    table["risk"][slots] = evaluation.risks
+    table.touched[slots] = True
+    time_ms = table["newest_ms"][slots]
+    before = AlertState(
+        table["alert_severity"][slots],
+        table["alert_peak"][slots],
+        table["alert_start_ms"][slots],
+        table["alert_number"][slots],
+    )
+    in_stay = table["discharge_ms"][slots] == NEVER
+    after, phase = alerts.step(before, evaluation.risks[:, 0], time_ms, model.policy, in_stay)
+    table["alert_severity"][slots] = after.severity
+    table["alert_peak"][slots] = after.peak
+    table["alert_start_ms"][slots] = after.start_ms
+    table["alert_number"][slots] = after.number
+
+    last_ms = table["last_ms"][slots]
+    known = last_ms != NEVER
+    age_ms = np.where(known, time_ms[:, None] - np.where(known, last_ms, 0), -1)
+    recent = known & (age_ms <= bedside.VALID_HOURS * HOUR_MS)
+    last = np.where(recent, table["last_value"][slots], np.float32(np.nan))
+    scored = recent[:, list(bedside.COMPONENTS)].any(axis=1)
+    return Assessments(
+        event=events,
+        patients=table.names(slots),
+        time_ms=time_ms,
+        bins=table["open_bin"][slots],
+        risks=evaluation.risks,
+        phase=phase,
+        severity=np.where(phase == Phase.END, before.severity, after.severity),
+        alert_start_ms=after.start_ms,
+        alert_number=after.number,
+        news2=np.where(scored, bedside.news2(last, _on_oxygen(table, slots)), -1),
+        qsofa=np.where(scored, bedside.qsofa(last), -1),
+        hours_of_data=table["open_bin"][slots] - table["first_bin"][slots] + 1,
+        oldest_vital_ms=age_ms[:, VITALS].max(axis=1),
+        missing=~recent[:, EXPECTED],
+        causes=_causes(table, model, slots, evaluation, phase, age_ms),
+    )
+
+
+def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
+    """Whether an FiO2 above room air was charted in the last 24 hour bins."""
+    back = np.arange(bedside.VALID_HOURS)
+    places = (table["open_bin"][slots][:, None] - back) % RING
+    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], places, FIO2] > ROOM_AIR
+    return np.any(charted, axis=1)
+
+
+def _causes(
+    table: StayTable,
+    model: Model,
+    slots: Slots,
+    evaluation: Evaluation,
+    phase: NDArray[np.uint8],
+    age_ms: NDArray[np.int64],
+) -> dict[int, list[Cause]]:
+    rows = np.flatnonzero((phase == Phase.START) | (phase == Phase.ESCALATE))
+    if not len(rows):
+        return {}
+    seen = evaluation.features[rows]
+    added = explain.contributions(model, seen, evaluation.h[rows], evaluation.c[rows])
+    high = explain.is_high(model, seen)
+    causes: dict[int, list[Cause]] = {}
+    for i, row in enumerate(rows.tolist()):
+        values = table["last_value"][slots[row]]
+        added[i, np.isnan(values)] = 0
+        strongest = np.argsort(-added[i], kind="stable")[: explain.MOST_REASONS].tolist()
+        causes[row] = [
+            Cause(v, float(values[v]), int(age_ms[row, v]), bool(high[i, v]), float(added[i, v]))
+            for v in strongest
+            if added[i, v] >= explain.LEAST_CONTRIBUTION
+        ]
+    return causes

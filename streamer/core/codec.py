@@ -1,0 +1,123 @@
+"""A stay as bytes: what the state store keeps, and nothing a reader could misread.
+
+The form is a header (magic, version, model id, CRC-32 of the rest), the patient's partition-free
+fields in the order of `stays.layout`, the measured cells of the hour ring, and ward and bed. The
+ring is mostly empty, so its cells are listed: a typical stay takes a third of the dense form.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Final
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.variables import N_VARIABLES
+
+MAGIC: Final = b"VGLS"
+VERSION: Final = 1
+_HEADER: Final = struct.Struct("<4sHHI16sII")  # magic, version, spare, crc, model, cells, place
+_RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
+_CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
+
+
+class CorruptState(ValueError):
+    """Stored bytes that are no stay of this layout; the message says what is wrong."""
+
+
+def encode(table: StayTable, slots: Slots, model_id: str) -> list[bytes]:
+    """Returns the stored form of each of ``slots``."""
+    fixed = np.concatenate(
+        [
+            np.ascontiguousarray(table[name][slots]).reshape(len(slots), -1).view(np.uint8)
+            for name in table.fields
+            if name not in _RING_FIELDS
+        ],
+        axis=1,
+    )
+    offsets = table["ring_offset_ms"][slots].reshape(len(slots), RING * N_VARIABLES)
+    values = table["ring_value"][slots].reshape(len(slots), RING * N_VARIABLES)
+    owner, place = np.nonzero(offsets != NOT_MEASURED)
+    cells = np.empty(len(owner), _CELL)
+    cells["place"], cells["offset_ms"] = place, offsets[owner, place]
+    cells["value"] = values[owner, place]
+    ends = np.searchsorted(owner, np.arange(len(slots) + 1)).tolist()
+    cell_bytes, model = cells.tobytes(), model_id.encode()
+    stored = []
+    for i, slot in enumerate(slots.tolist()):
+        where = "\0".join(table.places[slot]).encode()
+        listed = cell_bytes[ends[i] * _CELL.itemsize : ends[i + 1] * _CELL.itemsize]
+        body = b"".join((fixed[i].tobytes(), listed, where))
+        header = (MAGIC, VERSION, 0, crc32(body), model, ends[i + 1] - ends[i], len(where))
+        stored.append(_HEADER.pack(*header) + body)
+    return stored
+
+
+def decode(table: StayTable, partition: int, stored: Mapping[str, bytes]) -> None:
+    """Adds the stays of ``stored`` (by patient) to a table.
+
+    Raises:
+        CorruptState: bytes that are cut, changed, or of another layout; the table then holds the
+            stays before it.
+    """
+    sizes = [
+        (name, int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int)))
+        for name, field in table.fields.items()
+        if name not in _RING_FIELDS
+    ]
+    for patient, content in stored.items():
+        _, _, _, checksum, _, n_cells, n_where = _header(content, patient)
+        body = content[_HEADER.size :]
+        expected = sum(size for _, size in sizes) + n_cells * _CELL.itemsize + n_where
+        if len(body) != expected:
+            raise CorruptState(
+                f"state of {patient!r}: {len(body)} bytes where this layout has {expected}"
+            )
+        if crc32(body) != checksum:
+            raise CorruptState(f"state of {patient!r}: checksum differs")
+        slot = table.add(patient, partition)
+        at = 0
+        for name, size in sizes:
+            field = table.fields[name]
+            table[name][slot] = np.frombuffer(body[at : at + size], field.dtype).reshape(
+                field.shape
+            )
+            at += size
+        cells = np.frombuffer(body[at : at + n_cells * _CELL.itemsize], _CELL)
+        _fill_ring(table, slot, cells, patient)
+        ward, _, bed = body[len(body) - n_where :].decode().partition("\0")
+        table.places[slot] = (ward, bed)
+        table.touched[slot] = False
+
+
+def model_of(content: bytes) -> str:
+    """Returns the id of the model that stepped a stored stay.
+
+    Raises:
+        CorruptState: the bytes are no stored stay.
+    """
+    model: bytes = _header(content, "?")[4]
+    return model.rstrip(b"\0").decode()
+
+
+def _header(content: bytes, patient: str) -> tuple[bytes, int, int, int, bytes, int, int]:
+    if len(content) < _HEADER.size or content[:4] != MAGIC:
+        raise CorruptState(f"state of {patient!r}: no stay of Vigil's")
+    header = _HEADER.unpack_from(content)
+    if header[1] != VERSION:
+        raise CorruptState(
+            f"state of {patient!r}: format {header[1]}, this program reads {VERSION}"
+        )
+    return header
+
+
+def _fill_ring(table: StayTable, slot: int, cells: NDArray[np.void], patient: str) -> None:
+    if len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES:
+        raise CorruptState(f"state of {patient!r}: a cell outside of the ring")
+    place = cells["place"].astype(np.intp)
+    table["ring_value"][slot].reshape(-1)[place] = cells["value"]
+    table["ring_offset_ms"][slot].reshape(-1)[place] = cells["offset_ms"]

@@ -1,0 +1,173 @@
+"""A batch of records as columns: after decoding, no Python object per event survives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.cleaning import clean_cells
+from streamer.core.events import Kind, Refused, parse
+from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.variables import INDEX, VARIABLES, to_canonical
+
+_OBSERVATION: Final = Kind.OBSERVATION
+
+
+class Record(NamedTuple):
+    """One record of the log, as far as scoring needs it."""
+
+    partition: int
+    offset: int
+    timestamp_ms: int
+    key: bytes | None
+    value: bytes | None
+    traceparent: bytes | None = None
+
+
+@dataclass(slots=True)
+class Columns:
+    """The good events of a batch, ``E`` of them, and their measured values, ``C`` of them.
+
+    Attributes:
+        record: ``(E,)`` which record of the batch each event came from; rises.
+        patients: ``E`` patient ids.
+        time_ms: ``(E,)`` event time.
+        kind: ``(E,)`` a ``Kind``.
+        details: the fields of the events that are no observation, by event.
+        cell_start: ``(E + 1,)`` the values of event ``e`` are ``cell_start[e]:cell_start[e + 1]``.
+        variable: ``(C,)`` indices into ``VARIABLES``.
+        value: ``(C,)`` cleaned values, none NaN.
+        rejections: the records that are no good events.
+        problems: how many values were dropped, by reason.
+    """
+
+    record: NDArray[np.intp]
+    patients: list[str]
+    time_ms: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    details: dict[int, dict[str, Any]]
+    cell_start: NDArray[np.intp]
+    variable: NDArray[np.int16]
+    value: NDArray[np.float32]
+    rejections: list[Rejection] = field(default_factory=list)
+    problems: Counter[ValueProblem] = field(default_factory=Counter)
+
+    def cells_of(self, events: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Returns the indices of all values of ``events``, and which of ``events`` each is of."""
+        counts = self.cell_start[events + 1] - self.cell_start[events]
+        owner = np.repeat(np.arange(len(events)), counts)
+        first = np.repeat(self.cell_start[events] - (np.cumsum(counts) - counts), counts)
+        return first + np.arange(len(owner)), owner
+
+
+def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
+    """Decodes records to columns.
+
+    Args:
+        records: in the order of the log, of any partitions.
+        future_limit_ms: an event this much later than its record's timestamp is refused; ``None``
+            turns the check off.
+    """
+    record: list[int] = []
+    patients: list[str] = []
+    time_ms: list[int] = []
+    kinds: list[int] = []
+    details: dict[int, dict[str, Any]] = {}
+    counts: list[int] = []
+    variables: list[int] = []
+    values: list[float] = []
+    rejections: list[Rejection] = []
+    problems: Counter[ValueProblem] = Counter()
+
+    for i, (_, _, timestamp_ms, key, value, _) in enumerate(records):
+        try:
+            event = parse(value, key)
+            if future_limit_ms is not None:
+                _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
+        except Refused as refused:
+            rejections.append(Rejection(i, refused.reason, refused.detail))
+            continue
+        if event["kind"] is _OBSERVATION:
+            before = len(values)
+            fields = event["fields"]
+            measured = fields["values"]
+            if fields.get("units"):
+                measured = _in_canonical_units(measured, fields["units"], problems)
+            for name, number in measured.items():
+                if number is None:
+                    continue
+                variable = INDEX.get(name)
+                if variable is None:
+                    problems[ValueProblem.UNKNOWN_VARIABLE] += 1
+                    continue
+                variables.append(variable)
+                values.append(number)
+            counts.append(len(values) - before)
+        else:
+            details[len(record)] = event["fields"]
+            counts.append(0)
+        record.append(i)
+        patients.append(event["patient"])
+        time_ms.append(event["time_ms"])
+        kinds.append(event["kind"])
+
+    columns = Columns(
+        np.array(record, np.intp),
+        patients,
+        np.array(time_ms, np.int64),
+        np.array(kinds, np.uint8),
+        details,
+        np.zeros(len(record) + 1, np.intp),
+        np.array(variables, np.int16),
+        np.empty(0, np.float32),
+        rejections,
+        problems,
+    )
+    np.cumsum(counts, out=columns.cell_start[1:])
+    _clean(columns, np.array(values, np.float64))
+    return columns
+
+
+def _refuse_future(time_ms: int, timestamp_ms: int, limit_ms: int) -> None:
+    ahead_ms = time_ms - timestamp_ms
+    if ahead_ms > limit_ms:
+        raise Refused(
+            Reason.FUTURE_TIME,
+            f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
+            f"at most {limit_ms / 1000:.0f} s is allowed",
+        )
+
+
+def _in_canonical_units(
+    values: dict[str, float | None], units: dict[str, str], problems: Counter[ValueProblem]
+) -> dict[str, float | None]:
+    converted = dict(values)
+    for name, unit in units.items():
+        index, number = INDEX.get(name), values.get(name)
+        if index is None or number is None:
+            continue
+        converted[name] = to_canonical(VARIABLES[index], number, unit)
+        if converted[name] is None:
+            problems[ValueProblem.UNKNOWN_UNIT] += 1
+    return converted
+
+
+def _clean(columns: Columns, values: NDArray[np.float64]) -> None:
+    cleaned, not_finite, outside = clean_cells(columns.variable, values)
+    for problem, mask in (
+        (ValueProblem.NOT_FINITE, not_finite),
+        (ValueProblem.OUT_OF_LIMITS, outside),
+    ):
+        if mask.any():
+            columns.problems[problem] += int(mask.sum())
+    good = ~(not_finite | outside)
+    if not good.all():
+        kept = np.concatenate([[0], np.cumsum(good)])
+        columns.cell_start = kept[columns.cell_start]
+        columns.variable, cleaned = columns.variable[good], cleaned[good]
+    columns.value = cleaned

@@ -1,0 +1,52 @@
+"""Why the risk is what it is: the contribution of each variable to one step of the network.
+
+Occlusion: a variable's inputs of this step are replaced by the mean of the training patients, and
+the step is run again from the same state. The contribution is the 6 h logit that is lost. It speaks
+of this step alone; what earlier hours left in the state is the same in both runs.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core import features
+from streamer.core.model import Model
+from streamer.core.variables import N_VARIABLES, VARIABLES
+
+Floats = NDArray[np.float32]
+
+MOST_REASONS: Final = 5
+LEAST_CONTRIBUTION: Final = 0.01  # logits; smaller ones are noise to a reader
+
+_OF_VARIABLE: Final = features.OWNER[None, :] == np.arange(N_VARIABLES)[:, None]  # (34, F)
+_VALUE_COLUMN: Final = np.array([features.NAMES.index(f"value:{v.name}") for v in VARIABLES])
+
+
+def contributions(model: Model, seen: Floats, h: Floats, c: Floats) -> NDArray[np.float64]:
+    """Returns ``(n, 34)`` what each variable adds to the 6 h logit of this step.
+
+    Args:
+        model: the model that evaluated.
+        seen: ``(n, F)`` raw features of the step.
+        h: ``(n, layers, hidden)`` hidden state before the step.
+        c: ``(n, layers, hidden)`` cell state before the step.
+    """
+    n = len(seen)
+    # (n, 35, F): the step as it was, then once without each variable
+    variants = np.repeat(seen[:, None], N_VARIABLES + 1, axis=1)
+    variants[:, 1:][:, _OF_VARIABLE] = np.nan
+    repeat = N_VARIABLES + 1
+    logits, _, _ = model.step(
+        variants.reshape(n * repeat, -1), np.repeat(h, repeat, 0), np.repeat(c, repeat, 0)
+    )
+    risk_logit = logits[:, 0].reshape(n, repeat)
+    return risk_logit[:, :1] - risk_logit[:, 1:]
+
+
+def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:
+    """Returns ``(n, 34)`` whether each variable's value lies above the training mean."""
+    high: NDArray[np.bool_] = model.scaling.apply(seen)[:, _VALUE_COLUMN] > 0
+    return high

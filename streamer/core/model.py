@@ -1,0 +1,136 @@
+"""A model as one unit: network, scaling, calibration and thresholds, swapped together or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.core.alerts import AlertPolicy
+from streamer.core.network import HORIZONS, Architecture, Network
+
+Floats = NDArray[np.float32]
+
+CLIP: Final = 6.0  # standard deviations; a charting error inside the limits must not own the state
+DECIMALS: Final = 7  # risks are decided on and written with these, so both sides see one number
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """Means and standard deviations ``(F,)`` of the features over the training patients."""
+
+    mean: Floats
+    std: Floats
+
+    def apply(self, features: Floats) -> Floats:
+        """Standardises ``(..., F)`` features; unknown (NaN) becomes 0, the training mean."""
+        scaled: Floats = (features - self.mean) / self.std
+        np.clip(scaled, -CLIP, CLIP, out=scaled)
+        scaled[np.isnan(scaled)] = 0.0
+        return scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A strictly rising piecewise linear map from logit to calibrated logit, for one horizon."""
+
+    logits: NDArray[np.float64]
+    calibrated: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Refuses a map that could change the order of risks.
+
+        Raises:
+            ValueError: unless both knot sequences rise strictly and have the same length >= 2.
+        """
+        same = len(self.logits) == len(self.calibrated) >= 2
+        if not same or (np.diff(self.logits) <= 0).any() or (np.diff(self.calibrated) <= 0).any():
+            raise ValueError("calibration knots must rise strictly and come in pairs, at least two")
+
+    def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Maps logits of any shape; beyond the outer knots the nearest segment goes on."""
+        inside = np.interp(logits, self.logits, self.calibrated)
+        (x0, x1), (y0, y1) = self.logits[:2], self.calibrated[:2]
+        (x8, x9), (y8, y9) = self.logits[-2:], self.calibrated[-2:]
+        below = y0 + (logits - x0) * (y1 - y0) / (x1 - x0)
+        above = y9 + (logits - x9) * (y9 - y8) / (x9 - x8)
+        return np.where(logits < x0, below, np.where(logits > x9, above, inside))
+
+
+class Model:
+    """What scores a stay. Build it from a bundle; ``model_id`` is the hash of the bundle's content.
+
+    Attributes:
+        threshold: the 6 h risk above which a risk message is ``positive`` (best official utility
+            on validation patients).
+        policy: the alert thresholds, from the alert budget.
+    """
+
+    def __init__(
+        self,
+        model_id: str,
+        network: Network,
+        scaling: Scaling,
+        calibrations: tuple[Calibration, ...],
+        threshold: float,
+        policy: AlertPolicy,
+    ) -> None:
+        if len(calibrations) != len(HORIZONS):
+            raise ValueError(f"a model needs one calibration for each of {HORIZONS}")
+        self.model_id = model_id
+        self.network = network.eval()
+        self.scaling = scaling
+        self.calibrations = calibrations
+        self.threshold = threshold
+        self.policy = policy
+
+    @property
+    def architecture(self) -> Architecture:
+        """The sizes that the state of a stay is laid out by."""
+        return self.network.architecture
+
+    def step(
+        self, features: Floats, h: Floats, c: Floats
+    ) -> tuple[NDArray[np.float64], Floats, Floats]:
+        """Steps each stay by one hour.
+
+        Args:
+            features: ``(n, F)`` raw features.
+            h: ``(n, layers, hidden)`` hidden state.
+            c: ``(n, layers, hidden)`` cell state.
+
+        Returns:
+            ``(n, 3)`` uncalibrated logits, and h and c after the step, shaped as they came.
+        """
+        x = torch.from_numpy(self.scaling.apply(features))[None]
+        with torch.inference_mode():
+            logits, h1, c1 = self.network(x, _layers_first(h), _layers_first(c))
+            return (
+                logits[0].numpy().astype(np.float64),
+                h1.transpose(0, 1).contiguous().numpy(),
+                c1.transpose(0, 1).contiguous().numpy(),
+            )
+
+    def logits(self, features: Floats) -> NDArray[np.float64]:
+        """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits."""
+        size = self.architecture
+        start = torch.zeros(size.layers, features.shape[1], size.hidden)
+        with torch.inference_mode():
+            x = torch.from_numpy(self.scaling.apply(features))
+            return np.asarray(self.network(x, start, start)[0].numpy(), np.float64)
+
+    def risks(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turns ``(..., 3)`` logits into calibrated risks that never fall with the horizon."""
+        calibrated = np.stack(
+            [cal.apply(logits[..., i]) for i, cal in enumerate(self.calibrations)], axis=-1
+        )
+        risks = 1 / (1 + np.exp(-calibrated))
+        rounded: NDArray[np.float64] = np.maximum.accumulate(risks, axis=-1).round(DECIMALS)
+        return rounded
+
+
+def _layers_first(state: Floats) -> torch.Tensor:
+    return torch.from_numpy(state).transpose(0, 1).contiguous()

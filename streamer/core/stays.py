@@ -1,0 +1,172 @@
+"""The state of all stays as a struct of arrays: a stay is a slot, a field is an array over slots.
+
+What a stay carries, and who may change it:
+
+* the hour ring: values and their times in the hour for the open bin and the 48 closed bins before
+  it (`timeline` folds events into it);
+* the committed recurrent state, after the last closed bin, and the anchor state, after the last
+  bin that has left the ring (`recurrence` steps both);
+* the newest value of every variable, for people and bedside scores (`timeline`);
+* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core import features
+from streamer.core.network import HORIZONS, Architecture
+from streamer.core.variables import N_VARIABLES
+
+HOUR_MS: Final = 3_600_000
+LATE_BINS: Final = 48
+"""A closed bin this many hours behind the open one can still be changed exactly."""
+RING: Final = LATE_BINS + 1
+NEVER: Final = np.iinfo(np.int64).min
+NOT_MEASURED: Final = -1
+MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
+
+Slots = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of a stay: element type, shape per stay, and the value of a new stay."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    initial: float
+
+
+def layout(architecture: Architecture) -> dict[str, Field]:
+    """Returns the fields of a stay for a network's sizes, in the order of the stored form."""
+    cell = (architecture.layers, architecture.hidden)
+    return {
+        "origin_ms": Field("<i8", (), NEVER),
+        "newest_ms": Field("<i8", (), NEVER),
+        "interval": Field("<i8", (), NEVER),
+        "discharge_ms": Field("<i8", (), NEVER),
+        "alert_start_ms": Field("<i8", (), 0),
+        "first_bin": Field("<i4", (), 0),
+        "open_bin": Field("<i4", (), 0),
+        "anchor_bin": Field("<i4", (), 0),
+        "alert_number": Field("<i4", (), 0),
+        "admitted": Field("|u1", (), 0),
+        "started": Field("|u1", (), 0),
+        "dirty": Field("|u1", (), 0),
+        "alert_severity": Field("|u1", (), 0),
+        "alert_peak": Field("|u1", (), 0),
+        "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),
+        "medication_ms": Field("<i8", (len(MEDICATION_CLASSES),), NEVER),
+        "static": Field("<f4", (len(features.STATIC),), np.nan),
+        "risk": Field("<f4", (len(HORIZONS),), np.nan),
+        "last_value": Field("<f4", (N_VARIABLES,), np.nan),
+        "last_ms": Field("<i8", (N_VARIABLES,), NEVER),
+        "memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "anchor_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "h": Field("<f4", cell, 0),
+        "c": Field("<f4", cell, 0),
+        "anchor_h": Field("<f4", cell, 0),
+        "anchor_c": Field("<f4", cell, 0),
+        "ring_value": Field("<f4", (RING, N_VARIABLES), np.nan),
+        "ring_offset_ms": Field("<i4", (RING, N_VARIABLES), NOT_MEASURED),
+    }
+
+
+class StayTable:
+    """All stays that one process owns under one network architecture.
+
+    ``table["h"]`` is the array of a field over all slots; ``slot_of`` finds a patient's slot and
+    ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
+    partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
+    since it was last saved.
+    """
+
+    def __init__(self, architecture: Architecture, capacity: int = 64) -> None:
+        self.architecture = architecture
+        self.fields = layout(architecture)
+        self._arrays: dict[str, NDArray[Any]] = {
+            name: np.empty((0, *field.shape), field.dtype) for name, field in self.fields.items()
+        }
+        self.slot_of: dict[str, int] = {}
+        self.patients: list[str | None] = []
+        self.places: list[tuple[str, str]] = []
+        self.partitions = np.empty(0, np.int32)
+        self.touched = np.empty(0, np.bool_)
+        self._free: list[int] = []
+        self._grow(capacity)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._arrays[name]
+
+    def __len__(self) -> int:
+        return len(self.slot_of)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.slot_of)
+
+    def add(self, patient: str, partition: int) -> int:
+        """Gives a patient a slot with the state of a new stay and returns it.
+
+        Raises:
+            ValueError: when the patient has a slot already.
+        """
+        if patient in self.slot_of:
+            raise ValueError(f"patient {patient!r} already has a slot")
+        if not self._free:
+            self._grow(max(64, len(self.patients)))
+        slot = self._free.pop()
+        self.slot_of[patient] = slot
+        self.patients[slot] = patient
+        self.partitions[slot] = partition
+        self.reset(slot)
+        return slot
+
+    def reset(self, slot: int) -> None:
+        """Puts a slot back to the state of a new stay; the patient keeps the slot."""
+        for name, field in self.fields.items():
+            self._arrays[name][slot] = field.initial
+        memory = features.empty_memory(1)[0]
+        self._arrays["memory"][slot] = memory
+        self._arrays["anchor_memory"][slot] = memory
+        self.places[slot] = ("", "")
+        self.touched[slot] = True
+
+    def remove(self, patient: str) -> None:
+        """Frees a patient's slot."""
+        slot = self.slot_of.pop(patient)
+        self.patients[slot] = None
+        self.partitions[slot] = -1
+        self.touched[slot] = False
+        self._free.append(slot)
+
+    def slots_in(self, partition: int) -> Slots:
+        """Returns the slots of the stays of one input partition."""
+        return np.flatnonzero(self.partitions == partition)
+
+    def names(self, slots: Iterable[int]) -> list[str]:
+        """Returns the patients of slots that are in use."""
+        return [patient for slot in slots if (patient := self.patients[slot]) is not None]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the arrays take."""
+        return sum(array.nbytes for array in self._arrays.values())
+
+    def _grow(self, extra: int) -> None:
+        old = len(self.patients)
+        for name, field in self.fields.items():
+            grown = np.empty((old + extra, *field.shape), field.dtype)
+            grown[:old] = self._arrays[name]
+            grown[old:] = field.initial
+            self._arrays[name] = grown
+        self.partitions = np.concatenate([self.partitions, np.full(extra, -1, np.int32)])
+        self.touched = np.concatenate([self.touched, np.zeros(extra, np.bool_)])
+        self.patients += [None] * extra
+        self.places += [("", "")] * extra
+        self._free += range(old + extra - 1, old - 1, -1)

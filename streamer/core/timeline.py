@@ -1,0 +1,110 @@
+"""A stay cut into hour bins: where an event belongs, and how its values fold into the hour ring.
+
+Within a bin a variable has the value with the greatest time, and of equal times the greater value.
+So a bin depends only on the set of its events: neither order nor repetition changes it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.stays import HOUR_MS, NOT_MEASURED, RING, Slots, StayTable
+
+Bins = NDArray[np.int64]
+
+
+def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
+    """Returns the hour bin of each time: ``floor((time - origin) / 1 h)``.
+
+    >>> bin_of(np.array([3_599_999, 3_600_000]), np.array([0, 0])).tolist()
+    [0, 1]
+    """
+    return (time_ms - origin_ms) // HOUR_MS
+
+
+def fold(
+    table: StayTable,
+    slots: Slots,
+    time_ms: NDArray[np.int64],
+    variables: NDArray[np.int16],
+    values: NDArray[np.float32],
+) -> NDArray[np.bool_]:
+    """Folds measured values into the ring and into the newest values of their stays.
+
+    The bins must lie inside the ring of their stay. A stay in which a closed bin changes is marked
+    dirty: its committed state has to be stepped again from the anchor.
+
+    Args:
+        table: the stays; changed in place.
+        slots: ``(n,)`` the stay of each value.
+        time_ms: ``(n,)`` when it was measured, epoch milliseconds.
+        variables: ``(n,)`` indices into ``VARIABLES``.
+        values: ``(n,)`` cleaned values, none NaN.
+
+    Returns:
+        ``(n,)`` true where the value changed the ring.
+    """
+    elapsed = time_ms - table["origin_ms"][slots]
+    bins = elapsed // HOUR_MS
+    offsets = (elapsed - bins * HOUR_MS).astype(np.int32)
+    places = (slots, bins % RING, variables)
+    old_offset = table["ring_offset_ms"][places]
+    old_value = table["ring_value"][places]
+    changed: NDArray[np.bool_] = (offsets > old_offset) | (
+        (offsets == old_offset) & (values > old_value)
+    )
+    if changed.any():
+        # Written in rising order of (time, value): where two hit one cell, numpy keeps the last.
+        order = np.lexsort((values, offsets))
+        order = order[changed[order]]
+        cells = tuple(place[order] for place in places)
+        table["ring_offset_ms"][cells] = offsets[order]
+        table["ring_value"][cells] = values[order]
+        late = changed & (bins < table["open_bin"][slots])
+        table["dirty"][slots[late]] = 1
+    _fold_newest(table, slots, time_ms, variables, values)
+    return changed
+
+
+def _fold_newest(
+    table: StayTable,
+    slots: Slots,
+    time_ms: NDArray[np.int64],
+    variables: NDArray[np.int16],
+    values: NDArray[np.float32],
+) -> None:
+    last_ms = table["last_ms"][slots, variables]
+    newer = (time_ms > last_ms) | (
+        (time_ms == last_ms) & (values > table["last_value"][slots, variables])
+    )
+    order = np.lexsort((values, time_ms))
+    order = order[newer[order]]
+    table["last_ms"][slots[order], variables[order]] = time_ms[order]
+    table["last_value"][slots[order], variables[order]] = values[order]
+
+
+def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.float32]:
+    """Returns the ``(n, 34)`` hour rows of stays at one bin each; NaN where not measured."""
+    rows: NDArray[np.float32] = table["ring_value"][slots, bins % RING]
+    return rows
+
+
+def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
+    """Empties the ring's place of a bin, for a bin that opens now."""
+    table["ring_value"][slots, bins % RING] = np.nan
+    table["ring_offset_ms"][slots, bins % RING] = NOT_MEASURED
+
+
+def cells_of(
+    table: StayTable, slot: int
+) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
+    """Returns what the ring of one stay holds: times in epoch milliseconds, variables, values."""
+    places, variables = np.nonzero(table["ring_offset_ms"][slot] != NOT_MEASURED)
+    open_bin = int(table["open_bin"][slot])
+    bins = open_bin - (open_bin - places) % RING
+    offsets = table["ring_offset_ms"][slot, places, variables]
+    time_ms = table["origin_ms"][slot] + bins * HOUR_MS + offsets
+    return time_ms, variables.astype(np.int16), table["ring_value"][slot, places, variables]

@@ -1,0 +1,80 @@
+"""`Monitor`: the scoring of the service as a library, with no broker and no Redis."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from streamer.adapters import bundle
+from streamer.core.columns import Record, decode
+from streamer.core.events import Refused
+from streamer.core.messages import write
+from streamer.core.rejections import Rejection, ValueProblem
+from streamer.core.scoring import Scorer
+from streamer.core.stays import StayTable
+
+_PARTITION = 0
+_NO_CLOCK = 0  # there is no broker, so no record timestamp to hold an event's time against
+
+
+class Monitor:
+    """Watches patients inside one Python process.
+
+    The messages are those of the `risk` and `alerts` topics, as dictionaries; ``partition`` is 0
+    and ``offset`` counts the events given so far.
+
+    >>> monitor = Monitor(risk_interval_s=0)
+    >>> messages = monitor.update(
+    ...     {"patient_id": "p1", "time": "2026-01-01T00:00:00Z", "values": {"heart_rate": 88}}
+    ... )
+    >>> messages[0]["patient_id"], messages[0]["bin"]
+    ('p1', 0)
+
+    Args:
+        model: folder of a model bundle; the shipped one by default.
+        risk_interval_s: evaluation interval in seconds of event time; 0 evaluates every event.
+    """
+
+    def __init__(self, model: Path | str | None = None, risk_interval_s: float = 60) -> None:
+        self._model = bundle.load(Path(model) if model else bundle.SHIPPED).to_model()
+        table = StayTable(self._model.architecture)
+        self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000))
+        self._offset = 0
+        self.problems: Counter[ValueProblem] = Counter()
+        """How many values were dropped so far, by reason."""
+
+    def update(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Takes one event and returns the risk and alert messages that it causes.
+
+        Raises:
+            Refused: the event is one that the service would put on the rejected topic.
+        """
+        messages, rejections = self.update_many([event])
+        if rejections:
+            raise Refused(rejections[0].reason, rejections[0].detail)
+        return messages
+
+    def update_many(
+        self, events: Iterable[Mapping[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[Rejection]]:
+        """Takes many events at once, which is much faster.
+
+        Returns:
+            The messages in the order of the events, and the events that were refused, by place.
+        """
+        records = [self._record(event) for event in events]
+        columns = decode(records, future_limit_ms=None)
+        outcome = self._scorer.score(columns, [_PARTITION] * len(columns.patients))
+        self.problems += outcome.problems
+        messages = write(outcome.assessments, columns.record.tolist(), records, self._model)
+        return [message.content for message in messages], outcome.rejections
+
+    def _record(self, event: Mapping[str, Any]) -> Record:
+        patient = event.get("patient_id")
+        key = patient.encode(errors="replace") if isinstance(patient, str) else None
+        value = json.dumps(dict(event), ensure_ascii=False).encode(errors="surrogatepass")
+        self._offset += 1
+        return Record(_PARTITION, self._offset - 1, _NO_CLOCK, key, value)

@@ -1,0 +1,37 @@
+"""Port: where the published model is found. The trainer writes, the streamer follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model in force: its id, and a version that rises by one with every publication."""
+
+    model_id: str
+    version: int
+
+
+class Superseded(RuntimeError):
+    """Someone else published in the meantime; look again before publishing."""
+
+
+class ModelChannel(Protocol):
+    """Published model bundles, and the alias of the one in force."""
+
+    def champion(self) -> Champion | None:
+        """Returns what is in force, ``None`` when nothing was ever published."""
+
+    def fetch(self, model_id: str) -> bytes | None:
+        """Returns the packed bundle of a published model, ``None`` when it is not kept."""
+
+    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+        """Puts a bundle in force, if ``expected_version`` still is (0: nothing was published).
+
+        Bundle and alias change in one step: a reader never finds an alias without its bundle.
+
+        Raises:
+            Superseded: another version is in force by now.
+        """

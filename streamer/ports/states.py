@@ -1,0 +1,94 @@
+"""Port: where the states of stays live outside the process, fenced by epoch and watermark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an owner finds when it takes a partition.
+
+    Attributes:
+        epoch: the owner's; every owner before it is fenced from now on.
+        watermark: the next offset of the input that the states do not include; ``None`` where no
+            state was ever saved, or all of it was lost.
+        model_id: the model that stepped the states.
+        log_id: the identity of the input topic that the watermark counts in.
+    """
+
+    epoch: int
+    watermark: int | None
+    model_id: str | None
+    log_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One atomic change of one partition's states.
+
+    Attributes:
+        partition: the input partition.
+        epoch: the owner's; the change is refused if the store has another.
+        expected: the watermark that the store must have (``None``: none yet).
+        watermark: the watermark after the change.
+        model_id: the model that stepped these states.
+        log_id: the identity of the input topic.
+        changed: stored stays by patient.
+        removed: patients whose stay is gone.
+    """
+
+    partition: int
+    epoch: int
+    expected: int | None
+    watermark: int
+    model_id: str
+    log_id: str
+    changed: Mapping[str, bytes]
+    removed: Sequence[str] = ()
+
+
+class Fenced(RuntimeError):
+    """Another owner has taken the partition, or its watermark is not what this owner left."""
+
+
+class StoreUnavailable(RuntimeError):
+    """The store does not answer or does not take writes now; what was asked can be asked again."""
+
+
+class StateStore(Protocol):
+    """States of stays by input partition."""
+
+    def take(self, partition: int) -> Taken:
+        """Becomes the owner of a partition.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def load(self, partition: int) -> dict[str, bytes]:
+        """Returns all stored stays of a partition, by patient.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def save(self, changes: Sequence[Save]) -> None:
+        """Applies each change whole or not at all, in one round trip.
+
+        Raises:
+            Fenced: at least one change was refused; the others may have been applied.
+            StoreUnavailable: whether the changes were applied is unknown.
+        """
+
+    def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
+        """Returns a patient's partition and stored stay, for people who look.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def close(self) -> None:
+        """Lets go of connections."""

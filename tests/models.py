@@ -1,0 +1,33 @@
+"""Small untrained models: the state's way through the code does not depend on good weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from streamer.adapters.bundle import Bundle, make
+from streamer.core import features
+from streamer.core.alerts import AlertPolicy
+from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.network import HORIZONS, Architecture, Network
+
+# Random weights give risks around one half; these thresholds lie where they cross often.
+POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
+
+
+def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
+    """A model with random weights and believable scaling."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = Network(Architecture(features.N_FEATURES, hidden, layers))
+    scaling = Scaling(
+        rng.uniform(0, 50, features.N_FEATURES).astype(np.float32),
+        rng.uniform(1, 30, features.N_FEATURES).astype(np.float32),
+    )
+    line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
+    return Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
+
+
+def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
+    """A bundle of ``random_model``."""
+    return make(random_model(seed, hidden, layers), {}, f"# An untrained model, seed {seed}\n")

@@ -1,0 +1,61 @@
+"""From a cohort to what the network sees: the streamer's own feature builder, run hour by hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import Cohort
+from streamer.core import features
+from streamer.core.cleaning import clean
+
+Floats = NDArray[np.float32]
+
+SEX_CODES: Final = {"female": 0.0, "male": 1.0}
+ICU_CODES: Final = {"medical": 0.0, "surgical": 1.0}
+
+
+def static_of(cohort: Cohort) -> Floats:
+    """Returns the static input ``(N, 4)`` of each stay, in the order of ``features.STATIC``."""
+    return np.stack(
+        [
+            cohort.age,
+            np.array([SEX_CODES.get(sex, np.nan) for sex in cohort.sex]),
+            np.array([ICU_CODES.get(kind, np.nan) for kind in cohort.icu_type]),
+            cohort.hours_since_hospital_admission,
+        ],
+        axis=1,
+    ).astype(np.float32)
+
+
+def build_features(
+    cohort: Cohort, progress: Callable[[int, int], None] | None = None
+) -> Floats:
+    """Returns the raw features ``(R, F)`` of every row, all stays stepped together.
+
+    Args:
+        cohort: the stays; their values are cleaned here, as the streamer cleans events.
+        progress: called with hours done and hours in all.
+    """
+    values = clean(cohort.values)
+    static = static_of(cohort)
+    lengths = cohort.lengths
+    order = np.argsort(-lengths, kind="stable")
+    starts, lengths, static = cohort.starts[:-1][order], lengths[order], static[order]
+    first_bins = cohort.iculos[starts] - 1
+    memory = features.empty_memory(len(cohort))
+    built = np.empty((cohort.n_rows, features.N_FEATURES), np.float32)
+    longest = int(lengths[0])
+    for hour in range(longest):
+        running = int(np.searchsorted(-lengths, -hour, side="left"))
+        rows = starts[:running] + hour
+        bins = (first_bins[:running] + hour).astype(np.int32)
+        built[rows], memory = features.step(
+            values[rows], bins, static[:running], memory[:running]
+        )
+        if progress is not None:
+            progress(hour + 1, longest)
+    return built
