@@ -24,7 +24,7 @@ def clean(values: NDArray[Any]) -> NDArray[np.float32]:
         ``(..., 34)`` float32; FiO2 as a fraction, NaN where a value is infinite or outside of its
         limits.
     """
-    cleaned = values.astype(np.float32)
+    cleaned = _kept(values)
     cleaned[..., FIO2] = fio2_fraction(cleaned[..., FIO2])
     with np.errstate(invalid="ignore"):
         cleaned[~((cleaned >= LOW32) & (cleaned <= HIGH32))] = np.nan
@@ -43,11 +43,18 @@ def clean_cells(
     Returns:
         ``(n,)`` cleaned float32 values, and two masks: not finite; finite but outside the limits.
     """
-    with np.errstate(over="ignore"):
-        cleaned = values.astype(np.float32)
+    cleaned = _kept(values)
     is_fio2 = variables == FIO2
     cleaned[is_fio2] = fio2_fraction(cleaned[is_fio2])
     not_finite = ~np.isfinite(values)
     with np.errstate(invalid="ignore"):
         inside = (cleaned >= LOW32[variables]) & (cleaned <= HIGH32[variables])
     return cleaned, not_finite, ~inside & ~not_finite
+
+
+def _kept(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A copy in the precision in which values are kept; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        copy: NDArray[np.float32] = values.astype(np.float32)
+    copy += np.float32(0)  # -0.0 becomes 0.0: of equals, the bits must not depend on who came first
+    return copy

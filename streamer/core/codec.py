@@ -1,7 +1,7 @@
 """A stay as bytes: what the state store keeps, and nothing a reader could misread.
 
-The form is a header (magic, version, model id, CRC-32 of the rest), the patient's partition-free
-fields in the order of `stays.layout`, the measured cells of the hour ring, and ward and bed. The
+The form is a header (magic, version, CRC-32 of all that follows, model id, sizes), the fields of
+the stay in the order of `stays.layout`, the measured cells of the hour ring, and ward and bed. The
 ring is mostly empty, so its cells are listed: a typical stay takes a third of the dense form.
 """
 
@@ -20,7 +20,9 @@ from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
 VERSION: Final = 1
-_HEADER: Final = struct.Struct("<4sHHI16sII")  # magic, version, spare, crc, model, cells, place
+_START: Final = struct.Struct("<4sHI")  # magic, version, crc
+_SIZES: Final = struct.Struct("<16s3H")  # model, cells, bytes of the ward, bytes of the bed
+_HEADER_BYTES: Final = _START.size + _SIZES.size
 _RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
 
@@ -31,6 +33,8 @@ class CorruptState(ValueError):
 
 def encode(table: StayTable, slots: Slots, model_id: str) -> list[bytes]:
     """Returns the stored form of each of ``slots``."""
+    if not len(slots):
+        return []
     fixed = np.concatenate(
         [
             np.ascontiguousarray(table[name][slots]).reshape(len(slots), -1).view(np.uint8)
@@ -49,11 +53,11 @@ def encode(table: StayTable, slots: Slots, model_id: str) -> list[bytes]:
     cell_bytes, model = cells.tobytes(), model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
-        where = "\0".join(table.places[slot]).encode()
+        ward, bed = (name.encode() for name in table.places[slot])
         listed = cell_bytes[ends[i] * _CELL.itemsize : ends[i + 1] * _CELL.itemsize]
-        body = b"".join((fixed[i].tobytes(), listed, where))
-        header = (MAGIC, VERSION, 0, crc32(body), model, ends[i + 1] - ends[i], len(where))
-        stored.append(_HEADER.pack(*header) + body)
+        sizes = _SIZES.pack(model, ends[i + 1] - ends[i], len(ward), len(bed))
+        checked = b"".join((sizes, fixed[i].tobytes(), listed, ward, bed))
+        stored.append(_START.pack(MAGIC, VERSION, crc32(checked)) + checked)
     return stored
 
 
@@ -70,15 +74,13 @@ def decode(table: StayTable, partition: int, stored: Mapping[str, bytes]) -> Non
         if name not in _RING_FIELDS
     ]
     for patient, content in stored.items():
-        _, _, _, checksum, _, n_cells, n_where = _header(content, patient)
-        body = content[_HEADER.size :]
-        expected = sum(size for _, size in sizes) + n_cells * _CELL.itemsize + n_where
+        _, n_cells, n_ward, n_bed = _sizes(content, patient)
+        body = content[_HEADER_BYTES:]
+        expected = sum(size for _, size in sizes) + n_cells * _CELL.itemsize + n_ward + n_bed
         if len(body) != expected:
             raise CorruptState(
                 f"state of {patient!r}: {len(body)} bytes where this layout has {expected}"
             )
-        if crc32(body) != checksum:
-            raise CorruptState(f"state of {patient!r}: checksum differs")
         slot = table.add(patient, partition)
         at = 0
         for name, size in sizes:
@@ -89,8 +91,8 @@ def decode(table: StayTable, partition: int, stored: Mapping[str, bytes]) -> Non
             at += size
         cells = np.frombuffer(body[at : at + n_cells * _CELL.itemsize], _CELL)
         _fill_ring(table, slot, cells, patient)
-        ward, _, bed = body[len(body) - n_where :].decode().partition("\0")
-        table.places[slot] = (ward, bed)
+        bed_at = len(body) - n_bed
+        table.places[slot] = (body[bed_at - n_ward : bed_at].decode(), body[bed_at:].decode())
         table.touched[slot] = False
 
 
@@ -100,19 +102,20 @@ def model_of(content: bytes) -> str:
     Raises:
         CorruptState: the bytes are no stored stay.
     """
-    model: bytes = _header(content, "?")[4]
-    return model.rstrip(b"\0").decode()
+    return _sizes(content, "?")[0].rstrip(b"\0").decode()
 
 
-def _header(content: bytes, patient: str) -> tuple[bytes, int, int, int, bytes, int, int]:
-    if len(content) < _HEADER.size or content[:4] != MAGIC:
+def _sizes(content: bytes, patient: str) -> tuple[bytes, int, int, int]:
+    """Model id and sizes of a stored stay, once its checksum has been found right."""
+    if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
         raise CorruptState(f"state of {patient!r}: no stay of Vigil's")
-    header = _HEADER.unpack_from(content)
-    if header[1] != VERSION:
-        raise CorruptState(
-            f"state of {patient!r}: format {header[1]}, this program reads {VERSION}"
-        )
-    return header
+    _, version, checksum = _START.unpack_from(content)
+    if version != VERSION:
+        raise CorruptState(f"state of {patient!r}: format {version}, this program reads {VERSION}")
+    if crc32(memoryview(content)[_START.size :]) != checksum:
+        raise CorruptState(f"state of {patient!r}: checksum differs")
+    model, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
+    return model, n_cells, n_ward, n_bed
 
 
 def _fill_ring(table: StayTable, slot: int, cells: NDArray[np.void], patient: str) -> None:

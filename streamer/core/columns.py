@@ -99,11 +99,11 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
             if fields.get("units"):
                 measured = _in_canonical_units(measured, fields["units"], problems)
             for name, number in measured.items():
-                if number is None:
-                    continue
                 variable = INDEX.get(name)
                 if variable is None:
                     problems[ValueProblem.UNKNOWN_VARIABLE] += 1
+                    continue
+                if number is None:
                     continue
                 variables.append(variable)
                 values.append(number)

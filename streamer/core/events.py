@@ -106,10 +106,10 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
     if key is None:
         raise Refused(Reason.NO_KEY, "the record's key must be the patient id")
     try:
-        same = key == patient.encode()
-    except UnicodeEncodeError:  # a lone surrogate: JSON can spell it, UTF-8 cannot
-        raise Refused(Reason.INVALID_UTF8, "patient_id is not valid Unicode") from None
-    if not same:
+        owner = key.decode()
+    except UnicodeDecodeError as bad:
+        raise Refused(Reason.INVALID_UTF8, f"byte {bad.start} of the key") from None
+    if owner != patient:
         raise Refused(Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)")
     time_ms = milliseconds(fields.get("time"))
     kind = _KINDS[fields.get("type", "observation")]
@@ -132,7 +132,7 @@ def milliseconds(time: str | int | None) -> int:
         raise Refused(Reason.NO_TIME, "time is required")
     if isinstance(time, str):
         try:
-            moment = datetime.fromisoformat(time)
+            moment = datetime.fromisoformat(time.upper())  # RFC 3339 allows a small t and z
         except ValueError:
             raise Refused(Reason.BAD_TIME, "time is not RFC 3339") from None
         if moment.tzinfo is None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.core.events import Refused
+from streamer.core.events import Kind, Refused
 from streamer.core.features import STATIC
 from streamer.core.rejections import Reason, ValueProblem
 from streamer.core.stays import (
@@ -25,12 +25,24 @@ from streamer.core.waves import SILENCE_BINS
 _SEX: Final = {"female": 0.0, "male": 1.0}
 _ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _MAX_AGE_YEARS: Final = 120.0
-_SILENCE_MS: Final = SILENCE_BINS * HOUR_MS
+_MAX_HOSPITAL_HOURS: Final = 24.0 * 3660  # ten years: anything more is a charting error
+_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak")
+"""Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
 
 def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> None:
-    """Begins a new stay in a slot: whatever the slot held is over."""
-    table.reset(slot)
+    """Begins a new stay in a slot: the stay that it held is over, and its events are past.
+
+    Medication that was noted before the first stay is kept for it.
+    """
+    if table["origin_ms"][slot] != NEVER:
+        kept = {name: table[name][slot] for name in _OF_PATIENT}
+        over_ms = max(int(table[n][slot]) for n in ("origin_ms", "newest_ms", "discharge_ms"))
+        table.reset(slot)
+        for name, value in kept.items():
+            table[name][slot] = value
+        table["past_ms"][slot] = min(over_ms, origin_ms)
+    table.touched[slot] = True
     table["origin_ms"][slot] = origin_ms
     table["admitted"][slot] = admitted
 
@@ -38,18 +50,26 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
 def observed(table: StayTable, slot: int, time_ms: int) -> None:
     """Begins a stay if an observation at ``time_ms`` cannot belong to the one in the slot.
 
-    That is so for a patient never seen, after a discharge, and after two weeks of silence. Where no
-    admission was seen the hours count from the first event.
+    Where no admission was seen the hours count from the first event.
     """
-    discharge_ms = table["discharge_ms"][slot]
-    origin_ms = int(table["origin_ms"][slot])
-    newest_ms = max(int(table["newest_ms"][slot]), origin_ms)
-    if (
-        origin_ms == NEVER
-        or (discharge_ms != NEVER and time_ms > discharge_ms)
-        or time_ms - newest_ms > _SILENCE_MS
-    ):
+    if table["origin_ms"][slot] == NEVER or leaves(table, slot, time_ms, Kind.OBSERVATION):
         begin(table, slot, time_ms, admitted=False)
+
+
+def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
+    """Whether an event leaves the stay in the slot behind and begins another.
+
+    An observation does so after a discharge or after two weeks of silence, by the same rule as
+    `waves.plan`; an admission when it is later than all that was seen.
+    """
+    origin_ms = int(table["origin_ms"][slot])
+    if kind == Kind.ADMISSION:
+        return time_ms > max(int(table["newest_ms"][slot]), origin_ms)
+    if kind != Kind.OBSERVATION:
+        return False
+    discharge_ms = int(table["discharge_ms"][slot])
+    silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
+    return silent_bins > SILENCE_BINS or (discharge_ms != NEVER and time_ms > discharge_ms)
 
 
 def admit(
@@ -67,13 +87,11 @@ def admit(
     Raises:
         Refused: it is earlier than the stay that runs.
     """
-    origin_ms = int(table["origin_ms"][slot])
-    if origin_ms == NEVER:
+    origin_ms = table["origin_ms"][slot]
+    if origin_ms == NEVER or leaves(table, slot, time_ms, Kind.ADMISSION):
         begin(table, slot, time_ms, admitted=True)
-    elif table["admitted"][slot] and time_ms < origin_ms:
+    elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
         raise Refused(Reason.TOO_LATE, "the admission is earlier than that of the present stay")
-    elif time_ms > max(int(table["newest_ms"][slot]), origin_ms):
-        begin(table, slot, time_ms, admitted=True)
     elif not table["admitted"][slot]:
         _rebin(table, slot, time_ms)
     _describe(table, slot, fields, problems)
@@ -85,9 +103,12 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
     Raises:
         Refused: there is no stay, or it began later.
     """
-    if table["origin_ms"][slot] == NEVER:
+    origin_ms = table["origin_ms"][slot]
+    if origin_ms == NEVER:
         raise Refused(Reason.NO_STAY, "a discharge of a patient who was never observed")
-    if time_ms < table["origin_ms"][slot]:
+    # Of two stays back to back, the discharge at the minute of the admission ends the first.
+    follows_a_stay = table["past_ms"][slot] != NEVER
+    if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
         raise Refused(Reason.TOO_LATE, "the discharge is earlier than the present stay")
     if table["discharge_ms"][slot] == NEVER:
         table["discharge_ms"][slot] = time_ms
@@ -95,7 +116,13 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
 
 
 def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) -> None:
-    """Notes whether a class of drug is running; of equal times a stop wins over a start."""
+    """Notes whether a class of drug is running; of equal times a stop wins over a start.
+
+    Raises:
+        Refused: it is of a past stay.
+    """
+    if time_ms < table["past_ms"][slot]:
+        raise Refused(Reason.TOO_LATE, "the medication is of a past stay")
     kind = MEDICATION_CLASSES.index(fields.get("class") or "other")
     running = fields["action"] != "stop"
     known_ms = table["medication_ms"][slot, kind]
@@ -113,7 +140,9 @@ def _describe(
         "age": _within(age, 0, _MAX_AGE_YEARS, problems),
         "sex": _SEX.get(fields.get("sex") or "", math.nan),
         "icu_type": _ICU_TYPE.get(fields.get("icu_type") or "", math.nan),
-        "hours_since_hospital_admission": _within(hours, -math.inf, math.inf, problems),
+        "hours_since_hospital_admission": _within(
+            hours, -_MAX_HOSPITAL_HOURS, _MAX_HOSPITAL_HOURS, problems
+        ),
     }
     new = np.array([given[name] for name in STATIC], np.float32)
     old = table["static"][slot]
@@ -147,16 +176,18 @@ def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:
     """
     old_origin = int(table["origin_ms"][slot])
     newest_ms = int(table["newest_ms"][slot])
-    first_ms = old_origin + int(table["first_bin"][slot]) * HOUR_MS
-    first = max(0, (first_ms - origin_ms) // HOUR_MS)
+    time_ms, variables, values = cells_of(table, slot)
+    # The old origin and the newest time are those of events, too, with or without values.
+    seen_ms = (old_origin, newest_ms, *time_ms.tolist())
+    first = (min(seen for seen in seen_ms if seen >= origin_ms) - origin_ms) // HOUR_MS
     newest = (newest_ms - origin_ms) // HOUR_MS
     old_span = int(table["open_bin"][slot]) - int(table["first_bin"][slot])
     if max(newest - first, old_span) > LATE_BINS:
         return
-    time_ms, variables, values = cells_of(table, slot)
     table["origin_ms"][slot] = origin_ms
     table["admitted"][slot] = 1
-    table["interval"][slot] += old_origin - origin_ms
+    if table["interval"][slot] != NEVER:
+        table["interval"][slot] += old_origin - origin_ms
     table["first_bin"][slot] = first
     table["open_bin"][slot] = newest
     table["anchor_bin"][slot] = first - 1

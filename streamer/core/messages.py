@@ -142,12 +142,13 @@ def _write_wave(
 def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     """Returns the CloudEvents 1.0 binary-mode headers of a message, and the trace it belongs to.
 
-    The id follows from the input record, so a message that is read twice can be told.
+    The id follows from the input record, so a message that is read twice can be told. It has the
+    time, since an event that begins a stay may also end the alert of the one before.
     """
     content = message.content
     listed = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", f"{message.kind}/{record.partition}/{record.offset}".encode()),
+        ("ce_id", f"{message.kind}/{record.partition}/{record.offset}/{content['time']}".encode()),
         ("ce_source", SOURCE),
         ("ce_type", f"vigil.{message.kind}".encode()),
         ("ce_time", content["time"].encode()),

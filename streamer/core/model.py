@@ -127,7 +127,7 @@ class Model:
         calibrated = np.stack(
             [cal.apply(logits[..., i]) for i, cal in enumerate(self.calibrations)], axis=-1
         )
-        risks = 1 / (1 + np.exp(-calibrated))
+        risks = np.exp(-np.logaddexp(0, -calibrated))  # the sigmoid, in a form that cannot overflow
         rounded: NDArray[np.float64] = np.maximum.accumulate(risks, axis=-1).round(DECIMALS)
         return rounded
 

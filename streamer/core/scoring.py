@@ -87,6 +87,7 @@ class Scorer:
     ) -> Events:
         """Applies each stay's next event where it is no observation; readies the others."""
         first = np.flatnonzero(np.diff(slots[pending], prepend=-1))
+        self._end_alerts_left(columns, slots, pending[first], outcome)
         keep = np.ones(len(pending), np.bool_)
         ended: list[int] = []
         for place in first:
@@ -106,6 +107,23 @@ class Scorer:
             events = np.array(ended)
             outcome.assessments.append(assess(self.table, self.model, slots[events], events))
         return pending[keep]
+
+    def _end_alerts_left(
+        self, columns: Columns, slots: Slots, heads: Events, outcome: Outcome
+    ) -> None:
+        """Ends the alert of each stay that its next event leaves behind without a discharge."""
+        table = self.table
+        left = [
+            event
+            for event in heads[table["alert_severity"][slots[heads]] > 0].tolist()
+            if lifecycle.leaves(
+                table, slots[event], int(columns.time_ms[event]), Kind(columns.kind[event])
+            )
+        ]
+        if left:
+            events = np.array(left)
+            table["discharge_ms"][slots[events]] = table["newest_ms"][slots[events]]
+            outcome.assessments.append(assess(table, self.model, slots[events], events))
 
     def _apply(self, columns: Columns, event: int, slot: int, outcome: Outcome) -> None:
         fields, time_ms = columns.details[event], int(columns.time_ms[event])
@@ -127,7 +145,7 @@ class Scorer:
         run = pending[in_run]
         steps = plan(self.table, slots[run], columns.time_ms[run], self.interval_ms)
         for event in run[steps.too_late]:
-            detail = f"its hour is closed for more than {LATE_BINS} h"
+            detail = f"its hour is closed for more than {LATE_BINS} h, or of a past stay"
             _reject(columns, int(event), Reason.TOO_LATE, detail, outcome)
         for event in run[steps.before_admission]:
             detail = "earlier than the ICU admission of the stay"

@@ -51,6 +51,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "newest_ms": Field("<i8", (), NEVER),
         "interval": Field("<i8", (), NEVER),
         "discharge_ms": Field("<i8", (), NEVER),
+        "past_ms": Field("<i8", (), NEVER),
         "alert_start_ms": Field("<i8", (), 0),
         "first_bin": Field("<i4", (), 0),
         "open_bin": Field("<i4", (), 0),

@@ -23,7 +23,7 @@ SILENCE_BINS: Final = 336
 """After two weeks without an event the next one begins a new stay: no stay of the training data is
 longer, and it bounds the empty bins that one event can make the service step."""
 
-_GROUP: Final = 1 << 45  # more than any time in milliseconds, so groups cannot overtake each other
+_GROUP: Final = 1 << 45  # a thousand years in milliseconds: no stay overtakes the next in a sum
 _NOTHING: Final = -(1 << 44)
 
 
@@ -36,7 +36,7 @@ class Plan:
         bins: ``(n,)`` its hour bin.
         opens: it opens a new bin (or the stay's first).
         evaluates: it is an evaluation point.
-        too_late: its bin is closed for more than 48 h.
+        too_late: its bin is closed for more than 48 h, or it is of a past stay.
         before_admission: it is from before a known admission.
         cut: it and what follows in its stay belong to a new stay, and are not in this run.
     """
@@ -69,7 +69,8 @@ def plan(table: StayTable, slots: Slots, time_ms: Integers, interval_ms: int) ->
         table["started"][slots] == 1, table["open_bin"][slots].astype(np.int64), _NOTHING
     )
     previous = _running_max_before(np.where(before_admission, _NOTHING, bins), open_bin, group)
-    too_late = (bins < previous - LATE_BINS) & ~before_admission
+    of_past_stay = (bins < 0) & (time_ms <= table["past_ms"][slots])
+    too_late = ((bins < previous - LATE_BINS) | of_past_stay) & ~before_admission
     known = np.where(previous > _NOTHING, previous, 0)
     new_stay = (bins - known > SILENCE_BINS) | (
         (table["discharge_ms"][slots] != NEVER) & (time_ms > table["discharge_ms"][slots])

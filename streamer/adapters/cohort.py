@@ -1,0 +1,124 @@
+"""Hourly stays as arrays: what every reader of PhysioNet 2019 files returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+NO_LABEL: Final = -1
+"""Stands in ``Cohort.label`` where the file has no label column."""
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (done, total) while a long read goes on."""
+
+
+class DataError(ValueError):
+    """A file that cannot be read; the message names the file, the place in it and the way out."""
+
+
+def site(patient_id: str) -> Literal["A", "B"] | None:
+    """The hospital of a public PhysioNet 2019 patient, ``None`` for anybody else.
+
+    >>> site("p000001"), site("p100001"), site("mrn-17")
+    ('A', 'B', None)
+    """
+    if patient_id.startswith("p0"):
+        return "A"
+    return "B" if patient_id.startswith("p1") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """All rows (hours) of many ICU stays, one after the other; N stays, R rows.
+
+    Attributes:
+        patient_ids: N ids, each once.
+        starts: (N + 1,) row offsets; stay ``i`` has the rows ``starts[i]:starts[i + 1]``.
+        values: (R, 34) float32 in the order of ``streamer.core.variables``, as charted (nothing
+            cleaned), NaN where missing.
+        iculos: (R,) the ICU hour of the row, counted from 1; steps by 1 within a stay.
+        label: (R,) the challenge's SepsisLabel, 1 from six hours before onset on; ``NO_LABEL``
+            where the file has none.
+        age: (N,) years, NaN where unknown.
+        sex: (N,) ``female``, ``male`` or ``unknown``.
+        icu_type: (N,) ``medical``, ``surgical`` or ``unknown``.
+        hours_since_hospital_admission: (N,) at ICU admission, never below 0, NaN where unknown.
+    """
+
+    patient_ids: list[str]
+    starts: NDArray[np.int64]
+    values: NDArray[np.float32]
+    iculos: NDArray[np.int32]
+    label: NDArray[np.int8]
+    age: NDArray[np.float32]
+    sex: NDArray[np.str_]
+    icu_type: NDArray[np.str_]
+    hours_since_hospital_admission: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.patient_ids)
+
+    @property
+    def n_rows(self) -> int:
+        """R, the hours of all stays together."""
+        return int(self.starts[-1])
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(N,) rows of each stay."""
+        return np.diff(self.starts)
+
+    @property
+    def patient_of_row(self) -> NDArray[np.int64]:
+        """(R,) index of the stay that a row belongs to."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    @property
+    def septic(self) -> NDArray[np.bool_]:
+        """(N,) whether a stay has any positive row."""
+        return np.asarray(np.maximum.reduceat(self.label, self.starts[:-1]) == 1)
+
+    def rows(self, stay: int) -> slice:
+        """The rows of one stay."""
+        return slice(int(self.starts[stay]), int(self.starts[stay + 1]))
+
+    def take(self, stays: Sequence[int] | NDArray[np.integer]) -> Cohort:
+        """The cohort of these stays alone, in the order given."""
+        chosen = np.asarray(stays, dtype=np.int64)
+        lengths = self.lengths[chosen]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        rows = np.repeat(self.starts[chosen] - starts[:-1], lengths) + np.arange(starts[-1])
+        return Cohort(
+            [self.patient_ids[i] for i in chosen],
+            starts,
+            self.values[rows],
+            self.iculos[rows],
+            self.label[rows],
+            self.age[chosen],
+            self.sex[chosen],
+            self.icu_type[chosen],
+            self.hours_since_hospital_admission[chosen],
+        )
+
+
+def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
+    """Joins cohorts; the caller has seen to it that no patient is in two of them."""
+    if len(cohorts) == 1:
+        return cohorts[0]
+    offsets = np.cumsum([0, *(cohort.n_rows for cohort in cohorts)])
+    starts = [c.starts[:-1] + offset for c, offset in zip(cohorts, offsets[:-1], strict=True)]
+    return Cohort(
+        [patient for cohort in cohorts for patient in cohort.patient_ids],
+        np.concatenate([*starts, offsets[-1:]]),
+        np.concatenate([c.values for c in cohorts]),
+        np.concatenate([c.iculos for c in cohorts]),
+        np.concatenate([c.label for c in cohorts]),
+        np.concatenate([c.age for c in cohorts]),
+        np.concatenate([c.sex for c in cohorts]),
+        np.concatenate([c.icu_type for c in cohorts]),
+        np.concatenate([c.hours_since_hospital_admission for c in cohorts]),
+    )

@@ -1,0 +1,293 @@
+"""Kafka as the log: one consumer of a group, one transactional producer.
+
+Working, committed, and saved offsets differ: `poll` moves the working position; a transaction
+commits offsets together with what was said because of them; the watermark saved with the states
+follows after. What is between the last two is replayed by whoever takes the partition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kafka import (
+    ConsumerRebalanceListener,
+    KafkaAdminClient,
+    KafkaConsumer,
+    KafkaProducer,
+    TopicPartition,
+)
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from streamer.core.columns import Record
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
+
+# A broker that is up answers metadata at once; ten seconds bound every question to it.
+_ASK_TIMEOUT_MS: Final = 10_000
+# A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
+# what an abandoned transaction blocks (readers of the outputs) must be free again soon.
+_TRANSACTION_TIMEOUT_MS: Final = 15_000
+# Seen on real brokers, rarely: a member stays without any partition although the group is stable.
+_STUCK_S: Final = 30.0
+# What is refused goes to the rejected topic as it came, so what could come in must fit there.
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+_NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaOptions:
+    """How to reach Kafka and how to behave there.
+
+    ``connection`` is passed to every client as it is (``bootstrap_servers``, security).
+    ``transactional_id`` must be stable and unique per instance: it fences a paused twin.
+    """
+
+    connection: Mapping[str, Any]
+    topic: str
+    group_id: str
+    transactional_id: str
+    session_timeout_ms: int = 15_000
+    max_poll_records: int = 2_000
+    fetch_wait_ms: int = 20
+
+
+@dataclass(slots=True)
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Only notes what the coordinator says: a listener must not block nor call back."""
+
+    revoked: set[int] = field(default_factory=set)
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        self.revoked.update(tp.partition for tp in revoked)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """The assignment itself is read after each poll."""
+
+    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)
+
+
+class KafkaLog:
+    """The log that production uses.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+
+    def __init__(self, options: KafkaOptions) -> None:
+        self._options = options
+        self._owned: set[int] = set()
+        self._listener = _Assignment()
+        self._consumer = _reaching(self._new_consumer)
+        self._producer = _reaching(self._new_producer)
+        self._unassigned_since = time.monotonic()
+
+    def poll(self, timeout_s: float) -> Polled:
+        """See ``EventLog``."""
+        with _asking():
+            try:
+                fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+            except NoOffsetForPartitionError:
+                fetched = {}  # gained for the first time ever: the take-over sets its position
+            except OffsetOutOfRangeError as error:
+                raise LogUnavailable(
+                    f"offsets that are still needed were deleted from {self._options.topic}: "
+                    f"{error}. Give the topic a longer retention; see docs/operations.md"
+                ) from error
+            now = {tp.partition for tp in self._consumer.assignment()}
+        revoked, self._listener.revoked = self._listener.revoked, set()
+        # What was taken away and given back within one poll was someone else's in between.
+        lost = (self._owned - now) | (self._owned & revoked)
+        gained = now - (self._owned - lost)
+        self._owned = now
+        polled = Polled(sorted(gained), sorted(lost))
+        for tp, records in fetched.items():
+            if tp.partition in gained or not records:
+                continue  # not positioned yet: they come again after the seek
+            polled.records += [_record(record) for record in records]
+            polled.positions[tp.partition] = records[-1].offset + 1
+        self._watch_assignment(now)
+        return polled
+
+    def committed(self, partition: int) -> int | None:
+        """See ``EventLog``."""
+        with _asking():
+            offset: int | None = self._consumer.committed(
+                self._tp(partition), timeout_ms=_ASK_TIMEOUT_MS
+            )
+        return offset
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """See ``EventLog``."""
+        tp = self._tp(partition)
+        with _asking():
+            first = self._consumer.beginning_offsets([tp])[tp]
+            end = self._consumer.end_offsets([tp])[tp]
+        return first, end
+
+    def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
+        """See ``EventLog``."""
+        tp = self._tp(partition)
+        with _asking():
+            found = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
+        return None if found is None else int(found.offset)
+
+    def timestamp_at(self, partition: int, offset: int) -> int | None:
+        """See ``EventLog``."""
+        tp, (first, _) = self._tp(partition), self.bounds(partition)
+        with _asking():
+            reader = KafkaConsumer(
+                **self._options.connection,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+            )
+            with contextlib.closing(reader):
+                reader.assign([tp])
+                # The offset before may be a transaction's marker: look a little further back.
+                for back in (1, 10, 1_000):
+                    reader.seek(tp, max(first, offset - back))
+                    found = reader.poll(timeout_ms=_ASK_TIMEOUT_MS, max_records=back).get(tp, [])
+                    before = [record.timestamp for record in found if record.offset < offset]
+                    if before:
+                        return int(before[-1])
+        return None
+
+    def seek(self, partition: int, offset: int) -> None:
+        """See ``EventLog``."""
+        self._consumer.seek(self._tp(partition), offset)
+
+    def pause(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        self._consumer.pause(*map(self._tp, partitions))
+
+    def resume(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        self._consumer.resume(*map(self._tp, partitions))
+
+    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+        """See ``EventLog``."""
+        positions = {
+            self._tp(partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        }
+        producer = self._producer
+        try:
+            producer.begin_transaction()
+            futures = [
+                producer.send(
+                    output.topic,
+                    output.value,
+                    output.key,
+                    list(output.headers),
+                    output.partition,
+                    output.timestamp_ms,
+                )
+                for output in outputs
+            ]
+            producer.send_offsets_to_transaction(positions, self._consumer.group_metadata())
+            producer.commit_transaction()
+            # A batch that was lost in a change of epoch fails its future, not the commit.
+            for future in futures:
+                if not future.succeeded():
+                    future.get(timeout=0)
+        except _NO_ANSWER as error:
+            raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def recover(self) -> None:
+        """See ``EventLog``."""
+        with contextlib.suppress(*_NO_ANSWER):
+            self._producer.close(timeout=0)
+        # A new producer of the same transactional id aborts what the old one left open.
+        self._producer = _reaching(self._new_producer)
+
+    def log_id(self) -> str:
+        """See ``EventLog``."""
+        with _asking():
+            admin = KafkaAdminClient(**self._options.connection)
+            with contextlib.closing(admin):
+                (topic,) = admin.describe_topics([self._options.topic])
+        return str(topic.get("topic_id") or uuid.UUID(int=0))
+
+    def close(self) -> None:
+        """See ``EventLog``."""
+        for client in (self._producer, self._consumer):
+            with contextlib.suppress(*_NO_ANSWER):
+                client.close()
+
+    def _watch_assignment(self, now: set[int]) -> None:
+        if now:
+            self._unassigned_since = time.monotonic()
+        elif time.monotonic() - self._unassigned_since > _STUCK_S:
+            # With more members than partitions this is a harmless rejoin every half minute.
+            with contextlib.suppress(*_NO_ANSWER):
+                self._consumer.close(autocommit=False)
+            self._listener = _Assignment()
+            self._consumer = _reaching(self._new_consumer)
+            self._unassigned_since = time.monotonic()
+
+    def _new_consumer(self) -> Any:
+        options = self._options
+        consumer = KafkaConsumer(
+            **options.connection,
+            group_id=options.group_id,
+            # Messages of other transactions count only when committed; and a committed offset is
+            # read as the last one that is settled.
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            # Loss must be loud: positions are always set by the take-over.
+            auto_offset_reset="none",
+            session_timeout_ms=options.session_timeout_ms,
+            heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
+            max_poll_records=options.max_poll_records,
+            fetch_max_wait_ms=options.fetch_wait_ms,
+            partition_assignment_strategy=[CooperativeStickyAssignor],
+            reconnect_backoff_max_ms=2_000,
+        )
+        consumer.subscribe([options.topic], listener=self._listener)
+        return consumer
+
+    def _new_producer(self) -> Any:
+        producer = KafkaProducer(
+            **self._options.connection,
+            transactional_id=self._options.transactional_id,
+            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            retry_backoff_ms=20,
+            linger_ms=0,
+            max_request_size=MAX_MESSAGE_BYTES,
+            batch_size=262_144,  # a batch's messages to one partition in one request
+            reconnect_backoff_max_ms=2_000,
+        )
+        producer.init_transactions()
+        return producer
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._options.topic, partition)
+
+
+def _record(record: Any) -> Record:
+    traceparent = None
+    if record.headers:
+        traceparent = next((v for name, v in record.headers if name == "traceparent"), None)
+    return Record(
+        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+    )
+
+
+def _reaching(make: Callable[[], Any]) -> Any:
+    with _asking():
+        return make()
+
+
+@contextlib.contextmanager
+def _asking() -> Iterator[None]:
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error

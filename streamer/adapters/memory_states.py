@@ -1,0 +1,70 @@
+"""The in-memory twin of `redis_states`: same promises, one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
+
+
+@dataclass(slots=True)
+class _Partition:
+    epoch: int = 0
+    watermark: int | None = None
+    model_id: str | None = None
+    log_id: str | None = None
+    stays: dict[str, bytes] = field(default_factory=dict)
+
+
+class MemoryStates:
+    """States of stays in a dictionary; ``available`` can be set false to play an outage."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[int, _Partition] = {}
+        self.available = True
+
+    def take(self, partition: int) -> Taken:
+        """See ``StateStore``."""
+        found = self._open(partition)
+        found.epoch += 1
+        return Taken(found.epoch, found.watermark, found.model_id, found.log_id)
+
+    def load(self, partition: int) -> dict[str, bytes]:
+        """See ``StateStore``."""
+        return dict(self._open(partition).stays)
+
+    def save(self, changes: Sequence[Save]) -> None:
+        """See ``StateStore``."""
+        refused = [change.partition for change in changes if not self._save(change)]
+        if refused:
+            raise Fenced(f"the state store refused: partitions {refused}")
+
+    def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
+        """See ``StateStore``."""
+        for partition in partitions:
+            stay = self._open(partition).stays.get(patient)
+            if stay is not None:
+                return partition, stay
+        return None
+
+    def close(self) -> None:
+        """See ``StateStore``."""
+
+    def _save(self, change: Save) -> bool:
+        found = self._open(change.partition)
+        if found.epoch != change.epoch:
+            return False
+        if found.watermark not in (change.expected, change.watermark):
+            return False
+        found.stays.update(change.changed)
+        for patient in change.removed:
+            found.stays.pop(patient, None)
+        found.watermark = change.watermark
+        found.model_id, found.log_id = change.model_id, change.log_id
+        return True
+
+    def _open(self, partition: int) -> _Partition:
+        if not self.available:
+            raise StoreUnavailable("the memory store is switched off")
+        return self._partitions.setdefault(partition, _Partition())

@@ -1,0 +1,136 @@
+"""States of stays in Redis: one hash per input partition, changed by one fenced script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
+
+_EPOCH, _WATERMARK, _MODEL, _LOG = b"__epoch__", b"__wm__", b"__model__", b"__log__"
+# Stays are kept apart from the four fields above, whatever a patient is called.
+_STAY: Final = b"p:"
+
+# Redis runs a script whole, so check and change are one step. A save whose answer was lost may be
+# sent again: the watermark is already there then, and the same epoch proves that it was ours.
+# `unpack` has a limit of some 8,000 values, hence the chunks.
+_SAVE: Final = """
+local have = redis.call('HMGET', KEYS[1], '__epoch__', '__wm__')
+if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end
+local watermark = have[2] or ''
+if watermark ~= ARGV[2] and watermark ~= ARGV[3] then return 'watermark ' .. watermark end
+local changed = tonumber(ARGV[6])
+for i = 7, 6 + changed, 2000 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 1999, 6 + changed)))
+end
+for i = 7 + changed, #ARGV, 2000 do
+  redis.call('HDEL', KEYS[1], unpack(ARGV, i, math.min(i + 1999, #ARGV)))
+end
+redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__log__', ARGV[5])
+return 'saved'
+"""
+_SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
+
+
+class RedisStates:
+    """The state store that production uses.
+
+    Args:
+        redis: a client that returns bytes and has a socket timeout.
+        namespace: prefix of the keys; two services that share a Redis need different ones.
+        topic: the input topic, part of the keys.
+    """
+
+    def __init__(self, redis: Redis, namespace: str, topic: str) -> None:
+        self._redis = redis
+        self._namespace = namespace
+        self._topic = topic
+        self._save = redis.register_script(_SAVE)
+
+    def key(self, partition: int) -> str:
+        """The key of a partition's hash; the braces keep it on one node of a Redis Cluster."""
+        return f"{self._namespace}:states:{{{self._topic}/{partition}}}"
+
+    def take(self, partition: int) -> Taken:
+        """See ``StateStore``."""
+        with _answering():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
+            pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _LOG])
+            epoch, (watermark, model, log) = pipe.execute()
+        return Taken(
+            epoch,
+            None if watermark is None else int(watermark),
+            None if model is None else model.decode(),
+            None if log is None else log.decode(),
+        )
+
+    def load(self, partition: int) -> dict[str, bytes]:
+        """See ``StateStore``."""
+        stays: dict[str, bytes] = {}
+        with _answering():
+            found: Any = self._redis.hscan_iter(self.key(partition), count=_SCAN_COUNT)
+            for field, content in found:
+                if field.startswith(_STAY):
+                    stays[field[len(_STAY) :].decode()] = content
+        return stays
+
+    def save(self, changes: Sequence[Save]) -> None:
+        """See ``StateStore``."""
+        with _answering():
+            # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
+            # beside the writes, and right after a restart of Redis, too.
+            pipe = self._redis.pipeline(transaction=False)
+            for change in changes:
+                self._save(keys=[self.key(change.partition)], args=_arguments(change), client=pipe)
+            answers = pipe.execute()
+        refused = [
+            f"partition {change.partition} ({answer.decode()})"
+            for change, answer in zip(changes, answers, strict=True)
+            if answer != b"saved"
+        ]
+        if refused:
+            raise Fenced("the state store refused: " + ", ".join(refused))
+
+    def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
+        """See ``StateStore``."""
+        with _answering():
+            pipe = self._redis.pipeline(transaction=False)
+            for partition in partitions:
+                pipe.hget(self.key(partition), (_STAY + patient.encode()).decode())
+            found = zip(partitions, pipe.execute(), strict=True)
+        return next(((partition, stay) for partition, stay in found if stay is not None), None)
+
+    def close(self) -> None:
+        """See ``StateStore``."""
+        self._redis.close()
+
+
+def _arguments(change: Save) -> list[bytes | str | int]:
+    stays = chain.from_iterable(
+        (_STAY + patient.encode(), content) for patient, content in change.changed.items()
+    )
+    return [
+        change.epoch,
+        "" if change.expected is None else change.expected,
+        change.watermark,
+        change.model_id,
+        change.log_id,
+        2 * len(change.changed),
+        *stays,
+        *(_STAY + patient.encode() for patient in change.removed),
+    ]
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    """Turns whatever keeps Redis from answering into one error that may be tried again."""
+    try:
+        yield
+    except RedisError as error:
+        raise StoreUnavailable(f"Redis: {error or type(error).__name__}") from error

@@ -1,0 +1,1 @@
+"""Sources of events other than a hospital: recorded data played again."""

@@ -1,0 +1,216 @@
+"""Recorded stays as live events: every message of the contract, in the order of event time.
+
+The row of ICULOS = k becomes an observation at ICU admission + (k - 1) hours, also when it has no
+value at all: the clock moves. A stay begins with an ``admission`` and ends with a ``discharge`` one
+hour after its last observation. Where the file has labels, the truth goes to ``outcomes``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import NO_LABEL, Cohort
+from streamer.adapters.physionet2012_rows import Records
+from streamer.core.variables import VARIABLES
+from streamer.feeds.message import Message, rfc3339
+
+HOUR_MS: Final = 3_600_000
+MINUTE_MS: Final = 60_000
+LABEL_LEAD_HOURS: Final = 6
+"""SepsisLabel turns to 1 this long before onset (Reyna 2020)."""
+
+_NAMES: Final = tuple(variable.name for variable in VARIABLES)
+_CHUNK: Final = 4096  # events turned into objects at once: fast, and little memory held
+_MOST_DECIMALS: Final = 8  # a float32 above 1 has no more of them
+
+
+class _Source(Protocol):
+    """What the feed asks of recorded stays; event ``e`` is one observation."""
+
+    patient_ids: list[str]
+    stay: NDArray[np.int64]  # (E,) index of the stay, ascending
+    offset_ms: NDArray[np.int64]  # (E,) since ICU admission, ascending within a stay
+
+    def values(self, events: NDArray[np.int64]) -> list[dict[str, object]]: ...
+    def admission(self, stay: int) -> dict[str, object]: ...
+    def outcome(self, stay: int) -> tuple[str, int] | None: ...
+
+
+def replay(
+    recorded: Cohort | Records,
+    start_ms: int,
+    *,
+    patients: int | None = None,
+    admissions_per_hour: float | None = None,
+) -> Iterator[Message]:
+    """Plays recorded stays again, merged over all stays in the order of event time.
+
+    Args:
+        recorded: what ``read_recordings`` returned.
+        start_ms: epoch milliseconds at which the first patient is admitted.
+        patients: plays only that many, the first in the order of ``recorded``.
+        admissions_per_hour: spreads the admissions evenly; without it all come at ``start_ms``.
+
+    Yields:
+        messages with ``due_ms`` never falling; each event's ``time`` is its ``due_ms``.
+
+    Raises:
+        ValueError: no patients asked for, or a rate that is not above 0.
+    """
+    if patients is not None and patients < 1:
+        raise ValueError(f"patients must be 1 or more, not {patients}")
+    if admissions_per_hour is not None and not admissions_per_hour > 0:
+        raise ValueError(f"admissions per hour must be above 0, not {admissions_per_hour}")
+    source: _Source = _Hours(recorded) if isinstance(recorded, Cohort) else _Minutes(recorded)
+    n = min(len(recorded), patients or len(recorded))
+    gap_ms = HOUR_MS / admissions_per_hour if admissions_per_hour else 0.0
+    admitted_ms = start_ms + np.rint(np.arange(n) * gap_ms).astype(np.int64)
+    return _merge(source, admitted_ms)
+
+
+def _merge(source: _Source, admitted_ms: NDArray[np.int64]) -> Iterator[Message]:
+    n = len(admitted_ms)
+    stays = np.arange(n)
+    n_events = int(np.searchsorted(source.stay, n))
+    of_event = source.stay[:n_events]
+    event_ms = admitted_ms[of_event] + source.offset_ms[:n_events]
+    last_ms = admitted_ms.copy()
+    last_ms[of_event] = event_ms  # ascending, so the last one stays
+    told = [source.outcome(stay) for stay in range(n)]
+    known = np.array([stay for stay in range(n) if told[stay] is not None], np.int64)
+    outcome_ms = admitted_ms[known] + np.array([o[1] for o in told if o is not None], np.int64)
+
+    # Kinds at one time in one stay: 0 admission, 1 observation, 2 discharge, 3 outcome.
+    time_ms = np.concatenate([admitted_ms, event_ms, last_ms + HOUR_MS, outcome_ms])
+    stay = np.concatenate([stays, of_event, stays, known])
+    kind = np.repeat(np.arange(4), [n, n_events, n, len(known)])
+    event = np.concatenate([stays, np.arange(n_events), stays, known])
+    order = np.lexsort((kind, stay, time_ms))
+    for first in range(0, len(order), _CHUNK):
+        chunk = order[first : first + _CHUNK]
+        values = iter(source.values(event[chunk[kind[chunk] == 1]]))
+        written: dict[int, str] = {}
+        for due_ms, i, what in zip(
+            time_ms[chunk].tolist(), stay[chunk].tolist(), kind[chunk].tolist(), strict=True
+        ):
+            patient = source.patient_ids[i]
+            time = written.get(due_ms) or written.setdefault(due_ms, rfc3339(due_ms))
+            value: dict[str, object] = {"type": "", "patient_id": patient, "time": time}
+            if what == 1:
+                value["type"] = "observation"
+                value["values"] = next(values)
+            elif what == 0:
+                value["type"] = "admission"
+                value.update(source.admission(i))
+            elif what == 2:
+                value["type"] = "discharge"
+            else:
+                outcome = told[i]
+                value["type"] = outcome[0] if outcome else ""
+            yield Message(due_ms, "outcomes" if what == 3 else "vitals", patient, value)
+
+
+class _Hours:
+    """PhysioNet 2019: one observation for each row."""
+
+    def __init__(self, cohort: Cohort) -> None:
+        self._cohort = cohort
+        self.patient_ids = cohort.patient_ids
+        self.stay = cohort.patient_of_row
+        self.offset_ms = (cohort.iculos.astype(np.int64) - 1) * HOUR_MS
+
+    def values(self, events: NDArray[np.int64]) -> list[dict[str, object]]:
+        block = self._cohort.values[events]
+        row, variable = np.nonzero(np.isfinite(block))
+        ends = np.cumsum(np.bincount(row, minlength=len(events)))
+        return _dicts(variable, block[row, variable], ends)
+
+    def admission(self, stay: int) -> dict[str, object]:
+        cohort = self._cohort
+        fields = _demographics(cohort, stay)
+        hours = cohort.hours_since_hospital_admission[stay]
+        if np.isfinite(hours):
+            fields["hours_since_hospital_admission"] = _decimal(hours)
+        return fields
+
+    def outcome(self, stay: int) -> tuple[str, int] | None:
+        rows = self._cohort.rows(stay)
+        label = self._cohort.label[rows]
+        if label[0] == NO_LABEL:
+            return None
+        offset_ms = self.offset_ms[rows]
+        if label.any():
+            return "sepsis_onset", int(offset_ms[label.argmax()]) + LABEL_LEAD_HOURS * HOUR_MS
+        return "no_sepsis", int(offset_ms[-1]) + HOUR_MS
+
+
+class _Minutes:
+    """PhysioNet 2012: one observation for each minute in which something was charted."""
+
+    def __init__(self, records: Records) -> None:
+        self._records = records
+        self.patient_ids = records.patient_ids
+        stay = np.repeat(np.arange(len(records)), np.diff(records.starts))
+        new = np.ones(len(stay), np.bool_)
+        new[1:] = (np.diff(stay) != 0) | (np.diff(records.minute) != 0)
+        self._first = np.flatnonzero(new)
+        self._length = np.diff(np.append(self._first, len(stay)))
+        self.stay = stay[self._first]
+        self.offset_ms = records.minute[self._first].astype(np.int64) * MINUTE_MS
+
+    def values(self, events: NDArray[np.int64]) -> list[dict[str, object]]:
+        length = self._length[events]
+        ends = np.cumsum(length)
+        cells = np.repeat(self._first[events] - ends + length, length) + np.arange(length.sum())
+        return _dicts(self._records.variable[cells], self._records.value[cells], ends)
+
+    def admission(self, stay: int) -> dict[str, object]:
+        return _demographics(self._records, stay)
+
+    def outcome(self, stay: int) -> tuple[str, int] | None:  # noqa: ARG002 - the set has no sepsis label
+        return None
+
+
+def _demographics(recorded: Cohort | Records, stay: int) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    if np.isfinite(recorded.age[stay]):
+        fields["age"] = _decimal(recorded.age[stay])
+    return {**fields, "sex": str(recorded.sex[stay]), "icu_type": str(recorded.icu_type[stay])}
+
+
+def _dicts(
+    variable: NDArray[np.integer], value: NDArray[np.float32], ends: NDArray[np.int64]
+) -> list[dict[str, object]]:
+    names = [_NAMES[i] for i in variable.tolist()]
+    numbers = shortest_decimals(value).tolist()
+    starts = [0, *ends[:-1].tolist()]
+    return [
+        dict(zip(names[start:end], numbers[start:end], strict=True))
+        for start, end in zip(starts, ends.tolist(), strict=True)
+    ]
+
+
+def _decimal(value: np.float32) -> float:
+    return float(shortest_decimals(np.array([value], np.float32))[0])
+
+
+def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The float64 with the fewest decimals that reads back as each float32: what was charted.
+
+    >>> shortest_decimals(np.array([36.6, 97, 0.21], np.float32)).tolist()
+    [36.6, 97.0, 0.21]
+    """
+    wide = values.astype(np.float64)
+    found = wide.copy()
+    open_ = np.arange(len(values))
+    for decimals in range(_MOST_DECIMALS + 1):
+        scale = 10.0**decimals
+        rounded = np.rint(wide[open_] * scale) / scale
+        same = rounded.astype(np.float32) == values[open_]
+        found[open_[same]] = rounded[same]
+        open_ = open_[~same]
+    return found

@@ -1,0 +1,50 @@
+"""TCP ports on the loopback interface."""
+
+import random
+import socket
+from contextlib import closing
+
+from streamer.local.errors import LocalStackError
+
+LOOPBACK = "127.0.0.1"
+
+# Below Linux's range for outgoing connections (32768 and up): a server that is down for a moment
+# must find its port free when it comes back.
+_FREE_PORTS = range(20_000, 32_768)
+_ATTEMPTS = 200
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        # As Kafka and Redis do: connections of a server that has just died do not block the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def choose(port: int | None, server: str) -> int:
+    """The given port if it can be listened on, or any free one for None and 0.
+
+    Raises:
+        LocalStackError: the given port is in use or not a port number.
+    """
+    if port:
+        if not 0 < port < 65_536:
+            raise LocalStackError(f"{port} is not a port number: {server} needs 1 to 65535")
+        if not is_free(port):
+            raise LocalStackError(
+                f"port {port} on {LOOPBACK} is in use (or not allowed), so {server} cannot listen "
+                f"there: stop what uses it, or give another port, or 0 for any free one"
+            )
+        return port
+    source = random.SystemRandom()  # two stacks that start at once must not draw the same ports
+    for _ in range(_ATTEMPTS):
+        candidate = source.choice(_FREE_PORTS)
+        if is_free(candidate):
+            return candidate
+    raise LocalStackError(f"no free port for {server} on {LOOPBACK}: {_ATTEMPTS} were tried")

@@ -1,0 +1,127 @@
+"""One batch, purely: records and owned partitions in, outputs and changed states out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from streamer.core import codec
+from streamer.core.columns import Record, decode
+from streamer.core.messages import headers, rfc3339, write
+from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.scoring import Scorer
+from streamer.ports.log import Output
+from streamer.ports.states import Save
+from streamer.service.takeover import Partition
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """Names of the topics that are written, and of the one that is read."""
+
+    vitals: str
+    alerts: str
+    risk: str
+    rejected: str
+
+
+@dataclass(slots=True)
+class Result:
+    """What a batch came to, without what was replayed silently."""
+
+    outputs: list[Output] = field(default_factory=list)
+    rejected: Counter[Reason] = field(default_factory=Counter)
+    problems: Counter[ValueProblem] = field(default_factory=Counter)
+    alerts: Counter[str] = field(default_factory=Counter)
+    n_risks: int = 0
+    n_live: int = 0
+    n_silent: int = 0
+
+
+def process(
+    scorer: Scorer,
+    records: Sequence[Record],
+    partitions: Mapping[int, Partition],
+    topics: Topics,
+    future_limit_ms: int | None,
+) -> Result:
+    """Scores records of partitions that share a scorer; its table changes.
+
+    Records before their partition's ``silent_until`` change states and say nothing.
+    """
+    columns = decode(records, future_limit_ms)
+    event_record = columns.record.tolist()
+    owners = [records[i].partition for i in event_record]
+    outcome = scorer.score(columns, owners)
+    live = [record.offset >= partitions[record.partition].silent_until for record in records]
+    result = Result(n_live=sum(live))
+    result.n_silent = len(records) - result.n_live
+    if not result.n_live:
+        return result
+    if not result.n_silent:  # a batch that straddles the line has its dropped values uncounted
+        result.problems = outcome.problems
+    for rejection in outcome.rejections:
+        if live[rejection.record]:
+            result.rejected[rejection.reason] += 1
+            result.outputs.append(_reject(records[rejection.record], rejection, topics))
+    for message in write(outcome.assessments, event_record, records, scorer.model):
+        if not live[message.record]:
+            continue
+        record = records[message.record]
+        if message.kind == "risk":
+            result.n_risks += 1
+        else:
+            result.alerts[message.content["phase"]] += 1
+        result.outputs.append(
+            Output(
+                topics.risk if message.kind == "risk" else topics.alerts,
+                message.key,
+                message.value(),
+                headers(message, record),
+                partition=record.partition,
+            )
+        )
+    return result
+
+
+def changed_states(
+    scorer: Scorer, partitions: Sequence[Partition], positions: Mapping[int, int]
+) -> list[Save]:
+    """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
+    table = scorer.table
+    saves = []
+    for partition in partitions:
+        touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
+        stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
+        table.touched[touched] = False
+        saves.append(
+            Save(
+                partition.number,
+                partition.epoch,
+                partition.watermark,
+                positions.get(partition.number, partition.position),
+                scorer.model.model_id,
+                partition.log_id,
+                dict(zip(table.names(touched), stored, strict=True)),
+            )
+        )
+    return saves
+
+
+def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
+    return Output(
+        topics.rejected,
+        record.key,
+        record.value,
+        [
+            ("reason", rejection.reason.encode()),
+            ("detail", rejection.detail.encode(errors="replace")),
+            ("topic", topics.vitals.encode()),
+            ("partition", str(record.partition).encode()),
+            ("offset", str(record.offset).encode()),
+            ("time", rfc3339(record.timestamp_ms).encode()),
+        ],
+    )

@@ -1,0 +1,108 @@
+"""Taking a partition: from what store and log say to where to read on, and when to refuse.
+
+W is the watermark of the saved states, C the group's committed offset. Messages for everything
+before C were sent once and for all; states include everything before W; normally W = C, after a
+crash between the two effects W < C. So reading starts at W, and [W, C) changes states only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streamer.ports.log import EventLog
+from streamer.ports.states import Taken
+
+
+@dataclass(slots=True)
+class Partition:
+    """An input partition that this process owns.
+
+    Attributes:
+        epoch: of the ownership; what the store checks.
+        watermark: what the store has (``None``: nothing yet).
+        position: the next offset that the states in memory do not include.
+        silent_until: before this offset, events change states only.
+        log_id: identity of the input topic.
+        model_id: the model that steps this partition's stays.
+    """
+
+    number: int
+    epoch: int
+    watermark: int | None
+    position: int
+    silent_until: int
+    log_id: str
+    model_id: str
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether the states are where the committed messages are."""
+        return self.position >= self.silent_until
+
+
+class Refusal(RuntimeError):
+    """A partition that must not be taken; the message says why and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where reading starts, and until where it is silent."""
+
+    position: int
+    silent_until: int
+
+
+def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild_ms: int) -> Start:
+    """Decides where to start reading a partition that was just taken.
+
+    Args:
+        log: asked for committed offset, bounds and timestamps.
+        partition: the partition.
+        taken: what the store has; a watermark of ``None`` means that states must be rebuilt.
+        log_id: the input topic's identity now.
+        rebuild_ms: how far before C a rebuild starts, by record timestamps.
+
+    Raises:
+        Refusal: going on would lose, double or mix something.
+        LogUnavailable: the log does not answer.
+    """
+    watermark, committed = taken.watermark, log.committed(partition)
+    first, end = log.bounds(partition)
+    if taken.log_id is not None and taken.log_id != log_id:
+        raise Refusal(
+            "the input topic was created anew since these states were saved. If its events are a "
+            "new start, delete the partition's states in Redis (docs/operations.md)"
+        )
+    if watermark is None:
+        if committed is None:
+            return Start(first, first)
+        return Start(_rebuild_from(log, partition, committed, first, rebuild_ms), committed)
+    if committed is None and watermark > first:
+        raise Refusal(
+            f"the states include everything before offset {watermark}, but the consumer group has "
+            "no committed offset: it was deleted or has expired. Set it back to "
+            f"{watermark} with Kafka's own tools (docs/operations.md)"
+        )
+    if committed is not None and watermark > committed:
+        raise Refusal(
+            f"the states are ahead of the log: watermark {watermark}, committed offset "
+            f"{committed}. The group's offsets were set back. Set them to {watermark}, or delete "
+            "the partition's states in Redis to rebuild them (docs/operations.md)"
+        )
+    if watermark < first or watermark > end:
+        raise Refusal(
+            f"the states end at offset {watermark}, the topic holds {first} to {end}: events that "
+            "were never seen are gone. Delete the partition's states in Redis to start from what "
+            "is there (docs/operations.md)"
+        )
+    return Start(watermark, watermark if committed is None else committed)
+
+
+def _rebuild_from(
+    log: EventLog, partition: int, committed: int, first: int, rebuild_ms: int
+) -> int:
+    newest_ms = log.timestamp_at(partition, committed)
+    if newest_ms is None:
+        return min(first, committed)
+    found = log.offset_at(partition, newest_ms - rebuild_ms)
+    return committed if found is None else max(first, min(found, committed))

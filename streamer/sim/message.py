@@ -1,0 +1,50 @@
+"""What the simulated ward puts on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Topic = Literal["vitals", "outcomes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record for the broker.
+
+    ``due_ms`` is the simulated time (epoch milliseconds) at which the message reaches the broker:
+    its record timestamp. When it was true at the bedside is ``value["time"]``, often earlier.
+    ``key`` is the patient id. ``value`` is an input event of the contract, or on ``outcomes`` a
+    truth message; treat it as read-only, because a duplicate shares it with its original.
+    """
+
+    due_ms: int
+    topic: Topic
+    key: str
+    value: dict[str, object]
+
+
+def rfc3339(epoch_ms: NDArray[np.int64]) -> list[str]:
+    """Writes epoch milliseconds as RFC 3339 in UTC.
+
+    >>> rfc3339(np.array([0, 1_767_225_600_250]))
+    ['1970-01-01T00:00:00.000Z', '2026-01-01T00:00:00.250Z']
+    """
+    texts: list[str] = np.datetime_as_string(
+        epoch_ms.astype("datetime64[ms]"), unit="ms", timezone="UTC"
+    ).tolist()
+    return texts
+
+
+def rfc3339_one(epoch_ms: int) -> str:
+    """Writes one instant as :func:`rfc3339` does, without numpy's overhead.
+
+    >>> rfc3339_one(1_767_225_600_250)
+    '2026-01-01T00:00:00.250Z'
+    """
+    seconds, milliseconds = divmod(epoch_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"

@@ -1,0 +1,54 @@
+"""Who lies in the bed: what stays with a patient from one stay to the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# Percentiles of age in the public PhysioNet 2019 data: 1, 5, 25, 50, 75, 95, 99 %.
+_AGE_AT: Final = (0.0, 0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 1.0)
+_AGE_YEARS: Final = (18.0, 21.0, 31.0, 51.0, 64.0, 75.0, 86.0, 93.0)
+_MALE_SHARE: Final = 0.56
+
+# Organs whose long-standing function moves several laboratory values together.
+ORGANS: Final = ("kidney", "liver", "marrow", "lung")
+# Random effects of the vitals, in standard deviations.
+EFFECTS: Final = ("heart", "pressure", "pulse_pressure", "breathing", "warmth", "volatility")
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """A person with their own normal.
+
+    ``effects`` and ``organs`` are standard normal deviates, in the order of :data:`EFFECTS` and
+    :data:`ORGANS` (positive = worse function); ``labs`` one for each modelled laboratory value.
+    """
+
+    number: int
+    age: int
+    sex: str
+    effects: Array  # (len(EFFECTS),)
+    organs: Array  # (len(ORGANS),)
+    labs: Array  # (N_LABS,)
+
+    @property
+    def patient_id(self) -> str:
+        """The key of the patient's messages, such as ``sim-000123``."""
+        return f"sim-{self.number:06d}"
+
+
+def draw_patient(rng: np.random.Generator, number: int, n_labs: int) -> Patient:
+    """Draws a new patient; ``n_labs`` is how many laboratory values have a normal of their own."""
+    return Patient(
+        number=number,
+        age=int(np.interp(rng.random(), _AGE_AT, _AGE_YEARS)),
+        sex="male" if rng.random() < _MALE_SHARE else "female",
+        effects=rng.standard_normal(len(EFFECTS)),
+        organs=rng.standard_normal(len(ORGANS)),
+        labs=rng.standard_normal(n_labs),
+    )

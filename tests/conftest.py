@@ -1,0 +1,37 @@
+"""What integration tests share: one real Kafka and Redis, and names that do not collide."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from streamer.local import LocalStack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[LocalStack]:
+    """A running Kafka and Redis: `stack.kafka` is `host:port`, `stack.redis` a URL.
+
+    KAFKA_BOOTSTRAP_SERVERS and REDIS_URL replace what would be started here. A test that takes a
+    server away starts a `LocalStack` of its own.
+    """
+    with LocalStack(
+        existing_kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"),
+        existing_redis=os.environ.get("REDIS_URL"),
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """A prefix for topics, groups, transactional ids and Redis keys that no other test has."""
+    return f"test-{uuid.uuid4().hex[:12]}-"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what uses the stack as integration tests, and run those after the quick ones."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker("integration")
+    items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

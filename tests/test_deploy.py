@@ -1,0 +1,182 @@
+"""What is shipped for installing and deploying agrees with what runs. Nothing is built here."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from streamer.local.jars import KAFKA_VERSION
+
+ROOT = Path(__file__).parents[1]
+OURS = {"streamer": "streamer", "simulator": "streamer", "trainer": "trainer"}  # service: program
+HOST = "127.0.0.1:"
+
+
+def compose() -> Any:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def project() -> Any:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def instructions(dockerfile: Path) -> list[tuple[str, str]]:
+    """The instructions of a Dockerfile, as (name, rest), continued lines joined."""
+    text = re.sub(r"^#.*\n", "", dockerfile.read_text(), flags=re.MULTILINE)
+    lines = re.sub(r"\\\n", " ", text).splitlines()
+    return [(name, rest) for name, _, rest in (line.partition(" ") for line in lines if line)]
+
+
+def dockerfiles() -> list[Path]:
+    return sorted(
+        path for path in (ROOT / "deploy").glob("Dockerfile.*") if "ignore" not in path.name
+    )
+
+
+def tag(image: str) -> str:
+    return image.partition(":")[2]
+
+
+def test_services_and_profiles() -> None:
+    services = compose()["services"]
+    assert set(services) == {"kafka", "redis", *OURS}
+    assert {name: each["profiles"] for name, each in services.items() if "profiles" in each} == {
+        "simulator": ["demo"],
+        "trainer": ["train"],
+    }
+
+
+def test_every_image_is_pinned() -> None:
+    images = [service["image"] for service in compose()["services"].values()]
+    images += [
+        rest for path in dockerfiles() for name, rest in instructions(path) if name == "FROM"
+    ]
+    assert len(images) == 7
+    for image in images:
+        assert re.match(r"\d+\.\d+", tag(image)), f"{image} has no version"
+    assert tag(compose()["services"]["kafka"]["image"]) == KAFKA_VERSION
+
+
+def test_only_this_machine_reaches_what_is_published() -> None:
+    published = [port for each in compose()["services"].values() for port in each.get("ports", [])]
+    assert len(published) == 3
+    assert all(port.startswith(HOST) for port in published)
+
+
+def test_the_broker_is_reached_under_one_address_from_each_side() -> None:
+    kafka = compose()["services"]["kafka"]
+    advertised = dict(
+        each.split("://") for each in kafka["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
+    )
+    listening = dict(
+        each.split("://:") for each in kafka["environment"]["KAFKA_LISTENERS"].split(",")
+    )
+    for name in OURS:
+        environment = compose()["services"][name]["environment"]
+        assert environment["KAFKA_BOOTSTRAP_SERVERS"] == advertised["CONTAINERS"]
+        assert environment["REDIS_URL"] == "redis://redis:6379/0"
+    assert advertised["CONTAINERS"] == f"kafka:{listening['CONTAINERS']}"
+    assert advertised["HOST"] == f"{HOST}{listening['HOST']}"
+    assert kafka["ports"] == [f"{advertised['HOST']}:{listening['HOST']}"]
+
+
+def test_redis_keeps_what_it_acknowledged() -> None:
+    words = compose()["services"]["redis"]["command"]
+    options = dict(zip(words[1::2], words[2::2], strict=True))
+    assert words[0] == "redis-server"
+    assert options["--appendonly"] == "yes"
+    assert options["--maxmemory-policy"] == "noeviction"
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_containers_have_no_more_rights_than_they_need(name: str) -> None:
+    service = compose()["services"][name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {one: each["condition"] for one, each in service["depends_on"].items()} == {
+        "kafka": "service_healthy",
+        "redis": "service_healthy",
+    }
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_our_services_run_a_command_that_exists(name: str) -> None:
+    service = compose()["services"][name]
+    dockerfile = ROOT / service["build"]["dockerfile"]
+    program = OURS[name]
+    assert dict(instructions(dockerfile))["ENTRYPOINT"] == f'["{program}"]'
+    module, _, function = project()["scripts"][program].partition(":")
+    call = f"import sys; from {module} import {function}; sys.exit({function}())"
+    words = [sys.executable, "-c", call, *service["command"], "--help"]
+    answer = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_every_setting_that_is_used_is_documented() -> None:
+    names = {key for name in OURS for key in compose()["services"][name]["environment"]}
+    assert {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"} <= names
+    documented = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", (ROOT / "README.md").read_text()))
+    assert names <= documented
+
+
+@pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
+def test_an_image_runs_unprivileged_from_pinned_versions(path: Path) -> None:
+    steps = instructions(path)
+    names = [name for name, _ in steps]
+    user = names.index("USER")
+    assert names.count("USER") == 1
+    assert steps[user][1] not in {"root", "0"}
+    assert user < names.index("ENTRYPOINT")
+    assert "RUN" not in names[user:]
+    installs = [rest for name, rest in steps if name == "RUN" and "pip install" in rest]
+    assert len(installs) == 1
+    assert "-c constraints.txt" in installs[0]
+    assert not re.search(r"(?i)secret|password|token|api_?key", path.read_text())
+
+
+@pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
+def test_an_image_is_built_from_what_exists_and_nothing_else(path: Path) -> None:
+    copied = {
+        source.removeprefix("./")
+        for name, rest in instructions(path)
+        if name == "COPY"
+        for source in shlex.split(rest)[:-1]
+    }
+    assert copied >= {"constraints.txt", "pyproject.toml", "streamer", "trainer"}
+    assert all((ROOT / source).exists() for source in copied)
+    ignored = path.with_name(f"{path.name}.dockerignore").read_text().split()
+    assert "*" in ignored
+    assert {line[1:] for line in ignored if line.startswith("!")} == copied
+
+
+def test_the_health_of_the_service_is_asked_at_its_port() -> None:
+    steps = dict(instructions(ROOT / "deploy" / "Dockerfile.streamer"))
+    assert "http://127.0.0.1:8000/healthz" in steps["HEALTHCHECK"]
+    assert steps["EXPOSE"] == "8000"
+    assert compose()["services"]["streamer"]["ports"] == [f"{HOST}8000:8000"]
+
+
+def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", pin) for pin in pins)
+    versions = {canonicalize_name(name): version for name, version in (p.split("==") for p in pins)}
+    groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
+    for requirement in [Requirement(line) for group in groups for line in group]:
+        version = versions[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(version), f"{requirement} but {version}"
+
+
+def test_ci_runs_the_one_gate() -> None:
+    script = ROOT / ".ci" / "run"
+    assert script.stat().st_mode & 0o111
+    assert "make check" in script.read_text().splitlines()[-1]
