@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
+from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
 from streamer.core.cleaning import clean
+from streamer.core.model import Scaling
 
 Floats = NDArray[np.float32]
 
 SEX_CODES: Final = {"female": 0.0, "male": 1.0}
 ICU_CODES: Final = {"medical": 0.0, "surgical": 1.0}
+
+LEAST_STD: Final = 1e-3
+"""A feature that varies less over the training patients is constant: dividing by its standard
+deviation would make a giant of the first patient who differs."""
 
 
 def static_of(cohort: Cohort) -> Floats:
@@ -23,17 +27,15 @@ def static_of(cohort: Cohort) -> Floats:
     return np.stack(
         [
             cohort.age,
-            np.array([SEX_CODES.get(sex, np.nan) for sex in cohort.sex]),
-            np.array([ICU_CODES.get(kind, np.nan) for kind in cohort.icu_type]),
+            np.array([SEX_CODES.get(sex, np.nan) for sex in cohort.sex.tolist()]),
+            np.array([ICU_CODES.get(kind, np.nan) for kind in cohort.icu_type.tolist()]),
             cohort.hours_since_hospital_admission,
         ],
         axis=1,
     ).astype(np.float32)
 
 
-def build_features(
-    cohort: Cohort, progress: Callable[[int, int], None] | None = None
-) -> Floats:
+def build_features(cohort: Cohort, progress: Progress | None = None) -> Floats:
     """Returns the raw features ``(R, F)`` of every row, all stays stepped together.
 
     Args:
@@ -53,9 +55,26 @@ def build_features(
         running = int(np.searchsorted(-lengths, -hour, side="left"))
         rows = starts[:running] + hour
         bins = (first_bins[:running] + hour).astype(np.int32)
-        built[rows], memory = features.step(
-            values[rows], bins, static[:running], memory[:running]
-        )
+        built[rows], memory = features.step(values[rows], bins, static[:running], memory[:running])
         if progress is not None:
             progress(hour + 1, longest)
     return built
+
+
+def fit_scaling(built: Floats, rows: NDArray[np.bool_]) -> Scaling:
+    """Means and standard deviations of the features over the training rows alone.
+
+    Args:
+        built: ``(R, F)`` raw features.
+        rows: ``(R,)`` true for the hours of training patients. A feature that none of them has is
+            taken as constant: 0 and 1.
+    """
+    n_features = built.shape[1]
+    mean, std = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+    for column in range(n_features):  # one at a time: a copy of all of them would be a gigabyte
+        known = built[rows, column].astype(np.float64)
+        known = known[~np.isnan(known)]
+        if len(known):
+            mean[column] = known.mean()
+            std[column] = known.std() if known.std() >= LEAST_STD else 1.0
+    return Scaling(mean, std)

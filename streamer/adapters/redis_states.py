@@ -58,7 +58,7 @@ class RedisStates:
 
     def take(self, partition: int) -> Taken:
         """See ``StateStore``."""
-        with _answering():
+        with answering():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
             pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _LOG])
@@ -73,7 +73,7 @@ class RedisStates:
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         stays: dict[str, bytes] = {}
-        with _answering():
+        with answering():
             found: Any = self._redis.hscan_iter(self.key(partition), count=_SCAN_COUNT)
             for field, content in found:
                 if field.startswith(_STAY):
@@ -82,7 +82,7 @@ class RedisStates:
 
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""
-        with _answering():
+        with answering():
             # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
             # beside the writes, and right after a restart of Redis, too.
             pipe = self._redis.pipeline(transaction=False)
@@ -99,7 +99,7 @@ class RedisStates:
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
-        with _answering():
+        with answering():
             pipe = self._redis.pipeline(transaction=False)
             for partition in partitions:
                 pipe.hget(self.key(partition), (_STAY + patient.encode()).decode())
@@ -128,7 +128,7 @@ def _arguments(change: Save) -> list[bytes | str | int]:
 
 
 @contextmanager
-def _answering() -> Iterator[None]:
+def answering() -> Iterator[None]:
     """Turns whatever keeps Redis from answering into one error that may be tried again."""
     try:
         yield

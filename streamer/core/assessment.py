@@ -136,7 +136,8 @@ def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
     back = np.arange(bedside.VALID_HOURS)
     places = (table["open_bin"][slots][:, None] - back) % RING
     charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], places, FIO2] > ROOM_AIR
-    return np.any(charted, axis=1)
+    used: NDArray[np.bool_] = np.logical_or.reduce(charted, axis=1)
+    return used
 
 
 def _causes(

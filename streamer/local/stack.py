@@ -23,11 +23,11 @@ _POLL_S = 0.05
 
 
 class LocalStack:
-    """A real Kafka and a real Redis that this process starts and stops.
+    """A real Kafka and a real Redis that this process starts and stops::
 
-    >>> with LocalStack() as stack:  # doctest: +SKIP
-    ...     print(stack.kafka, stack.redis)
-    127.0.0.1:24817 redis://127.0.0.1:29034/0
+        with LocalStack() as stack:
+            consumer = KafkaConsumer(bootstrap_servers=stack.kafka)
+            client = Redis.from_url(stack.redis)
 
     No server outlives this process, even if it is killed. Data written before a server was killed
     is there when it starts again on the same folder.

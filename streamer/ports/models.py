@@ -19,7 +19,10 @@ class Superseded(RuntimeError):
 
 
 class ModelChannel(Protocol):
-    """Published model bundles, and the alias of the one in force."""
+    """Published model bundles, and the alias of the one in force.
+
+    Each call raises ``StoreUnavailable`` (see ``ports.states``) when the channel does not answer.
+    """
 
     def champion(self) -> Champion | None:
         """Returns what is in force, ``None`` when nothing was ever published."""

@@ -33,7 +33,7 @@ class ModelLibrary:
 
         A published model that cannot be used is reported once and ``fallback`` stays in force.
         """
-        champion = self._channel.champion() if self._channel else None
+        champion = self._channel.champion() if self._channel is not None else None
         if champion is None:
             return self._build(self._shipped)
         model = self.get(champion.model_id)
@@ -47,7 +47,7 @@ class ModelLibrary:
             return None
         if model_id == self._shipped.model_id:
             return self._build(self._shipped)
-        packed = self._channel.fetch(model_id) if self._channel else None
+        packed = self._channel.fetch(model_id) if self._channel is not None else None
         if packed is None:
             return None
         try:

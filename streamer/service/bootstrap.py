@@ -1,0 +1,67 @@
+"""The wiring: the only place that chooses adapters."""
+
+from __future__ import annotations
+
+from redis import Redis
+
+from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
+from streamer.adapters.redis_models import RedisModels
+from streamer.adapters.redis_states import RedisStates
+from streamer.service.batch import Topics
+from streamer.service.instance import claim_instance
+from streamer.service.models import ModelLibrary
+from streamer.service.settings import Settings
+from streamer.service.worker import Rules, Worker
+
+# Redis answers in well under a millisecond; a loaded one that rewrites its AOF may take seconds.
+_REDIS_TIMEOUT_S = 10.0
+
+
+def redis_client(settings: Settings) -> Redis:
+    """A Redis client that returns bytes and never waits without bound."""
+    return Redis.from_url(
+        settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
+    )
+
+
+def state_store(settings: Settings) -> RedisStates:
+    """Where the states of the group's stays live."""
+    return RedisStates(redis_client(settings), f"vigil:{settings.group}", settings.topic_vitals)
+
+
+def model_library(settings: Settings) -> ModelLibrary:
+    """The models that the streamer may use."""
+    return ModelLibrary(RedisModels(redis_client(settings)))
+
+
+def worker(settings: Settings) -> Worker:
+    """A worker on Kafka and Redis, ready to run.
+
+    Raises:
+        LogUnavailable: no broker answers.
+        StoreUnavailable: Redis does not answer.
+        BundleError: the shipped model cannot be used.
+    """
+    instance = settings.instance or claim_instance(settings.group)
+    options = KafkaOptions(
+        settings.kafka_connection(),
+        settings.topic_vitals,
+        settings.group,
+        transactional_id=f"{settings.group}-{instance}",
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        max_poll_records=settings.max_batch,
+    )
+    rules = Rules(
+        Topics(
+            settings.topic_vitals,
+            settings.topic_alerts,
+            settings.topic_risk,
+            settings.topic_rejected,
+        ),
+        settings.interval_ms,
+        settings.future_limit_ms,
+        rebuild_ms=round(settings.rebuild_hours * 3_600_000),
+    )
+    library = model_library(settings)
+    library.in_force()  # before joining the group: building a model takes a second
+    return Worker(KafkaLog(options), state_store(settings), library, rules)
