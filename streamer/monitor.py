@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.adapters import bundle
+from streamer.adapters.bundle_model import build
 from streamer.core.columns import Record, decode
 from streamer.core.events import Refused
 from streamer.core.messages import write
@@ -39,7 +40,7 @@ class Monitor:
     """
 
     def __init__(self, model: Path | str | None = None, risk_interval_s: float = 60) -> None:
-        self._model = bundle.load(Path(model) if model else bundle.SHIPPED).to_model()
+        self._model = build(bundle.load(Path(model) if model else bundle.SHIPPED))
         table = StayTable(self._model.architecture)
         self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000))
         self._offset = 0

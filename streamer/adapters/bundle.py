@@ -1,4 +1,4 @@
-"""Model bundles: a folder or the bytes of one, to a `Model` and back.
+"""Model bundles: a folder, or the bytes of one. What is in them, `bundle_model` builds.
 
 A bundle holds `weights.safetensors`, `manifest.json` and `card.md`. Its id is a hash of the weights
 and of the manifest without the id, so what is swapped can only be the whole of it.
@@ -10,20 +10,9 @@ import hashlib
 import io
 import json
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
-from safetensors import SafetensorError
-from safetensors.torch import load as load_weights
-from safetensors.torch import save as save_weights
-
-from streamer.core import features
-from streamer.core.alerts import AlertPolicy
-from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.network import HORIZONS, Architecture, Network
-from streamer.core.variables import VARIABLES
 
 FORMAT: Final = 1
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
@@ -52,47 +41,6 @@ class Bundle:
         digest.update(self.weights)
         return digest.hexdigest()[:_ID_DIGITS]
 
-    def to_model(self) -> Model:
-        """Builds the model that scores.
-
-        Raises:
-            BundleError: when format, features or variables are not those of this program, or a
-                part is missing or broken.
-        """
-        manifest = self.manifest
-        _require(manifest.get("format") == FORMAT, f"format {manifest.get('format')} is unknown")
-        _require(
-            manifest.get("features") == features.RECIPE,
-            f"made for features {manifest.get('features')!r}, this program has {features.RECIPE!r}",
-        )
-        _require(
-            manifest.get("variables") == [variable.name for variable in VARIABLES],
-            "its variables are not those of this program",
-        )
-        _require(manifest.get("model") == self.model_id, "its content does not match its id")
-        try:
-            network = Network(Architecture(**manifest["architecture"]))
-            network.load_state_dict(load_weights(self.weights))
-            return Model(
-                self.model_id,
-                network,
-                Scaling(
-                    np.array(manifest["scaling"]["mean"], np.float32),
-                    np.array(manifest["scaling"]["std"], np.float32),
-                ),
-                tuple(
-                    Calibration(
-                        np.array(manifest["calibration"][horizon]["logits"], np.float64),
-                        np.array(manifest["calibration"][horizon]["calibrated"], np.float64),
-                    )
-                    for horizon in HORIZONS
-                ),
-                float(manifest["threshold"]),
-                AlertPolicy(**manifest["alert_policy"]),
-            )
-        except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-            raise BundleError(f"bundle {self.model_id}: {error}") from error
-
     def to_bytes(self) -> bytes:
         """Packs the bundle; equal bundles give equal bytes."""
         packed = io.BytesIO()
@@ -110,33 +58,6 @@ class Bundle:
     def _parts(self) -> dict[str, bytes]:
         manifest = json.dumps(self.manifest, indent=1, sort_keys=True) + "\n"
         return {WEIGHTS: self.weights, MANIFEST: manifest.encode(), CARD: self.card.encode()}
-
-
-def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
-    """Makes a bundle of a model.
-
-    Args:
-        model: what scores; its id is set anew from the content.
-        about: what else the manifest says: metrics, data fingerprint, recipe, alert budget.
-        card: the model card, Markdown.
-    """
-    manifest = {
-        **about,
-        "format": FORMAT,
-        "features": features.RECIPE,
-        "variables": [variable.name for variable in VARIABLES],
-        "architecture": asdict(model.architecture),
-        "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
-        "calibration": {
-            horizon: {"logits": cal.logits.tolist(), "calibrated": cal.calibrated.tolist()}
-            for horizon, cal in zip(HORIZONS, model.calibrations, strict=True)
-        },
-        "threshold": model.threshold,
-        "alert_policy": asdict(model.policy),
-    }
-    bundle = Bundle(manifest, save_weights(model.network.state_dict()), card)
-    manifest["model"] = bundle.model_id
-    return bundle
 
 
 def load(folder: Path) -> Bundle:
@@ -172,8 +93,3 @@ def from_bytes(packed: bytes) -> Bundle:
             )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BundleError(f"not a packed model bundle: {error}") from error
-
-
-def _require(holds: bool, why_not: str) -> None:
-    if not holds:
-        raise BundleError(f"this bundle cannot be used: {why_not}; train one with `trainer fit`")

@@ -8,6 +8,7 @@ import structlog
 
 from streamer.adapters import bundle
 from streamer.adapters.bundle import Bundle, BundleError
+from streamer.adapters.bundle_model import build
 from streamer.core.model import Model
 from streamer.ports.models import ModelChannel
 
@@ -60,7 +61,7 @@ class ModelLibrary:
     def _build(self, content: Bundle) -> Model:
         model_id = content.model_id
         if model_id not in self._built:
-            self._built[model_id] = content.to_model()
+            self._built[model_id] = build(content)
             for old in list(self._built)[:-KEPT]:
                 del self._built[old]
         return self._built[model_id]

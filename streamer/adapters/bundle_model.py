@@ -1,0 +1,92 @@
+"""Between a bundle and the model in it: to score with one, to keep one that was trained."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.torch import load as load_weights
+from safetensors.torch import save as save_weights
+
+from streamer.adapters.bundle import FORMAT, Bundle, BundleError
+from streamer.core import features
+from streamer.core.alerts import AlertPolicy
+from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.core.variables import VARIABLES
+
+
+def build(bundle: Bundle) -> Model:
+    """Builds the model that scores.
+
+    Raises:
+        BundleError: when format, features or variables are not those of this program, or a part
+            is missing or broken.
+    """
+    manifest = bundle.manifest
+    _require(manifest.get("format") == FORMAT, f"format {manifest.get('format')} is unknown")
+    _require(
+        manifest.get("features") == features.RECIPE,
+        f"made for features {manifest.get('features')!r}, this program has {features.RECIPE!r}",
+    )
+    _require(
+        manifest.get("variables") == [variable.name for variable in VARIABLES],
+        "its variables are not those of this program",
+    )
+    _require(manifest.get("model") == bundle.model_id, "its content does not match its id")
+    try:
+        network = Network(Architecture(**manifest["architecture"]))
+        network.load_state_dict(load_weights(bundle.weights))
+        return Model(
+            bundle.model_id,
+            network,
+            Scaling(
+                np.array(manifest["scaling"]["mean"], np.float32),
+                np.array(manifest["scaling"]["std"], np.float32),
+            ),
+            tuple(
+                Calibration(
+                    np.array(manifest["calibration"][horizon]["logits"], np.float64),
+                    np.array(manifest["calibration"][horizon]["calibrated"], np.float64),
+                )
+                for horizon in HORIZONS
+            ),
+            float(manifest["threshold"]),
+            AlertPolicy(**manifest["alert_policy"]),
+        )
+    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+        raise BundleError(f"bundle {bundle.model_id}: {error}") from error
+
+
+def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
+    """Makes a bundle of a model.
+
+    Args:
+        model: what scores; its id is set anew from the content.
+        about: what else the manifest says: metrics, data fingerprint, recipe, alert budget.
+        card: the model card, Markdown.
+    """
+    manifest = {
+        **about,
+        "format": FORMAT,
+        "features": features.RECIPE,
+        "variables": [variable.name for variable in VARIABLES],
+        "architecture": asdict(model.architecture),
+        "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
+        "calibration": {
+            horizon: {"logits": cal.logits.tolist(), "calibrated": cal.calibrated.tolist()}
+            for horizon, cal in zip(HORIZONS, model.calibrations, strict=True)
+        },
+        "threshold": model.threshold,
+        "alert_policy": asdict(model.policy),
+    }
+    bundle = Bundle(manifest, save_weights(model.network.state_dict()), card)
+    manifest["model"] = bundle.model_id
+    return bundle
+
+
+def _require(holds: bool, why_not: str) -> None:
+    if not holds:
+        raise BundleError(f"this bundle cannot be used: {why_not}; train one with `trainer fit`")

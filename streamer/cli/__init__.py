@@ -1,0 +1,59 @@
+"""The `streamer` command: one file a group of subcommands; torch is loaded by none but `run`."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from pydantic import ValidationError
+
+from streamer.adapters.cohort import DataError
+from streamer.cli import feeds, local, looking, service
+from streamer.local import LocalStackError
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.sim.scenario import ScenarioError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Vigil watches ICU patients for sepsis: events in from Kafka, LSTM state in Redis, alerts
+    out.
+
+    Start with `streamer demo`: it needs nothing else. Then, in terminals of their own:
+    `streamer up`, `streamer run`, `streamer replay FOLDER --patients 100`, `streamer alerts`.
+
+    Research software for decision support; not a medical device.""",
+)
+for command in (
+    local.demo,
+    local.up,
+    service.topics,
+    service.run,
+    feeds.replay,
+    feeds.simulate,
+    looking.alerts,
+    looking.patient,
+    service.check,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
+    try:
+        app()
+    except ValidationError as error:
+        print("The configuration is wrong:", file=sys.stderr)
+        for fault in error.errors(include_url=False):
+            where = ".".join(str(part) for part in fault["loc"])
+            name = where if where.isupper() else f"STREAMER_{where.upper()}"
+            print(f"  {name if where else ''} {fault['msg']}", file=sys.stderr)
+        sys.exit(2)
+    except (DataError, ScenarioError) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (LocalStackError, LogUnavailable, StoreUnavailable) as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)

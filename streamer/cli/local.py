@@ -1,0 +1,102 @@
+"""`streamer up` and `streamer demo`: a real Kafka and Redis on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streamer.cli.looking import follow_alerts
+from streamer.cli.signals import until_told
+from streamer.local import LocalStack
+from streamer.local.spawner import spawn
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+_CHILD_STOPS_S = 12.0  # the service promises ten
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data stays; default: a folder that is removed.")
+    ] = None,
+    kafka_port: Annotated[int, typer.Option(help="0: any free one.")] = 9092,
+    redis_port: Annotated[int, typer.Option(help="0: any free one.")] = 6379,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line when both answer.")
+    ] = False,
+) -> None:
+    """Starts a real Kafka and a real Redis on loopback and keeps them until Ctrl-C.
+
+    The other commands find them at the default ports without any setting.
+    """
+    with (
+        until_told() as told,
+        LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
+    ):
+        if as_json:
+            print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)
+        else:
+            print(f"Kafka  {stack.kafka}\nRedis  {stack.redis}\nCtrl-C stops both.", flush=True)
+        told.wait()
+
+
+def demo(
+    beds: Annotated[int, typer.Option(min=1, help="Beds of the simulated ward.")] = 40,
+    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds a second.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another ward.")] = 7,
+) -> None:
+    """Runs everything on this machine: Kafka, Redis, a simulated ward, the service, its alerts.
+
+    Nothing else is needed. Ctrl-C stops all of it.
+    """
+    console = Console(stderr=True)
+    with ExitStack() as running:
+        told = running.enter_context(until_told())
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
+        stack = running.enter_context(
+            LocalStack(
+                existing_kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"),
+                existing_redis=os.environ.get("REDIS_URL"),
+            )
+        )
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
+        os.environ["REDIS_URL"] = stack.redis
+        console.print(f"Kafka {stack.kafka}, Redis {stack.redis}")
+        settings = Settings()
+        ensure_topics(settings)
+        ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
+        for name, arguments in (("service", ["run"]), ("ward", ward)):
+            running.enter_context(_child(name, arguments, folder))
+        console.print(f"A ward of {beds} beds, {speed:g} times as fast as life. Alerts follow.\n")
+        for line in follow_alerts(settings, from_beginning=True, as_json=False, told=told):
+            print(line, flush=True)
+
+
+@contextmanager
+def _child(name: str, arguments: list[str], folder: Path) -> Iterator[None]:
+    """A `streamer` process that ends with this block, and with this process if it is killed."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        child = spawn([sys.executable, "-m", "streamer", *arguments], Path.cwd(), output)
+        try:
+            yield
+        finally:
+            failed = child.poll() not in (None, 0)
+            child.terminate()
+            try:
+                child.wait(_CHILD_STOPS_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if failed:
+                print(f"{name} failed:\n{log.read_text()[-2000:]}", file=sys.stderr)

@@ -1,0 +1,97 @@
+"""`streamer alerts` and `streamer patient`: for people and programs that look on."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final
+
+import typer
+from kafka import KafkaConsumer
+from kafka.errors import KafkaError
+from rich.console import Console
+
+from streamer.cli.signals import until_told
+from streamer.ports.log import LogUnavailable
+from streamer.service.settings import Settings
+
+_POLL_MS: Final = 200
+
+
+def alerts(
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="Also those that were sent before.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The messages as they are.")] = False,
+) -> None:
+    """Follows the alerts, readable or as JSON lines, until Ctrl-C."""
+    with until_told() as told:
+        for line in follow_alerts(
+            Settings(), from_beginning=from_beginning, as_json=as_json, told=told
+        ):
+            print(line, flush=True)
+
+
+def follow_alerts(
+    settings: Settings, *, from_beginning: bool, as_json: bool, told: threading.Event
+) -> Iterator[str]:
+    """Yields alerts as lines until told to stop.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+    try:
+        consumer = KafkaConsumer(
+            settings.topic_alerts,
+            **settings.kafka_connection(),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest" if from_beginning else "latest",
+            enable_auto_commit=False,
+        )
+        with contextlib.closing(consumer):
+            while not told.is_set():
+                for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                    for record in records:
+                        yield record.value.decode() if as_json else readable(record.value)
+    except (KafkaError, OSError) as error:
+        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+
+
+def readable(value: bytes) -> str:
+    """Writes an alert message on one line for people."""
+    alert: Mapping[str, Any] = json.loads(value)
+    reasons = ", ".join(
+        f"{reason['variable']} {reason['value']:g} {reason['unit']} ({reason['direction']}, "
+        f"{reason['age_minutes']} min)"
+        for reason in alert["reasons"]
+    )
+    news2 = "-" if alert["news2"] is None else alert["news2"]
+    return (
+        f"{alert['time']}  {alert['phase']:9} {alert['severity']:6} {alert['patient_id']:12} "
+        f"sepsis within {alert['horizon_hours']} h: {alert['risk']:.1%} "
+        f"(alert above {alert['threshold']:.1%})  NEWS2 {news2}"
+        + (f"  {reasons}" if reasons else "")
+    )
+
+
+def patient(
+    patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Shows what is known of one patient: values and ages, risk, alert, model, log position.
+
+    Exits with 1 when nothing is known.
+    """
+    # builds stays, and with them torch
+    from streamer.service.portrait import portray, render  # noqa: PLC0415
+
+    portrait = portray(Settings(), patient_id)
+    if portrait is None:
+        print(f"Nothing is known of patient {patient_id!r}.")
+        raise typer.Exit(1)
+    if as_json:
+        print(json.dumps(portrait))
+    else:
+        render(portrait, Console())

@@ -1,0 +1,109 @@
+"""`streamer run`, `streamer topics` and `streamer check`: the service and what it stands on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from typing import Annotated, Final
+
+import typer
+
+from streamer.cli.signals import until_told
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.service import logs
+from streamer.service.checks import Level, checks
+from streamer.service.http import serving
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+# SIGTERM promises an end within ten seconds. A broker that went away can hold a call for longer;
+# leaving then is safe: it is the crash that the protocol is made for.
+_LAST_MOMENT_S: Final = 9.0
+_RETRY_S: Final = 1.0
+
+
+def topics(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Creates the topics that are missing and checks the others."""
+    found = ensure_topics(Settings())
+    for topic in found:
+        if as_json:
+            print(json.dumps({name: getattr(topic, name) for name in topic.__slots__}))
+        else:
+            state = topic.fault or ("created" if topic.created else "there")
+            print(f"{topic.name:16} {topic.partitions:3} partitions  {state}")
+    if any(topic.fault for topic in found):
+        raise typer.Exit(1)
+
+
+def run(
+    exit_when_idle: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=0, help="Exit after S seconds without an event."),
+    ] = None,
+) -> None:
+    """Runs the service: steps patients' states event by event, writes risks and alerts.
+
+    Run it several times to share the partitions. SIGTERM or Ctrl-C: finishes the batch, leaves the
+    group, exits 0 within ten seconds. Liveness, readiness and metrics: http://127.0.0.1:8000
+    (STREAMER_HTTP_PORT).
+    """
+    settings = Settings()
+    logs.configure(settings.log_format)
+    with until_told() as told:
+        threading.Thread(target=_leave_in_time, args=(told,), daemon=True).start()
+        worker = None
+        # torch is loaded here and not before: the other commands start without it
+        from streamer.service import bootstrap  # noqa: PLC0415
+
+        while worker is None and not told.is_set():
+            try:
+                ensure_topics(settings)
+                worker = bootstrap.worker(settings)
+            except (LogUnavailable, StoreUnavailable) as error:
+                print(f"waiting: {error}", file=sys.stderr, flush=True)
+                told.wait(_RETRY_S)
+        if worker is None:
+            return
+        try:
+            with serving(settings.http_host, settings.http_port, lambda: worker.not_ready):
+                worker.run(told, exit_when_idle)
+        except OSError as error:
+            print(
+                f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
+                "Set STREAMER_HTTP_PORT to another port, or to 0 for none",
+                file=sys.stderr,
+            )
+            raise typer.Exit(2) from error
+        finally:
+            worker.close()
+
+
+def _leave_in_time(told: threading.Event) -> None:
+    told.wait()
+    time.sleep(_LAST_MOMENT_S)
+    os._exit(0)
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Looks at everything the service stands on; a line each, and what to do about a bad one.
+
+    Exits with 1 when the service would not work.
+    """
+    bad = False
+    for finding in checks(Settings()):
+        bad |= finding.level is Level.BAD
+        if as_json:
+            content = {"check": finding.what, "level": finding.level, "says": finding.says}
+            print(json.dumps(content), flush=True)
+        else:
+            print(f"{finding.level:5} {finding.what:12} {finding.says}", flush=True)
+    if bad:
+        raise typer.Exit(1)

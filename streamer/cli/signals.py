@@ -1,0 +1,25 @@
+"""Ctrl-C and SIGTERM as an event, so that loops end where they are whole."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def until_told() -> Iterator[threading.Event]:
+    """Yields an event that Ctrl-C and SIGTERM set, for as long as the block lasts."""
+    told = threading.Event()
+
+    def tell(_signal: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    before = {s: signal.signal(s, tell) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield told
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

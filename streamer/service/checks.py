@@ -1,0 +1,154 @@
+"""What `streamer check` looks at: each finding a line, with the way out of a bad one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from streamer.adapters import bundle
+from streamer.adapters.redis_models import RedisModels
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+_TIMEOUT_S: Final = 5.0
+_PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "torch", "numpy", "pydantic")
+
+
+class Level(StrEnum):
+    """How good a finding is."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check."""
+
+    what: str
+    level: Level
+    says: str
+
+
+def checks(settings: Settings) -> Iterator[Finding]:
+    """Looks at configuration, Kafka, Redis, model and versions, one after the other."""
+    yield from _configuration(settings)
+    yield from _guarded("kafka", lambda: _kafka(settings))
+    yield from _guarded("redis", lambda: _redis(settings))
+    yield from _guarded("model", lambda: _model(settings))
+    yield from _versions()
+
+
+def _guarded(what: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    advice = {
+        "kafka": "start one with `streamer up`, or set KAFKA_BOOTSTRAP_SERVERS",
+        "redis": "start one with `streamer up`, or set REDIS_URL",
+        "model": "install the package anew, or publish a model with `trainer models promote`",
+    }[what]
+    try:
+        yield from look()
+    except (KafkaError, RedisError, OSError, ValueError, LogUnavailable, StoreUnavailable) as error:
+        yield Finding(what, Level.BAD, f"{error or type(error).__name__}; {advice}")
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    for name, value in settings:
+        prefix = "" if name in {"kafka_bootstrap_servers", "redis_url"} else "STREAMER_"
+        shown = _masked(str(value)) if name == "redis_url" else str(value)
+        yield Finding("setting", Level.OK, f"{prefix}{name.upper()}={shown}")
+
+
+def _masked(url: str) -> str:
+    head, at, host = url.rpartition("@")
+    if not at:
+        return url
+    scheme, separator, credentials = head.partition("://")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{separator}{user}:**********@{host}"
+
+
+def _kafka(settings: Settings) -> Iterator[Finding]:
+    found = ensure_topics(settings, create=False)
+    yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
+    for topic in found:
+        level = Level.OK if topic.fault is None else Level.BAD
+        says = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
+        yield Finding("topic", level, says)
+    partitions = next((t.partitions for t in found if t.name == settings.topic_vitals), 0)
+    if partitions:
+        yield _lag(settings, partitions)
+
+
+def _lag(settings: Settings, partitions: int) -> Finding:
+    consumer = KafkaConsumer(
+        **settings.kafka_connection(), group_id=settings.group, enable_auto_commit=False
+    )
+    with contextlib.closing(consumer):
+        tps = [TopicPartition(settings.topic_vitals, p) for p in range(partitions)]
+        ends = consumer.end_offsets(tps)
+        firsts = consumer.beginning_offsets(tps)
+        lag = sum(ends[tp] - (consumer.committed(tp) or firsts[tp]) for tp in tps)
+    return Finding("lag", Level.OK, f"group {settings.group} is {lag} records behind")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    client = Redis.from_url(
+        settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+    )
+    with contextlib.closing(client):
+        info: Any = client.info()
+        yield Finding("redis", Level.OK, f"version {info['redis_version']} answers")
+        policy = info.get("maxmemory_policy", "noeviction")
+        if policy != "noeviction":
+            says = (
+                f"maxmemory-policy is {policy}: Redis may throw patients' states away. "
+                "Set it to noeviction"
+            )
+            yield Finding("redis", Level.BAD, says)
+        if info.get("role") == "slave":
+            yield Finding(
+                "redis", Level.BAD, "is a read-only replica; point REDIS_URL at the master"
+            )
+        if not info.get("aof_enabled"):
+            says = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
+            yield Finding("redis", Level.WARN, says)
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    shipped = bundle.load(bundle.SHIPPED).model_id
+    client = Redis.from_url(
+        settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+    )
+    with contextlib.closing(client):
+        champion = RedisModels(client).champion()
+    if champion is None:
+        yield Finding("model", Level.OK, f"{shipped}, the shipped one; nothing is published")
+    else:
+        says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped}"
+        yield Finding("model", Level.OK, says)
+
+
+def _versions() -> Iterator[Finding]:
+    versions = []
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+    yield Finding("versions", Level.OK, ", ".join(versions))
+    if importlib.util.find_spec("crc32c") is None:
+        says = "not installed: reading Kafka is five times slower; pip install kafka-python[crc32c]"
+        yield Finding("crc32c", Level.WARN, says)
+    else:
+        yield Finding("crc32c", Level.OK, "is installed")

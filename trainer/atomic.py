@@ -1,0 +1,26 @@
+"""Files that are either the old or the new one, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def write_atomically(file: Path) -> Iterator[IO[bytes]]:
+    """Opens a temporary file beside ``file`` and puts it in its place at the end.
+
+    After an error ``file`` is what it was.
+    """
+    new = file.with_name(f".{file.name}.{os.getpid()}.new")
+    try:
+        with new.open("wb") as content:
+            yield content
+            content.flush()
+            os.fsync(content.fileno())
+        new.replace(file)
+    finally:
+        new.unlink(missing_ok=True)
