@@ -61,22 +61,25 @@ def commit_one(kafka: str, topic: str, value: bytes) -> None:
         producer.close()
 
 
-def committed_values(kafka: str, topic: str) -> list[bytes]:
-    """All values that a reader of committed records finds in partition 0."""
+def committed_values(kafka: str, topic: str, count: int) -> list[bytes]:
+    """The first values of partition 0 that a reader of committed records gets, at least `count`.
+
+    They may come a moment after the commit has returned: the broker writes the markers that end a
+    transaction after it has answered.
+    """
     consumer = KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed")
     try:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         consumer.seek_to_beginning(partition)
-        end = consumer.end_offsets([partition])[partition]
         values: list[bytes] = []
 
-        def at_end() -> bool:
+        def all_read() -> bool:
             for records in consumer.poll(timeout_ms=100).values():
                 values.extend(record.value for record in records)
-            return bool(consumer.position(partition) >= end)
+            return len(values) >= count
 
-        wait_until(at_end, 20, "reading to the end")
+        wait_until(all_read, 20, f"reading {count} records")
         return values
     finally:
         consumer.close()
@@ -109,7 +112,7 @@ def test_transactions_groups_and_redis_work_as_soon_as_the_stack_is_up() -> None
         processes = [psutil.Process(stack.kafka_server.pid), psutil.Process(stack.redis_server.pid)]
         make_topic(kafka, "topic")
         commit_one(kafka, "topic", b"hello")
-        assert committed_values(kafka, "topic") == [b"hello"]
+        assert committed_values(kafka, "topic", 1) == [b"hello"]
         assert grouped_values(kafka, "topic", "group") == [b"hello"]
         with redis_client(redis_url) as client:
             assert client.ping()
@@ -149,7 +152,7 @@ def test_data_outlives_a_crash_of_the_servers_and_a_new_stack(tmp_path: Path) ->
         stack.redis_server.start()
         stack.kafka_server.start()
         assert (stack.kafka, stack.redis) == addresses
-        assert committed_values(stack.kafka, "topic") == [b"first"]
+        assert committed_values(stack.kafka, "topic", 1) == [b"first"]
         commit_one(stack.kafka, "topic", b"second")
         with redis_client(stack.redis) as client:
             assert client.get("first") == "1"
@@ -158,7 +161,7 @@ def test_data_outlives_a_crash_of_the_servers_and_a_new_stack(tmp_path: Path) ->
         folder, kafka_port=port_of(addresses[0]), redis_port=port_of(addresses[1])
     ) as stack:
         assert (stack.kafka, stack.redis) == addresses
-        assert committed_values(stack.kafka, "topic") == [b"first", b"second"]
+        assert committed_values(stack.kafka, "topic", 2) == [b"first", b"second"]
         with redis_client(stack.redis) as client:
             assert client.mget("first", "second") == ["1", "2"]
 

@@ -28,6 +28,9 @@ LEAST_HIGH_STAYS: Final = 20
 NEVER: Final = 1.0
 """No risk is above it: severity stays medium where nothing higher can be told apart."""
 
+SUREST: Final = 1 - 1e-6
+"""A medium threshold is below 1, also on a toy set whose risks were rounded to 1."""
+
 
 def alert_phases(
     risk: NDArray[np.float64], starts: NDArray[np.int64], policy: AlertPolicy
@@ -93,6 +96,7 @@ class PolicyRule:
         exceed to be ``HIGH_PPV`` times as likely septic as one that exceeds medium; ``NEVER``
         where too few do.
         """
+        medium = min(medium, SUREST)
         odds = OFF_ODDS * medium / (1 - medium)
         at = int(np.searchsorted(self._highest, medium, side="right"))
         high = NEVER

@@ -16,46 +16,56 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STREAMER_", extra="ignore")
 
     kafka_bootstrap_servers: str = Field(
-        "127.0.0.1:9092",
+        default="127.0.0.1:9092",
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
         description="brokers, host:port, comma separated",
     )
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
+        default="redis://127.0.0.1:6379/0",
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="where the states live",
     )
-    group: str = Field("vigil", description="consumer group; also the prefix of Redis keys")
-    instance: str = Field("", description="stable unique name of this process; default: host-slot")
-    topic_vitals: str = Field("vitals", description="input events")
-    topic_alerts: str = Field("alerts", description="alert messages")
-    topic_risk: str = Field("risk", description="risk messages")
-    topic_rejected: str = Field("vitals.rejected", description="refused events")
-    topic_outcomes: str = Field("outcomes", description="confirmed labels, for the trainer")
-    topic_actions: str = Field("alert-actions", description="reserved for the ward board")
-    partitions: int = Field(8, ge=1, description="partitions of the topics that are created")
-    replication: int = Field(1, ge=1, description="replicas of the topics that are created")
-    risk_interval: float = Field(60, ge=0, description="seconds of event time; 0: every event")
+    group: str = Field(default="vigil", description="consumer group; also the prefix of Redis keys")
+    instance: str = Field(
+        default="", description="stable unique name of this process; default: host-slot"
+    )
+    topic_vitals: str = Field(default="vitals", description="input events")
+    topic_alerts: str = Field(default="alerts", description="alert messages")
+    topic_risk: str = Field(default="risk", description="risk messages")
+    topic_rejected: str = Field(default="vitals.rejected", description="refused events")
+    topic_outcomes: str = Field(default="outcomes", description="confirmed labels, for the trainer")
+    topic_actions: str = Field(default="alert-actions", description="reserved for the ward board")
+    partitions: int = Field(
+        default=8, ge=1, description="partitions of the topics that are created"
+    )
+    replication: int = Field(default=1, ge=1, description="replicas of the topics that are created")
+    risk_interval: float = Field(
+        default=60, ge=0, description="seconds of event time; 0: every event"
+    )
     future_limit: float = Field(
-        3600, description="seconds an event may be ahead of its record; below 0: no check"
+        default=3600, description="seconds an event may be ahead of its record; below 0: no check"
     )
     rebuild_hours: float = Field(
-        52, gt=0, description="how far back lost states are rebuilt from the log"
+        default=52, gt=0, description="how far back lost states are rebuilt from the log"
     )
-    max_batch: int = Field(2000, ge=1, description="most records in one transaction")
-    http_port: Port = Field(8000, description="/metrics, /healthz, /readyz; 0: off")
-    http_host: str = Field("127.0.0.1", description="address that the HTTP port listens on")
-    log_format: Literal["json", "console"] = Field("json", description="of the service's log")
-    kafka_session_timeout_ms: int = Field(15_000, ge=1_000, description="until a member is dead")
+    max_batch: int = Field(default=2000, ge=1, description="most records in one transaction")
+    http_port: Port = Field(default=8000, description="/metrics, /healthz, /readyz; 0: off")
+    http_host: str = Field(default="127.0.0.1", description="address that the HTTP port listens on")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="of the service's log"
+    )
+    kafka_session_timeout_ms: int = Field(
+        default=15_000, ge=1_000, description="until a member is dead"
+    )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="how to speak to Kafka"
+        default="PLAINTEXT", description="how to speak to Kafka"
     )
     kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "", description="with SASL_*"
+        default="", description="with SASL_*"
     )
-    kafka_sasl_username: str = Field("", description="with SASL_*")
-    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="with SASL_*")
-    kafka_ssl_cafile: str = Field("", description="with *SSL: certificate authorities, PEM")
+    kafka_sasl_username: str = Field(default="", description="with SASL_*")
+    kafka_sasl_password: SecretStr = Field(default=SecretStr(""), description="with SASL_*")
+    kafka_ssl_cafile: str = Field(default="", description="with *SSL: certificate authorities, PEM")
 
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Settings:

@@ -1,0 +1,179 @@
+"""The model card that travels in a bundle: what it is, what was shown, and what was not."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from streamer.adapters.cohort import site
+
+Figures = dict[str, Any]
+
+SHOWN: Final = {
+    "utility": "normalised utility (PhysioNet 2019)",
+    "auroc": "AUROC, hours",
+    "auprc": "AUPRC, hours",
+    "patient_auroc": "AUROC, patients (highest risk of the stay)",
+    "ppv_at_80_sensitivity": "precision at 80 % sensitivity, hours",
+    "ece": "expected calibration error",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "alerts_per_patient_day": "alert starts per patient-day",
+    "lead_hours_median": "median lead of a found onset, hours",
+}
+"""Every metric of the manifest, in the words of a reader."""
+
+SHORT: Final = ("utility", "auroc", "auprc", "calibration_slope", "alerts_per_patient_day")
+"""What the subgroup table has room for."""
+
+_CHALLENGE: Final = """\
+PhysioNet/Computing in Cardiology Challenge 2019, hospitals A and B, licence CC BY 4.0. Cite: Reyna
+MA, Josef CS, Jeter R, et al. Early Prediction of Sepsis From Clinical Data: The PhysioNet/Computing
+in Cardiology Challenge 2019. Crit Care Med 48(2):210-217 (2020),
+doi 10.1097/CCM.0000000000004145; data doi 10.13026/v64v-d857."""
+
+_OTHER: Final = """\
+Data of the institution that trained this bundle. Its licence and the consent to its use are that
+institution's to state."""
+
+_TEMPLATE: Final = """\
+# Model card: hourly sepsis risk
+
+## What it is
+An LSTM ({hidden} units, {layers} layer(s)) that is stepped once an hour for each ICU stay. It sees
+34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+age, sex, kind of ICU and hours since hospital admission. It gives three calibrated probabilities:
+that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
+within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
+that hour.
+
+Intended use: research on early warning, retrospective and in silent mode, as decision support that
+a clinician reads beside everything else that is known.
+
+Not intended: **this is research software, not a medical device.** It must not decide on treatment,
+not be the reason to withhold it, and not be used for children, outside of an ICU, or at a hospital
+where it was not evaluated on that hospital's own patients first.
+
+## Data
+{source}
+
+{n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint {fingerprint}.
+Patients were split by a hash of their id (salt `{salt}`): {sides}.
+Scaling comes from training patients alone; stopping, calibration and thresholds from validation
+patients alone. The test patients were used once, for the figures below; nothing was chosen by them.
+
+## Figures on held-out test patients
+{n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of a
+bootstrap over patients ({n_bootstrap} replicates).
+
+{table}
+
+Subgroups (all hospitals together; small groups have wide intervals):
+
+{subgroup_table}
+
+## Thresholds
+- **positive** above {threshold:.4f}: best official utility on validation patients.
+- **alert** (medium) above {medium:.4f}: finds most septic stays within {budget} alert starts per
+  patient-day on validation patients ({cost:.2f} there, {found:.0%} of septic stays found).
+- **high** above {high:.4f}: {high_words}.
+- an alert **ends** below {off:.4f}, which is 0.6 of medium's odds.
+
+## What was not shown
+- No use at a bedside, no effect on any patient's outcome, and no comparison with clinicians.
+- No hospital other than those above, no later years, and no prospective hour: charting habits are
+  part of what the network sees, and they change from place to place and with time.
+- Fairness beyond the subgroups above: the data say nothing of ethnicity, language or insurance.
+- That the label is right. It is Sepsis-3 from orders and cultures, and its onset is uncertain by
+  hours. Records of septic stays stop some 3 hours after onset, so hours later than that are hardly
+  represented.
+- Values as a hospital sees them live. The data are hourly bins written afterwards; late results and
+  corrections are not in them.
+- The longer horizons (24 h, 48 h) count a stay that ended without sepsis as negative to its last
+  hour.
+- The calibration slope and intercept hold for the share of septic patients found here. Elsewhere,
+  calibrate again.
+
+## How it was made
+Vigil {vigil}, PyTorch {torch}, NumPy {numpy}; {epochs} epochs, the weights of epoch {best_epoch}
+kept. The whole recipe, the scaling and every figure are in `manifest.json`.
+"""
+
+
+def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[str]) -> str:
+    """Fills the card from what the manifest says.
+
+    Args:
+        about: the manifest's parts that ``fit`` made.
+        thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
+        patient_ids: of all stays, to tell whether they are the challenge's.
+    """
+    data, test = about["data"], about["metrics"]["test"]
+    recipe, budget = about["recipe"], about["alert_budget"]
+    sides = ", ".join(
+        f"{counts['n_patients']:,} {side} ({counts['n_septic']:,} septic)"
+        for side, counts in data["sides"].items()
+    )
+    columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
+    never = thresholds["high"] >= 1
+    return _TEMPLATE.format(
+        **{name: recipe[name] for name in ("hidden", "layers", "salt")},
+        source=_CHALLENGE if all(site(patient) for patient in patient_ids) else _OTHER,
+        **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
+        fingerprint=f"`{data['sha256'][:16]}`",
+        sides=sides,
+        n_test=test["n_patients"],
+        n_test_septic=test["n_septic"],
+        n_test_rows=test["n_rows"],
+        n_bootstrap=about["metrics"]["n_bootstrap"],
+        table=_table(columns, tuple(SHOWN), SHOWN),
+        subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
+        **thresholds,
+        high_words="never, too few stays tell it apart from medium"
+        if never
+        else "a stay that exceeds it is twice as likely septic as one that exceeds medium",
+        budget=budget["budget"],
+        cost=budget["starts_per_patient_day"],
+        found=budget["sensitivity"],
+        **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
+        **{name: about["training"][name] for name in ("epochs", "best_epoch")},
+    )
+
+
+def figure(figures: Figures, name: str) -> str:
+    """A metric as readers see it, with its interval where there is one.
+
+    >>> figure({"auroc": 0.8312, "auroc_ci": [0.81, 0.85]}, "auroc")
+    '0.831 [0.810, 0.850]'
+    """
+    value, ends = figures.get(name), figures.get(f"{name}_ci")
+    digits = 1 if name == "lead_hours_median" else 4 if name in ("ece", "brier") else 3
+    if value is None:
+        return "none"
+    shown = f"{value:.{digits}f}"
+    if ends is None or None in ends:
+        return shown
+    return f"{shown} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+
+
+def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, str]) -> str:
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for name in ("n_patients", "n_septic"):
+        counts = " | ".join(f"{part[name]:,}" for part in columns.values())
+        lines.append(f"| {'stays' if name == 'n_patients' else 'septic stays'} | {counts} |")
+    for name in rows:
+        cells = " | ".join(figure(part, name) for part in columns.values())
+        lines.append(f"| {words[name]} | {cells} |")
+    return "\n".join(lines)
+
+
+def _table_of_groups(groups: dict[str, Figures]) -> str:
+    if not groups:
+        return "None: no subgroup here holds enough septic stays to be measured."
+    head = ("group", "stays", "septic", *(name.replace("_", " ") for name in SHORT))
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, part in groups.items():
+        cells = (f"{part['n_patients']:,}", f"{part['n_septic']:,}")
+        cells += tuple(figure(part, metric) for metric in SHORT)
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

@@ -1,0 +1,93 @@
+"""What is chosen on validation patients, and on them alone: calibration, threshold, alert policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import Cohort
+from streamer.core.alerts import AlertPolicy
+from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.network import HORIZONS, Network
+from trainer.alarms import PolicyRule, alert_starts
+from trainer.calibration import fit_calibrator
+from trainer.labels import horizon_labels
+from trainer.scoring import cohort_logits
+from trainer.thresholds import (
+    AlertChoice,
+    best_utility_threshold,
+    choose_alert_threshold,
+    utility_curve,
+)
+
+_UNCHOSEN_THRESHOLD = 0.5
+_UNCHOSEN_POLICY = AlertPolicy(medium=0.5, high=1.0, off=0.25)
+_STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """The finished model, and what its choices were made from.
+
+    Attributes:
+        model: with an id that the bundle will replace.
+        alerts: the alert threshold with its cost on validation patients.
+        thresholds: (K,) of the utility curve on validation patients, falling.
+        utilities: (K,) at those thresholds.
+    """
+
+    model: Model
+    alerts: AlertChoice
+    thresholds: NDArray[np.float64]
+    utilities: NDArray[np.float64]
+
+
+def choose(
+    network: Network,
+    scaling: Scaling,
+    cohort: Cohort,
+    built: NDArray[np.float32],
+    validation: NDArray[np.int64],
+    alert_budget: float,
+) -> Choices:
+    """Calibrates a trained network and chooses its thresholds.
+
+    Args:
+        network: trained.
+        scaling: of its features.
+        cohort: all stays.
+        built: (R, F) their raw features.
+        validation: the stays that may be looked at.
+        alert_budget: most alert starts per patient-day.
+
+    Raises:
+        ValueError: no septic stay among them.
+    """
+    raw = Model(
+        "", network, scaling, (_STRAIGHT,) * len(HORIZONS), _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY
+    )
+    side = cohort.take(validation)
+    rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in validation])
+    logits = cohort_logits(raw, cohort, built, validation)[rows]
+    labels = horizon_labels(side.label, side.starts)
+    calibrations = tuple(
+        Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(len(HORIZONS))
+    )
+    calibrated = Model(
+        "", network, scaling, calibrations, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY
+    )
+    risk = calibrated.risks(logits)[:, 0]
+    rule = PolicyRule(side.label, side.starts, risk)
+    alerts = choose_alert_threshold(
+        side.label,
+        side.starts,
+        risk,
+        lambda risks, medium: alert_starts(risks, side.starts, rule.complete(medium)),
+        alert_budget,
+    )
+    threshold = best_utility_threshold(side.label, side.starts, risk)
+    policy = rule.complete(alerts.threshold)
+    model = Model("", network, scaling, calibrations, threshold, policy)
+    return Choices(model, alerts, *utility_curve(side.label, side.starts, risk))

@@ -1,0 +1,33 @@
+"""The same figures for parts of the patients, so that nobody is hidden in an average."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import Cohort
+
+AGE_BANDS: Final = ((0, 45), (45, 65), (65, 80), (80, 200))
+"""Years, the first included and the second not; four bands with some 100 septic stays in each."""
+
+LEAST_SEPTIC: Final = 5
+"""With fewer septic stays a figure says nothing, and its interval hardly more."""
+
+
+def subgroups(cohort: Cohort) -> dict[str, NDArray[np.int64]]:
+    """Returns the stays of each sex and age band that hold enough septic ones to be measured."""
+    groups: dict[str, NDArray[np.bool_]] = {
+        sex: cohort.sex == sex for sex in ("female", "male")
+    }
+    for low, high in AGE_BANDS:
+        name = f"under {high}" if low == 0 else f"{low} and over" if high == 200 else None
+        band = (cohort.age >= low) & (cohort.age < high)
+        groups[f"age {name or f'{low} to {high - 1}'}"] = band
+    septic = cohort.septic
+    return {
+        name: np.flatnonzero(chosen)
+        for name, chosen in groups.items()
+        if septic[chosen].sum() >= LEAST_SEPTIC
+    }
