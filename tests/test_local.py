@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from kafka.admin import NewTopic
 from redis import Redis
 
 from streamer.local import LocalStack, LocalStackError, java, redis
+from streamer.local.kafka import new_cluster_id
 from streamer.local.ports import LOOPBACK, is_free
 from tests.waiting import wait_until
 
@@ -255,6 +257,12 @@ def test_a_kafka_that_cannot_use_its_data_shows_its_log(tmp_path: Path) -> None:
     assert psutil.Process().children() == []
 
 
+def test_a_cluster_id_is_not_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([uuid.UUID(bytes=b"\xf8" * 16), uuid.UUID(bytes=b"\x00" * 16)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
+    assert new_cluster_id() == "A" * 22  # the first would be "-Pj4…"
+
+
 def test_a_server_that_does_not_answer_in_time_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -313,7 +321,6 @@ def start_parent(program: str, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", program, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
 

@@ -24,7 +24,7 @@ class Recipe:
         input_dropout: of the features. Some are near copies of others (a value, its trend): the
             network must not lean on one of them.
         epochs: at most. The learning rate falls to nothing over these, so it is part of the shape.
-        patience: epochs without a better validation loss until training stops.
+        patience: epochs without a better validation score until training stops.
         batch_stays: whole stays in a batch, some 5,000 hours: 180 steps an epoch.
         learning_rate: at its peak, of AdamW.
         warm_up_steps: until the peak; the first gradients of an LSTM are the wildest.
@@ -33,7 +33,7 @@ class Recipe:
         average: share that the running average of the weights keeps at each step. The average of
             the last hundred steps is what is validated and kept; it is steadier than any one step.
         utility_weight: of |what saying yes is worth| beside 1, in the weight of an hour. The hours
-            around onset count up to three times; those of other stays hardly more than once.
+            around onset count up to five times; those of other stays hardly more than once.
         head_weights: of the 6, 24 and 48 h losses. The longer horizons show the network what leads
             to sepsis long before the label does, so they help the first, but must not rule it.
         alert_budget: most alert starts per patient-day on validation patients, on average: about
@@ -55,7 +55,7 @@ class Recipe:
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     average: float = 0.99
-    utility_weight: float = 1.0
+    utility_weight: float = 2.0
     head_weights: tuple[float, float, float] = (1.0, 0.3, 0.2)
     alert_budget: float = 0.3
 

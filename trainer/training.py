@@ -54,7 +54,7 @@ def train(
     progress: Progress | None = None,
     report: Callable[[Epoch], None] | None = None,
 ) -> Run:
-    """Trains until validation gets no better, or for ``recipe.epochs``.
+    """Trains until the validation score gets no better, or for ``recipe.epochs``.
 
     Args:
         material: data; test stays are not looked at.
@@ -118,7 +118,7 @@ def train(
                 "seconds": round(time.monotonic() - started, 1),
             }
         )
-        if figures["validation_loss"] <= min(past["validation_loss"] for past in run.history):
+        if figures["validation_score"] >= max(past["validation_score"] for past in run.history):
             run.best, run.best_epoch = copy.deepcopy(run.average), epoch
         run.weights, run.optimizer = network.state_dict(), optimizer.state_dict()
         if checkpoint is not None:
@@ -154,7 +154,11 @@ def _logits(network: Network, material: Material, batch: Batch, drop: float) -> 
 
 
 def _validate(judge: Network, material: Material, objective: Objective) -> Epoch:
-    """Loss, ranking and best utility on the validation patients."""
+    """Loss, ranking and best utility on the validation patients.
+
+    The score that decides is utility and AUROC together. The loss turns first, while the ranking
+    of hours still improves; utility alone goes on rising when the ranking has begun to overfit.
+    """
     stays = material.split.validation
     side = material.cohort.take(stays)
     logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=judge.bias.device)
@@ -164,10 +168,13 @@ def _validate(judge: Network, material: Material, objective: Objective) -> Epoch
             logits[batch.rows[batch.real]] = _logits(judge, material, batch, 0.0)
         rows = np.concatenate([np.arange(s.start, s.stop) for s in map(material.cohort.rows, stays)])
         loss = objective.loss(logits[rows], rows).item()
-    score = logits[rows, 0].double().cpu().numpy()
+    first = logits[rows, 0].double().cpu().numpy()
+    ranking = auroc(side.label, first)
+    utility = float(utility_curve(side.label, side.starts, first)[1].max())
     return {
         "validation_loss": loss,
-        "validation_auroc": auroc(side.label, score),
-        "validation_auprc": auprc(side.label, score),
-        "validation_utility": float(utility_curve(side.label, side.starts, score)[1].max()),
+        "validation_auroc": ranking,
+        "validation_auprc": auprc(side.label, first),
+        "validation_utility": utility,
+        "validation_score": utility + ranking,
     }

@@ -47,6 +47,7 @@ class Assessments:
 
     Attributes:
         event: the event of the batch that asked for it.
+        says_risk: whether a risk message is due; one that only ends an alert says none.
         patients: ``n`` patient ids.
         time_ms: the stay's clock: its newest event time.
         bins: the open hour bin.
@@ -64,6 +65,7 @@ class Assessments:
     """
 
     event: NDArray[np.intp]
+    says_risk: bool
     patients: list[str]
     time_ms: NDArray[np.int64]
     bins: NDArray[np.int32]
@@ -80,7 +82,14 @@ class Assessments:
     causes: dict[int, list[Cause]]
 
 
-def assess(table: StayTable, model: Model, slots: Slots, events: NDArray[np.intp]) -> Assessments:
+def assess(
+    table: StayTable,
+    model: Model,
+    slots: Slots,
+    events: NDArray[np.intp],
+    *,
+    says_risk: bool = True,
+) -> Assessments:
     """Evaluates stays as they stand, steps their alert state and notes their risks.
 
     Args:
@@ -88,6 +97,7 @@ def assess(table: StayTable, model: Model, slots: Slots, events: NDArray[np.intp
         model: what steps and judges.
         slots: ``(n,)`` distinct stays that have had an observation.
         events: ``(n,)`` the event behind each.
+        says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
     """
     evaluation = recurrence.evaluate(table, model, slots)
     table["risk"][slots] = evaluation.risks
@@ -114,6 +124,7 @@ def assess(table: StayTable, model: Model, slots: Slots, events: NDArray[np.intp
     scored = recent[:, list(bedside.COMPONENTS)].any(axis=1)
     return Assessments(
         event=events,
+        says_risk=says_risk,
         patients=table.names(slots),
         time_ms=time_ms,
         bins=table["open_bin"][slots],

@@ -95,29 +95,32 @@ def _write_wave(
             "partition": source.partition,
             "offset": source.offset,
         }
-        yield Message(
-            "risk",
-            record,
-            key,
-            {
-                "patient_id": patient,
-                "time": time,
-                "bin": bin_,
-                "risk": risks[0],
-                "horizons": dict(zip(HORIZONS, risks, strict=True)),
-                "threshold": model.threshold,
-                "positive": risks[0] > model.threshold,
-                "qsofa": qsofa if qsofa >= 0 else None,
-                "data": {
-                    "hours_of_data": hours,
-                    "oldest_vital_minutes": oldest_ms // MINUTE_MS if oldest_ms >= 0 else None,
-                    "values_missing": [
-                        name for name, gone in zip(_EXPECTED_NAMES, missing, strict=True) if gone
-                    ],
+        if wave.says_risk:
+            yield Message(
+                "risk",
+                record,
+                key,
+                {
+                    "patient_id": patient,
+                    "time": time,
+                    "bin": bin_,
+                    "risk": risks[0],
+                    "horizons": dict(zip(HORIZONS, risks, strict=True)),
+                    "threshold": model.threshold,
+                    "positive": risks[0] > model.threshold,
+                    "qsofa": qsofa if qsofa >= 0 else None,
+                    "data": {
+                        "hours_of_data": hours,
+                        "oldest_vital_minutes": oldest_ms // MINUTE_MS if oldest_ms >= 0 else None,
+                        "values_missing": [
+                            name
+                            for name, gone in zip(_EXPECTED_NAMES, missing, strict=True)
+                            if gone
+                        ],
+                    },
+                    **common,
                 },
-                **common,
-            },
-        )
+            )
         if phase != Phase.NONE:
             start = rfc3339(int(wave.alert_start_ms[row]))
             yield Message(

@@ -105,7 +105,9 @@ class Scorer:
                 ended.append(event)
         if ended:
             events = np.array(ended)
-            outcome.assessments.append(assess(self.table, self.model, slots[events], events))
+            outcome.assessments.append(
+                assess(self.table, self.model, slots[events], events, says_risk=False)
+            )
         return pending[keep]
 
     def _end_alerts_left(
@@ -123,7 +125,9 @@ class Scorer:
         if left:
             events = np.array(left)
             table["discharge_ms"][slots[events]] = table["newest_ms"][slots[events]]
-            outcome.assessments.append(assess(table, self.model, slots[events], events))
+            outcome.assessments.append(
+                assess(table, self.model, slots[events], events, says_risk=False)
+            )
 
     def _apply(self, columns: Columns, event: int, slot: int, outcome: Outcome) -> None:
         fields, time_ms = columns.details[event], int(columns.time_ms[event])

@@ -93,6 +93,18 @@ _FORMAT_DEADLINE_S = 60.0  # takes 1 s; see START_DEADLINE_S for slow machines
 _QUESTION_DEADLINE_S = 2.0
 
 
+def new_cluster_id() -> str:
+    """A random id in Kafka's form: 22 characters of URL-safe base64.
+
+    Never with a leading dash, which Kafka's own tools take for an option (its generator leaves
+    those out as well).
+    """
+    while True:
+        name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if not name.startswith("-"):
+            return name
+
+
 class KafkaServer(Server):
     """Kafka with its data in `folder`; the first start there formats it.
 
@@ -132,8 +144,7 @@ class KafkaServer(Server):
         return [*run, "kafka.Kafka", "server.properties"]
 
     def _format(self, storage_tool: list[str]) -> None:
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        options = ["-t", cluster, "-c", "server.properties", "--ignore-formatted"]
+        options = ["-t", new_cluster_id(), "-c", "server.properties", "--ignore-formatted"]
         with self._output.open("ab") as output:
             process = spawn([*storage_tool, *options], self.folder, output, self._held)
         try:

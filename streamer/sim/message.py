@@ -9,23 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Topic = Literal["vitals", "outcomes"]
+from streamer.feeds.message import Message
 
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One record for the broker.
-
-    ``due_ms`` is the simulated time (epoch milliseconds) at which the message reaches the broker:
-    its record timestamp. When it was true at the bedside is ``value["time"]``, often earlier.
-    ``key`` is the patient id. ``value`` is an input event of the contract, or on ``outcomes`` a
-    truth message; treat it as read-only, because a duplicate shares it with its original.
-    """
-
-    due_ms: int
-    topic: Topic
-    key: str
-    value: dict[str, object]
+__all__ = ["Message", "rfc3339", "rfc3339_one"]
 
 
 def rfc3339(epoch_ms: NDArray[np.int64]) -> list[str]:

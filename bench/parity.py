@@ -1,0 +1,177 @@
+"""Streamed risks against offline ones: real patients through Kafka, services killed on the way.
+
+Two services share the partitions; while events flow, one is stopped with SIGTERM and started
+again, the other is killed and started again. Every (patient, hour) must have exactly one risk, the
+same as the trainer computes from the same rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import math
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.reading import read_topic
+from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters import bundle
+from streamer.adapters.bundle_model import build
+from streamer.adapters.cohort import Cohort
+from streamer.feeds.publish import publish
+from streamer.feeds.replay import replay
+from streamer.local import LocalStack
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+from trainer.cohort import load_cohort
+from trainer.dataset import build_features
+from trainer.scoring import judge
+
+TOLERANCE = 1e-5  # the contract's
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How streamed and offline risks compare."""
+
+    expected: int
+    records: int
+    missing: int
+    repeated: int
+    unexpected: int
+    largest_difference: float
+    seconds: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether there is exactly one right risk for each (patient, hour)."""
+        wrong = self.missing + self.repeated + self.unexpected
+        return wrong == 0 and self.largest_difference <= TOLERANCE
+
+
+def offline(cohort: Cohort) -> dict[tuple[str, int], float]:
+    """The shipped model's risk by patient and hour bin, as `trainer evaluate --predictions`."""
+    model = build(bundle.load(bundle.SHIPPED))
+    verdicts = judge(model, cohort, build_features(cohort), np.arange(len(cohort)))
+    patients = np.repeat(np.array(cohort.patient_ids, object), cohort.lengths).tolist()
+    bins = (cohort.iculos - 1).tolist()
+    return dict(zip(zip(patients, bins, strict=True), verdicts.risks[:, 0].tolist(), strict=True))
+
+
+def feed(cohort: Cohort, settings: Settings) -> None:
+    """Replays the cohort as fast as it goes."""
+    hours = int(cohort.iculos.max()) + 2
+    start_ms = int(time.time() * 1000) - math.ceil(hours * 3_600_000)
+    publish(
+        replay(cohort, start_ms),
+        settings.kafka_connection(),
+        {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes},
+        speed=None,
+        stop=threading.Event(),
+        progress=lambda _sent, _due_ms: None,
+    )
+
+
+def compare(
+    streamed: list[tuple[tuple[str, int], float]], expected: dict[tuple[str, int], float]
+) -> tuple[int, int, int, float]:
+    """Returns missing, repeated, unexpected, and the largest difference of the others."""
+    counts: dict[tuple[str, int], int] = {}
+    largest = 0.0
+    for hour, risk in streamed:
+        counts[hour] = counts.get(hour, 0) + 1
+        if hour in expected:
+            largest = max(largest, abs(risk - expected[hour]))
+    missing = sum(hour not in counts for hour in expected)
+    repeated = sum(count - 1 for hour, count in counts.items() if hour in expected)
+    unexpected = sum(hour not in expected for hour in counts)
+    return missing, repeated, unexpected, largest
+
+
+def measure(
+    stack: LocalStack,
+    cohort: Cohort,
+    folder: Path,
+    prefix: str,
+    *,
+    disturb: bool,
+    deadline_s: float,
+) -> Parity:
+    """Streams a cohort through two services and compares.
+
+    Args:
+        stack: where Kafka and Redis run.
+        cohort: the stays.
+        folder: for the logs of the services.
+        prefix: of topics and group.
+        disturb: stop one service and kill the other while events flow.
+        deadline_s: how long the whole may take.
+    """
+    told = environment(stack, prefix, partitions=4, kafka_session_timeout_ms=6000, max_batch=500)
+    settings = settings_of(told)
+    expected = offline(cohort)
+    ensure_topics(settings)
+    began = time.monotonic()
+    services = [
+        ServiceProcess(told | {"STREAMER_INSTANCE": f"parity-{i}"}, folder / f"service-{i}.log")
+        for i in range(2)
+    ]
+    with running(services):
+        feed(cohort, settings)
+        if disturb:
+            for share, service, end in (
+                (0.2, services[0], services[0].terminate),
+                (0.5, services[1], services[1].kill),
+            ):
+                goal = share * len(expected)
+                read_topic(settings, settings.topic_risk, functools.partial(_at_least, goal))
+                end()
+                service.start()
+        records = read_topic(
+            settings, settings.topic_risk, functools.partial(_at_least, len(expected)), deadline_s
+        )
+        streamed = []
+        for record in records:
+            risk = json.loads(record.value)
+            streamed.append(((risk["patient_id"], risk["bin"]), risk["risk"]))
+    missing, repeated, unexpected, largest = compare(streamed, expected)
+    return Parity(
+        len(expected), len(records), missing, repeated, unexpected, largest,
+        time.monotonic() - began,
+    )  # fmt: skip
+
+
+def _at_least(n: float, records: Sequence[object]) -> bool:
+    return len(records) >= n
+
+
+def main() -> int:
+    """Runs the comparison on real data and prints it; 1 if it does not hold."""
+    parser = argparse.ArgumentParser(prog="python -m bench.parity", description=__doc__)
+    parser.add_argument("data", nargs="+", type=Path, help="PhysioNet 2019 files or folders")
+    parser.add_argument("--patients", type=int, default=1000)
+    arguments = parser.parse_args()
+    cohort = load_cohort(arguments.data)
+    step = max(1, len(cohort) // arguments.patients)
+    cohort = cohort.take(np.arange(0, len(cohort), step)[: arguments.patients])
+    with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
+        result = measure(stack, cohort, Path(folder), "parity-", disturb=True, deadline_s=300.0)
+    print(
+        f"{len(cohort)} patients, {result.expected} hours, {result.records} risk records in "
+        f"{result.seconds:.0f} s; one SIGTERM and one kill -9 on the way\n"
+        f"missing {result.missing}, repeated {result.repeated}, unexpected {result.unexpected}, "
+        f"largest difference {result.largest_difference:.1e}"
+    )
+    return 0 if result.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""Service processes for measurements and tests: started, ended in order, or killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from streamer.local import LocalStack
+from streamer.local.spawner import spawn
+from streamer.service.settings import Settings
+
+STOP_DEADLINE_S: Final = 15.0  # the service promises ten
+
+
+class ServiceProcess:
+    """One `streamer run`, as users start it."""
+
+    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+        self._environment = environment
+        self._log = log
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts the process; it joins the group some seconds later."""
+        # `env` sets what differs from this process, so that the child is tied to it like others.
+        settings = [f"{name}={value}" for name, value in self._environment.items()]
+        with self._log.open("ab") as output:
+            self._process = spawn(
+                ["/usr/bin/env", *settings, sys.executable, "-m", "streamer", "run",
+                 *self._arguments],
+                Path.cwd(),
+                output,
+            )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        """What the process has said so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
+        """Waits for the end and returns the exit code."""
+        assert self._process is not None
+        return self._process.wait(deadline_s)
+
+    def terminate(self) -> tuple[int, float]:
+        """SIGTERM; returns the exit code and how long the end took, in seconds."""
+        began = time.monotonic()
+        os.kill(self.pid, signal.SIGTERM)
+        return self.wait(), time.monotonic() - began
+
+    def kill(self) -> None:
+        """SIGKILL: no chance to finish anything."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
+
+    def stop(self) -> None:
+        """Ends the process if it still runs, whatever it takes."""
+        if self._process is not None and self._process.poll() is None:
+            try:
+                self.terminate()
+            except subprocess.TimeoutExpired:
+                self.kill()
+
+
+def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict[str, str]:
+    """What a service is told: addresses, and topics and group of their own."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
+        "REDIS_URL": stack.redis,
+        "STREAMER_HTTP_PORT": "0",
+        "STREAMER_GROUP": f"{prefix}vigil",
+        "STREAMER_TOPIC_VITALS": f"{prefix}vitals",
+        "STREAMER_TOPIC_ALERTS": f"{prefix}alerts",
+        "STREAMER_TOPIC_RISK": f"{prefix}risk",
+        "STREAMER_TOPIC_REJECTED": f"{prefix}vitals.rejected",
+        "STREAMER_TOPIC_OUTCOMES": f"{prefix}outcomes",
+        "STREAMER_TOPIC_ACTIONS": f"{prefix}alert-actions",
+        **{f"STREAMER_{name.upper()}": str(value) for name, value in settings.items()},
+    }
+
+
+def settings_of(told: Mapping[str, str]) -> Settings:
+    """The same as ``Settings``, for this process."""
+    return Settings.model_validate(
+        {name.removeprefix("STREAMER_").lower(): value for name, value in told.items()}
+    )
+
+
+@contextmanager
+def running(services: Sequence[ServiceProcess]) -> Iterator[None]:
+    """Starts services and stops those that still run at the end."""
+    try:
+        for service in services:
+            service.start()
+        yield
+    finally:
+        for service in services:
+            service.stop()

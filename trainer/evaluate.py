@@ -1,0 +1,115 @@
+"""The figures of a bundle on files of stays: the whole of ``trainer evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters import bundle_model
+from streamer.adapters.bundle import Bundle
+from streamer.adapters.cohort import Cohort
+from trainer.challenge import seen_of
+from trainer.cohort import load_cohort
+from trainer.dataset import build_features
+from trainer.figures import figures_of
+from trainer.progress import Reporter
+from trainer.scoring import Verdicts, judge
+from trainer.seen import FALSE_RATE
+from trainer.split import split_patients
+
+Patients: TypeAlias = Literal["all", "test"]
+
+CERTAIN: Final = 3.0
+"""So many times the false answers that are expected must be found before a warning is given."""
+
+
+class NothingToEvaluate(ValueError):
+    """No patient is left to be judged, or the bundle does not say which ones it held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What was found.
+
+    Attributes:
+        figures: the object of ``trainer evaluate --json``.
+        verdicts: risks and decisions, row by row.
+    """
+
+    figures: dict[str, Any]
+    verdicts: Verdicts
+
+
+def evaluate(
+    bundle: Bundle,
+    paths: Sequence[Path],
+    *,
+    reporter: Reporter,
+    patients: Patients = "all",
+    n_bootstrap: int = 0,
+) -> Evaluation:
+    """Scores stays and measures.
+
+    Args:
+        bundle: what scores.
+        paths: PhysioNet 2019 files or folders, with labels.
+        reporter: told how far it is; warned when patients were seen in training.
+        patients: all of them, or those of the test side of the bundle's own split.
+        n_bootstrap: replicates for intervals, 0 for none.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        DataError: files that cannot be read.
+        NothingToEvaluate: no patient is left.
+    """
+    model = bundle_model.build(bundle)
+    with reporter.follow("reading") as progress:
+        cohort = load_cohort(paths, progress)
+    stays = np.arange(len(cohort))
+    if patients == "test":
+        stays = held_out(bundle, cohort)
+    elif warning := overlap_warning(bundle, cohort):
+        reporter.say(warning)
+    cohort = cohort.take(stays)
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    with reporter.follow("scoring") as progress:
+        verdicts = judge(model, cohort, built, np.arange(len(cohort)), progress)
+    with reporter.follow("intervals") as progress:
+        figures = figures_of(verdicts, model, bundle.model_id, n_bootstrap, progress)
+    return Evaluation(figures, verdicts)
+
+
+def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
+    """The stays on the test side of the bundle's own split.
+
+    Raises:
+        NothingToEvaluate: there are none, or the bundle does not say how it was split.
+    """
+    split = bundle.manifest.get("split")
+    if not isinstance(split, dict):
+        raise NothingToEvaluate("this bundle does not say how its patients were split")
+    low, middle, high = split["fractions"]
+    stays = split_patients(cohort.patient_ids, split["salt"], (low, middle, high)).test
+    if not len(stays):
+        raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
+    return stays
+
+
+def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
+    """A warning where the bundle was fitted on some of these patients, else ``None``."""
+    seen = seen_of(bundle.manifest)
+    if seen is None:
+        return "warning: this bundle does not say which patients it was fitted on"
+    n = seen.count(cohort.patient_ids)
+    if n <= CERTAIN * FALSE_RATE * len(cohort):
+        return None
+    return (
+        f"warning: bundle {bundle.model_id} was fitted on {n} of these {len(cohort)} patients, so "
+        "the figures flatter it; with --split test only patients that it was not fitted on count"
+    )

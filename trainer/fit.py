@@ -1,0 +1,227 @@
+"""From files of stays to a model bundle: the whole of ``trainer fit``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from streamer.adapters import bundle_model
+from streamer.adapters.bundle import Bundle
+from streamer.adapters.cohort import Cohort
+from streamer.core import features
+from streamer.core.network import Architecture, Network
+from trainer import plots
+from trainer.card import write_card
+from trainer.challenge import Comparison, compare
+from trainer.checkpoint import FILE as CHECKPOINT
+from trainer.checkpoint import Checkpoint, Epoch, Run
+from trainer.choices import Choices, choose
+from trainer.cohort import counts, fingerprint, load_cohort
+from trainer.dataset import build_features, fit_scaling
+from trainer.figures import figures_of, subgroup_figures
+from trainer.progress import Reporter
+from trainer.recipe import Recipe
+from trainer.scoring import Verdicts, judge
+from trainer.seen import SeenPatients
+from trainer.split import SIDES, Split, split_patients
+from trainer.training import Material, train
+
+BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
+
+LEAST_STAYS: Final = 24
+"""Fewer cannot be put on three sides with a septic stay and another on each but by luck."""
+
+
+class TooLittleData(ValueError):
+    """The stays do not suffice for training, or for judging what was trained."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fit made.
+
+    Attributes:
+        bundle: the model bundle.
+        test: figures on the held-out test patients, as ``trainer evaluate --json``.
+        run: the epochs.
+        comparison: against another bundle on the same patients, where one was named.
+    """
+
+    bundle: Bundle
+    test: dict[str, Any]
+    run: Run
+    comparison: Comparison | None
+
+
+def fit(
+    paths: Sequence[Path],
+    out: Path,
+    recipe: Recipe,
+    *,
+    reporter: Reporter,
+    resume: bool = False,
+    n_bootstrap: int = 200,
+    against: Bundle | None = None,
+) -> Fitted:
+    """Trains, calibrates, judges and writes a bundle.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels.
+        out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json`` and the checkpoint.
+        recipe: knobs.
+        reporter: told how far it is.
+        resume: goes on from the checkpoint in ``out``, if there is one.
+        n_bootstrap: replicates of the intervals in the manifest.
+        against: a bundle to compare with, on test patients that it has not seen either.
+
+    Raises:
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+        ResumeError: the checkpoint is of another recipe or other data.
+    """
+    with reporter.follow("reading") as progress:
+        cohort = load_cohort(paths, progress)
+    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    refuse_too_little(cohort, split)
+    data = describe(cohort, split)
+    reporter.say(
+        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
+        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
+    )
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    training_rows = np.isin(cohort.patient_of_row, split.train)
+    material = Material(cohort, built, fit_scaling(built, training_rows), split)
+
+    out.mkdir(parents=True, exist_ok=True)
+    made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
+    checkpoint = Checkpoint(out / CHECKPOINT, made_of)
+    if not resume:
+        checkpoint.file.unlink(missing_ok=True)
+    with reporter.follow("training") as progress:
+        run = train(material, recipe, checkpoint, progress, lambda e: reporter.say(_line(e)))
+
+    network = Network(
+        Architecture(features.N_FEATURES, recipe.hidden, recipe.layers, recipe.dropout)
+    )
+    network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
+    choices = choose(
+        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
+    )
+    verdicts = judge(choices.model, cohort, built, split.test)
+    with reporter.follow("intervals") as progress:
+        test = figures_of(verdicts, choices.model, "", n_bootstrap, progress)
+        groups = subgroup_figures(verdicts, choices.model, n_bootstrap, progress)
+    bundle = _bundle(choices, run, recipe, data, cohort, test, groups, n_bootstrap)
+    bundle.save(out / BUNDLE)
+    _draw(choices, run, verdicts, out)
+    comparison = None
+    if against is not None:
+        comparison = compare(bundle, against, cohort, built, split.test)
+        (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
+    return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
+
+
+def refuse_too_little(cohort: Cohort, split: Split) -> None:
+    """Raises ``TooLittleData`` unless every side can do its part."""
+    wrong = []
+    if len(cohort) < LEAST_STAYS:
+        wrong.append(f"{len(cohort)} stays in all, at least {LEAST_STAYS} are needed")
+    for side in SIDES:
+        septic = cohort.septic[split.side(side)]
+        for kind, n in (("septic", septic.sum()), ("not septic", (~septic).sum())):
+            if not n:
+                wrong.append(f"none of the {len(septic)} {side} patients is {kind}")
+    if wrong:
+        raise TooLittleData(
+            "; ".join(wrong) + ". Give more stays; on a small set another --salt may also help"
+        )
+
+
+def describe(cohort: Cohort, split: Split) -> dict[str, Any]:
+    """What the manifest says of the data: fingerprints, and how many are on each side."""
+    fitted_on = np.sort(np.concatenate([split.train, split.validation]))
+    return {
+        **fingerprint(cohort),
+        # What training depends on, so that other test patients are not other training data.
+        "fitted_on": fingerprint(cohort.take(fitted_on))["sha256"],
+        "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
+        "seen": SeenPatients.of([cohort.patient_ids[i] for i in fitted_on]).to_text(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions that a bundle's content may depend on."""
+    return {
+        "vigil": importlib.metadata.version("vigil-icu"),
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+    }
+
+
+def _bundle(
+    choices: Choices,
+    run: Run,
+    recipe: Recipe,
+    data: dict[str, Any],
+    cohort: Cohort,
+    test: dict[str, Any],
+    groups: dict[str, Any],
+    n_bootstrap: int,
+) -> Bundle:
+    # The id of a bundle is a hash of its manifest, so the figures in it cannot name it.
+    anonymous = {key: value for key, value in test.items() if key != "model"}
+    anonymous["by_site"] = {
+        name: {key: value for key, value in part.items() if key != "model"}
+        for name, part in test["by_site"].items()
+    }
+    about = {
+        "data": data,
+        "recipe": recipe.to_json(),
+        "split": {"salt": recipe.salt, "fractions": list(recipe.fractions)},
+        "training": {
+            "epochs": len(run.history),
+            "best_epoch": run.best_epoch,
+            **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
+        },
+        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap},
+        "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
+        "versions": versions(),
+    }
+    thresholds = {"threshold": choices.model.threshold, **asdict(choices.model.policy)}
+    return bundle_model.make(
+        choices.model, about, write_card(about, thresholds, cohort.patient_ids)
+    )
+
+
+def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:
+    """Writes history and pictures; loss and utility of validation, the curves of test patients."""
+    folder = out / PLOTS
+    folder.mkdir(exist_ok=True)
+    label, risk = verdicts.cohort.label, verdicts.risks[:, 0]
+    losses = {side: [epoch[f"{side}_loss"] for epoch in run.history] for side in SIDES[:2]}
+    plots.plot_loss(losses, folder, run.best_epoch)
+    plots.plot_roc(label, risk, folder)
+    plots.plot_precision_recall(label, risk, folder)
+    plots.plot_reliability(label, risk, folder)
+    plots.plot_utility(choices.thresholds, choices.utilities, choices.model.threshold, folder)
+    history = {"best_epoch": run.best_epoch, "epochs": run.history}
+    (out / f"{HISTORY}.json").write_text(json.dumps(history, indent=1) + "\n")
+    lines = [",".join(run.history[0])]
+    lines += [",".join(f"{value:.6g}" for value in epoch.values()) for epoch in run.history]
+    (out / f"{HISTORY}.csv").write_text("\n".join(lines) + "\n")
+
+
+def _line(epoch: Epoch) -> str:
+    return (
+        f"epoch {epoch['epoch']:.0f}: loss {epoch['train_loss']:.4f}, "
+        f"validation {epoch['validation_loss']:.4f}, AUROC {epoch['validation_auroc']:.4f}, "
+        f"utility {epoch['validation_utility']:.4f} ({epoch['seconds']:.0f} s)"
+    )

@@ -1,0 +1,56 @@
+"""How far long work is: a bar on a terminal, plain lines elsewhere; always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+
+from streamer.adapters.cohort import Progress
+
+LINE_EVERY_S: Final = 10.0  # often enough to see life in a log, seldom enough to read it
+
+
+class Reporter:
+    """Tells a person, or a log, what goes on."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Writes a line, above a bar if one is drawn."""
+        self._console.print(text, markup=False)
+
+    @contextmanager
+    def follow(self, what: str) -> Iterator[Progress]:
+        """Gives a function to be called with (done, total) while ``what`` goes on."""
+        if not self._console.is_terminal:
+            yield _lines(self, what)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        with Bars(*columns, TimeRemainingColumn(), console=self._console) as bars:
+            task = bars.add_task(what, total=None)
+
+            def move(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            yield move
+
+
+def _lines(reporter: Reporter, what: str) -> Progress:
+    started = said = time.monotonic()
+
+    def move(done: int, total: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= LINE_EVERY_S:
+            said = now
+            left = (now - started) / max(done, 1) * (total - done)
+            reporter.say(f"{what}: {done} of {total}, about {left:.0f} s left")
+
+    return move
