@@ -60,7 +60,7 @@ where it was not evaluated on that hospital's own patients first.
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint {fingerprint}.
 Patients were split by a hash of their id (salt `{salt}`): {sides}.
 Scaling comes from training patients alone; stopping, calibration and thresholds from validation
-patients alone. The test patients were used once, for the figures below; nothing was chosen by them.
+patients alone. The test patients served for the figures below; no choice in a fit rests on them.
 
 ## Figures on held-out test patients
 {n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of a

@@ -202,7 +202,8 @@ class Retraining:
             if self._lease.fence and time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + RENEW_S
                 try:
-                    if not self._lease.renew():
+                    # A Redis that was away may have let it run out with nobody else there.
+                    if not self._lease.renew() and not self._lease.acquire():
                         return True
                 except StoreUnavailable as error:
                     _log.warning("lease not renewed", error=str(error))
