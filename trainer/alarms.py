@@ -65,7 +65,7 @@ def alert_starts(
     risk: NDArray[np.float64], starts: NDArray[np.int64], policy: AlertPolicy
 ) -> NDArray[np.bool_]:
     """Returns ``(R,)`` true where an alert starts; as ``alert_phases``."""
-    return alert_phases(risk, starts, policy) == Phase.START
+    return np.asarray(alert_phases(risk, starts, policy) == Phase.START)
 
 
 class PolicyRule:

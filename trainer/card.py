@@ -63,8 +63,8 @@ Scaling comes from training patients alone; stopping, calibration and thresholds
 patients alone. The test patients served for the figures below; no choice in a fit rests on them.
 
 ## Figures on held-out test patients
-{n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of a
-bootstrap over patients ({n_bootstrap} replicates).
+{n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of
+a bootstrap over patients ({n_bootstrap} replicates).
 
 {table}
 
@@ -173,7 +173,7 @@ def _table_of_groups(groups: dict[str, Figures]) -> str:
     head = ("group", "stays", "septic", *(name.replace("_", " ") for name in SHORT))
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, part in groups.items():
-        cells = (f"{part['n_patients']:,}", f"{part['n_septic']:,}")
-        cells += tuple(figure(part, metric) for metric in SHORT)
+        cells = [f"{part['n_patients']:,}", f"{part['n_septic']:,}"]
+        cells += [figure(part, metric) for metric in SHORT]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

@@ -10,15 +10,12 @@ import torch
 from torch import Tensor
 
 from trainer.atomic import write_atomically
+from trainer.errors import ResumeError
 
 Weights: TypeAlias = dict[str, Tensor]
 Epoch: TypeAlias = dict[str, float]
 
 FILE: Final = "checkpoint.pt"
-
-
-class ResumeError(ValueError):
-    """A checkpoint that this run must not go on from; the message says why."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What is chosen on validation patients, and on them alone: calibration, threshold, alert policy."""
+"""What is chosen on validation patients alone: calibration, threshold, alert policy."""
 
 from __future__ import annotations
 
@@ -75,9 +75,7 @@ def choose(
     calibrations = tuple(
         Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(len(HORIZONS))
     )
-    calibrated = Model(
-        "", network, scaling, calibrations, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY
-    )
+    calibrated = Model("", network, scaling, calibrations, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
     risk = calibrated.risks(logits)[:, 0]
     rule = PolicyRule(side.label, side.starts, risk)
     alerts = choose_alert_threshold(

@@ -16,6 +16,7 @@ from streamer.adapters.cohort import Cohort
 from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features
+from trainer.errors import NothingToEvaluate
 from trainer.figures import figures_of
 from trainer.progress import Reporter
 from trainer.scoring import Verdicts, judge
@@ -26,10 +27,6 @@ Patients: TypeAlias = Literal["all", "test"]
 
 CERTAIN: Final = 3.0
 """So many times the false answers that are expected must be found before a warning is given."""
-
-
-class NothingToEvaluate(ValueError):
-    """No patient is left to be judged, or the bundle does not say which ones it held out."""
 
 
 @dataclass(frozen=True, slots=True)

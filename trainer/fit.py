@@ -25,6 +25,7 @@ from trainer.checkpoint import Checkpoint, Epoch, Run
 from trainer.choices import Choices, choose
 from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features, fit_scaling
+from trainer.errors import TooLittleData
 from trainer.figures import figures_of, subgroup_figures
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
@@ -37,10 +38,6 @@ BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "hist
 
 LEAST_STAYS: Final = 24
 """Fewer cannot be put on three sides with a septic stay and another on each but by luck."""
-
-
-class TooLittleData(ValueError):
-    """The stays do not suffice for training, or for judging what was trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +203,9 @@ def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:
     folder = out / PLOTS
     folder.mkdir(exist_ok=True)
     label, risk = verdicts.cohort.label, verdicts.risks[:, 0]
-    losses = {side: [epoch[f"{side}_loss"] for epoch in run.history] for side in SIDES[:2]}
+    losses = {
+        name: [epoch[f"{name}_loss"] for epoch in run.history] for name in ("train", "validation")
+    }
     plots.plot_loss(losses, folder, run.best_epoch)
     plots.plot_roc(label, risk, folder)
     plots.plot_precision_recall(label, risk, folder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from trainer.split import DEFAULT_SALT, FRACTIONS
@@ -77,7 +78,38 @@ class Recipe:
                 found.append(f"{name} must be above 0, not {getattr(self, name)}")
         if self.seed < 0:
             found.append(f"seed must not be negative, not {self.seed}")
+        if min(self.fractions) <= 0 or abs(sum(self.fractions) - 1) > 1e-9:
+            found.append(f"fractions must be above 0 and add up to 1, not {self.fractions}")
         return found
+
+    def changed(self, changes: Iterable[str]) -> tuple[Recipe, list[str]]:
+        """Reads ``knob=value`` texts; what cannot be read is said, one sentence each.
+
+        >>> Recipe().changed(["hidden=64", "size=3", "dropout=much"])[1]
+        ['there is no knob size', 'dropout must be a number, not much']
+        """
+        now: dict[str, Any] = {}
+        wrong = []
+        for change in changes:
+            name, _, text = change.partition("=")
+            before = getattr(self, name, None)
+            try:
+                if isinstance(before, str):
+                    now[name] = text
+                elif isinstance(before, tuple):
+                    now[name] = tuple(float(part) for part in text.split(","))
+                    if len(now[name]) != len(before):
+                        raise ValueError
+                elif isinstance(before, int | float):
+                    now[name] = type(before)(text)
+                else:
+                    wrong.append(f"there is no knob {name}")
+            except ValueError:
+                kind = "a whole number" if isinstance(before, int) else "a number"
+                if isinstance(before, tuple):
+                    kind = f"{len(before)} numbers with commas between"
+                wrong.append(f"{name} must be {kind}, not {text}")
+        return replace(self, **now), wrong
 
     def to_json(self) -> dict[str, Any]:
         """The knobs as JSON values."""

@@ -24,12 +24,9 @@ from typing import Any, Final
 from streamer.adapters import bundle as bundles
 from streamer.adapters.bundle import Bundle
 from trainer.atomic import write_atomically
+from trainer.errors import UnknownModel
 
 MOST_BEFORE: Final = 20  # champions that rollback can walk back to; a year of monthly changes
-
-
-class UnknownModel(LookupError):
-    """No bundle of that name in the registry, or more than one that begins so."""
 
 
 @dataclass(frozen=True, slots=True)

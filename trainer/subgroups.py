@@ -18,9 +18,7 @@ LEAST_SEPTIC: Final = 5
 
 def subgroups(cohort: Cohort) -> dict[str, NDArray[np.int64]]:
     """Returns the stays of each sex and age band that hold enough septic ones to be measured."""
-    groups: dict[str, NDArray[np.bool_]] = {
-        sex: cohort.sex == sex for sex in ("female", "male")
-    }
+    groups: dict[str, NDArray[np.bool_]] = {sex: cohort.sex == sex for sex in ("female", "male")}
     for low, high in AGE_BANDS:
         name = f"under {high}" if low == 0 else f"{low} and over" if high == 200 else None
         band = (cohort.age >= low) & (cohort.age < high)

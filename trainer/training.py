@@ -166,7 +166,9 @@ def _validate(judge: Network, material: Material, objective: Objective) -> Epoch
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
             logits[batch.rows[batch.real]] = _logits(judge, material, batch, 0.0)
-        rows = np.concatenate([np.arange(s.start, s.stop) for s in map(material.cohort.rows, stays)])
+        rows = np.concatenate(
+            [np.arange(s.start, s.stop) for s in map(material.cohort.rows, stays)]
+        )
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()
     ranking = auroc(side.label, first)

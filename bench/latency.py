@@ -1,0 +1,94 @@
+"""How long after an event its risk, and its alert, can be read, at a steady rate."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from kafka import KafkaConsumer, KafkaProducer
+
+from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.local import LocalStack
+from streamer.service.topics import ensure_topics
+
+_WARM_UP_S = 5.0  # the first transactions of a producer, the first pages of the allocator
+_SICK = {"heart_rate": 135, "map": 48, "temperature": 39.6, "resp_rate": 34, "lactate": 7.5,
+         "wbc": 24, "sbp": 78, "spo2": 88, "fio2": 0.7, "creatinine": 3.4}  # fmt: skip
+_WELL = {"heart_rate": 72, "map": 84, "temperature": 36.8, "resp_rate": 14, "sbp": 124, "spo2": 98}
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Milliseconds from handing an event to the producer to having its message, read committed."""
+
+    events: int
+    risk_ms: np.ndarray[Any, np.dtype[np.float64]]
+    alert_ms: np.ndarray[Any, np.dtype[np.float64]]
+
+
+def latency(stack: LocalStack, folder: Path, prefix: str, rate: int, seconds: float) -> Latency:
+    """Sends ``rate`` events a second, each of which is evaluated, and times what comes out."""
+    told = environment(stack, prefix, risk_interval=0)
+    settings = settings_of(told)
+    ensure_topics(settings)
+    service = ServiceProcess(told, folder / f"{prefix}service.log")
+    producer = KafkaProducer(**settings.kafka_connection())
+    consumer = KafkaConsumer(
+        settings.topic_risk,
+        settings.topic_alerts,
+        **settings.kafka_connection(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=5,
+    )
+    sent: list[tuple[Any, float]] = []
+    arrived: dict[tuple[str, int, int], float] = {}
+    with running([service]), contextlib.closing(producer), contextlib.closing(consumer):
+        _send(producer, settings.topic_vitals, 0).get(timeout=30)
+        while not arrived:
+            _receive(consumer, arrived, settings.topic_alerts)
+        began = time.monotonic()
+        while (elapsed := time.monotonic() - began) < seconds:
+            for _ in range(int(elapsed * rate) - len(sent)):
+                now = time.monotonic()
+                sent.append((_send(producer, settings.topic_vitals, len(sent)), now))
+            _receive(consumer, arrived, settings.topic_alerts)
+        give_up_at = time.monotonic() + 30
+        while len(arrived) <= len(sent) and time.monotonic() < give_up_at:
+            _receive(consumer, arrived, settings.topic_alerts)
+    took: dict[str, list[float]] = {"risk": [], "alert": []}
+    for future, at in sent:
+        place = future.get(timeout=10)
+        for kind, times in took.items():
+            came = arrived.get((kind, place.partition, place.offset))
+            if came is not None and at - began > _WARM_UP_S:
+                times.append((came - at) * 1000)
+    return Latency(len(sent), np.array(took["risk"]), np.array(took["alert"]))
+
+
+def _send(producer: Any, topic: str, number: int) -> Any:
+    # A new patient every ten events, well at first and very ill in the end: alerts start steadily.
+    patient = f"latency-{number // 10}"
+    now_ms = int(time.time() * 1000)
+    turn = number % 10
+    event = {
+        "patient_id": patient,
+        "time": now_ms - (10 - turn) * 3_600_000,
+        "values": _WELL if turn < 3 else _SICK,
+    }
+    return producer.send(topic, json.dumps(event).encode(), patient.encode())
+
+
+def _receive(consumer: Any, arrived: dict[tuple[str, int, int], float], topic_alerts: str) -> None:
+    for records in consumer.poll(timeout_ms=1).values():
+        now = time.monotonic()
+        for record in records:
+            message = json.loads(record.value)
+            kind = "alert" if record.topic == topic_alerts else "risk"
+            arrived[kind, message["partition"], message["offset"]] = now

@@ -1,0 +1,62 @@
+"""The `trainer` command: one file a group of subcommands; none loads torch before it runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+
+import typer
+from pydantic import ValidationError
+
+from streamer.adapters.bundle import BundleError
+from streamer.adapters.cohort import DataError
+from streamer.ports.models import Superseded
+from streamer.ports.states import StoreUnavailable
+from trainer.cli import judging, models, scheduled, training
+from trainer.errors import InputError, WrongUsage
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="""Vigil's trainer makes, judges and publishes the models that the streamer runs.
+
+    Start with `trainer evaluate --data FOLDER`: the figures of the bundle that is shipped. Then
+    `trainer fit --data FOLDER --out runs/first` trains one of your own, and
+    `trainer models promote runs/first/bundle` puts it in force.
+
+    FOLDER holds PhysioNet 2019 files: `.psv`, one for each patient, or parquet.
+    Research software for decision support; not a medical device.""",
+)
+app.command()(training.fit)
+app.command()(judging.evaluate)
+app.command()(scheduled.run)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
+    try:
+        app()
+    except ValidationError as error:
+        faults = error.errors(include_url=False)
+        _end("The configuration is wrong:", map(_fault, faults), 2)
+    except WrongUsage as error:
+        _end("This cannot be done:", error.faults, 2)
+    except (InputError, DataError, BundleError) as error:
+        _end("Error:", [str(error)], 2)
+    except (StoreUnavailable, Superseded, OSError) as error:
+        _end("Error:", [str(error)], 1)
+
+
+def _fault(fault: object) -> str:
+    assert isinstance(fault, dict)
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where if where.isupper() else f'TRAINER_{where.upper()}'}: {fault['msg']}"
+
+
+def _end(what: str, lines: Iterable[str], code: int) -> None:
+    said = list(lines)
+    text = f"{what} {said[0]}" if what == "Error:" else "\n  ".join([what, *said])
+    sys.stderr.write(text + "\n")
+    sys.exit(code)

@@ -1,0 +1,106 @@
+"""`trainer run`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from trainer.cli.redis import connect
+from trainer.cli.usage import Data, Folder, check_writable, data_paths, refuse
+from trainer.settings import TrainerSettings
+
+
+def run(
+    data: Data = None,
+    cron: Annotated[
+        str | None,
+        typer.Option(help="Five cron fields, UTC. Default: TRAINER_CRON, or 3 o'clock each night."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Instead of --cron: 6h, 90m, 30s. TRAINER_EVERY.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Retrain now, once, and end.")] = False,
+    fit_options: Annotated[
+        str | None,
+        typer.Option(
+            help='Further options of `trainer fit`, as in "--epochs 8". TRAINER_FIT_OPTIONS.'
+        ),
+    ] = None,
+    registry: Folder = None,
+) -> None:
+    """Retrains on schedule and publishes what is better than the model in force.
+
+    Each time the files are read anew and a candidate is trained in a child process of low
+    priority. It is compared with the champion on the same patients, which neither was fitted on.
+    Only if its utility is higher and its AUROC no worse, the registry makes it champion and
+    publishes it through Redis, where streamers take it up within seconds.
+
+    Several trainers may run: a lease lets one work at a time. SIGTERM ends all within 10 s.
+
+    Examples:
+
+    `trainer run --data /data/icu --cron "0 3 * * *"`
+
+    `trainer run --data /data/icu --once --fit-options "--epochs 8 --threads 2"`
+    """
+    settings, faults = TrainerSettings(), list[str]()
+    paths = data_paths(data, settings, faults)
+    folder = registry or settings.registry
+    check_writable("--registry", folder, faults)
+    if cron is not None and every is not None:
+        faults.append("--cron and --every exclude each other")
+    options: list[str] = []
+    try:
+        options = shlex.split(settings.fit_options if fit_options is None else fit_options)
+        _check_fit_options(options, folder)
+    except (ValueError, click.UsageError) as error:
+        said = error.format_message() if isinstance(error, click.UsageError) else str(error)
+        faults.append(f"--fit-options: {said}")
+    client = connect(settings.redis_url, faults)
+
+    from trainer import schedule  # noqa: PLC0415 - with APScheduler, which help need not wait for
+
+    trigger = None
+    try:
+        interval = every or ("" if cron else settings.every)
+        trigger = (
+            schedule.interval_trigger(interval)
+            if interval
+            else schedule.cron_trigger(cron or settings.cron)
+        )
+    except ValueError as error:
+        faults.append(str(error))
+    refuse(faults)
+    assert trigger is not None
+    assert client is not None
+
+    from streamer.adapters.redis_models import RedisModels  # noqa: PLC0415
+    from trainer.lease import Lease  # noqa: PLC0415
+    from trainer.logs import configure  # noqa: PLC0415
+    from trainer.registry import Registry  # noqa: PLC0415
+    from trainer.retraining import Retraining  # noqa: PLC0415
+
+    configure(settings.log_format)
+    with schedule.until_told() as stop:
+        retraining = Retraining(
+            paths, Registry(folder), RedisModels(client), Lease(client), options, stop
+        )
+        if once:
+            if retraining.once().ended == "failed":
+                raise typer.Exit(1)
+            return
+        retraining.begin()
+        schedule.serve(trigger, retraining.once, stop)
+
+
+def _check_fit_options(options: list[str], folder: Path) -> None:
+    """Raises what ``trainer fit`` would say of its options, hours before it would."""
+    from trainer.cli import app  # noqa: PLC0415 - it imports this file
+
+    command = typer.main.get_command(app)
+    assert isinstance(command, click.Group)
+    command.commands["fit"].make_context("fit", ["--out", str(folder), *options])

@@ -1,0 +1,39 @@
+"""Configuration from the environment: every name, default and meaning of the trainer's half."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AliasChoices, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TrainerSettings(BaseSettings):
+    """What `trainer` commands read from the environment; an option of the command goes before."""
+
+    model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore")
+
+    data: str = Field(
+        default="", description="files and folders to train on, separated as PATH is (`:`)"
+    )
+    registry: Path = Field(
+        default=Path(".vigil/registry"), description="folder of the model registry"
+    )
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0",
+        validation_alias=AliasChoices("REDIS_URL", "redis_url"),
+        description="where models are published",
+    )
+    cron: str = Field(default="0 3 * * *", description="when `run` retrains: five cron fields, UTC")
+    every: str = Field(default="", description="instead of cron: an interval such as 6h, 90m, 30s")
+    fit_options: str = Field(
+        default="", description="further options of `trainer fit` for each retraining"
+    )
+    threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
+    log_format: Literal["json", "console"] = Field(default="json", description="of `run`'s log")
+
+    def paths(self) -> list[Path]:
+        """``data`` as paths."""
+        return [Path(part) for part in self.data.split(os.pathsep) if part]
