@@ -28,8 +28,8 @@ class TrainerSettings(BaseSettings):
     )
     cron: str = Field(default="0 3 * * *", description="when `run` retrains: five cron fields, UTC")
     every: str = Field(default="", description="instead of cron: an interval such as 6h, 90m, 30s")
-    fit_options: str = Field(
-        default="", description="further options of `trainer fit` for each retraining"
+    knobs: str = Field(
+        default="", description="knobs of each retraining, KNOB=VALUE, separated by spaces"
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
     log_format: Literal["json", "console"] = Field(default="json", description="of `run`'s log")

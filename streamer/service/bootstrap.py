@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from redis import Redis
 
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
@@ -62,6 +63,8 @@ def worker(settings: Settings) -> Worker:
         settings.future_limit_ms,
         rebuild_ms=round(settings.rebuild_hours * 3_600_000),
     )
+    # One worker, one core: threads that wait for each other cost more than these small steps take.
+    torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
     return Worker(KafkaLog(options), state_store(settings), library, rules)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from trainer.cli.redis import connect
-from trainer.cli.usage import Data, Folder, check_writable, data_paths, refuse
+from trainer.cli.usage import Data, Folder, Threads, check_writable, data_paths, refuse
+from trainer.recipe import Recipe
 from trainer.settings import TrainerSettings
 
 
@@ -24,12 +22,15 @@ def run(
         str | None, typer.Option(help="Instead of --cron: 6h, 90m, 30s. TRAINER_EVERY.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Retrain now, once, and end.")] = False,
-    fit_options: Annotated[
-        str | None,
+    knob: Annotated[
+        list[str] | None,
         typer.Option(
-            help='Further options of `trainer fit`, as in "--epochs 8". TRAINER_FIT_OPTIONS.'
+            "--set",
+            metavar="KNOB=VALUE",
+            help="As in `fit`; repeatable. Default: TRAINER_KNOBS.",
         ),
     ] = None,
+    threads: Threads = None,
     registry: Folder = None,
 ) -> None:
     """Retrains on schedule and publishes what is better than the model in force.
@@ -45,7 +46,7 @@ def run(
 
     `trainer run --data /data/icu --cron "0 3 * * *"`
 
-    `trainer run --data /data/icu --once --fit-options "--epochs 8 --threads 2"`
+    `trainer run --data /data/icu --once --threads 2 --set seed=3`
     """
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
@@ -53,13 +54,9 @@ def run(
     check_writable("--registry", folder, faults)
     if cron is not None and every is not None:
         faults.append("--cron and --every exclude each other")
-    options: list[str] = []
-    try:
-        options = shlex.split(settings.fit_options if fit_options is None else fit_options)
-        _check_fit_options(options, folder)
-    except (ValueError, click.UsageError) as error:
-        said = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        faults.append(f"--fit-options: {said}")
+    knobs = knob or settings.knobs.split()
+    recipe, wrong = Recipe().changed(knobs)
+    faults += [*wrong, *recipe.problems()]
     client = connect(settings.redis_url, faults)
 
     from trainer import schedule  # noqa: PLC0415 - with APScheduler, which help need not wait for
@@ -84,6 +81,8 @@ def run(
     from trainer.registry import Registry  # noqa: PLC0415
     from trainer.retraining import Retraining  # noqa: PLC0415
 
+    options = [word for each in knobs for word in ("--set", each)]
+    options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
     with schedule.until_told() as stop:
         retraining = Retraining(
@@ -95,12 +94,3 @@ def run(
             return
         retraining.begin()
         schedule.serve(trigger, retraining.once, stop)
-
-
-def _check_fit_options(options: list[str], folder: Path) -> None:
-    """Raises what ``trainer fit`` would say of its options, hours before it would."""
-    from trainer.cli import app  # noqa: PLC0415 - it imports this file
-
-    command = typer.main.get_command(app)
-    assert isinstance(command, click.Group)
-    command.commands["fit"].make_context("fit", ["--out", str(folder), *options])
