@@ -12,6 +12,9 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Architecture, Network
 
+# As in the service: threads that wait for each other cost more than such small steps take.
+torch.set_num_threads(1)
+
 # Random weights give risks around one half; these thresholds lie where they cross often.
 POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
 

@@ -8,12 +8,13 @@ they are brought together by three rules, told apart by the channel's version:
    champion is published.
 3. The version is another: somebody else has published since. Theirs stands, and the registry takes
    it over as its champion; what this registry had decided was decided against an older model.
+   Only where their bundle is gone, or broken, the registry's champion is published instead.
 """
 
 from __future__ import annotations
 
 from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED
+from streamer.adapters.bundle import SHIPPED, Bundle, BundleError
 from streamer.ports.models import Champion, ModelChannel
 from trainer.registry import Registry
 
@@ -38,10 +39,10 @@ def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
     there = channel.champion()
     aliases = registry.aliases()
     if there is not None and there.model_id != aliases.champion:
-        packed = channel.fetch(there.model_id) if there.version != aliases.published else None
-        if packed is not None:
+        theirs = _fetch(channel, there.model_id) if there.version != aliases.published else None
+        if theirs is not None:
             why = f"published by another, version {there.version}"
-            registry.promote(registry.add(bundles.from_bytes(packed), why), why)
+            registry.promote(registry.add(theirs, why), why)
     elif there is not None:
         registry.note_published(there.version)
         return there
@@ -73,3 +74,12 @@ def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
     reconcile(registry, channel)
     registry.rollback(why)
     return reconcile(registry, channel)
+
+
+def _fetch(channel: ModelChannel, model: str) -> Bundle | None:
+    packed = channel.fetch(model)
+    try:
+        bundle = None if packed is None else bundles.from_bytes(packed)
+    except BundleError:
+        return None
+    return bundle if bundle is not None and bundle.model_id == model else None

@@ -46,8 +46,8 @@ class Recipe:
     fractions: tuple[float, float, float] = FRACTIONS
     hidden: int = 128
     layers: int = 1
-    dropout: float = 0.5
-    input_dropout: float = 0.1
+    dropout: float = 0.6
+    input_dropout: float = 0.2
     epochs: int = 12
     patience: int = 4
     batch_stays: int = 128

@@ -60,7 +60,9 @@ def replay(
     recorded = read_recordings(paths)
     n = min(len(recorded), patients or len(recorded))
     longest = (
-        int(recorded.iculos.max()) + 2 if isinstance(recorded, Cohort) else _MINUTES_STAY_HOURS
+        int(recorded.iculos[: recorded.starts[n]].max()) + 2
+        if isinstance(recorded, Cohort)
+        else _MINUTES_STAY_HOURS
     )
     spread = n / admissions_per_hour if admissions_per_hour else 0
     start_ms = _start_ms(start, longest + spread)

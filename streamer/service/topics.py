@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from streamer.adapters.kafka_log import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka_topics import Found, Wanted, ensure
 from streamer.service.settings import Settings
 
+# Brokers delete by record timestamp, after a week unless told otherwise. A replayed stay of two
+# weeks is older than that when it is sent, and lost states are rebuilt from what is still there.
+RETENTION_MS: Final = str(30 * 24 * 3_600_000)
+
 
 def wanted(settings: Settings) -> list[Wanted]:
     """Returns the topics that the service and its neighbours use."""
-    keyed = (
-        settings.topic_vitals,
-        settings.topic_alerts,
-        settings.topic_risk,
-        settings.topic_actions,
-        settings.topic_outcomes,
-    )
+    fed = (settings.topic_vitals, settings.topic_outcomes)
+    others = (settings.topic_alerts, settings.topic_risk, settings.topic_actions)
     return [
-        *(Wanted(name, settings.partitions, {}) for name in keyed),
+        *(Wanted(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
+        *(Wanted(name, settings.partitions, {}) for name in others),
         # What is refused may be as large as anything that the broker lets in.
         Wanted(settings.topic_rejected, 1, {"max.message.bytes": str(MAX_MESSAGE_BYTES)}),
     ]

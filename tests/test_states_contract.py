@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from redis import Redis
+
+from streamer.adapters.memory_states import MemoryStates
+from streamer.adapters.redis_states import RedisStates
+from streamer.local import LocalStack
+from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable, Taken
+
+# Names that a careless store would take for something else, and what a patient id may be at most.
+ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128, "é" * 128, "\x00")
+
+
+def save_of(taken: Taken, watermark: int, changed: dict[str, bytes], partition: int = 0) -> Save:
+    """The next save of an owner who has just taken a partition."""
+    return Save(
+        partition, taken.epoch, taken.watermark, watermark, "model-a", "topic-a", changed
+    )  # fmt: skip
+
+
+class Contract:
+    """What both adapters of the port promise."""
+
+    @pytest.fixture
+    def store(self) -> StateStore:
+        raise NotImplementedError
+
+    def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
+        assert store.take(0) == Taken(1, None, None, None)
+        assert store.load(0) == {}
+
+    def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
+        stays = {"a": bytes(range(256)), "b": b""}
+        store.save([save_of(store.take(0), 17, stays)])
+        assert store.take(0) == Taken(2, 17, "model-a", "topic-a")
+        assert store.load(0) == stays
+
+    def test_partitions_are_apart(self, store: StateStore) -> None:
+        changes = [save_of(store.take(p), 10 + p, {"a": bytes([p])}, p) for p in (0, 1, 11)]
+        store.save(changes)
+        assert [store.take(p).watermark for p in (0, 1, 11)] == [10, 11, 21]
+        assert [store.load(p) for p in (0, 1, 11)] == [{"a": b"\0"}, {"a": b"\1"}, {"a": b"\x0b"}]
+
+    def test_an_owner_before_the_last_one_is_fenced(self, store: StateStore) -> None:
+        before = store.take(0)
+        after = store.take(0)
+        with pytest.raises(Fenced, match="0"):
+            store.save([save_of(before, 5, {"a": b"old"})])
+        assert store.load(0) == {}
+        store.save([save_of(after, 5, {"a": b"new"})])
+        assert store.load(0) == {"a": b"new"}
+
+    def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
+        with pytest.raises(Fenced):
+            store.save([save_of(Taken(1, None, None, None), 5, {"a": b"x"})])
+        assert store.load(0) == {}
+
+    @pytest.mark.parametrize("expected", [None, 0, 4, 6, 50])
+    def test_another_watermark_than_expected_is_fenced(
+        self, store: StateStore, expected: int | None
+    ) -> None:
+        taken = store.take(0)
+        first = save_of(taken, 5, {"a": b"first"})
+        store.save([first])
+        with pytest.raises(Fenced):
+            store.save([replace(first, expected=expected, watermark=9, changed={"a": b"no"})])
+        assert store.load(0) == {"a": b"first"}
+        assert store.take(0).watermark == 5
+
+    def test_a_first_save_may_not_expect_a_watermark(self, store: StateStore) -> None:
+        with pytest.raises(Fenced):
+            store.save([replace(save_of(store.take(0), 5, {"a": b"x"}), expected=0)])
+        assert store.load(0) == {}
+
+    def test_a_save_whose_answer_was_lost_may_be_sent_again(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        second = replace(first, expected=5, watermark=9, changed={"a": b"2"})
+        for change in (first, first, second, second):
+            store.save([change])
+        assert store.load(0) == {"a": b"2"}
+        assert store.take(0).watermark == 9
+
+    def test_the_same_watermark_may_have_new_states(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        store.save([replace(first, expected=5, model_id="model-b", changed={"a": b"2"})])
+        assert store.load(0) == {"a": b"2"}
+        assert store.take(0) == Taken(2, 5, "model-b", "topic-a")
+
+    def test_a_refused_change_changes_nothing_and_the_others_go_through(
+        self, store: StateStore
+    ) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
+        store.save([first, save_of(store.take(1), 5, {"c": b"1"}, 1)])
+        store.take(0)
+        again = replace(
+            first, expected=5, watermark=8, changed={"a": b"2", "d": b"2"}, removed=["b"]
+        )
+        other = Save(1, 1, 5, 8, "model-a", "topic-a", {"c": b"2"})
+        with pytest.raises(Fenced):
+            store.save([again, other])
+        assert store.load(0) == {"a": b"1", "b": b"1"}
+        assert store.load(1) == {"c": b"2"}
+        assert store.take(0).watermark == 5
+        assert store.take(1).watermark == 8
+
+    def test_removed_patients_are_gone(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1", "b": b"1", "c": b"1"})
+        store.save([first])
+        store.save(
+            [replace(first, expected=5, watermark=6, changed={"b": b"2"}, removed=["a", "never"])]
+        )
+        assert store.load(0) == {"b": b"2", "c": b"1"}
+
+    def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
+        store.save([save_of(store.take(0), 3, {})])
+        assert store.take(0) == Taken(2, 3, "model-a", "topic-a")
+        assert store.load(0) == {}
+
+    def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
+        store.save([])
+        assert store.take(0).epoch == 1
+
+    def test_20000_stays_in_one_save(self, store: StateStore) -> None:
+        stays = {f"patient-{i}": i.to_bytes(4, "big") * 8 for i in range(20_000)}
+        first = save_of(store.take(0), 5, stays)
+        store.save([first])
+        assert store.load(0) == stays
+        store.save([replace(first, expected=5, watermark=6, changed={}, removed=list(stays)[1:])])
+        assert store.load(0) == {"patient-0": stays["patient-0"]}
+
+    def test_odd_names_are_patients_like_others(self, store: StateStore) -> None:
+        stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
+        store.save([save_of(store.take(0), 7, stays)])
+        assert store.load(0) == stays
+        assert store.take(0) == Taken(2, 7, "model-a", "topic-a")
+        for patient in ODD_PATIENTS:
+            assert store.find(patient, [0]) == (0, stays[patient])
+
+    def test_find_says_where_a_patient_is(self, store: StateStore) -> None:
+        store.save([save_of(store.take(p), 1, {f"p{p}": bytes([p])}, p) for p in range(3)])
+        assert store.find("p2", range(3)) == (2, b"\2")
+        assert store.find("p2", range(2)) is None
+        assert store.find("nobody", range(3)) is None
+        assert store.find("p0", []) is None
+
+
+class TestMemoryStates(Contract):
+    @pytest.fixture
+    def store(self) -> StateStore:
+        return MemoryStates()
+
+    def test_an_outage(self) -> None:
+        store = MemoryStates()
+        change = save_of(store.take(0), 5, {"a": b"1"})
+        store.available = False
+        check_outage(store, change)
+        store.available = True
+        store.save([change])
+        assert store.load(0) == {"a": b"1"}
+
+
+class TestRedisStates(Contract):
+    @pytest.fixture
+    def store(self, stack: LocalStack, topic_prefix: str) -> Iterator[StateStore]:
+        store = RedisStates(Redis.from_url(stack.redis, socket_timeout=10), topic_prefix, "vitals")
+        yield store
+        store.close()
+
+    def test_namespaces_and_topics_are_apart(self, stack: LocalStack, topic_prefix: str) -> None:
+        names = [("a", "vitals"), ("b", "vitals"), ("a", "others")]
+        for namespace, topic in names:
+            store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
+            assert store.take(0) == Taken(1, None, None, None)
+            store.close()
+
+    def test_states_that_were_wiped_are_fenced_and_then_none(
+        self, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        client = Redis.from_url(stack.redis)
+        store = RedisStates(client, topic_prefix, "vitals")
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        client.delete(store.key(0))
+        with pytest.raises(Fenced, match="epoch none"):
+            store.save([replace(first, expected=5, watermark=6)])
+        assert store.take(0).watermark is None
+        store.close()
+
+    def test_a_script_that_redis_forgot_is_loaded_again(
+        self, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        client = Redis.from_url(stack.redis)
+        store = RedisStates(client, topic_prefix, "vitals")
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        client.script_flush()
+        store.save([replace(first, expected=5, watermark=6)])
+        assert store.take(0).watermark == 6
+        store.close()
+
+
+def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
+    with LocalStack(existing_kafka="127.0.0.1:1") as own:
+        client = Redis.from_url(own.redis, socket_timeout=5)
+        store = RedisStates(client, "test", "vitals")
+        change = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([change])
+        own.redis_server.stop()
+        check_outage(store, change)
+        own.redis_server.start()
+        store.save([change])
+        assert store.take(0) == Taken(2, 5, "model-a", "topic-a")
+        assert store.load(0) == {"a": b"1"}
+        # A Redis without memory refuses writes, which is an outage too, and no fence.
+        client.config_set("maxmemory", "1")
+        with pytest.raises(StoreUnavailable, match="(?i)memory"):
+            store.save([replace(change, epoch=2, expected=5, watermark=6)])
+        client.config_set("maxmemory", "0")
+        assert store.take(0).watermark == 5
+        store.close()
+
+
+def check_outage(store: StateStore, change: Save) -> None:
+    """Every question to a store that is away raises the one error that may be tried again."""
+    with pytest.raises(StoreUnavailable):
+        store.take(0)
+    with pytest.raises(StoreUnavailable):
+        store.load(0)
+    with pytest.raises(StoreUnavailable):
+        store.save([change])
+    with pytest.raises(StoreUnavailable):
+        store.find("a", [0])
