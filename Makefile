@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench
+.PHONY: help install demo test check bench parity
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -38,3 +38,7 @@ check: install ## Format, lint, types, then all tests: what CI runs.
 
 bench: install ## Measures events per second, event-to-alert time and memory on this machine.
 	@$(BIN)/python -m bench
+
+parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER PATIENTS=1000
+	@test -n "$(DATA)" || { echo "Name PhysioNet 2019 data: make parity DATA=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m bench.parity $(DATA) --patients $(or $(PATIENTS),1000)

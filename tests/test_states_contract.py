@@ -218,7 +218,7 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         assert store.load(0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
         client.config_set("maxmemory", "1")
-        with pytest.raises(StoreUnavailable, match="(?i)memory"):
+        with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
             store.save([replace(change, epoch=2, expected=5, watermark=6)])
         client.config_set("maxmemory", "0")
         assert store.take(0).watermark == 5

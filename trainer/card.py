@@ -40,7 +40,7 @@ _TEMPLATE: Final = """\
 # Model card: hourly sepsis risk
 
 ## What it is
-An LSTM ({hidden} units, {layers} layer(s)) that is stepped once an hour for each ICU stay. It sees
+An LSTM ({hidden} units, layers: {layers}) that is stepped once an hour for each ICU stay. It sees
 34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
 age, sex, kind of ICU and hours since hospital admission. It gives three calibrated probabilities:
 that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,

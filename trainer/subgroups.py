@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from streamer.adapters.cohort import Cohort
 
 AGE_BANDS: Final = ((0, 45), (45, 65), (65, 80), (80, 200))
-"""Years, the first included and the second not; four bands with some 100 septic stays in each."""
+"""Years, the first included and the second not. On the public data each band has 50 or more septic
+test stays."""
 
 LEAST_SEPTIC: Final = 5
 """With fewer septic stays a figure says nothing, and its interval hardly more."""

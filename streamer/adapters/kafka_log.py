@@ -161,15 +161,20 @@ class KafkaLog:
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
-        self._consumer.seek(self._tp(partition), offset)
+        with contextlib.suppress(ValueError):  # taken away since the poll: the next one says so
+            self._consumer.seek(self._tp(partition), offset)
 
     def pause(self, partitions: Sequence[int]) -> None:
         """See ``EventLog``."""
-        self._consumer.pause(*map(self._tp, partitions))
+        for tp in map(self._tp, partitions):
+            with contextlib.suppress(KeyError):  # as in `seek`
+                self._consumer.pause(tp)
 
     def resume(self, partitions: Sequence[int]) -> None:
         """See ``EventLog``."""
-        self._consumer.resume(*map(self._tp, partitions))
+        for tp in map(self._tp, partitions):
+            with contextlib.suppress(KeyError):  # as in `seek`
+                self._consumer.resume(tp)
 
     def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
         """See ``EventLog``."""
