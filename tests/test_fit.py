@@ -21,12 +21,12 @@ from trainer import fit as fitting
 from trainer import training
 from trainer.checkpoint import FILE
 from trainer.cohort import load_cohort
-from trainer.dataset import build_features
+from trainer.dataset import build_features, fit_scaling
 from trainer.errors import ResumeError, TooLittleData
 from trainer.fit import Fitted, fit
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
-from trainer.split import side_of
+from trainer.split import side_of, split_patients
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -178,7 +178,12 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
             fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5)
     assert not (tmp_path / "bundle").exists()
     seen: list[float] = []
-    monkeypatch.setattr(fitting, "_line", lambda epoch: str(seen.append(epoch["epoch"])))
+
+    def note(epoch: dict[str, float]) -> str:
+        seen.append(epoch["epoch"])
+        return ""
+
+    monkeypatch.setattr(fitting, "_line", note)
     resumed = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5, resume=True)
     assert seen == [3]
     assert resumed.bundle.to_bytes() == fitted[0].bundle.to_bytes()
@@ -205,9 +210,9 @@ def test_training_stops_when_validation_gets_no_better(
 ) -> None:
     cohort = load_cohort([data])
     built = build_features(cohort)
-    split = fitting.split_patients(cohort.patient_ids)
+    split = split_patients(cohort.patient_ids)
     rows = np.isin(cohort.patient_of_row, split.train)
-    material = training.Material(cohort, built, fitting.fit_scaling(built, rows), split)
+    material = training.Material(cohort, built, fit_scaling(built, rows), split)
     scores = iter([0.5, 0.9, 0.8, 0.7, 0.95, 0.99])
     monkeypatch.setattr(
         training, "_validate", lambda *_: {"validation_score": next(scores), "validation_loss": 0}

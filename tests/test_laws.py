@@ -27,6 +27,11 @@ ORIGIN_MS = 1_700_000_000_000
 # the rows came about; so these laws hold to the bit, and no tolerance is given anywhere below.
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 
+STATE = (
+    *("memory", "h", "c", "anchor_memory", "anchor_h", "anchor_c", "ring_value", "ring_offset_ms"),
+    *("first_bin", "open_bin", "anchor_bin", "last_value", "last_ms"),
+)
+
 Event = dict[str, Any]
 
 
@@ -91,9 +96,7 @@ class Stream:
         """Closed bins and committed state of a stay."""
         slot = self.table.slot_of[patient]
         recurrence.refresh(self.table, MODEL, np.array([slot]))
-        names = ("memory", "h", "c", "anchor_h", "anchor_c", "anchor_memory", "ring_value",
-                 "ring_offset_ms", "first_bin", "open_bin", "anchor_bin", "last_value", "last_ms")  # fmt: skip
-        return {name: self.table[name][slot].copy() for name in names}
+        return {name: self.table[name][slot].copy() for name in STATE}
 
     def risk(self, patient: str) -> list[float]:
         """The risk of a stay as it stands."""

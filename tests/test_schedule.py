@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -245,7 +246,7 @@ def test_sigterm_ends_trainer_and_child_within_ten_seconds(
     data: Path, registry: Registry, stack: LocalStack
 ) -> None:
     # A database of its own: the command has no namespace, and other tests follow the champion.
-    url = stack.redis.rsplit("/", 1)[0] + "/9"
+    url = urlsplit(stack.redis)._replace(path="/9").geturl()
     words = [sys.executable, "-m", "trainer", "run", "--data", str(data), "--every", "1s"]
     words += ["--registry", str(registry.folder), "--threads", "1", "--set", "epochs=9999"]
     words += ["--set", "patience=9999"]

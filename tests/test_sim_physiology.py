@@ -133,8 +133,9 @@ def figures() -> Figures:
     septic_ward = Scenario(beds=50, seed=77, sepsis_share=1.0)
     septic = list(islice(admissions(septic_ward), N_SEPTIC))
     return {
-        **correlations(table, patient), **hidden_lab_correlations(stays), **couplings(table, patient),
-        **wire_figures(table, patient), **lab_figures(stays, septic), **course_figures(stays, septic),
+        **correlations(table, patient), **hidden_lab_correlations(stays),
+        **couplings(table, patient), **wire_figures(table, patient),
+        **lab_figures(stays, septic), **course_figures(stays, septic),
         **effect_figures(table, patient, septic),
     }  # fmt: skip
 
@@ -238,7 +239,7 @@ def persistence(x: Array, patient: NDArray[np.int64]) -> tuple[float, float, flo
 
 
 def correlations(table: Array, patient: NDArray[np.int64]) -> Figures:
-    found = {}
+    found: Figures = {}
     for name in VITALS:
         raw, within, step = persistence(table[:, INDEX[name]], patient)
         found |= {f"{name} raw": raw, f"{name} within": within, f"{name} step": step}
@@ -250,7 +251,7 @@ def hidden_lab_correlations(stays: list[Stay]) -> Figures:
     rng = np.random.default_rng(0)
     patient = np.repeat(np.arange(len(stays)), [len(stay.lab_values) for stay in stays])
     hidden = np.concatenate([stay.lab_values for stay in stays])
-    found = {}
+    found: Figures = {}
     for name in ("lactate", "creatinine", "wbc"):
         noise = ANALYTES[LAB[name]].noise * rng.standard_normal(len(hidden))
         raw, within, _ = persistence(np.exp(hidden[:, LAB[name]] + noise), patient)

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
 import pytest
+import structlog
 from redis import Redis
+from rich.console import Console
 
 from streamer.adapters import bundle as bundles
 from streamer.adapters.bundle import SHIPPED
@@ -20,6 +24,7 @@ from tests.invented_cohort import learnable_file
 from tests.models import random_bundle
 from tests.test_report import CONTRACT
 from trainer import cli
+from trainer.progress import Reporter
 
 QUICK = ["--set", "hidden=8", "--set", "batch_stays=16", "--epochs", "2", "--bootstrap", "5"]
 
@@ -27,6 +32,13 @@ QUICK = ["--set", "hidden=8", "--set", "batch_stays=16", "--epochs", "2", "--boo
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """`run` writes its log to the standard error of its test, which is closed after it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +70,7 @@ def trainer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 @pytest.fixture
 def redis_url(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A database of its own: the commands have no namespace, other tests follow the champion."""
-    url = stack.redis.rsplit("/", 1)[0] + "/8"
+    url = urlsplit(stack.redis)._replace(path="/8").geturl()
     monkeypatch.setenv("REDIS_URL", url)
     yield url
     with Redis.from_url(url) as client:
@@ -81,7 +93,7 @@ def test_help_comes_without_loading_what_computes() -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        assert "trainer" in done.stdout
+        assert "Usage" in done.stdout
 
 
 @pytest.mark.parametrize("command", ["fit", "evaluate", "run", "models"])
@@ -186,6 +198,24 @@ def test_fit_then_evaluate_then_compare(trainer: Any, data: Path, tmp_path: Path
     comparison = json.loads((tmp_path / "2" / "comparison.json").read_text())
     assert comparison["champion"] == model
     assert f"better than {model}" in again.out
+
+
+def test_a_terminal_shows_a_bar_and_anything_else_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainer.progress.LINE_EVERY_S", 0.0)
+    said = {}
+    for terminal in (True, False):
+        content = io.StringIO()
+        reporter = Reporter(Console(file=content, force_terminal=terminal, highlight=False))
+        with reporter.follow("reading") as progress:
+            progress(1, 4)
+            reporter.say("a line [between]")
+            progress(4, 4)
+        said[terminal] = content.getvalue()
+    assert "4/4" in said[True]
+    assert "\x1b[" in said[True]
+    assert "reading: 4 of 4" in said[False]
+    assert "\x1b[" not in said[False]
+    assert all("a line [between]" in text for text in said.values())
 
 
 def test_evaluate_takes_the_shipped_bundle_and_shows_a_table(trainer: Any, data: Path) -> None:

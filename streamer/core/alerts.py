@@ -56,7 +56,8 @@ class AlertState:
     """The alert state of ``n`` stays, an array ``(n,)`` each.
 
     ``severity`` is 0 while no alert is on. ``start_ms`` is the time of the latest start (0: never),
-    ``peak`` the severity that alert reached, ``number`` how many alerts the stay has had.
+    ``peak`` the severity that alert reached, ``number`` how many alerts there were. These three belong
+    to the patient: a new stay takes them over.
     """
 
     severity: NDArray[np.uint8]

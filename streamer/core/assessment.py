@@ -55,7 +55,7 @@ class Assessments:
         phase: what happened to the alert, a ``Phase``.
         severity: of the alert that started, escalated or ended.
         alert_start_ms: when the latest alert started.
-        alert_number: how many alerts the stay has had.
+        alert_number: how many alerts the patient has had.
         news2: -1 where none of its components is known.
         qsofa: -1 likewise.
         hours_of_data: bins since the first observation.

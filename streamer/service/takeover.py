@@ -73,6 +73,13 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
             "the input topic was created anew since these states were saved. If its events are a "
             "new start, delete the partition's states in Redis (docs/operations.md)"
         )
+    if committed is not None and committed > end:
+        raise Refusal(
+            f"the consumer group's committed offset {committed} lies behind the end of the topic, "
+            f"{end}: the log has lost events, or is another one. Set the group's offset to {end} "
+            "with Kafka's own tools and delete the partition's states in Redis "
+            "(docs/operations.md)"
+        )
     if watermark is None:
         if committed is None:
             return Start(first, first)
@@ -101,8 +108,8 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
 def _rebuild_from(
     log: EventLog, partition: int, committed: int, first: int, rebuild_ms: int
 ) -> int:
-    newest_ms = log.timestamp_at(partition, committed)
+    newest_ms = log.timestamp_at(partition, committed) if committed > first else None
     if newest_ms is None:
-        return min(first, committed)
+        return first
     found = log.offset_at(partition, newest_ms - rebuild_ms)
     return committed if found is None else max(first, min(found, committed))

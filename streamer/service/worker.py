@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -118,18 +118,19 @@ class Worker:
             self._save_again()
         polled = self._log.poll(POLL_S)
         self._follow_assignment(polled)
+        # Of a partition that is yet to be taken, what was read may not be what it must go on with.
+        records = [record for record in polled.records if record.partition in self._owned]
+        positions = {p: end for p, end in polled.positions.items() if p in self._owned}
         try:
             self._take_untaken()
-        except (LogUnavailable, StoreUnavailable):
-            self._rewind()  # what this poll brought has not been taken
-            raise
-        records = [record for record in polled.records if record.partition in self._owned]
-        if self._owned or self._refused:
-            self._waiting_for = None
-        try:
+            if self._owned or self._refused:
+                self._waiting_for = None
             if records:
-                self._batch(records, polled.positions)
+                self._batch(records, positions)
             self._follow_model()
+        except (LogUnavailable, StoreUnavailable):
+            self._rewind()  # what this poll brought may not have been taken
+            raise
         except Interrupted as error:
             metrics.INTERRUPTED.inc()
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
@@ -156,7 +157,7 @@ class Worker:
                 scorer = self._scorers[model_id]
                 limit = self._rules.future_limit_ms
                 results.append(process(scorer, share, self._owned, self._rules.topics, limit))
-        moved = [self._owned[p] for p in positions if p in self._owned]
+        moved = [self._owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
         }
@@ -242,6 +243,7 @@ class Worker:
         model = model or self._model
         start = plan_start(self._log, number, taken, log_id, self._rules.rebuild_ms)
         scorer = self._scorer(model)
+        self._refuse_patients_elsewhere(number, stored)
         try:
             decode(scorer.table, number, stored)
         except CorruptState as error:
@@ -250,8 +252,14 @@ class Worker:
                 f"{error}. Delete the partition's states in Redis to rebuild them from the log "
                 "(docs/operations.md)"
             ) from error
+        watermark = taken.watermark
+        if watermark is None:
+            # A crash in the first batch must find where reading began, not guess it by time.
+            watermark = start.position
+            mark = Save(number, taken.epoch, None, watermark, model.model_id, log_id, {})
+            self._states.save([mark])
         self._owned[number] = Partition(
-            number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
+            number, taken.epoch, watermark, start.position, start.silent_until, log_id,
             model.model_id,
         )  # fmt: skip
         self._log.seek(number, start.position)
@@ -264,6 +272,16 @@ class Worker:
             replay=start.silent_until - start.position,
             model=model.model_id,
         )
+
+    def _refuse_patients_elsewhere(self, number: int, stored: Mapping[str, bytes]) -> None:
+        for scorer in self._scorers.values():
+            for patient in sorted(stored.keys() & scorer.table.slot_of.keys()):
+                other = scorer.table.partitions[scorer.table.slot_of[patient]]
+                raise Refusal(
+                    f"patient {patient!r} already has a stay on partition {other}: partitions were "
+                    "added to the topic, or its producers disagree on where a key belongs. Feed a "
+                    "new topic in one way (docs/operations.md)"
+                )
 
     def _follow_model(self) -> None:
         if time.monotonic() - self._looked_for_model > LOOK_FOR_MODEL_S:

@@ -144,7 +144,7 @@ def arterial_saturation(fio2: Array, shunt: Array, paco2: Array) -> Array:
 
     >>> one = np.ones(1)
     >>> arterial_saturation(0.21 * one, 0.06 * one, 40 * one).round(1).item()
-    95.8
+    96.1
     """
     alveolar = np.maximum(713.0 * fio2 - paco2 / 0.8, 30.0)
     capillary = 1.0 / (23400.0 / (alveolar**3 + 150.0 * alveolar) + 1.0)

@@ -178,7 +178,7 @@ def describe(scenario: Scenario) -> str:
     """A few lines for people: which ward, how fast, how corrupted.
 
     >>> print(describe(Scenario(beds=2, hours=24, wire=Wire.off())))
-    2 beds for 24 h, seed 1, a monitor row per bed every 60 s (120 messages/min and laboratory)
+    2 beds for 24 h, seed 1, a monitor row per bed every 60 s (2 messages/min and laboratory)
     7.3 % of stays become septic, 5 % are readmissions, 3 % change bed
     wire: off
     """
