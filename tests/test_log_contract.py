@@ -1,0 +1,387 @@
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+
+from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
+from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.adapters.memory_log import MemoryBroker, MemoryLog
+from streamer.core.columns import Record
+from streamer.local import LocalStack
+from streamer.ports.log import EventLog, Interrupted, LogUnavailable, Output
+from tests.waiting import wait_until
+
+N = 2  # partitions
+TIME_MS = 1_700_000_000_000
+SESSION_MS = 6_000  # the least that a broker allows
+# A rebalance waits for members that were closed badly for as long as their session lasts.
+DEADLINE_S = 60.0
+
+
+class World:
+    """A topic, its group and the topic that outputs go to, behind either adapter."""
+
+    out: str
+
+    def member(self) -> EventLog:
+        raise NotImplementedError
+
+    def send(self, partition: int, n: int = 1) -> None:
+        """Appends records whose value is their offset and whose time is a second each."""
+        raise NotImplementedError
+
+    def heard(self) -> list[bytes | None]:
+        """Values that a reader of the output finds, of committed transactions only."""
+        raise NotImplementedError
+
+    def recreate(self) -> None:
+        raise NotImplementedError
+
+    def expel(self, member: EventLog) -> None:
+        """Lets the group lose a member that does not know of it."""
+        raise NotImplementedError
+
+    def output(self, value: bytes) -> Output:
+        return Output(self.out, b"k", value, [("h", b"1")], partition=0)
+
+
+class MemoryWorld(World):
+    out = "risk"
+
+    def __init__(self) -> None:
+        self.broker = MemoryBroker(N)
+
+    def member(self) -> EventLog:
+        return MemoryLog(self.broker)
+
+    def send(self, partition: int, n: int = 1) -> None:
+        for _ in range(n):
+            offset = len(self.broker.partitions[partition])
+            self.broker.append(partition, b"p", b"%d" % offset, TIME_MS + 1000 * offset)
+
+    def heard(self) -> list[bytes | None]:
+        return [output.value for output in self.broker.outputs]
+
+    def recreate(self) -> None:
+        self.broker.recreate()
+
+    def expel(self, member: EventLog) -> None:
+        assert isinstance(member, MemoryLog)
+        self.broker.expel(member)
+
+
+class KafkaWorld(World):
+    def __init__(self, stack: LocalStack, prefix: str) -> None:
+        self.connection = {"bootstrap_servers": [stack.kafka]}
+        self.prefix = prefix
+        self.vitals, self.out = f"{prefix}vitals", f"{prefix}risk"
+        self.topics = [Wanted(self.vitals, N, {}), Wanted(self.out, 1, {})]
+        ensure(self.connection, self.topics, 1)
+        self.producer = KafkaProducer(**self.connection)
+        self.members: list[KafkaLog] = []
+        self.sent = [0] * N
+
+    def member(self) -> EventLog:
+        options = KafkaOptions(
+            self.connection,
+            self.vitals,
+            f"{self.prefix}group",
+            f"{self.prefix}{len(self.members)}",
+            session_timeout_ms=SESSION_MS,
+        )
+        self.members.append(KafkaLog(options))
+        return self.members[-1]
+
+    def send(self, partition: int, n: int = 1) -> None:
+        for _ in range(n):
+            offset = self.sent[partition]
+            self.sent[partition] += 1
+            self.producer.send(
+                self.vitals, b"%d" % offset, b"p", None, partition, TIME_MS + 1000 * offset
+            )
+        self.producer.flush()
+
+    def heard(self) -> list[bytes | None]:
+        reader = KafkaConsumer(
+            **self.connection, isolation_level="read_committed", enable_auto_commit=False
+        )
+        with contextlib.closing(reader):
+            tp = TopicPartition(self.out, 0)
+            reader.assign([tp])
+            reader.seek_to_beginning(tp)
+            end = reader.end_offsets([tp])[tp]
+            values: list[bytes | None] = []
+
+            def at_the_end() -> bool:
+                values.extend(r.value for r in reader.poll(timeout_ms=100).get(tp, []))
+                return bool(reader.position(tp) >= end)
+
+            wait_until(at_the_end, DEADLINE_S, "reading the output")
+        return values
+
+    def recreate(self) -> None:
+        with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
+            admin.delete_topics([self.vitals])
+            wait_until(lambda: self.vitals not in admin.list_topics(), DEADLINE_S, "deletion")
+        ensure(self.connection, self.topics, 1)
+
+    def expel(self, member: EventLog) -> None:
+        """As an operator would: the group removes the member, which is not told."""
+        with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
+            group = f"{self.prefix}group"
+            (members,) = [g["members"] for g in described(admin, group)]
+            admin.remove_group_members(group, [m["member_id"] for m in members])
+
+    def close(self) -> None:
+        self.producer.close()
+        for member in self.members:
+            member.close()
+
+
+def described(admin: Any, group: str) -> list[dict[str, Any]]:
+    found = admin.describe_groups([group])
+    return list(found.values()) if isinstance(found, dict) else list(found)
+
+
+def gain(member: EventLog, want: int = N, others: Sequence[EventLog] = ()) -> list[int]:
+    """Polls until a member owns so many partitions; positions it at the start of new ones."""
+    owned: set[int] = set()
+
+    def enough() -> bool:
+        for other in others:
+            other.poll(0.05)
+        polled = member.poll(0.05)
+        owned.difference_update(polled.lost)
+        owned.update(polled.gained)
+        for partition in polled.gained:
+            member.seek(partition, member.committed(partition) or 0)
+        return len(owned) == want
+
+    wait_until(enough, DEADLINE_S, f"owning {want} partitions")
+    return sorted(owned)
+
+
+def read(member: EventLog, n: int) -> list[Record]:
+    records: list[Record] = []
+
+    def enough() -> bool:
+        records.extend(member.poll(0.1).records)
+        return len(records) >= n
+
+    wait_until(enough, DEADLINE_S, f"{n} records")
+    return records
+
+
+class Contract:
+    """What both adapters of the port promise."""
+
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        raise NotImplementedError
+
+    def test_reads_what_was_sent_in_order_from_where_it_is_told(self, world: World) -> None:
+        world.send(0, 5)
+        world.send(1, 3)
+        member = world.member()
+        assert gain(member) == [0, 1]
+        records = read(member, 8)
+        for partition, n in ((0, 5), (1, 3)):
+            mine = [r for r in records if r.partition == partition]
+            assert [(r.offset, r.value) for r in mine] == [(i, b"%d" % i) for i in range(n)]
+            assert [r.timestamp_ms for r in mine] == [TIME_MS + 1000 * i for i in range(n)]
+            assert {r.key for r in mine} == {b"p"}
+        member.seek(0, 3)
+        assert [(r.partition, r.offset) for r in read(member, 2)] == [(0, 3), (0, 4)]
+
+    def test_nothing_of_a_partition_comes_before_it_has_a_position(self, world: World) -> None:
+        world.send(0, 5)
+        first = world.member()
+        gain(first)
+        first.transact([], {0: 2, 1: 0})
+        first.close()
+        member = world.member()
+        gained: list[int] = []
+
+        def joined() -> bool:
+            polled = member.poll(0.1)
+            assert not polled.records
+            gained.extend(polled.gained)
+            return len(gained) == N
+
+        wait_until(joined, DEADLINE_S, "joining")
+
+    def test_a_transaction_is_outputs_and_offsets_together(self, world: World) -> None:
+        world.send(0, 4)
+        member = world.member()
+        gain(member)
+        assert member.committed(0) is None
+        member.transact([world.output(b"a"), world.output(b"b")], {0: 2})
+        assert (member.committed(0), member.committed(1)) == (2, None)
+        member.transact([world.output(b"c")], {0: 4, 1: 0})
+        assert (member.committed(0), member.committed(1)) == (4, 0)
+        assert world.heard() == [b"a", b"b", b"c"]
+
+    def test_paused_partitions_are_silent_until_they_are_resumed(self, world: World) -> None:
+        member = world.member()
+        gain(member)
+        member.pause([0])
+        world.send(0, 3)
+        world.send(1, 3)
+        assert {r.partition for r in read(member, 3)} == {1}
+        assert not member.poll(0.2).records
+        member.resume([0])
+        assert [(r.partition, r.offset) for r in read(member, 3)] == [(0, 0), (0, 1), (0, 2)]
+
+    def test_what_is_not_owned_is_left_alone(self, world: World) -> None:
+        member = world.member()
+        member.seek(0, 3)
+        member.pause([0])
+        member.resume([0])
+        gain(member)
+
+    def test_bounds_and_times(self, world: World) -> None:
+        world.send(0, 5)
+        member = world.member()
+        assert member.bounds(0) == (0, 5)
+        assert member.bounds(1) == (0, 0)
+        assert member.offset_at(0, 0) == 0
+        assert member.offset_at(0, TIME_MS + 2000) == 2
+        assert member.offset_at(0, TIME_MS + 2001) == 3
+        assert member.offset_at(0, TIME_MS + 5000) is None
+        assert member.timestamp_at(0, 5) == TIME_MS + 4000
+        assert member.timestamp_at(0, 1) == TIME_MS
+        assert member.timestamp_at(0, 0) is None
+        assert member.timestamp_at(1, 0) is None
+
+    def test_a_topic_made_anew_has_another_identity(self, world: World) -> None:
+        member = world.member()
+        before = member.log_id()
+        assert member.log_id() == before
+        world.recreate()
+        assert member.log_id() != before
+
+    def test_members_share_and_take_over(self, world: World) -> None:
+        world.send(0, 2)
+        world.send(1, 2)
+        first = world.member()
+        gain(first)
+        first.transact([], {0: 1, 1: 1})
+        second = world.member()
+        (moved,) = gain(second, 1, [first])
+        assert [(r.partition, r.offset) for r in read(second, 1)] == [(moved, 1)]
+        second.transact([world.output(b"second")], {moved: 2})
+        second.close()
+        gain_again: set[int] = set()
+
+        def back() -> bool:
+            gain_again.update(first.poll(0.1).gained)
+            return moved in gain_again
+
+        wait_until(back, DEADLINE_S, "the partition coming back")
+        assert first.committed(moved) == 2
+        assert first.committed(1 - moved) == 1
+
+    def test_a_member_that_the_group_gave_up_cannot_commit(self, world: World) -> None:
+        world.send(0, 2)
+        member = world.member()
+        gain(member)
+        member.transact([world.output(b"before")], {0: 1})
+        world.expel(member)
+        with pytest.raises(Interrupted):
+            member.transact([world.output(b"zombie")], {0: 2})
+        member.recover()
+        assert world.heard() == [b"before"]
+        assert member.committed(0) == 1
+        polled_lost: set[int] = set()
+        polled_gained: set[int] = set()
+
+        def rejoined() -> bool:
+            polled = member.poll(0.1)
+            polled_lost.update(polled.lost)
+            polled_gained.update(polled.gained)
+            return polled_gained == {0, 1}
+
+        wait_until(rejoined, DEADLINE_S, "joining again")
+        assert polled_lost == {0, 1}
+        member.transact([world.output(b"after")], {0: 2})
+        assert world.heard() == [b"before", b"after"]
+
+
+class TestMemoryLog(Contract):
+    @pytest.fixture
+    def world(self) -> Iterator[World]:
+        yield MemoryWorld()
+
+    @pytest.mark.parametrize(("knob", "happens"), [("refuse_next", 0), ("lose_next_answer", 1)])
+    def test_transactions_that_fail_as_they_are_told(self, knob: str, happens: int) -> None:
+        world = MemoryWorld()
+        member = MemoryLog(world.broker)
+        gain(member)
+        setattr(member, knob, True)
+        with pytest.raises(Interrupted):
+            member.transact([world.output(b"a")], {0: 7})
+        assert member.committed(0) == (7 if happens else None)
+        assert world.heard() == [b"a"] * happens
+        with pytest.raises(Interrupted):  # until it is told to recover
+            member.transact([world.output(b"b")], {0: 8})
+        member.recover()
+        member.transact([world.output(b"c")], {0: 9})
+        assert world.heard() == [b"a"] * happens + [b"c"]
+
+    def test_a_log_that_is_switched_off(self) -> None:
+        member = MemoryLog(MemoryBroker(1))
+        member.available = False
+        asks: list[Callable[[], object]] = [
+            lambda: member.poll(0),
+            lambda: member.committed(0),
+            lambda: member.bounds(0),
+            lambda: member.offset_at(0, 0),
+            lambda: member.timestamp_at(0, 0),
+            member.log_id,
+            member.recover,
+        ]
+        for ask in asks:
+            with pytest.raises(LogUnavailable):
+                ask()
+        with pytest.raises(Interrupted):
+            member.transact([], {})
+
+
+class TestKafkaLog(Contract):
+    @pytest.fixture
+    def world(self, stack: LocalStack, topic_prefix: str) -> Iterator[World]:
+        with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
+            yield world
+
+    def test_a_twin_of_the_same_name_fences_the_one_before(
+        self, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
+            world.send(0, 2)
+            member = world.member()
+            gain(member)
+            before = world.members.pop()
+            twin = world.member()  # takes the transactional id of the one before
+            try:
+                with pytest.raises(Interrupted, match="Fenced|Epoch"):
+                    before.transact([world.output(json.dumps("zombie").encode())], {0: 1})
+                assert twin.committed(0) is None
+                assert world.heard() == []
+            finally:
+                before.close()
+
+    def test_no_broker_is_unavailable(self) -> None:
+        with pytest.raises(LogUnavailable, match="Kafka"):
+            KafkaLog(
+                KafkaOptions(
+                    {"bootstrap_servers": ["127.0.0.1:1"], "bootstrap_timeout_ms": 500},
+                    "t",
+                    "g",
+                    "i",
+                )
+            )
