@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import MemberToRemove
 
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
 from streamer.adapters.kafka_topics import Wanted, ensure
@@ -42,8 +43,8 @@ class World:
     def recreate(self) -> None:
         raise NotImplementedError
 
-    def expel(self, member: EventLog) -> None:
-        """Lets the group lose a member that does not know of it."""
+    def expel(self) -> None:
+        """Lets the group lose all its members, who do not know of it."""
         raise NotImplementedError
 
     def output(self, value: bytes) -> Output:
@@ -70,9 +71,9 @@ class MemoryWorld(World):
     def recreate(self) -> None:
         self.broker.recreate()
 
-    def expel(self, member: EventLog) -> None:
-        assert isinstance(member, MemoryLog)
-        self.broker.expel(member)
+    def expel(self) -> None:
+        for member in list(self.broker.members):
+            self.broker.expel(member)
 
 
 class KafkaWorld(World):
@@ -130,22 +131,18 @@ class KafkaWorld(World):
             wait_until(lambda: self.vitals not in admin.list_topics(), DEADLINE_S, "deletion")
         ensure(self.connection, self.topics, 1)
 
-    def expel(self, member: EventLog) -> None:
-        """As an operator would: the group removes the member, which is not told."""
+    def expel(self) -> None:
+        """As an operator would, and nobody tells the members."""
         with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
             group = f"{self.prefix}group"
-            (members,) = [g["members"] for g in described(admin, group)]
-            admin.remove_group_members(group, [m["member_id"] for m in members])
+            members = admin.describe_groups([group])[group]["members"]
+            removed = [MemberToRemove(member_id=one["member_id"]) for one in members]
+            admin.remove_group_members(group, removed)
 
     def close(self) -> None:
         self.producer.close()
         for member in self.members:
             member.close()
-
-
-def described(admin: Any, group: str) -> list[dict[str, Any]]:
-    found = admin.describe_groups([group])
-    return list(found.values()) if isinstance(found, dict) else list(found)
 
 
 def gain(member: EventLog, want: int = N, others: Sequence[EventLog] = ()) -> list[int]:
@@ -154,8 +151,8 @@ def gain(member: EventLog, want: int = N, others: Sequence[EventLog] = ()) -> li
 
     def enough() -> bool:
         for other in others:
-            other.poll(0.05)
-        polled = member.poll(0.05)
+            other.poll(0.2)
+        polled = member.poll(0.2)
         owned.difference_update(polled.lost)
         owned.update(polled.gained)
         for partition in polled.gained:
@@ -170,7 +167,7 @@ def read(member: EventLog, n: int) -> list[Record]:
     records: list[Record] = []
 
     def enough() -> bool:
-        records.extend(member.poll(0.1).records)
+        records.extend(member.poll(0.2).records)
         return len(records) >= n
 
     wait_until(enough, DEADLINE_S, f"{n} records")
@@ -208,7 +205,7 @@ class Contract:
         gained: list[int] = []
 
         def joined() -> bool:
-            polled = member.poll(0.1)
+            polled = member.poll(0.2)
             assert not polled.records
             gained.extend(polled.gained)
             return len(gained) == N
@@ -279,7 +276,7 @@ class Contract:
         gain_again: set[int] = set()
 
         def back() -> bool:
-            gain_again.update(first.poll(0.1).gained)
+            gain_again.update(first.poll(0.2).gained)
             return moved in gain_again
 
         wait_until(back, DEADLINE_S, "the partition coming back")
@@ -291,7 +288,7 @@ class Contract:
         member = world.member()
         gain(member)
         member.transact([world.output(b"before")], {0: 1})
-        world.expel(member)
+        world.expel()
         with pytest.raises(Interrupted):
             member.transact([world.output(b"zombie")], {0: 2})
         member.recover()
@@ -301,7 +298,7 @@ class Contract:
         polled_gained: set[int] = set()
 
         def rejoined() -> bool:
-            polled = member.poll(0.1)
+            polled = member.poll(0.2)
             polled_lost.update(polled.lost)
             polled_gained.update(polled.gained)
             return polled_gained == {0, 1}
@@ -368,20 +365,17 @@ class TestKafkaLog(Contract):
             before = world.members.pop()
             twin = world.member()  # takes the transactional id of the one before
             try:
-                with pytest.raises(Interrupted, match="Fenced|Epoch"):
+                with pytest.raises(Interrupted, match=r"Fenced|Epoch"):
                     before.transact([world.output(json.dumps("zombie").encode())], {0: 1})
                 assert twin.committed(0) is None
                 assert world.heard() == []
             finally:
                 before.close()
 
+    # kafka-python leaves the socket of a failed first connection to the garbage collector.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     def test_no_broker_is_unavailable(self) -> None:
+        connection = {"bootstrap_servers": ["127.0.0.1:1"], "bootstrap_timeout_ms": 500}
         with pytest.raises(LogUnavailable, match="Kafka"):
-            KafkaLog(
-                KafkaOptions(
-                    {"bootstrap_servers": ["127.0.0.1:1"], "bootstrap_timeout_ms": 500},
-                    "t",
-                    "g",
-                    "i",
-                )
-            )
+            KafkaLog(KafkaOptions(connection, "topic", "group", "instance"))
+        gc.collect()

@@ -17,7 +17,7 @@ def die() -> None:
 
 
 def assert_same(twins: Twins, expected: Twins) -> None:
-    """The same messages, once each and in order for every patient, and the same stays, bit by bit."""
+    """The same messages, once each and in order for every patient; the same stays, bit by bit."""
     assert twins.said() == expected.said()
     assert twins.known() == expected.known()
 

@@ -85,6 +85,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._listener = _Assignment()
         self._consumer = _reaching(self._new_consumer)
+        self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
 
@@ -100,6 +101,9 @@ class KafkaLog:
                     f"offsets that are still needed were deleted from {self._options.topic}: "
                     f"{error}. Give the topic a longer retention; see docs/operations.md"
                 ) from error
+            # As of now, and before the assignment is read: a rebalance may go on behind our back,
+            # and what comes of this poll must not be committed in the generation after it.
+            self._membership = self._consumer.group_metadata()
             now = {tp.partition for tp in self._consumer.assignment()}
         revoked, self._listener.revoked = self._listener.revoked, set()
         # What was taken away and given back within one poll was someone else's in between.
@@ -141,6 +145,8 @@ class KafkaLog:
     def timestamp_at(self, partition: int, offset: int) -> int | None:
         """See ``EventLog``."""
         tp, (first, _) = self._tp(partition), self.bounds(partition)
+        if offset <= first:
+            return None
         with _asking():
             reader = KafkaConsumer(
                 **self._options.connection,
@@ -196,7 +202,7 @@ class KafkaLog:
                 )
                 for output in outputs
             ]
-            producer.send_offsets_to_transaction(positions, self._consumer.group_metadata())
+            producer.send_offsets_to_transaction(positions, self._membership)
             producer.commit_transaction()
             # A batch that was lost in a change of epoch fails its future, not the commit.
             for future in futures:

@@ -24,6 +24,8 @@ class MemoryBroker:
         outputs: what was written in transactions that were committed, in that order.
         topic_id: identity of the input topic.
         members: who is in the group; position decides who owns what.
+        generation: rises whenever the members change; a commit of an earlier one is refused.
+        holders: who was last told that a partition is theirs.
     """
 
     def __init__(self, n_partitions: int) -> None:
@@ -33,6 +35,8 @@ class MemoryBroker:
         self.outputs: list[Output] = []
         self.topic_id = str(uuid.uuid4())
         self.members: list[MemoryLog] = []
+        self.generation = 0
+        self.holders: dict[int, MemoryLog] = {}
 
     def append(
         self,
@@ -63,10 +67,16 @@ class MemoryBroker:
         place = self.members.index(member)
         return set(range(place, len(self.partitions), len(self.members)))
 
+    def join(self, member: MemoryLog) -> None:
+        """Begins a membership; the others learn of it when they poll."""
+        self.members.append(member)
+        self.generation += 1
+
     def expel(self, member: MemoryLog) -> None:
         """Ends a membership as a session timeout does: the member does not know until it asks."""
         if member in self.members:
             self.members.remove(member)
+            self.generation += 1
 
 
 class MemoryLog:
@@ -89,23 +99,25 @@ class MemoryLog:
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
         self._broken = False
+        self._generation = -1
         self.available = True
         self.refuse_next = False
         self.lose_next_answer = False
-        broker.members.append(self)
+        broker.join(self)
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``; never waits."""
         del timeout_s
         self._ask()
         broker = self._broker
-        if self not in broker.members:  # expelled: what it had may have been someone else's since
-            broker.members.append(self)
-            lost = self._owned
-        else:
-            lost = self._owned - broker.owned_by(self)
+        if self not in broker.members:  # expelled
+            broker.join(self)
+        self._generation = broker.generation
         now = broker.owned_by(self)
+        # What went to another member in between is lost, even if it is back by now.
+        lost = {p for p in self._owned if p not in now or broker.holders[p] is not self}
         gained = now - (self._owned - lost)
+        broker.holders.update(dict.fromkeys(gained, self))
         self._owned = now
         self._paused -= lost
         for partition in lost:
@@ -164,7 +176,7 @@ class MemoryLog:
         if not self.available or self._broken or refused:
             self._broken = True
             raise Interrupted("the transaction was refused")
-        if not self._broker.owned_by(self) >= set(offsets) or not self._owned >= set(offsets):
+        if self._generation != self._broker.generation:
             self._broken = True
             raise Interrupted("the group has moved on without this member")
         self._broker.outputs += [replace(output) for output in outputs]

@@ -56,7 +56,7 @@ class AlertState:
     """The alert state of ``n`` stays, an array ``(n,)`` each.
 
     ``severity`` is 0 while no alert is on. ``start_ms`` is the time of the latest start (0: never),
-    ``peak`` the severity that alert reached, ``number`` how many alerts there were. These three belong
+    ``peak`` the severity that alert reached, ``number`` how many there were. These three belong
     to the patient: a new stay takes them over.
     """
 

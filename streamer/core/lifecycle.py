@@ -33,15 +33,25 @@ _OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak")
 def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> None:
     """Begins a new stay in a slot: the stay that it held is over, and its events are past.
 
-    Medication that was noted before the first stay is kept for it.
+    Medication that was noted since the last stay, or before the first, is kept for this one.
     """
     if table["origin_ms"][slot] != NEVER:
         kept = {name: table[name][slot] for name in _OF_PATIENT}
-        over_ms = max(int(table[n][slot]) for n in ("origin_ms", "newest_ms", "discharge_ms"))
+        begun_ms, newest_ms, discharge_ms = (
+            int(table[name][slot]) for name in ("origin_ms", "newest_ms", "discharge_ms")
+        )
+        # An admission at the minute of a discharge is of the next stay; a measurement then is not.
+        over_ms = newest_ms + 1 if newest_ms > discharge_ms else discharge_ms
+        medication_ms = table["medication_ms"][slot].copy()
+        medication_on = table["medication_on"][slot].copy()
         table.reset(slot)
         for name, value in kept.items():
             table[name][slot] = value
-        table["past_ms"][slot] = min(over_ms, origin_ms)
+        past_ms = min(max(over_ms, begun_ms + 1), origin_ms)
+        table["past_ms"][slot] = past_ms
+        noted = medication_ms >= past_ms
+        table["medication_ms"][slot, noted] = medication_ms[noted]
+        table["medication_on"][slot, noted] = medication_on[noted]
     table.touched[slot] = True
     table["origin_ms"][slot] = origin_ms
     table["admitted"][slot] = admitted
@@ -60,14 +70,14 @@ def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     """Whether an event leaves the stay in the slot behind and begins another.
 
     An observation does so after a discharge or after two weeks of silence, by the same rule as
-    `waves.plan`; an admission when it is later than all that was seen.
+    `waves.plan`; an admission when it is later than all that was seen, and not before a discharge.
     """
     origin_ms = int(table["origin_ms"][slot])
+    discharge_ms = int(table["discharge_ms"][slot])
     if kind == Kind.ADMISSION:
-        return time_ms > max(int(table["newest_ms"][slot]), origin_ms)
+        return time_ms >= discharge_ms and time_ms > max(int(table["newest_ms"][slot]), origin_ms)
     if kind != Kind.OBSERVATION:
         return False
-    discharge_ms = int(table["discharge_ms"][slot])
     silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
     return silent_bins > SILENCE_BINS or (discharge_ms != NEVER and time_ms > discharge_ms)
 
@@ -92,7 +102,7 @@ def admit(
         begin(table, slot, time_ms, admitted=True)
     elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
         raise Refused(Reason.TOO_LATE, "the admission is earlier than that of the present stay")
-    elif not table["admitted"][slot]:
+    elif not table["admitted"][slot] and time_ms <= table["newest_ms"][slot]:
         _rebin(table, slot, time_ms)
     _describe(table, slot, fields, problems)
 
@@ -110,8 +120,12 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
     follows_a_stay = table["past_ms"][slot] != NEVER
     if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
         raise Refused(Reason.TOO_LATE, "the discharge is earlier than the present stay")
-    if table["discharge_ms"][slot] == NEVER:
-        table["discharge_ms"][slot] = time_ms
+    discharge_ms = table["discharge_ms"][slot]
+    if discharge_ms != NEVER and time_ms > discharge_ms:
+        raise Refused(Reason.NO_STAY, "a discharge after a discharge, with nothing in between")
+    if discharge_ms == NEVER:
+        # Not before what was seen already: that, repeated, would look like the next stay.
+        table["discharge_ms"][slot] = max(time_ms, int(table["newest_ms"][slot]))
         table.touched[slot] = True
 
 
@@ -186,8 +200,8 @@ def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:
         return
     table["origin_ms"][slot] = origin_ms
     table["admitted"][slot] = 1
-    if table["interval"][slot] != NEVER:
-        table["interval"][slot] += old_origin - origin_ms
+    # Whatever the intervals are, that of the newest event has been evaluated.
+    table["interval"][slot] = newest_ms - origin_ms
     table["first_bin"][slot] = first
     table["open_bin"][slot] = newest
     table["anchor_bin"][slot] = first - 1

@@ -44,7 +44,7 @@ _SENTENCES = {
     Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
     Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
     Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
-    Reason.NO_STAY: "A discharge for a patient who was never admitted nor observed.",
+    Reason.NO_STAY: "A discharge of a patient who was not admitted nor observed before it.",
 }
 
 

@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_mechanism and self.kafka_sasl_username
+            self.kafka_sasl_mechanism
+            and self.kafka_sasl_username
+            and self.kafka_sasl_password.get_secret_value()
         ):
             raise ValueError(
                 "STREAMER_KAFKA_SECURITY_PROTOCOL is SASL_*: set STREAMER_KAFKA_SASL_MECHANISM, "

@@ -243,7 +243,7 @@ class Worker:
         model = model or self._model
         start = plan_start(self._log, number, taken, log_id, self._rules.rebuild_ms)
         scorer = self._scorer(model)
-        self._refuse_patients_elsewhere(number, stored)
+        self._refuse_patients_elsewhere(stored)
         try:
             decode(scorer.table, number, stored)
         except CorruptState as error:
@@ -273,7 +273,7 @@ class Worker:
             model=model.model_id,
         )
 
-    def _refuse_patients_elsewhere(self, number: int, stored: Mapping[str, bytes]) -> None:
+    def _refuse_patients_elsewhere(self, stored: Mapping[str, bytes]) -> None:
         for scorer in self._scorers.values():
             for patient in sorted(stored.keys() & scorer.table.slot_of.keys()):
                 other = scorer.table.partitions[scorer.table.slot_of[patient]]

@@ -1,4 +1,4 @@
-"""What the tests of the core share: events, a scorer with its log, a model that is easy to steer."""
+"""Streams of events for tests of the core, and what the scorer made of them."""
 
 from __future__ import annotations
 

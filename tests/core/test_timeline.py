@@ -87,8 +87,7 @@ def test_a_closed_bin_makes_the_stay_dirty_only_when_it_changes() -> None:
 def test_cells_come_back_as_they_went_in(open_bin: int) -> None:
     table, slot = stay(open_bin)
     put_in = [
-        ((open_bin - back) * HOUR_MS + 1_000 * back, PH, 7 + back / 100)
-        for back in range(RING)
+        ((open_bin - back) * HOUR_MS + 1_000 * back, PH, 7 + back / 100) for back in range(RING)
     ]
     put(table, slot, *put_in)
     time_ms, variables, values = cells_of(table, slot)

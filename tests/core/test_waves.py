@@ -33,7 +33,7 @@ def planned(
     table: StayTable | None = None,
 ) -> Plan:
     time_ms = ORIGIN_MS + np.round(np.array(minutes) * MINUTE_MS).astype(np.int64)
-    where = np.array(slots if slots is not None else [0] * len(minutes))
+    where = np.array([0] * len(minutes) if slots is None else slots, np.intp)
     return plan(table or table_of(max(where, default=0) + 1), where, time_ms, interval_s * 1000)
 
 
@@ -53,7 +53,7 @@ def test_an_empty_run_has_an_empty_plan() -> None:
     [
         (0, [1, 1, 1, 1, 1, 1, 1]),
         (60, [1, 0, 1, 1, 0, 1, 1]),
-        (3600, [1, 0, 0, 0, 0, 1, 0]),
+        (3600, [1, 0, 0, 0, 0, 1, 1]),
         (7200, [1, 0, 0, 0, 0, 0, 1]),
     ],
 )
@@ -165,9 +165,9 @@ def test_the_plan_equals_one_event_after_the_other(
 def test_times_at_the_end_of_the_calendar_do_not_spill_into_the_next_stay() -> None:
     latest = 253_402_300_799_999
     table = table_of(2)
-    table["origin_ms"][0] = latest - HOUR_MS
+    table["origin_ms"][0] = latest - HOUR_MS + 1
     slots = np.array([0, 0, 1, 1])
-    time_ms = np.array([latest - HOUR_MS, latest, ORIGIN_MS, ORIGIN_MS + HOUR_MS])
+    time_ms = np.array([latest - HOUR_MS + 1, latest, ORIGIN_MS, ORIGIN_MS + HOUR_MS])
     found = plan(table, slots, time_ms, 60_000)
     assert found.opens.tolist() == [True, False, True, True]
     assert found.evaluates.tolist() == [True] * 4
