@@ -77,6 +77,7 @@ class MemoryBroker:
         if member in self.members:
             self.members.remove(member)
             self.generation += 1
+            self.holders = {p: one for p, one in self.holders.items() if one is not member}
 
 
 class MemoryLog:
@@ -110,12 +111,12 @@ class MemoryLog:
         del timeout_s
         self._ask()
         broker = self._broker
-        if self not in broker.members:  # expelled
+        if self not in broker.members:
             broker.join(self)
         self._generation = broker.generation
         now = broker.owned_by(self)
         # What went to another member in between is lost, even if it is back by now.
-        lost = {p for p in self._owned if p not in now or broker.holders[p] is not self}
+        lost = {p for p in self._owned if p not in now or broker.holders.get(p) is not self}
         gained = now - (self._owned - lost)
         broker.holders.update(dict.fromkeys(gained, self))
         self._owned = now
