@@ -15,15 +15,19 @@ from rich.console import Console
 
 from streamer.adapters import bundle as bundles
 from streamer.adapters.bundle_model import build
+from streamer.core.features import N_FEATURES
+from streamer.core.network import Architecture, Network
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import write_parquet
 from trainer import fit as fitting
 from trainer import training
+from trainer.batches import lay_out
 from trainer.checkpoint import FILE
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import ResumeError, TooLittleData
 from trainer.fit import Fitted, fit
+from trainer.objective import Objective
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
 from trainer.split import side_of, split_patients
@@ -208,17 +212,48 @@ def test_a_checkpoint_of_something_else_is_refused(
 def test_training_stops_when_validation_gets_no_better(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cohort = load_cohort([data])
-    built = build_features(cohort)
-    split = split_patients(cohort.patient_ids)
-    rows = np.isin(cohort.patient_of_row, split.train)
-    material = training.Material(cohort, built, fit_scaling(built, rows), split)
+    material = _material(data)
     scores = iter([0.5, 0.9, 0.8, 0.7, 0.95, 0.99])
     monkeypatch.setattr(
         training, "_validate", lambda *_: {"validation_score": next(scores), "validation_loss": 0}
     )
     run = training.train(material, replace(QUICK, epochs=6, patience=2))
     assert (len(run.history), run.best_epoch) == (4, 2)
+
+
+def _material(data: Path) -> training.Material:
+    cohort = load_cohort([data])
+    built = build_features(cohort)
+    split = split_patients(cohort.patient_ids)
+    rows = np.isin(cohort.patient_of_row, split.train)
+    return training.Material(cohort, built, fit_scaling(built, rows), split)
+
+
+def test_a_feature_is_dropped_for_the_whole_of_a_stay(data: Path) -> None:
+    material = _material(data)
+    batch = lay_out(material.cohort, material.split.train[:6])
+    network, seen = Network(Architecture(N_FEATURES, 4)), list[torch.Tensor]()
+    network.lstm.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+    whole, dropped = (training._logits(network, material, batch, drop) for drop in (0.0, 0.5))
+    assert whole.shape == dropped.shape == (batch.real.sum(), 3)
+    plain, thinned = seen
+    used = (plain != 0).any(0)  # (B, F): a feature that is 0 in every hour cannot tell
+    gone = (thinned == 0).all(0) & used
+    twice = torch.isclose(thinned, 2 * plain).all(0) & used
+    assert (gone | twice)[used].all()
+    assert 0.3 < gone.sum() / used.sum() < 0.7  # half of some hundreds
+    assert gone.any(1).all()
+    assert not (gone == gone[0]).all()  # not the same ones for every stay
+
+
+def test_hours_count_alike_whatever_batch_they_are_in(data: Path) -> None:
+    material = _material(data)
+    objective = Objective(material.cohort, QUICK, torch.device("cpu"))
+    rows = np.arange(30)
+    logits = torch.randn(30, 3, generator=torch.Generator().manual_seed(1))
+    apart = objective.loss(logits[:10], rows[:10], 15) + objective.loss(logits[10:], rows[10:], 15)
+    # Sums of 30 floats in another order.
+    assert apart.item() / 2 == pytest.approx(objective.loss(logits, rows).item(), rel=1e-5)
 
 
 def test_too_few_patients_are_refused_with_every_reason(tmp_path: Path) -> None:

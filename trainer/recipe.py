@@ -21,10 +21,10 @@ class Recipe:
         hidden: units. 64 came within 0.005 of it in validation utility and AUROC, in half the
             time; challenge entries with 400 units overfitted these 2,345 septic stays.
         layers: one, which is also the smallest state to keep for each stay.
-        dropout: of the LSTM's output. With this few positives the strong end of what is usual:
-            0.6 and 0.2 against 0.5 and 0.1 delayed overfitting by an epoch.
-        input_dropout: of the features. Some are near copies of others (a value, its trend): the
-            network must not lean on one of them.
+        dropout: of the LSTM's output. With this few positives the strong end of what is usual.
+        input_dropout: of the features, for the whole of a stay. With the same share dropped anew
+            for each hour the network overfitted from the sixth epoch on; in a pair of runs the
+            best validation utility was 0.383 then, and 0.398 this way.
         epochs: at most. The learning rate falls to nothing over these, so it is part of the shape.
         patience: epochs without a better validation score until training stops.
         batch_stays: whole stays in a batch, some 5,000 hours: 180 steps an epoch.
@@ -49,7 +49,7 @@ class Recipe:
     layers: int = 1
     dropout: float = 0.6
     input_dropout: float = 0.2
-    epochs: int = 12
+    epochs: int = 10
     patience: int = 4
     batch_stays: int = 128
     learning_rate: float = 2e-3

@@ -82,6 +82,7 @@ def train(
     judge = copy.deepcopy(network)  # carries the running average of the weights
     steps_in_epoch = sum(1 for _ in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, 0)))
     total = steps_in_epoch * recipe.epochs
+    hours_in_batch = float(cohort.lengths[stays].sum()) / steps_in_epoch
 
     while not _finished(run, recipe):
         epoch, started = len(run.history) + 1, time.monotonic()
@@ -94,7 +95,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = rate
             logits = _logits(network, material, batch, recipe.input_dropout)  # (hours, 3)
-            loss = objective.loss(logits, batch.rows[batch.real])
+            loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
             torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
@@ -144,12 +145,18 @@ def _finished(run: Run, recipe: Recipe) -> bool:
 
 
 def _logits(network: Network, material: Material, batch: Batch, drop: float) -> Tensor:
-    """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours."""
+    """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours.
+
+    What is dropped of the features is dropped for the whole of a stay. The network then has to do
+    without a variable, as for a patient of whom it is never measured; a feature that is missing for
+    one hour it could remember from the hour before.
+    """
     size = network.architecture
     device = network.bias.device
     x = torch.from_numpy(material.scaling.apply(material.built[batch.rows])).to(device)  # (T, B, F)
     start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-    logits: Tensor = network(dropout(x, drop, training=drop > 0), start, start)[0]  # (T, B, 3)
+    kept = dropout(torch.ones_like(x[:1]), drop, training=drop > 0)  # (1, B, F)
+    logits: Tensor = network(x * kept, start, start)[0]  # (T, B, 3)
     return logits[torch.from_numpy(batch.real).to(device)]
 
 

@@ -1,4 +1,4 @@
-"""Streams of events for tests of the core, and what the scorer made of them."""
+"""What the tests of the core share: events, a scorer with its log, a model to steer."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ COMMITTED = (
 Event = dict[str, Any]
 
 
-def event(hours: float, type_: str, patient: str = "p", **fields: Any) -> Event:
+def event(hours: float, type_: str, patient: str = "p", /, **fields: Any) -> Event:
     """An event so many hours after the origin."""
     time_ms = ORIGIN_MS + round(hours * HOUR_MS)
     return {"type": type_, "patient_id": patient, "time": time_ms, **fields}
 
 
-def admission(hours: float = 0, patient: str = "p", **fields: Any) -> Event:
+def admission(hours: float = 0, patient: str = "p", /, **fields: Any) -> Event:
     return event(hours, "admission", patient, **fields)
 
 
@@ -44,7 +44,7 @@ def discharge(hours: float, patient: str = "p") -> Event:
     return event(hours, "discharge", patient)
 
 
-def observation(hours: float, patient: str = "p", **values: float | None) -> Event:
+def observation(hours: float, patient: str = "p", /, **values: float | None) -> Event:
     return event(hours, "observation", patient, values=values)
 
 

@@ -1,0 +1,160 @@
+from __future__ import annotations
+
+import struct
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.core import codec
+from streamer.core.codec import CorruptState
+from streamer.core.network import Architecture
+from streamer.core.stays import StayTable
+from tests.core.stream import HeartRateModel, Stream, admission, event, observation
+from tests.models import random_model
+
+MODEL = random_model(1)
+
+
+def stored(*, model_id: str = "0123456789ab", **place: str) -> bytes:
+    stream = Stream(MODEL)
+    stream.take(admission(**place), *(observation(h, ph=7.3, map=60 + h) for h in range(0, 60, 7)))
+    (content,) = codec.encode(stream.table, stream.slot(), model_id)
+    return content
+
+
+CONTENT = stored(ward="W", bed="7")
+
+
+def load(content: bytes) -> StayTable:
+    table = StayTable(MODEL.architecture)
+    codec.decode(table, 4, {"p": content})
+    return table
+
+
+def test_what_is_loaded_is_what_was_stored() -> None:
+    table = load(CONTENT)
+    slot = table.slot_of["p"]
+    assert table.partitions[slot] == 4
+    assert table.places[slot] == ("W", "7")
+    assert not table.touched[slot]
+    assert codec.encode(table, np.array([slot]), "0123456789ab") == [CONTENT]
+
+
+@pytest.mark.parametrize(
+    ("ward", "bed"),
+    [
+        ("", ""),
+        ("W", ""),
+        ("", "7"),
+        ("a\0b", "c"),
+        ("a", "\0"),
+        ("Österreich 🛏", "é"),
+        ("x" * 60_000, "y"),
+    ],
+)
+def test_places_come_back_whatever_is_in_them(ward: str, bed: str) -> None:
+    table = load(stored(ward=ward, bed=bed))
+    assert table.places[table.slot_of["p"]] == (ward, bed)
+
+
+def test_a_slot_that_was_used_before_keeps_nothing_of_it() -> None:
+    table = StayTable(MODEL.architecture, capacity=1)
+    fresh, used = load(stored()), table
+    codec.decode(used, 0, {"p": CONTENT})
+    used.remove("p")
+    codec.decode(used, 4, {"p": stored()})
+    for name in table.fields:
+        assert used[name][used.slot_of["p"]].tobytes() == fresh[name][fresh.slot_of["p"]].tobytes()
+
+
+def test_medication_alone_is_a_state_too() -> None:
+    stream = Stream(MODEL)
+    stream.take(event(0, "medication", drug="x", action="start", **{"class": "vasopressor"}))
+    (content,) = codec.encode(stream.table, stream.slot(), "m")
+    table = load(content)
+    assert table["medication_on"][table.slot_of["p"]].tolist() == [0, 1, 0, 0]
+
+
+def test_no_stays_are_no_bytes() -> None:
+    table = StayTable(MODEL.architecture)
+    assert codec.encode(table, np.empty(0, np.intp), "m") == []
+    codec.decode(table, 0, {})
+    assert len(table) == 0
+
+
+def test_many_stays_each_get_their_own() -> None:
+    stream = Stream(MODEL)
+    names = [str(i) for i in range(20)]
+    stream.take(*(observation(i, name, ph=6.7 + i / 20) for i, name in enumerate(names) if i % 3))
+    stream.take(*(admission(0, name) for name in names if int(name) % 3 == 0))
+    slots = np.array([stream.table.slot_of[name] for name in names])
+    together = codec.encode(stream.table, slots, "m")
+    for slot, content in zip(slots, together, strict=True):
+        assert codec.encode(stream.table, np.array([slot]), "m") == [content]
+
+
+def test_the_model_is_named() -> None:
+    assert codec.model_of(CONTENT) == "0123456789ab"
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(0, len(CONTENT) - 1), st.integers(1, 255))
+def test_any_changed_byte_is_found(place: int, change: int) -> None:
+    changed = bytearray(CONTENT)
+    changed[place] ^= change
+    for read in (load, codec.model_of):
+        with pytest.raises(CorruptState):
+            read(bytes(changed))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, len(CONTENT) - 1))
+def test_bytes_that_were_cut_are_found(length: int) -> None:
+    for bad in (CONTENT[:length], CONTENT[length + 1 :] if length else CONTENT + b"\0"):
+        for read in (load, codec.model_of):
+            with pytest.raises(CorruptState):
+                read(bad)
+
+
+@pytest.mark.parametrize("bad", [b"", b"VGLS", b"{}", b"\0" * 5_000, CONTENT * 2, CONTENT[::-1]])
+def test_what_is_no_stay_is_refused_by_name(bad: bytes) -> None:
+    with pytest.raises(CorruptState, match="'p'"):
+        load(bad)
+
+
+def with_checksum(content: bytearray) -> bytes:
+    struct.pack_into("<I", content, 6, crc32(content[10:]))
+    return bytes(content)
+
+
+def test_another_version_is_refused_with_a_word_on_which() -> None:
+    other = bytearray(CONTENT)
+    struct.pack_into("<H", other, 4, codec.VERSION + 1)
+    with pytest.raises(CorruptState, match=f"format {codec.VERSION + 1}"):
+        load(bytes(other))
+
+
+def test_another_layout_is_refused() -> None:
+    wider = StayTable(Architecture(MODEL.architecture.n_features, hidden=16))
+    with pytest.raises(CorruptState, match="layout"):
+        codec.decode(wider, 0, {"p": CONTENT})
+
+
+def test_a_cell_outside_of_the_ring_is_refused() -> None:
+    stream = Stream(HeartRateModel())
+    stream.take(observation(0, ph=7.3))
+    (content,) = codec.encode(stream.table, stream.slot(), "m")
+    bad = bytearray(content)
+    struct.pack_into("<H", bad, len(bad) - 10, 60_000)  # the only cell: place, offset, value
+    with pytest.raises(CorruptState, match="outside of the ring"):
+        load(with_checksum(bad))
+
+
+def test_a_bad_stay_leaves_those_before_it() -> None:
+    table = StayTable(MODEL.architecture)
+    with pytest.raises(CorruptState, match="'q'"):
+        codec.decode(table, 0, {"p": CONTENT, "q": CONTENT[:-1], "r": CONTENT})
+    assert list(table) == ["p"]

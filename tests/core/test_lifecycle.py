@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamer.core.features import STATIC
+from streamer.core.rejections import ValueProblem
+from streamer.core.stays import HOUR_MS, MEDICATION_CLASSES, NEVER
+from tests.core.stream import (
+    ORIGIN_MS,
+    Event,
+    HeartRateModel,
+    Stream,
+    admission,
+    alerts,
+    assert_same,
+    bins,
+    discharge,
+    event,
+    observation,
+    ring_value,
+)
+from tests.models import random_model
+
+NETWORK = random_model(1)
+
+
+def stream(*events: Event, interval_s: float = 0) -> Stream:
+    started = Stream(NETWORK, interval_s)
+    started.take(*events)
+    return started
+
+
+def medication(hours: float, action: str, **fields: Any) -> Event:
+    return event(hours, "medication", drug="x", action=action, **fields)
+
+
+def static(given: Stream) -> dict[str, float]:
+    return dict(zip(STATIC, given.field("static").tolist(), strict=True))
+
+
+# --- admission
+
+
+@pytest.mark.parametrize(
+    ("fields", "known"),
+    [
+        ({"age": 60, "sex": "female"}, {"age": 60, "sex": 0}),
+        ({"sex": "male", "icu_type": "surgical"}, {"sex": 1, "icu_type": 1}),
+        ({"icu_type": "medical"}, {"icu_type": 0}),
+        ({"icu_type": "other", "sex": "other"}, {"icu_type": 2}),
+        ({"icu_type": "unknown", "sex": "unknown"}, {}),
+        ({"icu_type": None, "sex": None, "age": None, "ward": None}, {}),
+        ({"hours_since_hospital_admission": -3.5}, {"hours_since_hospital_admission": -3.5}),
+        ({"age": 0, "hours_since_hospital_admission": 5367},
+         {"age": 0, "hours_since_hospital_admission": 5367}),
+    ],
+)  # fmt: skip
+def test_what_an_admission_says(fields: dict[str, Any], known: dict[str, float]) -> None:
+    admitted = stream(admission(**fields))
+    assert static(admitted) == pytest.approx(
+        {name: known.get(name, math.nan) for name in STATIC}, nan_ok=True
+    )
+    assert (admitted.field("origin_ms"), admitted.field("admitted")) == (ORIGIN_MS, 1)
+    assert not admitted.problems
+    assert admitted.messages == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("age", math.nan, ValueProblem.NOT_FINITE),
+        ("age", math.inf, ValueProblem.NOT_FINITE),
+        ("age", -5, ValueProblem.OUT_OF_LIMITS),
+        ("age", 500, ValueProblem.OUT_OF_LIMITS),
+        ("hours_since_hospital_admission", math.nan, ValueProblem.NOT_FINITE),
+        ("hours_since_hospital_admission", 1e300, ValueProblem.OUT_OF_LIMITS),
+    ],
+)
+def test_a_bad_particular_is_missing_and_counted(
+    name: str, value: float, problem: ValueProblem
+) -> None:
+    admitted = stream(admission(**{name: value, "sex": "male"}))
+    assert math.isnan(static(admitted)[name])
+    assert static(admitted)["sex"] == 1
+    assert admitted.problems == {problem: 1}
+    assert admitted.rejections == []
+
+
+def test_a_repeated_admission_fills_in_and_does_not_overwrite() -> None:
+    again = stream(
+        admission(age=60, ward="A"),
+        observation(0.5, ph=7.3),
+        admission(age=70, sex="female", ward="B", bed="2"),
+    )
+    assert (static(again)["age"], static(again)["sex"]) == (60, 0)
+    assert again.table.places[0] == ("B", "2")
+    assert ring_value(again, 0, "ph") == np.float32(7.3)
+    assert again.rejections == []
+
+
+def test_an_earlier_admission_is_too_late() -> None:
+    assert stream(admission(), admission(-1)).rejections == [(1, "too_late")]
+
+
+def test_an_observation_before_a_known_admission_is_refused() -> None:
+    refused = stream(admission(), observation(-0.001, ph=7.3), observation(0, ph=7.2))
+    assert refused.rejections == [(1, "before_admission")]
+    assert ring_value(refused, 0, "ph") == np.float32(7.2)
+    assert refused.field("newest_ms") == ORIGIN_MS
+
+
+# --- an admission that comes late
+
+COURSE = [
+    observation(1.2, heart_rate=70, ph=7.1),
+    observation(1.9, resp_rate=18),
+    observation(3.4, heart_rate=90, lactate=2),
+    observation(20.3, map=60),
+    observation(30.7, sbp=100),
+]
+
+
+@pytest.mark.parametrize("admitted", [-300.5, -10.25, 0, 0.5, 1.2, 1.5, 2, 25, 30.7])
+@pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [2, 0, 4, 1, 3]])
+@pytest.mark.parametrize("interval_s", [0, 60, 7200])
+def test_a_late_admission_puts_the_stay_where_it_would_have_been(
+    admitted: float, order: list[int], interval_s: float
+) -> None:
+    late = stream(*(COURSE[i] for i in order), interval_s=interval_s)
+    said = late.take(admission(admitted, age=60))
+    in_time = stream(admission(admitted, age=60), *COURSE, interval_s=interval_s)
+    assert said == []
+    one, two = late.committed(), in_time.committed()
+    for name in ("last_value", "last_ms"):  # to people, values from before the admission stay known
+        del one[name], two[name]
+    assert_same(one, two)
+    assert late.risks() == in_time.risks()
+    assert late.take(observation(30.7, sbp=100)) == []
+
+
+def test_a_late_admission_does_not_evaluate_an_interval_twice() -> None:
+    late = stream(observation(0, ph=7.3), observation(1.5, ph=7.2), interval_s=3600)
+    late.take(admission(-0.25))
+    # Hours since the admission now end at a quarter to: 1.5 h lies in the one until 1.75 h.
+    assert bins(late.take(observation(1.7, ph=7.1), observation(1.75, ph=7.1))) == [2]
+
+
+def test_a_stay_that_has_outgrown_its_ring_keeps_its_hours() -> None:
+    long = stream(*(observation(h, ph=7.3) for h in range(60)))
+    before = long.field("open_bin"), long.field("origin_ms")
+    long.take(admission(-5, age=60))
+    assert (long.field("open_bin"), long.field("origin_ms")) == before
+    assert static(long)["age"] == 60
+
+
+def test_an_admission_after_all_that_was_seen_begins_anew() -> None:
+    anew = stream(observation(0, ph=7.3), admission(0.5), observation(1))
+    assert anew.field("origin_ms") == ORIGIN_MS + HOUR_MS // 2
+    assert np.isnan(anew.field("last_value")).all()
+
+
+# --- the end of a stay
+
+
+def test_a_discharge_of_nobody() -> None:
+    assert stream(discharge(0)).rejections == [(0, "no_stay")]
+    assert len(stream(discharge(0)).table) == 0
+    assert stream(medication(0, "start"), discharge(0)).rejections == [(1, "no_stay")]
+    batch = stream(discharge(0), admission(0), discharge(1))
+    assert batch.rejections == [(0, "no_stay")]
+
+
+def test_results_from_before_the_discharge_are_still_taken() -> None:
+    over = stream(admission(), observation(0, ph=7.3), discharge(5))
+    assert bins(over.take(observation(4.9, lactate=3), observation(5, lactate=4))) == [4, 5]
+    assert over.field("origin_ms") == ORIGIN_MS
+    assert ring_value(over, 5, "lactate") == 4
+
+
+def test_readmission_after_a_discharge_begins_at_nothing() -> None:
+    for back in (admission(6, age=61), observation(6, ph=7.3)):
+        again = stream(admission(age=60), observation(0, ph=7.3), discharge(5), back)
+        fresh = stream(back)
+        again.take(observation(7, sbp=100))
+        fresh.take(observation(7, sbp=100))
+        assert_same(again.committed(), fresh.committed())
+        assert again.field("discharge_ms") == NEVER
+
+
+@pytest.mark.parametrize("late", [observation(4, ph=6.9), observation(5, ph=6.9), admission(0),
+                                  discharge(5), medication(4, "start")])  # fmt: skip
+def test_what_is_of_a_past_stay_does_not_touch_the_present_one(late: Event) -> None:
+    again = stream(admission(), observation(0, ph=7.3), discharge(5), observation(6, ph=7.2))
+    before = again.committed()
+    assert again.take(late) == []
+    assert again.rejections == [(4, "too_late")]
+    assert_same(before, again.committed())
+    assert not again.field("medication_on").any()
+    assert again.field("discharge_ms") == NEVER
+
+
+def test_two_stays_back_to_back_at_the_same_minute() -> None:
+    moved = [admission(), observation(0, ph=7.3), discharge(5), admission(5, age=44)]
+    again = stream(*moved, observation(5, ph=7.2), discharge(5), observation(6))
+    assert again.rejections == [(5, "too_late")]
+    assert again.field("origin_ms") == ORIGIN_MS + 5 * HOUR_MS
+    assert again.field("open_bin") == 1
+    assert static(again)["age"] == 44
+
+
+def test_a_discharge_from_before_the_newest_event_does_not_repeat_the_stay() -> None:
+    early = stream(admission(), observation(1, ph=7.3), discharge(0.5))
+    assert early.take(observation(1, ph=7.3)) == []
+    assert early.field("origin_ms") == ORIGIN_MS
+    early.take(observation(1.1))
+    assert early.field("admitted") == 0
+
+
+def test_a_second_discharge_with_nothing_in_between() -> None:
+    twice = stream(admission(), discharge(5), discharge(5), discharge(6))
+    assert twice.rejections == [(3, "no_stay")]
+
+
+@pytest.mark.parametrize(("hours", "same"), [(336.99, True), (337, False)])
+@pytest.mark.parametrize("ends", [[], [1], [2], [1, 2]])
+def test_two_weeks_of_silence_begin_a_new_stay(hours: float, same: bool, ends: list[int]) -> None:
+    quiet = Stream(NETWORK)
+    quiet.take(admission(age=60), observation(0.5, ph=7.3), observation(hours, ph=7.2), ends=ends)
+    assert (quiet.field("admitted") == 1) == same
+    assert bins([m.content for m in quiet.messages]) == [0, 336 if same else 0]
+    assert math.isnan(static(quiet)["age"]) != same
+
+
+# --- alerts over the end of a stay
+
+HEART = HeartRateModel()
+
+
+def alerted() -> Stream:
+    one = Stream(HEART)
+    assert alerts(one.take(admission(), observation(1, heart_rate=102))) == [("start", "medium")]
+    return one
+
+
+@pytest.mark.parametrize("last", [discharge(2), admission(2), observation(400, heart_rate=102)])
+def test_an_alert_ends_with_its_stay(last: Event) -> None:
+    one = alerted()
+    (start,) = [m.content for m in one.messages if m.kind == "alert"]
+    said = one.take(last)
+    end = next(m for m in said if "phase" in m)
+    assert (end["phase"], end["severity"], end["reasons"]) == ("end", "medium", [])
+    assert (end["alert_id"], end["offset"]) == (start["alert_id"], 2)
+    if last["type"] == "observation":  # the same event then opens the next stay, and its alert
+        assert [m.get("phase", m.get("bin")) for m in said] == ["end", 0, "start"]
+
+
+def test_after_the_discharge_nothing_starts() -> None:
+    one = alerted()
+    one.take(discharge(2))
+    assert alerts(one.take(observation(1.5, heart_rate=150))) == []
+
+
+@pytest.mark.parametrize("gap", [[discharge(2), admission(3)], [admission(3)], [discharge(2)]])
+def test_the_lockout_is_the_patients_and_outlives_the_stay(gap: list[Event]) -> None:
+    one = alerted()
+    one.take(*gap)
+    assert alerts(one.take(observation(4, heart_rate=102))) == []
+    assert alerts(one.take(observation(12.99, heart_rate=103))) == []
+    said = one.take(observation(13, heart_rate=102))
+    assert alerts(said) == [("start", "medium")]
+    assert said[-1]["alert_id"] == "p/2026-01-01T13:00:00Z/2"
+
+
+def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
+    one = alerted()
+    one.take(discharge(2), admission(3))
+    assert alerts(one.take(observation(4, heart_rate=115))) == [("start", "high")]
+
+
+# --- medication
+
+
+def on(given: Stream) -> dict[str, bool]:
+    return dict(zip(MEDICATION_CLASSES, given.field("medication_on").tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("events", "running"),
+    [
+        ([medication(0, "start")], True),
+        ([medication(0, "rate")], True),
+        ([medication(0, "start"), medication(1, "stop")], False),
+        ([medication(1, "stop"), medication(0, "start")], False),
+        ([medication(0, "stop"), medication(0, "start")], False),
+        ([medication(0, "start"), medication(0, "stop")], False),
+        ([medication(0, "stop"), medication(1, "bolus")], True),
+    ],
+)
+def test_medication_is_what_was_said_last(events: list[Event], running: bool) -> None:
+    assert on(stream(*events)) == {**dict.fromkeys(MEDICATION_CLASSES, 0), "other": running}
+
+
+def test_medication_that_comes_first_is_kept_for_the_stay() -> None:
+    first = medication(-1, "start", **{"class": "antibiotic"})
+    for begun in (admission(), observation(0, ph=7.3)):
+        assert on(stream(first, begun))["antibiotic"]
+        between = stream(admission(-9), discharge(-5), first, begun)
+        assert on(between)["antibiotic"]
+        past = stream(admission(-9), medication(-8, "start"), discharge(-5), begun)
+        assert not any(on(past).values())
+
+
+def test_medication_says_nothing() -> None:
+    assert stream(admission(), medication(0, "start")).messages == []

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from streamer.core.columns import Record
+from streamer.core.messages import SOURCE, headers, rfc3339
+from tests.core.stream import Event, HeartRateModel, Stream, admission, discharge, observation
+from tests.models import POLICY
+
+HEART = HeartRateModel()
+COURSE: list[Event] = [
+    admission(),
+    observation(0.5, heart_rate=80, sbp=95, resp_rate=21, lactate=4.1),
+    observation(1.25, heart_rate=102),
+    observation(2, heart_rate=120),
+    discharge(3),
+]
+
+
+def course() -> Stream:
+    stream = Stream(HEART)
+    stream.take(*COURSE)
+    return stream
+
+
+def test_a_risk_message_field_by_field() -> None:
+    assert course().messages[0].content == {
+        "patient_id": "p",
+        "time": "2026-01-01T00:30:00Z",
+        "bin": 0,
+        "risk": 0.1192029,  # the sigmoid of -2
+        "horizons": {"6h": 0.1192029, "24h": 0.1192029, "48h": 0.1192029},
+        "threshold": 0.5,
+        "positive": False,
+        "news2": 4,
+        "qsofa": 1,
+        "data": {
+            "hours_of_data": 1,
+            "oldest_vital_minutes": 0,
+            "values_missing": ["spo2", "temperature", "map", "wbc", "creatinine", "platelets",
+                               "bilirubin_total"],
+        },
+        "model": "heart",
+        "partition": 0,
+        "offset": 1,
+    }  # fmt: skip
+
+
+def test_an_alert_message_field_by_field() -> None:
+    start, escalate, end = [m.content for m in course().messages if m.kind == "alert"]
+    alert_id = "p/2026-01-01T01:15:00Z/1"
+    assert start == {
+        "alert_id": alert_id,
+        "patient_id": "p",
+        "time": "2026-01-01T01:15:00Z",
+        "phase": "start",
+        "severity": "medium",
+        "risk": 0.549834,  # the sigmoid of 0.2
+        "threshold": POLICY.medium,
+        "horizon_hours": 6,
+        "reasons": [{"variable": "heart_rate", "value": 102.0, "unit": "/min", "age_minutes": 0,
+                     "direction": "high", "contribution": 1.2}],
+        "news2": 5,
+        "model": "heart",
+        "partition": 0,
+        "offset": 2,
+    }  # fmt: skip
+    assert (escalate["phase"], escalate["severity"], escalate["offset"]) == ("escalate", "high", 3)
+    assert (end["phase"], end["severity"], end["offset"]) == ("end", "high", 4)
+    assert {a["alert_id"] for a in (start, escalate, end)} == {alert_id}
+    assert start.keys() == escalate.keys() == end.keys()
+
+
+def test_positive_is_by_the_threshold_of_the_model_not_of_the_alert() -> None:
+    stream = Stream(HEART)
+    said = stream.take(
+        *(observation(i / 60, heart_rate=hr) for i, hr in enumerate([99.9, 100.0, 100.1]))
+    )
+    assert [m["positive"] for m in said] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("time_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1, "1970-01-01T00:00:00.001Z"),
+        (999, "1970-01-01T00:00:00.999Z"),
+        (1_795_255_200_000, "2026-11-21T10:00:00Z"),
+        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+    ],
+)
+def test_times(time_ms: int, text: str) -> None:
+    assert rfc3339(time_ms) == text
+
+
+@pytest.mark.parametrize(
+    "trace", [None, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]
+)
+def test_cloud_events_headers(trace: bytes | None) -> None:
+    message = course().messages[1]
+    read = Record(3, 77, 0, b"p", b"", trace)
+    listed = headers(message, read)
+    found: dict[str, Any] = dict(listed)
+    assert len(found) == len(listed)
+    assert found.pop("ce_id").startswith(b"risk/3/77")
+    expected = {
+        "ce_specversion": b"1.0",
+        "ce_source": SOURCE,
+        "ce_type": b"vigil.risk",
+        "ce_time": b"2026-01-01T01:15:00Z",
+        "ce_subject": b"p",
+        "content-type": b"application/json",
+    }
+    assert found == (expected if trace is None else {**expected, "traceparent": trace})
+
+
+def test_ids_tell_every_message_apart_and_follow_from_the_input() -> None:
+    """Even where one event ends the alert of a stay and starts another in the next."""
+    stream = Stream(HEART)
+    stream.take(
+        admission(),
+        observation(1, heart_rate=120),
+        observation(500, heart_rate=120),
+        discharge(501),
+    )
+    ids = [
+        dict(headers(m, Record(0, m.content["offset"], 0, None, None)))["ce_id"]
+        for m in stream.messages
+    ]
+    assert len(ids) == len(set(ids)) == 6
+    assert all(re.fullmatch(rb"(risk|alert)/0/\d+/.+", found) for found in ids)
+
+
+def test_the_bytes_are_utf_8_json() -> None:
+    stream = Stream(HEART)
+    stream.take(observation(0, "ü", heart_rate=88.0))
+    assert stream.messages[0].value().startswith('{"patient_id":"ü","time":"2026'.encode())

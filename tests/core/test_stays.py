@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from streamer.core.network import Architecture
+from streamer.core.stays import StayTable
+
+SMALL = Architecture(n_features=3, hidden=2, layers=2)
+
+
+def test_slots_are_given_out_reused_and_come_fresh() -> None:
+    table = StayTable(SMALL, capacity=1)
+    slots = [table.add(str(i), i % 2) for i in range(200)]
+    assert sorted(slots) == list(range(200))
+    assert table.slots_in(1).tolist() == sorted(slots[1::2])
+    table["h"][slots[7]] = 5
+    table.places[slots[7]] = ("W", "1")
+    table.remove("7")
+    assert len(table) == 199
+    assert slots[7] not in table.slots_in(1)
+    again = table.add("new", 0)
+    assert again == slots[7]
+    assert not table["h"][again].any()
+    assert table.places[again] == ("", "")
+    assert table.names([again]) == ["new"]
+
+
+def test_growing_keeps_what_is_there() -> None:
+    table = StayTable(SMALL, capacity=1)
+    table["c"][table.add("first", 0)] = 3
+    before = table.nbytes
+    for i in range(300):
+        table.add(str(i), 0)
+    assert (table["c"][table.slot_of["first"]] == 3).all()
+    assert table.nbytes > before
+    assert next(iter(table)) == "first"
+
+
+def test_a_patient_has_one_slot() -> None:
+    table = StayTable(SMALL)
+    table.add("p", 0)
+    with pytest.raises(ValueError, match="already has a slot"):
+        table.add("p", 0)
+
+
+def test_every_field_of_a_new_stay_has_its_initial_value() -> None:
+    table = StayTable(SMALL)
+    slot = table.add("p", 0)
+    for name, field in table.fields.items():
+        assert table[name][slot].shape == field.shape
+        assert table[name].dtype == np.dtype(field.dtype)
+        if name not in ("memory", "anchor_memory"):  # the empty memory is not one number
+            expected = np.full(field.shape, field.initial, field.dtype)
+            assert table[name][slot].tobytes() == expected.tobytes(), name
