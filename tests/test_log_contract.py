@@ -82,7 +82,9 @@ class KafkaWorld(World):
         self.connection = {"bootstrap_servers": [stack.kafka]}
         self.prefix = prefix
         self.vitals, self.out = f"{prefix}vitals", f"{prefix}risk"
-        self.topics = [Wanted(self.vitals, N, {}), Wanted(self.out, 1, {})]
+        # Records of these tests are older than any retention, and brokers delete by their stamps.
+        forever = {"retention.ms": "-1"}
+        self.topics = [Wanted(self.vitals, N, forever), Wanted(self.out, 1, {})]
         ensure(self.connection, self.topics, 1)
         self.producer = KafkaProducer(**self.connection)
         self.members: list[KafkaLog] = []

@@ -64,7 +64,11 @@ def test_trends_have_the_half_lives_that_they_say() -> None:
     for hours, of_fast in ((3, 0.5), (6, 0.25)):
         assert fast_gap[hours] == pytest.approx(40 * of_fast, rel=1e-5)
     assert feature(seen, "spread:map")[0] == 0
-    assert feature(seen, "spread:map")[1] > 0
+    of_new = 1 - 0.5 ** (1 / 12)  # West 1979: the new value's share, then what the old keeps
+    assert feature(seen, "spread:map")[1] == pytest.approx(
+        40 * np.sqrt(of_new * (1 - of_new)),
+        rel=1e-6,  # a few float32 operations
+    )
 
 
 def test_ratios_and_logarithms() -> None:

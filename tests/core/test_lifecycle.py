@@ -310,6 +310,8 @@ def test_medication_that_comes_first_is_kept_for_the_stay() -> None:
         assert on(stream(first, begun))["antibiotic"]
         between = stream(admission(-9), discharge(-5), first, begun)
         assert on(between)["antibiotic"]
+        at_once = stream(admission(-9), discharge(-1), first, begun)  # the same minute: the next
+        assert on(at_once)["antibiotic"]
         past = stream(admission(-9), medication(-8, "start"), discharge(-5), begun)
         assert not any(on(past).values())
 
