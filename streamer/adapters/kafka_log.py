@@ -35,6 +35,7 @@ _ASK_TIMEOUT_MS: Final = 10_000
 _TRANSACTION_TIMEOUT_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
+_LEFT_EVERY_S: Final = 1.0  # asked per partition; a scrape comes every few seconds
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
@@ -88,6 +89,7 @@ class KafkaLog:
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
+        self._asked_what_is_left = -_LEFT_EVERY_S
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
@@ -116,6 +118,7 @@ class KafkaLog:
                 continue  # not positioned yet: they come again after the seek
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
+        polled.left = self._left(now - set(gained))
         self._watch_assignment(now)
         return polled
 
@@ -231,6 +234,20 @@ class KafkaLog:
         for client in (self._producer, self._consumer):
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
+
+    def _left(self, partitions: set[int]) -> dict[int, int]:
+        """What the last answers of the brokers leave to be read; asks nobody."""
+        if time.monotonic() - self._asked_what_is_left < _LEFT_EVERY_S:
+            return {}
+        self._asked_what_is_left = time.monotonic()
+        left = {}
+        for tp in map(self._tp, partitions - {tp.partition for tp in self._consumer.paused()}):
+            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
+                end = self._consumer.highwater(tp)
+                if end is not None:
+                    # Our own position: it is past the markers of transactions, our count is not.
+                    left[tp.partition] = end - self._consumer.position(tp, timeout_ms=0)
+        return left
 
     def _watch_assignment(self, now: set[int]) -> None:
         if now:

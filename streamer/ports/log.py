@@ -33,12 +33,14 @@ class Polled:
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
         records: in the order of the log within each partition.
         positions: the next offset to be read, for each partition that moved.
+        left: how many offsets are yet to be read, for each partition of which that was asked anew.
     """
 
     gained: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
+    left: dict[int, int] = field(default_factory=dict)
 
 
 class Interrupted(RuntimeError):

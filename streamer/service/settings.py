@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="of the service's log"
     )
+    log_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret behind the pseudonyms of patients in the log; empty: random",
+    )
     kafka_session_timeout_ms: int = Field(
         default=15_000, ge=1_000, description="until a member is dead"
     )

@@ -1,0 +1,198 @@
+"""Whether the service lives and does its work, and if not: why, since when, and for how long.
+
+The loop notes what it sees here; the HTTP port reads it from another thread. So everything that is
+read is replaced as a whole, and never changed in place. No reason carries a patient's id.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streamer.core.messages import rfc3339
+from streamer.service import metrics
+from streamer.service.metrics import Waiting
+from streamer.service.takeover import Partition
+
+# Longer than the longest wait for a log or store that answers at the last moment: a transaction
+# and the producer that has to be made anew after it, or all questions of one take-over.
+STUCK_S: Final = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a rebuild is, in records of the log; ``seconds_left`` is ``None`` before the first.
+
+    >>> Progress(done=25, total=100, seconds_left=6.0).percent
+    25.0
+    """
+
+    done: int
+    total: int
+    seconds_left: float | None
+
+    @property
+    def percent(self) -> float:
+        """The share that is done."""
+        return round(100 * self.done / self.total, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that keeps the service from its work.
+
+    Attributes:
+        kind: `waiting`, `refused`, `rebuilding` or `stuck`.
+        says: the reason in words, with the way out where a person is needed.
+        since: epoch seconds.
+        waiting_on: what is waited for, with `waiting`.
+        partition: which input partition, with `refused` and `rebuilding`.
+        progress: with `rebuilding`.
+    """
+
+    kind: str
+    says: str
+    since: float
+    waiting_on: Waiting | None = None
+    partition: int | None = None
+    progress: Progress | None = None
+
+    @property
+    def text(self) -> str:
+        """The reason on one line."""
+        if self.partition is None:
+            return self.says
+        return f"partition {self.partition}: {self.says}"
+
+    def as_json(self) -> dict[str, Any]:
+        """The reason as `/readyz` gives it."""
+        said: dict[str, Any] = {
+            "kind": self.kind, "says": self.says, "since": rfc3339(round(self.since * 1000))
+        }  # fmt: skip
+        if self.waiting_on is not None:
+            said["waiting_on"] = self.waiting_on
+        if self.partition is not None:
+            said["partition"] = self.partition
+        if self.progress is not None:
+            left = self.progress.seconds_left
+            said["progress"] = {
+                "done": self.progress.done,
+                "total": self.progress.total,
+                "percent": self.progress.percent,
+                "seconds_left": None if left is None else round(left, 1),
+            }
+        return said
+
+
+class Health:
+    """What the loop says of itself.
+
+    Args:
+        clock: epoch seconds; tests wind it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._moved = clock()
+        self._begun: dict[tuple[int, int], tuple[int, float]] = {}
+        self._reasons: tuple[Reason, ...] = ()
+        metrics.LOOP_AGE.set_function(lambda: self.loop_age_s)
+        self.wait_for(Waiting.ASSIGNMENT, "the first assignment")
+
+    @property
+    def loop_age_s(self) -> float:
+        """Seconds since the loop last moved; a stuck one does not."""
+        return max(0.0, self._clock() - self._moved)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the loop moves: if not, nothing but a restart helps."""
+        return self.loop_age_s <= STUCK_S
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the service is not doing its work right now; empty when it is."""
+        if self.alive:
+            return self._reasons
+        stuck = Reason("stuck", f"the loop has not moved for {self.loop_age_s:.0f} s", self._moved)
+        return (stuck, *self._reasons)
+
+    @property
+    def waiting_on(self) -> Waiting | None:
+        """What the whole service waits for."""
+        return next((r.waiting_on for r in self._reasons if r.waiting_on is not None), None)
+
+    def beat(self) -> None:
+        """The loop has moved."""
+        self._moved = self._clock()
+
+    def wait_for(self, on: Waiting, what: str) -> bool:
+        """Nothing goes on until this is there; returns whether that is news."""
+        is_news = self.waiting_on != on
+        others = [reason for reason in self._reasons if reason.kind != "waiting"]
+        self._replace([Reason("waiting", f"waiting for {what}", self._clock(), on), *others])
+        return is_news
+
+    def look(
+        self, owned: Iterable[Partition], refused: Mapping[int, str], *, answered: bool = True
+    ) -> None:
+        """Notes how partitions stand after a round of the loop.
+
+        Args:
+            owned: those that are worked on.
+            refused: why the others are not.
+            answered: log and store have answered in this round.
+        """
+        owned = list(owned)
+        metrics.PARTITIONS.set(len(owned))
+        waiting = [reason for reason in self._reasons if reason.kind == "waiting"]
+        if answered and (owned or refused or self.waiting_on != Waiting.ASSIGNMENT):
+            waiting = []
+        told = [Reason("refused", refused[p], self._clock(), partition=p) for p in sorted(refused)]
+        behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
+        self._begun = {
+            (p.number, p.epoch): self._begun.get((p.number, p.epoch), (p.position, self._clock()))
+            for p in behind
+        }
+        self._replace([*waiting, *told, *map(self._rebuilding, behind)])
+
+    def _rebuilding(self, partition: Partition) -> Reason:
+        start, since = self._begun[partition.number, partition.epoch]
+        done, total = partition.position - start, partition.silent_until - start
+        spent_s = self._clock() - since
+        left_s = spent_s * (total - done) / done if done else None
+        return Reason(
+            "rebuilding",
+            "rebuilding its states",
+            since,
+            partition=partition.number,
+            progress=Progress(done, total, left_s),
+        )
+
+    def _replace(self, reasons: list[Reason]) -> None:
+        """Makes these the reasons; one that was there before keeps its beginning."""
+        known = {(r.kind, r.waiting_on, r.partition): r.since for r in self._reasons}
+        self._reasons = tuple(
+            Reason(
+                r.kind,
+                r.says,
+                known.get((r.kind, r.waiting_on, r.partition), r.since),
+                r.waiting_on,
+                r.partition,
+                r.progress,
+            )
+            for r in reasons
+        )
+        self._expose()
+
+    def _expose(self) -> None:
+        reasons = self._reasons
+        metrics.READY.set(not reasons)
+        for on in Waiting:
+            metrics.WAITING.labels(on).set(on == self.waiting_on)
+        metrics.REFUSED.show({str(r.partition): 1 for r in reasons if r.kind == "refused"})
+        rebuilds = {str(r.partition): r.progress for r in reasons if r.progress is not None}
+        metrics.REBUILD_LEFT.show({p: each.total - each.done for p, each in rebuilds.items()})
+        metrics.REBUILD_DONE.show({p: each.done / each.total for p, each in rebuilds.items()})
