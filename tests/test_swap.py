@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from streamer.ports.log import Output
-from streamer.service import worker
+from streamer.service import swap
 from tests.models import random_bundle
 from tests.test_worker import assert_same, die
 from tests.twins import Killed, Process, Twins, invented_log, library, oracle
@@ -16,7 +16,7 @@ OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOK_FOR_MODEL_S", -1.0)
+    monkeypatch.setattr(swap, "LOOK_S", -1.0)
 
 
 class Swapped:

@@ -8,7 +8,10 @@ from redis import Redis
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
 from streamer.adapters.redis_models import RedisModels
 from streamer.adapters.redis_states import RedisStates
+from streamer.ports.states import StateStore
+from streamer.service import faults
 from streamer.service.batch import Topics
+from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
@@ -35,7 +38,7 @@ def model_library(settings: Settings) -> ModelLibrary:
     return ModelLibrary(RedisModels(redis_client(settings)))
 
 
-def worker(settings: Settings) -> Worker:
+def worker(settings: Settings, health: Health) -> Worker:
     """A worker on Kafka and Redis, ready to run.
 
     Raises:
@@ -67,4 +70,8 @@ def worker(settings: Settings) -> Worker:
     torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
-    return Worker(KafkaLog(options), state_store(settings), library, rules)
+    fault = faults.parse(settings.fault)
+    states: StateStore = state_store(settings)
+    if settings.fault:
+        states = faults.InterruptedSaves(states, fault)
+    return Worker(KafkaLog(options, fault), states, library, rules, fault, health)

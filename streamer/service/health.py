@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from streamer.core.messages import rfc3339
+import structlog
+
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
 from streamer.service.takeover import Partition
 
-# Longer than the longest wait for a log or store that answers at the last moment: a transaction
-# and the producer that has to be made anew after it, or all questions of one take-over.
-STUCK_S: Final = 120.0
+_log = structlog.get_logger()
+
+# Longer than a round that ends well: a commit and the producer that is made anew after it may each
+# hang for a minute. After five the group throws the member out anyway.
+STUCK_S: Final = 180.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +74,8 @@ class Reason:
 
     def as_json(self) -> dict[str, Any]:
         """The reason as `/readyz` gives it."""
-        said: dict[str, Any] = {
-            "kind": self.kind, "says": self.says, "since": rfc3339(round(self.since * 1000))
-        }  # fmt: skip
+        since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        said: dict[str, Any] = {"kind": self.kind, "says": self.says, "since": since}
         if self.waiting_on is not None:
             said["waiting_on"] = self.waiting_on
         if self.partition is not None:
@@ -99,7 +104,7 @@ class Health:
         self._begun: dict[tuple[int, int], tuple[int, float]] = {}
         self._reasons: tuple[Reason, ...] = ()
         metrics.LOOP_AGE.set_function(lambda: self.loop_age_s)
-        self.wait_for(Waiting.ASSIGNMENT, "the first assignment")
+        self._wait(Waiting.ASSIGNMENT, "the first assignment")
 
     @property
     def loop_age_s(self) -> float:
@@ -128,27 +133,24 @@ class Health:
         """The loop has moved."""
         self._moved = self._clock()
 
-    def wait_for(self, on: Waiting, what: str) -> bool:
-        """Nothing goes on until this is there; returns whether that is news."""
-        is_news = self.waiting_on != on
-        others = [reason for reason in self._reasons if reason.kind != "waiting"]
-        self._replace([Reason("waiting", f"waiting for {what}", self._clock(), on), *others])
-        return is_news
+    def blocked(self, error: LogUnavailable | StoreUnavailable) -> None:
+        """Nothing goes on until the log or the store answers again."""
+        on = Waiting.LOG if isinstance(error, LogUnavailable) else Waiting.STORE
+        if self.waiting_on != on:
+            _log.warning("waiting", on=on, reason=str(error))
+        self._wait(on, str(error))
 
-    def look(
-        self, owned: Iterable[Partition], refused: Mapping[int, str], *, answered: bool = True
-    ) -> None:
-        """Notes how partitions stand after a round of the loop.
+    def look(self, owned: Iterable[Partition], refused: Mapping[int, str]) -> None:
+        """Notes how partitions stand after a round in which log and store have answered.
 
         Args:
             owned: those that are worked on.
             refused: why the others are not.
-            answered: log and store have answered in this round.
         """
         owned = list(owned)
-        metrics.PARTITIONS.set(len(owned))
         waiting = [reason for reason in self._reasons if reason.kind == "waiting"]
-        if answered and (owned or refused or self.waiting_on != Waiting.ASSIGNMENT):
+        if owned or refused or self.waiting_on != Waiting.ASSIGNMENT:
+            self._goes_on(waiting)
             waiting = []
         told = [Reason("refused", refused[p], self._clock(), partition=p) for p in sorted(refused)]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
@@ -157,6 +159,15 @@ class Health:
             for p in behind
         }
         self._replace([*waiting, *told, *map(self._rebuilding, behind)])
+
+    def _wait(self, on: Waiting, what: str) -> None:
+        others = [reason for reason in self._reasons if reason.kind != "waiting"]
+        self._replace([Reason("waiting", f"waiting for {what}", self._clock(), on), *others])
+
+    def _goes_on(self, waiting: Iterable[Reason]) -> None:
+        for reason in waiting:
+            waited_s = round(self._clock() - reason.since, 1)
+            _log.info("going on", on=reason.waiting_on, waited_seconds=waited_s)
 
     def _rebuilding(self, partition: Partition) -> Reason:
         start, since = self._begun[partition.number, partition.epoch]
@@ -175,14 +186,7 @@ class Health:
         """Makes these the reasons; one that was there before keeps its beginning."""
         known = {(r.kind, r.waiting_on, r.partition): r.since for r in self._reasons}
         self._reasons = tuple(
-            Reason(
-                r.kind,
-                r.says,
-                known.get((r.kind, r.waiting_on, r.partition), r.since),
-                r.waiting_on,
-                r.partition,
-                r.progress,
-            )
+            replace(r, since=known.get((r.kind, r.waiting_on, r.partition), r.since))
             for r in reasons
         )
         self._expose()

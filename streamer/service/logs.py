@@ -43,9 +43,9 @@ def configure(form: Literal["json", "console"], pseudonyms: Pseudonyms) -> None:
 
 
 def _without_message(_logger: Any, _method: str, event: Any) -> Any:
-    """Tells where an exception came from and of what type it is, but not its message.
+    """Tells where an exception came from and of what type it is, and what our own ones say.
 
-    A `KeyError` says its key, and keys here are patients.
+    The message of any other may hold an id: a `KeyError` says its key, and keys here are patients.
     """
     given = event.pop("exc_info", None)
     error = sys.exc_info()[1] if given is True else given
@@ -53,6 +53,8 @@ def _without_message(_logger: Any, _method: str, event: Any) -> Any:
         error = error[1]
     if isinstance(error, BaseException):
         event["exception"] = type(error).__name__
+        if type(error).__module__.startswith("streamer."):
+            event["error"] = str(error)
         event["at"] = [
             f"{Path(frame.filename).name}:{frame.lineno} {frame.name}"
             for frame in traceback.extract_tb(error.__traceback__)

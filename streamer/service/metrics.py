@@ -69,7 +69,7 @@ class Metric:
 CATALOGUE: Final[list[Metric]] = []
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
-disable_created_metrics()  # twice the series, and nobody asks when a counter was made
+disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks when a counter was made
 
 _Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
 

@@ -1,0 +1,165 @@
+"""Which partitions are ours: taking, dropping, refusing, and where each is read on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from streamer.core.codec import CorruptState, decode
+from streamer.core.model import Model
+from streamer.ports.log import EventLog, Polled
+from streamer.ports.states import Save, StateStore
+from streamer.service import metrics
+from streamer.service.held import HeldStays
+from streamer.service.models import ModelLibrary
+from streamer.service.saving import Unsaved
+from streamer.service.takeover import Partition, Refusal, plan_start
+
+_log = structlog.get_logger()
+
+
+class Ownership:
+    """Partitions on their way through a process: assigned, then owned or refused, then lost.
+
+    Attributes:
+        owned: partitions whose states are in memory, by number.
+        refused: why a partition that is assigned to this process is not worked on.
+
+    Args:
+        log: says what is assigned and what is committed.
+        states: where states are taken from.
+        library: where the model that stepped a partition's states is found.
+        held: where the stays of owned partitions go.
+        unsaved: what of a lost partition must not be saved any more.
+        rebuild_ms: how far back lost states are rebuilt.
+        fault: see ``Worker``.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        states: StateStore,
+        library: ModelLibrary,
+        held: HeldStays,
+        unsaved: Unsaved,
+        rebuild_ms: int,
+        fault: Callable[[str], None],
+    ) -> None:
+        self._log = log
+        self._states = states
+        self._library = library
+        self._held = held
+        self._unsaved = unsaved
+        self._rebuild_ms = rebuild_ms
+        self._fault = fault
+        self._untaken: set[int] = set()
+        self.owned: dict[int, Partition] = {}
+        self.refused: dict[int, str] = {}
+
+    def follow(self, polled: Polled) -> None:
+        """Drops what was lost and notes what is to be taken."""
+        if polled.gained or polled.lost:
+            metrics.REBALANCES.inc()
+            _log.info("assignment", gained=polled.gained, lost=polled.lost)
+        for number in polled.lost:
+            self._drop(number)
+            self._untaken.discard(number)
+            self.refused.pop(number, None)
+        self._untaken.update(polled.gained)
+
+    def take(self, in_force: Model) -> None:
+        """Takes what was assigned; each partition is then owned or refused.
+
+        Args:
+            in_force: the model for partitions that no model has stepped yet.
+
+        Raises:
+            LogUnavailable: the log does not answer; call again.
+            StoreUnavailable: the store does not answer; call again.
+        """
+        if not self._untaken:
+            return
+        log_id = self._log.log_id()
+        for number in sorted(self._untaken):
+            try:
+                self._take(number, log_id, in_force)
+            except Refusal as error:
+                self._refuse(number, error)
+            self._untaken.discard(number)
+
+    def forget(self) -> None:
+        """Forgets the states of everything owned, to be taken again: they may not be ours."""
+        for number in list(self.owned):
+            self._drop(number)
+            self._untaken.add(number)
+
+    def rewind(self) -> None:
+        """Reads again whatever the states in memory do not include."""
+        for number, partition in self.owned.items():
+            self._log.seek(number, partition.position)
+
+    def _take(self, number: int, log_id: str, in_force: Model) -> None:
+        taken = self._states.take(number)
+        model = in_force if taken.model_id is None else self._library.get(taken.model_id)
+        stored: dict[str, bytes] = {}
+        if taken.watermark is not None:
+            if model is None:
+                raise Refusal(
+                    f"its states were stepped by model {taken.model_id}, which is not published "
+                    "any more. Publish it again, or delete the partition's states in Redis to "
+                    "rebuild them (docs/operations.md)"
+                )
+            stored = self._states.load(number)
+        model = model or in_force
+        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
+        self._hold(number, model, stored)
+        watermark = taken.watermark
+        if watermark is None:
+            # A crash in the first batch must find where reading began, not guess it by time.
+            watermark = start.position
+            mark = Save(number, taken.epoch, None, watermark, model.model_id, log_id, {})
+            self._states.save([mark])
+        self.owned[number] = Partition(
+            number, taken.epoch, watermark, start.position, start.silent_until, log_id,
+            model.model_id,
+        )  # fmt: skip
+        self._fault("after_take")
+        self._log.seek(number, start.position)
+        self._log.resume([number])
+        _log.info(
+            "partition taken",
+            partition=number,
+            stays=len(stored),
+            position=start.position,
+            replay=start.silent_until - start.position,
+            model=model.model_id,
+        )
+
+    def _hold(self, number: int, model: Model, stored: dict[str, bytes]) -> None:
+        for patient, other in sorted(self._held.partition_of(stored).items()):
+            raise Refusal(
+                f"a patient already has a stay on partition {other}: partitions were added to "
+                "the topic, or its producers disagree on where a key belongs. Feed a new topic in "
+                "one way (docs/operations.md)",
+                patient,
+            )
+        try:
+            decode(self._held.scorer(model).table, number, stored)
+        except CorruptState as error:
+            self._held.clear(number)
+            raise Refusal(
+                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
+                "(docs/operations.md)",
+                error.patient,
+            ) from error
+
+    def _refuse(self, number: int, why: Refusal) -> None:
+        self._log.pause([number])
+        self.refused[number] = str(why)
+        _log.error("partition refused", partition=number, error=str(why), patient=why.patient)
+
+    def _drop(self, number: int) -> None:
+        self._unsaved.drop(number)
+        if self.owned.pop(number, None) is not None:
+            self._held.clear(number)
