@@ -150,3 +150,23 @@ def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:
     twins.states.wipe()
     twins.drain(twins.process())
     assert len(twins.broker.outputs) > n_outputs
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_added_partitions_stop_everything_and_say_the_way_out(running: bool) -> None:
+    twins = drained()
+    process = twins.process()
+    if running:
+        twins.drain(process)
+    n_outputs = len(twins.broker.outputs)
+    known = twins.known()
+    twins.broker.add_partition()
+    twins.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in range(3)])
+    for _ in range(3):
+        process.step()
+    reasons = process.worker.not_ready
+    assert [reason[:12] for reason in reasons] == [f"partition {p}:" for p in range(3)]
+    assert all("has 3 partitions, and had 2" in reason for reason in reasons)
+    assert all("Feed a new topic" in reason for reason in reasons)
+    assert len(twins.broker.outputs) == n_outputs
+    assert twins.known() == known | {2: {}}

@@ -26,7 +26,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.core.columns import Record
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 _ASK_TIMEOUT_MS: Final = 10_000
@@ -37,6 +37,9 @@ _TRANSACTION_TIMEOUT_MS: Final = 15_000
 _STUCK_S: Final = 30.0
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# Added partitions move patients away from their states: seen after seconds, not after minutes.
+_METADATA_AGE_MS: Final = 5_000
+_NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
@@ -117,7 +120,7 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
-        polled = Polled(sorted(gained), sorted(lost))
+        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
         for tp, records in fetched.items():
             if tp.partition in gained or not records:
                 continue  # not positioned yet: they come again after the seek
@@ -226,19 +229,27 @@ class KafkaLog:
         # A new producer of the same transactional id aborts what the old one left open.
         self._producer = _reaching(self._new_producer)
 
-    def log_id(self) -> str:
+    def topic(self) -> Topic:
         """See ``EventLog``."""
         with _asking():
             admin = KafkaAdminClient(**self._options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
-        return str(topic.get("topic_id") or uuid.UUID(int=0))
+        return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
 
     def close(self) -> None:
         """See ``EventLog``."""
         for client in (self._producer, self._consumer):
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
+
+    def _described(self) -> Topic | None:
+        """The topic as the consumer's own metadata have it: no question, so no wait."""
+        cluster, topic = self._consumer._cluster, self._options.topic
+        partitions = cluster.partitions_for_topic(topic)
+        return (
+            Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
+        )
 
     def _watch_assignment(self, now: set[int]) -> None:
         if now:
@@ -268,6 +279,7 @@ class KafkaLog:
             fetch_max_wait_ms=options.fetch_wait_ms,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             reconnect_backoff_max_ms=2_000,
+            metadata_max_age_ms=_METADATA_AGE_MS,
         )
         consumer.subscribe([options.topic], listener=self._listener)
         return consumer

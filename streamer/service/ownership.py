@@ -8,13 +8,13 @@ import structlog
 
 from streamer.core.codec import CorruptState, decode
 from streamer.core.model import Model
-from streamer.ports.log import EventLog, Polled
+from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import Save, StateStore
 from streamer.service import metrics
 from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
 from streamer.service.saving import Unsaved
-from streamer.service.takeover import Partition, Refusal, plan_start
+from streamer.service.takeover import Partition, Refusal, plan_start, refuse_width
 
 _log = structlog.get_logger()
 
@@ -54,6 +54,7 @@ class Ownership:
         self._rebuild_ms = rebuild_ms
         self._fault = fault
         self._untaken: set[int] = set()
+        self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
         self.refused: dict[int, str] = {}
 
@@ -67,6 +68,7 @@ class Ownership:
             self._untaken.discard(number)
             self.refused.pop(number, None)
         self._untaken.update(polled.gained)
+        self._watch_topic(polled.topic)
         metrics.PARTITIONS.set(len(self.owned))
 
     def take(self, in_force: Model) -> None:
@@ -81,10 +83,12 @@ class Ownership:
         """
         if not self._untaken:
             return
-        log_id = self._log.log_id()
+        topic = self._log.topic()
+        first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
         for number in sorted(self._untaken):
             try:
-                self._take(number, log_id, in_force)
+                refuse_width(first_width, topic.n_partitions)
+                self._take(number, topic.topic_id, in_force)
             except Refusal as error:
                 self._refuse(number, str(error))
             self._untaken.discard(number)
@@ -100,6 +104,15 @@ class Ownership:
         """Reads again whatever the states in memory do not include."""
         for number, partition in self.owned.items():
             self._log.seek(number, partition.position)
+
+    def _watch_topic(self, described: Topic | None) -> None:
+        """Takes everything again when the topic is not what it was: the take-over judges it."""
+        if described is None or described == self._described:
+            return
+        if self._described is not None:
+            _log.warning("the input topic has changed", before=self._described, now=described)
+            self.forget()
+        self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
         taken = self._states.take(number)

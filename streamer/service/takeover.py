@@ -105,6 +105,24 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
     return Start(watermark, watermark if committed is None else committed)
 
 
+def refuse_width(first_width: int, n_partitions: int) -> None:
+    """Refuses a topic that has more partitions than when its states were begun.
+
+    Args:
+        first_width: how many it had then.
+        n_partitions: how many it has now.
+
+    Raises:
+        Refusal: they differ.
+    """
+    if n_partitions != first_width:
+        raise Refusal(
+            f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
+            "states were saved: producers now put patients on other partitions than their states "
+            "are on. Feed a new topic of the wanted width (docs/operations.md)"
+        )
+
+
 def _rebuild_from(
     log: EventLog, partition: int, committed: int, first: int, rebuild_ms: int
 ) -> int:
