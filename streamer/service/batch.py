@@ -87,9 +87,7 @@ def process(
     return result
 
 
-def changed_states(
-    scorer: Scorer, partitions: Sequence[Partition], positions: Mapping[int, int]
-) -> list[Save]:
+def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
     """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
     table = scorer.table
     saves = []
@@ -97,17 +95,7 @@ def changed_states(
         touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
         stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
         table.touched[touched] = False
-        saves.append(
-            Save(
-                partition.number,
-                partition.epoch,
-                partition.watermark,
-                positions.get(partition.number, partition.position),
-                scorer.model.model_id,
-                partition.log_id,
-                dict(zip(table.names(touched), stored, strict=True)),
-            )
-        )
+        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True))))
     return saves
 
 

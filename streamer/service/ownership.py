@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from streamer.core.codec import CorruptState, decode
 from streamer.core.model import Model
 from streamer.ports.log import EventLog, Polled, Topic
-from streamer.ports.states import Save, StateStore
+from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
@@ -18,13 +22,24 @@ from streamer.service.takeover import Partition, Refusal, plan_start, refuse_wid
 
 _log = structlog.get_logger()
 
+LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
+
+
+@dataclass(slots=True)
+class Refused:
+    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
+
+    why: str
+    since: float
+    looked: float
+
 
 class Ownership:
     """Partitions on their way through a process: assigned, then owned or refused, then lost.
 
     Attributes:
         owned: partitions whose states are in memory, by number.
-        refused: why a partition that is assigned to this process is not worked on.
+        refused: partitions that are assigned to this process and not worked on.
 
     Args:
         log: says what is assigned and what is committed.
@@ -56,7 +71,7 @@ class Ownership:
         self._untaken: set[int] = set()
         self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
-        self.refused: dict[int, str] = {}
+        self.refused: dict[int, Refused] = {}
 
     def follow(self, polled: Polled) -> None:
         """Drops what was lost and notes what is to be taken."""
@@ -74,6 +89,8 @@ class Ownership:
     def take(self, in_force: Model) -> None:
         """Takes what was assigned; each partition is then owned or refused.
 
+        What was refused is tried again from time to time: whoever puts it right need not restart.
+
         Args:
             in_force: the model for partitions that no model has stepped yet.
 
@@ -81,16 +98,20 @@ class Ownership:
             LogUnavailable: the log does not answer; call again.
             StoreUnavailable: the store does not answer; call again.
         """
-        if not self._untaken:
+        now = time.monotonic()
+        again = {n for n, refused in self.refused.items() if now - refused.looked > LOOK_AGAIN_S}
+        if not self._untaken | again:
             return
         topic = self._log.topic()
         first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
-        for number in sorted(self._untaken):
+        for number in sorted(self._untaken | again):
             try:
                 refuse_width(first_width, topic.n_partitions)
                 self._take(number, topic.topic_id, in_force)
             except Refusal as error:
                 self._refuse(number, str(error))
+            else:
+                self.refused.pop(number, None)
             self._untaken.discard(number)
         metrics.PARTITIONS.set(len(self.owned))
 
@@ -112,10 +133,13 @@ class Ownership:
         if self._described is not None:
             _log.warning("the input topic has changed", before=self._described, now=described)
             self.forget()
+            for refused in self.refused.values():
+                refused.looked = -math.inf
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
         taken = self._states.take(number)
+        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
         stored: dict[str, bytes] = {}
         if taken.watermark is not None:
@@ -127,18 +151,16 @@ class Ownership:
                 )
             stored = self._states.load(number)
         model = model or in_force
-        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         self._hold(number, model, stored)
-        watermark = taken.watermark
-        if watermark is None:
-            # A crash in the first batch must find where reading began, not guess it by time.
-            watermark = start.position
-            mark = Save(number, taken.epoch, None, watermark, model.model_id, log_id, {})
-            self._states.save([mark])
-        self.owned[number] = Partition(
-            number, taken.epoch, watermark, start.position, start.silent_until, log_id,
+        partition = Partition(
+            number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             model.model_id,
         )  # fmt: skip
+        if partition.watermark is None:
+            # A crash in the first batch must find where reading began, not guess it by time.
+            self._states.save([partition.save({})])
+            partition.watermark = start.position
+        self.owned[number] = partition
         self._fault("after_take")
         self._log.seek(number, start.position)
         self._log.resume([number])
@@ -169,8 +191,10 @@ class Ownership:
 
     def _refuse(self, number: int, why: str) -> None:
         self._log.pause([number])
-        self.refused[number] = why
-        _log.error("partition refused", partition=number, error=why)
+        now, before = time.monotonic(), self.refused.get(number)
+        if before is None or before.why != why:
+            _log.error("partition refused", partition=number, error=why)
+        self.refused[number] = Refused(why, before.since if before else now, looked=now)
 
     def _drop(self, number: int) -> None:
         self._unsaved.drop(number)

@@ -7,10 +7,12 @@ crash between the two effects W < C. So reading starts at W, and [W, C) changes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from streamer.ports.log import EventLog
-from streamer.ports.states import Taken
+from streamer.ports.states import Save, Taken
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class Partition:
         silent_until: before this offset, events change states only.
         log_id: identity of the input topic.
         model_id: the model that steps this partition's stays.
+        confirmed: when the store last said that the partition is ours, on the monotonic clock.
     """
 
     number: int
@@ -33,6 +36,19 @@ class Partition:
     silent_until: int
     log_id: str
     model_id: str
+    confirmed: float = field(default_factory=time.monotonic)
+
+    def save(self, changed: Mapping[str, bytes]) -> Save:
+        """A save of these stays, at the present position; refused unless the partition is ours."""
+        return Save(
+            self.number,
+            self.epoch,
+            self.watermark,
+            self.position,
+            self.model_id,
+            self.log_id,
+            changed,
+        )
 
     @property
     def caught_up(self) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +27,7 @@ from streamer.service import metrics
 from streamer.service.batch import Result, Topics, changed_states, process
 from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
-from streamer.service.ownership import Ownership
+from streamer.service.ownership import Ownership, Refused
 from streamer.service.saving import Unsaved
 from streamer.service.swap import InForce, move
 from streamer.service.takeover import Partition
@@ -80,10 +80,26 @@ class Worker:
         self._waiting_for: str | None = "the first assignment"
 
     @property
+    def owned(self) -> Mapping[int, Partition]:
+        """The partitions that are worked on."""
+        return self._ownership.owned
+
+    @property
+    def refused(self) -> Mapping[int, Refused]:
+        """The partitions that are not, though they are assigned to this process."""
+        return self._ownership.refused
+
+    @property
+    def waiting_for(self) -> str | None:
+        """What keeps all of it from going on."""
+        return self._waiting_for
+
+    @property
     def not_ready(self) -> list[str]:
         """Why the service is not doing its work right now; empty when it is."""
         reasons = [f"waiting for {self._waiting_for}"] if self._waiting_for else []
-        reasons += [f"partition {p}: {why}" for p, why in sorted(self._ownership.refused.items())]
+        refused = sorted(self._ownership.refused.items())
+        reasons += [f"partition {number}: {refused.why}" for number, refused in refused]
         behind = [p.number for p in self._ownership.owned.values() if not p.caught_up]
         return [*reasons, *(f"partition {p}: rebuilding its states" for p in sorted(behind))]
 
@@ -124,6 +140,7 @@ class Worker:
             if records:
                 self._batch(records, positions)
             self._follow_model()
+            self._unsaved.confirm(ownership.owned)
         except (LogUnavailable, StoreUnavailable):
             ownership.rewind()  # what this poll brought may not have been taken
             raise
@@ -167,7 +184,7 @@ class Worker:
         with metrics.STAGE.labels("encode").time():
             for model_id, scorer in self._held.scorers.items():
                 mine = [p for p in moved if p.model_id == model_id]
-                self._unsaved.add(changed_states(scorer, mine, positions))
+                self._unsaved.add(changed_states(scorer, mine))
         _count(results, records)
         self._unsaved.save(owned)
         self._fault("after_save")
@@ -203,7 +220,7 @@ class Worker:
             moved = move(source.table, target.table, partition.number)
             partition.model_id = model.model_id
             metrics.REWARMED.inc(moved)
-        self._unsaved.add(changed_states(target, partitions, {}))
+        self._unsaved.add(changed_states(target, partitions))
         self._unsaved.save(owned)
         self._held.keep({p.model_id for p in owned.values()} | {model.model_id})
 
