@@ -95,7 +95,9 @@ def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save
         touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
         stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
         table.touched[touched] = False
-        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True))))
+        # Whoever was let go and came back within the batch has a new stay by now.
+        removed = sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys())
+        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True)), removed))
     return saves
 
 

@@ -8,7 +8,7 @@ crash between the two effects W < C. So reading starts at W, and [W, C) changes 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamer.ports.log import EventLog
@@ -38,7 +38,7 @@ class Partition:
     model_id: str
     confirmed: float = field(default_factory=time.monotonic)
 
-    def save(self, changed: Mapping[str, bytes]) -> Save:
+    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
         """A save of these stays, at the present position; refused unless the partition is ours."""
         return Save(
             self.number,
@@ -48,6 +48,7 @@ class Partition:
             self.model_id,
             self.log_id,
             changed,
+            removed,
         )
 
     @property
