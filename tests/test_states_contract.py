@@ -141,6 +141,11 @@ class Contract:
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
 
+    def test_the_first_width_of_a_topic_is_kept(self, store: StateStore) -> None:
+        assert store.first_width("topic-a", 8) == 8
+        assert store.first_width("topic-a", 9) == 8
+        assert store.first_width("topic-b", 9) == 9
+
     def test_find_says_where_a_patient_is(self, store: StateStore) -> None:
         store.save([save_of(store.take(p), 1, {f"p{p}": bytes([p])}, p) for p in range(3)])
         assert store.find("p2", range(3)) == (2, b"\2")
@@ -231,6 +236,8 @@ def check_outage(store: StateStore, change: Save) -> None:
         store.take(0)
     with pytest.raises(StoreUnavailable):
         store.load(0)
+    with pytest.raises(StoreUnavailable):
+        store.first_width("topic-a", 8)
     with pytest.raises(StoreUnavailable):
         store.save([change])
     with pytest.raises(StoreUnavailable):

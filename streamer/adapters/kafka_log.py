@@ -8,6 +8,7 @@ follows after. What is between the last two is replayed by whoever takes the par
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.core.columns import Record
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 _ASK_TIMEOUT_MS: Final = 10_000
@@ -35,9 +36,14 @@ _ASK_TIMEOUT_MS: Final = 10_000
 _TRANSACTION_TIMEOUT_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
-_LEFT_EVERY_S: Final = 1.0  # asked per partition; a scrape comes every few seconds
+# Polls of a broker that is away return nothing, like those of an empty topic: so it is asked.
+_ASK_ENDS_EVERY_S: Final = 5.0
+_ENDS_TIMEOUT_MS: Final = 5_000
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# Added partitions move patients away from their states: seen after seconds, not after minutes.
+_METADATA_AGE_MS: Final = 5_000
+_NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
@@ -96,10 +102,11 @@ class KafkaLog:
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
-        self._asked_what_is_left = -_LEFT_EVERY_S
+        self._asked_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
+        ends = self._ends()  # first: an answer that does not come must not lose what was fetched
         with _asking():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
@@ -119,13 +126,13 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
-        polled = Polled(sorted(gained), sorted(lost))
+        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
         for tp, records in fetched.items():
             if tp.partition in gained or not records:
                 continue  # not positioned yet: they come again after the seek
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
-        polled.left = self._left(now - set(gained))
+        polled.left = self._left(ends, gained)
         self._watch_assignment(now)
         return polled
 
@@ -229,13 +236,13 @@ class KafkaLog:
         # A new producer of the same transactional id aborts what the old one left open.
         self._producer = _reaching(self._new_producer)
 
-    def log_id(self) -> str:
+    def topic(self) -> Topic:
         """See ``EventLog``."""
         with _asking():
             admin = KafkaAdminClient(**self._options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
-        return str(topic.get("topic_id") or uuid.UUID(int=0))
+        return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
 
     def close(self) -> None:
         """See ``EventLog``."""
@@ -243,19 +250,34 @@ class KafkaLog:
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
 
-    def _left(self, partitions: set[int]) -> dict[int, int]:
-        """What the last answers of the brokers leave to be read; asks nobody."""
-        if time.monotonic() - self._asked_what_is_left < _LEFT_EVERY_S:
+    def _ends(self) -> Mapping[TopicPartition, int]:
+        """The ends of the owned partitions, every few seconds; otherwise nothing."""
+        if not self._owned or time.monotonic() - self._asked_ends < _ASK_ENDS_EVERY_S:
             return {}
-        self._asked_what_is_left = time.monotonic()
+        with _asking():
+            ends: Mapping[TopicPartition, int] = self._consumer.end_offsets(
+                [self._tp(partition) for partition in self._owned], timeout_ms=_ENDS_TIMEOUT_MS
+            )
+        self._asked_ends = time.monotonic()
+        return ends
+
+    def _left(self, ends: Mapping[TopicPartition, int], gained: set[int]) -> dict[int, int]:
+        """What is yet to be read before ``ends``, of the partitions that are still ours."""
         left = {}
-        for tp in map(self._tp, partitions - {tp.partition for tp in self._consumer.paused()}):
-            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
-                end = self._consumer.highwater(tp)
-                if end is not None:
-                    # Our own position: it is past the markers of transactions, our count is not.
-                    left[tp.partition] = end - self._consumer.position(tp, timeout_ms=0)
+        for tp, end in ends.items():
+            if tp.partition in self._owned and tp.partition not in gained:
+                # Our own position: it is past the markers of transactions, our count is not.
+                with contextlib.suppress(*_NO_ANSWER):
+                    left[tp.partition] = max(0, end - self._consumer.position(tp, timeout_ms=0))
         return left
+
+    def _described(self) -> Topic | None:
+        """The topic as the consumer's own metadata have it: no question, so no wait."""
+        cluster, topic = self._consumer._cluster, self._options.topic
+        partitions = cluster.partitions_for_topic(topic)
+        return (
+            Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
+        )
 
     def _watch_assignment(self, now: set[int]) -> None:
         if now:
@@ -285,6 +307,7 @@ class KafkaLog:
             fetch_max_wait_ms=options.fetch_wait_ms,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             reconnect_backoff_max_ms=2_000,
+            metadata_max_age_ms=_METADATA_AGE_MS,
         )
         consumer.subscribe([options.topic], listener=self._listener)
         return consumer

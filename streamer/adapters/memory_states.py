@@ -22,6 +22,7 @@ class MemoryStates:
 
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
+        self._widths: dict[str, int] = {}
         self.available = True
 
     def take(self, partition: int) -> Taken:
@@ -29,6 +30,11 @@ class MemoryStates:
         found = self._open(partition)
         found.epoch += 1
         return Taken(found.epoch, found.watermark, found.model_id, found.log_id)
+
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """See ``StateStore``."""
+        self._ask()
+        return self._widths.setdefault(log_id, n_partitions)
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
@@ -65,6 +71,9 @@ class MemoryStates:
         return True
 
     def _open(self, partition: int) -> _Partition:
+        self._ask()
+        return self._partitions.setdefault(partition, _Partition())
+
+    def _ask(self) -> None:
         if not self.available:
             raise StoreUnavailable("the memory store is switched off")
-        return self._partitions.setdefault(partition, _Partition())

@@ -70,6 +70,16 @@ class RedisStates:
             None if log is None else log.decode(),
         )
 
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """See ``StateStore``."""
+        key = f"{self._namespace}:partitions:{{{self._topic}}}"
+        with answering():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hsetnx(key, log_id, str(n_partitions))
+            pipe.hget(key, log_id)
+            _, first = pipe.execute()
+        return int(first)
+
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         stays: dict[str, bytes] = {}

@@ -24,6 +24,14 @@ class Output:
     timestamp_ms: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The input topic: an identity that another topic of the same name has not, and its width."""
+
+    topic_id: str
+    n_partitions: int
+
+
 @dataclass(slots=True)
 class Polled:
     """What one poll brought.
@@ -34,6 +42,7 @@ class Polled:
         records: in the order of the log within each partition.
         positions: the next offset to be read, for each partition that moved.
         left: how many offsets are yet to be read, for each partition of which that was asked anew.
+        topic: the input topic as the log last described it, some seconds ago at most.
     """
 
     gained: list[int] = field(default_factory=list)
@@ -41,6 +50,7 @@ class Polled:
     records: list[Record] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
+    topic: Topic | None = None
 
 
 class Interrupted(RuntimeError):
@@ -116,8 +126,8 @@ class EventLog(Protocol):
             LogUnavailable: the log does not answer.
         """
 
-    def log_id(self) -> str:
-        """Returns the identity of the input topic; a topic that is created anew has another.
+    def topic(self) -> Topic:
+        """Returns the input topic as it is now; one that is created anew has another identity.
 
         Raises:
             LogUnavailable: the log does not answer.

@@ -68,6 +68,17 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """Returns how many partitions an input topic had when it was first taken.
+
+        Args:
+            log_id: the identity of the topic.
+            n_partitions: how many it has now; noted if nothing was before.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
     def load(self, partition: int) -> dict[str, bytes]:
         """Returns all stored stays of a partition, by patient.
 

@@ -125,9 +125,7 @@ def _result(
     return result
 
 
-def changed_states(
-    scorer: Scorer, partitions: Sequence[Partition], positions: Mapping[int, int]
-) -> list[Save]:
+def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
     """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
     table = scorer.table
     saves = []
@@ -135,17 +133,9 @@ def changed_states(
         touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
         stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
         table.touched[touched] = False
-        saves.append(
-            Save(
-                partition.number,
-                partition.epoch,
-                partition.watermark,
-                positions.get(partition.number, partition.position),
-                scorer.model.model_id,
-                partition.log_id,
-                dict(zip(table.names(touched), stored, strict=True)),
-            )
-        )
+        # Whoever was let go and came back within the batch has a new stay by now.
+        removed = sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys())
+        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True)), removed))
     return saves
 
 

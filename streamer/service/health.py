@@ -18,7 +18,7 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
-from streamer.service.takeover import Partition
+from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()
 
@@ -140,7 +140,7 @@ class Health:
             _log.warning("waiting", on=on, reason=str(error))
         self._wait(on, str(error))
 
-    def look(self, owned: Iterable[Partition], refused: Mapping[int, str]) -> None:
+    def look(self, owned: Iterable[Partition], refused: Mapping[int, Refused]) -> None:
         """Notes how partitions stand after a round in which log and store have answered.
 
         Args:
@@ -152,7 +152,10 @@ class Health:
         if owned or refused or self.waiting_on != Waiting.ASSIGNMENT:
             self._goes_on(waiting)
             waiting = []
-        told = [Reason("refused", refused[p], self._clock(), partition=p) for p in sorted(refused)]
+        told = [
+            Reason("refused", each.why, self._clock(), partition=number)
+            for number, each in sorted(refused.items())
+        ]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
         self._begun = {
             (p.number, p.epoch): self._begun.get((p.number, p.epoch), (p.position, self._clock()))

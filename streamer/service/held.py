@@ -47,6 +47,7 @@ class HeldStays:
         for scorer in self.scorers.values():
             for patient in scorer.table.names(scorer.table.slots_in(partition)):
                 scorer.table.remove(patient)
+            scorer.table.gone.pop(partition, None)
 
     def keep(self, model_ids: set[str]) -> None:
         """Lets go of the tables of all other models."""

@@ -155,7 +155,7 @@ LAG_RECORDS: Final = _figures("lag_records", "records", "Records that are yet to
 LAG_SECONDS: Final = _figures(
     "lag_seconds",
     "seconds",
-    "Age of the newest record taken; 0 where all were; time since the last answer of the log.",
+    "Age of the newest record taken where more are left, 0 where none is, as far as is known.",
 )
 EVENT_AGE: Final = _ages(
     "event_age_seconds",
@@ -169,6 +169,7 @@ STAGE: Final = _stages(
 
 # What the process holds.
 STAYS: Final = _gauge("stays", "stays", "Stays held in memory.")
+STAYS_REMOVED: Final = _counter("stays_removed_total", "stays", "Stays let go after long silence.")
 PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
 MODEL: Final = _figures("model_info", "1", "1 for the model in force.", "model")
 REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")

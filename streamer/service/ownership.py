@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
 from streamer.core.codec import CorruptState, decode
 from streamer.core.model import Model
-from streamer.ports.log import EventLog, Polled
-from streamer.ports.states import Save, StateStore
+from streamer.ports.log import EventLog, Polled, Topic
+from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
 from streamer.service.saving import Unsaved
-from streamer.service.takeover import Partition, Refusal, plan_start
+from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
 
 _log = structlog.get_logger()
+
+LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
 
 
 class Ownership:
@@ -24,7 +29,7 @@ class Ownership:
 
     Attributes:
         owned: partitions whose states are in memory, by number.
-        refused: why a partition that is assigned to this process is not worked on.
+        refused: partitions that are assigned to this process and not worked on.
 
     Args:
         log: says what is assigned and what is committed.
@@ -54,8 +59,9 @@ class Ownership:
         self._rebuild_ms = rebuild_ms
         self._fault = fault
         self._untaken: set[int] = set()
+        self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
-        self.refused: dict[int, str] = {}
+        self.refused: dict[int, Refused] = {}
 
     def follow(self, polled: Polled) -> None:
         """Drops what was lost and notes what is to be taken."""
@@ -67,9 +73,12 @@ class Ownership:
             self._untaken.discard(number)
             self.refused.pop(number, None)
         self._untaken.update(polled.gained)
+        self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
         """Takes what was assigned; each partition is then owned or refused.
+
+        What was refused is tried again from time to time: whoever puts it right need not restart.
 
         Args:
             in_force: the model for partitions that no model has stepped yet.
@@ -78,14 +87,20 @@ class Ownership:
             LogUnavailable: the log does not answer; call again.
             StoreUnavailable: the store does not answer; call again.
         """
-        if not self._untaken:
+        now = time.monotonic()
+        again = {n for n, refused in self.refused.items() if now - refused.looked > LOOK_AGAIN_S}
+        if not self._untaken | again:
             return
-        log_id = self._log.log_id()
-        for number in sorted(self._untaken):
+        topic = self._log.topic()
+        first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
+        for number in sorted(self._untaken | again):
             try:
-                self._take(number, log_id, in_force)
+                refuse_width(first_width, topic.n_partitions)
+                self._take(number, topic.topic_id, in_force)
             except Refusal as error:
                 self._refuse(number, error)
+            else:
+                self.refused.pop(number, None)
             self._untaken.discard(number)
 
     def forget(self) -> None:
@@ -99,8 +114,20 @@ class Ownership:
         for number, partition in self.owned.items():
             self._log.seek(number, partition.position)
 
+    def _watch_topic(self, described: Topic | None) -> None:
+        """Takes everything again when the topic is not what it was: the take-over judges it."""
+        if described is None or described == self._described:
+            return
+        if self._described is not None:
+            _log.warning("the input topic has changed", before=self._described, now=described)
+            self.forget()
+            for refused in self.refused.values():
+                refused.looked = -math.inf
+        self._described = described
+
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
         taken = self._states.take(number)
+        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
         stored: dict[str, bytes] = {}
         if taken.watermark is not None:
@@ -112,18 +139,16 @@ class Ownership:
                 )
             stored = self._states.load(number)
         model = model or in_force
-        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         self._hold(number, model, stored)
-        watermark = taken.watermark
-        if watermark is None:
-            # A crash in the first batch must find where reading began, not guess it by time.
-            watermark = start.position
-            mark = Save(number, taken.epoch, None, watermark, model.model_id, log_id, {})
-            self._states.save([mark])
-        self.owned[number] = Partition(
-            number, taken.epoch, watermark, start.position, start.silent_until, log_id,
+        partition = Partition(
+            number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             model.model_id,
         )  # fmt: skip
+        if partition.watermark is None:
+            # A crash in the first batch must find where reading began, not guess it by time.
+            self._states.save([partition.save({})])
+            partition.watermark = start.position
+        self.owned[number] = partition
         self._fault("after_take")
         self._log.seek(number, start.position)
         self._log.resume([number])
@@ -154,10 +179,12 @@ class Ownership:
                 error.patient,
             ) from error
 
-    def _refuse(self, number: int, why: Refusal) -> None:
+    def _refuse(self, number: int, refusal: Refusal) -> None:
         self._log.pause([number])
-        self.refused[number] = str(why)
-        _log.error("partition refused", partition=number, error=str(why), patient=why.patient)
+        why, now, before = str(refusal), time.monotonic(), self.refused.get(number)
+        if before is None or before.why != why:
+            _log.error("partition refused", partition=number, error=why, patient=refusal.patient)
+        self.refused[number] = Refused(why, before.since if before else now, looked=now)
 
     def _drop(self, number: int) -> None:
         self._unsaved.drop(number)

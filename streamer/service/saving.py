@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from streamer.ports.log import EventLog
 from streamer.ports.states import Save, StateStore, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
+
+CONFIRM_S: Final = 5.0  # how late a worker without events notices that the store was wiped
 
 
 class Unsaved:
@@ -49,6 +53,24 @@ class Unsaved:
                 # The messages are out, so these states must follow before anything else happens.
                 self._log.pause(self.partitions)
                 raise
+        now = time.monotonic()
         for change in self._changes:
             owned[change.partition].watermark = change.watermark
+            owned[change.partition].confirmed = now
         self._changes = []
+
+    def confirm(self, owned: Mapping[int, Partition]) -> None:
+        """Saves nothing, where nothing was saved for a while: is what we left still there?
+
+        Without it a store that was wiped or set back would go unnoticed until the next event, and
+        the states would then be rebuilt while a patient waits.
+
+        Raises:
+            Fenced: the states were wiped, set back, or taken by someone else.
+            StoreUnavailable: call again.
+        """
+        now = time.monotonic()
+        quiet = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
+        if quiet:
+            self.add(partition.save({}) for partition in quiet)
+            self.save(owned)

@@ -7,10 +7,12 @@ crash between the two effects W < C. So reading starts at W, and [W, C) changes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from streamer.ports.log import EventLog
-from streamer.ports.states import Taken
+from streamer.ports.states import Save, Taken
 
 
 @dataclass(slots=True)
@@ -24,6 +26,7 @@ class Partition:
         silent_until: before this offset, events change states only.
         log_id: identity of the input topic.
         model_id: the model that steps this partition's stays.
+        confirmed: when the store last said that the partition is ours, on the monotonic clock.
     """
 
     number: int
@@ -33,6 +36,20 @@ class Partition:
     silent_until: int
     log_id: str
     model_id: str
+    confirmed: float = field(default_factory=time.monotonic)
+
+    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
+        """A save of these stays, at the present position; refused unless the partition is ours."""
+        return Save(
+            self.number,
+            self.epoch,
+            self.watermark,
+            self.position,
+            self.model_id,
+            self.log_id,
+            changed,
+            removed,
+        )
 
     @property
     def caught_up(self) -> bool:
@@ -53,6 +70,15 @@ class Refusal(RuntimeError):
     def __init__(self, says: str, patient: str | None = None) -> None:
         super().__init__(says)
         self.patient = patient
+
+
+@dataclass(slots=True)
+class Refused:
+    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
+
+    why: str
+    since: float
+    looked: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,24 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
             "is there (docs/operations.md)"
         )
     return Start(watermark, watermark if committed is None else committed)
+
+
+def refuse_width(first_width: int, n_partitions: int) -> None:
+    """Refuses a topic that has more partitions than when its states were begun.
+
+    Args:
+        first_width: how many it had then.
+        n_partitions: how many it has now.
+
+    Raises:
+        Refusal: they differ.
+    """
+    if n_partitions != first_width:
+        raise Refusal(
+            f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
+            "states were saved: producers now put patients on other partitions than their states "
+            "are on. Feed a new topic of the wanted width (docs/operations.md)"
+        )
 
 
 def _rebuild_from(

@@ -5,18 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sized
 
+from streamer.ports.states import Save
 from streamer.service import metrics
 from streamer.service.batch import Result
 
 
-def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> None:
+def batch(
+    results: Iterable[Result], changed: Iterable[Save], clock: Callable[[], float] = time.time
+) -> None:
     """Counts a batch whose messages are out.
 
     Args:
         results: one for each model that had a share in the batch.
+        changed: the states that follow them.
         clock: epoch seconds.
     """
     now = clock()
+    metrics.STAYS_REMOVED.inc(sum(len(save.removed) for save in changed))
     for result in results:
         metrics.EVENTS.inc(result.n_live)
         metrics.REPLAYED.inc(result.n_silent)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,7 +22,7 @@ import structlog
 
 from streamer.core.columns import Record
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
-from streamer.ports.states import Fenced, StateStore, StoreUnavailable
+from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
 from streamer.service.batch import Result, Topics, changed_states, process
 from streamer.service.health import Health
@@ -33,7 +33,7 @@ from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.saving import Unsaved
 from streamer.service.swap import InForce, move
-from streamer.service.takeover import Partition
+from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()
 
@@ -86,6 +86,11 @@ class Worker:
         self._lag = Lag()
 
     @property
+    def refused(self) -> Mapping[int, Refused]:
+        """The partitions that are not, though they are assigned to this process."""
+        return self._ownership.refused
+
+    @property
     def not_ready(self) -> list[str]:
         """Why the service is not doing its work right now; empty when it is."""
         return [reason.text for reason in self._health.reasons]
@@ -127,6 +132,7 @@ class Worker:
             if records:
                 self._batch(records, positions)
             self._follow_model()
+            self._unsaved.confirm(ownership.owned)
         except (LogUnavailable, StoreUnavailable):
             ownership.rewind()  # what this poll brought may not have been taken
             raise
@@ -169,11 +175,13 @@ class Worker:
         self._fault("after_transaction")
         for partition in moved:
             partition.position = positions[partition.number]
+        changed: list[Save] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._held.scorers.items():
                 mine = [p for p in moved if p.model_id == model_id]
-                self._unsaved.add(changed_states(scorer, mine, positions))
-        tally.batch(results)
+                changed += changed_states(scorer, mine)
+        self._unsaved.add(changed)
+        tally.batch(results, changed)
         self._unsaved.save(owned)
         self._fault("after_save")
 
@@ -208,7 +216,7 @@ class Worker:
             moved = move(source.table, target.table, partition.number)
             partition.model_id = model.model_id
             metrics.REWARMED.inc(moved)
-        self._unsaved.add(changed_states(target, partitions, {}))
+        self._unsaved.add(changed_states(target, partitions))
         self._unsaved.save(owned)
         self._held.keep({p.model_id for p in owned.values()} | {model.model_id})
 
