@@ -268,7 +268,9 @@ class KafkaLog:
             if tp.partition in self._owned and tp.partition not in gained:
                 # Our own position: it is past the markers of transactions, our count is not.
                 with contextlib.suppress(*_NO_ANSWER):
-                    left[tp.partition] = max(0, end - self._consumer.position(tp, timeout_ms=0))
+                    position = self._consumer.position(tp, timeout_ms=0)
+                    if position is not None:
+                        left[tp.partition] = max(0, end - position)
         return left
 
     def _described(self) -> Topic | None:

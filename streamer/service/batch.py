@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ class Result:
     """What a batch came to, without what was replayed silently.
 
     ``alerts`` counts by phase and severity; ``recorded_ms`` and ``measured_ms`` are the times of
-    the records and, where they held one, of the events in them.
+    the events' records and of the events themselves.
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -99,8 +98,8 @@ def _result(
     if not result.n_silent:  # of a batch that straddles the line these stay uncounted
         result.problems = outcome.problems
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
-    result.recorded_ms = np.array([r.timestamp_ms for r in compress(records, live)], np.int64)
-    result.measured_ms = columns.time_ms[np.array(live)[columns.record]]
+    told = np.array(live)[columns.record]
+    result.recorded_ms, result.measured_ms = columns.logged_ms[told], columns.time_ms[told]
     for rejection in outcome.rejections:
         if live[rejection.record]:
             result.rejected[rejection.reason] += 1

@@ -10,8 +10,8 @@ from typing import Final
 from streamer.core.columns import Record
 from streamer.service import metrics
 
-# The loop looks several times a second; when it has not for this long, something is not answering.
-QUIET_S: Final = 5.0
+# The log says every five seconds where it ends; after three times that something does not answer.
+QUIET_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)

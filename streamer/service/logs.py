@@ -37,7 +37,8 @@ def configure(form: Literal["json", "console"], pseudonyms: Pseudonyms) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    # Whatever was set up before, no line may go past the pseudonyms.
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     # kafka-python reports each reconnect as an error; the worker says what matters.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 

@@ -61,6 +61,9 @@ class Worker:
         rules: names, intervals, limits.
         fault: called with the name of each point between two effects; tests crash there.
         health: told how things are, for whoever asks.
+
+    Attributes:
+        health: the same.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class Worker:
         self._ownership = Ownership(
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
         )
-        self._health = health or Health()
+        self.health = health or Health()
         self._lag = Lag()
 
     @property
@@ -93,7 +96,7 @@ class Worker:
     @property
     def not_ready(self) -> list[str]:
         """Why the service is not doing its work right now; empty when it is."""
-        return [reason.text for reason in self._health.reasons]
+        return [reason.text for reason in self.health.reasons]
 
     def run(self, stop: threading.Event, exit_when_idle_s: float | None = None) -> None:
         """Works until ``stop`` is set, or nothing was left to do for ``exit_when_idle_s``."""
@@ -102,7 +105,7 @@ class Worker:
             try:
                 busy = self.step()
             except (LogUnavailable, StoreUnavailable) as error:
-                self._health.blocked(error)
+                self.health.blocked(error)
                 stop.wait(RETRY_S)
                 continue
             if busy or self.not_ready:
@@ -117,7 +120,7 @@ class Worker:
             LogUnavailable: the log does not answer; call again later.
             StoreUnavailable: the store does not answer; call again later. Nothing is lost.
         """
-        self._health.beat()
+        self.health.beat()
         if self._unsaved:
             self._save_again()
         ownership = self._ownership
@@ -143,7 +146,7 @@ class Worker:
             self._log.recover()
         except Fenced as error:
             self._fenced(error)
-        self._health.look(ownership.owned.values(), ownership.refused)
+        self.health.look(ownership.owned.values(), ownership.refused)
         self._lag.look(ownership.owned, polled.left, records)
         tally.held(self._held, ownership.owned)
         return bool(records)
