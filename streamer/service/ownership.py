@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, decode
+from streamer.core.codec import CorruptState, Era, decode
 from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
@@ -151,10 +153,11 @@ class Ownership:
                 )
             stored = self._states.load(number)
         model = model or in_force
-        self._hold(number, model, stored)
+        era = Era(model.model_id, taken.swaps)
+        self._hold(number, model, era, stored)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
-            model.model_id,
+            era,
         )  # fmt: skip
         if partition.watermark is None:
             # A crash in the first batch must find where reading began, not guess it by time.
@@ -173,7 +176,7 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _hold(self, number: int, model: Model, stored: dict[str, bytes]) -> None:
+    def _hold(self, number: int, model: Model, era: Era, stored: dict[str, bytes]) -> None:
         for patient, other in sorted(self._held.partition_of(stored).items()):
             raise Refusal(
                 f"patient {patient!r} already has a stay on partition {other}: partitions were "
@@ -181,13 +184,15 @@ class Ownership:
                 "new topic in one way (docs/operations.md)"
             )
         try:
-            decode(self._held.scorer(model).table, number, stored)
+            table = self._held.scorer(model).table
+            foreign = decode(table, number, stored, era)
         except CorruptState as error:
             self._held.clear(number)
             raise Refusal(
                 f"{error}. Delete the partition's states in Redis to rebuild them from the log "
                 "(docs/operations.md)"
             ) from error
+        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
 
     def _refuse(self, number: int, why: str) -> None:
         self._log.pause([number])
