@@ -33,10 +33,17 @@ _ASK_TIMEOUT_MS: Final = 10_000
 # A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
 # what an abandoned transaction blocks (readers of the outputs) must be free again soon.
 _TRANSACTION_TIMEOUT_MS: Final = 15_000
+# A reachable broker has described itself within the metadata's age; three of those are no hiccup.
+_SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
+_PARTITION_FETCH_BYTES: Final = 1024 * 1024
+_FETCH_BYTES: Final = 8 * 1024 * 1024
+# What is sent and not acknowledged; kafka-python keeps all of it, without a bound of its own.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
@@ -57,6 +64,7 @@ class KafkaOptions:
     transactional_id: str
     session_timeout_ms: int = 15_000
     max_poll_records: int = 2_000
+    max_poll_interval_ms: int = 300_000
     fetch_wait_ms: int = 20
 
 
@@ -111,6 +119,8 @@ class KafkaLog:
                     f"offsets that are still needed were deleted from {self._options.topic}: "
                     f"{error}. Give the topic a longer retention; see docs/operations.md"
                 ) from error
+            if not fetched:
+                self._refuse_silence()
             # As of now, and before the assignment is read: a rebalance may go on behind our back,
             # and what comes of this poll must not be committed in the generation after it.
             self._membership = self._consumer.group_metadata()
@@ -201,17 +211,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-                for output in outputs
-            ]
+            futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             self._fault("in_transaction")
             producer.commit_transaction()
@@ -221,6 +221,26 @@ class KafkaLog:
                     future.get(timeout=0)
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def _send(self, outputs: Sequence[Output]) -> list[Any]:
+        futures = []
+        unacknowledged = 0
+        for output in outputs:
+            futures.append(
+                self._producer.send(
+                    output.topic,
+                    output.value,
+                    output.key,
+                    list(output.headers),
+                    output.partition,
+                    output.timestamp_ms,
+                )
+            )
+            unacknowledged += len(output.value or b"")
+            if unacknowledged > _UNACKNOWLEDGED_BYTES:
+                self._producer.flush()
+                unacknowledged = 0
+        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -242,6 +262,13 @@ class KafkaLog:
         for client in (self._producer, self._consumer):
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
+
+    def _refuse_silence(self) -> None:
+        """Tells a broker that is away, whose consumer just waits, from a log without events."""
+        last_ms = self._consumer._cluster._last_successful_refresh_ms
+        silent_ms = time.monotonic() * 1000 - last_ms
+        if silent_ms > _SILENCE_MS:
+            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
 
     def _described(self) -> Topic | None:
         """The topic as the consumer's own metadata have it: no question, so no wait."""
@@ -276,6 +303,11 @@ class KafkaLog:
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
             max_poll_records=options.max_poll_records,
+            # A batch that takes longer than this ends the membership; its commit is then refused.
+            max_poll_interval_ms=options.max_poll_interval_ms,
+            # What waits here beside the batch in hand, however long the backlog: one fetch a broker.
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=options.fetch_wait_ms,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             reconnect_backoff_max_ms=2_000,
