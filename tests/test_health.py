@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.core.codec import Era
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
@@ -24,7 +25,7 @@ class Clock:
 
 
 def partition(number: int, position: int, silent_until: int, epoch: int = 1) -> Partition:
-    return Partition(number, epoch, position, position, silent_until, "log", "model")
+    return Partition(number, epoch, position, position, silent_until, "log", Era("model"))
 
 
 @pytest.fixture

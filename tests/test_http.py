@@ -9,6 +9,7 @@ from email.message import Message
 
 import pytest
 
+from streamer.core.codec import Era
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import STUCK_S, Health
@@ -33,7 +34,7 @@ def free_port() -> int:
 
 def test_alive_ready_and_not() -> None:
     health = Health()
-    rebuilt = Partition(3, 1, 10, 10, 110, "log", "model")
+    rebuilt = Partition(3, 1, 10, 10, 110, "log", Era("model"))
     with serving("127.0.0.1", free_port(), health) as port:
         assert port is not None
         status, body, headers = get(port, "/healthz")

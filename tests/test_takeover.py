@@ -25,7 +25,7 @@ def start(watermark: int | None, committed: int | None, rebuild_ms: int = DAY) -
     if committed is not None:
         broker.committed[0] = committed
     known = watermark is not None
-    taken = Taken(1, watermark, "m" if known else None, TOPIC if known else None)
+    taken = Taken(1, watermark, "m" if known else None, 0, TOPIC if known else None)
     return plan_start(MemoryLog(broker), 0, taken, TOPIC, rebuild_ms)
 
 
@@ -78,7 +78,7 @@ def test_what_is_refused_says_the_way_out(
 def test_a_topic_that_was_made_anew_is_refused() -> None:
     log = MemoryLog(MemoryBroker(1))
     with pytest.raises(Refusal, match="created anew"):
-        plan_start(log, 0, Taken(1, 0, "m", "another topic"), TOPIC, DAY)
+        plan_start(log, 0, Taken(1, 0, "m", 0, "another topic"), TOPIC, DAY)
 
 
 def drained() -> Twins:

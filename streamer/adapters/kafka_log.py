@@ -34,13 +34,18 @@ _ASK_TIMEOUT_MS: Final = 10_000
 # A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
 # what an abandoned transaction blocks (readers of the outputs) must be free again soon.
 _TRANSACTION_TIMEOUT_MS: Final = 15_000
+# A reachable broker has described itself within the metadata's age; three of those are no hiccup.
+_SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
-# Polls of a broker that is away return nothing, like those of an empty topic: so it is asked.
-_ASK_ENDS_EVERY_S: Final = 5.0
-_ENDS_TIMEOUT_MS: Final = 5_000
+_LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
+_PARTITION_FETCH_BYTES: Final = 1024 * 1024
+_FETCH_BYTES: Final = 8 * 1024 * 1024
+# What is sent and not acknowledged; kafka-python keeps all of it, without a bound of its own.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
@@ -61,6 +66,7 @@ class KafkaOptions:
     transactional_id: str
     session_timeout_ms: int = 15_000
     max_poll_records: int = 2_000
+    max_poll_interval_ms: int = 300_000
     fetch_wait_ms: int = 20
 
 
@@ -102,11 +108,10 @@ class KafkaLog:
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
-        self._asked_ends = -math.inf
+        self._looked_at_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
-        ends = self._ends()  # first: an answer that does not come must not lose what was fetched
         with _asking():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
@@ -117,6 +122,8 @@ class KafkaLog:
                     f"offsets that are still needed were deleted from {self._options.topic}: "
                     f"{error}. Give the topic a longer retention; see docs/operations.md"
                 ) from error
+            if not fetched:
+                self._refuse_silence()
             # As of now, and before the assignment is read: a rebalance may go on behind our back,
             # and what comes of this poll must not be committed in the generation after it.
             self._membership = self._consumer.group_metadata()
@@ -132,7 +139,7 @@ class KafkaLog:
                 continue  # not positioned yet: they come again after the seek
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
-        polled.left = self._left(ends, gained)
+        polled.left = self._left(now - gained)
         self._watch_assignment(now)
         return polled
 
@@ -208,17 +215,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-                for output in outputs
-            ]
+            futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             self._fault("in_transaction")
             producer.commit_transaction()
@@ -228,6 +225,26 @@ class KafkaLog:
                     future.get(timeout=0)
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def _send(self, outputs: Sequence[Output]) -> list[Any]:
+        futures = []
+        unacknowledged = 0
+        for output in outputs:
+            futures.append(
+                self._producer.send(
+                    output.topic,
+                    output.value,
+                    output.key,
+                    list(output.headers),
+                    output.partition,
+                    output.timestamp_ms,
+                )
+            )
+            unacknowledged += len(output.value or b"")
+            if unacknowledged > _UNACKNOWLEDGED_BYTES:
+                self._producer.flush()
+                unacknowledged = 0
+        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -250,28 +267,27 @@ class KafkaLog:
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
 
-    def _ends(self) -> Mapping[TopicPartition, int]:
-        """The ends of the owned partitions, every few seconds; otherwise nothing."""
-        if not self._owned or time.monotonic() - self._asked_ends < _ASK_ENDS_EVERY_S:
+    def _left(self, partitions: set[int]) -> dict[int, int]:
+        """What the last fetches leave to be read, once a second; asks nobody."""
+        if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
             return {}
-        with _asking():
-            ends: Mapping[TopicPartition, int] = self._consumer.end_offsets(
-                [self._tp(partition) for partition in self._owned], timeout_ms=_ENDS_TIMEOUT_MS
-            )
-        self._asked_ends = time.monotonic()
-        return ends
-
-    def _left(self, ends: Mapping[TopicPartition, int], gained: set[int]) -> dict[int, int]:
-        """What is yet to be read before ``ends``, of the partitions that are still ours."""
+        self._looked_at_ends = time.monotonic()
         left = {}
-        for tp, end in ends.items():
-            if tp.partition in self._owned and tp.partition not in gained:
+        for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
+            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
+                end = self._consumer.highwater(tp)
                 # Our own position: it is past the markers of transactions, our count is not.
-                with contextlib.suppress(*_NO_ANSWER):
-                    position = self._consumer.position(tp, timeout_ms=0)
-                    if position is not None:
-                        left[tp.partition] = max(0, end - position)
+                position = self._consumer.position(tp, timeout_ms=0)
+                if end is not None and position is not None:
+                    left[tp.partition] = max(0, end - position)
         return left
+
+    def _refuse_silence(self) -> None:
+        """Tells a broker that is away, whose consumer just waits, from a log without events."""
+        last_ms = self._consumer._cluster._last_successful_refresh_ms
+        silent_ms = time.monotonic() * 1000 - last_ms
+        if silent_ms > _SILENCE_MS:
+            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
 
     def _described(self) -> Topic | None:
         """The topic as the consumer's own metadata have it: no question, so no wait."""
@@ -306,6 +322,11 @@ class KafkaLog:
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
             max_poll_records=options.max_poll_records,
+            # A batch that takes longer than this ends the membership; its commit is then refused.
+            max_poll_interval_ms=options.max_poll_interval_ms,
+            # What waits here beside the batch in hand, whatever the backlog: one fetch a broker.
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=options.fetch_wait_ms,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             reconnect_backoff_max_ms=2_000,

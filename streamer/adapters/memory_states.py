@@ -13,6 +13,7 @@ class _Partition:
     epoch: int = 0
     watermark: int | None = None
     model_id: str | None = None
+    swaps: int = 0
     log_id: str | None = None
     stays: dict[str, bytes] = field(default_factory=dict)
 
@@ -29,7 +30,7 @@ class MemoryStates:
         """See ``StateStore``."""
         found = self._open(partition)
         found.epoch += 1
-        return Taken(found.epoch, found.watermark, found.model_id, found.log_id)
+        return Taken(found.epoch, found.watermark, found.model_id, found.swaps, found.log_id)
 
     def first_width(self, log_id: str, n_partitions: int) -> int:
         """See ``StateStore``."""
@@ -67,7 +68,8 @@ class MemoryStates:
         for patient in change.removed:
             found.stays.pop(patient, None)
         found.watermark = change.watermark
-        found.model_id, found.log_id = change.model_id, change.log_id
+        found.model_id, found.swaps = change.model_id, change.swaps
+        found.log_id = change.log_id
         return True
 
     def _open(self, partition: int) -> _Partition:

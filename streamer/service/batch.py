@@ -130,7 +130,7 @@ def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save
     saves = []
     for partition in partitions:
         touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
-        stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
+        stored = codec.encode(table, touched, partition.era) if len(touched) else []
         table.touched[touched] = False
         # Whoever was let go and came back within the batch has a new stay by now.
         removed = sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys())

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -18,7 +18,9 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
-from streamer.service.takeover import Partition, Refused
+
+if TYPE_CHECKING:  # partitions come with stays, and those with torch: `streamer` starts without
+    from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()
 

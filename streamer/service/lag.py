@@ -10,7 +10,7 @@ from typing import Final
 from streamer.core.columns import Record
 from streamer.service import metrics
 
-# The log says every five seconds where it ends; after three times that something does not answer.
+# The log says every second where it ends; after this long something does not answer.
 QUIET_S: Final = 15.0
 
 

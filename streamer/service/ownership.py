@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, decode
+from streamer.core.codec import CorruptState, Era, decode
 from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
@@ -139,10 +141,11 @@ class Ownership:
                 )
             stored = self._states.load(number)
         model = model or in_force
-        self._hold(number, model, stored)
+        era = Era(model.model_id, taken.swaps)
+        self._hold(number, model, era, stored)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
-            model.model_id,
+            era,
         )  # fmt: skip
         if partition.watermark is None:
             # A crash in the first batch must find where reading began, not guess it by time.
@@ -161,7 +164,7 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _hold(self, number: int, model: Model, stored: dict[str, bytes]) -> None:
+    def _hold(self, number: int, model: Model, era: Era, stored: dict[str, bytes]) -> None:
         for patient, other in sorted(self._held.partition_of(stored).items()):
             raise Refusal(
                 f"a patient already has a stay on partition {other}: partitions were added to "
@@ -170,7 +173,8 @@ class Ownership:
                 patient,
             )
         try:
-            decode(self._held.scorer(model).table, number, stored)
+            table = self._held.scorer(model).table
+            foreign = decode(table, number, stored, era)
         except CorruptState as error:
             self._held.clear(number)
             raise Refusal(
@@ -178,6 +182,7 @@ class Ownership:
                 "(docs/operations.md)",
                 error.patient,
             ) from error
+        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
 
     def _refuse(self, number: int, refusal: Refusal) -> None:
         self._log.pause([number])

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import structlog
 
+from streamer.core.codec import WEIGHT_FIELDS
 from streamer.core.model import Model
 from streamer.core.recurrence import rewarm
 from streamer.core.stays import StayTable
@@ -18,7 +19,6 @@ from streamer.service.models import ModelLibrary
 _log = structlog.get_logger()
 
 LOOK_S: Final = 1.0  # between looks for a new model: a tenth of the promised ten seconds
-_OF_WEIGHTS: Final = frozenset({"h", "c", "anchor_h", "anchor_c"})
 
 
 class InForce:
@@ -56,7 +56,8 @@ class InForce:
 def move(source: StayTable, target: StayTable, partition: int) -> int:
     """Moves the stays of a partition to the table of another model and re-warms them there.
 
-    Each stay is stepped from its hour ring by the new model when it is next looked at. Returns the
+    Each stay is stepped from its hour ring by the new model when it is next looked at; until then
+    what is stored of it stands, for whoever loads it does the same (`codec.decode`). Returns the
     number of stays moved.
     """
     patients = source.names(source.slots_in(partition))
@@ -64,9 +65,10 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         old = source.slot_of[patient]
         new = target.add(patient, partition)
         for name in source.fields:
-            if name not in _OF_WEIGHTS:
+            if name not in WEIGHT_FIELDS:
                 target[name][new] = source[name][old]
         target.places[new] = source.places[old]
+        target.touched[new] = source.touched[old]
         source.remove(patient)
     rewarm(target, np.array([target.slot_of[patient] for patient in patients], np.intp))
     return len(patients)

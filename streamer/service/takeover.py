@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamer.core.codec import Era
 from streamer.ports.log import EventLog
 from streamer.ports.states import Save, Taken
 
@@ -25,7 +26,7 @@ class Partition:
         position: the next offset that the states in memory do not include.
         silent_until: before this offset, events change states only.
         log_id: identity of the input topic.
-        model_id: the model that steps this partition's stays.
+        era: the model that steps this partition's stays, and how many did before.
         confirmed: when the store last said that the partition is ours, on the monotonic clock.
     """
 
@@ -35,7 +36,7 @@ class Partition:
     position: int
     silent_until: int
     log_id: str
-    model_id: str
+    era: Era
     confirmed: float = field(default_factory=time.monotonic)
 
     def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
@@ -45,7 +46,8 @@ class Partition:
             self.epoch,
             self.watermark,
             self.position,
-            self.model_id,
+            self.era.model_id,
+            self.era.swaps,
             self.log_id,
             changed,
             removed,

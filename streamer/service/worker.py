@@ -20,6 +20,7 @@ from typing import Final
 
 import structlog
 
+from streamer.core.codec import Era
 from streamer.core.columns import Record
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
@@ -160,7 +161,7 @@ class Worker:
         owned = self._ownership.owned
         by_model: dict[str, list[Record]] = {}
         for record in records:
-            by_model.setdefault(owned[record.partition].model_id, []).append(record)
+            by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
         results: list[Result] = []
         for model_id, share in by_model.items():
             scorer = self._held.scorers[model_id]
@@ -181,7 +182,7 @@ class Worker:
         changed: list[Save] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._held.scorers.items():
-                mine = [p for p in moved if p.model_id == model_id]
+                mine = [p for p in moved if p.era.model_id == model_id]
                 changed += changed_states(scorer, mine)
         self._unsaved.add(changed)
         tally.batch(results, changed)
@@ -205,23 +206,27 @@ class Worker:
         outdated = [
             p
             for p in self._ownership.owned.values()
-            if p.model_id != self._in_force.model.model_id and p.caught_up
+            if p.era.model_id != self._in_force.model.model_id and p.caught_up
         ]
         if outdated:
             self._swap(outdated)
 
     def _swap(self, partitions: Sequence[Partition]) -> None:
-        """Moves partitions to the model in force, between two batches, with W equal to C."""
+        """Moves partitions to the model in force, between two batches, with W equal to C.
+
+        One small write a partition, however many stays it has: stored stays say which era stepped
+        them, and those of an earlier one are re-warmed whenever they are loaded.
+        """
         model, owned = self._in_force.model, self._ownership.owned
         target = self._held.scorer(model)
         for partition in partitions:
-            source = self._held.scorers[partition.model_id]
+            source = self._held.scorers[partition.era.model_id]
             moved = move(source.table, target.table, partition.number)
-            partition.model_id = model.model_id
+            partition.era = Era(model.model_id, partition.era.swaps + 1)
             metrics.REWARMED.inc(moved)
         self._unsaved.add(changed_states(target, partitions))
         self._unsaved.save(owned)
-        self._held.keep({p.model_id for p in owned.values()} | {model.model_id})
+        self._held.keep({p.era.model_id for p in owned.values()} | {model.model_id})
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()
