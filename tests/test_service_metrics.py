@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -73,18 +74,45 @@ def test_the_document_is_the_list() -> None:
     ]
 
 
-def test_the_rules_name_metrics_and_labels_that_exist() -> None:
+def asked_for(expression: str) -> tuple[set[str], set[str]]:
+    """Our metrics in a PromQL expression, as the list names them, and the labels of theirs."""
+    listed = {metric.name: metric for metric in CATALOGUE}
+    used = set(re.findall(r"\bvigil_\w+", expression))
+    names = {name if name in listed else re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
+    assert names <= set(listed), expression
+    labels = set(re.findall(r"\{(\w+)=", expression))
+    labels |= {name for group in re.findall(r"by \(([\w, ]+)\)", expression)
+               for name in group.split(", ")} - {"le"}  # fmt: skip
+    assert labels <= {label for name in names for label in listed[name].labels}, expression
+    return names, {label for name in names for label in listed[name].labels} | {"instance"}
+
+
+def test_the_rules_ask_for_what_exists() -> None:
     (group,) = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
-    names = {metric.name: metric for metric in CATALOGUE}
     assert len(group["rules"]) >= 8
     for rule in group["rules"]:
-        used = re.findall(r"\bvigil_\w+", rule["expr"])
-        assert used, rule["alert"]
-        known = [names[name.removesuffix("_bucket")] for name in used]
-        labels = set(re.findall(r"\{(\w+)=|by \((\w+)\)", rule["expr"]))
-        asked = {name for pair in labels for name in pair if name} - {"le"}
-        asked |= set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) - {"instance"}
-        assert asked <= {label for metric in known for label in metric.labels}, rule["alert"]
+        names, labels = asked_for(rule["expr"])
+        assert names, rule["alert"]
+        assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= labels
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
+    board = json.loads((ROOT / "deploy/grafana/vigil.json").read_text())
+    shown = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            names, labels = asked_for(target["expr"])
+            assert names, panel["title"]
+            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
+            shown |= names
+    assert {metric.name for metric in CATALOGUE} - shown == {
+        "vigil_loop_age_seconds",  # rules ask for these
+        "vigil_waiting",
+        "vigil_rebuild_left_records",
+        "vigil_risks_total",
+        "vigil_stays_removed_total",
+    }
 
 
 @pytest.mark.usefixtures("drained")
