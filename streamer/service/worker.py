@@ -22,7 +22,7 @@ import structlog
 
 from streamer.core.codec import Era
 from streamer.core.columns import Record
-from streamer.ports.log import EventLog, Interrupted, LogUnavailable
+from streamer.ports.log import EventLog, Interrupted, LogUnavailable, Output
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.batch import Result, Topics, changed_states, process
@@ -36,6 +36,7 @@ from streamer.service.takeover import Partition
 _log = structlog.get_logger()
 
 POLL_S: Final = 0.2  # how late a SIGTERM or a new model is noticed when nothing flows
+SLOW_S: Final = 5.0  # a transaction takes some 10 ms; the longest in order waits for a new leader
 RETRY_S: Final = 0.5  # between questions to a store or log that does not answer
 
 
@@ -79,6 +80,7 @@ class Worker:
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
         )
         self._waiting_for: str | None = "the first assignment"
+        self._transaction_since: float | None = None
 
     @property
     def owned(self) -> Mapping[int, Partition]:
@@ -99,6 +101,9 @@ class Worker:
     def not_ready(self) -> list[str]:
         """Why the service is not doing its work right now; empty when it is."""
         reasons = [f"waiting for {self._waiting_for}"] if self._waiting_for else []
+        since = self._transaction_since
+        if since is not None and (age_s := time.monotonic() - since) > SLOW_S:
+            reasons.append(f"waiting for Kafka to take a transaction since {age_s:.0f} s")
         refused = sorted(self._ownership.refused.items())
         reasons += [f"partition {number}: {refused.why}" for number, refused in refused]
         behind = [p.number for p in self._ownership.owned.values() if not p.caught_up]
@@ -178,7 +183,7 @@ class Worker:
         if live:
             outputs = [output for result in results for output in result.outputs]
             with metrics.STAGE.labels("transaction").time():
-                self._log.transact(outputs, live)
+                self._transact(outputs, live)
         self._fault("after_transaction")
         for partition in moved:
             partition.position = positions[partition.number]
@@ -189,6 +194,13 @@ class Worker:
         _count(results, records)
         self._unsaved.save(owned)
         self._fault("after_save")
+
+    def _transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+        self._transaction_since = time.monotonic()
+        try:
+            self._log.transact(outputs, offsets)
+        finally:
+            self._transaction_since = None
 
     def _save_again(self) -> None:
         """Saves what an outage of the store has left, while the membership stays alive."""
