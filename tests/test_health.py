@@ -6,7 +6,7 @@ from streamer.core.codec import Era
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
-from streamer.service.health import STUCK_S, Health
+from streamer.service.health import SLOW_S, STUCK_S, Health
 from streamer.service.metrics import Waiting
 from streamer.service.takeover import Partition, Refused
 from tests.twins import Twins, event, library
@@ -140,6 +140,22 @@ def test_a_loop_that_does_not_move_is_stuck(clock: Clock, health: Health) -> Non
     health.beat()
     assert health.alive
     assert health.reasons == ()
+
+
+def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(
+    clock: Clock, health: Health
+) -> None:
+    health.look([partition(0, 5, 5)], {})
+    with health.asking(Waiting.LOG, "Kafka to take a transaction"):
+        assert kinds(health) == []
+        clock.now += SLOW_S + 1
+        (reason,) = health.reasons
+        assert reason.text == "waiting for Kafka to take a transaction"
+        assert (reason.since, reason.waiting_on) == (START, Waiting.LOG)
+        assert metrics.REGISTRY.get_sample_value("vigil_ready") == 0
+        assert metrics.REGISTRY.get_sample_value("vigil_waiting", {"on": "log"}) == 1
+    assert kinds(health) == []
+    assert metrics.REGISTRY.get_sample_value("vigil_ready") == 1
 
 
 @pytest.mark.parametrize(("error", "on"), [(LogUnavailable, "log"), (StoreUnavailable, "store")])

@@ -217,12 +217,14 @@ class KafkaLog:
             producer.begin_transaction()
             futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
-            self._fault("in_transaction")
-            producer.commit_transaction()
-            # A batch that was lost in a change of epoch fails its future, not the commit.
+            # kafka-python commits around a batch that has expired or was lost in a change of epoch:
+            # only its future fails. So nothing is committed before all of it has arrived.
+            producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
             for future in futures:
                 if not future.succeeded():
                     future.get(timeout=0)
+            self._fault("in_transaction")
+            producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
@@ -324,7 +326,7 @@ class KafkaLog:
             max_poll_records=options.max_poll_records,
             # A batch that takes longer than this ends the membership; its commit is then refused.
             max_poll_interval_ms=options.max_poll_interval_ms,
-            # What waits here beside the batch in hand, whatever the backlog: one fetch a broker.
+            # What waits here beside the batch in hand, however long the backlog: a fetch a broker.
             fetch_max_bytes=_FETCH_BYTES,
             max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=options.fetch_wait_ms,
@@ -340,6 +342,10 @@ class KafkaLog:
             **self._options.connection,
             transactional_id=self._options.transactional_id,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            # The broker has given the transaction up by then: sending on would be in vain.
+            delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            max_block_ms=_TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=_ASK_TIMEOUT_MS,
             retry_backoff_ms=20,
             linger_ms=0,
             max_request_size=MAX_MESSAGE_BYTES,

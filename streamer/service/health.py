@@ -7,9 +7,11 @@ read is replaced as a whole, and never changed in place. No reason carries a pat
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -27,6 +29,7 @@ _log = structlog.get_logger()
 # Longer than a round that ends well: a commit and the producer that is made anew after it may each
 # hang for a minute. After five the group throws the member out anyway.
 STUCK_S: Final = 180.0
+SLOW_S: Final = 5.0  # a transaction takes some 10 ms; the longest in order waits for a new leader
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,11 @@ class Health:
         self._moved = clock()
         self._begun: dict[tuple[int, int], tuple[int, float]] = {}
         self._reasons: tuple[Reason, ...] = ()
+        self._asked: Reason | None = None
         metrics.LOOP_AGE.set_function(lambda: self.loop_age_s)
+        metrics.READY.set_function(lambda: not self.reasons)
+        for on in Waiting:
+            metrics.WAITING.labels(on).set_function(partial(self._is_waiting, on))
         self._wait(Waiting.ASSIGNMENT, "the first assignment")
 
     @property
@@ -121,10 +128,13 @@ class Health:
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why the service is not doing its work right now; empty when it is."""
-        if self.alive:
-            return self._reasons
-        stuck = Reason("stuck", f"the loop has not moved for {self.loop_age_s:.0f} s", self._moved)
-        return (stuck, *self._reasons)
+        reasons, asked = self._reasons, self._asked
+        if asked is not None and self._clock() - asked.since > SLOW_S:
+            reasons = (asked, *reasons)
+        if not self.alive:
+            says = f"the loop has not moved for {self.loop_age_s:.0f} s"
+            reasons = (Reason("stuck", says, self._moved), *reasons)
+        return reasons
 
     @property
     def waiting_on(self) -> Waiting | None:
@@ -134,6 +144,15 @@ class Health:
     def beat(self) -> None:
         """The loop has moved."""
         self._moved = self._clock()
+
+    @contextmanager
+    def asking(self, on: Waiting, what: str) -> Iterator[None]:
+        """A question that holds the loop until it is answered: a reason, if it takes long."""
+        self._asked = Reason("waiting", f"waiting for {what}", self._clock(), on)
+        try:
+            yield
+        finally:
+            self._asked = None
 
     def blocked(self, error: LogUnavailable | StoreUnavailable) -> None:
         """Nothing goes on until the log or the store answers again."""
@@ -164,6 +183,9 @@ class Health:
             for p in behind
         }
         self._replace([*waiting, *told, *map(self._rebuilding, behind)])
+
+    def _is_waiting(self, on: Waiting) -> bool:
+        return any(reason.waiting_on == on for reason in self.reasons)
 
     def _wait(self, on: Waiting, what: str) -> None:
         others = [reason for reason in self._reasons if reason.kind != "waiting"]
@@ -198,9 +220,6 @@ class Health:
 
     def _expose(self) -> None:
         reasons = self._reasons
-        metrics.READY.set(not reasons)
-        for on in Waiting:
-            metrics.WAITING.labels(on).set(on == self.waiting_on)
         metrics.REFUSED.show({str(r.partition): 1 for r in reasons if r.kind == "refused"})
         rebuilds = {str(r.partition): r.progress for r in reasons if r.progress is not None}
         metrics.REBUILD_LEFT.show({p: each.total - each.done for p, each in rebuilds.items()})

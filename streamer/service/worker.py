@@ -29,7 +29,7 @@ from streamer.service.batch import Result, Topics, changed_states, process
 from streamer.service.health import Health
 from streamer.service.held import HeldStays
 from streamer.service.lag import Lag
-from streamer.service.metrics import Stage
+from streamer.service.metrics import Stage, Waiting
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.saving import Unsaved
@@ -174,7 +174,10 @@ class Worker:
         self._fault("before_transaction")
         if live:
             outputs = [output for result in results for output in result.outputs]
-            with metrics.STAGE.labels(Stage.TRANSACTION).time():
+            with (
+                metrics.STAGE.labels(Stage.TRANSACTION).time(),
+                self.health.asking(Waiting.LOG, "Kafka to take a transaction"),
+            ):
                 self._log.transact(outputs, live)
         self._fault("after_transaction")
         for partition in moved:
