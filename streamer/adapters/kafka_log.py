@@ -18,13 +18,13 @@ from kafka import (
     ConsumerRebalanceListener,
     KafkaAdminClient,
     KafkaConsumer,
-    KafkaProducer,
     TopicPartition,
 )
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.core.columns import Record
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
 
@@ -191,17 +191,9 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-                for output in outputs
-            ]
+            futures = []
+            for (topic, partition), share in _by_place(outputs).items():
+                futures += producer.send_batch(topic, partition, share)
             producer.send_offsets_to_transaction(positions, self._membership)
             producer.commit_transaction()
             # A batch that was lost in a change of epoch fails its future, not the commit.
@@ -265,7 +257,7 @@ class KafkaLog:
         return consumer
 
     def _new_producer(self) -> Any:
-        producer = KafkaProducer(
+        producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
@@ -280,6 +272,13 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
+
+
+def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
+    places: dict[tuple[str, int], list[Output]] = {}
+    for output in outputs:
+        places.setdefault((output.topic, output.partition), []).append(output)
+    return places
 
 
 def _record(record: Any) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save
 from streamer.service.takeover import Partition
+
+_REJECTED_PARTITION: Final = 0  # the topic has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +81,10 @@ def process(
         result.outputs.append(
             Output(
                 topics.risk if message.kind == "risk" else topics.alerts,
+                record.partition,
                 message.key,
                 message.value(),
                 headers(message, record),
-                partition=record.partition,
             )
         )
     return result
@@ -116,6 +119,7 @@ def changed_states(
 def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
     return Output(
         topics.rejected,
+        _REJECTED_PARTITION,
         record.key,
         record.value,
         [
