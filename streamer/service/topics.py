@@ -22,6 +22,8 @@ def wanted(settings: Settings) -> list[Wanted]:
         *(Wanted(name, settings.partitions, {}) for name in others),
         # What is refused may be as large as anything that the broker lets in.
         Wanted(settings.topic_rejected, 1, {"max.message.bytes": str(MAX_MESSAGE_BYTES)}),
+        # A mark must outlive the record that it is about.
+        Wanted(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
     ]
 
 
