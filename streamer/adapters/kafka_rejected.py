@@ -24,6 +24,7 @@ from streamer.ports.log import Interrupted, LogUnavailable
 _POLL_MS: Final = 200
 # Brokers answer a fetch within half a second even if nothing is there.
 _SILENCE_S: Final = 30.0
+_ANSWER_S: Final = 30.0
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 # Readers of the input topic wait for a transaction that was left open, so it must not be for long.
 _TRANSACTION_TIMEOUT_MS: Final = 10_000
@@ -196,20 +197,21 @@ class WayBack:
                         self._topic.mark_key(rejected.place),
                     ),
                 ]
-            producer.flush()
+            producer.flush(_ANSWER_S)
+            # The client takes a refused producer's id anew by itself, and its batch fails. What
+            # would follow under the new id must not be committed: the marks may be old by then.
+            for future in futures:
+                future.get(timeout=0)
             self._fault("before_commit")
             producer.commit_transaction()
-            for future in futures:
-                if not future.succeeded():
-                    future.get(timeout=0)
         except _NO_ANSWER as error:
-            raise Interrupted(f"{type(error).__name__}: {error}") from error
+            raise Interrupted(
+                f"Kafka or another replay that took over: {type(error).__name__}: {error}"
+            ) from error
         self._fault("after_commit")
 
     def close(self) -> None:
-        """Lets go of the connection; what is open is taken back, so that no reader waits for it."""
-        with contextlib.suppress(*_NO_ANSWER):
-            self._producer.abort_transaction()
+        """Lets go of the connection; Kafka takes back what was left open after some seconds."""
         with contextlib.suppress(*_NO_ANSWER):
             self._producer.close(timeout=1)
 

@@ -13,10 +13,9 @@ import typer
 from rich.console import Console
 
 from streamer.cli import rejected_view as view
-from streamer.cli.signals import until_told
 from streamer.core.rejected import Place, Selection
 from streamer.core.rejections import Reason
-from streamer.ports.log import Interrupted
+from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.rejected import Replay, opened, overview, plan
 from streamer.service.rejected import replay as replayed
 from streamer.service.settings import Settings
@@ -147,16 +146,11 @@ def replay(
     done = Replay()
     if yes:
         try:
-            with until_told() as told:
-                replayed(
-                    options, topic, selection, told,
-                    again=again, repartition=repartition, done=done,
-                )  # fmt: skip
-        except Interrupted as error:
+            replayed(options, topic, selection, again=again, repartition=repartition, done=done)
+        except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
             _fail(
-                f"{error}. Another replay took over, or Kafka did not answer; "
-                f"{done.chosen.total()} records were re-entered before. Run it again: "
-                "nothing is doubled"
+                f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were re-entered. "
+                "Run it again: nothing is doubled"
             )
     else:
         done = plan(topic, selection, again=again)

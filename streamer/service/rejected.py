@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -109,7 +108,6 @@ def replay(
     options: RejectedOptions,
     topic: RejectedTopic,
     selection: Selection,
-    stop: threading.Event,
     *,
     again: bool = False,
     repartition: bool = False,
@@ -129,7 +127,6 @@ def replay(
         options: names of the topics.
         topic: the rejected topic.
         selection: which records.
-        stop: set to end early, between two transactions.
         again: also those that were re-entered once and refused again.
         repartition: see ``WayBack.reenter``.
         done: counts on, so that the caller knows how far it came when this raises.
@@ -144,8 +141,6 @@ def replay(
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
         for share in _shares(waiting):
-            if stop.is_set():
-                break
             way_back.reenter(share, repartition=repartition)
             done.chosen.update(rejected.reason for rejected in share)
     finally:
