@@ -149,8 +149,8 @@ def replay(
             replayed(options, topic, selection, again=again, repartition=repartition, done=done)
         except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
             _fail(
-                f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were re-entered. "
-                "Run it again: nothing is doubled"
+                f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
+                "re-entered. Run it again: nothing is doubled"
             )
     else:
         done = plan(topic, selection, again=again)
