@@ -121,7 +121,7 @@ def replay(
         typer.Option(
             "--repartition",
             help="To the partition of the key by Kafka's own rule (murmur2), instead of back to "
-            "where it was: after producers that placed keys in another way were mended.",
+            "where it was: for `other_partition`, after its producers were mended.",
         ),
     ] = False,
     yes: Annotated[
