@@ -19,7 +19,7 @@ from bench.services import ServiceProcess, environment, running
 from streamer.core.rejected import Selection
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.rejected import opened, replay
+from streamer.service.rejected import Replay, opened, replay
 from streamer.service.topics import ensure_topics
 from tests.rejected_desk import Desk
 from tests.services import Line, headers
@@ -149,13 +149,18 @@ def fault(point):
         os._exit(9)
 
 options, topic = rejected.opened(Settings())
-rejected.replay(options, topic, Selection(), fault=fault)
+rejected.replay(options, topic, Selection(), rejected.Replay(), fault=fault)
 """
 
 
 @pytest.mark.parametrize(
     ("point", "before"),
-    [("before_transaction", 1), ("before_commit", 0), ("before_commit", 2), ("after_commit", 0)],
+    [
+        ("before_transaction", 1),
+        ("before_commit", 0),
+        ("before_commit", 2),
+        ("after_commit", 0),
+    ],
 )
 def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
     desk: Desk, point: str, before: int
@@ -174,24 +179,35 @@ def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
     assert desk.keys() == {f"p{i}": 1 for i in range(7)}
 
 
-@pytest.mark.parametrize("point", ["before_transaction", "before_commit", "after_commit"])
+@pytest.mark.parametrize(
+    ("point", "skipped", "committed"),
+    [
+        ("before_transaction", 0, 0),
+        ("before_record", 1, 0),  # what it sends then is refused: its id is an old one
+        ("before_record", 4, 3),
+        ("before_commit", 0, 0),
+        ("after_commit", 0, 3),
+    ],
+)
 def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
-    desk: Desk, point: str, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, point: str, skipped: int, committed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.service.rejected._MOST_RECORDS", 2)
+    monkeypatch.setattr("streamer.service.rejected._MOST_RECORDS", 3)
     for i in range(7):
         desk.put(f"p{i}")
     waits, go_on = threading.Event(), threading.Event()
     ended: list[BaseException] = []
+    passed: Counter[str] = Counter()
 
     def wait_there(reached: str) -> None:
-        if reached == point:
+        passed[reached] += 1
+        if reached == point and passed[point] == skipped + 1:
             waits.set()
             assert go_on.wait(DEADLINE_S)
 
     def first() -> None:
         try:
-            replay(*opened(desk.settings), EVERYTHING, fault=wait_there)
+            replay(*opened(desk.settings), EVERYTHING, Replay(), fault=wait_there)
         except (Interrupted, LogUnavailable) as error:
             ended.append(error)
 
@@ -199,14 +215,25 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
     earlier.start()
     try:
         assert waits.wait(DEADLINE_S)
-        later = replay(*opened(desk.settings), EVERYTHING)
+        replay(*opened(desk.settings), EVERYTHING, later := Replay())
     finally:
         go_on.set()
         earlier.join(DEADLINE_S)
     assert not earlier.is_alive()
     assert [type(error) for error in ended] == [Interrupted]
-    assert later.chosen.total() == (5 if point == "after_commit" else 7)
+    assert later.chosen.total() == 7 - committed
     assert desk.keys() == {f"p{i}": 1 for i in range(7)}
+
+
+def test_a_replay_that_was_overtaken_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def overtaken(*_: object, **__: object) -> None:
+        raise Interrupted("ProducerFencedError")
+
+    monkeypatch.setattr("streamer.cli.rejected.replayed", overtaken)
+    result = desk.cli("replay", "--yes")
+    assert result.exit_code == 1
+    assert "ProducerFencedError" in result.stderr
+    assert "nothing is doubled" in result.stderr
 
 
 # --- through the service

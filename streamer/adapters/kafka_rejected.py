@@ -182,6 +182,7 @@ class WayBack:
             producer.begin_transaction()
             futures = []
             for rejected in chosen:
+                self._fault("before_record")
                 partition = None if repartition else self._home(rejected)
                 futures += [
                     producer.send(

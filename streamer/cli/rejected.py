@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 
 from streamer.cli import rejected_view as view
+from streamer.cli.report import Report
 from streamer.core.rejected import Place, Selection
 from streamer.core.rejections import Reason
 from streamer.ports.log import Interrupted, LogUnavailable
@@ -66,7 +67,8 @@ def list_rejected(
     """
     selection = Selection(frozenset(reason or ()), since_ms=_since_ms(since))
     _, topic = opened(Settings())
-    found = overview(topic, selection, limit)
+    with Report("reading the rejected topic"):
+        found = overview(topic, selection, limit)
     if as_json:
         print(json.dumps(view.overview_json(found)))
     else:
@@ -144,16 +146,21 @@ def replay(
     selection = Selection(frozenset(reason or ()), wanted, partition, _since_ms(since))
     options, topic = opened(Settings())
     done = Replay()
-    if yes:
-        try:
-            replayed(options, topic, selection, again=again, repartition=repartition, done=done)
-        except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
-            _fail(
-                f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
-                "re-entered. Run it again: nothing is doubled"
-            )
-    else:
-        done = plan(topic, selection, again=again)
+    with Report("replay" if yes else "reading the rejected topic") as report:
+        if not yes:
+            done = plan(topic, selection, again=again)
+        else:
+            try:
+                replayed(
+                    options, topic, selection, done,
+                    again=again, repartition=repartition,
+                    progress=lambda: report.update(f"{done.chosen.total()} re-entered"),
+                )  # fmt: skip
+            except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
+                _fail(
+                    f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
+                    "re-entered. Run it again: nothing is doubled"
+                )
     if wanted is not None and not done.chosen and not done.left:
         _fail(f"no chosen record of the rejected topic has an offset in {offsets}")
     if as_json:

@@ -108,12 +108,13 @@ def replay(
     options: RejectedOptions,
     topic: RejectedTopic,
     selection: Selection,
+    done: Replay,
     *,
     again: bool = False,
     repartition: bool = False,
-    done: Replay | None = None,
+    progress: Callable[[], None] | None = None,
     fault: Callable[[str], None] | None = None,
-) -> Replay:
+) -> None:
     """Re-enters the chosen records that are there now and were not re-entered before.
 
     1. take the transactional id: whoever held it is settled and can do nothing any more;
@@ -127,25 +128,26 @@ def replay(
         options: names of the topics.
         topic: the rejected topic.
         selection: which records.
+        done: counts on, so that the caller knows how far it came even when this raises.
         again: also those that were re-entered once and refused again.
         repartition: see ``WayBack.reenter``.
-        done: counts on, so that the caller knows how far it came when this raises.
+        progress: called after each transaction.
         fault: see ``WayBack``.
 
     Raises:
         LogUnavailable: Kafka does not answer.
         Interrupted: another replay has taken over, or the outcome of a transaction is unknown.
     """
-    done = Replay() if done is None else done
     way_back = WayBack(options, topic, fault)
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
         for share in _shares(waiting):
             way_back.reenter(share, repartition=repartition)
             done.chosen.update(rejected.reason for rejected in share)
+            if progress is not None:
+                progress()
     finally:
         way_back.close()
-    return done
 
 
 def _waiting(
