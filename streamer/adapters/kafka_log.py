@@ -26,6 +26,7 @@ from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
 from streamer.core.columns import Record
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -282,11 +283,15 @@ def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
 
 
 def _record(record: Any) -> Record:
-    traceparent = None
-    if record.headers:
-        traceparent = next((v for name, v in record.headers if name == "traceparent"), None)
+    headers = dict(record.headers) if record.headers else {}
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers.get(TRACEPARENT),
+        headers.get(REPLAYED_OF),
     )
 
 

@@ -38,6 +38,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     traceparent: bytes | None = None
+    replayed_of: bytes | None = None  # where a re-entered record came in for the first time
 
 
 @dataclass(slots=True)
@@ -97,7 +98,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     rejections: list[Rejection] = []
     problems: Counter[ValueProblem] = Counter()
 
-    for i, (_, _, timestamp_ms, key, value, _) in enumerate(records):
+    for i, (_, _, timestamp_ms, key, value, *_) in enumerate(records):
         try:
             event = parse(value, key)
             if future_limit_ms is not None:

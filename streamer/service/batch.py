@@ -12,6 +12,7 @@ import numpy as np
 from streamer.core import codec
 from streamer.core.columns import Record, decode
 from streamer.core.messages import headers, rfc3339, write
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.rejections import Reason, Rejection, ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
@@ -117,17 +118,14 @@ def changed_states(
 
 
 def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
-    return Output(
-        topics.rejected,
-        _REJECTED_PARTITION,
-        record.key,
-        record.value,
-        [
-            ("reason", rejection.reason.encode()),
-            ("detail", rejection.detail.encode(errors="replace")),
-            ("topic", topics.vitals.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-            ("time", rfc3339(record.timestamp_ms).encode()),
-        ],
-    )
+    listed = [
+        ("reason", rejection.reason.encode()),
+        ("detail", rejection.detail.encode(errors="replace")),
+        ("topic", topics.vitals.encode()),
+        ("partition", str(record.partition).encode()),
+        ("offset", str(record.offset).encode()),
+        ("time", rfc3339(record.timestamp_ms).encode()),
+    ]
+    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    listed += [(name, value) for name, value in passed_on if value is not None]
+    return Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, listed)
