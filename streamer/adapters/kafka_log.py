@@ -19,14 +19,15 @@ from kafka import (
     ConsumerRebalanceListener,
     KafkaAdminClient,
     KafkaConsumer,
-    KafkaProducer,
     TopicPartition,
 )
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.core.columns import Record
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -44,8 +45,6 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
 _PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
-# What is sent and not acknowledged; kafka-python keeps all of it, without a bound of its own.
-_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
@@ -215,7 +214,9 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = self._send(outputs)
+            futures = []
+            for (topic, partition), share in _by_place(outputs).items():
+                futures += producer.send_batch(topic, partition, share)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -227,26 +228,6 @@ class KafkaLog:
             producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
-
-    def _send(self, outputs: Sequence[Output]) -> list[Any]:
-        futures = []
-        unacknowledged = 0
-        for output in outputs:
-            futures.append(
-                self._producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-            )
-            unacknowledged += len(output.value or b"")
-            if unacknowledged > _UNACKNOWLEDGED_BYTES:
-                self._producer.flush()
-                unacknowledged = 0
-        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -338,7 +319,7 @@ class KafkaLog:
         return consumer
 
     def _new_producer(self) -> Any:
-        producer = KafkaProducer(
+        producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
@@ -359,12 +340,23 @@ class KafkaLog:
         return TopicPartition(self._options.topic, partition)
 
 
+def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
+    places: dict[tuple[str, int], list[Output]] = {}
+    for output in outputs:
+        places.setdefault((output.topic, output.partition), []).append(output)
+    return places
+
+
 def _record(record: Any) -> Record:
-    traceparent = None
-    if record.headers:
-        traceparent = next((v for name, v in record.headers if name == "traceparent"), None)
+    headers = dict(record.headers) if record.headers else {}
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers.get(TRACEPARENT),
+        headers.get(REPLAYED_OF),
     )
 
 

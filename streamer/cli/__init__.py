@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from streamer.adapters.cohort import DataError
-from streamer.cli import feeds, local, looking, service
+from streamer.cli import feeds, local, looking, rejected, service
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
@@ -39,6 +39,7 @@ for command in (
     service.pseudonym,
 ):
     app.command()(command)
+app.add_typer(rejected.app, name="rejected")
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from streamer.core import codec
 from streamer.core.columns import Columns, Record, decode
 from streamer.core.messages import headers, rfc3339, write
 from streamer.core.model import Model
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.rejections import Reason, Rejection, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
@@ -20,6 +22,8 @@ from streamer.ports.states import Save
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
+
+_REJECTED_PARTITION: Final = 0  # the topic has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +119,10 @@ def _result(
         result.outputs.append(
             Output(
                 topics.risk if message.kind == "risk" else topics.alerts,
+                record.partition,
                 message.key,
                 message.value(),
                 headers(message, record),
-                partition=record.partition,
             )
         )
     return result
@@ -139,16 +143,14 @@ def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save
 
 
 def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
-    return Output(
-        topics.rejected,
-        record.key,
-        record.value,
-        [
-            ("reason", rejection.reason.encode()),
-            ("detail", rejection.detail.encode(errors="replace")),
-            ("topic", topics.vitals.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-            ("time", rfc3339(record.timestamp_ms).encode()),
-        ],
-    )
+    listed = [
+        ("reason", rejection.reason.encode()),
+        ("detail", rejection.detail.encode(errors="replace")),
+        ("topic", topics.vitals.encode()),
+        ("partition", str(record.partition).encode()),
+        ("offset", str(record.offset).encode()),
+        ("time", rfc3339(record.timestamp_ms).encode()),
+    ]
+    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    listed += [(name, value) for name, value in passed_on if value is not None]
+    return Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, listed)
