@@ -76,12 +76,19 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
 class KafkaLog:
     """The log that production uses.
 
+    Args:
+        options: how to reach Kafka.
+        fault: called with ``in_transaction`` when messages are sent and not committed.
+
     Raises:
         LogUnavailable: no broker answers.
     """
 
-    def __init__(self, options: KafkaOptions) -> None:
+    def __init__(
+        self, options: KafkaOptions, fault: Callable[[str], None] = lambda _point: None
+    ) -> None:
         self._options = options
+        self._fault = fault
         self._owned: set[int] = set()
         self._listener = _Assignment()
         self._consumer = _reaching(self._new_consumer)
@@ -203,6 +210,7 @@ class KafkaLog:
                 for output in outputs
             ]
             producer.send_offsets_to_transaction(positions, self._membership)
+            self._fault("in_transaction")
             producer.commit_transaction()
             # A batch that was lost in a change of epoch fails its future, not the commit.
             for future in futures:

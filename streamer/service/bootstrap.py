@@ -8,6 +8,8 @@ from redis import Redis
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
 from streamer.adapters.redis_models import RedisModels
 from streamer.adapters.redis_states import RedisStates
+from streamer.ports.states import StateStore
+from streamer.service import faults
 from streamer.service.batch import Topics
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
@@ -67,4 +69,8 @@ def worker(settings: Settings) -> Worker:
     torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
-    return Worker(KafkaLog(options), state_store(settings), library, rules)
+    fault = faults.parse(settings.fault)
+    states: StateStore = state_store(settings)
+    if settings.fault:
+        states = faults.InterruptedSaves(states, fault)
+    return Worker(KafkaLog(options, fault), states, library, rules, fault)
