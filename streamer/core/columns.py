@@ -37,6 +37,7 @@ class Columns:
         record: ``(E,)`` which record of the batch each event came from; rises.
         patients: ``E`` patient ids.
         time_ms: ``(E,)`` event time.
+        logged_ms: ``(E,)`` timestamp of its record.
         kind: ``(E,)`` a ``Kind``.
         details: the fields of the events that are no observation, by event.
         cell_start: ``(E + 1,)`` the values of event ``e`` are ``cell_start[e]:cell_start[e + 1]``.
@@ -49,6 +50,7 @@ class Columns:
     record: NDArray[np.intp]
     patients: list[str]
     time_ms: NDArray[np.int64]
+    logged_ms: NDArray[np.int64]
     kind: NDArray[np.uint8]
     details: dict[int, dict[str, Any]]
     cell_start: NDArray[np.intp]
@@ -120,6 +122,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
         np.array(record, np.intp),
         patients,
         np.array(time_ms, np.int64),
+        np.array([records[i].timestamp_ms for i in record], np.int64),
         np.array(kinds, np.uint8),
         details,
         np.zeros(len(record) + 1, np.intp),

@@ -26,7 +26,7 @@ _SEX: Final = {"female": 0.0, "male": 1.0}
 _ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _MAX_AGE_YEARS: Final = 120.0
 _MAX_HOSPITAL_HOURS: Final = 24.0 * 3660  # ten years: anything more is a charting error
-_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak")
+_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "heard_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
 

@@ -7,7 +7,8 @@ What a stay carries, and who may change it:
 * the committed recurrent state, after the last closed bin, and the anchor state, after the last
   bin that has left the ring (`recurrence` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
-* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`).
+* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`);
+* the day of the log on which it was last heard of (`silence`).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "interval": Field("<i8", (), NEVER),
         "discharge_ms": Field("<i8", (), NEVER),
         "past_ms": Field("<i8", (), NEVER),
+        "heard_day": Field("<i4", (), 0),
         "alert_start_ms": Field("<i8", (), 0),
         "first_bin": Field("<i4", (), 0),
         "open_bin": Field("<i4", (), 0),
@@ -85,7 +87,7 @@ class StayTable:
     ``table["h"]`` is the array of a field over all slots; ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved.
+    since it was last saved, ``gone`` has what was let go since then, by partition.
     """
 
     def __init__(self, architecture: Architecture, capacity: int = 64) -> None:
@@ -99,6 +101,7 @@ class StayTable:
         self.places: list[tuple[str, str]] = []
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
+        self.gone: dict[int, set[str]] = {}
         self._free: list[int] = []
         self._grow(capacity)
 

@@ -106,6 +106,8 @@ def changed_states(
                 scorer.model.model_id,
                 partition.log_id,
                 dict(zip(table.names(touched), stored, strict=True)),
+                # Whoever was let go and came back within the batch has a new stay by now.
+                sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys()),
             )
         )
     return saves
