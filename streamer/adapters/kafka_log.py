@@ -25,6 +25,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
@@ -77,12 +78,19 @@ class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-pyt
 class KafkaLog:
     """The log that production uses.
 
+    Args:
+        options: how to reach Kafka.
+        fault: called with ``in_transaction`` when messages are sent and not committed.
+
     Raises:
         LogUnavailable: no broker answers.
     """
 
-    def __init__(self, options: KafkaOptions) -> None:
+    def __init__(
+        self, options: KafkaOptions, fault: Callable[[str], None] = lambda _point: None
+    ) -> None:
         self._options = options
+        self._fault = fault
         self._owned: set[int] = set()
         self._listener = _Assignment()
         self._consumer = _reaching(self._new_consumer)
@@ -196,6 +204,7 @@ class KafkaLog:
             for (topic, partition), share in _by_place(outputs).items():
                 futures += producer.send_batch(topic, partition, share)
             producer.send_offsets_to_transaction(positions, self._membership)
+            self._fault("in_transaction")
             producer.commit_transaction()
             # A batch that was lost in a change of epoch fails its future, not the commit.
             for future in futures:
@@ -261,7 +270,11 @@ class KafkaLog:
         producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
+            kafka_client=UnhurriedClient,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            # What cannot be delivered while its transaction lives must not be waited for longer.
+            request_timeout_ms=_ASK_TIMEOUT_MS,
+            delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
             retry_backoff_ms=20,
             linger_ms=0,
             max_request_size=MAX_MESSAGE_BYTES,

@@ -11,6 +11,8 @@ from redis import Redis
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
 from streamer.adapters.redis_models import RedisModels
 from streamer.adapters.redis_states import RedisStates
+from streamer.ports.states import StateStore
+from streamer.service import faults
 from streamer.service.batch import Topics
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
@@ -76,4 +78,8 @@ def worker(settings: Settings) -> Worker:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
-    return Worker(KafkaLog(options), state_store(settings), library, rules)
+    fault = faults.parse(settings.fault)
+    states: StateStore = state_store(settings)
+    if settings.fault:
+        states = faults.InterruptedSaves(states, fault)
+    return Worker(KafkaLog(options, fault), states, library, rules, fault)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streamer.service import faults
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -54,6 +56,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="of the service's log"
     )
+    fault: str = Field(
+        default="", description="for trials: POINT@N:kill ends the process there; never set it"
+    )
     kafka_session_timeout_ms: int = Field(
         default=15_000, ge=1_000, description="until a member is dead"
     )
@@ -66,6 +71,12 @@ class Settings(BaseSettings):
     kafka_sasl_username: str = Field(default="", description="with SASL_*")
     kafka_sasl_password: SecretStr = Field(default=SecretStr(""), description="with SASL_*")
     kafka_ssl_cafile: str = Field(default="", description="with *SSL: certificate authorities, PEM")
+
+    @field_validator("fault")
+    @classmethod
+    def _fault_is_known(cls, text: str) -> str:
+        faults.parse(text)
+        return text
 
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Settings:

@@ -262,6 +262,7 @@ class Worker:
             number, taken.epoch, watermark, start.position, start.silent_until, log_id,
             model.model_id,
         )  # fmt: skip
+        self._fault("after_take")
         self._log.seek(number, start.position)
         self._log.resume([number])
         _log.info(
