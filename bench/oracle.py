@@ -122,7 +122,7 @@ class Fold:
     def stays(self) -> dict[str, bytes]:
         """Returns the stays as they are now, in their stored form, by patient."""
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
-        stored = codec.encode(self.table, slots, self._model.model_id)
+        stored = codec.encode(self.table, slots, codec.Era(self._model.model_id))
         return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
 
 

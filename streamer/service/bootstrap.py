@@ -14,6 +14,7 @@ from streamer.adapters.redis_states import RedisStates
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics
+from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
@@ -42,7 +43,7 @@ def model_library(settings: Settings) -> ModelLibrary:
     return ModelLibrary(RedisModels(redis_client(settings)))
 
 
-def worker(settings: Settings) -> Worker:
+def worker(settings: Settings, health: Health) -> Worker:
     """A worker on Kafka and Redis, ready to run.
 
     Raises:
@@ -82,4 +83,4 @@ def worker(settings: Settings) -> Worker:
     states: StateStore = state_store(settings)
     if settings.fault:
         states = faults.InterruptedSaves(states, fault)
-    return Worker(KafkaLog(options, fault), states, library, rules, fault)
+    return Worker(KafkaLog(options, fault), states, library, rules, fault, health)
