@@ -18,6 +18,7 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
 
 from bench.reading import read_partition, read_topic
 from streamer.adapters import bundle
@@ -204,6 +205,8 @@ def compare(
     Returns:
         The differences by kind: ``risk``, ``alert``, ``rejected``, ``state``.
     """
+    # As in the service: threads that wait for each other cost more than these small steps take.
+    torch.set_num_threads(1)
     model = model or build(bundle.load(bundle.SHIPPED))
     total = {kind: Differences() for kind in KINDS}
     rejected: dict[str, list[Said]] = {}

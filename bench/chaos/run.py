@@ -28,8 +28,8 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 _PARTITIONS: Final = 8
-# Every tenth row of a patient is evaluated: most of a batch is folding, as at a real ward.
-_RISK_INTERVAL_S: Final = 600
+# Every third row of a patient is evaluated: most of a batch is folding, as at a real ward.
+_RISK_INTERVAL_S: Final = 900
 # A lane ends when its fault is taken back: the longest are a start of Kafka on a busy machine.
 _LANE_DEADLINE_S: Final = 120.0
 _POLL_S: Final = 0.2
@@ -128,7 +128,7 @@ def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -
     show = show or Show()
     told = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
-        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000), max_batch=500,
+        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
     settings = settings_of(told)
     ensure_topics(settings)
