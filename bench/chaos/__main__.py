@@ -36,9 +36,9 @@ class Bar(Show):
         """See ``Show``."""
         self._tell("peace", 1 - left / self._plan.events, f"{left:,} events left")
 
-    def judging(self, events: int, of: int) -> None:
+    def judging(self, partitions: int, of: int) -> None:
         """See ``Show``."""
-        self._tell("oracle", events / of, f"{events:,} of {of:,} events")
+        self._tell("oracle", partitions / of, f"{partitions} of {of} partitions")
 
     def _tell(self, phase: str, share: float, text: str) -> None:
         self.progress.update(self._task, completed=share, description=f"{phase}: {text}")

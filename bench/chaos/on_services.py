@@ -128,7 +128,7 @@ class ServiceLane(Lane):
             self.service.start()
         if not _until_ready(self.service, self.told):
             return None
-        self.told.wait(self.draws.uniform(0, 4))
+        self.told.wait(self.draws.uniform(0, 6))
         match kind:
             case "service killed (-9)":
                 self.service.kill()
