@@ -41,8 +41,8 @@ KINDS: Final = (*_ENDINGS, _JOINED, *_LEAVING)
 # Ready within 3 s on an idle machine. Meanwhile other lanes may keep Kafka or Redis away.
 _READY_DEADLINE_S: Final = 20.0
 # Batches come every 50 ms; an outage of something else may hold them up.
-_POINT_DEADLINE_S: Final = 25.0
-_MOST_PASSINGS: Final = 25
+_POINT_DEADLINE_S: Final = 30.0
+_MOST_PASSINGS: Final = 12
 _POLL_S: Final = 0.05
 
 
