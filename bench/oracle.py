@@ -29,6 +29,7 @@ from streamer.core import codec
 from streamer.core.columns import Record, decode
 from streamer.core.messages import headers, rfc3339, write
 from streamer.core.model import Model
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store
@@ -116,6 +117,8 @@ class Fold:
                 ("offset", str(record.offset).encode()),
                 ("time", rfc3339(record.timestamp_ms).encode()),
             ]
+            kept = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+            told += [(name, value) for name, value in kept if value is not None]
             yield said_rejected(record.key, record.value, told)
         for message in write(outcome.assessments, event_record, records, self._model):
             told = headers(message, records[message.record])
@@ -270,9 +273,15 @@ def _found(settings: Settings, topic: str, partition: int) -> Iterator[Said]:
 
 
 def _record(record: Any) -> Record:
-    traceparent = next((value for name, value in record.headers if name == "traceparent"), None)
+    told = dict(record.headers)
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        told.get(TRACEPARENT),
+        told.get(REPLAYED_OF),
     )
 
 

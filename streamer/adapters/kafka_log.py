@@ -18,14 +18,15 @@ from kafka import (
     ConsumerRebalanceListener,
     KafkaAdminClient,
     KafkaConsumer,
-    KafkaProducer,
     TopicPartition,
 )
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.core.columns import Record
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -198,17 +199,9 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-                for output in outputs
-            ]
+            futures = []
+            for (topic, partition), share in _by_place(outputs).items():
+                futures += producer.send_batch(topic, partition, share)
             producer.send_offsets_to_transaction(positions, self._membership)
             self._fault("in_transaction")
             producer.commit_transaction()
@@ -273,7 +266,7 @@ class KafkaLog:
         return consumer
 
     def _new_producer(self) -> Any:
-        producer = KafkaProducer(
+        producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
@@ -290,12 +283,23 @@ class KafkaLog:
         return TopicPartition(self._options.topic, partition)
 
 
+def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
+    places: dict[tuple[str, int], list[Output]] = {}
+    for output in outputs:
+        places.setdefault((output.topic, output.partition), []).append(output)
+    return places
+
+
 def _record(record: Any) -> Record:
-    traceparent = None
-    if record.headers:
-        traceparent = next((v for name, v in record.headers if name == "traceparent"), None)
+    headers = dict(record.headers) if record.headers else {}
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers.get(TRACEPARENT),
+        headers.get(REPLAYED_OF),
     )
 
 

@@ -19,7 +19,7 @@ from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
-VERSION: Final = 1
+VERSION: Final = 2
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
 _SIZES: Final = struct.Struct("<16s3H")  # model, cells, bytes of the ward, bytes of the bed
 _HEADER_BYTES: Final = _START.size + _SIZES.size

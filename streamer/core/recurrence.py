@@ -2,7 +2,8 @@
 
 Committed state belongs to the last closed bin, anchor state to the last bin that left the ring.
 An evaluation steps a copy of the committed state with the open bin as it stands, so the risk moves
-with every event while the committed state depends on hour rows alone.
+with every event while the committed state depends on hour rows alone. The copy is kept: a bin that
+closes as it was last seen needs no second step.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def advance(table: StayTable, model: Model, slots: Slots, targets: NDArray[Any])
         if not behind.any():
             return
         slots, targets = slots[behind], targets[behind]
-        _step(table, model, slots, table["open_bin"][slots], "")
+        _commit(table, model, slots)
         opening = table["open_bin"][slots] + 1
         leaving = opening - RING
         full = leaving > table["anchor_bin"][slots]
@@ -83,6 +84,7 @@ def refresh(table: StayTable, model: Model, slots: Slots) -> None:
     for name in ("memory", "h", "c"):
         table[name][slots] = table["anchor_" + name][slots]
     table["dirty"][slots] = 0
+    table["looked"][slots] = 0
     table.touched[slots] = True
     bins = table["anchor_bin"][slots] + 1
     for _ in range(LATE_BINS):
@@ -109,12 +111,24 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     """Steps a copy of each stay's committed state with its open bin and returns the risks."""
     refresh(table, model, slots)
     bins = table["open_bin"][slots]
-    seen, _ = features.step(
+    seen, table["look_memory"][slots] = features.step(
         rows_at(table, slots, bins), bins, table["static"][slots], table["memory"][slots]
     )
     h, c = table["h"][slots], table["c"][slots]
-    logits, _, _ = model.step(seen, h, c)
+    logits, table["look_h"][slots], table["look_c"][slots] = model.step(seen, h, c)
+    table["looked"][slots] = 1
     return Evaluation(seen, h, c, model.risks(logits))
+
+
+def _commit(table: StayTable, model: Model, slots: Slots) -> None:
+    """Closes the open bin: its step was made when it was last looked at, or is made now."""
+    looked = table["looked"][slots] == 1
+    for name in ("memory", "h", "c"):
+        table[name][slots[looked]] = table["look_" + name][slots[looked]]
+    table["looked"][slots] = 0
+    if not looked.all():
+        slots = slots[~looked]
+        _step(table, model, slots, table["open_bin"][slots], "")
 
 
 def _step(

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     TOO_LATE = "too_late"
     BEFORE_ADMISSION = "before_admission"
     NO_STAY = "no_stay"
+    OTHER_PARTITION = "other_partition"
 
     @property
     def sentence(self) -> str:
@@ -45,6 +46,8 @@ _SENTENCES = {
     Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
     Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
     Reason.NO_STAY: "A discharge of a patient who was not admitted nor observed before it.",
+    Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
+    "differently; give all of them one partitioner.",
 }
 
 

@@ -7,13 +7,14 @@ evaluations; so do other stays in the batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import lifecycle, recurrence, timeline
+from streamer.core import lifecycle, recurrence, silence, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
 from streamer.core.events import Kind, Refused
@@ -23,6 +24,9 @@ from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.waves import Plan, plan
 
 Events = NDArray[np.intp]
+
+_OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
+_DISCHARGE: Final = Kind.DISCHARGE
 
 
 @dataclass(slots=True)
@@ -50,35 +54,92 @@ class Scorer:
         self.table = table
         self.interval_ms = interval_ms
 
-    def score(self, columns: Columns, partitions: Sequence[int]) -> Outcome:
+    def score(
+        self,
+        columns: Columns,
+        partitions: Sequence[int],
+        homes: Mapping[str, int] | None = None,
+    ) -> Outcome:
         """Takes a batch of events into the stays.
 
         Args:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
+            homes: the partitions on which patients are known to live who are not in the table.
         """
         outcome = Outcome([], list(columns.rejections), columns.problems.copy())
         outcome.n_events = len(columns.patients)
-        slots = self._slots(columns, partitions, outcome)
-        pending = np.argsort(slots, kind="stable")
-        pending = pending[slots[pending] >= 0]
-        while len(pending):
-            pending = self._apply_heads(columns, slots, pending, outcome)
-            pending = self._run(columns, slots, pending, outcome)
+        places = np.asarray(partitions, np.int32)
+        at_home = self._at_home(columns, places, homes or {}, outcome)
+        # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
+        moves_clock = at_home & (columns.kind != _DISCHARGE)
+        days = silence.log_days(self.table, places, columns.logged_ms, moves_clock)
+        begin = 0
+        for turn in silence.turns(self.table, places, days):
+            self._score(columns, places, days, np.arange(begin, turn), at_home, outcome)
+            silence.let_go(self.table, int(places[turn]), int(days[turn]))
+            begin = turn
+        rest = np.arange(begin, len(places))
+        self._score(columns, places, days, rest, at_home, outcome)
         outcome.rejections.sort(key=lambda rejection: rejection.record)
         return outcome
 
-    def _slots(self, columns: Columns, partitions: Sequence[int], outcome: Outcome) -> Slots:
+    def _at_home(
+        self,
+        columns: Columns,
+        places: NDArray[np.int32],
+        homes: Mapping[str, int],
+        outcome: Outcome,
+    ) -> NDArray[np.bool_]:
+        """Finds the events on the partition of their patient's stay; rejects the others."""
         slot_of = self.table.slot_of
-        slots = np.empty(len(columns.patients), np.intp)
-        for event, patient in enumerate(columns.patients):
+        slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
+        home = np.where(slots >= 0, self.table.partitions[slots], places)
+        known = dict(homes)
+        for event in np.flatnonzero(slots < 0).tolist():
+            patient, place = columns.patients[event], int(places[event])
+            if columns.kind[event] != _DISCHARGE:
+                known.setdefault(patient, place)  # where a new patient is seen first
+            home[event] = known.get(patient, place)
+        at_home: NDArray[np.bool_] = home == places
+        for event in np.flatnonzero(~at_home).tolist():
+            detail = f"the stay is on partition {home[event]}, the event came on {places[event]}"
+            _reject(columns, event, Reason.OTHER_PARTITION, detail, outcome)
+        return at_home
+
+    def _score(
+        self,
+        columns: Columns,
+        places: NDArray[np.int32],
+        days: NDArray[np.int64],
+        events: Events,
+        at_home: NDArray[np.bool_],
+        outcome: Outcome,
+    ) -> None:
+        """Scores a stretch of the batch in which no stay is let go."""
+        slots = self._slots(columns, places, events[at_home[events]], outcome)
+        pending = np.argsort(slots, kind="stable")
+        pending = pending[slots[pending] >= 0]
+        silence.hear(self.table, slots[pending], days[pending])
+        while len(pending):
+            pending = self._apply_heads(columns, slots, pending, outcome)
+            pending = self._run(columns, slots, pending, outcome)
+
+    def _slots(
+        self, columns: Columns, places: NDArray[np.int32], events: Events, outcome: Outcome
+    ) -> Slots:
+        """Returns the slot of each event of the batch, -1 for all but ``events`` and strangers."""
+        slot_of = self.table.slot_of
+        slots = np.full(len(places), -1, np.intp)
+        for event in events.tolist():
+            patient = columns.patients[event]
             slot = slot_of.get(patient, -1)
             if slot < 0:
-                if columns.kind[event] == Kind.DISCHARGE:
+                if columns.kind[event] == _DISCHARGE:
                     detail = "a discharge of a patient of whom nothing is known"
                     _reject(columns, event, Reason.NO_STAY, detail, outcome)
                 else:
-                    slot = self.table.add(patient, partitions[event])
+                    slot = self.table.add(patient, int(places[event]))
             slots[event] = slot
         return slots
 
@@ -93,7 +154,7 @@ class Scorer:
         for place in first:
             event = int(pending[place])
             slot, time_ms = int(slots[event]), int(columns.time_ms[event])
-            if columns.kind[event] == Kind.OBSERVATION:
+            if columns.kind[event] == _OBSERVATION:
                 lifecycle.observed(self.table, slot, time_ms)
                 continue
             keep[place] = False
@@ -141,7 +202,7 @@ class Scorer:
 
     def _run(self, columns: Columns, slots: Slots, pending: Events, outcome: Outcome) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
-        is_other = columns.kind[pending] != Kind.OBSERVATION
+        is_other = columns.kind[pending] != _OBSERVATION
         begins = np.diff(slots[pending], prepend=-1) != 0
         others = np.cumsum(is_other)
         others_before_stay = np.maximum.accumulate(np.where(begins, others - is_other, 0))

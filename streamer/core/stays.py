@@ -7,7 +7,11 @@ What a stay carries, and who may change it:
 * the committed recurrent state, after the last closed bin, and the anchor state, after the last
   bin that has left the ring (`recurrence` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
-* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`).
+* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`);
+* the day of the log on which it was last heard of (`silence`).
+
+What is not stored: the state after the last look ahead, which becomes the committed one if the open
+bin closes as it was seen (`recurrence`).
 """
 
 from __future__ import annotations
@@ -52,6 +56,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "interval": Field("<i8", (), NEVER),
         "discharge_ms": Field("<i8", (), NEVER),
         "past_ms": Field("<i8", (), NEVER),
+        "heard_day": Field("<i4", (), 0),
         "alert_start_ms": Field("<i8", (), 0),
         "first_bin": Field("<i4", (), 0),
         "open_bin": Field("<i4", (), 0),
@@ -79,26 +84,40 @@ def layout(architecture: Architecture) -> dict[str, Field]:
     }
 
 
+def scratch(architecture: Architecture) -> dict[str, Field]:
+    """Returns the fields of a stay that can be had again at the price of a step."""
+    cell = (architecture.layers, architecture.hidden)
+    return {
+        "looked": Field("|u1", (), 0),
+        "look_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "look_h": Field("<f4", cell, 0),
+        "look_c": Field("<f4", cell, 0),
+    }
+
+
 class StayTable:
     """All stays that one process owns under one network architecture.
 
-    ``table["h"]`` is the array of a field over all slots; ``slot_of`` finds a patient's slot and
+    ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored;
+    ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved.
+    since it was last saved, ``gone`` has what was let go since then, by partition.
     """
 
     def __init__(self, architecture: Architecture, capacity: int = 64) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
+        self._all_fields = self.fields | scratch(architecture)
         self._arrays: dict[str, NDArray[Any]] = {
-            name: np.empty((0, *field.shape), field.dtype) for name, field in self.fields.items()
+            name: np.empty((0, *each.shape), each.dtype) for name, each in self._all_fields.items()
         }
         self.slot_of: dict[str, int] = {}
         self.patients: list[str | None] = []
         self.places: list[tuple[str, str]] = []
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
+        self.gone: dict[int, set[str]] = {}
         self._free: list[int] = []
         self._grow(capacity)
 
@@ -130,7 +149,7 @@ class StayTable:
 
     def reset(self, slot: int) -> None:
         """Puts a slot back to the state of a new stay; the patient keeps the slot."""
-        for name, field in self.fields.items():
+        for name, field in self._all_fields.items():
             self._arrays[name][slot] = field.initial
         memory = features.empty_memory(1)[0]
         self._arrays["memory"][slot] = memory
@@ -161,7 +180,7 @@ class StayTable:
 
     def _grow(self, extra: int) -> None:
         old = len(self.patients)
-        for name, field in self.fields.items():
+        for name, field in self._all_fields.items():
             grown = np.empty((old + extra, *field.shape), field.dtype)
             grown[:old] = self._arrays[name]
             grown[old:] = field.initial

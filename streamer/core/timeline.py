@@ -65,6 +65,8 @@ def fold(
         table["ring_value"][cells] = values[order]
         late = changed & (bins < table["open_bin"][slots])
         table["dirty"][slots[late]] = 1
+        # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
+        table["looked"][slots[changed & (values != old_value)]] = 0
     _fold_newest(table, slots, time_ms, variables, values)
     return changed
 
