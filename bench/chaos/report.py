@@ -10,9 +10,9 @@ from bench.chaos.run import Outcome, Plan
 _INTRODUCTION: Final = """\
 # Chaos
 
-`make chaos` starts a Kafka, a Redis and services of its own, sends the events of a simulated ward at
-an even pace, late, repeated and refused ones among them, and breaks everything meanwhile. A lane of
-faults runs for each service, for one more service that comes and goes, for Redis, for the broker
+`make chaos` starts a Kafka, a Redis and services of its own, sends the events of a simulated ward
+at an even pace, late, repeated and refused ones among them, and breaks everything meanwhile. A lane
+of faults runs for each service, for one more service that comes and goes, for Redis, for the broker
 and for the sender; each draws its faults from the seed, one after the other, so that faults of
 several targets meet. Then it lets the services finish, and compares
 
