@@ -25,6 +25,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
@@ -269,7 +270,11 @@ class KafkaLog:
         producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
+            kafka_client=UnhurriedClient,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            # What cannot be delivered while its transaction lives must not be waited for longer.
+            request_timeout_ms=_ASK_TIMEOUT_MS,
+            delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
             retry_backoff_ms=20,
             linger_ms=0,
             max_request_size=MAX_MESSAGE_BYTES,

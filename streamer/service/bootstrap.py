@@ -77,13 +77,13 @@ def worker(settings: Settings) -> Worker:
     torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
+    # What is here now stays; what a batch makes dies with it, and is not worth looking at often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_THRESHOLD)
     fault = faults.parse(settings.fault)
     states: StateStore = state_store(settings)
     if settings.fault:
         _log.warning("this process will fail on purpose", fault=settings.fault)
         states = faults.InterruptedSaves(states, fault)
-    # What is here now stays; what a batch makes dies with it, and is not worth looking at often.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD)
     return Worker(KafkaLog(options, fault), states, library, rules, fault)
