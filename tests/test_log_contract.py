@@ -49,7 +49,7 @@ class World:
         raise NotImplementedError
 
     def output(self, value: bytes) -> Output:
-        return Output(self.out, b"k", value, [("h", b"1")], partition=0)
+        return Output(self.out, 0, b"k", value, [("h", b"1")])
 
 
 class MemoryWorld(World):

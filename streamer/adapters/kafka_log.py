@@ -18,15 +18,16 @@ from kafka import (
     ConsumerRebalanceListener,
     KafkaAdminClient,
     KafkaConsumer,
-    KafkaProducer,
     TopicPartition,
 )
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.core.columns import Record
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -199,24 +200,18 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = [
-                producer.send(
-                    output.topic,
-                    output.value,
-                    output.key,
-                    list(output.headers),
-                    output.partition,
-                    output.timestamp_ms,
-                )
-                for output in outputs
-            ]
+            futures = []
+            for (topic, partition), share in _by_place(outputs).items():
+                futures += producer.send_batch(topic, partition, share)
             producer.send_offsets_to_transaction(positions, self._membership)
-            self._fault("in_transaction")
-            producer.commit_transaction()
-            # A batch that was lost in a change of epoch fails its future, not the commit.
+            # kafka-python commits around a batch that has expired or was lost in a change of epoch:
+            # only its future fails. So nothing is committed before all of it has arrived.
+            producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
             for future in futures:
                 if not future.succeeded():
                     future.get(timeout=0)
+            self._fault("in_transaction")
+            producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
@@ -274,14 +269,15 @@ class KafkaLog:
         return consumer
 
     def _new_producer(self) -> Any:
-        producer = KafkaProducer(
+        producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
             kafka_client=UnhurriedClient,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            # What cannot be delivered while its transaction lives must not be waited for longer.
-            request_timeout_ms=_ASK_TIMEOUT_MS,
+            # The broker has given the transaction up by then: sending on would be in vain.
             delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+            max_block_ms=_TRANSACTION_TIMEOUT_MS,
+            request_timeout_ms=_ASK_TIMEOUT_MS,
             retry_backoff_ms=20,
             linger_ms=0,
             max_request_size=MAX_MESSAGE_BYTES,
@@ -295,12 +291,23 @@ class KafkaLog:
         return TopicPartition(self._options.topic, partition)
 
 
+def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
+    places: dict[tuple[str, int], list[Output]] = {}
+    for output in outputs:
+        places.setdefault((output.topic, output.partition), []).append(output)
+    return places
+
+
 def _record(record: Any) -> Record:
-    traceparent = None
-    if record.headers:
-        traceparent = next((v for name, v in record.headers if name == "traceparent"), None)
+    headers = dict(record.headers) if record.headers else {}
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        headers.get(TRACEPARENT),
+        headers.get(REPLAYED_OF),
     )
 
 

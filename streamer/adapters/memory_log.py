@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from streamer.core.columns import Record
@@ -180,7 +179,7 @@ class MemoryLog:
         if self._generation != self._broker.generation:
             self._broken = True
             raise Interrupted("the group has moved on without this member")
-        self._broker.outputs += [replace(output) for output in outputs]
+        self._broker.outputs += outputs
         self._broker.committed.update(offsets)
         if unheard:
             self._broken = True

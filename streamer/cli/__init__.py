@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from streamer.adapters.cohort import DataError
-from streamer.cli import feeds, local, looking, service
+from streamer.cli import feeds, local, looking, rejected, service
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
@@ -38,6 +38,7 @@ for command in (
     service.check,
 ):
     app.command()(command)
+app.add_typer(rejected.app, name="rejected")
 
 
 def main() -> None:

@@ -12,10 +12,10 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from streamer.adapters.cohort import Cohort
 from streamer.adapters.recordings import read_recordings
+from streamer.cli.report import Report
 from streamer.cli.signals import until_told
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
@@ -28,7 +28,6 @@ from streamer.sim.ward import ward
 _HOUR_MS: Final = 3_600_000
 _MINUTES_STAY_HOURS: Final = 49  # records of the 2012 set end after two days
 _ENDLESS_START_HOURS: Final = 14 * 24  # how long a ward without end can outpace the real clock
-_PLAIN_LINE_S: Final = 5.0
 
 Speed = Annotated[
     str, typer.Option(help="Feed seconds a second, or `max`. Never ahead of the real clock.")
@@ -105,49 +104,20 @@ def _send(feed: Iterable[Message], speed: float | None, what: str) -> None:
     settings = Settings()
     ensure_topics(settings)
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
-    with until_told() as told, _Report(what) as report:
+    with until_told() as told, Report(what) as report:
+
+        def told_of(sent: int, due_ms: int) -> None:
+            report.update(f"{sent} messages, feed time {rfc3339(due_ms // 1000 * 1000)}")
+
         sent = publish(
             feed,
             settings.kafka_connection(),
             topics,
             speed=speed,
             stop=told,
-            progress=report.update,
+            progress=told_of,
         )
     Console(stderr=True).print(f"{sent} messages sent")
-
-
-class _Report:
-    """How far a feed is: a line that moves on a terminal, a plain one now and then elsewhere."""
-
-    def __init__(self, what: str) -> None:
-        self._console = Console(stderr=True)
-        self._what = what
-        self._said_s = time.monotonic()
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            transient=True,
-            disable=not self._console.is_terminal,
-        )
-        self._task = self._progress.add_task(what, total=None)
-
-    def __enter__(self) -> _Report:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
-
-    def update(self, sent: int, due_ms: int) -> None:
-        text = f"{self._what}: {sent} messages, feed time {rfc3339(due_ms // 1000 * 1000)}"
-        self._progress.update(self._task, description=text)
-        if not self._console.is_terminal and time.monotonic() - self._said_s > _PLAIN_LINE_S:
-            self._said_s = time.monotonic()
-            self._console.print(text)
 
 
 def _speed(text: str) -> float | None:

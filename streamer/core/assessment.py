@@ -163,12 +163,14 @@ def _causes(
     if not len(rows):
         return {}
     seen = evaluation.features[rows]
-    added = explain.contributions(model, seen, evaluation.h[rows], evaluation.c[rows])
+    newest = table["last_value"][slots[rows]]
+    added = explain.contributions(
+        model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
+    )
     high = explain.is_high(model, seen)
     causes: dict[int, list[Cause]] = {}
     for i, row in enumerate(rows.tolist()):
-        values = table["last_value"][slots[row]]
-        added[i, np.isnan(values)] = 0
+        values = newest[i]
         strongest = np.argsort(-added[i], kind="stable")[: explain.MOST_REASONS].tolist()
         causes[row] = [
             Cause(v, float(values[v]), int(age_ms[row, v]), bool(high[i, v]), float(added[i, v]))

@@ -16,6 +16,17 @@ from streamer.core.rejections import Reason, Rejection, ValueProblem
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
+_UNKNOWN: Final = -1
+
+
+class _Places(dict[str, int]):
+    """The index of a variable by its name, ``_UNKNOWN`` for any other name."""
+
+    def __missing__(self, name: str) -> int:
+        return _UNKNOWN
+
+
+_variable: Final = _Places(INDEX).__getitem__
 
 
 class Record(NamedTuple):
@@ -27,6 +38,7 @@ class Record(NamedTuple):
     key: bytes | None
     value: bytes | None
     traceparent: bytes | None = None
+    replayed_of: bytes | None = None  # where a re-entered record came in for the first time
 
 
 @dataclass(slots=True)
@@ -86,7 +98,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     rejections: list[Rejection] = []
     problems: Counter[ValueProblem] = Counter()
 
-    for i, (_, _, timestamp_ms, key, value, _) in enumerate(records):
+    for i, (_, _, timestamp_ms, key, value, *_) in enumerate(records):
         try:
             event = parse(value, key)
             if future_limit_ms is not None:
@@ -95,21 +107,15 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
             rejections.append(Rejection(i, refused.reason, refused.detail))
             continue
         if event["kind"] is _OBSERVATION:
-            before = len(values)
             fields = event["fields"]
             measured = fields["values"]
             if fields.get("units"):
                 measured = _in_canonical_units(measured, fields["units"], problems)
-            for name, number in measured.items():
-                variable = INDEX.get(name)
-                if variable is None:
-                    problems[ValueProblem.UNKNOWN_VARIABLE] += 1
-                    continue
-                if number is None:
-                    continue
-                variables.append(variable)
-                values.append(number)
-            counts.append(len(values) - before)
+            if None in measured.values():
+                measured = {n: number for n, number in measured.items() if _counts(n, number)}
+            variables += map(_variable, measured)
+            values += measured.values()
+            counts.append(len(measured))
         else:
             details[len(record)] = event["fields"]
             counts.append(0)
@@ -134,6 +140,11 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     np.cumsum(counts, out=columns.cell_start[1:])
     _clean(columns, np.array(values, np.float64))
     return columns
+
+
+def _counts(name: str, number: float | None) -> bool:
+    """Whether a value is one, or has a name that is to be counted as unknown."""
+    return number is not None or name not in INDEX
 
 
 def _refuse_future(time_ms: int, timestamp_ms: int, limit_ms: int) -> None:
@@ -161,14 +172,16 @@ def _in_canonical_units(
 
 
 def _clean(columns: Columns, values: NDArray[np.float64]) -> None:
+    unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
     for problem, mask in (
-        (ValueProblem.NOT_FINITE, not_finite),
-        (ValueProblem.OUT_OF_LIMITS, outside),
+        (ValueProblem.UNKNOWN_VARIABLE, unknown),
+        (ValueProblem.NOT_FINITE, not_finite & ~unknown),
+        (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
     ):
         if mask.any():
             columns.problems[problem] += int(mask.sum())
-    good = ~(not_finite | outside)
+    good = ~(unknown | not_finite | outside)
     if not good.all():
         kept = np.concatenate([[0], np.cumsum(good)])
         columns.cell_start = kept[columns.cell_start]

@@ -57,9 +57,11 @@ WireEvent = TypedDict(
 )
 with_config(ConfigDict(strict=True))(WireEvent)
 
-_ADAPTER: Final = TypeAdapter(WireEvent)
+_VALIDATOR: Final = TypeAdapter(WireEvent).validator
 _REQUIRED: Final = {
     Kind.OBSERVATION: ("values",),
+    Kind.ADMISSION: (),
+    Kind.DISCHARGE: (),
     Kind.MEDICATION: ("drug", "action"),
 }
 
@@ -97,7 +99,7 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
     if len(value) > MAX_VALUE_BYTES:
         raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
     try:
-        fields: dict[str, Any] = dict(_ADAPTER.validate_json(value))
+        fields: dict[str, Any] = _VALIDATOR.validate_json(value)
     except ValidationError as error:
         raise _refused(value, error) from None
     patient = fields.get("patient_id")
@@ -113,7 +115,7 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         raise Refused(Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)")
     time_ms = milliseconds(fields.get("time"))
     kind = _KINDS[fields.get("type", "observation")]
-    for name in _REQUIRED.get(kind, ()):
+    for name in _REQUIRED[kind]:
         if name not in fields:
             raise Refused(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
     return {"patient": patient, "time_ms": time_ms, "kind": kind, "fields": fields}

@@ -25,7 +25,9 @@ _OF_VARIABLE: Final = features.OWNER[None, :] == np.arange(N_VARIABLES)[:, None]
 _VALUE_COLUMN: Final = np.array([features.NAMES.index(f"value:{v.name}") for v in VARIABLES])
 
 
-def contributions(model: Model, seen: Floats, h: Floats, c: Floats) -> NDArray[np.float64]:
+def contributions(
+    model: Model, seen: Floats, h: Floats, c: Floats, known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """Returns ``(n, 34)`` what each variable adds to the 6 h logit of this step.
 
     Args:
@@ -33,17 +35,17 @@ def contributions(model: Model, seen: Floats, h: Floats, c: Floats) -> NDArray[n
         seen: ``(n, F)`` raw features of the step.
         h: ``(n, layers, hidden)`` hidden state before the step.
         c: ``(n, layers, hidden)`` cell state before the step.
+        known: ``(n, 34)`` which variables were ever measured; the others add nothing.
     """
-    n = len(seen)
-    # (n, 35, F): the step as it was, then once without each variable
-    variants = np.repeat(seen[:, None], N_VARIABLES + 1, axis=1)
-    variants[:, 1:][:, _OF_VARIABLE] = np.nan
-    repeat = N_VARIABLES + 1
-    logits, _, _ = model.step(
-        variants.reshape(n * repeat, -1), np.repeat(h, repeat, 0), np.repeat(c, repeat, 0)
-    )
-    risk_logit = logits[:, 0].reshape(n, repeat)
-    return risk_logit[:, :1] - risk_logit[:, 1:]
+    row, variable = np.nonzero(known)
+    without = seen[row]
+    without[_OF_VARIABLE[variable]] = np.nan
+    rows = np.concatenate([np.arange(len(seen)), row])  # each step as it was, then the variants
+    logits, _, _ = model.step(np.concatenate([seen, without]), h[rows], c[rows])
+    risk_logit = logits[:, 0]
+    added = np.zeros(known.shape)
+    added[row, variable] = risk_logit[row] - risk_logit[len(seen) :]
+    return added
 
 
 def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:

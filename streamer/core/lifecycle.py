@@ -22,6 +22,8 @@ from streamer.core.stays import (
 from streamer.core.timeline import cells_of, fold
 from streamer.core.waves import SILENCE_BINS
 
+_OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
+_ADMISSION: Final = Kind.ADMISSION
 _SEX: Final = {"female": 0.0, "male": 1.0}
 _ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _MAX_AGE_YEARS: Final = 120.0
@@ -62,7 +64,7 @@ def observed(table: StayTable, slot: int, time_ms: int) -> None:
 
     Where no admission was seen the hours count from the first event.
     """
-    if table["origin_ms"][slot] == NEVER or leaves(table, slot, time_ms, Kind.OBSERVATION):
+    if table["origin_ms"][slot] == NEVER or leaves(table, slot, time_ms, _OBSERVATION):
         begin(table, slot, time_ms, admitted=False)
 
 
@@ -74,9 +76,9 @@ def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     """
     origin_ms = int(table["origin_ms"][slot])
     discharge_ms = int(table["discharge_ms"][slot])
-    if kind == Kind.ADMISSION:
+    if kind == _ADMISSION:
         return time_ms >= discharge_ms and time_ms > max(int(table["newest_ms"][slot]), origin_ms)
-    if kind != Kind.OBSERVATION:
+    if kind != _OBSERVATION:
         return False
     silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
     return silent_bins > SILENCE_BINS or (discharge_ms != NEVER and time_ms > discharge_ms)
@@ -98,7 +100,7 @@ def admit(
         Refused: it is earlier than the stay that runs.
     """
     origin_ms = table["origin_ms"][slot]
-    if origin_ms == NEVER or leaves(table, slot, time_ms, Kind.ADMISSION):
+    if origin_ms == NEVER or leaves(table, slot, time_ms, _ADMISSION):
         begin(table, slot, time_ms, admitted=True)
     elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
         raise Refused(Reason.TOO_LATE, "the admission is earlier than that of the present stay")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
 import orjson
 
 from streamer.core.alerts import SEVERITIES, Phase
@@ -19,6 +22,7 @@ HORIZON_HOURS: Final = 6
 SOURCE: Final = b"/vigil/streamer"
 _CONTRIBUTION_DIGITS: Final = 3
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
+_BIT: Final = 1 << np.arange(len(EXPECTED))
 
 
 class Message(NamedTuple):
@@ -40,8 +44,21 @@ def rfc3339(time_ms: int) -> str:
     >>> rfc3339(1_767_225_600_000), rfc3339(1_767_225_600_250)
     ('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.250Z')
     """
-    moment = datetime.fromtimestamp(time_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{time_ms % 1000:03d}Z" if time_ms % 1000 else f"{moment}Z"
+    seconds, fraction = divmod(time_ms, 1000)
+    minutes, second = divmod(seconds, 60)
+    minute = f"{_minute(minutes)}:{second:02d}"
+    return f"{minute}.{fraction:03d}Z" if fraction else f"{minute}Z"
+
+
+@lru_cache(maxsize=65_536)  # the events of a batch, and of the next, share their minutes
+def _minute(minutes: int) -> str:
+    return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+@cache
+def _names(code: int) -> tuple[str, ...]:
+    """The names of the expected variables whose bit is set."""
+    return tuple(name for bit, name in enumerate(_EXPECTED_NAMES) if code >> bit & 1)
 
 
 def write(
@@ -59,87 +76,84 @@ def write(
         model: the one that spoke.
     """
     messages: list[Message] = []
-    for assessment in assessments:
-        messages += _write_wave(assessment, event_record, records, model)
-    messages.sort(key=lambda message: message.record)  # stable: the risk stays before its alert
+    for wave in assessments:
+        if wave.says_risk:
+            messages += _risks(wave, event_record, records, model)
+        for row in np.flatnonzero(wave.phase != Phase.NONE).tolist():
+            messages.append(_alert(wave, row, event_record, records, model))
+    messages.sort(key=itemgetter(1))  # by record; stable: the risk stays before its alert
     return messages
 
 
-def _write_wave(
+def _risks(
     wave: Assessments, event_record: Sequence[int], records: Sequence[Record], model: Model
-) -> Iterable[Message]:
-    columns = zip(
+) -> Iterator[Message]:
+    threshold, model_id = model.threshold, model.model_id
+    codes = (wave.missing @ _BIT).tolist()
+    for event, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code in zip(
         wave.event.tolist(),
         wave.patients,
         wave.time_ms.tolist(),
         wave.bins.tolist(),
         wave.risks.tolist(),
-        wave.phase.tolist(),
         wave.news2.tolist(),
         wave.qsofa.tolist(),
         wave.hours_of_data.tolist(),
         wave.oldest_vital_ms.tolist(),
-        wave.missing.tolist(),
+        codes,
         strict=True,
-    )
-    for row, (
-        event, patient, time_ms, bin_, risks, phase, news2, qsofa, hours, oldest_ms, missing
-    ) in enumerate(columns):  # fmt: skip
+    ):
         record = event_record[event]
         source = records[record]
-        key = patient.encode()
-        time = rfc3339(time_ms)
-        common = {
+        risk = risks[0]
+        content = {
+            "patient_id": patient,
+            "time": rfc3339(time_ms),
+            "bin": bin_,
+            "risk": risk,
+            "horizons": dict(zip(HORIZONS, risks, strict=True)),
+            "threshold": threshold,
+            "positive": risk > threshold,
+            "qsofa": qsofa if qsofa >= 0 else None,
+            "data": {
+                "hours_of_data": hours,
+                "oldest_vital_minutes": oldest_ms // MINUTE_MS if oldest_ms >= 0 else None,
+                "values_missing": list(_names(code)),
+            },
             "news2": news2 if news2 >= 0 else None,
-            "model": model.model_id,
+            "model": model_id,
             "partition": source.partition,
             "offset": source.offset,
         }
-        if wave.says_risk:
-            yield Message(
-                "risk",
-                record,
-                key,
-                {
-                    "patient_id": patient,
-                    "time": time,
-                    "bin": bin_,
-                    "risk": risks[0],
-                    "horizons": dict(zip(HORIZONS, risks, strict=True)),
-                    "threshold": model.threshold,
-                    "positive": risks[0] > model.threshold,
-                    "qsofa": qsofa if qsofa >= 0 else None,
-                    "data": {
-                        "hours_of_data": hours,
-                        "oldest_vital_minutes": oldest_ms // MINUTE_MS if oldest_ms >= 0 else None,
-                        "values_missing": [
-                            name
-                            for name, gone in zip(_EXPECTED_NAMES, missing, strict=True)
-                            if gone
-                        ],
-                    },
-                    **common,
-                },
-            )
-        if phase != Phase.NONE:
-            start = rfc3339(int(wave.alert_start_ms[row]))
-            yield Message(
-                "alert",
-                record,
-                key,
-                {
-                    "alert_id": f"{patient}/{start}/{int(wave.alert_number[row])}",
-                    "patient_id": patient,
-                    "time": time,
-                    "phase": Phase(phase).name.lower(),
-                    "severity": SEVERITIES[wave.severity[row]],
-                    "risk": risks[0],
-                    "threshold": model.policy.medium,
-                    "horizon_hours": HORIZON_HOURS,
-                    "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
-                    **common,
-                },
-            )
+        yield Message("risk", record, patient.encode(), content)
+
+
+def _alert(
+    wave: Assessments,
+    row: int,
+    event_record: Sequence[int],
+    records: Sequence[Record],
+    model: Model,
+) -> Message:
+    record = event_record[int(wave.event[row])]
+    source, patient, news2 = records[record], wave.patients[row], int(wave.news2[row])
+    start = rfc3339(int(wave.alert_start_ms[row]))
+    content = {
+        "alert_id": f"{patient}/{start}/{int(wave.alert_number[row])}",
+        "patient_id": patient,
+        "time": rfc3339(int(wave.time_ms[row])),
+        "phase": Phase(wave.phase[row]).name.lower(),
+        "severity": SEVERITIES[wave.severity[row]],
+        "risk": float(wave.risks[row, 0]),
+        "threshold": model.policy.medium,
+        "horizon_hours": HORIZON_HOURS,
+        "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
+        "news2": news2 if news2 >= 0 else None,
+        "model": model.model_id,
+        "partition": source.partition,
+        "offset": source.offset,
+    }
+    return Message("alert", record, patient.encode(), content)
 
 
 def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
@@ -148,13 +162,14 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     The id follows from the input record, so a message that is read twice can be told. It has the
     time, since an event that begins a stay may also end the alert of the one before.
     """
-    content = message.content
+    time: str = message.content["time"]
+    stamp = time.encode()
     listed = [
         ("ce_specversion", b"1.0"),
-        ("ce_id", f"{message.kind}/{record.partition}/{record.offset}/{content['time']}".encode()),
+        ("ce_id", b"%s/%d/%d/%s" % (message.kind.encode(), record.partition, record.offset, stamp)),
         ("ce_source", SOURCE),
-        ("ce_type", f"vigil.{message.kind}".encode()),
-        ("ce_time", content["time"].encode()),
+        ("ce_type", b"vigil." + message.kind.encode()),
+        ("ce_time", stamp),
         ("ce_subject", message.key),
         ("content-type", b"application/json"),
     ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.waves import Plan, plan
 
 Events = NDArray[np.intp]
+
+_OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
+_DISCHARGE: Final = Kind.DISCHARGE
 
 
 @dataclass(slots=True)
@@ -68,7 +72,7 @@ class Scorer:
         places = np.asarray(partitions, np.int32)
         at_home = self._at_home(columns, places, homes or {}, outcome)
         # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
-        moves_clock = at_home & (columns.kind != Kind.DISCHARGE)
+        moves_clock = at_home & (columns.kind != _DISCHARGE)
         days = silence.log_days(self.table, places, columns.logged_ms, moves_clock)
         begin = 0
         for turn in silence.turns(self.table, places, days):
@@ -94,7 +98,7 @@ class Scorer:
         known = dict(homes)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, place = columns.patients[event], int(places[event])
-            if columns.kind[event] != Kind.DISCHARGE:
+            if columns.kind[event] != _DISCHARGE:
                 known.setdefault(patient, place)  # where a new patient is seen first
             home[event] = known.get(patient, place)
         at_home: NDArray[np.bool_] = home == places
@@ -131,7 +135,7 @@ class Scorer:
             patient = columns.patients[event]
             slot = slot_of.get(patient, -1)
             if slot < 0:
-                if columns.kind[event] == Kind.DISCHARGE:
+                if columns.kind[event] == _DISCHARGE:
                     detail = "a discharge of a patient of whom nothing is known"
                     _reject(columns, event, Reason.NO_STAY, detail, outcome)
                 else:
@@ -150,7 +154,7 @@ class Scorer:
         for place in first:
             event = int(pending[place])
             slot, time_ms = int(slots[event]), int(columns.time_ms[event])
-            if columns.kind[event] == Kind.OBSERVATION:
+            if columns.kind[event] == _OBSERVATION:
                 lifecycle.observed(self.table, slot, time_ms)
                 continue
             keep[place] = False
@@ -198,7 +202,7 @@ class Scorer:
 
     def _run(self, columns: Columns, slots: Slots, pending: Events, outcome: Outcome) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
-        is_other = columns.kind[pending] != Kind.OBSERVATION
+        is_other = columns.kind[pending] != _OBSERVATION
         begins = np.diff(slots[pending], prepend=-1) != 0
         others = np.cumsum(is_other)
         others_before_stay = np.maximum.accumulate(np.where(begins, others - is_other, 0))

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from streamer.core.columns import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One record to be written.
-
-    ``partition`` is given where the record must go beside its input; ``None`` lets the key decide.
-    """
+class Output(NamedTuple):
+    """One record to be written, stamped with the time of writing."""
 
     topic: str
+    partition: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
-    partition: int | None = None
-    timestamp_ms: int | None = None
 
 
 @dataclass(slots=True)

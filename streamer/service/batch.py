@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
 from streamer.core import codec
 from streamer.core.columns import Record, decode
 from streamer.core.messages import headers, rfc3339, write
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.rejections import Reason, Rejection, ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save
 from streamer.service.takeover import Partition
+
+_REJECTED_PARTITION: Final = 0  # the topic has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,10 @@ def process(
         result.outputs.append(
             Output(
                 topics.risk if message.kind == "risk" else topics.alerts,
+                record.partition,
                 message.key,
                 message.value(),
                 headers(message, record),
-                partition=record.partition,
             )
         )
     return result
@@ -114,16 +118,14 @@ def changed_states(
 
 
 def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
-    return Output(
-        topics.rejected,
-        record.key,
-        record.value,
-        [
-            ("reason", rejection.reason.encode()),
-            ("detail", rejection.detail.encode(errors="replace")),
-            ("topic", topics.vitals.encode()),
-            ("partition", str(record.partition).encode()),
-            ("offset", str(record.offset).encode()),
-            ("time", rfc3339(record.timestamp_ms).encode()),
-        ],
-    )
+    listed = [
+        ("reason", rejection.reason.encode()),
+        ("detail", rejection.detail.encode(errors="replace")),
+        ("topic", topics.vitals.encode()),
+        ("partition", str(record.partition).encode()),
+        ("offset", str(record.offset).encode()),
+        ("time", rfc3339(record.timestamp_ms).encode()),
+    ]
+    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    listed += [(name, value) for name, value in passed_on if value is not None]
+    return Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, listed)

@@ -92,6 +92,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def topic_replayed(self) -> str:
+        """Marks of the rejected records that were re-entered; it belongs to the rejected topic."""
+        return f"{self.topic_rejected}.replayed"
+
+    @property
     def interval_ms(self) -> int:
         """The evaluation interval in milliseconds."""
         return round(self.risk_interval * 1000)

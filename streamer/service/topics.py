@@ -20,8 +20,14 @@ def wanted(settings: Settings) -> list[Wanted]:
     return [
         *(Wanted(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
         *(Wanted(name, settings.partitions, {}) for name in others),
-        # What is refused may be as large as anything that the broker lets in.
-        Wanted(settings.topic_rejected, 1, {"max.message.bytes": str(MAX_MESSAGE_BYTES)}),
+        # What is refused may be as large as anything that the broker lets in, and people need time.
+        Wanted(
+            settings.topic_rejected,
+            1,
+            {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
+        ),
+        # A mark must outlive the record that it is about.
+        Wanted(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
     ]
 
 

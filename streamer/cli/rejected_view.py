@@ -1,0 +1,182 @@
+"""How rejected records look: tables and text for people, plain objects for programs.
+
+What was rejected may be anything, so nothing of it reaches a terminal but printable characters.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from streamer.core.rejected import Place, Rejected, Standing
+from streamer.core.rejections import Reason
+from streamer.feeds.message import rfc3339
+from streamer.service.rejected import Overview, Replay
+
+_MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it
+_DETAIL: Final = 60
+
+
+def printable(content: bytes | None) -> str:
+    r"""Writes bytes as text that is safe on a terminal.
+
+    >>> printable(b"p1"), printable(None), printable(b"\xff\x1b[2J")
+    ('p1', '-', '\\xff\\x1b[2J')
+    """
+    if content is None:
+        return "-"
+    text = content.decode(errors="backslashreplace")
+    return "".join(
+        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def overview_json(found: Overview) -> dict[str, Any]:
+    """The counts and the newest records."""
+    return {
+        "total": sum(group.n for group in found.groups.values()),
+        "reasons": [
+            {
+                "reason": reason,
+                "count": group.n,
+                **{standing.replace("-", "_").replace(" ", "_"): group.standings[standing]
+                   for standing in Standing},
+                "oldest": rfc3339(group.oldest_ms),
+                "newest": rfc3339(group.newest_ms),
+            }
+            for reason, group in found.groups.items()
+        ],
+        "records": [
+            {
+                "offset": str(rejected.place),
+                "time": rfc3339(rejected.time_ms),
+                "reason": rejected.reason,
+                "detail": rejected.headers.get("detail", ""),
+                "key": _text(rejected.key),
+                "origin": str(rejected.origin or ""),
+                "standing": standing,
+            }
+            for rejected, standing in found.newest
+        ],
+    }  # fmt: skip
+
+
+def print_overview(found: Overview, console: Console) -> None:
+    """Prints the counts by reason and the newest records."""
+    if not found.groups:
+        console.print("Nothing was rejected, of what was asked for and is still kept.")
+        return
+    counts = Table("reason", *Standing, "oldest", "newest", "meaning", box=None)
+    for reason, group in found.groups.items():
+        counts.add_row(
+            Text(reason or "-"),
+            *(str(group.standings[standing]) for standing in Standing),
+            rfc3339(group.oldest_ms),
+            rfc3339(group.newest_ms),
+            Text(_meaning(reason)),
+        )
+    console.print(counts)
+    if found.newest:
+        console.print()
+        newest = Table("offset", "time", "reason", "key", "came from", "detail", "", box=None)
+        for rejected, standing in found.newest:
+            newest.add_row(
+                str(rejected.place),
+                rfc3339(rejected.time_ms),
+                Text(rejected.reason or "-"),
+                Text(printable(rejected.key)),
+                Text(str(rejected.origin or "-")),
+                Text(printable(rejected.headers.get("detail", "").encode())[:_DETAIL]),
+                "" if standing is Standing.WAITING else standing,
+            )
+        console.print(newest)
+
+
+def record_json(rejected: Rejected, reentered: Mapping[Place, int]) -> dict[str, Any]:
+    """One record with all that is known of it; bytes that are no UTF-8 are in base64."""
+    mark_ms = reentered.get(rejected.place)
+    return {
+        "offset": str(rejected.place),
+        "time": rfc3339(rejected.time_ms),
+        "reason": rejected.reason,
+        "meaning": _meaning(rejected.reason),
+        "origin": str(rejected.origin or ""),
+        "first_origin": rejected.first_origin,
+        "standing": rejected.standing(reentered),
+        "re_entered": None if mark_ms is None else rfc3339(mark_ms),
+        "headers": dict(rejected.headers),
+        "key": _text(rejected.key),
+        "value": _text(rejected.value),
+    }
+
+
+def print_record(rejected: Rejected, reentered: Mapping[Place, int], console: Console) -> None:
+    """Prints one record for people."""
+    mark_ms = reentered.get(rejected.place)
+    standing = str(rejected.standing(reentered))
+    lines = {
+        "reason": f"{rejected.reason or '-'}: {_meaning(rejected.reason)}",
+        "standing": standing if mark_ms is None else f"{standing} {rfc3339(mark_ms)}",
+        "refused": rfc3339(rejected.time_ms),
+        "came from": str(rejected.origin or "-"),
+        "key": printable(rejected.key),
+        **{f"header {name}": printable(text.encode()) for name, text in rejected.headers.items()},
+    }
+    for name, text in lines.items():
+        console.print(Text(f"{name:20} {text}"), soft_wrap=True)
+    size = 0 if rejected.value is None else len(rejected.value)
+    console.print(Text(f"{'payload':20} {size} bytes"))
+    payload = _pretty(rejected.value)
+    console.print(Text(payload[:_MOST_SHOWN]), soft_wrap=True)
+    if len(payload) > _MOST_SHOWN:
+        console.print(f"... cut after {_MOST_SHOWN} characters; --json has all of it")
+
+
+def replay_json(done: Replay, *, dry_run: bool) -> dict[str, Any]:
+    """What a replay did or would do."""
+    return {
+        "dry_run": dry_run,
+        "re_entered": 0 if dry_run else done.chosen.total(),
+        "chosen": done.chosen.total(),
+        "by_reason": dict(done.chosen),
+        "left_alone": {str(standing): n for standing, n in done.left.items()},
+    }
+
+
+def print_replay(done: Replay, console: Console, *, dry_run: bool) -> None:
+    """Prints what a replay did or would do, and how to do it."""
+    for reason, n in sorted(done.chosen.items()):
+        console.print(Text(f"{n:8}  {reason or '-'}"))
+    said = "would be re-entered" if dry_run else "re-entered"
+    console.print(f"{done.chosen.total():8}  {said}", highlight=False)
+    for standing, n in done.left.items():
+        hint = "; --again takes them" if standing is Standing.REFUSED_AGAIN else ""
+        console.print(f"{n:8}  left alone: {standing} before{hint}", highlight=False)
+    if dry_run and done.chosen:
+        console.print("Nothing was done. Add --yes to do it.")
+
+
+def _meaning(reason: str) -> str:
+    return Reason(reason).sentence if reason in set(Reason) else "Not a reason of this version."
+
+
+def _text(content: bytes | None) -> str | dict[str, str] | None:
+    if content is None:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(content).decode()}
+
+
+def _pretty(value: bytes | None) -> str:
+    try:
+        return printable(json.dumps(json.loads(value or b""), indent=2).encode())
+    except ValueError:
+        return printable(value)

@@ -1,0 +1,180 @@
+"""What was rejected, counted; and chosen records back into the input topic, exactly once each."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from streamer.adapters.kafka_rejected import RejectedOptions, RejectedTopic, WayBack
+from streamer.core.rejected import Place, Rejected, Selection, Standing
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+# One transaction: small enough to be done in a second, however large the records are.
+_MOST_RECORDS: Final = 500
+_MOST_BYTES: Final = 8 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Group:
+    """The rejected records of one reason: how many, what became of them, first and last time."""
+
+    standings: Counter[Standing] = field(default_factory=Counter)
+    oldest_ms: int = 0
+    newest_ms: int = 0
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return self.standings.total()
+
+    def add(self, rejected: Rejected, standing: Standing) -> None:
+        """Counts one."""
+        self.oldest_ms = min(self.oldest_ms, rejected.time_ms) if self.n else rejected.time_ms
+        self.newest_ms = max(self.newest_ms, rejected.time_ms)
+        self.standings[standing] += 1
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All chosen records by reason, the most frequent first, and the newest of them."""
+
+    groups: dict[str, Group]
+    newest: list[tuple[Rejected, Standing]]
+
+
+@dataclass(slots=True)
+class Replay:
+    """What a replay did or would do, by reason.
+
+    Attributes:
+        chosen: records that were, or would be, re-entered.
+        left: chosen ones that are left alone: re-entered before, or refused again since.
+    """
+
+    chosen: Counter[str] = field(default_factory=Counter)
+    left: Counter[Standing] = field(default_factory=Counter)
+
+
+def opened(settings: Settings) -> tuple[RejectedOptions, RejectedTopic]:
+    """Opens the rejected topic.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+    ensure_topics(settings)
+    options = RejectedOptions(
+        settings.kafka_connection(),
+        settings.topic_vitals,
+        settings.topic_rejected,
+        settings.topic_replayed,
+    )
+    return options, RejectedTopic(options)
+
+
+def overview(topic: RejectedTopic, selection: Selection, limit: int) -> Overview:
+    """Counts what is chosen and keeps the ``limit`` newest records.
+
+    Raises:
+        LogUnavailable: Kafka does not answer.
+    """
+    reentered = topic.reentered()
+    groups: dict[str, Group] = {}
+    newest: deque[tuple[Rejected, Standing]] = deque(maxlen=limit)
+    for rejected in topic.records(selection.since_ms):
+        if selection.chooses(rejected):
+            standing = rejected.standing(reentered)
+            groups.setdefault(rejected.reason, Group()).add(rejected, standing)
+            newest.append((rejected, standing))
+    by_size = sorted(groups.items(), key=lambda item: (-item[1].n, item[0]))
+    return Overview(dict(by_size), list(newest)[::-1])
+
+
+def plan(topic: RejectedTopic, selection: Selection, *, again: bool) -> Replay:
+    """Counts what a replay would do, and changes nothing.
+
+    Raises:
+        LogUnavailable: Kafka does not answer.
+    """
+    would = Replay()
+    for rejected in _waiting(topic, topic.reentered(), selection, again, would):
+        would.chosen[rejected.reason] += 1
+    return would
+
+
+def replay(
+    options: RejectedOptions,
+    topic: RejectedTopic,
+    selection: Selection,
+    done: Replay,
+    *,
+    again: bool = False,
+    repartition: bool = False,
+    progress: Callable[[], None] | None = None,
+    fault: Callable[[str], None] | None = None,
+) -> None:
+    """Re-enters the chosen records that are there now and were not re-entered before.
+
+    1. take the transactional id: whoever held it is settled and can do nothing any more;
+    2. read the marks;
+    3. one transaction for some hundred records: each with its mark.
+
+    Cut off anywhere, a record is in the input topic with its mark or not at all. What is refused
+    again is a new record behind the end that is read here: there is no loop.
+
+    Args:
+        options: names of the topics.
+        topic: the rejected topic.
+        selection: which records.
+        done: counts on, so that the caller knows how far it came even when this raises.
+        again: also those that were re-entered once and refused again.
+        repartition: see ``WayBack.reenter``.
+        progress: called after each transaction.
+        fault: see ``WayBack``.
+
+    Raises:
+        LogUnavailable: Kafka does not answer.
+        Interrupted: another replay has taken over, or the outcome of a transaction is unknown.
+    """
+    way_back = WayBack(options, topic, fault)
+    try:
+        waiting = _waiting(topic, topic.reentered(), selection, again, done)
+        for share in _shares(waiting):
+            way_back.reenter(share, repartition=repartition)
+            done.chosen.update(rejected.reason for rejected in share)
+            if progress is not None:
+                progress()
+    finally:
+        way_back.close()
+
+
+def _waiting(
+    topic: RejectedTopic,
+    reentered: dict[Place, int],
+    selection: Selection,
+    again: bool,
+    counted: Replay,
+) -> Iterator[Rejected]:
+    for rejected in topic.records(selection.since_ms):
+        if not selection.chooses(rejected):
+            continue
+        standing = rejected.standing(reentered)
+        if standing is Standing.WAITING or (again and standing is Standing.REFUSED_AGAIN):
+            yield rejected
+        else:
+            counted.left[standing] += 1
+
+
+def _shares(waiting: Iterator[Rejected]) -> Iterator[list[Rejected]]:
+    share: list[Rejected] = []
+    size = 0
+    for rejected in waiting:
+        share.append(rejected)
+        size += len(rejected.value or b"")
+        if len(share) == _MOST_RECORDS or size >= _MOST_BYTES:
+            yield share
+            share, size = [], 0
+    if share:
+        yield share
