@@ -133,11 +133,14 @@ class KafkaServer(Server):
         port: where clients connect on 127.0.0.1.
         held: file descriptors that the process keeps open.
         console: where a first download shows its progress.
-        proxy_port: a second listener tells clients to come to this port, where somebody passes
-            their bytes on to `behind_proxy_port`; None is no such listener.
+        proxy_port: a second listener tells clients to come to this port; None is no such listener.
         node: its id in the quorum.
         quorum: the cluster it is part of; None is one of its own.
         heap_mb: most memory for Java's objects, in MiB.
+
+    Attributes:
+        proxy_port: where clients of the second listener are told to come.
+        behind_proxy_port: where the second listener really listens, for whoever passes them on.
     """
 
     name = "Kafka"
@@ -156,7 +159,7 @@ class KafkaServer(Server):
     ) -> None:
         super().__init__(folder, port, held)
         self._console = console
-        self._proxy_port = proxy_port
+        self.proxy_port = proxy_port
         self._node = node
         self._quorum = quorum
         self._heap_mb = heap_mb
@@ -185,15 +188,15 @@ class KafkaServer(Server):
         return [*run, "kafka.Kafka", "server.properties"]
 
     def _own_quorum(self) -> Quorum:
-        taken = {self.port, self._proxy_port, self.behind_proxy_port}
+        taken = {self.port, self.proxy_port, self.behind_proxy_port}
         port = ports.choose_other_than(taken, "Kafka's controller")
         return Quorum(new_cluster_id(), {self._node: port})
 
     def _settings(self, quorum: Quorum) -> str:
         listeners = advertised = f"BROKER://{LOOPBACK}:{self.port}"
-        if self._proxy_port is not None:
+        if self.proxy_port is not None:
             listeners += f",PROXIED://{LOOPBACK}:{self.behind_proxy_port}"
-            advertised += f",PROXIED://{LOOPBACK}:{self._proxy_port}"
+            advertised += f",PROXIED://{LOOPBACK}:{self.proxy_port}"
         controllers = quorum.controller_ports
         return _SETTINGS.format(
             host=LOOPBACK,
