@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -48,3 +48,23 @@ def read_topic(
             if at_end and (enough is None or enough(records)):
                 return records
     return records
+
+
+def read_partition(settings: Settings, topic: str, partition: int) -> Iterator[list[Any]]:
+    """Yields the committed records of one partition as they are there now, batch by batch."""
+    consumer = KafkaConsumer(
+        **settings.kafka_connection(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=5_000,
+    )
+    tp = TopicPartition(topic, partition)
+    with contextlib.closing(consumer):
+        consumer.assign([tp])
+        consumer.seek_to_beginning(tp)
+        end = consumer.end_offsets([tp])[tp]
+        while consumer.position(tp) < end:
+            records = consumer.poll(timeout_ms=_POLL_MS).get(tp)
+            if records:
+                yield records

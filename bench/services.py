@@ -47,6 +47,12 @@ class ServiceProcess:
         return self._process.pid
 
     @property
+    def ended(self) -> int | None:
+        """The exit code, ``None`` while the process exists."""
+        assert self._process is not None
+        return self._process.poll()
+
+    @property
     def log(self) -> str:
         """What the process has said so far."""
         return self._log.read_text(errors="replace")

@@ -26,6 +26,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -45,6 +46,8 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
 _PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
+# What is sent and not acknowledged; kafka-python keeps all of it, without a bound of its own.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
@@ -214,9 +217,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = []
-            for (topic, partition), share in _by_place(outputs).items():
-                futures += producer.send_batch(topic, partition, share)
+            futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -228,6 +229,15 @@ class KafkaLog:
             producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def _send(self, outputs: Sequence[Output]) -> list[Any]:
+        futures: list[Any] = []
+        for share in _bounded(outputs):
+            if futures:
+                self._producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
+            for (topic, partition), mine in _by_place(share).items():
+                futures += self._producer.send_batch(topic, partition, mine)
+        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -322,6 +332,7 @@ class KafkaLog:
         producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
+            kafka_client=UnhurriedClient,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
             # The broker has given the transaction up by then: sending on would be in vain.
             delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
@@ -338,6 +349,18 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
+
+
+def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
+    """Cuts outputs where more than may be unacknowledged would be."""
+    begin = size = 0
+    for i, output in enumerate(outputs):
+        size += len(output.value or b"")
+        if size > _UNACKNOWLEDGED_BYTES:
+            yield outputs[begin : i + 1]
+            begin, size = i + 1, 0
+    if begin < len(outputs):
+        yield outputs[begin:]
 
 
 def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
