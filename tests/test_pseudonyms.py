@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import ast
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -13,6 +15,7 @@ from streamer.core.codec import CorruptState
 from streamer.service import logs
 from streamer.service.pseudonyms import Pseudonyms
 
+ROOT = Path(__file__).parents[1]
 PATIENT = "Müller-1955-03-07"
 
 
@@ -94,6 +97,29 @@ def test_every_line_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert (first["event"], first["partition"], first["level"]) == ("partition taken", 3, "info")
     assert (second["event"], second["logger"]) == ("7 things", "some.library")
     assert first["timestamp"].endswith("Z")
+
+
+def words(file: Path) -> Iterator[ast.JoinedStr]:
+    """The f-strings in what a file raises or logs."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        is_log = (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+            and node.func.value.id == "_log"
+        )
+        if isinstance(node, ast.Raise) or is_log:
+            yield from (each for each in ast.walk(node) if isinstance(each, ast.JoinedStr))
+
+
+@pytest.mark.parametrize("part", ["core", "service"])
+def test_no_message_of_the_service_is_made_with_an_id(part: str) -> None:
+    files = sorted((ROOT / "streamer" / part).rglob("*.py"))
+    said = [(file, text) for file in files for text in words(file)]
+    assert said
+    for file, text in said:
+        names = {each.id for each in ast.walk(text) if isinstance(each, ast.Name)}
+        assert not names & {"patient", "patients", "patient_id"}, f"{file}:{text.lineno}"
 
 
 def test_the_command_finds_the_pseudonym_of_a_patient(monkeypatch: pytest.MonkeyPatch) -> None:
