@@ -17,15 +17,22 @@ from streamer.local.spawner import spawn
 from streamer.service.settings import Settings
 
 STOP_DEADLINE_S: Final = 15.0  # the service promises ten
+RUN: Final = (sys.executable, "-m", "streamer", "run")
 
 
 class ServiceProcess:
-    """One `streamer run`, as users start it."""
+    """One `streamer run`, as users start it, or another ``command`` that is told by environment."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *arguments: str,
+        command: Sequence[str] = RUN,
+    ) -> None:
         self._environment = environment
         self._log = log
-        self._arguments = arguments
+        self._command = (*command, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -34,17 +41,19 @@ class ServiceProcess:
         settings = [f"{name}={value}" for name, value in self._environment.items()]
         with self._log.open("ab") as output:
             self._process = spawn(
-                ["/usr/bin/env", *settings, sys.executable, "-m", "streamer", "run",
-                 *self._arguments],
-                Path.cwd(),
-                output,
-            )  # fmt: skip
+                ["/usr/bin/env", *settings, *self._command], Path.cwd(), output
+            )
 
     @property
     def pid(self) -> int:
         """The process id."""
         assert self._process is not None
         return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the process exists."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def log(self) -> str:
@@ -69,7 +78,7 @@ class ServiceProcess:
 
     def stop(self) -> None:
         """Ends the process if it still runs, whatever it takes."""
-        if self._process is not None and self._process.poll() is None:
+        if self.running:
             try:
                 self.terminate()
             except subprocess.TimeoutExpired:

@@ -24,15 +24,16 @@ def build(told: Told) -> Any:
         topic_replication_factor=1,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        key_serializer="raw",
+        value_serializer="raw",
         web_enabled=False,
         stream_wait_empty=False,
     )
-    vitals = app.topic(told.vitals, key_type=bytes, value_type=bytes, value_serializer="raw")
-    risk = app.topic(told.risk, key_type=bytes, value_type=bytes, value_serializer="raw")
+    vitals = app.topic(told.vitals, key_type=bytes, value_type=bytes)
+    risk = app.topic(told.risk, key_type=bytes, value_type=bytes)
     patients = app.Table(
-        "patients", partitions=told.partitions, key_type=bytes, value_type=bytes,
-        key_serializer="raw", value_serializer="raw",
-    )  # fmt: skip
+        "patients", partitions=told.partitions, key_type=bytes, value_type=bytes
+    )
 
     @app.agent(vitals)  # type: ignore[untyped-decorator]  # faust has an environment of its own
     async def score(stream: Any) -> None:
