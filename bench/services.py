@@ -40,9 +40,7 @@ class ServiceProcess:
         # `env` sets what differs from this process, so that the child is tied to it like others.
         settings = [f"{name}={value}" for name, value in self._environment.items()]
         with self._log.open("ab") as output:
-            self._process = spawn(
-                ["/usr/bin/env", *settings, *self._command], Path.cwd(), output
-            )
+            self._process = spawn(["/usr/bin/env", *settings, *self._command], Path.cwd(), output)
 
     @property
     def pid(self) -> int:

@@ -31,9 +31,7 @@ def build(told: Told) -> Any:
     )
     vitals = app.topic(told.vitals, key_type=bytes, value_type=bytes)
     risk = app.topic(told.risk, key_type=bytes, value_type=bytes)
-    patients = app.Table(
-        "patients", partitions=told.partitions, key_type=bytes, value_type=bytes
-    )
+    patients = app.Table("patients", partitions=told.partitions, key_type=bytes, value_type=bytes)
 
     @app.agent(vitals)  # type: ignore[untyped-decorator]  # faust has an environment of its own
     async def score(stream: Any) -> None:

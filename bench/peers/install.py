@@ -40,14 +40,13 @@ def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[st
     stamp = folder / "installed.json"
     version = hashlib.sha256(pins.read_bytes() + sys.version.encode()).hexdigest()
     if stamp.exists():
-        known: dict[str, object] = json.loads(stamp.read_text())
-        missing = known["missing"]
-        if known["version"] == version and isinstance(missing, dict):
+        known = json.loads(stamp.read_text())
+        if known["version"] == version:
             _share(folder)
-            return python, missing
+            return python, known["missing"]
     print(f"Installing the peers into {folder.name} (once, a minute)", file=sys.stderr, flush=True)
     venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
-    missing = {}
+    missing = dict[str, str]()
     for peer, packages in PACKAGES.items():
         reason = _install(python, packages, pins)
         if reason is not None:
@@ -60,8 +59,8 @@ def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[st
 
 def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
     """Installs packages at their pinned versions; returns why not, in a line."""
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-               "--quiet", "--only-binary", ":all:", "-c", pins, *packages]  # fmt: skip
+    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
+               "--quiet", "--only-binary", ":all:", "-c", str(pins), *packages]  # fmt: skip
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_DEADLINE_S, check=False
@@ -76,8 +75,6 @@ def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
 
 def _share(folder: Path) -> None:
     """Lets the peers see the packages of this environment, behind their own."""
-    purelib = sysconfig.get_path(
-        "purelib", vars={"base": str(folder), "platbase": str(folder)}
-    )
+    purelib = sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)})
     lines = dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib")])
     (Path(purelib) / _SHARED).write_text("\n".join(lines) + "\n")
