@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import readme
 from bench.comparison import FULL, QUICK, Extent, backlogs, compare, say, warm_up
-from bench.contestants import OURS, PEERS, Contestant, Garage, garage
+from bench.contestants import LIGHT, OURS, SAME, Contestant, Garage, garage
 from bench.cores import divide
 from bench.growth import crowd, two_cores
 from bench.latency import latency
@@ -33,7 +33,7 @@ def main() -> int:
     cores = divide()  # before Kafka starts: it inherits them
     with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
         place = garage(stack, Path(folder), cores, peers=not arguments.no_peers)
-        contestants = (OURS,) if arguments.no_peers else (OURS, *PEERS)
+        contestants = (OURS,) if arguments.no_peers else (OURS, *SAME, *LIGHT)
         for part in measure(place, QUICK if arguments.quick else FULL, contestants):
             print(f"{part}\n", flush=True)
             parts.append(part)

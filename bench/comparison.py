@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bench.contestants import OURS, PEERS, Contestant, Garage
+from bench.contestants import LIGHT, OURS, SAME, Contestant, Garage
 from bench.loads import Backlog, Load, hourly, one_hertz, put
 from bench.race import Lap, LapFailed, lap
 from bench.services import environment, settings_of
@@ -48,11 +48,19 @@ QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, 4_000)
 
 @dataclass(slots=True)
 class Row:
-    """One contestant on one load: its laps, or why there are none."""
+    """One contestant on one load: its laps, or why there are none.
+
+    Attributes:
+        contestant: who.
+        laps: what was measured; without the risks, which are many.
+        failure: why it was measured no further.
+        difference: the largest one between its risks and ours for the same events.
+    """
 
     contestant: Contestant
     laps: list[Lap] = field(default_factory=list)
     failure: str = ""
+    difference: float = 0.0
 
     @property
     def per_cpu_second(self) -> float:
@@ -73,20 +81,24 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """All contestants on one load."""
+    """All contestants on one load; ``risks`` are ours, by (partition, offset)."""
 
     title: str
     rows: list[Row]
+    risks: dict[tuple[int, int], float] = field(default_factory=dict, repr=False)
 
     @property
     def ours(self) -> Row:
         """The service's row."""
         return next(row for row in self.rows if row.contestant is OURS)
 
-    @property
-    def best_peer(self) -> Row | None:
-        """The peer that does most with a CPU second, if any ran."""
-        ran = [row for row in self.rows if row.laps and row.contestant is not OURS]
+    def best_peer(self, work: str) -> Row | None:
+        """The peer that does most of this work with a CPU second, if any ran."""
+        ran = [
+            row
+            for row in self.rows
+            if row.laps and row.contestant is not OURS and row.contestant.work == work
+        ]
         return max(ran, key=lambda row: row.per_cpu_second, default=None)
 
 
@@ -110,7 +122,7 @@ def compare(
     garage: Garage,
     waiting: Sequence[Backlog],
     extent: Extent,
-    contestants: Sequence[Contestant] = (OURS, *PEERS),
+    contestants: Sequence[Contestant] = (OURS, *SAME, *LIGHT),
 ) -> list[Comparison]:
     """Runs the laps; a contestant that fails once on a load is out of it.
 
@@ -131,7 +143,7 @@ def compare(
                 is_late = time.monotonic() - began > extent.peers_until_s
                 if row.failure or (is_late and row.laps and row.contestant is not OURS):
                     continue
-                _run(row, garage, backlog, f"{repeat}-", extent)
+                _run(row, comparison, garage, backlog, f"{repeat}-", extent)
                 rate = f"{row.laps[-1].per_cpu_second:,.0f}/CPU s" if row.laps else row.failure
                 say(f"{comparison.title}, {row.contestant.name}: {rate}")
     return comparisons
@@ -150,13 +162,27 @@ def say(what: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {what}", file=sys.stderr, flush=True)
 
 
-def _run(row: Row, garage: Garage, backlog: Backlog, turn: str, extent: Extent) -> None:
-    module = row.contestant.module
-    if module in garage.missing:
-        row.failure = f"not installable: {garage.missing[module]}"
+def _run(
+    row: Row,
+    comparison: Comparison,
+    garage: Garage,
+    backlog: Backlog,
+    turn: str,
+    extent: Extent,
+) -> None:
+    who = row.contestant
+    if who.module in garage.missing:
+        row.failure = f"not installable: {garage.missing[who.module]}"
         return
-    prefix = f"{backlog.topic}-{module or 'vigil'}-{turn}"
+    prefix = f"{backlog.topic}-{who.module or 'vigil'}-{who.work}-{turn}"
     try:
-        row.laps.append(lap(row.contestant, garage, backlog, prefix, extent.window_s))
+        done = lap(who, garage, backlog, prefix, extent.window_s)
     except LapFailed as error:
         row.failure = f"failed: {error}"
+        return
+    row.laps.append(replace(done, risks={}))
+    if who is OURS:
+        comparison.risks.update(done.risks)
+    both = done.risks.keys() & comparison.risks.keys()
+    gaps = (abs(done.risks[place] - comparison.risks[place]) for place in both)
+    row.difference = max(row.difference, max(gaps, default=0.0))

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from bench.peers.patient import epoch_ms
+from bench.peers.event import epoch_ms
 from bench.reading import Tail
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish

@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -46,6 +46,7 @@ class Lap:
         repeated: risks that came more than once.
         unexpected: risks that nothing asked for.
         stages: the service's own timing, seconds by stage.
+        risks: what was said, by the place (partition, offset) of the event.
     """
 
     events: int
@@ -57,6 +58,7 @@ class Lap:
     repeated: int
     unexpected: int
     stages: dict[str, float]
+    risks: dict[tuple[int, int], float] = field(repr=False)
 
     @property
     def per_second(self) -> float:
@@ -127,16 +129,22 @@ def lap(
         repeated,
         unexpected,
         stages,
+        output.risks,
     )
 
 
 class Output:
-    """What a contestant has said so far, by the place of the event that caused it."""
+    """What a contestant has said so far, by the place of the event that caused it.
+
+    Attributes:
+        risks: by (partition, offset).
+    """
 
     def __init__(self, tail: Tail, backlog: Backlog) -> None:
         self._tail = tail
         self._due = backlog.due
         self._said: list[list[int]] = [[] for _ in backlog.due]
+        self.risks: dict[tuple[int, int], float] = {}
         self._ends = [0] * len(backlog.due)
 
     @property
@@ -186,6 +194,7 @@ class Output:
             message = orjson.loads(record.value)
             partition, offset = message["partition"], message["offset"]
             self._said[partition].append(offset)
+            self.risks[partition, offset] = message["risk"]
             self._ends[partition] = max(self._ends[partition], offset + 1)
         return bool(records)
 

@@ -31,7 +31,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
             cells += _rates(row)
         cells += [_resident(rows), _exactness(rows)]
         lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", *map(_ratio, comparisons)])
+    ratios = [_ratio(c, work) for c in comparisons for work in ("same", "light")]
+    return "\n".join([*lines, "", *ratios])
 
 
 def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
@@ -74,18 +75,20 @@ def _exactness(rows: Sequence[Row]) -> str:
     laps = [lap for row in rows for lap in row.laps]
     if not laps:
         return "-"
+    difference = max(row.difference for row in rows)
     if all(lap.is_exact for lap in laps):
-        return "yes"
+        return f"yes, {difference:.0e} from ours" if difference else "yes"
     named = ("missing", "repeated", "unexpected")
     counts = {name: sum(getattr(lap, name) for lap in laps) for name in named}
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
-def _ratio(comparison: Comparison) -> str:
-    ours, best = comparison.ours, comparison.best_peer
+def _ratio(comparison: Comparison, work: str) -> str:
+    ours, best = comparison.ours, comparison.best_peer(work)
+    what = f"- {comparison.title}, {work} work: "
     if best is None or not ours.laps:
-        return f"- {comparison.title}: nothing to compare"
+        return f"{what}nothing to compare"
     return (
-        f"- {comparison.title}: {ours.per_cpu_second / best.per_cpu_second:.2f} times the best "
-        f"peer ({best.contestant.name}) per CPU second"
+        f"{what}{ours.per_cpu_second / best.per_cpu_second:.2f} times the best peer "
+        f"({best.contestant.name}) per CPU second"
     )

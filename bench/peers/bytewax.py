@@ -20,34 +20,35 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from bench.peers.patient import Bedside, Patient
 from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.work import Bedside, bedside
 
 
 class AtOneBed(StatefulLogic):  # type: ignore[misc]  # bytewax has an environment of its own
     """One patient of the flow."""
 
-    def __init__(self, bedside: Bedside, packed: bytes | None) -> None:
-        self._bedside = bedside
-        self._patient = Patient() if packed is None else Patient.from_bytes(packed)
+    def __init__(self, bed: Bedside[Any], packed: bytes | None) -> None:
+        self._bed = bed
+        self._patient = bed.open(packed)
 
     def on_item(self, value: Any) -> tuple[Iterable[bytes], bool]:
         """Takes an event; the risk message, if one is due."""
-        risk = self._bedside.take(self._patient, value.value, value.partition, value.offset)
+        risk = self._bed.take(self._patient, value.value, value.partition, value.offset)
         return (() if risk is None else (risk,)), StatefulLogic.RETAIN
 
     def snapshot(self) -> bytes:
         """What the recovery store keeps."""
-        return self._patient.to_bytes()
+        packed: bytes = self._patient.to_bytes()
+        return packed
 
 
 def flow(told: Told) -> Dataflow:
     """Builds the dataflow."""
-    bedside = Bedside(told.interval_ms)
+    bed = bedside(told)
     dataflow = Dataflow("vigil")
     vitals = kafka.input("vitals", dataflow, brokers=[told.kafka], topics=[told.vitals])
     keyed = op.key_on("patient", vitals.oks, lambda message: message.key.decode())
-    risks = op.stateful("score", keyed, lambda packed: AtOneBed(bedside, packed))
+    risks = op.stateful("score", keyed, lambda packed: AtOneBed(bed, packed))
     messages = op.map("message", risks, lambda pair: KafkaSinkMessage(pair[0].encode(), pair[1]))
     # murmur2 as everybody's: outputs share the partition of their input
     kafka.output(

@@ -6,13 +6,13 @@ from typing import Any
 
 import faust
 
-from bench.peers.patient import Bedside, Patient
 from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.work import bedside
 
 
 def build(told: Told) -> Any:
     """Builds the application."""
-    bedside = Bedside(told.interval_ms)
+    bed = bedside(told)
     app = faust.App(
         told.group,
         broker=f"kafka://{told.kafka}",
@@ -37,9 +37,9 @@ def build(told: Told) -> Any:
     async def score(stream: Any) -> None:
         async for event in stream.events():
             packed = patients.get(event.key)
-            patient = Patient() if packed is None else Patient.from_bytes(packed)
+            patient = bed.open(packed)
             place = event.message
-            message = bedside.take(patient, event.value, place.partition, place.offset)
+            message = bed.take(patient, event.value, place.partition, place.offset)
             patients[event.key] = patient.to_bytes()
             if message is not None:
                 await risk.send(key=event.key, value=message)

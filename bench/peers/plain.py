@@ -11,28 +11,30 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 from redis import Redis
 
-from bench.peers.patient import Bedside, Patient
 from bench.peers.told import Told
+from bench.peers.work import Bedside, Kept, bedside
 
 
 class Patients:
     """The patients seen by this consumer, and their place in Redis."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, bed: Bedside[Any], redis: Redis, prefix: str) -> None:
+        self._bed = bed
         self._redis = redis
         self._prefix = prefix
-        self._known: dict[bytes, Patient] = {}
+        self._known: dict[bytes, Kept] = {}
 
-    def of(self, key: bytes) -> Patient:
+    def of(self, key: bytes) -> Kept:
         """The patient, from memory, from Redis, or new."""
         patient = self._known.get(key)
         if patient is None:
             packed = self._redis.get(self._name(key))
-            patient = Patient.from_bytes(packed) if isinstance(packed, bytes) else Patient()
+            patient = self._bed.open(packed if isinstance(packed, bytes) else None)
             self._known[key] = patient
         return patient
 
@@ -58,15 +60,15 @@ def run(told: Told, stop: threading.Event) -> None:
         max_poll_records=2_000,  # as the service's
     )
     producer = KafkaProducer(bootstrap_servers=told.kafka, linger_ms=5)
-    bedside = Bedside(told.interval_ms)
-    patients = Patients(Redis.from_url(told.redis), told.group)
+    bed = bedside(told)
+    patients = Patients(bed, Redis.from_url(told.redis), told.group)
     with contextlib.closing(consumer), contextlib.closing(producer):
         while not stop.is_set():
             changed = set()
             for records in consumer.poll(timeout_ms=100).values():
                 for record in records:
                     patient = patients.of(record.key)
-                    risk = bedside.take(patient, record.value, record.partition, record.offset)
+                    risk = bed.take(patient, record.value, record.partition, record.offset)
                     if risk is not None:
                         producer.send(told.risk, risk, record.key)
                     changed.add(record.key)

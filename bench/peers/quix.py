@@ -6,14 +6,14 @@ from typing import Any
 
 from quixstreams import Application, message_context
 
-from bench.peers.patient import Bedside, Patient
 from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.work import bedside
 
 
 def main() -> None:
     """Runs until SIGTERM."""
     told = Told.read()
-    bedside = Bedside(told.interval_ms)
+    bed = bedside(told)
     app = Application(
         broker_address=told.kafka,
         consumer_group=told.group,
@@ -29,9 +29,9 @@ def main() -> None:
 
     def score(value: bytes, state: Any) -> bytes | None:
         packed = state.get_bytes("patient")
-        patient = Patient() if packed is None else Patient.from_bytes(packed)
+        patient = bed.open(packed)
         place = message_context()
-        message = bedside.take(patient, value, place.partition, place.offset)
+        message = bed.take(patient, value, place.partition, place.offset)
         state.set_bytes("patient", patient.to_bytes())
         return message
 

@@ -26,6 +26,7 @@ class Told:
         folder: an empty folder for local state.
         interval_ms: a risk for the first event of each interval; 0: for every observation.
         partitions: of both topics.
+        work: "light" or "same", see ``work``.
     """
 
     kafka: str
@@ -36,6 +37,7 @@ class Told:
     folder: str
     interval_ms: int
     partitions: int
+    work: str
 
     def environment(self) -> dict[str, str]:
         """As environment variables, for the process of a peer."""
@@ -50,7 +52,7 @@ class Told:
             if name.startswith(_PREFIX)
         }
         return cls(
-            **{name: told[name] for name in ("kafka", "redis", "vitals", "risk", "group")},
+            **{name: told[name] for name in ("kafka", "redis", "vitals", "risk", "group", "work")},
             folder=told["folder"],
             interval_ms=int(told["interval_ms"]),
             partitions=int(told["partitions"]),

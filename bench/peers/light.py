@@ -1,4 +1,4 @@
-"""What a peer keeps of one patient, and the one way from an event to a risk.
+"""The light work: what a team would keep of a patient first, and the way from event to risk.
 
 Simpler than the service's on purpose, so that no peer does more work: one row of last values,
 masks and hours since, stepped when a risk is due. No hours are closed, so a late event is not
@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 import struct
-from datetime import datetime
 from typing import Any, Final, Self
 
 import numpy as np
 import orjson
 import torch
 
-from bench.peers.network import HIDDEN, HORIZONS, N_FEATURES, Floats, Network, scaling
+from bench.peers.event import epoch_ms
+from bench.peers.network import HIDDEN, MODEL, Cell, Floats, sigmoid
+from streamer.core.network import HORIZONS
 from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
 
 _HOUR_MS: Final = 3_600_000
@@ -24,7 +25,7 @@ _NEVER_MS: Final = -336 * _HOUR_MS  # as the network was trained: never is two w
 _CLIP: Final = 6.0
 _HEAD: Final = struct.Struct("<qq")
 _STATE: Final = HIDDEN * 4
-_MEAN, _STD = scaling()
+_MEAN, _STD = MODEL.scaling.mean, MODEL.scaling.std
 # Per variable, as plain numbers: one value at a time is scaled quicker without numpy.
 _VALUE_SCALE: Final = [
     (v.log_scale, float(_MEAN[i]), float(_STD[i])) for i, v in enumerate(VARIABLES)
@@ -111,7 +112,7 @@ class Patient:
     def row(self, time_ms: int) -> Floats:
         """What the network sees now: ``(205,)``, of which the peers fill the first 102."""
         since_h = np.minimum((time_ms - self.measured_ms) / _HOUR_MS, -_NEVER_MS / _HOUR_MS)
-        x = np.zeros(N_FEATURES, np.float32)
+        x = np.zeros(len(_MEAN), np.float32)
         x[_VALUE] = self.values
         x[_MASK] = ((since_h < 1) - _MEAN[_MASK]) / _STD[_MASK]
         x[_SINCE] = (np.log1p(since_h) - _MEAN[_SINCE]) / _STD[_SINCE]
@@ -127,7 +128,11 @@ class Bedside:
 
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
-        self._network = Network()
+        self._cell = Cell()
+
+    def open(self, packed: bytes | None) -> Patient:
+        """What a store has of a patient; a new one if it has nothing."""
+        return Patient() if packed is None else Patient.from_bytes(packed)
 
     def take(self, patient: Patient, value: bytes, partition: int, offset: int) -> bytes | None:
         """Takes an event into a patient; returns the risk message if one is due."""
@@ -135,7 +140,8 @@ class Bedside:
         if not patient.take(event, self._interval_ms):
             return None
         row = patient.row(epoch_ms(event["time"]))
-        risks, patient.h, patient.c = self._network.step(row, patient.h, patient.c)
+        patient.h, patient.c = self._cell.step(row, patient.h, patient.c)
+        risks = [sigmoid(logit) for logit in self._cell.logits(patient.h)]
         return orjson.dumps(
             {
                 "patient_id": event["patient_id"],
@@ -146,14 +152,3 @@ class Bedside:
                 "offset": offset,
             }
         )
-
-
-def epoch_ms(time: str | int) -> int:
-    """Epoch milliseconds of an event's time.
-
-    >>> epoch_ms("1970-01-01T00:00:01.5Z"), epoch_ms(7)
-    (1500, 7)
-    """
-    if isinstance(time, int):
-        return time
-    return round(datetime.fromisoformat(time).timestamp() * 1000)
