@@ -38,7 +38,7 @@ class Contestant:
     work: str = "light"
 
 
-OURS: Final = Contestant("Vigil", "", "exactly once", "Redis, fenced, by batch")
+OURS: Final = Contestant("Vigil", "", "exactly once", "Redis, fenced, by batch", "all")
 LIGHT: Final = (
     Contestant("Quix Streams", "quix", "exactly once", "RocksDB and changelog, by second"),
     Contestant("Bytewax", "bytewax", "at least once", "SQLite, by second"),

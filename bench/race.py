@@ -23,6 +23,10 @@ from bench.services import ServiceProcess
 
 _START_DEADLINE_S: Final = 60.0
 _WARM_UP_S: Final = 1.5  # first allocations, first transactions, all partitions fetched
+# Most contestants speak in bursts, one a commit. Between the first words of two bursts lies the
+# work of whole commits; other moments would cut one. A pause this long tells bursts apart.
+_PAUSE_S: Final = 0.08
+_NO_PAUSE_S: Final = 1.5  # who never pauses so long speaks evenly: then any moment is as good
 _SILENCE_S: Final = 20.0  # a contestant that commits by the second and says nothing is stuck
 _STAGE: Final = re.compile(r'vigil_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
 _OWNED: Final = re.compile(r"^vigil_partitions (\S+)", re.MULTILINE)
@@ -106,10 +110,9 @@ def lap(
             warm_at = time.monotonic() + min(_WARM_UP_S, window_s / 4)
             while time.monotonic() < warm_at:
                 output.wait(processes, _SILENCE_S)
-            begin = end = _Mark.now(output, watched)
+            begin = end = _mark(output, processes, watched)
             while not output.is_whole and end.at_s - begin.at_s < window_s:
-                output.wait(processes, _SILENCE_S)
-                end = _Mark.now(output, watched)
+                end = _mark(output, processes, watched)
             memory = [process.memory_full_info() for process in watched]
             stages = _stages(ports[0]) if contestant is OURS else {}
         finally:
@@ -138,6 +141,7 @@ class Output:
 
     Attributes:
         risks: by (partition, offset).
+        events_before: what ``events`` was before the latest words.
     """
 
     def __init__(self, tail: Tail, backlog: Backlog) -> None:
@@ -146,6 +150,8 @@ class Output:
         self._said: list[list[int]] = [[] for _ in backlog.due]
         self.risks: dict[tuple[int, int], float] = {}
         self._ends = [0] * len(backlog.due)
+        self._spoke_at = 0.0
+        self.events_before = 0
 
     @property
     def events(self) -> int:
@@ -159,8 +165,11 @@ class Output:
             not len(due) or end > due[-1] for due, end in zip(self._due, self._ends, strict=True)
         )
 
-    def wait(self, processes: Sequence[ServiceProcess], deadline_s: float) -> None:
+    def wait(self, processes: Sequence[ServiceProcess], deadline_s: float) -> bool:
         """Returns as soon as something new was said, or at once if all has been.
+
+        Returns:
+            Whether it was quiet before.
 
         Raises:
             LapFailed: nothing came.
@@ -171,6 +180,10 @@ class Output:
             if ended or time.monotonic() > give_up_at:
                 what = "ended" if ended else f"said nothing for {deadline_s:.0f} s"
                 raise LapFailed(f"{what}: {(ended or processes)[0].log[-1500:]}")
+        now = time.monotonic()
+        was_quiet = now - self._spoke_at > _PAUSE_S
+        self._spoke_at = now
+        return was_quiet or self.is_whole
 
     def read_rest(self) -> None:
         """Takes in what was said until the end."""
@@ -190,6 +203,8 @@ class Output:
 
     def _read(self) -> bool:
         records = self._tail.poll()
+        if records:
+            self.events_before = self.events
         for record in records:
             message = orjson.loads(record.value)
             partition, offset = message["partition"], message["offset"]
@@ -205,10 +220,17 @@ class _Mark:
     cpu_s: float
     events: int
 
-    @classmethod
-    def now(cls, output: Output, watched: Sequence[psutil.Process]) -> _Mark:
-        times = [process.cpu_times() for process in watched]
-        return cls(time.monotonic(), sum(t.user + t.system for t in times), output.events)
+
+def _mark(
+    output: Output, processes: Sequence[ServiceProcess], watched: Sequence[psutil.Process]
+) -> _Mark:
+    """Waits until a burst begins, or long enough to know that there are none."""
+    give_up_at = time.monotonic() + _NO_PAUSE_S
+    while not output.wait(processes, _SILENCE_S) and time.monotonic() < give_up_at:
+        pass
+    times = [process.cpu_times() for process in watched]
+    cpu_s = sum(t.user + t.system for t in times)
+    return _Mark(time.monotonic(), cpu_s, output.events_before)
 
 
 def _wait_until_shared(

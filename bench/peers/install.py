@@ -70,7 +70,7 @@ def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
     if done.returncode == 0:
         return None
     said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    return said[-1].removeprefix("ERROR:").strip() if said else f"pip ended with {done.returncode}"
+    return said[0].removeprefix("ERROR:").strip() if said else f"pip ended with {done.returncode}"
 
 
 def _share(folder: Path) -> None:

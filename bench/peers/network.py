@@ -25,14 +25,13 @@ class Cell:
     """The network's step, with the weights of the service."""
 
     def __init__(self) -> None:
-        torch.set_num_threads(1)
-        torch.set_grad_enabled(False)  # once: `inference_mode` around each step would cost 5 us
         network = MODEL.network
         self._cell = nn.LSTMCell(MODEL.architecture.n_features, HIDDEN)
         weights = network.lstm.state_dict()
         self._cell.load_state_dict({name.removesuffix("_l0"): w for name, w in weights.items()})
-        self._head = network.head.T.contiguous()
-        self._bias = network.bias
+        self._cell.requires_grad_(False)
+        self._head = network.head.detach().T.contiguous()
+        self._bias = network.bias.detach()
 
     def step(self, x: Floats, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         """Takes one row ``(205,)`` and a state ``(1, 128)`` each; returns the state after it."""

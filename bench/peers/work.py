@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
+import torch
+
 from bench.peers import light, same
 from bench.peers.told import Told
 
@@ -29,7 +31,8 @@ class Bedside(Protocol[K]):
 
 
 def bedside(told: Told) -> Bedside[Any]:
-    """The work that a peer was told to do."""
+    """The work that a peer was told to do, for a process that does nothing else."""
+    torch.set_num_threads(1)  # one core each: more threads would wait for each other
     match told.work:
         case "light":
             return light.Bedside(told.interval_ms)
