@@ -117,7 +117,8 @@ def lap(
             stages = _stages(ports[0]) if contestant is OURS else {}
         finally:
             for process in processes:
-                process.stop()
+                if process.running:
+                    process.kill()  # what is uncommitted is nobody's output
         output.read_rest()
     if end.events == begin.events:
         raise LapFailed("the backlog was done before the timing began: give more events")

@@ -20,7 +20,7 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.told import COMMIT_EVERY_S, MOST_AT_ONCE, Told
 from bench.peers.work import Bedside, bedside
 
 
@@ -46,7 +46,11 @@ def flow(told: Told) -> Dataflow:
     """Builds the dataflow."""
     bed = bedside(told)
     dataflow = Dataflow("vigil")
-    vitals = kafka.input("vitals", dataflow, brokers=[told.kafka], topics=[told.vitals])
+    vitals = kafka.input(
+        "vitals", dataflow, brokers=[told.kafka], topics=[told.vitals],
+        # of each partition; with the default of 1,000 a risk waits for seconds of other work
+        batch_size=MOST_AT_ONCE // told.partitions,
+    )  # fmt: skip
     keyed = op.key_on("patient", vitals.oks, lambda message: message.key.decode())
     risks = op.stateful("score", keyed, lambda packed: AtOneBed(bed, packed))
     messages = op.map("message", risks, lambda pair: KafkaSinkMessage(pair[0].encode(), pair[1]))

@@ -16,7 +16,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from redis import Redis
 
-from bench.peers.told import Told
+from bench.peers.told import MOST_AT_ONCE, Told
 from bench.peers.work import Bedside, Kept, bedside
 
 
@@ -57,7 +57,7 @@ def run(told: Told, stop: threading.Event) -> None:
         group_id=told.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_poll_records=2_000,  # as the service's
+        max_poll_records=MOST_AT_ONCE,
     )
     producer = KafkaProducer(bootstrap_servers=told.kafka, linger_ms=5)
     bed = bedside(told)

@@ -11,6 +11,8 @@ from typing import Final, Self
 _PREFIX: Final = "PEER_"
 COMMIT_EVERY_S: Final = 1.0
 """How long a peer may gather before it commits: an alert that waits longer is no use at a bed."""
+MOST_AT_ONCE: Final = 2_000
+"""How many events a peer that polls takes before it writes, as the service does."""
 
 
 @dataclass(frozen=True, slots=True)
