@@ -77,9 +77,7 @@ def list_rejected(
 
 @app.command()
 def show(
-    offset: Annotated[
-        int, typer.Argument(min=0, help="In the rejected topic, as `list` gives it.")
-    ],
+    offset: Annotated[int, typer.Argument(metavar="OFFSET", min=0, help="As `list` gives it.")],
     as_json: Json = False,
 ) -> None:
     """Shows one refused record: reason, where it came from, headers, payload.
