@@ -34,7 +34,7 @@ class Desk:
                  "partition": str(partition), "offset": "5", **more}  # fmt: skip
         said = [(name.replace("_", "-"), text.encode()) for name, text in given.items()]
         sent = self._producer.send(self.settings.topic_rejected, value, patient.encode(), said)
-        offset: int = sent.get(timeout=10).offset
+        offset: int = sent.get(timeout=60).offset
         return offset
 
     def put_nothing(self) -> None:
