@@ -36,7 +36,7 @@ check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-bench: install ## Measures events per second, event-to-alert time and memory on this machine.
+bench: install ## Measures the service beside other engines on this machine (ten minutes).
 	@$(BIN)/python -m bench
 
 parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER PATIENTS=1000

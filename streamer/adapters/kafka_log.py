@@ -41,6 +41,8 @@ _SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
+# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
