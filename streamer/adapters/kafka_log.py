@@ -48,8 +48,6 @@ MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
 _PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
-# What is sent and not acknowledged; kafka-python keeps all of it, without a bound of its own.
-_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
