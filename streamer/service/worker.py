@@ -81,6 +81,7 @@ class Worker:
         )
         self._waiting_for: str | None = "the first assignment"
         self._transaction_since: float | None = None
+        self._interrupted = False
 
     @property
     def owned(self) -> Mapping[int, Partition]:
@@ -140,6 +141,7 @@ class Worker:
         records = [record for record in polled.records if record.partition in ownership.owned]
         positions = {p: end for p, end in polled.positions.items() if p in ownership.owned}
         try:
+            self._settle()
             ownership.take(self._in_force.model)
             if ownership.owned or ownership.refused:
                 self._waiting_for = None
@@ -154,7 +156,8 @@ class Worker:
             metrics.INTERRUPTED.inc()
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
-            self._log.recover()
+            self._interrupted = True
+            self._waiting_for = f"Kafka to settle a transaction: {error}"
         except Fenced as error:
             self._fenced(error)
         return bool(records)
@@ -194,6 +197,12 @@ class Worker:
         _count(results, records)
         self._unsaved.save(owned)
         self._fault("after_save")
+
+    def _settle(self) -> None:
+        """Ends what an interrupted transaction left open: until then nobody can say where C is."""
+        if self._interrupted:
+            self._log.recover()
+            self._interrupted = False
 
     def _transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
         self._transaction_since = time.monotonic()
