@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from streamer.core import codec
-from streamer.core.columns import Record, decode
+from streamer.core.columns import Columns, Record
 from streamer.core.messages import headers, rfc3339, write
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.rejections import Reason, Rejection, ValueProblem
@@ -47,16 +47,15 @@ class Result:
 
 def process(
     scorer: Scorer,
+    columns: Columns,
     records: Sequence[Record],
     partitions: Mapping[int, Partition],
     topics: Topics,
-    future_limit_ms: int | None,
 ) -> Result:
-    """Scores records of partitions that share a scorer; its table changes.
+    """Scores records of partitions that share a scorer, decoded to columns; its table changes.
 
     Records before their partition's ``silent_until`` change states and say nothing.
     """
-    columns = decode(records, future_limit_ms)
     event_record = columns.record.tolist()
     owners = [records[i].partition for i in event_record]
     outcome = scorer.score(columns, owners)

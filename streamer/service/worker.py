@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record
+from streamer.core.columns import Columns, Record, decode
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable, Output
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics
@@ -48,6 +48,7 @@ class Rules:
     interval_ms: int
     future_limit_ms: int | None
     rebuild_ms: int
+    max_stays: int
 
 
 class Worker:
@@ -74,7 +75,7 @@ class Worker:
         self._rules = rules
         self._fault = fault or _no_fault
         self._in_force = InForce(library)
-        self._held = HeldStays(rules.interval_ms)
+        self._held = HeldStays(rules.interval_ms, rules.max_stays)
         self._unsaved = Unsaved(log, states)
         self._ownership = Ownership(
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
@@ -172,12 +173,18 @@ class Worker:
         by_model: dict[str, list[Record]] = {}
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
+        decoded: list[tuple[str, Columns, list[Record]]] = []
+        with metrics.STAGE.labels("decode").time():
+            for model_id, share in by_model.items():
+                columns = decode(share, self._rules.future_limit_ms)
+                places = [share[i].partition for i in columns.record.tolist()]
+                self._held.wake(self._states, owned, columns.patients, places)
+                decoded.append((model_id, columns, share))
         results: list[Result] = []
         with metrics.STAGE.labels("score").time():
-            for model_id, share in by_model.items():
+            for model_id, columns, share in decoded:
                 scorer = self._held.scorers[model_id]
-                limit = self._rules.future_limit_ms
-                results.append(process(scorer, share, owned, self._rules.topics, limit))
+                results.append(process(scorer, columns, share, owned, self._rules.topics))
         moved = [owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
@@ -196,6 +203,7 @@ class Worker:
                 self._unsaved.add(changed_states(scorer, mine))
         _count(results, records)
         self._unsaved.save(owned)
+        self._held.put_to_sleep()
         self._fault("after_save")
 
     def _settle(self) -> None:
