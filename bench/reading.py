@@ -1,10 +1,10 @@
-"""Reading output topics whole, as a careful subscriber does."""
+"""Reading output topics, as a careful subscriber does."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -12,6 +12,42 @@ from kafka import KafkaConsumer, TopicPartition
 from streamer.service.settings import Settings
 
 _POLL_MS: Final = 200
+
+
+class Tail:
+    """All committed records of a topic, from its beginning, in order within each partition."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._consumer = KafkaConsumer(
+            **settings.kafka_connection(),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_records=5_000,
+            fetch_max_wait_ms=50,
+        )
+        partitions = self._consumer.partitions_for_topic(topic) or ()
+        self._tps = [TopicPartition(topic, partition) for partition in partitions]
+        self._consumer.assign(self._tps)
+        self._consumer.seek_to_beginning(*self._tps)
+
+    def poll(self) -> list[Any]:
+        """Returns what has come since, after a fifth of a second at the latest."""
+        return [
+            record
+            for batch in self._consumer.poll(timeout_ms=_POLL_MS).values()
+            for record in batch
+        ]
+
+    def at_end(self) -> bool:
+        """Whether everything that is settled now has been returned."""
+        # end_offsets of a read_committed consumer is the last offset that is settled
+        ends = self._consumer.end_offsets(self._tps)
+        return all(self._consumer.position(tp) >= end for tp, end in ends.items())
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._consumer.close()
 
 
 def read_topic(
@@ -25,6 +61,18 @@ def read_topic(
     Without ``enough`` it reads what is there now. With it, until ``enough(records)`` is true and
     the end is reached, or the deadline has passed.
     """
+    records: list[Any] = []
+    give_up_at = time.monotonic() + deadline_s
+    with contextlib.closing(Tail(settings, topic)) as tail:
+        while time.monotonic() < give_up_at:
+            records += tail.poll()
+            if tail.at_end() and (enough is None or enough(records)):
+                return records
+    return records
+
+
+def read_partition(settings: Settings, topic: str, partition: int) -> Iterator[list[Any]]:
+    """Yields the committed records of one partition as they are there now, batch by batch."""
     consumer = KafkaConsumer(
         **settings.kafka_connection(),
         isolation_level="read_committed",
@@ -32,19 +80,12 @@ def read_topic(
         enable_auto_commit=False,
         max_poll_records=5_000,
     )
-    records: list[Any] = []
-    give_up_at = time.monotonic() + deadline_s
+    tp = TopicPartition(topic, partition)
     with contextlib.closing(consumer):
-        tps = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
-        while time.monotonic() < give_up_at:
-            for batch in consumer.poll(timeout_ms=_POLL_MS).values():
-                records += batch
-            # end_offsets of a read_committed consumer is the last offset that is settled
-            at_end = all(
-                consumer.position(tp) >= end for tp, end in consumer.end_offsets(tps).items()
-            )
-            if at_end and (enough is None or enough(records)):
-                return records
-    return records
+        consumer.assign([tp])
+        consumer.seek_to_beginning(tp)
+        end = consumer.end_offsets([tp])[tp]
+        while consumer.position(tp) < end:
+            records = consumer.poll(timeout_ms=_POLL_MS).get(tp)
+            if records:
+                yield records

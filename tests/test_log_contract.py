@@ -65,6 +65,25 @@ class Contract:
         assert (member.committed(0), member.committed(1)) == (4, 0)
         assert world.heard() == [b"a", b"b", b"c"]
 
+    def test_what_is_left_to_be_read_is_told_now_and_then(self, world: World) -> None:
+        n = 2_500  # more than one poll brings
+        world.send(0, n)
+        member = world.member()
+        gain(member)
+        seen: list[int] = []
+
+        def told() -> bool:
+            member.seek(0, 0)
+            polled = member.poll(0.2)
+            if 0 in polled.left and polled.records:
+                assert polled.left[0] == n - len(polled.records)
+                assert polled.left.get(1, 0) == 0
+                seen.append(polled.left[0])
+            return bool(seen)
+
+        wait_until(told, DEADLINE_S, "the number of records that are left")
+        assert seen[0] >= n - 2_000
+
     def test_paused_partitions_are_silent_until_they_are_resumed(self, world: World) -> None:
         member = world.member()
         gain(member)

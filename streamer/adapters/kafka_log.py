@@ -8,6 +8,7 @@ follows after. What is between the last two is replayed by whoever takes the par
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -38,6 +40,9 @@ _TRANSACTION_TIMEOUT_MS: Final = 15_000
 _SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
+_LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
+# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
@@ -105,6 +110,7 @@ class KafkaLog:
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
+        self._looked_at_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
@@ -135,6 +141,7 @@ class KafkaLog:
                 continue  # not positioned yet: they come again after the seek
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
+        polled.left = self._left(now - gained)
         self._watch_assignment(now)
         return polled
 
@@ -210,9 +217,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = []
-            for (topic, partition), share in _by_place(outputs).items():
-                futures += producer.send_batch(topic, partition, share)
+            futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -224,6 +229,15 @@ class KafkaLog:
             producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def _send(self, outputs: Sequence[Output]) -> list[Any]:
+        futures: list[Any] = []
+        for share in _bounded(outputs):
+            if futures:
+                self._producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
+            for (topic, partition), mine in _by_place(share).items():
+                futures += self._producer.send_batch(topic, partition, mine)
+        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -245,6 +259,21 @@ class KafkaLog:
         for client in (self._producer, self._consumer):
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
+
+    def _left(self, partitions: set[int]) -> dict[int, int]:
+        """What the last fetches leave to be read, once a second; asks nobody."""
+        if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
+            return {}
+        self._looked_at_ends = time.monotonic()
+        left = {}
+        for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
+            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
+                end = self._consumer.highwater(tp)
+                # Our own position: it is past the markers of transactions, our count is not.
+                position = self._consumer.position(tp, timeout_ms=0)
+                if end is not None and position is not None:
+                    left[tp.partition] = max(0, end - position)
+        return left
 
     def _refuse_silence(self) -> None:
         """Tells a broker that is away, whose consumer just waits, from a log without events."""
@@ -303,6 +332,7 @@ class KafkaLog:
         producer = BatchProducer(
             **self._options.connection,
             transactional_id=self._options.transactional_id,
+            kafka_client=UnhurriedClient,
             transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
             # The broker has given the transaction up by then: sending on would be in vain.
             delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
@@ -324,6 +354,18 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
+
+
+def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
+    """Cuts outputs where more than may be unacknowledged would be."""
+    begin = size = 0
+    for i, output in enumerate(outputs):
+        size += len(output.value or b"")
+        if size > _UNACKNOWLEDGED_BYTES:
+            yield outputs[begin : i + 1]
+            begin, size = i + 1, 0
+    if begin < len(outputs):
+        yield outputs[begin:]
 
 
 def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:

@@ -144,6 +144,8 @@ class MemoryLog:
             if records:
                 polled.records += records
                 polled.positions[partition] = self._positions[partition] = start + len(records)
+            end = len(broker.partitions[partition])
+            polled.left[partition] = end - self._positions[partition]
         return polled
 
     def committed(self, partition: int) -> int | None:

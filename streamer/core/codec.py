@@ -31,7 +31,16 @@ _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4"
 
 
 class CorruptState(ValueError):
-    """Stored bytes that are no stay of this layout; the message says what is wrong."""
+    """Stored bytes that are no stay of this layout; the message says what is wrong, not of whom.
+
+    Args:
+        patient: whose state it is.
+        says: what is wrong with it.
+    """
+
+    def __init__(self, patient: str, says: str) -> None:
+        super().__init__(f"state of a patient: {says}")
+        self.patient = patient
 
 
 class Era(NamedTuple):
@@ -106,10 +115,8 @@ def decode(
         listed = n_cells * _CELL.itemsize + n_ward + n_bed
         weights = len(body) - of_others - listed
         if weights != of_weights and (not is_foreign or weights < 0):
-            raise CorruptState(
-                f"state of {patient!r}: {len(body)} bytes where this layout has "
-                f"{of_others + of_weights + listed}"
-            )
+            expected = of_others + of_weights + listed
+            raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
         slot = table.add(patient, partition)
         at = 0
         for name, size in sizes.items():
@@ -154,19 +161,19 @@ def model_of(content: bytes) -> str:
 def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
     """Era and sizes of a stored stay, once its checksum has been found right."""
     if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
-        raise CorruptState(f"state of {patient!r}: no stay of Vigil's")
+        raise CorruptState(patient, "no stay of Vigil's")
     _, version, checksum = _START.unpack_from(content)
     if version != VERSION:
-        raise CorruptState(f"state of {patient!r}: format {version}, this program reads {VERSION}")
+        raise CorruptState(patient, f"format {version}, this program reads {VERSION}")
     if crc32(memoryview(content)[_START.size :]) != checksum:
-        raise CorruptState(f"state of {patient!r}: checksum differs")
+        raise CorruptState(patient, "checksum differs")
     model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
     return Era(model.rstrip(b"\0").decode(), swaps), n_cells, n_ward, n_bed
 
 
 def _fill_ring(table: StayTable, slot: int, cells: NDArray[np.void], patient: str) -> None:
     if len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES:
-        raise CorruptState(f"state of {patient!r}: a cell outside of the ring")
+        raise CorruptState(patient, "a cell outside of the ring")
     place = cells["place"].astype(np.intp)
     table["ring_value"][slot].reshape(-1)[place] = cells["value"]
     table["ring_offset_ms"][slot].reshape(-1)[place] = cells["offset_ms"]

@@ -1,11 +1,12 @@
-"""A real Apache Kafka on this machine: one node, broker and controller in one process (KRaft)."""
+"""A real Apache Kafka on this machine: broker and controller in one process (KRaft)."""
 
 import base64
 import socket
 import struct
 import subprocess
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -20,7 +21,6 @@ from streamer.local.spawner import spawn
 
 # A small heap, one thread for the collector and no optimising compiler: up in 2-3 s with 400 MB.
 _JVM_OPTIONS = (
-    "-Xmx400m",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-XX:+ExitOnOutOfMemoryError",
@@ -30,30 +30,34 @@ _JVM_OPTIONS = (
     "-Dlog4j2.configurationFile=log4j2.xml",
 )
 
+_HEAP_MB = 400
+
 _SETTINGS = """\
 process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller_port}
+node.id={node}
+controller.quorum.voters={voters}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=BROKER
-listeners=BROKER://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=BROKER://{host}:{port}
-listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
+listeners={listeners},CONTROLLER://{host}:{controller_port}
+advertised.listeners={advertised}
+listener.security.protocol.map=BROKER:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs=data
 
 # A topic that is misspelt must be an error, not a new topic.
 auto.create.topics.enable=false
 
-# One node: groups and transactions must work with a single replica, and few partitions of their
-# own topics start quicker.
-offsets.topic.replication.factor=1
+# Groups and transactions must work with a single node and, where there are three, without any one
+# of them; few partitions of their own topics start quicker.
+offsets.topic.replication.factor={replication}
 offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+transaction.state.log.replication.factor={replication}
+transaction.state.log.min.isr={min_insync}
 transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.replication.factor={replication}
+share.coordinator.state.topic.min.isr={min_insync}
 share.coordinator.state.topic.num.partitions=1
+min.insync.replicas={min_insync}
+unclean.leader.election.enable=false
 group.initial.rebalance.delay.ms=0
 
 # A consumer that was killed must be missed within seconds in tests (the default refuses under 6 s).
@@ -105,20 +109,63 @@ def new_cluster_id() -> str:
             return name
 
 
+@dataclass(frozen=True, slots=True)
+class Quorum:
+    """The cluster that a server is part of.
+
+    Attributes:
+        cluster_id: what the folders of all its nodes are formatted with.
+        controller_ports: the loopback port of each node's controller, by node id.
+    """
+
+    cluster_id: str
+    controller_ports: Mapping[int, int]
+
+
 class KafkaServer(Server):
     """Kafka with its data in `folder`; the first start there formats it.
 
     Paths in its settings are relative to the folder, so the folder may be moved and may have any
-    name. The controller listens on a port of its own that is chosen at every start.
+    name. On its own, its controller listens on a port that is chosen at every start.
+
+    Args:
+        folder: its data, settings and logs.
+        port: where clients connect on 127.0.0.1.
+        held: file descriptors that the process keeps open.
+        console: where a first download shows its progress.
+        proxy_port: a second listener tells clients to come to this port; None is no such listener.
+        node: its id in the quorum.
+        quorum: the cluster it is part of; None is one of its own.
+        heap_mb: most memory for Java's objects, in MiB.
+
+    Attributes:
+        proxy_port: where clients of the second listener are told to come.
+        behind_proxy_port: where the second listener really listens, for whoever passes them on.
     """
 
     name = "Kafka"
 
     def __init__(
-        self, folder: Path, port: int, held: Sequence[int] = (), console: Console | None = None
+        self,
+        folder: Path,
+        port: int,
+        held: Sequence[int] = (),
+        console: Console | None = None,
+        *,
+        proxy_port: int | None = None,
+        node: int = 1,
+        quorum: Quorum | None = None,
+        heap_mb: int = _HEAP_MB,
     ) -> None:
         super().__init__(folder, port, held)
         self._console = console
+        self.proxy_port = proxy_port
+        self._node = node
+        self._quorum = quorum
+        self._heap_mb = heap_mb
+        self.behind_proxy_port: int | None = None
+        if proxy_port is not None:
+            self.behind_proxy_port = ports.choose_other_than({port, proxy_port}, "Kafka")
 
     @property
     def address(self) -> str:
@@ -132,19 +179,38 @@ class KafkaServer(Server):
     def _prepare(self) -> list[str]:
         java = find_java()
         jars = kafka_jars(self._console)
-        controller_port = ports.choose(None, "Kafka's controller")
-        while controller_port == self.port:
-            controller_port = ports.choose(None, "Kafka's controller")
-        settings = _SETTINGS.format(host=LOOPBACK, port=self.port, controller_port=controller_port)
-        (self.folder / "server.properties").write_text(settings)
+        quorum = self._quorum or self._own_quorum()
+        (self.folder / "server.properties").write_text(self._settings(quorum))
         (self.folder / "log4j2.xml").write_text(_LOGGING)
-        run = [str(java), *_JVM_OPTIONS, "-cp", str(jars / "*")]
+        run = [str(java), f"-Xmx{self._heap_mb}m", *_JVM_OPTIONS, "-cp", str(jars / "*")]
         if not (self.folder / "data" / "meta.properties").exists():
-            self._format([*run, "kafka.tools.StorageTool", "format"])
+            self._format([*run, "kafka.tools.StorageTool", "format"], quorum.cluster_id)
         return [*run, "kafka.Kafka", "server.properties"]
 
-    def _format(self, storage_tool: list[str]) -> None:
-        options = ["-t", new_cluster_id(), "-c", "server.properties", "--ignore-formatted"]
+    def _own_quorum(self) -> Quorum:
+        taken = {self.port, self.proxy_port, self.behind_proxy_port}
+        port = ports.choose_other_than(taken, "Kafka's controller")
+        return Quorum(new_cluster_id(), {self._node: port})
+
+    def _settings(self, quorum: Quorum) -> str:
+        listeners = advertised = f"BROKER://{LOOPBACK}:{self.port}"
+        if self.proxy_port is not None:
+            listeners += f",PROXIED://{LOOPBACK}:{self.behind_proxy_port}"
+            advertised += f",PROXIED://{LOOPBACK}:{self.proxy_port}"
+        controllers = quorum.controller_ports
+        return _SETTINGS.format(
+            host=LOOPBACK,
+            node=self._node,
+            voters=",".join(f"{node}@{LOOPBACK}:{port}" for node, port in controllers.items()),
+            listeners=listeners,
+            advertised=advertised,
+            controller_port=controllers[self._node],
+            replication=len(controllers),
+            min_insync=max(1, len(controllers) - 1),
+        )
+
+    def _format(self, storage_tool: list[str], cluster_id: str) -> None:
+        options = ["-t", cluster_id, "-c", "server.properties", "--ignore-formatted"]
         with self._output.open("ab") as output:
             process = spawn([*storage_tool, *options], self.folder, output, self._held)
         try:

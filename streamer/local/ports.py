@@ -2,6 +2,7 @@
 
 import random
 import socket
+from collections.abc import Collection
 from contextlib import closing
 
 from streamer.local.errors import LocalStackError
@@ -42,9 +43,18 @@ def choose(port: int | None, server: str) -> int:
                 f"there: stop what uses it, or give another port, or 0 for any free one"
             )
         return port
+    return choose_other_than((), server)
+
+
+def choose_other_than(taken: Collection[int | None], server: str) -> int:
+    """Any free port but these, which are promised to servers that do not listen yet.
+
+    Raises:
+        LocalStackError: none was found.
+    """
     source = random.SystemRandom()  # two stacks that start at once must not draw the same ports
     for _ in range(_ATTEMPTS):
         candidate = source.choice(_FREE_PORTS)
-        if is_free(candidate):
+        if candidate not in taken and is_free(candidate):
             return candidate
     raise LocalStackError(f"no free port for {server} on {LOOPBACK}: {_ATTEMPTS} were tried")

@@ -37,6 +37,8 @@ class LocalStack:
             removed at the end.
         kafka_port: loopback port for Kafka; None or 0 is any free one.
         redis_port: the same for Redis.
+        kafka_proxy_port: Kafka has a second listener whose clients are told to come to this port;
+            what listens there passes them on to `kafka_server.behind_proxy_port`.
         existing_kafka: `host:port` of a Kafka that runs already: none is started here.
         existing_redis: URL of a Redis that runs already: none is started here.
         console: where a first download shows its progress; standard error by default.
@@ -49,6 +51,7 @@ class LocalStack:
         *,
         kafka_port: int | None = None,
         redis_port: int | None = None,
+        kafka_proxy_port: int | None = None,
         existing_kafka: str | None = None,
         existing_redis: str | None = None,
         console: Console | None = None,
@@ -56,6 +59,7 @@ class LocalStack:
     ) -> None:
         self._data_dir = None if data_dir is None else Path(data_dir)
         self._ports = (kafka_port, redis_port)
+        self._kafka_proxy_port = kafka_proxy_port
         self._existing_kafka = existing_kafka or None
         self._existing_redis = existing_redis or None
         self._console = console
@@ -163,7 +167,13 @@ class LocalStack:
             self._redis = RedisServer(folder / "redis", port, held=[self._lock])
         if self._existing_kafka is None:
             port = ports.choose(kafka_port, "Kafka")
-            self._kafka = KafkaServer(folder / "kafka", port, [self._lock], self._console)
+            self._kafka = KafkaServer(
+                folder / "kafka",
+                port,
+                [self._lock],
+                self._console,
+                proxy_port=self._kafka_proxy_port,
+            )
         for server in self._servers():
             server.launch()
         give_up_at = time.monotonic() + self._start_deadline_s

@@ -36,6 +36,7 @@ class Polled:
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
         records: in the order of the log within each partition.
         positions: the next offset to be read, for each partition that moved.
+        left: how many offsets are yet to be read, for each partition of which that was asked anew.
         topic: the input topic as the log last described it, some seconds ago at most.
     """
 
@@ -43,6 +44,7 @@ class Polled:
     lost: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
+    left: dict[int, int] = field(default_factory=dict)
     topic: Topic | None = None
 
 

@@ -75,7 +75,8 @@ class HeldStays:
             self.clear(number)
             raise Refusal(
                 f"{error}. Delete the partition's states in Redis to rebuild them from the log "
-                "(docs/operations.md)"
+                "(docs/operations.md)",
+                error.patient,
             ) from error
         except BaseException:
             self.clear(number)
@@ -155,9 +156,10 @@ class HeldStays:
                 new[patient] = content
             elif place != number:
                 raise Refusal(
-                    f"patient {patient!r} already has a stay on partition {place}: partitions were "
-                    "added to the topic, or its producers disagree on where a key belongs. Feed a "
-                    "new topic in one way (docs/operations.md)"
+                    f"a patient already has a stay on partition {place}: partitions were added to "
+                    "the topic, or its producers disagree on where a key belongs. Feed a new topic "
+                    "in one way (docs/operations.md)",
+                    patient,
                 )
         names = sorted(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)

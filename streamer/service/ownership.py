@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import structlog
@@ -18,20 +17,11 @@ from streamer.service import metrics
 from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
 from streamer.service.saving import Unsaved
-from streamer.service.takeover import Partition, Refusal, plan_start, refuse_width
+from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
 
 _log = structlog.get_logger()
 
 LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
-
-
-@dataclass(slots=True)
-class Refused:
-    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
-
-    why: str
-    since: float
-    looked: float
 
 
 class Ownership:
@@ -84,7 +74,6 @@ class Ownership:
             self.refused.pop(number, None)
         self._untaken.update(polled.gained)
         self._watch_topic(polled.topic)
-        metrics.PARTITIONS.set(len(self.owned))
 
     def take(self, in_force: Model) -> None:
         """Takes what was assigned; each partition is then owned or refused.
@@ -109,11 +98,10 @@ class Ownership:
                 refuse_width(first_width, topic.n_partitions)
                 self._take(number, topic.topic_id, in_force)
             except Refusal as error:
-                self._refuse(number, str(error))
+                self._refuse(number, error)
             else:
                 self.refused.pop(number, None)
             self._untaken.discard(number)
-        metrics.PARTITIONS.set(len(self.owned))
 
     def forget(self) -> None:
         """Forgets the states of everything owned, to be taken again: they may not be ours."""
@@ -174,11 +162,11 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _refuse(self, number: int, why: str) -> None:
+    def _refuse(self, number: int, refusal: Refusal) -> None:
         self._log.pause([number])
-        now, before = time.monotonic(), self.refused.get(number)
+        why, now, before = str(refusal), time.monotonic(), self.refused.get(number)
         if before is None or before.why != why:
-            _log.error("partition refused", partition=number, error=why)
+            _log.error("partition refused", partition=number, error=why, patient=refusal.patient)
         self.refused[number] = Refused(why, before.since if before else now, looked=now)
 
     def _drop(self, number: int) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from streamer.ports.log import EventLog
 from streamer.ports.states import Save, StateStore, StoreUnavailable
 from streamer.service import metrics
+from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
 CONFIRM_S: Final = 5.0  # how late a worker without events notices that the store was wiped
@@ -45,7 +46,7 @@ class Unsaved:
             Fenced: some partition is not ours any more.
             StoreUnavailable: call again; until then its partitions are paused.
         """
-        with metrics.STAGE.labels("save").time():
+        with metrics.STAGE.labels(Stage.SAVE).time():
             try:
                 self._states.save(self._changes)
             except StoreUnavailable:

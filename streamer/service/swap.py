@@ -35,7 +35,7 @@ class InForce:
         self._library = library
         self._looked = time.monotonic()
         self.model: Model = library.in_force()
-        metrics.MODEL.labels(self.model.model_id).set(1)
+        metrics.MODEL.show({self.model.model_id: 1})
 
     def look(self) -> None:
         """Looks for another model, if it is time to."""
@@ -49,8 +49,7 @@ class InForce:
             return
         if model.model_id != self.model.model_id:
             _log.info("model in force", model=model.model_id, before=self.model.model_id)
-            metrics.MODEL.labels(self.model.model_id).set(0)
-            metrics.MODEL.labels(model.model_id).set(1)
+            metrics.MODEL.show({model.model_id: 1})
             self.model = model
 
 

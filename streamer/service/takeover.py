@@ -60,7 +60,27 @@ class Partition:
 
 
 class Refusal(RuntimeError):
-    """A partition that must not be taken; the message says why and the way out."""
+    """A partition that must not be taken; the message says why and the way out.
+
+    The message goes where anybody reads it: of the patient it speaks of without a name.
+
+    Args:
+        says: the message.
+        patient: whom it is about, for the log, which knows how to hide them.
+    """
+
+    def __init__(self, says: str, patient: str | None = None) -> None:
+        super().__init__(says)
+        self.patient = patient
+
+
+@dataclass(slots=True)
+class Refused:
+    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
+
+    why: str
+    since: float
+    looked: float
 
 
 @dataclass(frozen=True, slots=True)

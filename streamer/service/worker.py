@@ -22,21 +22,23 @@ import structlog
 
 from streamer.core.codec import Era
 from streamer.core.columns import Columns, Record, decode
-from streamer.ports.log import EventLog, Interrupted, LogUnavailable, Output
-from streamer.ports.states import Fenced, StateStore, StoreUnavailable
-from streamer.service import metrics
+from streamer.ports.log import EventLog, Interrupted, LogUnavailable
+from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
+from streamer.service import metrics, tally
 from streamer.service.batch import Result, Topics, changed_states, process
+from streamer.service.health import Health
 from streamer.service.held import HeldStays
+from streamer.service.lag import Lag
+from streamer.service.metrics import Stage, Waiting
 from streamer.service.models import ModelLibrary
-from streamer.service.ownership import Ownership, Refused
+from streamer.service.ownership import Ownership
 from streamer.service.saving import Unsaved
 from streamer.service.swap import InForce, move
-from streamer.service.takeover import Partition
+from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()
 
 POLL_S: Final = 0.2  # how late a SIGTERM or a new model is noticed when nothing flows
-SLOW_S: Final = 5.0  # a transaction takes some 10 ms; the longest in order waits for a new leader
 RETRY_S: Final = 0.5  # between questions to a store or log that does not answer
 
 
@@ -60,6 +62,10 @@ class Worker:
         library: which model is in force.
         rules: names, intervals, limits.
         fault: called with the name of each point between two effects; tests crash there.
+        health: told how things are, for whoever asks.
+
+    Attributes:
+        health: the same.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Worker:
         library: ModelLibrary,
         rules: Rules,
         fault: Callable[[str], None] | None = None,
+        health: Health | None = None,
     ) -> None:
         self._log = log
         self._states = states
@@ -80,14 +87,9 @@ class Worker:
         self._ownership = Ownership(
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
         )
-        self._waiting_for: str | None = "the first assignment"
-        self._transaction_since: float | None = None
+        self.health = health or Health()
+        self._lag = Lag()
         self._interrupted = False
-
-    @property
-    def owned(self) -> Mapping[int, Partition]:
-        """The partitions that are worked on."""
-        return self._ownership.owned
 
     @property
     def refused(self) -> Mapping[int, Refused]:
@@ -95,21 +97,9 @@ class Worker:
         return self._ownership.refused
 
     @property
-    def waiting_for(self) -> str | None:
-        """What keeps all of it from going on."""
-        return self._waiting_for
-
-    @property
     def not_ready(self) -> list[str]:
         """Why the service is not doing its work right now; empty when it is."""
-        reasons = [f"waiting for {self._waiting_for}"] if self._waiting_for else []
-        since = self._transaction_since
-        if since is not None and (age_s := time.monotonic() - since) > SLOW_S:
-            reasons.append(f"waiting for Kafka to take a transaction since {age_s:.0f} s")
-        refused = sorted(self._ownership.refused.items())
-        reasons += [f"partition {number}: {refused.why}" for number, refused in refused]
-        behind = [p.number for p in self._ownership.owned.values() if not p.caught_up]
-        return [*reasons, *(f"partition {p}: rebuilding its states" for p in sorted(behind))]
+        return [reason.text for reason in self.health.reasons]
 
     def run(self, stop: threading.Event, exit_when_idle_s: float | None = None) -> None:
         """Works until ``stop`` is set, or nothing was left to do for ``exit_when_idle_s``."""
@@ -118,10 +108,10 @@ class Worker:
             try:
                 busy = self.step()
             except (LogUnavailable, StoreUnavailable) as error:
-                self._wait_for(str(error))
+                self.health.blocked(error)
                 stop.wait(RETRY_S)
                 continue
-            if busy or self._waiting_for or self.not_ready:
+            if busy or self.not_ready:
                 idle_since = time.monotonic()
             if exit_when_idle_s is not None and time.monotonic() - idle_since > exit_when_idle_s:
                 return
@@ -133,10 +123,12 @@ class Worker:
             LogUnavailable: the log does not answer; call again later.
             StoreUnavailable: the store does not answer; call again later. Nothing is lost.
         """
+        self.health.beat()
         if self._unsaved:
             self._save_again()
         ownership = self._ownership
-        polled = self._log.poll(POLL_S)
+        with metrics.STAGE.labels(Stage.POLL).time():
+            polled = self._log.poll(POLL_S)
         ownership.follow(polled)
         # Of a partition that is yet to be taken, what was read may not be what it must go on with.
         records = [record for record in polled.records if record.partition in ownership.owned]
@@ -144,8 +136,6 @@ class Worker:
         try:
             self._settle()
             ownership.take(self._in_force.model)
-            if ownership.owned or ownership.refused:
-                self._waiting_for = None
             if records:
                 self._batch(records, positions)
             self._follow_model()
@@ -158,9 +148,11 @@ class Worker:
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
             self._interrupted = True
-            self._waiting_for = f"Kafka to settle a transaction: {error}"
         except Fenced as error:
             self._fenced(error)
+        self.health.look(ownership.owned.values(), ownership.refused)
+        self._lag.look(ownership.owned, polled.left, records)
+        tally.held(self._held, ownership.owned)
         return bool(records)
 
     def close(self) -> None:
@@ -174,17 +166,17 @@ class Worker:
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
         decoded: list[tuple[str, Columns, list[Record]]] = []
-        with metrics.STAGE.labels("decode").time():
-            for model_id, share in by_model.items():
+        for model_id, share in by_model.items():
+            with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(share, self._rules.future_limit_ms)
+            with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [share[i].partition for i in columns.record.tolist()]
                 self._held.wake(self._states, owned, columns.patients, places)
-                decoded.append((model_id, columns, share))
+            decoded.append((model_id, columns, share))
         results: list[Result] = []
-        with metrics.STAGE.labels("score").time():
-            for model_id, columns, share in decoded:
-                scorer = self._held.scorers[model_id]
-                results.append(process(scorer, columns, share, owned, self._rules.topics))
+        for model_id, columns, share in decoded:
+            scorer = self._held.scorers[model_id]
+            results.append(process(scorer, columns, share, owned, self._rules.topics))
         moved = [owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
@@ -192,16 +184,21 @@ class Worker:
         self._fault("before_transaction")
         if live:
             outputs = [output for result in results for output in result.outputs]
-            with metrics.STAGE.labels("transaction").time():
-                self._transact(outputs, live)
+            with (
+                metrics.STAGE.labels(Stage.TRANSACTION).time(),
+                self.health.asking(Waiting.LOG, "Kafka to take a transaction"),
+            ):
+                self._log.transact(outputs, live)
         self._fault("after_transaction")
         for partition in moved:
             partition.position = positions[partition.number]
-        with metrics.STAGE.labels("encode").time():
+        changed: list[Save] = []
+        with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._held.scorers.items():
                 mine = [p for p in moved if p.era.model_id == model_id]
-                self._unsaved.add(changed_states(scorer, mine))
-        _count(results, records)
+                changed += changed_states(scorer, mine)
+        self._unsaved.add(changed)
+        tally.batch(results, changed)
         self._unsaved.save(owned)
         self._held.put_to_sleep()
         self._fault("after_save")
@@ -209,15 +206,9 @@ class Worker:
     def _settle(self) -> None:
         """Ends what an interrupted transaction left open: until then nobody can say where C is."""
         if self._interrupted:
-            self._log.recover()
+            with self.health.asking(Waiting.LOG, "Kafka to settle a transaction"):
+                self._log.recover()
             self._interrupted = False
-
-    def _transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
-        self._transaction_since = time.monotonic()
-        try:
-            self._log.transact(outputs, offsets)
-        finally:
-            self._transaction_since = None
 
     def _save_again(self) -> None:
         """Saves what an outage of the store has left, while the membership stays alive."""
@@ -263,25 +254,6 @@ class Worker:
         _log.warning("fenced, taking partitions again", error=str(error))
         self._ownership.forget()
 
-    def _wait_for(self, what: str) -> None:
-        if self._waiting_for != what:
-            _log.warning("waiting", reason=what)
-        self._waiting_for = what
-
 
 def _no_fault(point: str) -> None:
     del point
-
-
-def _count(results: Sequence[Result], records: Sequence[Record]) -> None:
-    for result in results:
-        metrics.EVENTS.inc(result.n_live)
-        metrics.REPLAYED.inc(result.n_silent)
-        metrics.RISKS.inc(result.n_risks)
-        for reason, count in result.rejected.items():
-            metrics.REJECTED.labels(reason).inc(count)
-        for problem, count in result.problems.items():
-            metrics.VALUES_DROPPED.labels(problem).inc(count)
-        for phase, count in result.alerts.items():
-            metrics.ALERTS.labels(phase).inc(count)
-    metrics.LAG.set(time.time() - max(record.timestamp_ms for record in records) / 1000)

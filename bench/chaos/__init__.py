@@ -1,0 +1,1 @@
+"""A long run in which everything breaks all the time, and nothing may come of it."""

@@ -1,0 +1,82 @@
+"""`make chaos`: everything breaks all the time, and nothing may come of it."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.chaos.report import document, report
+from bench.chaos.run import Plan, Show, run
+from bench.machine import describe
+from streamer.local import LocalStack
+
+
+class Bar(Show):
+    """A progress bar on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, console: Console, plan: Plan) -> None:
+        self._plan = plan
+        self._console = console
+        self._told: tuple[str, int] = ("", -1)
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+        self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._task = self.progress.add_task("chaos", total=1.0)
+
+    def during(self, seconds: float, sent: int, faults: int) -> None:
+        """See ``Show``."""
+        self._tell("faults", seconds / self._plan.seconds, f"{sent:,} events, {faults} faults")
+
+    def draining(self, left: int) -> None:
+        """See ``Show``."""
+        self._tell("peace", 1 - left / self._plan.events, f"{left:,} events left")
+
+    def judging(self, partitions: int, of: int) -> None:
+        """See ``Show``."""
+        self._tell("oracle", partitions / of, f"{partitions} of {of} partitions")
+
+    def _tell(self, phase: str, share: float, text: str) -> None:
+        self.progress.update(self._task, completed=share, description=f"{phase}: {text}")
+        tenth = (phase, int(share * 10))
+        if not self._console.is_terminal and tenth != self._told:
+            self._told = tenth
+            self._console.print(f"{phase}: {text}", highlight=False)
+
+
+def main() -> int:
+    """Runs it and prints the tables; 1 if anything differs."""
+    parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=15, help="how long faults go on")
+    parser.add_argument("--events", type=int, help="default: 1,150 a second")
+    parser.add_argument("--seed", type=int, help="of events and faults; default: a new one")
+    parser.add_argument("--write", type=Path, help="write this Markdown file, too")
+    parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
+    arguments = parser.parse_args()
+    console = Console(stderr=True)
+    seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
+    seconds = arguments.minutes * 60
+    plan = Plan(seed, seconds, arguments.events or int(1_150 * seconds))
+    console.print(f"Seed {seed} (--seed {seed} draws the same events and faults again)")
+    machine = describe()
+    bar = Bar(console, plan)
+    with (
+        tempfile.TemporaryDirectory(prefix="vigil-chaos-") as name,
+        LocalStack(arguments.keep / "data" if arguments.keep else None) as stack,
+        bar.progress,
+    ):
+        folder = arguments.keep or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        outcome = run(stack, folder, plan, bar)
+    print(report(plan, outcome, machine))
+    if arguments.write:
+        arguments.write.write_text(document(plan, outcome, machine))
+    return 0 if outcome.holds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

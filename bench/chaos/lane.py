@@ -1,0 +1,64 @@
+"""A lane of faults: one target, one thread, one fault after the other, drawn from a seed."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+
+from bench.chaos.tally import Tally
+
+
+def deck(seed: int, target: str, kinds: Sequence[str], start: float = 0.0) -> Iterator[str]:
+    """Yields kinds for ever, each as often as it is listed before any comes again.
+
+    Args:
+        seed: equal ones yield equal sequences.
+        target: whose deck it is.
+        kinds: what is in it.
+        start: where to begin in the shuffled deck, as a share of it, so that lanes that share a
+            deck differ from the first fault on.
+    """
+    cards = list(kinds)
+    random.Random(f"{seed}/{target}").shuffle(cards)
+    return itertools.islice(itertools.cycle(cards), int(start * len(cards)), None)
+
+
+class Lane(ABC, threading.Thread):
+    """Faults of one target, in sequence, until it is told to stop.
+
+    A fault is taken back before the next begins, and before the lane ends; there is one at least.
+    Lanes of other targets run beside it, so faults of several targets meet.
+
+    Attributes:
+        error: what ended the lane too early; ``None`` in a good run.
+    """
+
+    def __init__(
+        self, name: str, seed: int, cards: Iterator[str], rest_s: tuple[float, float], tally: Tally
+    ) -> None:
+        super().__init__(name=name, daemon=True)
+        self.error: BaseException | None = None
+        self.told = threading.Event()
+        self.draws = random.Random(f"{seed}/{name}/times")
+        self.tally = tally
+        self._cards = cards
+        self._rest_s = rest_s
+
+    def run(self) -> None:
+        """Rests, strikes, and so on."""
+        try:
+            struck = False
+            while not self.told.wait(self.draws.uniform(*self._rest_s)) or not struck:
+                kind = self.strike(next(self._cards))
+                if kind is not None:
+                    self.tally.note(kind)
+                struck = True
+        except BaseException as error:
+            self.error = error
+
+    @abstractmethod
+    def strike(self, kind: str) -> str | None:
+        """Causes a fault and takes it back; returns what really happened, ``None`` for nothing."""

@@ -1,0 +1,133 @@
+"""What happens to Redis."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from bench.chaos.lane import Lane, deck
+from bench.chaos.tally import Tally
+from streamer.adapters.redis_states import RedisStates
+from streamer.local import LocalStack
+from streamer.service.bootstrap import state_store
+from streamer.service.settings import Settings
+
+ROLLBACK_S: Final = 2.0
+# Services give up on an answer after ten seconds; what they asked is done when Redis wakes up.
+_PAST_THE_TIMEOUT_S: Final = 11.0
+_CUTS: Final = 10
+
+# After these every event so far is replayed, or nothing happens for eleven seconds.
+_RARE: Final = (
+    "Redis wiped",
+    "states of a partition deleted",
+    "Redis frozen past the timeout",
+)
+_OFTEN: Final = (
+    "Redis stopped and started",
+    "Redis killed (-9)",
+    "Redis frozen",
+    "Redis read-only",
+    "Redis out of memory",
+    "Redis connections cut",
+    "Redis rolled back 2 s",
+)
+KINDS: Final = (*_RARE, *_OFTEN)
+
+
+class RedisLane(Lane):
+    """Takes Redis away, empties it, sets it back, and makes it refuse."""
+
+    def __init__(
+        self,
+        seed: int,
+        stack: LocalStack,
+        settings: Settings,
+        rest_s: tuple[float, float],
+        tally: Tally,
+    ) -> None:
+        cards = deck(seed, "redis", (*_RARE, *_OFTEN * 3))
+        super().__init__("redis", seed, cards, rest_s, tally)
+        self._server = stack.redis_server
+        self._settings = settings
+        self._client = Redis.from_url(stack.redis, socket_timeout=20)
+
+    def strike(self, kind: str) -> str:
+        """See ``Lane``."""
+        match kind:
+            case "Redis stopped and started":
+                self._server.stop()
+                self._hold(0.5, 3)
+                self._server.start()
+            case "Redis killed (-9)":
+                self._server.kill()
+                self._hold(0, 1)
+                self._server.start()
+            case "Redis frozen":
+                self._freeze(self.draws.uniform(1, 4))
+            case "Redis frozen past the timeout":
+                self._freeze(_PAST_THE_TIMEOUT_S)
+            case "Redis read-only":
+                self._with("min-replicas-to-write", "1", "0")
+            case "Redis out of memory":
+                self._with("maxmemory", "1mb", "0")
+            case "Redis connections cut":
+                for _ in range(_CUTS):
+                    self._client.client_kill_filter(_type="normal", skipme=True)
+                    self._hold(0.05, 0.3)
+            case "Redis rolled back 2 s":
+                self._roll_back()
+            case "Redis wiped":
+                self._client.flushall()
+            case "states of a partition deleted":
+                self._client.delete(self._keys()[self.draws.randrange(self._settings.partitions)])
+        return kind
+
+    def _keys(self) -> list[str]:
+        states: RedisStates = state_store(self._settings)
+        return [states.key(partition) for partition in range(self._settings.partitions)]
+
+    def _freeze(self, seconds: float) -> None:
+        os.kill(self._server.pid, signal.SIGSTOP)
+        try:
+            time.sleep(seconds)
+        finally:
+            os.kill(self._server.pid, signal.SIGCONT)
+
+    def _with(self, option: str, bad: str, good: str) -> None:
+        self._client.config_set(option, bad)
+        try:
+            self._hold(1, 4)
+        finally:
+            self._client.config_set(option, good)
+
+    def _roll_back(self) -> None:
+        """Sets all states back to what they were two seconds ago, epochs and watermarks too."""
+        keys = self._keys()
+        before: list[Any] = [self._client.dump(key) for key in keys]
+        time.sleep(ROLLBACK_S)
+        pipe = self._client.pipeline(transaction=True)
+        for key, content in zip(keys, before, strict=True):
+            pipe.delete(key)
+            if content is not None:
+                pipe.restore(key, 0, content)
+        pipe.execute()
+
+    def _hold(self, shortest_s: float, longest_s: float) -> None:
+        time.sleep(self.draws.uniform(shortest_s, longest_s))
+
+
+def watermarks(settings: Settings) -> list[int | None]:
+    """The watermark of each partition's states; ``None`` where there is none or no answer."""
+    states: RedisStates = state_store(settings)
+    with Redis.from_url(settings.redis_url, socket_timeout=20) as client:
+        try:
+            found = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
+        except RedisError:
+            return [None] * settings.partitions
+    return [None if mark is None else int(mark) for mark in found]

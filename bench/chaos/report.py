@@ -1,0 +1,78 @@
+"""What a chaos run was and what came of it, as Markdown: `docs/chaos.md`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from bench import oracle
+from bench.chaos.run import Outcome, Plan
+
+_INTRODUCTION: Final = """\
+# Chaos
+
+`make chaos` starts a Kafka, a Redis and services of its own, sends the events of a simulated ward
+at an even pace, late, repeated and refused ones among them, and breaks everything meanwhile. A lane
+of faults runs for each service, for one more service that comes and goes, for Redis, for the broker
+and for the sender; each draws its faults from the seed, one after the other, so that faults of
+several targets meet. Then it lets the services finish, and compares
+
+- every risk, alert and rejected event that a `read_committed` subscriber sees (key, value, headers
+  and order), and
+- every stay that Redis holds, byte for byte,
+
+with a pure fold of the input log, partition by partition (`bench/oracle.py`). It exits with 0 only
+if nothing differs. `tests/test_chaos.py` is a short form; `tests/test_oracle.py` shows that the
+oracle notices one record that is missing, doubled, changed, too many or out of order.
+
+A seed fixes the events and the sequence of faults of each target. At which event a fault strikes
+depends on the machine. One broker on one disk cannot show what replication is for."""
+
+
+def document(plan: Plan, outcome: Outcome, machine: str) -> str:
+    """The report with what is needed to read it."""
+    return f"{_INTRODUCTION}\n\n## A run\n\n{report(plan, outcome, machine)}\n"
+
+
+def report(plan: Plan, outcome: Outcome, machine: str) -> str:
+    """Writes what was done and what came of it.
+
+    Args:
+        plan: of the run.
+        outcome: of the run.
+        machine: which one it ran on.
+    """
+    kinds = outcome.by_kind
+    expected = {kind: of.expected for kind, of in outcome.differences.items()}
+    lines = [
+        f"Seed {plan.seed}, {plan.seconds / 60:g} minutes of faults, {plan.services} services and "
+        f"one that comes and goes, on {machine}.",
+        "",
+        "| events | risks | alerts | rejected | stays | faults | kinds | differences |",
+        "|---|---|---|---|---|---|---|---|",
+        f"| {outcome.events:,} | "
+        + " | ".join(f"{expected.get(kind, 0):,}" for kind in oracle.KINDS)
+        + f" | {kinds.total():,} | {len(kinds)} | "
+        + (f"{outcome.n_differences:,}" if outcome.differences else "not compared")
+        + " |",
+        "",
+        oracle.table(outcome.differences),
+        "",
+        "| fault | times |",
+        "|---|---|",
+        *(f"| {kind} | {times} |" for kind, times in sorted(kinds.items())),
+        "",
+        "| what the services went through | times |",
+        "|---|---|",
+        *(f"| {what} | {times:,} |" for what, times in sorted(outcome.told.items())),
+        "",
+        f"After the last fault the services were at the end of the log, states saved, in "
+        f"{outcome.drained_s:.0f} s.",
+    ]
+    examples = [
+        f"- {kind}: {example}"
+        for kind, of in outcome.differences.items()
+        for example in of.examples
+    ]
+    if examples or outcome.errors:
+        lines += ["", *(f"- {error}" for error in outcome.errors), *examples]
+    return "\n".join(lines)

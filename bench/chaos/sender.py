@@ -1,0 +1,126 @@
+"""The sender: events at an even pace, over every outage, and some of them once more."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from bench.chaos.events import Event
+from bench.chaos.lane import Lane, deck
+from bench.chaos.tally import Tally
+from streamer.service.settings import Settings
+
+KINDS: Final = ("events sent again",)
+_STEP_S: Final = 0.05
+_AGAIN: Final = 500
+_REMEMBERED: Final = 20_000
+# The producer's buffer has no bound of its own.
+_MOST_UNACKNOWLEDGED: Final = 5_000
+_ACKNOWLEDGE_TIMEOUT_S: Final = 60.0
+
+
+class Sender(threading.Thread):
+    """Sends events over a time; what is behind after an outage is caught up.
+
+    Attributes:
+        sent: events handed to the producer so far.
+        error: what ended it too early; ``None`` in a good run.
+    """
+
+    def __init__(
+        self, settings: Settings, events: Iterator[Event], n_events: int, seconds: float
+    ) -> None:
+        super().__init__(name="sender", daemon=True)
+        self.sent = 0
+        self.error: BaseException | None = None
+        self._settings = settings
+        self._events = events
+        self._pace = n_events / seconds
+        self._recent: deque[Event] = deque(maxlen=_REMEMBERED)
+        self._again: deque[Event] = deque()
+        self._told = threading.Event()
+
+    def repeat(self, at: float) -> None:
+        """Sends some old events once more; ``at`` from 0, the oldest known, to 1, the newest."""
+        known = list(self._recent)
+        first = int(at * max(0, len(known) - _AGAIN))
+        self._again.extend(known[first : first + _AGAIN])
+
+    def stop(self) -> None:
+        """Sends no more."""
+        self._told.set()
+
+    def run(self) -> None:
+        """Sends until the events are over or it is told to stop."""
+        began = time.monotonic()
+        try:
+            with contextlib.closing(self._producer()) as producer:
+                while not self._told.is_set():
+                    due = int((time.monotonic() - began) * self._pace) - self.sent
+                    if not self._send(producer, min(due, _MOST_UNACKNOWLEDGED)):
+                        break
+                    producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
+                    self._told.wait(_STEP_S)
+                producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
+        except BaseException as error:
+            self.error = error
+
+    def close_off(self) -> None:
+        """Sends one last event to each partition, which shows what was lost in a quiet one.
+
+        Raises:
+            KafkaError: the broker does not take them.
+        """
+        with contextlib.closing(self._producer()) as producer:
+            for partition in range(self._settings.partitions):
+                patient = f"last-{partition}"
+                now_ms = int(time.time() * 1000)
+                value = f'{{"patient_id":"{patient}","time":{now_ms},"values":{{"spo2":97}}}}'
+                producer.send(
+                    self._settings.topic_vitals, value.encode(), patient.encode(),
+                    partition=partition,
+                ).get(timeout=_ACKNOWLEDGE_TIMEOUT_S)  # fmt: skip
+
+    def _send(self, producer: Any, n: int) -> bool:
+        while self._again:
+            self._put(producer, self._again.popleft())
+        for _ in range(n):
+            event = next(self._events, None)
+            if event is None:
+                return False
+            self._put(producer, event)
+            self._recent.append(event)
+            self.sent += 1
+        return True
+
+    def _put(self, producer: Any, event: Event) -> None:
+        # A batch that fails in the end is no matter here: the log says what was sent.
+        with contextlib.suppress(KafkaError):
+            producer.send(
+                self._settings.topic_vitals, event.value, event.key, partition=event.partition
+            )
+
+    def _producer(self) -> Any:
+        return KafkaProducer(
+            **self._settings.kafka_connection(), linger_ms=5, reconnect_backoff_max_ms=500
+        )
+
+
+class AgainLane(Lane):
+    """Redelivery by the sender: hundreds of events that were taken long ago, or just now."""
+
+    def __init__(self, seed: int, sender: Sender, tally: Tally) -> None:
+        super().__init__("again", seed, deck(seed, "again", KINDS), (4.0, 15.0), tally)
+        self._sender = sender
+
+    def strike(self, kind: str) -> str:
+        """See ``Lane``."""
+        self._sender.repeat(self.draws.random())
+        return kind
