@@ -92,6 +92,11 @@ class Worker:
         self._interrupted = False
 
     @property
+    def held(self) -> HeldStays:
+        """The stays of the owned partitions, in memory or asleep."""
+        return self._held
+
+    @property
     def refused(self) -> Mapping[int, Refused]:
         """The partitions that are not, though they are assigned to this process."""
         return self._ownership.refused
