@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from kafka.errors import KafkaConnectionError
+from kafka.producer.future import FutureRecordMetadata
+from kafka.producer.transaction_manager import TransactionalRequestResult
 
 from streamer.adapters import kafka_log
 from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
@@ -247,6 +249,75 @@ class TestKafkaLog(Contract):
             finally:
                 before.close()
 
+    def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
+        assert isinstance(world, KafkaWorld)
+        world.send(0, 2)
+        member = world.member(max_poll_interval_ms=1_000)
+        gain(member)
+        group = world.members_of_the_group
+        wait_until(lambda: not group(), DEADLINE_S, "the group giving the member up")
+        with pytest.raises(Interrupted):
+            member.transact([world.output(b"late")], {0: 2})
+        member.recover()
+        seen: set[str] = set()
+
+        def back() -> bool:
+            polled = member.poll(0.2)
+            seen.update("lost" for _ in polled.lost)
+            seen.update("gained" for _ in polled.gained)
+            return seen == {"lost", "gained"}
+
+        wait_until(back, DEADLINE_S, "losing and gaining")
+        assert member.committed(0) is None
+        assert world.heard() == []
+
+    def test_a_member_without_partitions_joins_anew(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(kafka_log, "_STUCK_S", -1.0)
+        member = world.member()  # each poll without a partition makes a new consumer
+        member.poll(0)
+        monkeypatch.undo()
+        world.send(0, 1)
+        assert gain(member) == [0, 1]
+        assert len(read(member, 1)) == 1
+
+    def test_a_silent_broker_is_away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        member = world.member()
+        gain(member)
+        monkeypatch.setattr(kafka_log, "_SILENCE_MS", -1)
+        with pytest.raises(LogUnavailable, match="no broker has answered"):
+            member.poll(0)
+        world.send(0, 1)
+        monkeypatch.undo()
+        assert len(read(member, 1)) == 1
+
+    @pytest.mark.parametrize("lost", ["batch", "offsets", "commit"])
+    def test_nothing_is_committed_of_which_something_is_lost(
+        self, world: World, monkeypatch: pytest.MonkeyPatch, lost: str
+    ) -> None:
+        """kafka-python would commit around a batch, and wait for answers that never come."""
+        assert isinstance(world, KafkaWorld)
+        world.send(0, 2)
+        member = world.member()
+        gain(member)
+        producer = member._producer
+        never = TransactionalRequestResult()
+        with monkeypatch.context() as broken:
+            if lost == "batch":
+                broken.setattr(FutureRecordMetadata, "succeeded", lambda _: False)
+                broken.setattr(FutureRecordMetadata, "get", refuse)
+            else:
+                name = "send_offsets_to_transaction" if lost == "offsets" else "begin_commit"
+                broken.setattr(producer._transaction_manager, name, lambda *_: never)
+                broken.setitem(producer.config, "max_block_ms", 10)
+            with pytest.raises(Interrupted):
+                member.transact([world.output(b"lost")], {0: 2})
+        member.recover()
+        assert member.committed(0) is None
+        member.transact([world.output(b"again")], {0: 2})
+        assert world.heard() == [b"again"]
+
     def test_no_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A real attempt would leave its socket to the garbage collector, amid another test.
         def refuse(**_: object) -> None:
@@ -255,3 +326,7 @@ class TestKafkaLog(Contract):
         monkeypatch.setattr(kafka_log, "KafkaConsumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
             KafkaLog(KafkaOptions({}, "topic", "group", "instance"))
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise KafkaConnectionError

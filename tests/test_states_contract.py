@@ -169,6 +169,31 @@ class Contract:
             store.save([replace(before, removed=["a"])])
         assert store.settle(1, ["a"]) == {"a": 0}
 
+    def test_pages_hold_every_stay(self, store: StateStore) -> None:
+        stays = {f"patient-{i}": i.to_bytes(4, "big") for i in range(3_000)}
+        store.save([save_of(store.take(0), 5, stays)])
+        pages = list(store.pages(0))
+        assert len(pages) > 1
+        assert {patient: stay for page in pages for patient, stay in page.items()} == stays
+        assert not any(page for page in store.pages(1))
+
+    def test_an_owner_fetches_what_it_asks_for(self, store: StateStore) -> None:
+        stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
+        store.save([save_of(store.take(0), 7, stays)])
+        assert store.fetch(0, 1, 7, [*ODD_PATIENTS, "nobody"]) == stays
+        assert store.fetch(0, 1, 7, ["a b\tc\n"]) == {"a b\tc\n": stays["a b\tc\n"]}
+        assert store.fetch(0, 1, 7, []) == {}
+        store.take(1)
+        assert store.fetch(1, 1, None, ["nobody"]) == {}
+
+    @pytest.mark.parametrize(("epoch", "watermark"), [(2, 7), (0, 7), (1, 6), (1, None)])
+    def test_nobody_else_fetches(
+        self, store: StateStore, epoch: int, watermark: int | None
+    ) -> None:
+        store.save([save_of(store.take(0), 7, {"a": b"1"})])
+        with pytest.raises(Fenced):
+            store.fetch(0, epoch, watermark, ["a"])
+
     def test_the_first_width_of_a_topic_is_kept(self, store: StateStore) -> None:
         assert store.first_width("topic-a", 8) == 8
         assert store.first_width("topic-a", 9) == 8
@@ -266,6 +291,10 @@ def check_outage(store: StateStore, change: Save) -> None:
         store.load(0)
     with pytest.raises(StoreUnavailable):
         store.first_width("topic-a", 8)
+    with pytest.raises(StoreUnavailable):
+        list(store.pages(0))
+    with pytest.raises(StoreUnavailable):
+        store.fetch(0, 1, 5, ["a"])
     with pytest.raises(StoreUnavailable):
         store.save([change])
     with pytest.raises(StoreUnavailable):

@@ -208,6 +208,7 @@ def test_a_log_that_does_not_answer_is_asked_again(twins: Twins, expected: Twins
         process.worker.step()
     process.log.available = True
     process.at["before_transaction"] = lambda: setattr(process.log, "available", False)
+    process.worker.step()
     with pytest.raises(LogUnavailable):
         process.worker.step()
     process.log.available = True

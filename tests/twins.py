@@ -75,7 +75,7 @@ class Process:
     def __init__(self, twins: Twins, max_batch: int) -> None:
         self.log = MemoryLog(twins.broker, max_batch)
         self.at: dict[str, Callable[[], None]] = {}
-        rules = Rules(TOPICS, twins.interval_ms, None, twins.rebuild_ms)
+        rules = Rules(TOPICS, twins.interval_ms, None, twins.rebuild_ms, twins.max_stays)
         self.worker = Worker(self.log, twins.states, twins.library, rules, self._fault)
 
     def step(self) -> bool:
@@ -99,12 +99,14 @@ class Twins:
         n_partitions: int = 3,
         interval_ms: int = MINUTE_MS,
         rebuild_ms: int = FOR_EVER_MS,
+        max_stays: int = 0,
     ) -> None:
         self.broker = MemoryBroker(n_partitions)
         self.states = States()
         self.library = models
         self.interval_ms = interval_ms
         self.rebuild_ms = rebuild_ms
+        self.max_stays = max_stays
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:

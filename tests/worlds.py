@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
@@ -95,13 +96,14 @@ class KafkaWorld(World):
         self.members: list[KafkaLog] = []
         self.sent = [0] * N
 
-    def member(self) -> EventLog:
+    def member(self, **more: Any) -> KafkaLog:
         options = KafkaOptions(
             self.connection,
             self.vitals,
             f"{self.prefix}group",
             f"{self.prefix}{len(self.members)}",
             session_timeout_ms=SESSION_MS,
+            **more,
         )
         self.members.append(KafkaLog(options))
         return self.members[-1]
@@ -150,6 +152,12 @@ class KafkaWorld(World):
             members = admin.describe_groups([group])[group]["members"]
             removed = [MemberToRemove(member_id=one["member_id"]) for one in members]
             admin.remove_group_members(group, removed)
+
+    def members_of_the_group(self) -> list[object]:
+        """Whom the broker counts as members."""
+        with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
+            group = f"{self.prefix}group"
+            return list(admin.describe_groups([group])[group]["members"])
 
     def close(self) -> None:
         self.producer.close()

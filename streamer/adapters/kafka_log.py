@@ -344,7 +344,12 @@ class KafkaLog:
             batch_size=262_144,  # a batch's messages to one partition in one request
             reconnect_backoff_max_ms=2_000,
         )
-        producer.init_transactions()
+        try:
+            producer.init_transactions()
+        except BaseException:
+            # Left alone it would go on trying, and fence the one that is made next.
+            producer.close(timeout=0)
+            raise
         return producer
 
     def _tp(self, partition: int) -> TopicPartition:

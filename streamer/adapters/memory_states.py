@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
@@ -47,6 +47,20 @@ class MemoryStates:
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         return dict(self._open(partition).stays)
+
+    def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
+        """See ``StateStore``."""
+        for patient, stay in self.load(partition).items():
+            yield {patient: stay}
+
+    def fetch(
+        self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
+    ) -> dict[str, bytes]:
+        """See ``StateStore``."""
+        found = self._open(partition)
+        if (found.epoch, found.watermark) != (epoch, watermark):
+            raise Fenced(f"the state store has another owner: partition {partition}")
+        return {patient: found.stays[patient] for patient in patients if patient in found.stays}
 
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
@@ -124,13 +124,35 @@ class RedisStates:
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
-        stays: dict[str, bytes] = {}
+        return {p: stay for page in self.pages(partition) for p, stay in page.items()}
+
+    def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
+        """See ``StateStore``."""
+        cursor = 0
+        while True:
+            with answering():
+                answer: Any = self._redis.hscan(self.key(partition), cursor, count=_SCAN_COUNT)
+            cursor, found = answer
+            yield {
+                field[len(_STAY) :].decode(): content
+                for field, content in found.items()
+                if field.startswith(_STAY)
+            }
+            if cursor == 0:
+                return
+
+    def fetch(
+        self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
+    ) -> dict[str, bytes]:
+        """See ``StateStore``."""
+        fields = [_EPOCH, _WATERMARK, *(_STAY + patient.encode() for patient in patients)]
         with answering():
-            found: Any = self._redis.hscan_iter(self.key(partition), count=_SCAN_COUNT)
-            for field, content in found:
-                if field.startswith(_STAY):
-                    stays[field[len(_STAY) :].decode()] = content
-        return stays
+            answer: Any = self._redis.hmget(self.key(partition), fields)
+        expected = [str(epoch).encode(), None if watermark is None else str(watermark).encode()]
+        if answer[:2] != expected:
+            raise Fenced(f"the state store has another owner: partition {partition}")
+        stays = zip(patients, answer[2:], strict=True)
+        return {patient: stay for patient, stay in stays if stay is not None}
 
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""

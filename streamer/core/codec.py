@@ -138,6 +138,17 @@ def decode(
     return foreign
 
 
+def heard_day_of(content: bytes, patient: str) -> int:
+    """Returns the day of the log on which a stored stay was last heard of.
+
+    Raises:
+        CorruptState: the bytes are no stored stay.
+    """
+    _sizes(content, patient)
+    (day,) = struct.unpack_from("<i", content, _HEADER_BYTES)  # the first field
+    return int(day)
+
+
 def model_of(content: bytes) -> str:
     """Returns the id of the model that stepped a stored stay.
 

@@ -39,7 +39,7 @@ def log_days(
     days = np.where(moves_clock, logged_ms // _DAY_MS, 0)
     for partition in np.unique(partitions).tolist():
         here = partitions == partition
-        heard = table["heard_day"][table.slots_in(partition)]
+        heard = _heard(table, partition)
         days[here] = np.maximum(np.maximum.accumulate(days[here]), heard.max(initial=0))
     return days
 
@@ -49,7 +49,7 @@ def turns(table: StayTable, partitions: NDArray[np.int32], days: Days) -> list[i
     found: list[int] = []
     for partition in np.unique(partitions).tolist():
         events = np.flatnonzero(partitions == partition)
-        heard = table["heard_day"][table.slots_in(partition)]
+        heard = _heard(table, partition)
         day = days[events]
         rises = np.diff(day, prepend=heard.max(initial=0)) > 0
         oldest = min(heard.min(initial=day[0]), day[0])
@@ -72,3 +72,14 @@ def let_go(table: StayTable, partition: int, day: int) -> None:
     for patient in table.names(silent):
         table.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
+    asleep = table.asleep
+    silent_days = [heard for heard in asleep.days_in(partition) if day - heard > KEPT_DAYS]
+    for patient in asleep.names(partition, silent_days):
+        asleep.remove(patient)
+        table.gone.setdefault(partition, set()).add(patient)
+
+
+def _heard(table: StayTable, partition: int) -> NDArray[Any]:
+    """The days on which stays of a partition were heard of, those in the store alone included."""
+    awake = table["heard_day"][table.slots_in(partition)]
+    return np.concatenate([awake, np.array(table.asleep.days_in(partition), awake.dtype)])

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features
+from streamer.core.asleep import Asleep
 from streamer.core.network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
@@ -51,12 +52,12 @@ def layout(architecture: Architecture) -> dict[str, Field]:
     """Returns the fields of a stay for a network's sizes, in the order of the stored form."""
     cell = (architecture.layers, architecture.hidden)
     return {
+        "heard_day": Field("<i4", (), 0),  # first: `codec` reads it without the others
         "origin_ms": Field("<i8", (), NEVER),
         "newest_ms": Field("<i8", (), NEVER),
         "interval": Field("<i8", (), NEVER),
         "discharge_ms": Field("<i8", (), NEVER),
         "past_ms": Field("<i8", (), NEVER),
-        "heard_day": Field("<i4", (), 0),
         "alert_start_ms": Field("<i8", (), 0),
         "first_bin": Field("<i4", (), 0),
         "open_bin": Field("<i4", (), 0),
@@ -102,10 +103,13 @@ class StayTable:
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved, ``gone`` has what was let go since then, by partition.
+    since it was last saved, ``gone`` has what was let go since then, by partition; ``asleep`` knows
+    the stays that are in the store alone.
     """
 
-    def __init__(self, architecture: Architecture, capacity: int = 64) -> None:
+    def __init__(
+        self, architecture: Architecture, capacity: int = 64, asleep: Asleep | None = None
+    ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
         self._all_fields = self.fields | scratch(architecture)
@@ -118,6 +122,7 @@ class StayTable:
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
         self.gone: dict[int, set[str]] = {}
+        self.asleep = Asleep() if asleep is None else asleep
         self._free: list[int] = []
         self._grow(capacity)
 

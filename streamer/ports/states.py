@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -97,6 +97,25 @@ class StateStore(Protocol):
         """Returns all stored stays of a partition, by patient.
 
         Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
+        """Iterates over all stored stays of a partition by patient, some hundred at a time.
+
+        A patient may come twice.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def fetch(
+        self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
+    ) -> dict[str, bytes]:
+        """Returns stored stays of an owner's partition by patient, of those that have one.
+
+        Raises:
+            Fenced: the store has another epoch or watermark.
             StoreUnavailable: the store does not answer.
         """
 

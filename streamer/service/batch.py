@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
-from streamer.core.columns import Columns, Record, decode
+from streamer.core.columns import Columns, Record
 from streamer.core.messages import headers, rfc3339, write
 from streamer.core.model import Model
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
@@ -66,17 +66,15 @@ class Result:
 
 def process(
     scorer: Scorer,
+    columns: Columns,
     records: Sequence[Record],
     partitions: Mapping[int, Partition],
     topics: Topics,
-    future_limit_ms: int | None,
 ) -> Result:
-    """Scores records of partitions that share a scorer; its table changes.
+    """Scores records of partitions that share a scorer, decoded to columns; its table changes.
 
     Records before their partition's ``silent_until`` change states and say nothing.
     """
-    with metrics.STAGE.labels(Stage.DECODE).time():
-        columns = decode(records, future_limit_ms)
     event_record = columns.record.tolist()
     owners = [records[i].partition for i in event_record]
     with metrics.STAGE.labels(Stage.SCORE).time():

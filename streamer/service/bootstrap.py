@@ -73,6 +73,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.interval_ms,
         settings.future_limit_ms,
         rebuild_ms=round(settings.rebuild_hours * 3_600_000),
+        max_stays=settings.max_stays,
     )
     # One worker, one core: threads that wait for each other cost more than these small steps take.
     torch.set_num_threads(1)

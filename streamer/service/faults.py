@@ -11,7 +11,7 @@ import random
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from streamer.ports.states import Save, StateStore, Taken
@@ -94,6 +94,16 @@ class InterruptedSaves:
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         return self._states.load(partition)
+
+    def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
+        """See ``StateStore``."""
+        return self._states.pages(partition)
+
+    def fetch(
+        self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
+    ) -> dict[str, bytes]:
+        """See ``StateStore``."""
+        return self._states.fetch(partition, epoch, watermark, patients)
 
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""

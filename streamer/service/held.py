@@ -1,12 +1,23 @@
-"""The stays that this process holds: a table, and a scorer on it, for each model in use."""
+"""The stays that this process holds: a table, and a scorer on it, for each model in use.
+
+At most so many are in memory. Those least recently heard of sleep: they are in the store alone,
+which they always are as well, and an event brings its patient's stay back before it is scored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
+from streamer.core.asleep import Asleep
+from streamer.core.codec import CorruptState, Era, decode, heard_day_of
 from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
+from streamer.ports.states import Fenced, StateStore
+from streamer.service.takeover import Partition, Refusal
 
 
 class HeldStays:
@@ -14,33 +25,116 @@ class HeldStays:
 
     Attributes:
         scorers: by model id; two while a new model takes over.
+        asleep: stays of the owned partitions that are not in memory.
 
     Args:
         interval_ms: evaluation interval of every scorer.
+        max_stays: most stays in memory between two batches; 0 for no bound.
     """
 
-    def __init__(self, interval_ms: int) -> None:
+    def __init__(self, interval_ms: int, max_stays: int) -> None:
         self._interval_ms = interval_ms
+        self._max_stays = max_stays
+        self._recent: dict[str, None] = {}  # who is in memory, the last heard of at the end
         self.scorers: dict[str, Scorer] = {}
+        self.asleep = Asleep()
+
+    def __len__(self) -> int:
+        return sum(len(scorer.table) for scorer in self.scorers.values())
 
     def scorer(self, model: Model) -> Scorer:
         """Returns the scorer of a model; the first call makes it."""
         if model.model_id not in self.scorers:
-            table = StayTable(model.architecture)
+            table = StayTable(model.architecture, asleep=self.asleep)
             self.scorers[model.model_id] = Scorer(model, table, self._interval_ms)
         return self.scorers[model.model_id]
 
-    def partition_of(self, patients: Iterable[str]) -> Mapping[str, int]:
-        """Returns which partition each of ``patients`` has a stay on, of those that have one."""
-        return {
-            patient: int(scorer.table.partitions[scorer.table.slot_of[patient]])
-            for scorer in self.scorers.values()
-            for patient in patients
-            if patient in scorer.table.slot_of
-        }
+    def hold(
+        self, number: int, model: Model, era: Era, pages: Iterable[Mapping[str, bytes]]
+    ) -> int:
+        """Takes in the stored stays of a partition, to sleep where there is no room.
 
-    def __len__(self) -> int:
-        return sum(len(scorer.table) for scorer in self.scorers.values())
+        Args:
+            number: the partition.
+            model: what steps it.
+            era: of the partition.
+            pages: its stored stays by patient; a patient may come twice, with the same stay.
+
+        Returns:
+            How many there are.
+
+        Raises:
+            Refusal: a stay is damaged, or its patient has one on another partition.
+            StoreUnavailable: whoever makes the pages raises it. Nothing is held after an error.
+        """
+        before = len(self) + len(self.asleep)
+        try:
+            for page in pages:
+                self._hold_page(number, model, era, page)
+        except CorruptState as error:
+            self.clear(number)
+            raise Refusal(
+                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
+                "(docs/operations.md)",
+                error.patient,
+            ) from error
+        except BaseException:
+            self.clear(number)
+            raise
+        return len(self) + len(self.asleep) - before
+
+    def wake(
+        self,
+        store: StateStore,
+        owned: Mapping[int, Partition],
+        patients: Sequence[str],
+        partitions: Sequence[int],
+    ) -> None:
+        """Brings back sleeping stays of which events have come, before any of them is scored.
+
+        Args:
+            store: where they are.
+            owned: the partitions that the events are of.
+            patients: of each event.
+            partitions: of each event.
+
+        Raises:
+            Fenced: the states are not those that this owner left.
+            StoreUnavailable: the store does not answer.
+        """
+        if not self._max_stays:
+            return
+        for patient in patients:
+            self._recent.pop(patient, None)
+            self._recent[patient] = None
+        wanted: dict[int, set[str]] = {}
+        for patient, number in zip(patients, partitions, strict=True):
+            if self.asleep.partition_of(patient) == number:
+                wanted.setdefault(number, set()).add(patient)
+        for number, names in wanted.items():
+            partition = owned[number]
+            stored = store.fetch(number, partition.epoch, partition.watermark, sorted(names))
+            if stored.keys() != names:
+                raise Fenced(f"partition {number}: stays are missing from the state store")
+            try:
+                self._decode(number, self.scorers[partition.era.model_id], partition.era, stored)
+            except CorruptState as error:
+                raise Fenced(f"partition {number}: {error}") from error  # the take-over refuses it
+
+    def put_to_sleep(self) -> None:
+        """Frees memory of the stays least recently heard of; to be called when all are saved."""
+        excess = len(self) - self._max_stays if self._max_stays else 0
+        while excess > 0:
+            patient = next(iter(self._recent))
+            del self._recent[patient]
+            for scorer in self.scorers.values():
+                table = scorer.table
+                slot = table.slot_of.get(patient)
+                if slot is not None:
+                    heard_day = int(table["heard_day"][slot])
+                    self.asleep.add(patient, int(table.partitions[slot]), heard_day)
+                    table.remove(patient)
+                    excess -= 1
 
     def clear(self, partition: int) -> None:
         """Forgets the stays of a partition."""
@@ -48,7 +142,43 @@ class HeldStays:
             for patient in scorer.table.names(scorer.table.slots_in(partition)):
                 scorer.table.remove(patient)
             scorer.table.gone.pop(partition, None)
+        self.asleep.clear(partition)
 
     def keep(self, model_ids: set[str]) -> None:
         """Lets go of the tables of all other models."""
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
+
+    def _hold_page(self, number: int, model: Model, era: Era, page: Mapping[str, bytes]) -> None:
+        new = {}
+        for patient, content in page.items():
+            place = self._partition_of(patient)
+            if place is None:
+                new[patient] = content
+            elif place != number:
+                raise Refusal(
+                    f"a patient already has a stay on partition {place}: partitions were added to "
+                    "the topic, or its producers disagree on where a key belongs. Feed a new topic "
+                    "in one way (docs/operations.md)",
+                    patient,
+                )
+        names = sorted(new)
+        room = self._max_stays - len(self) if self._max_stays else len(names)
+        self._decode(number, self.scorer(model), era, {p: new[p] for p in names[: max(0, room)]})
+        for patient in names[max(0, room) :]:
+            self.asleep.add(patient, number, heard_day_of(new[patient], patient))
+
+    def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
+        table = scorer.table
+        foreign = decode(table, number, stored, era)
+        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
+        for patient in stored:
+            self.asleep.remove(patient)
+        if self._max_stays:
+            self._recent.update(dict.fromkeys(stored))
+
+    def _partition_of(self, patient: str) -> int | None:
+        for scorer in self.scorers.values():
+            slot = scorer.table.slot_of.get(patient)
+            if slot is not None:
+                return int(scorer.table.partitions[slot])
+        return self.asleep.partition_of(patient)

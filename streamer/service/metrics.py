@@ -40,6 +40,7 @@ class Stage(StrEnum):
 
     POLL = "poll"
     DECODE = "decode"
+    WAKE = "wake"
     SCORE = "score"
     WRITE = "write"
     TRANSACTION = "transaction"

@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, Era, decode
+from streamer.core.codec import Era
 from streamer.core.model import Model
-from streamer.core.recurrence import rewarm
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
@@ -131,7 +129,7 @@ class Ownership:
         taken = self._states.take(number)
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
-        stored: dict[str, bytes] = {}
+        n_stays = 0
         if taken.watermark is not None:
             if model is None:
                 raise Refusal(
@@ -139,13 +137,13 @@ class Ownership:
                     "any more. Publish it again, or delete the partition's states in Redis to "
                     "rebuild them (docs/operations.md)"
                 )
-            stored = self._states.load(number)
+            era = Era(model.model_id, taken.swaps)
+            n_stays = self._held.hold(number, model, era, self._states.pages(number))
         model = model or in_force
-        era = Era(model.model_id, taken.swaps)
-        self._hold(number, model, era, stored)
+        self._held.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
-            era,
+            Era(model.model_id, taken.swaps),
         )  # fmt: skip
         if partition.watermark is None:
             # A crash in the first batch must find where reading began, not guess it by time.
@@ -158,31 +156,11 @@ class Ownership:
         _log.info(
             "partition taken",
             partition=number,
-            stays=len(stored),
+            stays=n_stays,
             position=start.position,
             replay=start.silent_until - start.position,
             model=model.model_id,
         )
-
-    def _hold(self, number: int, model: Model, era: Era, stored: dict[str, bytes]) -> None:
-        for patient, other in sorted(self._held.partition_of(stored).items()):
-            raise Refusal(
-                f"a patient already has a stay on partition {other}: partitions were added to "
-                "the topic, or its producers disagree on where a key belongs. Feed a new topic in "
-                "one way (docs/operations.md)",
-                patient,
-            )
-        try:
-            table = self._held.scorer(model).table
-            foreign = decode(table, number, stored, era)
-        except CorruptState as error:
-            self._held.clear(number)
-            raise Refusal(
-                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
-                "(docs/operations.md)",
-                error.patient,
-            ) from error
-        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
 
     def _refuse(self, number: int, refusal: Refusal) -> None:
         self._log.pause([number])

@@ -50,7 +50,12 @@ class Settings(BaseSettings):
     rebuild_hours: float = Field(
         default=52, gt=0, description="how far back lost states are rebuilt from the log"
     )
-    max_batch: int = Field(default=4000, ge=1, description="most records in one transaction")
+    max_batch: int = Field(
+        default=4000, ge=1, le=20_000, description="most records in one transaction"
+    )
+    max_stays: int = Field(
+        default=20_000, ge=0, description="most stays in memory, the others in Redis alone; 0: all"
+    )
     http_port: Port = Field(default=8000, description="/metrics, /healthz, /readyz; 0: off")
     http_host: str = Field(default="127.0.0.1", description="address that the HTTP port listens on")
     log_format: Literal["json", "console"] = Field(

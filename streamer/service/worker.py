@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record
+from streamer.core.columns import Columns, Record, decode
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
@@ -50,6 +50,7 @@ class Rules:
     interval_ms: int
     future_limit_ms: int | None
     rebuild_ms: int
+    max_stays: int
 
 
 class Worker:
@@ -81,13 +82,19 @@ class Worker:
         self._rules = rules
         self._fault = fault or _no_fault
         self._in_force = InForce(library)
-        self._held = HeldStays(rules.interval_ms)
+        self._held = HeldStays(rules.interval_ms, rules.max_stays)
         self._unsaved = Unsaved(log, states)
         self._ownership = Ownership(
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
+        self._interrupted = False
+
+    @property
+    def held(self) -> HeldStays:
+        """The stays of the owned partitions, in memory or asleep."""
+        return self._held
 
     @property
     def refused(self) -> Mapping[int, Refused]:
@@ -132,6 +139,7 @@ class Worker:
         records = [record for record in polled.records if record.partition in ownership.owned]
         positions = {p: end for p, end in polled.positions.items() if p in ownership.owned}
         try:
+            self._settle()
             ownership.take(self._in_force.model)
             if records:
                 self._batch(records, positions)
@@ -144,7 +152,7 @@ class Worker:
             metrics.INTERRUPTED.inc()
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
-            self._log.recover()
+            self._interrupted = True
         except Fenced as error:
             self._fenced(error)
         self.health.look(ownership.owned.values(), ownership.refused)
@@ -162,11 +170,18 @@ class Worker:
         by_model: dict[str, list[Record]] = {}
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        results: list[Result] = []
+        decoded: list[tuple[str, Columns, list[Record]]] = []
         for model_id, share in by_model.items():
+            with metrics.STAGE.labels(Stage.DECODE).time():
+                columns = decode(share, self._rules.future_limit_ms)
+            with metrics.STAGE.labels(Stage.WAKE).time():
+                places = [share[i].partition for i in columns.record.tolist()]
+                self._held.wake(self._states, owned, columns.patients, places)
+            decoded.append((model_id, columns, share))
+        results: list[Result] = []
+        for model_id, columns, share in decoded:
             scorer = self._held.scorers[model_id]
-            limit = self._rules.future_limit_ms
-            results.append(process(scorer, share, owned, self._rules.topics, limit))
+            results.append(process(scorer, columns, share, owned, self._rules.topics))
         moved = [owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
@@ -190,7 +205,15 @@ class Worker:
         self._unsaved.add(changed)
         tally.batch(results, changed)
         self._unsaved.save(owned)
+        self._held.put_to_sleep()
         self._fault("after_save")
+
+    def _settle(self) -> None:
+        """Ends what an interrupted transaction left open: until then nobody can say where C is."""
+        if self._interrupted:
+            with self.health.asking(Waiting.LOG, "Kafka to settle a transaction"):
+                self._log.recover()
+            self._interrupted = False
 
     def _save_again(self) -> None:
         """Saves what an outage of the store has left, while the membership stays alive."""
