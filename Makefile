@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench parity
+.PHONY: help install demo test check bench parity chaos
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -36,9 +36,12 @@ check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
 
-bench: install ## Measures events per second, event-to-alert time and memory on this machine.
+bench: install ## Measures the service beside other engines on this machine (ten minutes).
 	@$(BIN)/python -m bench
 
 parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER PATIENTS=1000
 	@test -n "$(DATA)" || { echo "Name PhysioNet 2019 data: make parity DATA=FOLDER" >&2; exit 2; }
 	@$(BIN)/python -m bench.parity $(DATA) --patients $(or $(PATIENTS),1000)
+
+chaos: install ## Breaks everything for MINUTES (15) and compares: make chaos MINUTES=5 SEED=7
+	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))

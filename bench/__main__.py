@@ -3,74 +3,72 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
-import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from bench.catchup import CatchUp, catch_up, hourly
+from bench import readme
+from bench.comparison import FULL, QUICK, Extent, backlogs, compare, say, warm_up
+from bench.contestants import LIGHT, OURS, SAME, Contestant, Garage, garage
+from bench.cores import divide
+from bench.growth import crowd, two_cores
 from bench.latency import latency
 from bench.machine import describe
+from bench.race import LapFailed
+from bench.table import comparison_table, latency_table, stages_line
 from streamer.local import LocalStack
-from streamer.sim.scenario import Scenario, Wire
-from streamer.sim.ward import ward
+
+_RATES = (500, 1_000)
 
 
-def main() -> None:
-    """Measures and prints Markdown."""
+def main() -> int:
+    """Measures, prints Markdown, and writes it to the README if asked to."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=150_000, help="of each backlog")
-    parser.add_argument("--rate", type=int, default=500, help="events a second, for latency")
-    parser.add_argument("--seconds", type=float, default=30, help="of the latency run")
+    parser.add_argument("--quick", action="store_true", help="short: to see that it runs")
+    parser.add_argument("--no-peers", action="store_true", help="the service alone")
+    parser.add_argument("--write", action="store_true", help="put the figures into the README")
     arguments = parser.parse_args()
-    print(f"Machine: {describe()}\n")
-    with LocalStack() as stack, tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        print("| backlog, one service on one core | events/s | stays | stored | resident |")
-        print("|---|---|---|---|---|", flush=True)
-        hourly_feed = hourly(arguments.events, stays=2_000)
-        runs = [("hourly rows, a risk for each", hourly_feed, 60.0, "hourly-")]
-        beds = 200
-        hours = arguments.events / beds / 3600
-        scenario = Scenario(
-            beds=beds,
-            hours=hours,
-            vitals_every_s=1.0,
-            fill_hours=0.0,
-            start_ms=int((time.time() - 2 * 3600) * 1000),
-            wire=Wire.off(),
-        )
-        runs.append(("1 Hz ward, a risk a minute", ward(scenario), 60.0, "ward-"))
-        spent = []
-        for what, feed, interval_s, prefix in runs:
-            result = catch_up(stack, feed, folder, prefix, interval_s)
-            spent.append((what, result))
-            print(
-                f"| {what} | {result.events_per_second:,.0f} | {result.stays:,} | "
-                f"{result.stored_bytes:,.0f} B | {result.resident_bytes / 2**20:,.0f} MiB |",
-                flush=True,
+    parts = []
+    cores = divide()  # before Kafka starts: it inherits them
+    with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
+        place = garage(stack, Path(folder), cores, peers=not arguments.no_peers)
+        contestants = (OURS,) if arguments.no_peers else (OURS, *SAME, *LIGHT)
+        for part in measure(place, QUICK if arguments.quick else FULL, contestants):
+            print(f"{part}\n", flush=True)
+            parts.append(part)
+    if arguments.write:
+        readme.write("\n\n".join(parts))
+    return 0
+
+
+def measure(place: Garage, extent: Extent, contestants: Sequence[Contestant]) -> Iterator[str]:
+    """Takes the measurements one after the other and yields the paragraph that says each."""
+    yield f"Machine: {describe()}; {place.cores.describe()}."
+    waiting = backlogs(place, extent)
+    warm_up(place, waiting[0])
+    comparisons = compare(place, waiting, extent, contestants)
+    yield comparison_table(comparisons)
+    shares = [stages_line(c.title, c.ours.laps[-1]) for c in comparisons if c.ours.laps]
+    yield "\n".join(["Where the service's time goes:", "", *shares])
+    say("latency")
+    taskset = place.cores.taskset(0)
+    yield latency_table(
+        [
+            (
+                rate,
+                latency(place.stack, place.folder, f"at-{rate}-", rate, extent.latency_s, taskset),
             )
-        print("\nWhere the time goes:\n")
-        for what, result in spent:
-            print(f"- {what}: {_shares(result)}")
-        took = latency(stack, folder, "latency-", arguments.rate, arguments.seconds)
-    print(f"\n| at {arguments.rate} events/s, all evaluated | p50 | p99 | n |")
-    print("|---|---|---|---|")
-    for what, times in (("event to risk", took.risk_ms), ("event to alert", took.alert_ms)):
-        if len(times):
-            p50, p99 = np.percentile(times, [50, 99])
-            print(f"| {what} | {p50:.0f} ms | {p99:.0f} ms | {len(times):,} |")
-        else:
-            print(f"| {what} | - | - | 0 |")
-
-
-def _shares(result: CatchUp) -> str:
-    named = sorted(result.stages.items(), key=lambda stage: -stage[1])
-    shares = [f"{stage} {seconds / result.seconds:.0%}" for stage, seconds in named]
-    rest = 1 - sum(result.stages.values()) / result.seconds
-    return ", ".join([*shares, f"reading and the rest {max(0.0, rest):.0%}"])
+            for rate in _RATES
+        ]
+    )
+    say("two cores against one, many stays in one worker")
+    try:
+        yield two_cores(place, waiting[0], extent)
+        yield crowd(place, extent)
+    except LapFailed as error:
+        yield f"Not measured: {error}"
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

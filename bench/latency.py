@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from kafka import KafkaConsumer, KafkaProducer
 
-from bench.services import ServiceProcess, environment, running, settings_of
+from bench.services import RUN, ServiceProcess, environment, running, settings_of
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 
@@ -31,12 +32,28 @@ class Latency:
     alert_ms: np.ndarray[Any, np.dtype[np.float64]]
 
 
-def latency(stack: LocalStack, folder: Path, prefix: str, rate: int, seconds: float) -> Latency:
-    """Sends ``rate`` events a second, each of which is evaluated, and times what comes out."""
+def latency(
+    stack: LocalStack,
+    folder: Path,
+    prefix: str,
+    rate: int,
+    seconds: float,
+    taskset: Sequence[str] = (),
+) -> Latency:
+    """Sends ``rate`` events a second, each of which is evaluated, and times what comes out.
+
+    Args:
+        stack: where Kafka and Redis run.
+        folder: for the log of the service.
+        prefix: of topics and group.
+        rate: events a second.
+        seconds: how long.
+        taskset: what is put before the service's command, to keep it on a core.
+    """
     told = environment(stack, prefix, risk_interval=0)
     settings = settings_of(told)
     ensure_topics(settings)
-    service = ServiceProcess(told, folder / f"{prefix}service.log")
+    service = ServiceProcess(told, folder / f"{prefix}service.log", command=[*taskset, *RUN])
     producer = KafkaProducer(**settings.kafka_connection())
     consumer = KafkaConsumer(
         settings.topic_risk,

@@ -5,19 +5,22 @@ records in the order of the log through the core and notes what the core makes o
 has kept its promises if subscribers that read committed records see exactly that, once each and in
 order, byte for byte, and if Redis holds exactly the stays that are left at the end.
 
-Partitions are compared one after the other, messages as digests: a million events need some tens
-of MB.
+Each partition is compared on its own, messages as digests: a million events need some tens of MB.
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import torch
 
 from bench.reading import read_partition, read_topic
 from streamer.adapters import bundle
@@ -26,9 +29,9 @@ from streamer.core import codec
 from streamer.core.columns import Record, decode
 from streamer.core.messages import headers, rfc3339, write
 from streamer.core.model import Model
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
-from streamer.ports.states import StateStore
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
 
@@ -114,6 +117,8 @@ class Fold:
                 ("offset", str(record.offset).encode()),
                 ("time", rfc3339(record.timestamp_ms).encode()),
             ]
+            kept = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+            told += [(name, value) for name, value in kept if value is not None]
             yield said_rejected(record.key, record.value, told)
         for message in write(outcome.assessments, event_record, records, self._model):
             told = headers(message, records[message.record])
@@ -122,7 +127,7 @@ class Fold:
     def stays(self) -> dict[str, bytes]:
         """Returns the stays as they are now, in their stored form, by patient."""
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
-        stored = codec.encode(self.table, slots, self._model.model_id)
+        stored = codec.encode(self.table, slots, codec.Era(self._model.model_id))
         return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
 
 
@@ -190,7 +195,8 @@ def judge_stays(
 def compare(
     settings: Settings,
     model: Model | None = None,
-    progress: Callable[[int], None] = lambda _events: None,
+    processes: int = 1,
+    progress: Callable[[int], None] = lambda _partitions: None,
 ) -> dict[str, Differences]:
     """Compares everything that a group of services said and kept with the fold of its log.
 
@@ -199,7 +205,8 @@ def compare(
     Args:
         settings: theirs.
         model: theirs; the shipped one by default.
-        progress: called with the number of events of each step of the fold.
+        processes: how many partitions are compared at the same time.
+        progress: called with the number of partitions that are compared.
 
     Returns:
         The differences by kind: ``risk``, ``alert``, ``rejected``, ``state``.
@@ -210,10 +217,14 @@ def compare(
     for record in read_topic(settings, settings.topic_rejected):
         message = said_rejected(record.key, record.value, record.headers)
         rejected.setdefault(message.name.split("/")[1], []).append(message)
-    with contextlib.closing(state_store(settings)) as states:
-        for partition in range(settings.partitions):
-            refused = rejected.pop(str(partition), [])
-            found = _compare_partition(settings, model, partition, refused, states, progress)
+    numbers = range(settings.partitions)
+    refused = [rejected.pop(str(partition), []) for partition in numbers]
+    # Not forked: a copy of a process with threads may wait for a lock that nobody holds.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        each = map if processes == 1 else pool.map
+        compared = each(partial(_compare_partition, settings, model), numbers, refused)
+        for partition, found in enumerate(compared):
+            progress(partition + 1)
             for kind, differences in found.items():
                 total[kind].add(differences)
     for strays in rejected.values():  # of partitions that there are none of
@@ -234,13 +245,10 @@ def table(found: Mapping[str, Differences]) -> str:
 
 
 def _compare_partition(
-    settings: Settings,
-    model: Model,
-    partition: int,
-    rejected: Sequence[Said],
-    states: StateStore,
-    progress: Callable[[int], None],
+    settings: Settings, model: Model, partition: int, rejected: Sequence[Said]
 ) -> dict[str, Differences]:
+    # As in the service: threads that wait for each other cost more than these small steps take.
+    torch.set_num_threads(1)
     fold = Fold(model, settings)
     expected: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for records in read_partition(settings, settings.topic_vitals, partition):
@@ -248,12 +256,13 @@ def _compare_partition(
             if message.name in expected[message.kind]:
                 raise ValueError(f"two messages of one name: {message.name}")
             expected[message.kind][message.name] = message.digest
-        progress(len(records))
+    with contextlib.closing(state_store(settings)) as states:
+        kept = states.load(partition)
     return {
         "risk": judge(expected["risk"], _found(settings, settings.topic_risk, partition)),
         "alert": judge(expected["alert"], _found(settings, settings.topic_alerts, partition)),
         "rejected": judge(expected["rejected"], rejected),
-        "state": judge_stays(fold.stays(), states.load(partition), model),
+        "state": judge_stays(fold.stays(), kept, model),
     }
 
 
@@ -264,9 +273,15 @@ def _found(settings: Settings, topic: str, partition: int) -> Iterator[Said]:
 
 
 def _record(record: Any) -> Record:
-    traceparent = next((value for name, value in record.headers if name == "traceparent"), None)
+    told = dict(record.headers)
     return Record(
-        record.partition, record.offset, record.timestamp, record.key, record.value, traceparent
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.key,
+        record.value,
+        told.get(TRACEPARENT),
+        told.get(REPLAYED_OF),
     )
 
 

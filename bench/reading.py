@@ -1,4 +1,4 @@
-"""Reading output topics whole, as a careful subscriber does."""
+"""Reading output topics, as a careful subscriber does."""
 
 from __future__ import annotations
 
@@ -14,6 +14,42 @@ from streamer.service.settings import Settings
 _POLL_MS: Final = 200
 
 
+class Tail:
+    """All committed records of a topic, from its beginning, in order within each partition."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        self._consumer = KafkaConsumer(
+            **settings.kafka_connection(),
+            isolation_level="read_committed",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            max_poll_records=5_000,
+            fetch_max_wait_ms=50,
+        )
+        partitions = self._consumer.partitions_for_topic(topic) or ()
+        self._tps = [TopicPartition(topic, partition) for partition in partitions]
+        self._consumer.assign(self._tps)
+        self._consumer.seek_to_beginning(*self._tps)
+
+    def poll(self) -> list[Any]:
+        """Returns what has come since, after a fifth of a second at the latest."""
+        return [
+            record
+            for batch in self._consumer.poll(timeout_ms=_POLL_MS).values()
+            for record in batch
+        ]
+
+    def at_end(self) -> bool:
+        """Whether everything that is settled now has been returned."""
+        # end_offsets of a read_committed consumer is the last offset that is settled
+        ends = self._consumer.end_offsets(self._tps)
+        return all(self._consumer.position(tp) >= end for tp, end in ends.items())
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._consumer.close()
+
+
 def read_topic(
     settings: Settings,
     topic: str,
@@ -25,27 +61,12 @@ def read_topic(
     Without ``enough`` it reads what is there now. With it, until ``enough(records)`` is true and
     the end is reached, or the deadline has passed.
     """
-    consumer = KafkaConsumer(
-        **settings.kafka_connection(),
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        enable_auto_commit=False,
-        max_poll_records=5_000,
-    )
     records: list[Any] = []
     give_up_at = time.monotonic() + deadline_s
-    with contextlib.closing(consumer):
-        tps = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
-        consumer.assign(tps)
-        consumer.seek_to_beginning(*tps)
+    with contextlib.closing(Tail(settings, topic)) as tail:
         while time.monotonic() < give_up_at:
-            for batch in consumer.poll(timeout_ms=_POLL_MS).values():
-                records += batch
-            # end_offsets of a read_committed consumer is the last offset that is settled
-            at_end = all(
-                consumer.position(tp) >= end for tp, end in consumer.end_offsets(tps).items()
-            )
-            if at_end and (enough is None or enough(records)):
+            records += tail.poll()
+            if tail.at_end() and (enough is None or enough(records)):
                 return records
     return records
 

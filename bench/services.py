@@ -17,15 +17,22 @@ from streamer.local.spawner import spawn
 from streamer.service.settings import Settings
 
 STOP_DEADLINE_S: Final = 15.0  # the service promises ten
+RUN: Final = (sys.executable, "-m", "streamer", "run")
 
 
 class ServiceProcess:
-    """One `streamer run`, as users start it."""
+    """One `streamer run`, as users start it, or another ``command`` that is told by environment."""
 
-    def __init__(self, environment: Mapping[str, str], log: Path, *arguments: str) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        log: Path,
+        *arguments: str,
+        command: Sequence[str] = RUN,
+    ) -> None:
         self._environment = environment
         self._log = log
-        self._arguments = arguments
+        self._command = (*command, *arguments)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -33,12 +40,7 @@ class ServiceProcess:
         # `env` sets what differs from this process, so that the child is tied to it like others.
         settings = [f"{name}={value}" for name, value in self._environment.items()]
         with self._log.open("ab") as output:
-            self._process = spawn(
-                ["/usr/bin/env", *settings, sys.executable, "-m", "streamer", "run",
-                 *self._arguments],
-                Path.cwd(),
-                output,
-            )  # fmt: skip
+            self._process = spawn(["/usr/bin/env", *settings, *self._command], Path.cwd(), output)
 
     @property
     def pid(self) -> int:
@@ -75,7 +77,7 @@ class ServiceProcess:
 
     def stop(self) -> None:
         """Ends the process if it still runs, whatever it takes."""
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self.ended is None:
             try:
                 self.terminate()
             except subprocess.TimeoutExpired:

@@ -11,7 +11,9 @@ from typer.testing import CliRunner, Result
 
 from bench.reading import read_topic
 from bench.services import settings_of
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.cli import app
+from streamer.ports.log import Output
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -32,8 +34,20 @@ class Desk:
                  "partition": str(partition), "offset": "5", **more}  # fmt: skip
         said = [(name.replace("_", "-"), text.encode()) for name, text in given.items()]
         sent = self._producer.send(self.settings.topic_rejected, value, patient.encode(), said)
-        offset: int = sent.get(timeout=10).offset
+        offset: int = sent.get(timeout=60).offset
         return offset
+
+    def put_nothing(self) -> None:
+        """Puts a record there that has neither key nor value, as another client may have."""
+        said = [("reason", b"empty"), ("detail", b"the record has no value")]
+        output = Output(self.settings.topic_rejected, 0, None, None, said)
+        told = self.settings.kafka_connection() | {"transactional_id": output.topic}
+        producer = BatchProducer(**told)
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send_batch(self.settings.topic_rejected, 0, [output])
+        producer.commit_transaction()
+        producer.close()
 
     def entered(self) -> list[Any]:
         """What is in the input topic, committed."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import urllib.error
 import urllib.request
@@ -8,8 +9,12 @@ from email.message import Message
 
 import pytest
 
+from streamer.core.codec import Era
+from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
+from streamer.service.health import STUCK_S, Health
 from streamer.service.http import serving
+from streamer.service.takeover import Partition, Refused
 
 
 def get(port: int, path: str) -> tuple[int, bytes, Message]:
@@ -28,47 +33,77 @@ def free_port() -> int:
 
 
 def test_alive_ready_and_not() -> None:
-    reasons = ["waiting for Redis", "partition 3: rebuilding its states"]
-    with serving("127.0.0.1", free_port(), lambda: reasons) as port:
+    health = Health()
+    rebuilt = Partition(3, 1, 10, 10, 110, "log", Era("model"))
+    with serving("127.0.0.1", free_port(), health) as port:
         assert port is not None
-        assert get(port, "/healthz")[:2] == (200, b"alive\n")
+        status, body, headers = get(port, "/healthz")
+        assert (status, headers["Content-Type"]) == (200, "application/json")
+        assert set(json.loads(body)) == {"alive", "loop_age_seconds"}
+        assert json.loads(body)["alive"] is True
+        health.look([rebuilt], {1: Refused("its log is another one", 0, 0)})
+        health.blocked(StoreUnavailable("Redis: away"))
         status, body, headers = get(port, "/readyz")
-        assert status == 503
-        assert json.loads(body) == {"ready": False, "reasons": reasons}
-        assert headers["Content-Type"] == "application/json"
-        reasons.clear()
-        status, body, _ = get(port, "/readyz")
+        assert (status, headers["Content-Type"]) == (503, "application/json")
+        said = json.loads(body)
+        assert said["ready"] is False
+        assert [(r["kind"], r["says"]) for r in said["reasons"]] == [
+            ("waiting", "waiting for Redis: away"),
+            ("refused", "its log is another one"),
+            ("rebuilding", "rebuilding its states"),
+        ]
+        assert [r.get("partition") for r in said["reasons"]] == [None, 1, 3]
+        assert said["reasons"][0]["waiting_on"] == "store"
+        assert said["reasons"][2]["progress"]["total"] == 100
+        assert all(re.fullmatch(r"20\d\d-.*T.*Z", r["since"]) for r in said["reasons"])
+        assert get(port, "/healthz")[0] == 200, "waiting is no reason for a restart"
+        rebuilt.position = 110
+        health.look([rebuilt], {})
+        status, body, _ = get(port, "/readyz?verbose")
         assert status == 200
         assert json.loads(body) == {"ready": True, "reasons": []}
-        assert get(port, "/healthz")[0] == 200
         assert get(port, "/other")[0] == 404
 
 
-def test_every_metric_is_told_with_its_sentence() -> None:
+def test_a_stuck_loop_is_not_healthy() -> None:
+    now = [1_800_000_000.0]
+    with serving("127.0.0.1", free_port(), Health(lambda: now[0])) as port:
+        assert port is not None
+        now[0] += STUCK_S + 1
+        status, body, _ = get(port, "/healthz")
+        assert status == 503
+        assert json.loads(body) == {"alive": False, "loop_age_seconds": STUCK_S + 1}
+        status, body, _ = get(port, "/readyz")
+        assert status == 503
+        assert json.loads(body)["reasons"][0]["kind"] == "stuck"
+
+
+def test_a_probe_may_ask_for_the_head_alone() -> None:
+    with serving("127.0.0.1", free_port(), Health()) as port:
+        asked = urllib.request.Request(f"http://127.0.0.1:{port}/healthz", method="HEAD")
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            assert (answer.status, answer.read()) == (200, b"")
+
+
+def test_metrics_are_served_as_prometheus_reads_them() -> None:
     metrics.REJECTED.labels("not_json").inc(0)
-    with serving("127.0.0.1", free_port(), list) as port:
+    with serving("127.0.0.1", free_port(), Health()) as port:
         assert port is not None
         status, body, headers = get(port, "/metrics")
     assert status == 200
     assert headers["Content-Type"].startswith("text/plain")
-    text = body.decode()
-    described = {family.name: family.documentation for family in metrics.REGISTRY.collect()}
-    assert len(described) >= 15
-    for name, sentence in described.items():
-        assert f"# HELP {name}" in text
-        assert sentence.endswith(".")
-    assert 'vigil_rejected_total{reason="not_json"}' in text
+    assert 'vigil_rejected_total{reason="not_json"}' in body.decode()
 
 
 def test_port_0_is_off() -> None:
-    with serving("127.0.0.1", 0, list) as port:
+    with serving("127.0.0.1", 0, Health()) as port:
         assert port is None
 
 
 def test_the_port_is_free_again_afterwards() -> None:
     chosen = free_port()
     for _ in range(2):
-        with serving("127.0.0.1", chosen, list) as port:
+        with serving("127.0.0.1", chosen, Health()) as port:
             assert port == chosen
 
 
@@ -76,6 +111,6 @@ def test_a_port_in_use_is_an_error() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(OSError, match="in use"),
-        serving("127.0.0.1", taken.getsockname()[1], list),
+        serving("127.0.0.1", taken.getsockname()[1], Health()),
     ):
         pass

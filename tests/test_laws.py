@@ -166,10 +166,12 @@ def test_a_stored_stay_goes_on_as_if_it_had_never_been_stored(
 ) -> None:
     kept = Stream().take([admission("p"), *before])
     slots = np.array([kept.table.slot_of["p"]])
-    (stored,) = codec.encode(kept.table, slots, "m")
+    (stored,) = codec.encode(kept.table, slots, codec.Era("m"))
     loaded = Stream()
     codec.decode(loaded.table, 0, {"p": stored})
-    assert codec.encode(loaded.table, np.array([loaded.table.slot_of["p"]]), "m") == [stored]
+    assert codec.encode(loaded.table, np.array([loaded.table.slot_of["p"]]), codec.Era("m")) == [
+        stored
+    ]
     loaded.n = kept.n
     said = len(kept.messages)
     kept.take(after)
@@ -182,7 +184,7 @@ def test_a_stored_stay_goes_on_as_if_it_had_never_been_stored(
 @given(st.data())
 def test_stored_bytes_that_were_changed_are_refused(data: st.DataObject) -> None:
     stream = Stream().take([admission("p"), *data.draw(observations("p"))])
-    (stored,) = codec.encode(stream.table, np.array([stream.table.slot_of["p"]]), "m")
+    (stored,) = codec.encode(stream.table, np.array([stream.table.slot_of["p"]]), codec.Era("m"))
     place = data.draw(st.integers(0, len(stored) - 1))
     changed = bytearray(stored)
     changed[place] ^= data.draw(st.integers(1, 255))

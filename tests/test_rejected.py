@@ -44,7 +44,7 @@ def test_the_list_counts_by_reason_and_shows_the_newest(desk: Desk) -> None:
     ]  # fmt: skip
     assert all(r["oldest"] <= r["newest"] for r in found["reasons"])
     assert [r["key"] for r in found["records"]] == ["clock", "late-4"]
-    assert found["records"][0]["offset"] == str(last)
+    assert found["records"][0]["offset"] == last
     assert found["records"][0]["origin"] == f"{desk.settings.topic_vitals}/2/5"
     assert desk.json("list", "--reason", "future_time")["total"] == 1
     assert desk.json("list", "--since", "1h")["total"] == 6
@@ -77,8 +77,7 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(desk: Desk) -> N
     ("arguments", "code", "says"),
     [
         (["show", "99"], 1, "it holds offsets 0 to 0"),
-        (["show", "7/0"], 1, "it is empty"),
-        (["show", "first"], 2, "OFFSET is a number"),
+        (["show", "first"], 2, "Invalid value"),
         (["list", "--reason", "boredom"], 2, "boredom"),
         (["list", "--since", "yesterday"], 2, "RFC 3339"),
         (["list", "--since", "2026-01-01T00:00:00"], 2, "needs an offset"),

@@ -81,6 +81,17 @@ def test_what_is_re_entered_is_as_it_came_and_where_it_came_in(desk: Desk) -> No
     probe.close()
 
 
+def test_a_record_without_anything_in_it_stops_no_other(desk: Desk) -> None:
+    desk.put("p")
+    desk.put_nothing()
+    desk.put("q")
+    done = desk.json("replay", "--yes")
+    assert (done["re_entered"], done["left_alone"]) == (2, {"without value": 1})
+    assert "without value" in desk.cli("replay").stdout
+    assert desk.json("list", "--reason", "empty")["reasons"][0]["without_value"] == 1
+    assert desk.keys() == {"p": 1, "q": 1}
+
+
 def test_a_repartition_puts_all_of_a_key_where_kafka_would(desk: Desk) -> None:
     for partition in range(4):
         desk.put("p", partition=partition)
@@ -278,7 +289,7 @@ def test_after_a_fix_a_record_counts_once_and_what_is_still_bad_comes_back_once(
         )
         newest = desk.json("list", "--reason", "not_json", "--limit", "1")["records"][0]
         assert newest["standing"] == "refused again"
-        shown = desk.json("show", newest["offset"])
+        shown = desk.json("show", str(newest["offset"]))
         assert shown["first_origin"] == f"{vitals}/{broken[0]}/{broken[1]}" != shown["origin"]
         line.collect()
         assert len([r for r in line.risks if r["patient_id"] == "p"]) == 1

@@ -18,7 +18,7 @@ ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128
 def save_of(taken: Taken, watermark: int, changed: dict[str, bytes], partition: int = 0) -> Save:
     """The next save of an owner who has just taken a partition."""
     return Save(
-        partition, taken.epoch, taken.watermark, watermark, "model-a", "topic-a", changed
+        partition, taken.epoch, taken.watermark, watermark, "model-a", 3, "topic-a", changed
     )  # fmt: skip
 
 
@@ -30,13 +30,13 @@ class Contract:
         raise NotImplementedError
 
     def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
-        assert store.take(0) == Taken(1, None, None, None)
+        assert store.take(0) == Taken(1, None, None, 0, None)
         assert store.load(0) == {}
 
     def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
         stays = {"a": bytes(range(256)), "b": b""}
         store.save([save_of(store.take(0), 17, stays)])
-        assert store.take(0) == Taken(2, 17, "model-a", "topic-a")
+        assert store.take(0) == Taken(2, 17, "model-a", 3, "topic-a")
         assert store.load(0) == stays
 
     def test_partitions_are_apart(self, store: StateStore) -> None:
@@ -56,7 +56,7 @@ class Contract:
 
     def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
         with pytest.raises(Fenced):
-            store.save([save_of(Taken(1, None, None, None), 5, {"a": b"x"})])
+            store.save([save_of(Taken(1, None, None, 0, None), 5, {"a": b"x"})])
         assert store.load(0) == {}
 
     @pytest.mark.parametrize("expected", [None, 0, 4, 6, 50])
@@ -87,9 +87,9 @@ class Contract:
     def test_the_same_watermark_may_have_new_states(self, store: StateStore) -> None:
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])
-        store.save([replace(first, expected=5, model_id="model-b", changed={"a": b"2"})])
+        store.save([replace(first, expected=5, model_id="model-b", swaps=4, changed={"a": b"2"})])
         assert store.load(0) == {"a": b"2"}
-        assert store.take(0) == Taken(2, 5, "model-b", "topic-a")
+        assert store.take(0) == Taken(2, 5, "model-b", 4, "topic-a")
 
     def test_a_refused_change_changes_nothing_and_the_others_go_through(
         self, store: StateStore
@@ -100,7 +100,7 @@ class Contract:
         again = replace(
             first, expected=5, watermark=8, changed={"a": b"2", "d": b"2"}, removed=["b"]
         )
-        other = Save(1, 1, 5, 8, "model-a", "topic-a", {"c": b"2"})
+        other = Save(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
         with pytest.raises(Fenced):
             store.save([again, other])
         assert store.load(0) == {"a": b"1", "b": b"1"}
@@ -118,7 +118,7 @@ class Contract:
 
     def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
         store.save([save_of(store.take(0), 3, {})])
-        assert store.take(0) == Taken(2, 3, "model-a", "topic-a")
+        assert store.take(0) == Taken(2, 3, "model-a", 3, "topic-a")
         assert store.load(0) == {}
 
     def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
@@ -137,9 +137,14 @@ class Contract:
         stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
         store.save([save_of(store.take(0), 7, stays)])
         assert store.load(0) == stays
-        assert store.take(0) == Taken(2, 7, "model-a", "topic-a")
+        assert store.take(0) == Taken(2, 7, "model-a", 3, "topic-a")
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
+
+    def test_the_first_width_of_a_topic_is_kept(self, store: StateStore) -> None:
+        assert store.first_width("topic-a", 8) == 8
+        assert store.first_width("topic-a", 9) == 8
+        assert store.first_width("topic-b", 9) == 9
 
     def test_find_says_where_a_patient_is(self, store: StateStore) -> None:
         store.save([save_of(store.take(p), 1, {f"p{p}": bytes([p])}, p) for p in range(3)])
@@ -175,7 +180,7 @@ class TestRedisStates(Contract):
         names = [("a", "vitals"), ("b", "vitals"), ("a", "others")]
         for namespace, topic in names:
             store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
-            assert store.take(0) == Taken(1, None, None, None)
+            assert store.take(0) == Taken(1, None, None, 0, None)
             store.close()
 
     def test_states_that_were_wiped_are_fenced_and_then_none(
@@ -214,7 +219,7 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         check_outage(store, change)
         own.redis_server.start()
         store.save([change])
-        assert store.take(0) == Taken(2, 5, "model-a", "topic-a")
+        assert store.take(0) == Taken(2, 5, "model-a", 3, "topic-a")
         assert store.load(0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
         client.config_set("maxmemory", "1")
@@ -231,6 +236,8 @@ def check_outage(store: StateStore, change: Save) -> None:
         store.take(0)
     with pytest.raises(StoreUnavailable):
         store.load(0)
+    with pytest.raises(StoreUnavailable):
+        store.first_width("topic-a", 8)
     with pytest.raises(StoreUnavailable):
         store.save([change])
     with pytest.raises(StoreUnavailable):

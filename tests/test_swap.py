@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from streamer.ports.log import Output
-from streamer.service import worker
+from streamer.service import swap
 from tests.models import random_bundle
 from tests.test_worker import assert_same, die
 from tests.twins import Killed, Process, Twins, invented_log, library, oracle
@@ -16,7 +16,7 @@ OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOK_FOR_MODEL_S", -1.0)
+    monkeypatch.setattr(swap, "LOOK_S", -1.0)
 
 
 class Swapped:
@@ -27,10 +27,10 @@ class Swapped:
         self.twins = Twins(models, n_partitions=2, interval_ms=0)
         self.twins.send(EVENTS)
 
-    def publish(self, seed: int) -> None:
+    def publish(self, seed: int, hidden: int = 8) -> None:
         champion = self.channel.champion()
         assert champion is not None
-        bundle = random_bundle(seed)
+        bundle = random_bundle(seed, hidden)
         self.channel.publish(bundle.model_id, bundle.to_bytes(), champion.version)
 
     def publications(self) -> int:
@@ -158,6 +158,42 @@ def test_a_rollback_is_a_swap() -> None:
         assert len(set(offsets)) == len(offsets) == len(evaluated(partition))
     assert all(swapped.twins.states.take(p).model_id == OLD for p in range(2))
     assert swapped.publications() == 3
+
+
+def test_a_swap_writes_no_stay() -> None:
+    swapped = Swapped()
+    process = swapped.twins.process()
+    swapped.twins.drain(process)
+    before = swapped.twins.known()
+    swapped.publish(6)
+    process.step()
+    assert all(swapped.twins.states.take(p).model_id == NEW for p in range(2))
+    assert swapped.twins.known() == before
+
+
+@pytest.mark.parametrize("models", [[(6, 16)], [(6, 8), (5, 8)], [(6, 16), (5, 8), (6, 16)]])
+def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
+    models: list[tuple[int, int]],
+) -> None:
+    """Whoever stays in memory is moved at the swap, whoever is loaded after it is moved then."""
+    said = []
+    for restarts in (False, True):
+        swapped = Swapped()
+        twins = swapped.twins
+        twins.broker.partitions = [[], []]
+        twins.send(EVENTS[:60])
+        process = twins.process()
+        twins.drain(process)
+        for seed, hidden in models:
+            swapped.publish(seed, hidden)
+            process.step()
+        if restarts:
+            twins.kill(process)
+            process = twins.process()
+        twins.send(EVENTS[60:])
+        twins.drain(process)
+        said.append((twins.said(), twins.known()))
+    assert said[0] == said[1]
 
 
 def evaluated(partition: int) -> list[tuple[int, str]]:

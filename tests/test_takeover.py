@@ -6,6 +6,7 @@ import pytest
 
 from streamer.adapters.memory_log import MemoryBroker, MemoryLog
 from streamer.ports.states import Taken
+from streamer.service import ownership
 from streamer.service.takeover import Refusal, Start, plan_start
 from tests.twins import ORIGIN_MS, Twins, event, invented_log, library
 
@@ -24,7 +25,7 @@ def start(watermark: int | None, committed: int | None, rebuild_ms: int = DAY) -
     if committed is not None:
         broker.committed[0] = committed
     known = watermark is not None
-    taken = Taken(1, watermark, "m" if known else None, TOPIC if known else None)
+    taken = Taken(1, watermark, "m" if known else None, 0, TOPIC if known else None)
     return plan_start(MemoryLog(broker), 0, taken, TOPIC, rebuild_ms)
 
 
@@ -77,7 +78,7 @@ def test_what_is_refused_says_the_way_out(
 def test_a_topic_that_was_made_anew_is_refused() -> None:
     log = MemoryLog(MemoryBroker(1))
     with pytest.raises(Refusal, match="created anew"):
-        plan_start(log, 0, Taken(1, 0, "m", "another topic"), TOPIC, DAY)
+        plan_start(log, 0, Taken(1, 0, "m", 0, "another topic"), TOPIC, DAY)
 
 
 def drained() -> Twins:
@@ -123,7 +124,8 @@ def test_corrupt_states_are_refused_and_nothing_of_them_is_used() -> None:
     process = twins.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert re.search(rf"partition 1: state of '{patient}'.*Delete the partition's states", reason)
+    assert re.search(r"partition 1: state of a patient: .*Delete the partition's states", reason)
+    assert patient not in reason
 
 
 def test_a_patient_on_two_partitions_is_refused() -> None:
@@ -134,7 +136,7 @@ def test_a_patient_on_two_partitions_is_refused() -> None:
     process = twins.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert "partition 1: patient 'p0' already" in reason
+    assert "partition 1: a patient already" in reason
 
 
 def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:
@@ -150,3 +152,52 @@ def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:
     twins.states.wipe()
     twins.drain(twins.process())
     assert len(twins.broker.outputs) > n_outputs
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_added_partitions_stop_everything_and_say_the_way_out(running: bool) -> None:
+    twins = drained()
+    process = twins.process()
+    if running:
+        twins.drain(process)
+    n_outputs = len(twins.broker.outputs)
+    known = twins.known()
+    twins.broker.add_partition()
+    twins.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in range(3)])
+    for _ in range(3):
+        process.step()
+    reasons = process.worker.not_ready
+    assert [reason[:12] for reason in reasons] == [f"partition {p}:" for p in range(3)]
+    assert all("has 3 partitions, and had 2" in reason for reason in reasons)
+    assert all("Feed a new topic" in reason for reason in reasons)
+    assert len(twins.broker.outputs) == n_outputs
+    assert twins.known() == known | {2: {}}
+
+
+def test_what_is_put_right_is_taken_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = drained()
+    committed = twins.broker.committed[0]
+    twins.broker.committed[0] -= 1
+    process = twins.process()
+    process.step()
+    refused = process.worker.refused[0]
+    twins.broker.committed[0] = committed
+    twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    process.step()
+    assert process.worker.refused == {0: refused}, "not before it is time to look again"
+    monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
+    twins.drain(process)
+    assert process.worker.not_ready == []
+
+
+def test_what_stays_wrong_is_refused_since_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    twins = drained()
+    twins.broker.committed[0] -= 1
+    process = twins.process()
+    process.step()
+    first = process.worker.refused[0]
+    monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
+    process.step()
+    again = process.worker.refused[0]
+    assert (again.why, again.since) == (first.why, first.since)
+    assert again.looked > first.looked

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench.chaos.report import report
+from bench.chaos.report import document, report
 from bench.chaos.run import Plan, Show, run
 from bench.machine import describe
 from streamer.local import LocalStack
@@ -36,9 +36,9 @@ class Bar(Show):
         """See ``Show``."""
         self._tell("peace", 1 - left / self._plan.events, f"{left:,} events left")
 
-    def judging(self, events: int, of: int) -> None:
+    def judging(self, partitions: int, of: int) -> None:
         """See ``Show``."""
-        self._tell("oracle", events / of, f"{events:,} of {of:,} events")
+        self._tell("oracle", partitions / of, f"{partitions} of {of} partitions")
 
     def _tell(self, phase: str, share: float, text: str) -> None:
         self.progress.update(self._task, completed=share, description=f"{phase}: {text}")
@@ -54,14 +54,14 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15, help="how long faults go on")
     parser.add_argument("--events", type=int, help="default: 1,150 a second")
     parser.add_argument("--seed", type=int, help="of events and faults; default: a new one")
-    parser.add_argument("--write", type=Path, help="write the tables to this Markdown file, too")
+    parser.add_argument("--write", type=Path, help="write this Markdown file, too")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
     arguments = parser.parse_args()
     console = Console(stderr=True)
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     seconds = arguments.minutes * 60
     plan = Plan(seed, seconds, arguments.events or int(1_150 * seconds))
-    console.print(f"Seed {seed}: the same events and faults again with --seed {seed}")
+    console.print(f"Seed {seed} (--seed {seed} draws the same events and faults again)")
     machine = describe()
     bar = Bar(console, plan)
     with (
@@ -72,10 +72,9 @@ def main() -> int:
         folder = arguments.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
         outcome = run(stack, folder, plan, bar)
-    text = report(plan, outcome, machine)
-    print(text)
+    print(report(plan, outcome, machine))
     if arguments.write:
-        arguments.write.write_text(text + "\n")
+        arguments.write.write_text(document(plan, outcome, machine))
     return 0 if outcome.holds else 1
 
 

@@ -12,11 +12,12 @@ import orjson
 from streamer.sim.scenario import Scenario, Wire
 from streamer.sim.ward import ward
 
-_MINUTE_MS: Final = 60_000
 _HOUR_MS: Final = 3_600_000
-# A row a minute of every bed, for six days: stays that begin, end and outlive the ring of 48 hours.
-_EVENTS_A_BED: Final = 8_500
-_BEDS: Final = (8, 120)
+# A row of every bed each five minutes, for six days: stays that begin, end, and outlive the ring of
+# 48 hours. Few beds would make small batches slow, and few of their events would be of one batch.
+_ROWS_EVERY_S: Final = 300.0
+_EVENTS_A_BED: Final = 1_700
+_BEDS: Final = (60, 600)
 _WIRE: Final = Wire(late_share=0.03, duplicate_share=0.02, lab_delay_max_minutes=40 * 60.0)
 _ODD_SHARE: Final = 0.03
 _REMEMBERED: Final = 5_000
@@ -42,9 +43,11 @@ def invented(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterat
     """
     draws = random.Random(f"{seed}/events")
     beds = min(max(_BEDS[0], n_events // _EVENTS_A_BED), _BEDS[1])
-    span_ms = int(n_events / beds * _MINUTE_MS * 1.3) + _HOUR_MS
+    span_ms = int(n_events / beds * _ROWS_EVERY_S * 1000 * 1.3) + _HOUR_MS
     start_ms = now_ms - span_ms
-    scenario = Scenario(beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=60.0, wire=_WIRE)
+    scenario = Scenario(
+        beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=_ROWS_EVERY_S, wire=_WIRE
+    )
     recent: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
     left = n_events
     for message in ward(scenario):

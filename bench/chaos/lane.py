@@ -29,8 +29,8 @@ def deck(seed: int, target: str, kinds: Sequence[str], start: float = 0.0) -> It
 class Lane(ABC, threading.Thread):
     """Faults of one target, in sequence, until it is told to stop.
 
-    A fault is taken back before the next begins, and before the lane ends. Lanes of other targets
-    run beside it, so faults of several targets meet.
+    A fault is taken back before the next begins, and before the lane ends; there is one at least.
+    Lanes of other targets run beside it, so faults of several targets meet.
 
     Attributes:
         error: what ended the lane too early; ``None`` in a good run.
@@ -50,10 +50,12 @@ class Lane(ABC, threading.Thread):
     def run(self) -> None:
         """Rests, strikes, and so on."""
         try:
-            while not self.told.wait(self.draws.uniform(*self._rest_s)):
+            struck = False
+            while not self.told.wait(self.draws.uniform(*self._rest_s)) or not struck:
                 kind = self.strike(next(self._cards))
                 if kind is not None:
                     self.tally.note(kind)
+                struck = True
         except BaseException as error:
             self.error = error
 

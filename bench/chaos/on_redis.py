@@ -22,8 +22,10 @@ ROLLBACK_S: Final = 2.0
 _PAST_THE_TIMEOUT_S: Final = 11.0
 _CUTS: Final = 10
 
+# After these every event so far is replayed, or nothing happens for eleven seconds.
 _RARE: Final = (
     "Redis wiped",
+    "states of a partition deleted",
     "Redis frozen past the timeout",
 )
 _OFTEN: Final = (
@@ -34,7 +36,6 @@ _OFTEN: Final = (
     "Redis out of memory",
     "Redis connections cut",
     "Redis rolled back 2 s",
-    "states of a partition deleted",
 )
 KINDS: Final = (*_RARE, *_OFTEN)
 
@@ -42,9 +43,16 @@ KINDS: Final = (*_RARE, *_OFTEN)
 class RedisLane(Lane):
     """Takes Redis away, empties it, sets it back, and makes it refuse."""
 
-    def __init__(self, seed: int, stack: LocalStack, settings: Settings, tally: Tally) -> None:
-        cards = deck(seed, "redis", (*_RARE, *_OFTEN, *_OFTEN))
-        super().__init__("redis", seed, cards, (1.0, 4.0), tally)
+    def __init__(
+        self,
+        seed: int,
+        stack: LocalStack,
+        settings: Settings,
+        rest_s: tuple[float, float],
+        tally: Tally,
+    ) -> None:
+        cards = deck(seed, "redis", (*_RARE, *_OFTEN * 3))
+        super().__init__("redis", seed, cards, rest_s, tally)
         self._server = stack.redis_server
         self._settings = settings
         self._client = Redis.from_url(stack.redis, socket_timeout=20)

@@ -28,8 +28,8 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 _PARTITIONS: Final = 8
-# Every tenth row of a patient is evaluated: most of a batch is folding, as at a real ward.
-_RISK_INTERVAL_S: Final = 600
+# Every third row of a patient is evaluated: most of a batch is folding, as at a real ward.
+_RISK_INTERVAL_S: Final = 900
 # A lane ends when its fault is taken back: the longest are a start of Kafka on a busy machine.
 _LANE_DEADLINE_S: Final = 120.0
 _POLL_S: Final = 0.2
@@ -54,8 +54,9 @@ class Plan:
         seconds: how long faults go on.
         events: how many are sent in that time.
         services: places in the group.
-        broker_rest_s: shortest and longest time between two faults of the broker: while it is
+        broker_rest_s: shortest and longest time between two faults of the broker; while it is
             away nothing else can be seen.
+        redis_rest_s: the same for Redis.
         drain_s: how long the services may take to finish in peace.
     """
 
@@ -63,8 +64,9 @@ class Plan:
     seconds: float
     events: int
     services: int = 3
-    broker_rest_s: tuple[float, float] = (15.0, 45.0)
-    drain_s: float = 600.0
+    broker_rest_s: tuple[float, float] = (25.0, 60.0)
+    redis_rest_s: tuple[float, float] = (3.0, 9.0)
+    drain_s: float = 900.0
 
 
 @dataclass(slots=True)
@@ -112,8 +114,8 @@ class Show:
     def draining(self, left: int) -> None:
         """Called while the services finish, with the events that are left."""
 
-    def judging(self, events: int, of: int) -> None:
-        """Called while the oracle folds."""
+    def judging(self, partitions: int, of: int) -> None:
+        """Called when the oracle has compared so many partitions."""
 
 
 def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -> Outcome:
@@ -128,7 +130,7 @@ def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -
     show = show or Show()
     told = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
-        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000), max_batch=500,
+        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
     settings = settings_of(told)
     ensure_topics(settings)
@@ -140,7 +142,7 @@ def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         CrowdLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, tally),
+        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally),
         BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
         AgainLane(plan.seed, sender, tally),
     ]
@@ -155,14 +157,9 @@ def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -
     outcome.told = _told([service.log for service in [*group, extra]])
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
-        folded = 0
-
-        def progress(events: int) -> None:
-            nonlocal folded
-            folded += events
-            show.judging(folded, outcome.events)
-
-        outcome.differences = oracle.compare(settings, progress=progress)
+        outcome.differences = oracle.compare(
+            settings, processes=plan.services, progress=lambda n: show.judging(n, _PARTITIONS)
+        )
     return outcome
 
 

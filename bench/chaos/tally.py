@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
 from dataclasses import dataclass
 
 
@@ -28,9 +27,3 @@ class Tally:
         """Counts a fault that really happened."""
         with self._lock:
             self.happened.append(Happened(time.monotonic() - self._began, kind))
-
-    @property
-    def by_kind(self) -> Counter[str]:
-        """How many of each kind."""
-        with self._lock:
-            return Counter(fault.kind for fault in self.happened)

@@ -8,6 +8,7 @@ follows after. What is between the last two is replayed by whoever takes the par
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,17 +29,28 @@ from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 _ASK_TIMEOUT_MS: Final = 10_000
 # A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
 # what an abandoned transaction blocks (readers of the outputs) must be free again soon.
 _TRANSACTION_TIMEOUT_MS: Final = 15_000
+# A reachable broker has described itself within the metadata's age; three of those are no hiccup.
+_SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
+_LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
+# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
+_PARTITION_FETCH_BYTES: Final = 1024 * 1024
+_FETCH_BYTES: Final = 8 * 1024 * 1024
+# Added partitions move patients away from their states: seen after seconds, not after minutes.
+_METADATA_AGE_MS: Final = 5_000
+_NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
@@ -56,6 +68,7 @@ class KafkaOptions:
     transactional_id: str
     session_timeout_ms: int = 15_000
     max_poll_records: int = 2_000
+    max_poll_interval_ms: int = 300_000
     fetch_wait_ms: int = 20
 
 
@@ -97,6 +110,7 @@ class KafkaLog:
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._new_producer)
         self._unassigned_since = time.monotonic()
+        self._looked_at_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
@@ -110,6 +124,8 @@ class KafkaLog:
                     f"offsets that are still needed were deleted from {self._options.topic}: "
                     f"{error}. Give the topic a longer retention; see docs/operations.md"
                 ) from error
+            if not fetched:
+                self._refuse_silence()
             # As of now, and before the assignment is read: a rebalance may go on behind our back,
             # and what comes of this poll must not be committed in the generation after it.
             self._membership = self._consumer.group_metadata()
@@ -119,12 +135,13 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
-        polled = Polled(sorted(gained), sorted(lost))
+        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
         for tp, records in fetched.items():
             if tp.partition in gained or not records:
                 continue  # not positioned yet: they come again after the seek
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
+        polled.left = self._left(now - gained)
         self._watch_assignment(now)
         return polled
 
@@ -200,9 +217,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = []
-            for (topic, partition), share in _by_place(outputs).items():
-                futures += producer.send_batch(topic, partition, share)
+            futures = self._send(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -215,6 +230,15 @@ class KafkaLog:
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
+    def _send(self, outputs: Sequence[Output]) -> list[Any]:
+        futures: list[Any] = []
+        for share in _bounded(outputs):
+            if futures:
+                self._producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
+            for (topic, partition), mine in _by_place(share).items():
+                futures += self._producer.send_batch(topic, partition, mine)
+        return futures
+
     def recover(self) -> None:
         """See ``EventLog``."""
         with contextlib.suppress(*_NO_ANSWER):
@@ -222,19 +246,49 @@ class KafkaLog:
         # A new producer of the same transactional id aborts what the old one left open.
         self._producer = _reaching(self._new_producer)
 
-    def log_id(self) -> str:
+    def topic(self) -> Topic:
         """See ``EventLog``."""
         with _asking():
             admin = KafkaAdminClient(**self._options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
-        return str(topic.get("topic_id") or uuid.UUID(int=0))
+        return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
 
     def close(self) -> None:
         """See ``EventLog``."""
         for client in (self._producer, self._consumer):
             with contextlib.suppress(*_NO_ANSWER):
                 client.close()
+
+    def _left(self, partitions: set[int]) -> dict[int, int]:
+        """What the last fetches leave to be read, once a second; asks nobody."""
+        if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
+            return {}
+        self._looked_at_ends = time.monotonic()
+        left = {}
+        for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
+            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
+                end = self._consumer.highwater(tp)
+                # Our own position: it is past the markers of transactions, our count is not.
+                position = self._consumer.position(tp, timeout_ms=0)
+                if end is not None and position is not None:
+                    left[tp.partition] = max(0, end - position)
+        return left
+
+    def _refuse_silence(self) -> None:
+        """Tells a broker that is away, whose consumer just waits, from a log without events."""
+        last_ms = self._consumer._cluster._last_successful_refresh_ms
+        silent_ms = time.monotonic() * 1000 - last_ms
+        if silent_ms > _SILENCE_MS:
+            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
+
+    def _described(self) -> Topic | None:
+        """The topic as the consumer's own metadata have it: no question, so no wait."""
+        cluster, topic = self._consumer._cluster, self._options.topic
+        partitions = cluster.partitions_for_topic(topic)
+        return (
+            Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
+        )
 
     def _watch_assignment(self, now: set[int]) -> None:
         if now:
@@ -261,9 +315,15 @@ class KafkaLog:
             session_timeout_ms=options.session_timeout_ms,
             heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
             max_poll_records=options.max_poll_records,
+            # A batch that takes longer than this ends the membership; its commit is then refused.
+            max_poll_interval_ms=options.max_poll_interval_ms,
+            # What waits here beside the batch in hand, however long the backlog: a fetch a broker.
+            fetch_max_bytes=_FETCH_BYTES,
+            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
             fetch_max_wait_ms=options.fetch_wait_ms,
             partition_assignment_strategy=[CooperativeStickyAssignor],
             reconnect_backoff_max_ms=2_000,
+            metadata_max_age_ms=_METADATA_AGE_MS,
         )
         consumer.subscribe([options.topic], listener=self._listener)
         return consumer
@@ -289,6 +349,18 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
+
+
+def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
+    """Cuts outputs where more than may be unacknowledged would be."""
+    begin = size = 0
+    for i, output in enumerate(outputs):
+        size += len(output.value or b"")
+        if size > _UNACKNOWLEDGED_BYTES:
+            yield outputs[begin : i + 1]
+            begin, size = i + 1, 0
+    if begin < len(outputs):
+        yield outputs[begin:]
 
 
 def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:

@@ -18,12 +18,13 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
 from streamer.adapters.kafka_log import MAX_MESSAGE_BYTES
-from streamer.core.rejected import Place, Rejected, read
+from streamer.core.rejected import Rejected, read
 from streamer.ports.log import Interrupted, LogUnavailable
 
+_PARTITION: Final = 0  # both topics have one
 _POLL_MS: Final = 200
-# Brokers answer a fetch within half a second even if nothing is there.
-_SILENCE_S: Final = 30.0
+_FETCH_WAIT_MS: Final = 50
+# A broker that is up answers each fetch and each write at once; a leader moves within seconds.
 _ANSWER_S: Final = 30.0
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 # Readers of the input topic wait for a transaction that was left open, so it must not be for long.
@@ -66,63 +67,59 @@ class RejectedTopic:
             raise LogUnavailable(f"topic {options.rejected} is missing; run `streamer topics`")
         # Offsets begin anew in a topic that was made anew: marks name the topic's identity, too.
         self._topic_id = str(topic["topic_id"])
-        self._partitions = [partition["partition_index"] for partition in topic["partitions"]]
+        self._place = TopicPartition(options.rejected, _PARTITION)
 
-    def bounds(self) -> dict[int, tuple[int, int]]:
-        """Returns the first offset that is kept and the next one, by partition."""
+    def bounds(self) -> tuple[int, int]:
+        """Returns the first offset that is kept and the next one to be written."""
         with _asking(), contextlib.closing(self._consumer()) as consumer:
-            tps = [TopicPartition(self._options.rejected, p) for p in self._partitions]
-            ends = consumer.end_offsets(tps)
-            return {
-                tp.partition: (first, ends[tp])
-                for tp, first in consumer.beginning_offsets(tps).items()
-            }
+            first = consumer.beginning_offsets([self._place])[self._place]
+            end = consumer.end_offsets([self._place])[self._place]
+        return first, end
 
     def records(self, since_ms: int | None = None) -> Iterator[Rejected]:
-        """Yields the records that are there now, in order within each partition.
+        """Yields the records that are there now, in order.
 
         Args:
             since_ms: leave out what was refused before, epoch milliseconds.
         """
-        for record in self._whole(self._options.rejected, self._partitions, since_ms):
+        for record in self._whole(self._options.rejected, since_ms):
             yield _read(record)
 
-    def at(self, place: Place) -> Rejected | None:
-        """Returns the record at a place; ``None`` if there is none."""
-        first, end = self.bounds().get(place.partition, (0, 0))
-        if not first <= place.offset < end:
+    def at(self, offset: int) -> Rejected | None:
+        """Returns the record at an offset; ``None`` if there is none."""
+        first, end = self.bounds()
+        if not first <= offset < end:
             return None
-        tp = TopicPartition(self._options.rejected, place.partition)
         with _asking(), contextlib.closing(self._consumer()) as consumer:
-            consumer.assign([tp])
-            consumer.seek(tp, place.offset)
-            for record in _until(consumer, {tp: place.offset + 1}):
+            consumer.assign([self._place])
+            consumer.seek(self._place, offset)
+            for record in _until(consumer, self._place, offset + 1):
                 return _read(record)
         return None
 
-    def reentered(self) -> dict[Place, int]:
-        """Returns when each record was re-entered, epoch milliseconds, by its place."""
-        marks: dict[Place, int] = {}
-        for mark in self._whole(self._options.marks, [0], None):
-            topic_id, _, place = mark.key.decode().partition("/")
+    def reentered(self) -> dict[int, int]:
+        """Returns when each record was re-entered, epoch milliseconds, by its offset."""
+        marks: dict[int, int] = {}
+        for mark in self._whole(self._options.marks):
+            topic_id, _, offset = mark.key.decode().partition("/")
             if topic_id == self._topic_id:
-                marks[Place.parse(place)] = mark.timestamp
+                marks[int(offset)] = mark.timestamp
         return marks
 
-    def mark_key(self, place: Place) -> bytes:
+    def mark_key(self, rejected: Rejected) -> bytes:
         """The key of the mark of a record."""
-        return f"{self._topic_id}/{place.partition}/{place.offset}".encode()
+        return f"{self._topic_id}/{rejected.offset}".encode()
 
-    def _whole(self, topic: str, partitions: Sequence[int], since_ms: int | None) -> Iterator[Any]:
-        tps = [TopicPartition(topic, partition) for partition in partitions]
+    def _whole(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
+        place = TopicPartition(topic, _PARTITION)
         with _asking(), contextlib.closing(self._consumer()) as consumer:
-            consumer.assign(tps)
-            consumer.seek_to_beginning(*tps)
-            ends = consumer.end_offsets(tps)
+            consumer.assign([place])
+            consumer.seek_to_beginning(place)
+            end = consumer.end_offsets([place])[place]
             if since_ms is not None:
-                for tp, found in consumer.offsets_for_times(dict.fromkeys(tps, since_ms)).items():
-                    consumer.seek(tp, ends[tp] if found is None else found.offset)
-            yield from _until(consumer, ends)
+                found = consumer.offsets_for_times({place: since_ms})[place]
+                consumer.seek(place, end if found is None else found.offset)
+            yield from _until(consumer, place, end)
 
     def _consumer(self) -> Any:
         return KafkaConsumer(
@@ -130,7 +127,7 @@ class RejectedTopic:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=50,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
 
 
@@ -176,6 +173,7 @@ class WayBack:
         Raises:
             Interrupted: neither happened, or nobody knows: another one may have taken over.
         """
+        at = "begin"
         self._fault("before_transaction")
         producer = self._producer
         try:
@@ -183,6 +181,7 @@ class WayBack:
             futures = []
             for rejected in chosen:
                 self._fault("before_record")
+                at = f"offset {rejected.offset}"
                 partition = None if repartition else self._home(rejected)
                 futures += [
                     producer.send(
@@ -195,19 +194,21 @@ class WayBack:
                     producer.send(
                         self._options.marks,
                         rejected.first_origin.encode(),
-                        self._topic.mark_key(rejected.place),
+                        self._topic.mark_key(rejected),
                     ),
                 ]
             producer.flush(_ANSWER_S)
             # The client takes a refused producer's id anew by itself, and its batch fails. What
             # would follow under the new id must not be committed: the marks may be old by then.
-            for future in futures:
+            for i, future in enumerate(futures):
+                at = f"offset {chosen[i // 2].offset}"
                 future.get(timeout=0)
+            at = "commit"
             self._fault("before_commit")
             producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(
-                f"Kafka or another replay that took over: {type(error).__name__}: {error}"
+                f"Kafka, or another replay that took over, at {at}: {type(error).__name__}: {error}"
             ) from error
         self._fault("after_commit")
 
@@ -224,24 +225,20 @@ class WayBack:
 
 
 def _read(record: Any) -> Rejected:
-    place = Place(record.partition, record.offset)
-    return read(place, record.timestamp, record.key, record.value, record.headers or ())
+    return read(record.offset, record.timestamp, record.key, record.value, record.headers or ())
 
 
-def _until(consumer: Any, ends: Mapping[TopicPartition, int]) -> Iterator[Any]:
-    """Yields the records before ``ends``; positions pass over the markers of transactions."""
-    give_up_at = time.monotonic() + _SILENCE_S
-    behind = set(ends)
-    while behind := {tp for tp in behind if consumer.position(tp) < ends[tp]}:
-        before = {tp: consumer.position(tp) for tp in behind}
-        for tp, records in consumer.poll(timeout_ms=_POLL_MS).items():
-            for record in records:
-                if record.offset < ends[tp]:
-                    yield record
-        if any(consumer.position(tp) > position for tp, position in before.items()):
-            give_up_at = time.monotonic() + _SILENCE_S
+def _until(consumer: Any, place: TopicPartition, end: int) -> Iterator[Any]:
+    """Yields the records before ``end``; the position passes over the markers of transactions."""
+    give_up_at = time.monotonic() + _ANSWER_S
+    while (before := consumer.position(place)) < end:
+        for record in consumer.poll(timeout_ms=_POLL_MS).get(place, []):
+            if record.offset < end:
+                yield record
+        if consumer.position(place) > before:
+            give_up_at = time.monotonic() + _ANSWER_S
         elif time.monotonic() > give_up_at:
-            raise LogUnavailable(f"Kafka brings nothing more of {sorted(behind)[0].topic}")
+            raise LogUnavailable(f"Kafka brings nothing more of {place.topic}")
 
 
 @contextlib.contextmanager

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streamer.ports.log import LogUnavailable
+
+# A broker that is up answers at once; whoever waits for one wants to know soon.
+_REACH_TIMEOUT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ def ensure(
         LogUnavailable: no broker answers, or it does not allow this.
     """
     try:
-        admin = KafkaAdminClient(**connection)
+        admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
             existing = set(admin.list_topics())
             missing = [topic for topic in wanted if topic.name not in existing]

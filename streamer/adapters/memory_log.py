@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from streamer.core.columns import Record
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
 
@@ -58,6 +58,17 @@ class MemoryBroker:
         self.first = [0] * n_partitions
         self.committed.clear()
         self.topic_id = str(uuid.uuid4())
+
+    def add_partition(self) -> None:
+        """Adds an empty partition to the input topic; the members share anew."""
+        self.partitions.append([])
+        self.first.append(0)
+        self.generation += 1
+
+    @property
+    def topic(self) -> Topic:
+        """The input topic, as it is described to whoever asks."""
+        return Topic(self.topic_id, len(self.partitions))
 
     def owned_by(self, member: MemoryLog) -> set[int]:
         """Returns a member's share: every n-th partition."""
@@ -122,7 +133,7 @@ class MemoryLog:
         self._paused -= lost
         for partition in lost:
             self._positions.pop(partition, None)
-        polled = Polled(sorted(gained), sorted(lost))
+        polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
         # A partition that was gained in this poll has no position yet.
         for partition in sorted(now & self._positions.keys() - self._paused):
             start = self._positions[partition]
@@ -133,6 +144,8 @@ class MemoryLog:
             if records:
                 polled.records += records
                 polled.positions[partition] = self._positions[partition] = start + len(records)
+            end = len(broker.partitions[partition])
+            polled.left[partition] = end - self._positions[partition]
         return polled
 
     def committed(self, partition: int) -> int | None:
@@ -190,10 +203,10 @@ class MemoryLog:
         self._ask()
         self._broken = False
 
-    def log_id(self) -> str:
+    def topic(self) -> Topic:
         """See ``EventLog``."""
         self._ask()
-        return self._broker.topic_id
+        return self._broker.topic
 
     def close(self) -> None:
         """See ``EventLog``."""

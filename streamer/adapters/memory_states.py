@@ -13,6 +13,7 @@ class _Partition:
     epoch: int = 0
     watermark: int | None = None
     model_id: str | None = None
+    swaps: int = 0
     log_id: str | None = None
     stays: dict[str, bytes] = field(default_factory=dict)
 
@@ -22,13 +23,19 @@ class MemoryStates:
 
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
+        self._widths: dict[str, int] = {}
         self.available = True
 
     def take(self, partition: int) -> Taken:
         """See ``StateStore``."""
         found = self._open(partition)
         found.epoch += 1
-        return Taken(found.epoch, found.watermark, found.model_id, found.log_id)
+        return Taken(found.epoch, found.watermark, found.model_id, found.swaps, found.log_id)
+
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """See ``StateStore``."""
+        self._ask()
+        return self._widths.setdefault(log_id, n_partitions)
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
@@ -61,10 +68,14 @@ class MemoryStates:
         for patient in change.removed:
             found.stays.pop(patient, None)
         found.watermark = change.watermark
-        found.model_id, found.log_id = change.model_id, change.log_id
+        found.model_id, found.swaps = change.model_id, change.swaps
+        found.log_id = change.log_id
         return True
 
     def _open(self, partition: int) -> _Partition:
+        self._ask()
+        return self._partitions.setdefault(partition, _Partition())
+
+    def _ask(self) -> None:
         if not self.available:
             raise StoreUnavailable("the memory store is switched off")
-        return self._partitions.setdefault(partition, _Partition())

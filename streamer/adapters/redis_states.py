@@ -12,8 +12,9 @@ from redis.exceptions import RedisError
 
 from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
 
-_EPOCH, _WATERMARK, _MODEL, _LOG = b"__epoch__", b"__wm__", b"__model__", b"__log__"
-# Stays are kept apart from the four fields above, whatever a patient is called.
+_EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
+_MODEL, _SWAPS, _LOG = b"__model__", b"__swaps__", b"__log__"
+# Stays are kept apart from the five fields above, whatever a patient is called.
 _STAY: Final = b"p:"
 
 # Redis runs a script whole, so check and change are one step. A save whose answer was lost may be
@@ -24,14 +25,15 @@ local have = redis.call('HMGET', KEYS[1], '__epoch__', '__wm__')
 if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end
 local watermark = have[2] or ''
 if watermark ~= ARGV[2] and watermark ~= ARGV[3] then return 'watermark ' .. watermark end
-local changed = tonumber(ARGV[6])
-for i = 7, 6 + changed, 2000 do
-  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 1999, 6 + changed)))
+local changed = tonumber(ARGV[7])
+for i = 8, 7 + changed, 2000 do
+  redis.call('HSET', KEYS[1], unpack(ARGV, i, math.min(i + 1999, 7 + changed)))
 end
-for i = 7 + changed, #ARGV, 2000 do
+for i = 8 + changed, #ARGV, 2000 do
   redis.call('HDEL', KEYS[1], unpack(ARGV, i, math.min(i + 1999, #ARGV)))
 end
-redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__log__', ARGV[5])
+redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__swaps__', ARGV[5],
+  '__log__', ARGV[6])
 return 'saved'
 """
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
@@ -61,14 +63,25 @@ class RedisStates:
         with answering():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
-            pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _LOG])
-            epoch, (watermark, model, log) = pipe.execute()
+            pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _SWAPS, _LOG])
+            epoch, (watermark, model, swaps, log) = pipe.execute()
         return Taken(
             epoch,
             None if watermark is None else int(watermark),
             None if model is None else model.decode(),
+            int(swaps or 0),
             None if log is None else log.decode(),
         )
+
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """See ``StateStore``."""
+        key = f"{self._namespace}:partitions:{{{self._topic}}}"
+        with answering():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hsetnx(key, log_id, str(n_partitions))
+            pipe.hget(key, log_id)
+            _, first = pipe.execute()
+        return int(first)
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
@@ -120,6 +133,7 @@ def _arguments(change: Save) -> list[bytes | str | int]:
         "" if change.expected is None else change.expected,
         change.watermark,
         change.model_id,
+        change.swaps,
         change.log_id,
         2 * len(change.changed),
         *stays,

@@ -36,6 +36,7 @@ for command in (
     looking.alerts,
     looking.patient,
     service.check,
+    service.pseudonym,
 ):
     app.command()(command)
 app.add_typer(rejected.app, name="rejected")

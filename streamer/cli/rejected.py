@@ -14,7 +14,7 @@ from rich.console import Console
 
 from streamer.cli import rejected_view as view
 from streamer.cli.report import Report
-from streamer.core.rejected import Place, Selection
+from streamer.core.rejected import Selection
 from streamer.core.rejections import Reason
 from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.rejected import Replay, opened, overview, plan
@@ -63,7 +63,7 @@ def list_rejected(
     """Counts what was refused by reason, and lists the newest.
 
     *waiting*: never re-entered. *re-entered*: put back by `replay`. *refused again*: came from a
-    replay and was refused once more; the cause is not mended.
+    replay and was refused once more; the cause is not mended. *without value*: nothing to replay.
     """
     selection = Selection(frozenset(reason or ()), since_ms=_since_ms(since))
     _, topic = opened(Settings())
@@ -77,27 +77,19 @@ def list_rejected(
 
 @app.command()
 def show(
-    offset: Annotated[
-        str, typer.Argument(metavar="OFFSET", help="Of the rejected record, as `list` gives it.")
-    ],
+    offset: Annotated[int, typer.Argument(metavar="OFFSET", min=0, help="As `list` gives it.")],
     as_json: Json = False,
 ) -> None:
     """Shows one refused record: reason, where it came from, headers, payload.
 
     Exits with 1 when there is no such record.
     """
-    try:
-        place = Place.parse(offset)
-    except ValueError:
-        raise typer.BadParameter(
-            f"OFFSET is a number, as `list` gives it, not {offset!r}"
-        ) from None
     _, topic = opened(Settings())
-    rejected = topic.at(place)
+    rejected = topic.at(offset)
     if rejected is None:
-        first, end = topic.bounds().get(place.partition, (0, 0))
+        first, end = topic.bounds()
         kept = f"it holds offsets {first} to {end - 1}, with gaps" if end > first else "it is empty"
-        _fail(f"no record of the rejected topic has offset {place}: {kept}")
+        _fail(f"no record of the rejected topic has offset {offset}: {kept}")
     reentered = topic.reentered()
     if as_json:
         print(json.dumps(view.record_json(rejected, reentered)))

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.core.rejected import Place, Rejected, Standing
+from streamer.core.rejected import Rejected, Standing
 from streamer.core.rejections import Reason
 from streamer.feeds.message import rfc3339
 from streamer.service.rejected import Overview, Replay
@@ -54,7 +54,7 @@ def overview_json(found: Overview) -> dict[str, Any]:
         ],
         "records": [
             {
-                "offset": str(rejected.place),
+                "offset": rejected.offset,
                 "time": rfc3339(rejected.time_ms),
                 "reason": rejected.reason,
                 "detail": rejected.headers.get("detail", ""),
@@ -87,7 +87,7 @@ def print_overview(found: Overview, console: Console) -> None:
         newest = Table("offset", "time", "reason", "key", "came from", "detail", "", box=None)
         for rejected, standing in found.newest:
             newest.add_row(
-                str(rejected.place),
+                str(rejected.offset),
                 rfc3339(rejected.time_ms),
                 Text(rejected.reason or "-"),
                 Text(printable(rejected.key)),
@@ -98,11 +98,11 @@ def print_overview(found: Overview, console: Console) -> None:
         console.print(newest)
 
 
-def record_json(rejected: Rejected, reentered: Mapping[Place, int]) -> dict[str, Any]:
+def record_json(rejected: Rejected, reentered: Mapping[int, int]) -> dict[str, Any]:
     """One record with all that is known of it; bytes that are no UTF-8 are in base64."""
-    mark_ms = reentered.get(rejected.place)
+    mark_ms = reentered.get(rejected.offset)
     return {
-        "offset": str(rejected.place),
+        "offset": rejected.offset,
         "time": rfc3339(rejected.time_ms),
         "reason": rejected.reason,
         "meaning": _meaning(rejected.reason),
@@ -116,9 +116,9 @@ def record_json(rejected: Rejected, reentered: Mapping[Place, int]) -> dict[str,
     }
 
 
-def print_record(rejected: Rejected, reentered: Mapping[Place, int], console: Console) -> None:
+def print_record(rejected: Rejected, reentered: Mapping[int, int], console: Console) -> None:
     """Prints one record for people."""
-    mark_ms = reentered.get(rejected.place)
+    mark_ms = reentered.get(rejected.offset)
     standing = str(rejected.standing(reentered))
     lines = {
         "reason": f"{rejected.reason or '-'}: {_meaning(rejected.reason)}",
@@ -157,7 +157,7 @@ def print_replay(done: Replay, console: Console, *, dry_run: bool) -> None:
     console.print(f"{done.chosen.total():8}  {said}", highlight=False)
     for standing, n in done.left.items():
         hint = "; --again takes them" if standing is Standing.REFUSED_AGAIN else ""
-        console.print(f"{n:8}  left alone: {standing} before{hint}", highlight=False)
+        console.print(f"{n:8}  left alone: {standing}{hint}", highlight=False)
     if dry_run and done.chosen:
         console.print("Nothing was done. Add --yes to do it.")
 

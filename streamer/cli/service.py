@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import threading
 import time
-from typing import Annotated, Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
 
+import structlog
 import typer
 
 from streamer.cli.signals import until_told
@@ -16,9 +19,16 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import logs
 from streamer.service.checks import Level, checks
+from streamer.service.health import Health
 from streamer.service.http import serving
+from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from streamer.service.worker import Worker
+
+_log = structlog.get_logger()
 
 # SIGTERM promises an end within ten seconds. A broker that went away can hold a call for longer;
 # leaving then is safe: it is the crash that the protocol is made for.
@@ -54,25 +64,27 @@ def run(
     (STREAMER_HTTP_PORT).
     """
     settings = Settings()
-    logs.configure(settings.log_format)
-    with until_told() as told:
+    logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
+    health = Health()
+    with until_told() as told, _listening(settings, health):
         threading.Thread(target=_leave_in_time, args=(told,), daemon=True).start()
-        worker = None
-        # torch is loaded here and not before: the other commands start without it
-        from streamer.service import bootstrap  # noqa: PLC0415
-
-        while worker is None and not told.is_set():
-            try:
-                ensure_topics(settings)
-                worker = bootstrap.worker(settings)
-            except (LogUnavailable, StoreUnavailable) as error:
-                print(f"waiting: {error}", file=sys.stderr, flush=True)
-                told.wait(_RETRY_S)
-        if worker is None:
-            return
         try:
-            with serving(settings.http_host, settings.http_port, lambda: worker.not_ready):
+            worker = _connected(settings, health, told)
+            if worker is None:
+                return
+            with contextlib.closing(worker):
                 worker.run(told, exit_when_idle)
+        except Exception as error:
+            # A traceback would show what the log must not.
+            _log.critical("failed", exc_info=error)
+            raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings, health: Health) -> Iterator[None]:
+    with contextlib.ExitStack() as port:
+        try:
+            port.enter_context(serving(settings.http_host, settings.http_port, health))
         except OSError as error:
             print(
                 f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
@@ -80,8 +92,23 @@ def run(
                 file=sys.stderr,
             )
             raise typer.Exit(2) from error
-        finally:
-            worker.close()
+        yield
+
+
+def _connected(settings: Settings, health: Health, told: threading.Event) -> Worker | None:
+    """Makes the worker as soon as Kafka and Redis answer; ``None``: told to stop before."""
+    # torch is loaded here and not before: the other commands start without it
+    from streamer.service import bootstrap  # noqa: PLC0415
+
+    while not told.is_set():
+        health.beat()
+        try:
+            ensure_topics(settings)
+            return bootstrap.worker(settings, health)
+        except (LogUnavailable, StoreUnavailable) as error:
+            health.blocked(error)
+            told.wait(_RETRY_S)
+    return None
 
 
 def _leave_in_time(told: threading.Event) -> None:
@@ -107,3 +134,13 @@ def check(
             print(f"{finding.level:5} {finding.what:12} {finding.says}", flush=True)
     if bad:
         raise typer.Exit(1)
+
+
+def pseudonym(
+    patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
+) -> None:
+    """Prints what the service's log calls a patient; needs the service's STREAMER_LOG_KEY."""
+    key = Settings().log_key.get_secret_value()
+    if not key:
+        raise typer.BadParameter("set STREAMER_LOG_KEY to what the service has")
+    print(Pseudonyms(key).of(patient_id))

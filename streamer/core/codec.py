@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -21,17 +21,36 @@ from streamer.core.variables import N_VARIABLES
 MAGIC: Final = b"VGLS"
 VERSION: Final = 2
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-_SIZES: Final = struct.Struct("<16s3H")  # model, cells, bytes of the ward, bytes of the bed
+# Model, swaps, cells, bytes of the ward, bytes of the bed.
+_SIZES: Final = struct.Struct("<12sI3H")
 _HEADER_BYTES: Final = _START.size + _SIZES.size
 _RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
+# Made by weights, so of no use to others; the last fields before the ring in the stored form.
+WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
 
 
 class CorruptState(ValueError):
-    """Stored bytes that are no stay of this layout; the message says what is wrong."""
+    """Stored bytes that are no stay of this layout; the message says what is wrong, not of whom.
+
+    Args:
+        patient: whose state it is.
+        says: what is wrong with it.
+    """
+
+    def __init__(self, patient: str, says: str) -> None:
+        super().__init__(f"state of a patient: {says}")
+        self.patient = patient
 
 
-def encode(table: StayTable, slots: Slots, model_id: str) -> list[bytes]:
+class Era(NamedTuple):
+    """Whose weights stepped a stay: a model, and how many models its partition had before."""
+
+    model_id: str
+    swaps: int = 0
+
+
+def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     """Returns the stored form of each of ``slots``."""
     if not len(slots):
         return []
@@ -50,50 +69,73 @@ def encode(table: StayTable, slots: Slots, model_id: str) -> list[bytes]:
     cells["place"], cells["offset_ms"] = place, offsets[owner, place]
     cells["value"] = values[owner, place]
     ends = np.searchsorted(owner, np.arange(len(slots) + 1)).tolist()
-    cell_bytes, model = cells.tobytes(), model_id.encode()
+    cell_bytes, model = cells.tobytes(), era.model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.places[slot])
         listed = cell_bytes[ends[i] * _CELL.itemsize : ends[i + 1] * _CELL.itemsize]
-        sizes = _SIZES.pack(model, ends[i + 1] - ends[i], len(ward), len(bed))
+        sizes = _SIZES.pack(model, era.swaps, ends[i + 1] - ends[i], len(ward), len(bed))
         checked = b"".join((sizes, fixed[i].tobytes(), listed, ward, bed))
         stored.append(_START.pack(MAGIC, VERSION, crc32(checked)) + checked)
     return stored
 
 
-def decode(table: StayTable, partition: int, stored: Mapping[str, bytes]) -> None:
+def decode(
+    table: StayTable, partition: int, stored: Mapping[str, bytes], era: Era | None = None
+) -> list[str]:
     """Adds the stays of ``stored`` (by patient) to a table.
+
+    Args:
+        table: of the era's architecture.
+        partition: the input partition of all of them.
+        stored: their stored form; stays of other eras may have been stepped by a network of
+            another size.
+        era: what the table is stepped by; ``None`` takes every stay as of this era.
+
+    Returns:
+        The patients whose stay is of another era: they have no recurrent state, and need
+        ``recurrence.rewarm``.
 
     Raises:
         CorruptState: bytes that are cut, changed, or of another layout; the table then holds the
             stays before it.
     """
-    sizes = [
-        (name, int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int)))
+    sizes = {
+        name: int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int))
         for name, field in table.fields.items()
         if name not in _RING_FIELDS
-    ]
+    }
+    of_weights = sum(sizes[name] for name in WEIGHT_FIELDS)
+    of_others = sum(sizes.values()) - of_weights
+    foreign = []
     for patient, content in stored.items():
-        _, n_cells, n_ward, n_bed = _sizes(content, patient)
+        stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
+        is_foreign = era is not None and stepped_by != era
         body = content[_HEADER_BYTES:]
-        expected = sum(size for _, size in sizes) + n_cells * _CELL.itemsize + n_ward + n_bed
-        if len(body) != expected:
-            raise CorruptState(
-                f"state of {patient!r}: {len(body)} bytes where this layout has {expected}"
-            )
+        listed = n_cells * _CELL.itemsize + n_ward + n_bed
+        weights = len(body) - of_others - listed
+        if weights != of_weights and (not is_foreign or weights < 0):
+            expected = of_others + of_weights + listed
+            raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
         slot = table.add(patient, partition)
         at = 0
-        for name, size in sizes:
+        for name, size in sizes.items():
+            if is_foreign and name in WEIGHT_FIELDS:
+                continue
             field = table.fields[name]
             table[name][slot] = np.frombuffer(body[at : at + size], field.dtype).reshape(
                 field.shape
             )
             at += size
+        if is_foreign:
+            foreign.append(patient)
+            at += weights
         cells = np.frombuffer(body[at : at + n_cells * _CELL.itemsize], _CELL)
         _fill_ring(table, slot, cells, patient)
         bed_at = len(body) - n_bed
         table.places[slot] = (body[bed_at - n_ward : bed_at].decode(), body[bed_at:].decode())
         table.touched[slot] = False
+    return foreign
 
 
 def model_of(content: bytes) -> str:
@@ -102,25 +144,25 @@ def model_of(content: bytes) -> str:
     Raises:
         CorruptState: the bytes are no stored stay.
     """
-    return _sizes(content, "?")[0].rstrip(b"\0").decode()
+    return _sizes(content, "?")[0].model_id
 
 
-def _sizes(content: bytes, patient: str) -> tuple[bytes, int, int, int]:
-    """Model id and sizes of a stored stay, once its checksum has been found right."""
+def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
+    """Era and sizes of a stored stay, once its checksum has been found right."""
     if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
-        raise CorruptState(f"state of {patient!r}: no stay of Vigil's")
+        raise CorruptState(patient, "no stay of Vigil's")
     _, version, checksum = _START.unpack_from(content)
     if version != VERSION:
-        raise CorruptState(f"state of {patient!r}: format {version}, this program reads {VERSION}")
+        raise CorruptState(patient, f"format {version}, this program reads {VERSION}")
     if crc32(memoryview(content)[_START.size :]) != checksum:
-        raise CorruptState(f"state of {patient!r}: checksum differs")
-    model, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
-    return model, n_cells, n_ward, n_bed
+        raise CorruptState(patient, "checksum differs")
+    model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
+    return Era(model.rstrip(b"\0").decode(), swaps), n_cells, n_ward, n_bed
 
 
 def _fill_ring(table: StayTable, slot: int, cells: NDArray[np.void], patient: str) -> None:
     if len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES:
-        raise CorruptState(f"state of {patient!r}: a cell outside of the ring")
+        raise CorruptState(patient, "a cell outside of the ring")
     place = cells["place"].astype(np.intp)
     table["ring_value"][slot].reshape(-1)[place] = cells["value"]
     table["ring_offset_ms"][slot].reshape(-1)[place] = cells["offset_ms"]

@@ -98,7 +98,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     rejections: list[Rejection] = []
     problems: Counter[ValueProblem] = Counter()
 
-    for i, (_, _, timestamp_ms, key, value, *_) in enumerate(records):
+    for i, (_, _, timestamp_ms, key, value, _, _) in enumerate(records):
         try:
             event = parse(value, key)
             if future_limit_ms is not None:

@@ -14,32 +14,6 @@ TRACEPARENT: Final = "traceparent"
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Place(NamedTuple):
-    """A record of the rejected topic; people know it by its offset, as there is one partition."""
-
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        return f"{self.partition}/{self.offset}" if self.partition else str(self.offset)
-
-    @classmethod
-    def parse(cls, text: str) -> Place:
-        """Reads OFFSET or PARTITION/OFFSET.
-
-        >>> Place.parse("17") == (0, 17), str(Place.parse("2/17"))
-        (True, '2/17')
-
-        Raises:
-            ValueError: it is neither.
-        """
-        partition, _, offset = text.rpartition("/")
-        place = cls(int(partition or 0), int(offset))
-        if min(place) < 0:
-            raise ValueError(f"{text!r} is below 0")
-        return place
-
-
 class Origin(NamedTuple):
     """Where a record was when it was refused: written ``vitals/3/1234``."""
 
@@ -57,6 +31,7 @@ class Standing(StrEnum):
     WAITING = "waiting"
     REENTERED = "re-entered"
     REFUSED_AGAIN = "refused again"
+    EMPTY = "without value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +39,7 @@ class Rejected:
     """One record of the rejected topic.
 
     Attributes:
-        place: where it is in the rejected topic.
+        offset: where it is in the rejected topic, which has one partition.
         time_ms: when it was refused, epoch milliseconds.
         key: as it was received.
         value: as it was received.
@@ -72,7 +47,7 @@ class Rejected:
         origin: where it was refused; ``None`` where the headers do not say.
     """
 
-    place: Place
+    offset: int
     time_ms: int
     key: bytes | None
     value: bytes | None
@@ -89,10 +64,12 @@ class Rejected:
         """Where its content came in for the first time; empty where nothing says so."""
         return self.headers.get(REPLAYED_OF) or str(self.origin or "")
 
-    def standing(self, reentered: Container[Place]) -> Standing:
-        """What has become of it, given which records were re-entered."""
-        if self.place in reentered:
+    def standing(self, reentered: Container[int]) -> Standing:
+        """What has become of it, given the offsets of those that were re-entered."""
+        if self.offset in reentered:
             return Standing.REENTERED
+        if self.value is None:  # nothing to re-enter: no version will take it
+            return Standing.EMPTY
         return Standing.REFUSED_AGAIN if REPLAYED_OF in self.headers else Standing.WAITING
 
     def passed_on(self) -> list[tuple[str, bytes]]:
@@ -122,7 +99,7 @@ class Selection:
         origin = rejected.origin
         return (
             (not self.reasons or rejected.reason in self.reasons)
-            and (self.offsets is None or rejected.place.offset in self.offsets)
+            and (self.offsets is None or rejected.offset in self.offsets)
             and (
                 self.partition is None
                 or (origin is not None and origin.partition == self.partition)
@@ -132,7 +109,7 @@ class Selection:
 
 
 def read(
-    place: Place, time_ms: int, key: bytes | None, value: bytes | None, given: Headers
+    offset: int, time_ms: int, key: bytes | None, value: bytes | None, given: Headers
 ) -> Rejected:
     """Reads a record of the rejected topic; headers that are missing or odd are no error."""
     texts = {name: content.decode(errors="replace") for name, content in given if content}
@@ -140,4 +117,4 @@ def read(
         origin = Origin(texts["topic"], int(texts["partition"]), int(texts["offset"]))
     except (KeyError, ValueError):
         origin = None
-    return Rejected(place, time_ms, key, value, texts, origin)
+    return Rejected(offset, time_ms, key, value, texts, origin)

@@ -37,6 +37,8 @@ class Outcome:
     rejections: list[Rejection] = field(default_factory=list)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
     n_events: int = 0
+    n_late: int = 0  # observations of an hour that was closed already
+    n_redundant: int = 0  # observations that changed nothing
 
 
 class Scorer:
@@ -241,6 +243,7 @@ class Scorer:
         changed = np.zeros(len(events), np.bool_)
 
         before = ~opens
+        outcome.n_late += int((table["started"][slots] & (bins < table["open_bin"][slots])).sum())
         earlier = before & (bins < table["first_bin"][slots])
         if earlier.any():
             recurrence.start_earlier(table, slots[earlier], bins[earlier])
@@ -251,6 +254,8 @@ class Scorer:
             recurrence.advance(table, self.model, slots[opens], bins[opens])
             changed[opens] = self._fold(columns, slots[opens], events[opens])
 
+        measures = columns.cell_start[events + 1] > columns.cell_start[events]
+        outcome.n_redundant += int((measures & ~changed).sum())
         evaluates = steps.evaluates[wave]
         time_ms = columns.time_ms[events]
         if self.interval_ms == 0:  # a repeated event changes nothing, so it says nothing either

@@ -137,7 +137,7 @@ class StayTable:
             ValueError: when the patient has a slot already.
         """
         if patient in self.slot_of:
-            raise ValueError(f"patient {patient!r} already has a slot")
+            raise ValueError("the patient already has a slot")
         if not self._free:
             self._grow(max(64, len(self.patients)))
         slot = self._free.pop()

@@ -19,6 +19,14 @@ class Output(NamedTuple):
     headers: Sequence[tuple[str, bytes]]
 
 
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """The input topic: an identity that another topic of the same name has not, and its width."""
+
+    topic_id: str
+    n_partitions: int
+
+
 @dataclass(slots=True)
 class Polled:
     """What one poll brought.
@@ -28,12 +36,16 @@ class Polled:
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
         records: in the order of the log within each partition.
         positions: the next offset to be read, for each partition that moved.
+        left: how many offsets are yet to be read, for each partition of which that was asked anew.
+        topic: the input topic as the log last described it, some seconds ago at most.
     """
 
     gained: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     positions: dict[int, int] = field(default_factory=dict)
+    left: dict[int, int] = field(default_factory=dict)
+    topic: Topic | None = None
 
 
 class Interrupted(RuntimeError):
@@ -109,8 +121,8 @@ class EventLog(Protocol):
             LogUnavailable: the log does not answer.
         """
 
-    def log_id(self) -> str:
-        """Returns the identity of the input topic; a topic that is created anew has another.
+    def topic(self) -> Topic:
+        """Returns the input topic as it is now; one that is created anew has another identity.
 
         Raises:
             LogUnavailable: the log does not answer.

@@ -15,13 +15,15 @@ class Taken:
         epoch: the owner's; every owner before it is fenced from now on.
         watermark: the next offset of the input that the states do not include; ``None`` where no
             state was ever saved, or all of it was lost.
-        model_id: the model that stepped the states.
+        model_id: the model that steps the partition.
+        swaps: how many models did before.
         log_id: the identity of the input topic that the watermark counts in.
     """
 
     epoch: int
     watermark: int | None
     model_id: str | None
+    swaps: int
     log_id: str | None
 
 
@@ -34,7 +36,8 @@ class Save:
         epoch: the owner's; the change is refused if the store has another.
         expected: the watermark that the store must have (``None``: none yet).
         watermark: the watermark after the change.
-        model_id: the model that stepped these states.
+        model_id: the model that steps the partition.
+        swaps: how many models did before.
         log_id: the identity of the input topic.
         changed: stored stays by patient.
         removed: patients whose stay is gone.
@@ -45,6 +48,7 @@ class Save:
     expected: int | None
     watermark: int
     model_id: str
+    swaps: int
     log_id: str
     changed: Mapping[str, bytes]
     removed: Sequence[str] = ()
@@ -63,6 +67,17 @@ class StateStore(Protocol):
 
     def take(self, partition: int) -> Taken:
         """Becomes the owner of a partition.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """Returns how many partitions an input topic had when it was first taken.
+
+        Args:
+            log_id: the identity of the topic.
+            n_partitions: how many it has now; noted if nothing was before.
 
         Raises:
             StoreUnavailable: the store does not answer.

@@ -8,15 +8,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.core import codec
-from streamer.core.columns import Record, decode
+from streamer.core.columns import Columns, Record, decode
 from streamer.core.messages import headers, rfc3339, write
+from streamer.core.model import Model
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.rejections import Reason, Rejection, ValueProblem
-from streamer.core.scoring import Scorer
+from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save
+from streamer.service import metrics
+from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
 _REJECTED_PARTITION: Final = 0  # the topic has one
@@ -32,15 +36,30 @@ class Topics:
     rejected: str
 
 
+Milliseconds = NDArray[np.int64]
+
+
+def _no_times() -> Milliseconds:
+    return np.empty(0, np.int64)
+
+
 @dataclass(slots=True)
 class Result:
-    """What a batch came to, without what was replayed silently."""
+    """What a batch came to, without what was replayed silently.
+
+    ``alerts`` counts by phase and severity; ``recorded_ms`` and ``measured_ms`` are the times of
+    the events' records and of the events themselves.
+    """
 
     outputs: list[Output] = field(default_factory=list)
     rejected: Counter[Reason] = field(default_factory=Counter)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
-    alerts: Counter[str] = field(default_factory=Counter)
+    alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    recorded_ms: Milliseconds = field(default_factory=_no_times)
+    measured_ms: Milliseconds = field(default_factory=_no_times)
     n_risks: int = 0
+    n_late: int = 0
+    n_redundant: int = 0
     n_live: int = 0
     n_silent: int = 0
 
@@ -56,29 +75,47 @@ def process(
 
     Records before their partition's ``silent_until`` change states and say nothing.
     """
-    columns = decode(records, future_limit_ms)
+    with metrics.STAGE.labels(Stage.DECODE).time():
+        columns = decode(records, future_limit_ms)
     event_record = columns.record.tolist()
     owners = [records[i].partition for i in event_record]
-    outcome = scorer.score(columns, owners)
+    with metrics.STAGE.labels(Stage.SCORE).time():
+        outcome = scorer.score(columns, owners)
+    with metrics.STAGE.labels(Stage.WRITE).time():
+        return _result(scorer.model, records, columns, outcome, partitions, topics)
+
+
+def _result(
+    model: Model,
+    records: Sequence[Record],
+    columns: Columns,
+    outcome: Outcome,
+    partitions: Mapping[int, Partition],
+    topics: Topics,
+) -> Result:
+    event_record = columns.record.tolist()
     live = [record.offset >= partitions[record.partition].silent_until for record in records]
     result = Result(n_live=sum(live))
     result.n_silent = len(records) - result.n_live
     if not result.n_live:
         return result
-    if not result.n_silent:  # a batch that straddles the line has its dropped values uncounted
+    if not result.n_silent:  # of a batch that straddles the line these stay uncounted
         result.problems = outcome.problems
+        result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
+    told = np.array(live)[columns.record]
+    result.recorded_ms, result.measured_ms = columns.logged_ms[told], columns.time_ms[told]
     for rejection in outcome.rejections:
         if live[rejection.record]:
             result.rejected[rejection.reason] += 1
             result.outputs.append(_reject(records[rejection.record], rejection, topics))
-    for message in write(outcome.assessments, event_record, records, scorer.model):
+    for message in write(outcome.assessments, event_record, records, model):
         if not live[message.record]:
             continue
         record = records[message.record]
         if message.kind == "risk":
             result.n_risks += 1
         else:
-            result.alerts[message.content["phase"]] += 1
+            result.alerts[message.content["phase"], message.content["severity"]] += 1
         result.outputs.append(
             Output(
                 topics.risk if message.kind == "risk" else topics.alerts,
@@ -91,29 +128,17 @@ def process(
     return result
 
 
-def changed_states(
-    scorer: Scorer, partitions: Sequence[Partition], positions: Mapping[int, int]
-) -> list[Save]:
+def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
     """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
     table = scorer.table
     saves = []
     for partition in partitions:
         touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
-        stored = codec.encode(table, touched, scorer.model.model_id) if len(touched) else []
+        stored = codec.encode(table, touched, partition.era) if len(touched) else []
         table.touched[touched] = False
-        saves.append(
-            Save(
-                partition.number,
-                partition.epoch,
-                partition.watermark,
-                positions.get(partition.number, partition.position),
-                scorer.model.model_id,
-                partition.log_id,
-                dict(zip(table.names(touched), stored, strict=True)),
-                # Whoever was let go and came back within the batch has a new stay by now.
-                sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys()),
-            )
-        )
+        # Whoever was let go and came back within the batch has a new stay by now.
+        removed = sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys())
+        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True)), removed))
     return saves
 
 

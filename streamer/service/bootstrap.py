@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from typing import Final
 
+import structlog
 import torch
 from redis import Redis
 
@@ -14,10 +15,13 @@ from streamer.adapters.redis_states import RedisStates
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics
+from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
 from streamer.service.worker import Rules, Worker
+
+_log = structlog.get_logger()
 
 # Some ten batches' worth of containers: a collection at Python's own 700 was a tenth of the time.
 _GARBAGE_THRESHOLD: Final = 100_000
@@ -42,7 +46,7 @@ def model_library(settings: Settings) -> ModelLibrary:
     return ModelLibrary(RedisModels(redis_client(settings)))
 
 
-def worker(settings: Settings) -> Worker:
+def worker(settings: Settings, health: Health) -> Worker:
     """A worker on Kafka and Redis, ready to run.
 
     Raises:
@@ -81,5 +85,6 @@ def worker(settings: Settings) -> Worker:
     fault = faults.parse(settings.fault)
     states: StateStore = state_store(settings)
     if settings.fault:
+        _log.warning("this process will fail on purpose", fault=settings.fault)
         states = faults.InterruptedSaves(states, fault)
-    return Worker(KafkaLog(options, fault), states, library, rules, fault)
+    return Worker(KafkaLog(options, fault), states, library, rules, fault, health)

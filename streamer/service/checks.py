@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import importlib.util
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
@@ -23,6 +25,8 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 _TIMEOUT_S: Final = 5.0
+_LOOPBACK: Final = "127.0.0.1"
+_ANY_HOST: Final = ("", "0.0.0.0", "::")  # listened on, but not to be called
 _PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "torch", "numpy", "pydantic")
 
 
@@ -49,6 +53,9 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("kafka", lambda: _kafka(settings))
     yield from _guarded("redis", lambda: _redis(settings))
     yield from _guarded("model", lambda: _model(settings))
+    if settings.http_port:
+        yield _service(settings)
+    yield _log(settings)
     yield from _versions()
 
 
@@ -139,6 +146,36 @@ def _model(settings: Settings) -> Iterator[Finding]:
     else:
         says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped}"
         yield Finding("model", Level.OK, says)
+
+
+def _service(settings: Settings) -> Finding:
+    """What the service on this machine, if one runs, says of itself."""
+    host = _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+    place = f"{host}:{settings.http_port}"
+    asked = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
+    with contextlib.closing(asked):
+        try:
+            asked.request("GET", "/readyz")
+            said = json.loads(asked.getresponse().read())
+            reasons = [str(reason["says"]) for reason in said["reasons"]]
+        except ConnectionRefusedError:
+            return Finding("service", Level.OK, f"none runs at {place}")
+        except (OSError, HTTPException, ValueError, TypeError, KeyError):
+            says = f"what listens at {place} is no service; set STREAMER_HTTP_PORT to a free port"
+            return Finding("service", Level.WARN, says)
+    if reasons:
+        return Finding("service", Level.WARN, f"at {place} is not ready: {'; '.join(reasons)}")
+    return Finding("service", Level.OK, f"at {place} is ready")
+
+
+def _log(settings: Settings) -> Finding:
+    if settings.log_key.get_secret_value():
+        return Finding("log", Level.OK, "patients have the same pseudonym at each start")
+    says = (
+        "STREAMER_LOG_KEY is not set: no pseudonym in the log can be looked up, and they change at "
+        "each start"
+    )
+    return Finding("log", Level.OK, says)
 
 
 def _versions() -> Iterator[Finding]:

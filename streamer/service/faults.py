@@ -83,6 +83,10 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.take(partition)
 
+    def first_width(self, log_id: str, n_partitions: int) -> int:
+        """See ``StateStore``."""
+        return self._states.first_width(log_id, n_partitions)
+
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         return self._states.load(partition)

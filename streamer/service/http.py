@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from streamer.service.health import Health
 from streamer.service.metrics import REGISTRY
 
+_log = structlog.get_logger()
 _CLIENT_TIMEOUT_S: Final = 5.0
 
 
 @contextmanager
-def serving(host: str, port: int, not_ready: Callable[[], list[str]]) -> Iterator[int | None]:
+def serving(host: str, port: int, health: Health) -> Iterator[int | None]:
     """Serves while the block lasts; yields the port, ``None`` when ``port`` is 0 (off).
 
     Raises:
@@ -26,7 +30,7 @@ def serving(host: str, port: int, not_ready: Callable[[], list[str]]) -> Iterato
     if port == 0:
         yield None
         return
-    server = ThreadingHTTPServer((host, port), _handler(not_ready))
+    server = _Server((host, port), _handler(health))
     thread = threading.Thread(target=server.serve_forever, name="http", daemon=True)
     thread.start()
     try:
@@ -36,29 +40,45 @@ def serving(host: str, port: int, not_ready: Callable[[], list[str]]) -> Iterato
         server.server_close()
 
 
-def _handler(not_ready: Callable[[], list[str]]) -> type[BaseHTTPRequestHandler]:
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is worth a line, not a traceback."""
+        del request, client_address
+        _log.warning("http request failed", exception=type(sys.exception()).__name__)
+
+
+def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _CLIENT_TIMEOUT_S
 
         def do_GET(self) -> None:
-            match self.path:
+            match self.path.partition("?")[0]:
                 case "/metrics":
                     self._answer(200, CONTENT_TYPE_LATEST, generate_latest(REGISTRY))
                 case "/healthz":
-                    self._answer(200, "text/plain", b"alive\n")
+                    self._answer_json(health.alive, {
+                        "alive": health.alive, "loop_age_seconds": round(health.loop_age_s, 3)
+                    })  # fmt: skip
                 case "/readyz":
-                    reasons = not_ready()
-                    body = json.dumps({"ready": not reasons, "reasons": reasons}).encode()
-                    self._answer(503 if reasons else 200, "application/json", body)
+                    reasons = [reason.as_json() for reason in health.reasons]
+                    self._answer_json(not reasons, {"ready": not reasons, "reasons": reasons})
                 case _:
                     self._answer(404, "text/plain", b"try /metrics, /healthz or /readyz\n")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def _answer_json(self, is_good: bool, content: dict[str, Any]) -> None:
+            body = json.dumps(content).encode() + b"\n"
+            self._answer(200 if is_good else 503, "application/json", body)
 
         def _answer(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if self.command != "HEAD":
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Probes come every few seconds; the service's log is not for them."""

@@ -1,43 +1,194 @@
-"""Every figure that the service exposes, in one typed list, each with a sentence."""
+"""Every figure that the service exposes, in one typed list, each with its unit and a sentence.
+
+`CATALOGUE` is that list; the constants are what the service counts with. Labels have few values:
+those that are known beforehand are there from the start, so that a rate needs no first event;
+`partition` and `model` come and go with what the process owns and runs.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-
-REGISTRY: Final = CollectorRegistry()
-
-
-def _counter(name: str, sentence: str, labels: tuple[str, ...] = ()) -> Counter:
-    return Counter(f"vigil_{name}", sentence, labels, registry=REGISTRY)
-
-
-def _gauge(name: str, sentence: str, labels: tuple[str, ...] = ()) -> Gauge:
-    return Gauge(f"vigil_{name}", sentence, labels, registry=REGISTRY)
-
-
-# From a batch of one event to a re-warm of ten thousand stays.
-_BUCKETS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-
-EVENTS: Final = _counter("events_total", "Events taken, once each.")
-REJECTED: Final = _counter("rejected_total", "Events put on the rejected topic.", ("reason",))
-VALUES_DROPPED: Final = _counter("values_dropped_total", "Values made missing.", ("reason",))
-REPLAYED: Final = _counter("replayed_total", "Events replayed into states, without output.")
-RISKS: Final = _counter("risks_total", "Risk messages written.")
-ALERTS: Final = _counter("alerts_total", "Alert messages written.", ("phase",))
-INTERRUPTED: Final = _counter("interrupted_total", "Transactions that did not go through.")
-FENCED: Final = _counter("fenced_total", "Saves refused because another process owns the states.")
-REBALANCES: Final = _counter("rebalances_total", "Changes of the partitions owned.")
-REWARMED: Final = _counter("rewarmed_total", "Stays moved to a new model.")
-STAYS: Final = _gauge("stays", "Stays held in this process.")
-PARTITIONS: Final = _gauge("partitions", "Input partitions owned.")
-LAG: Final = _gauge("lag_seconds", "Age of the newest record taken, by its timestamp.")
-MODEL: Final = _gauge("model_info", "1 for the model in force.", ("model",))
-STAGE: Final = Histogram(
-    "vigil_stage_seconds",
-    "Time that a batch spends in each stage.",
-    ("stage",),
-    buckets=_BUCKETS,
-    registry=REGISTRY,
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
 )
+
+from streamer.core.alerts import SEVERITIES, Phase
+from streamer.core.rejections import Reason, ValueProblem
+from streamer.service.collectors import Ages, Figures
+
+
+class Kind(StrEnum):
+    """What Prometheus calls the types of a metric."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+class Stage(StrEnum):
+    """What a round of the loop spends its time on, in order."""
+
+    POLL = "poll"
+    DECODE = "decode"
+    SCORE = "score"
+    WRITE = "write"
+    TRANSACTION = "transaction"
+    ENCODE = "encode"
+    SAVE = "save"
+
+
+class Waiting(StrEnum):
+    """What the whole service can be waiting for."""
+
+    ASSIGNMENT = "assignment"
+    LOG = "log"
+    STORE = "store"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the list: the name as it is scraped, and what its figures mean."""
+
+    name: str
+    kind: Kind
+    unit: str
+    labels: tuple[str, ...]
+    sentence: str
+
+
+CATALOGUE: Final[list[Metric]] = []
+REGISTRY: Final = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks when a counter was made
+
+_Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
+
+
+def _listed(
+    name: str, kind: Kind, unit: str, sentence: str, *labels: str
+) -> tuple[str, str, tuple[str, ...]]:
+    metric = Metric(f"vigil_{name}", kind, unit, labels, sentence)
+    CATALOGUE.append(metric)
+    return metric.name, sentence, labels
+
+
+def _from_the_start(metric: _Labelled, labels: Mapping[str, Iterable[str]]) -> _Labelled:
+    if labels:
+        for values in itertools.product(*labels.values()):
+            metric.labels(*values)
+    return metric
+
+
+def _counter(name: str, unit: str, sentence: str, **labels: Iterable[str]) -> Counter:
+    listed = _listed(name, Kind.COUNTER, unit, sentence, *labels)
+    return _from_the_start(Counter(*listed, registry=REGISTRY), labels)
+
+
+def _gauge(name: str, unit: str, sentence: str, **labels: Iterable[str]) -> Gauge:
+    listed = _listed(name, Kind.GAUGE, unit, sentence, *labels)
+    return _from_the_start(Gauge(*listed, registry=REGISTRY), labels)
+
+
+def _figures(name: str, unit: str, sentence: str, label: str = "partition") -> Figures:
+    _listed(name, Kind.GAUGE, unit, sentence, label)
+    figures = Figures(f"vigil_{name}", sentence, label)
+    REGISTRY.register(figures)
+    return figures
+
+
+def _ages(name: str, sentence: str, label: str, values: Iterable[str]) -> Ages:
+    _listed(name, Kind.HISTOGRAM, "seconds", sentence, label)
+    ages = Ages(f"vigil_{name}", sentence, label, values, _AGE_BOUNDS_S)
+    REGISTRY.register(ages)
+    return ages
+
+
+def _stages(name: str, sentence: str) -> Histogram:
+    listed = _listed(name, Kind.HISTOGRAM, "seconds", sentence, "stage")
+    stages = Histogram(*listed, buckets=_STAGE_BOUNDS_S, registry=REGISTRY)
+    return _from_the_start(stages, {"stage": Stage})
+
+
+# From a live event's way through the service to a laboratory's result and an outage's backlog.
+_AGE_BOUNDS_S: Final = (
+    0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400, 172_800,
+)  # fmt: skip
+# From a batch of one event to a re-warm of ten thousand stays.
+_STAGE_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
+# Events, and what became of them.
+EVENTS: Final = _counter("events_total", "events", "Events taken, once each.")
+REJECTED: Final = _counter(
+    "rejected_total", "events", "Events put on the rejected topic.", reason=Reason
+)
+VALUES_DROPPED: Final = _counter(
+    "values_dropped_total", "values", "Values made missing.", reason=ValueProblem
+)
+LATE: Final = _counter("late_total", "events", "Observations of an hour that was closed already.")
+REDUNDANT: Final = _counter(
+    "redundant_total",
+    "events",
+    "Observations that changed nothing: duplicates, or overtaken within their hour.",
+)
+REPLAYED: Final = _counter("replayed_total", "events", "Events that changed states in silence.")
+RISKS: Final = _counter("risks_total", "messages", "Risk messages written.")
+ALERTS: Final = _counter(
+    "alerts_total",
+    "messages",
+    "Alert messages written.",
+    phase=[phase.name.lower() for phase in Phase if phase],
+    severity=SEVERITIES[1:],
+)
+
+# How late the service is, and where its time goes.
+LAG_RECORDS: Final = _figures("lag_records", "records", "Records that are yet to be read.")
+LAG_SECONDS: Final = _figures(
+    "lag_seconds",
+    "seconds",
+    "Age of the newest record taken where more are left, 0 where none is, as far as is known.",
+)
+EVENT_AGE: Final = _ages(
+    "event_age_seconds",
+    "Age of events when their messages were out, since their record or their measurement.",
+    "since",
+    ("record", "measurement"),
+)
+STAGE: Final = _stages(
+    "stage_seconds", "Time that a round of the loop spends in each stage; `poll` includes waiting."
+)
+
+# What the process holds.
+STAYS: Final = _gauge("stays", "stays", "Stays held in memory.")
+STAYS_REMOVED: Final = _counter("stays_removed_total", "stays", "Stays let go after long silence.")
+PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
+MODEL: Final = _figures("model_info", "1", "1 for the model in force.", "model")
+REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")
+
+# What goes wrong, and how far it is mended.
+READY: Final = _gauge("ready", "0 or 1", "Whether the service does all of its work.")
+WAITING: Final = _gauge("waiting", "0 or 1", "Whether the whole service waits.", on=Waiting)
+REFUSED: Final = _figures(
+    "partition_refused", "0 or 1", "Whether the partition waits for a decision."
+)
+REBUILD_LEFT: Final = _figures(
+    "rebuild_left_records", "records", "Records until lost states are rebuilt."
+)
+REBUILD_DONE: Final = _figures("rebuild_done_ratio", "ratio", "Share of the rebuild that is done.")
+LOOP_AGE: Final = _gauge("loop_age_seconds", "seconds", "Time since the loop last moved.")
+INTERRUPTED: Final = _counter(
+    "interrupted_total", "transactions", "Transactions that did not go through."
+)
+FENCED: Final = _counter(
+    "fenced_total", "saves", "Saves refused because another process owns the states."
+)
+REBALANCES: Final = _counter("rebalances_total", "changes", "Changes of the partitions owned.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.adapters.kafka_rejected import RejectedOptions, RejectedTopic, WayBack
-from streamer.core.rejected import Place, Rejected, Selection, Standing
+from streamer.core.rejected import Rejected, Selection, Standing
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -51,7 +51,7 @@ class Replay:
 
     Attributes:
         chosen: records that were, or would be, re-entered.
-        left: chosen ones that are left alone: re-entered before, or refused again since.
+        left: chosen ones that are left alone: re-entered before, refused again since, or empty.
     """
 
     chosen: Counter[str] = field(default_factory=Counter)
@@ -152,7 +152,7 @@ def replay(
 
 def _waiting(
     topic: RejectedTopic,
-    reentered: dict[Place, int],
+    reentered: dict[int, int],
     selection: Selection,
     again: bool,
     counted: Replay,

@@ -56,6 +56,10 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="of the service's log"
     )
+    log_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret behind the pseudonyms of patients in the log; empty: random",
+    )
     fault: str = Field(
         default="", description="for trials: POINT@N:kill ends the process there; never set it"
     )

@@ -7,10 +7,13 @@ crash between the two effects W < C. So reading starts at W, and [W, C) changes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from streamer.core.codec import Era
 from streamer.ports.log import EventLog
-from streamer.ports.states import Taken
+from streamer.ports.states import Save, Taken
 
 
 @dataclass(slots=True)
@@ -23,7 +26,8 @@ class Partition:
         position: the next offset that the states in memory do not include.
         silent_until: before this offset, events change states only.
         log_id: identity of the input topic.
-        model_id: the model that steps this partition's stays.
+        era: the model that steps this partition's stays, and how many did before.
+        confirmed: when the store last said that the partition is ours, on the monotonic clock.
     """
 
     number: int
@@ -32,7 +36,22 @@ class Partition:
     position: int
     silent_until: int
     log_id: str
-    model_id: str
+    era: Era
+    confirmed: float = field(default_factory=time.monotonic)
+
+    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
+        """A save of these stays, at the present position; refused unless the partition is ours."""
+        return Save(
+            self.number,
+            self.epoch,
+            self.watermark,
+            self.position,
+            self.era.model_id,
+            self.era.swaps,
+            self.log_id,
+            changed,
+            removed,
+        )
 
     @property
     def caught_up(self) -> bool:
@@ -41,7 +60,27 @@ class Partition:
 
 
 class Refusal(RuntimeError):
-    """A partition that must not be taken; the message says why and the way out."""
+    """A partition that must not be taken; the message says why and the way out.
+
+    The message goes where anybody reads it: of the patient it speaks of without a name.
+
+    Args:
+        says: the message.
+        patient: whom it is about, for the log, which knows how to hide them.
+    """
+
+    def __init__(self, says: str, patient: str | None = None) -> None:
+        super().__init__(says)
+        self.patient = patient
+
+
+@dataclass(slots=True)
+class Refused:
+    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
+
+    why: str
+    since: float
+    looked: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +142,24 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
             "is there (docs/operations.md)"
         )
     return Start(watermark, watermark if committed is None else committed)
+
+
+def refuse_width(first_width: int, n_partitions: int) -> None:
+    """Refuses a topic that has more partitions than when its states were begun.
+
+    Args:
+        first_width: how many it had then.
+        n_partitions: how many it has now.
+
+    Raises:
+        Refusal: they differ.
+    """
+    if n_partitions != first_width:
+        raise Refusal(
+            f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
+            "states were saved: producers now put patients on other partitions than their states "
+            "are on. Feed a new topic of the wanted width (docs/operations.md)"
+        )
 
 
 def _rebuild_from(

@@ -6,7 +6,6 @@ from streamer.core.rejected import (
     REPLAYED_OF,
     TRACEPARENT,
     Origin,
-    Place,
     Rejected,
     Selection,
     Standing,
@@ -24,7 +23,7 @@ HEADERS = [
 
 def rejected(offset: int = 7, time_ms: int = 1_000, **more: bytes) -> Rejected:
     given = dict(HEADERS) | {name.replace("_", "-"): value for name, value in more.items()}
-    return read(Place(0, offset), time_ms, b"p", b"{}", list(given.items()))
+    return read(offset, time_ms, b"p", b"{}", list(given.items()))
 
 
 def test_it_says_why_and_from_where() -> None:
@@ -46,21 +45,22 @@ def test_its_first_origin_stays_however_often_it_is_refused() -> None:
 def test_headers_of_somebody_else_are_no_error(name: str, value: bytes | None) -> None:
     given: list[tuple[str, bytes]] = [(n, v) for n, v in HEADERS if n != name]
     given += [(name, value)] if value is not None else []
-    record = read(Place(0, 7), 0, None, None, given)
+    record = read(7, 0, None, None, given)
     if name == "topic" and value == b"\xff":
         assert record.origin == Origin("\N{REPLACEMENT CHARACTER}", 3, 120)
     else:
         assert (record.origin, record.first_origin, record.passed_on()) == (None, "", [])
-    assert read(Place(0, 7), 0, None, None, []).reason == ""
+    assert read(7, 0, None, None, []).reason == ""
 
 
 def test_what_became_of_it() -> None:
     assert rejected().standing(set()) is Standing.WAITING
-    assert rejected().standing({Place(0, 6), Place(1, 7)}) is Standing.WAITING
-    assert rejected().standing({Place(0, 7)}) is Standing.REENTERED
+    assert rejected().standing({6, 8}) is Standing.WAITING
+    assert rejected().standing({7}) is Standing.REENTERED
     back = rejected(replayed_of=b"vitals/1/5")
     assert back.standing(set()) is Standing.REFUSED_AGAIN
-    assert back.standing({Place(0, 7)}) is Standing.REENTERED
+    assert back.standing({7}) is Standing.REENTERED
+    assert read(7, 0, b"p", None, HEADERS).standing(set()) is Standing.EMPTY
 
 
 @pytest.mark.parametrize(
@@ -84,12 +84,6 @@ def test_what_is_chosen_meets_every_condition(selection: Selection, chosen: bool
 
 
 def test_without_an_origin_it_is_of_no_partition() -> None:
-    stray = read(Place(0, 7), 0, b"p", b"{}", [])
+    stray = read(7, 0, b"p", b"{}", [])
     assert Selection().chooses(stray)
     assert not Selection(partition=0).chooses(stray)
-
-
-@pytest.mark.parametrize("text", ["", "x", "-1", "1/", "/x", "1/-1", "1/2/3", "1.5"])
-def test_what_is_no_place(text: str) -> None:
-    with pytest.raises(ValueError, match=r"invalid literal|below 0"):
-        Place.parse(text)

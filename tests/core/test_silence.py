@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core.codec import encode
+from streamer.core.codec import Era, encode
 from streamer.core.columns import Record, decode
 from streamer.core.rejections import Reason
 from streamer.core.scoring import Scorer
@@ -83,7 +83,7 @@ def test_who_comes_back_later_begins_anew() -> None:
     scorer = scorer_after(batch)
     alone = scorer_after(batch[2:])
     slots = [np.array([each.table.slot_of["p"]]) for each in (scorer, alone)]
-    assert encode(scorer.table, slots[0], "m") == encode(alone.table, slots[1], "m")
+    assert encode(scorer.table, slots[0], Era("m")) == encode(alone.table, slots[1], Era("m"))
 
 
 def test_a_discharge_of_nobody_does_not_move_the_clock() -> None:
@@ -118,7 +118,7 @@ def test_it_depends_on_the_log_alone(
     assert set(whole.table) == set(cut.table)
     for patient in whole.table:
         forms = [
-            encode(each.table, np.array([each.table.slot_of[patient]]), "m")
+            encode(each.table, np.array([each.table.slot_of[patient]]), Era("m"))
             for each in (whole, cut)
         ]
         assert forms[0] == forms[1]

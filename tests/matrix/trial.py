@@ -20,6 +20,7 @@ from bench.services import ServiceProcess, environment, settings_of
 from streamer.adapters.redis_states import RedisStates
 from streamer.local import LocalStack
 from streamer.service import bootstrap
+from streamer.service.health import Health
 from streamer.service.topics import ensure_topics
 from streamer.service.worker import Worker
 from tests.twins import Event, invented_log
@@ -123,7 +124,7 @@ class Trial:
     def hired(self, **settings: str) -> Iterator[Worker]:
         """A worker that runs in this process while the block lasts."""
         told = self.told | {"STREAMER_INSTANCE": next(self._names), **settings}
-        hired = Hired(bootstrap.worker(settings_of(told)))
+        hired = Hired(bootstrap.worker(settings_of(told), Health()))
         try:
             yield hired.worker
         finally:

@@ -1,0 +1,145 @@
+"""Who is measured: the service and its peers, how each is started and what each promises."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from bench.cores import Cores
+from bench.loads import Backlog
+from bench.peers import install
+from bench.peers.told import Told
+from bench.services import RUN, ServiceProcess, environment, settings_of
+from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.local import LocalStack
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """One engine.
+
+    Attributes:
+        name: for the tables.
+        module: what is run; empty for the service.
+        promise: what of a message can be relied on after a crash.
+        keeps: where the state is.
+        work: a peer's work, see `bench.peers.work`.
+    """
+
+    name: str
+    module: str
+    promise: str
+    keeps: str
+    work: str = "light"
+
+
+OURS: Final = Contestant("Vigil", "", "exactly once", "Redis, fenced, by batch", "all")
+LIGHT: Final = (
+    Contestant("Quix Streams", "quix", "exactly once", "RocksDB and changelog, by second"),
+    Contestant("Bytewax", "bytewax", "at least once", "SQLite, by second"),
+    Contestant("Faust", "faust", "exactly once", "RocksDB and changelog, by event"),
+    Contestant("plain loop", "plain", "at least once", "Redis, by poll"),
+)
+"""With a simpler row and no hours: less work, and another risk than the trainer's."""
+SAME: Final = tuple(
+    replace(peer, name=f"{peer.name}, same risk", work="same")
+    for peer in LIGHT
+    if peer.module != "faust"  # 2 % of the others' speed with the light work already
+)
+"""With the trainer's features, hours, limits and calibration: the risk is ours to 1e-5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Garage:
+    """What every start needs.
+
+    Attributes:
+        stack: where Kafka and Redis run.
+        folder: for logs and local state.
+        cores: which core each process gets.
+        python: of the peers' environment.
+        missing: by module of a peer, why it cannot be used.
+    """
+
+    stack: LocalStack
+    folder: Path
+    cores: Cores
+    python: Path
+    missing: dict[str, str]
+
+
+def garage(stack: LocalStack, folder: Path, cores: Cores, peers: bool = True) -> Garage:
+    """Readies the peers' environment, if they are wanted."""
+    python, missing = install.environment() if peers else (Path(sys.executable), {})
+    return Garage(stack, folder, cores, python, missing)
+
+
+def settings_for(garage: Garage, backlog: Backlog, prefix: str) -> Settings:
+    """Names of a contestant's own topics and group on the common backlog."""
+    return settings_of(_told(garage, backlog, prefix))
+
+
+def ready(
+    contestant: Contestant, garage: Garage, backlog: Backlog, prefix: str, ports: Sequence[int]
+) -> list[ServiceProcess]:
+    """Makes the topics and returns the processes, one for each of ``ports``, not yet started.
+
+    Only the service answers on its port.
+    """
+    told = _told(garage, backlog, prefix)
+    settings = settings_of(told)
+    if contestant is OURS:
+        ensure_topics(settings)
+        return [
+            ServiceProcess(
+                told | {"STREAMER_HTTP_PORT": str(port), "STREAMER_INSTANCE": f"{prefix}{place}"},
+                garage.folder / f"{prefix}{place}.log",
+                command=[*garage.cores.taskset(place), *RUN],
+            )
+            for place, port in enumerate(ports)
+        ]
+    connection = settings.kafka_connection()
+    ensure(connection, [Wanted(settings.topic_risk, settings.partitions, {})], 1)
+    # The plain loop needs nothing but what the service has.
+    python = sys.executable if contestant.module == "plain" else str(garage.python)
+    return [
+        ServiceProcess(
+            _told_peer(contestant, garage, settings, backlog, f"{prefix}{place}").environment(),
+            garage.folder / f"{prefix}{place}.log",
+            command=[
+                *garage.cores.taskset(place), python, "-m", f"bench.peers.{contestant.module}",
+            ],
+        )
+        for place, _ in enumerate(ports)
+    ]  # fmt: skip
+
+
+def _told(garage: Garage, backlog: Backlog, prefix: str) -> dict[str, str]:
+    return environment(
+        garage.stack,
+        prefix,
+        risk_interval=backlog.interval_s,
+        topic_vitals=backlog.topic,
+        partitions=len(backlog.due),
+    )
+
+
+def _told_peer(
+    contestant: Contestant, garage: Garage, settings: Settings, backlog: Backlog, name: str
+) -> Told:
+    return Told(
+        kafka=garage.stack.kafka,
+        redis=garage.stack.redis,
+        vitals=settings.topic_vitals,
+        risk=settings.topic_risk,
+        group=settings.group,
+        folder=str(garage.folder / name),
+        interval_ms=settings.interval_ms,
+        partitions=len(backlog.due),
+        work=contestant.work,
+    )

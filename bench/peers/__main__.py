@@ -1,0 +1,32 @@
+"""`python -m bench.peers`: the service beside its peers, and nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from bench.comparison import FULL, QUICK, backlogs, compare, warm_up
+from bench.contestants import garage
+from bench.cores import divide
+from bench.machine import describe
+from bench.table import comparison_table
+from streamer.local import LocalStack
+
+
+def main() -> None:
+    """Measures and prints Markdown."""
+    parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="short: to see that it runs")
+    extent = QUICK if parser.parse_args().quick else FULL
+    cores = divide()  # before Kafka starts: it inherits them
+    with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
+        place = garage(stack, Path(folder), cores)
+        print(f"Machine: {describe()}; {cores.describe()}.\n")
+        waiting = backlogs(place, extent)
+        warm_up(place, waiting[0])
+        print(comparison_table(compare(place, waiting, extent)))
+
+
+if __name__ == "__main__":
+    main()

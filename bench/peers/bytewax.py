@@ -1,0 +1,80 @@
+"""Bytewax: a stateful step by patient, its recovery store (SQLite), Kafka in and out.
+
+At least once: the Kafka sink writes as it goes, the recovery store is snapshotted by epoch, so
+what follows the last epoch is said again after a crash.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any
+
+import bytewax.operators as op
+from bytewax.connectors.kafka import KafkaSinkMessage
+from bytewax.connectors.kafka import operators as kafka
+from bytewax.dataflow import Dataflow
+from bytewax.operators import StatefulLogic
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from bench.peers.told import COMMIT_EVERY_S, MOST_AT_ONCE, Told
+from bench.peers.work import Bedside, bedside
+
+
+class AtOneBed(StatefulLogic):  # type: ignore[misc]  # bytewax has an environment of its own
+    """One patient of the flow."""
+
+    def __init__(self, bed: Bedside[Any], packed: bytes | None) -> None:
+        self._bed = bed
+        self._patient = bed.open(packed)
+
+    def on_item(self, value: Any) -> tuple[Iterable[bytes], bool]:
+        """Takes an event; the risk message, if one is due."""
+        risk = self._bed.take(self._patient, value.value, value.partition, value.offset)
+        return (() if risk is None else (risk,)), StatefulLogic.RETAIN
+
+    def snapshot(self) -> bytes:
+        """What the recovery store keeps."""
+        packed: bytes = self._patient.to_bytes()
+        return packed
+
+
+def flow(told: Told) -> Dataflow:
+    """Builds the dataflow."""
+    bed = bedside(told)
+    dataflow = Dataflow("vigil")
+    vitals = kafka.input(
+        "vitals", dataflow, brokers=[told.kafka], topics=[told.vitals],
+        # of each partition; with the default of 1,000 a risk waits for seconds of other work
+        batch_size=MOST_AT_ONCE // told.partitions,
+    )  # fmt: skip
+    keyed = op.key_on("patient", vitals.oks, lambda message: message.key.decode())
+    risks = op.stateful("score", keyed, lambda packed: AtOneBed(bed, packed))
+    messages = op.map("message", risks, lambda pair: KafkaSinkMessage(pair[0].encode(), pair[1]))
+    # murmur2 as everybody's: outputs share the partition of their input
+    kafka.output(
+        "risk", messages, brokers=[told.kafka], topic=told.risk,
+        add_config={"partitioner": "murmur2_random", "linger.ms": "5"},
+    )  # fmt: skip
+    return dataflow
+
+
+def main() -> None:
+    """Runs until SIGTERM."""
+    told = Told.read()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    store = told.path("bytewax")
+    if not any(store.iterdir()):
+        init_db_dir(store, 1)
+    cli_main(
+        flow(told),
+        epoch_interval=timedelta(seconds=COMMIT_EVERY_S),
+        recovery_config=RecoveryConfig(store),
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The shipped model as a team would call it: one patient, one step, `LSTMCell`."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from streamer.adapters import bundle
+from streamer.adapters.bundle_model import build
+from streamer.core.model import Calibration
+
+Floats = NDArray[np.float32]
+
+MODEL: Final = build(bundle.load(bundle.SHIPPED))
+HIDDEN: Final = MODEL.architecture.hidden
+
+
+class Cell:
+    """The network's step, with the weights of the service."""
+
+    def __init__(self) -> None:
+        network = MODEL.network
+        self._cell = nn.LSTMCell(MODEL.architecture.n_features, HIDDEN)
+        weights = network.lstm.state_dict()
+        self._cell.load_state_dict({name.removesuffix("_l0"): w for name, w in weights.items()})
+        self._cell.requires_grad_(False)
+        self._head = network.head.detach().T.contiguous()
+        self._bias = network.bias.detach()
+
+    def step(self, x: Floats, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        """Takes one row ``(205,)`` and a state ``(1, 128)`` each; returns the state after it."""
+        after: tuple[Tensor, Tensor] = self._cell(torch.from_numpy(x)[None], (h, c))
+        return after
+
+    def logits(self, h: Tensor) -> list[float]:
+        """The three logits of a state."""
+        listed: list[float] = (h @ self._head + self._bias)[0].tolist()
+        return listed
+
+
+def sigmoid(logit: float) -> float:
+    """The logistic function; logits of this network are far from where it would overflow."""
+    return 1.0 / (1.0 + math.exp(-logit))
+
+
+class Line:
+    """`Calibration` for one number at a time, which is quicker without numpy."""
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._x = calibration.logits.tolist()
+        self._y = calibration.calibrated.tolist()
+
+    def __call__(self, logit: float) -> float:
+        """The calibrated logit."""
+        x, y = self._x, self._y
+        right = min(max(bisect.bisect_right(x, logit), 1), len(x) - 1)
+        left = right - 1
+        return float(y[left] + (logit - x[left]) * (y[right] - y[left]) / (x[right] - x[left]))

@@ -1,0 +1,45 @@
+"""Quix Streams: exactly once, RocksDB with a changelog topic, the state as bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from quixstreams import Application, message_context
+
+from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.work import bedside
+
+
+def main() -> None:
+    """Runs until SIGTERM."""
+    told = Told.read()
+    bed = bedside(told)
+    app = Application(
+        broker_address=told.kafka,
+        consumer_group=told.group,
+        auto_offset_reset="earliest",
+        processing_guarantee="exactly-once",
+        commit_interval=COMMIT_EVERY_S,
+        state_dir=told.path("quix"),
+        auto_create_topics=True,  # the changelog
+        loglevel="WARNING",
+    )
+    vitals = app.topic(told.vitals, value_deserializer="bytes", key_deserializer="bytes")
+    risk = app.topic(told.risk, value_serializer="bytes", key_serializer="bytes")
+
+    def score(value: bytes, state: Any) -> bytes | None:
+        packed = state.get_bytes("patient")
+        patient = bed.open(packed)
+        place = message_context()
+        message = bed.take(patient, value, place.partition, place.offset)
+        state.set_bytes("patient", patient.to_bytes())
+        return message
+
+    frame = app.dataframe(vitals).apply(score, stateful=True)
+    frame = frame.filter(lambda message: message is not None)
+    frame.to_topic(risk)
+    app.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What was measured, as the Markdown of the README."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from bench.comparison import Comparison, Row
+from bench.latency import Latency
+from bench.race import Lap
+
+_LONGEST_REASON: Final = 120
+_MIB: Final = 2**20
+
+
+def comparison_table(comparisons: Sequence[Comparison]) -> str:
+    """All engines beside each other, on all loads, and ours over the best peer."""
+    titles = [comparison.title for comparison in comparisons]
+    lines = [
+        "| engine | after a crash | state | "
+        + " | ".join(f"{t}: events per CPU second | events/s" for t in titles)
+        + " | resident | a risk for each |",
+        "|---" * (5 + 2 * len(titles)) + "|",
+    ]
+    for rows in zip(*(comparison.rows for comparison in comparisons), strict=True):
+        who = rows[0].contestant
+        cells = [who.name, who.promise, who.keeps]
+        for row in rows:
+            cells += _rates(row)
+        cells += [_resident(rows), _exactness(rows)]
+        lines.append("| " + " | ".join(cells) + " |")
+    ratios = [_ratio(c, work) for c in comparisons for work in ("same", "light")]
+    return "\n".join([*lines, "", *ratios])
+
+
+def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
+    """Event to risk and event to alert, by rate."""
+    lines = ["| events/s | event to risk p50 | p99 | event to alert p50 | p99 |", "|---" * 5 + "|"]
+    for rate, took in rate_latencies:
+        cells = [f"{rate:,}"]
+        for times in (took.risk_ms, took.alert_ms):
+            cells += (
+                [f"{quantile:.0f} ms" for quantile in np.percentile(times, [50, 99])]
+                if len(times)
+                else ["none came", ""]
+            )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def stages_line(title: str, lap: Lap) -> str:
+    """Where the service's time went."""
+    total = sum(lap.stages.values())
+    named = sorted(lap.stages.items(), key=lambda stage: -stage[1])
+    shares = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in named)
+    return f"- {title}: {shares}"
+
+
+def _rates(row: Row) -> list[str]:
+    if not row.laps:
+        first_line = " ".join(row.failure.split())
+        reason = first_line if len(first_line) <= _LONGEST_REASON else first_line[:_LONGEST_REASON]
+        return [reason.replace("|", "/"), "-"]
+    return [f"{row.per_cpu_second:,.0f} ± {row.spread:.0%}", f"{row.per_second:,.0f}"]
+
+
+def _resident(rows: Sequence[Row]) -> str:
+    sizes = [lap.resident_bytes for row in rows for lap in row.laps]
+    return f"{max(sizes) / _MIB:,.0f} MiB" if sizes else "-"
+
+
+def _exactness(rows: Sequence[Row]) -> str:
+    laps = [lap for row in rows for lap in row.laps]
+    if not laps:
+        return "-"
+    difference = max(row.difference for row in rows)
+    if all(lap.is_exact for lap in laps):
+        return f"yes, {difference:.0e} from ours" if difference else "yes"
+    named = ("missing", "repeated", "unexpected")
+    counts = {name: sum(getattr(lap, name) for lap in laps) for name in named}
+    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+
+
+def _ratio(comparison: Comparison, work: str) -> str:
+    ours, best = comparison.ours, comparison.best_peer(work)
+    what = f"- {comparison.title}, {work} work: "
+    if best is None or not ours.laps:
+        return f"{what}nothing to compare"
+    return (
+        f"{what}{ours.per_cpu_second / best.per_cpu_second:.2f} times the best peer "
+        f"({best.contestant.name}) per CPU second"
+    )

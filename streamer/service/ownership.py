@@ -1,0 +1,197 @@
+"""Which partitions are ours: taking, dropping, refusing, and where each is read on from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+import structlog
+
+from streamer.core.codec import CorruptState, Era, decode
+from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
+from streamer.ports.log import EventLog, Polled, Topic
+from streamer.ports.states import StateStore
+from streamer.service import metrics
+from streamer.service.held import HeldStays
+from streamer.service.models import ModelLibrary
+from streamer.service.saving import Unsaved
+from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
+
+_log = structlog.get_logger()
+
+LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
+
+
+class Ownership:
+    """Partitions on their way through a process: assigned, then owned or refused, then lost.
+
+    Attributes:
+        owned: partitions whose states are in memory, by number.
+        refused: partitions that are assigned to this process and not worked on.
+
+    Args:
+        log: says what is assigned and what is committed.
+        states: where states are taken from.
+        library: where the model that stepped a partition's states is found.
+        held: where the stays of owned partitions go.
+        unsaved: what of a lost partition must not be saved any more.
+        rebuild_ms: how far back lost states are rebuilt.
+        fault: see ``Worker``.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        states: StateStore,
+        library: ModelLibrary,
+        held: HeldStays,
+        unsaved: Unsaved,
+        rebuild_ms: int,
+        fault: Callable[[str], None],
+    ) -> None:
+        self._log = log
+        self._states = states
+        self._library = library
+        self._held = held
+        self._unsaved = unsaved
+        self._rebuild_ms = rebuild_ms
+        self._fault = fault
+        self._untaken: set[int] = set()
+        self._described: Topic | None = None
+        self.owned: dict[int, Partition] = {}
+        self.refused: dict[int, Refused] = {}
+
+    def follow(self, polled: Polled) -> None:
+        """Drops what was lost and notes what is to be taken."""
+        if polled.gained or polled.lost:
+            metrics.REBALANCES.inc()
+            _log.info("assignment", gained=polled.gained, lost=polled.lost)
+        for number in polled.lost:
+            self._drop(number)
+            self._untaken.discard(number)
+            self.refused.pop(number, None)
+        self._untaken.update(polled.gained)
+        self._watch_topic(polled.topic)
+
+    def take(self, in_force: Model) -> None:
+        """Takes what was assigned; each partition is then owned or refused.
+
+        What was refused is tried again from time to time: whoever puts it right need not restart.
+
+        Args:
+            in_force: the model for partitions that no model has stepped yet.
+
+        Raises:
+            LogUnavailable: the log does not answer; call again.
+            StoreUnavailable: the store does not answer; call again.
+        """
+        now = time.monotonic()
+        again = {n for n, refused in self.refused.items() if now - refused.looked > LOOK_AGAIN_S}
+        if not self._untaken | again:
+            return
+        topic = self._log.topic()
+        first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
+        for number in sorted(self._untaken | again):
+            try:
+                refuse_width(first_width, topic.n_partitions)
+                self._take(number, topic.topic_id, in_force)
+            except Refusal as error:
+                self._refuse(number, error)
+            else:
+                self.refused.pop(number, None)
+            self._untaken.discard(number)
+
+    def forget(self) -> None:
+        """Forgets the states of everything owned, to be taken again: they may not be ours."""
+        for number in list(self.owned):
+            self._drop(number)
+            self._untaken.add(number)
+
+    def rewind(self) -> None:
+        """Reads again whatever the states in memory do not include."""
+        for number, partition in self.owned.items():
+            self._log.seek(number, partition.position)
+
+    def _watch_topic(self, described: Topic | None) -> None:
+        """Takes everything again when the topic is not what it was: the take-over judges it."""
+        if described is None or described == self._described:
+            return
+        if self._described is not None:
+            _log.warning("the input topic has changed", before=self._described, now=described)
+            self.forget()
+            for refused in self.refused.values():
+                refused.looked = -math.inf
+        self._described = described
+
+    def _take(self, number: int, log_id: str, in_force: Model) -> None:
+        taken = self._states.take(number)
+        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
+        model = in_force if taken.model_id is None else self._library.get(taken.model_id)
+        stored: dict[str, bytes] = {}
+        if taken.watermark is not None:
+            if model is None:
+                raise Refusal(
+                    f"its states were stepped by model {taken.model_id}, which is not published "
+                    "any more. Publish it again, or delete the partition's states in Redis to "
+                    "rebuild them (docs/operations.md)"
+                )
+            stored = self._states.load(number)
+        model = model or in_force
+        era = Era(model.model_id, taken.swaps)
+        self._hold(number, model, era, stored)
+        partition = Partition(
+            number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
+            era,
+        )  # fmt: skip
+        if partition.watermark is None:
+            # A crash in the first batch must find where reading began, not guess it by time.
+            self._states.save([partition.save({})])
+            partition.watermark = start.position
+        self.owned[number] = partition
+        self._fault("after_take")
+        self._log.seek(number, start.position)
+        self._log.resume([number])
+        _log.info(
+            "partition taken",
+            partition=number,
+            stays=len(stored),
+            position=start.position,
+            replay=start.silent_until - start.position,
+            model=model.model_id,
+        )
+
+    def _hold(self, number: int, model: Model, era: Era, stored: dict[str, bytes]) -> None:
+        for patient, other in sorted(self._held.partition_of(stored).items()):
+            raise Refusal(
+                f"a patient already has a stay on partition {other}: partitions were added to "
+                "the topic, or its producers disagree on where a key belongs. Feed a new topic in "
+                "one way (docs/operations.md)",
+                patient,
+            )
+        try:
+            table = self._held.scorer(model).table
+            foreign = decode(table, number, stored, era)
+        except CorruptState as error:
+            self._held.clear(number)
+            raise Refusal(
+                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
+                "(docs/operations.md)",
+                error.patient,
+            ) from error
+        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
+
+    def _refuse(self, number: int, refusal: Refusal) -> None:
+        self._log.pause([number])
+        why, now, before = str(refusal), time.monotonic(), self.refused.get(number)
+        if before is None or before.why != why:
+            _log.error("partition refused", partition=number, error=why, patient=refusal.patient)
+        self.refused[number] = Refused(why, before.since if before else now, looked=now)
+
+    def _drop(self, number: int) -> None:
+        self._unsaved.drop(number)
+        if self.owned.pop(number, None) is not None:
+            self._held.clear(number)

@@ -1,0 +1,44 @@
+"""What was done, counted for whoever scrapes: once it is committed, so that it counts once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sized
+
+from streamer.ports.states import Save
+from streamer.service import metrics
+from streamer.service.batch import Result
+
+
+def batch(
+    results: Iterable[Result], changed: Iterable[Save], clock: Callable[[], float] = time.time
+) -> None:
+    """Counts a batch whose messages are out.
+
+    Args:
+        results: one for each model that had a share in the batch.
+        changed: the states that follow them.
+        clock: epoch seconds.
+    """
+    now = clock()
+    metrics.STAYS_REMOVED.inc(sum(len(save.removed) for save in changed))
+    for result in results:
+        metrics.EVENTS.inc(result.n_live)
+        metrics.REPLAYED.inc(result.n_silent)
+        metrics.LATE.inc(result.n_late)
+        metrics.REDUNDANT.inc(result.n_redundant)
+        metrics.RISKS.inc(result.n_risks)
+        metrics.EVENT_AGE.observe("record", now - result.recorded_ms / 1000)
+        metrics.EVENT_AGE.observe("measurement", now - result.measured_ms / 1000)
+        for reason, count in result.rejected.items():
+            metrics.REJECTED.labels(reason).inc(count)
+        for problem, count in result.problems.items():
+            metrics.VALUES_DROPPED.labels(problem).inc(count)
+        for (phase, severity), count in result.alerts.items():
+            metrics.ALERTS.labels(phase, severity).inc(count)
+
+
+def held(stays: Sized, partitions: Sized) -> None:
+    """Shows what this process holds."""
+    metrics.STAYS.set(len(stays))
+    metrics.PARTITIONS.set(len(partitions))
