@@ -52,8 +52,8 @@ def _of_input(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
     kept_ms = int(topic.configs.get("retention.ms", "-1"))
     if 0 <= kept_ms < rebuild_hours * _HOUR_MS:
         says = (
-            f"{topic.name} is kept for {kept_ms / _HOUR_MS:.3g} h, and lost states are rebuilt from "
-            f"{rebuild_hours:g} h. Set retention.ms to more, or STREAMER_REBUILD_HOURS to less"
+            f"{topic.name} is kept for {kept_ms / _HOUR_MS:.3g} h, and lost states are rebuilt "
+            f"from {rebuild_hours:g} h. Set retention.ms to more, or STREAMER_REBUILD_HOURS to less"
         )
         yield Finding("kept", Level.BAD, says)
     if int(topic.configs.get("retention.bytes", "-1")) >= 0:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewPartitions
 from kafka.structs import OffsetAndMetadata
 
 from bench.oracle import compare
@@ -138,6 +139,24 @@ def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: Trial)
     with trial.hired():
         trial.settle()
     assert not compare(trial.settings)["state"].total
+
+
+@pytest.mark.parametrize("while_it_runs", [True, False])
+def test_added_partitions_are_refused(trial: Trial, while_it_runs: bool) -> None:
+    drained(trial, N_EVENTS // 2)
+    with ExitStack() as opened:
+        if while_it_runs:
+            worker = opened.enter_context(trial.hired())
+            wait_until(lambda: not worker.not_ready, DEADLINE_S, "a worker at work")
+        with admin_of(trial) as admin:
+            admin.create_partitions({trial.settings.topic_vitals: NewPartitions(4)})
+        if not while_it_runs:
+            worker = opened.enter_context(trial.hired())
+        wait_for_refusals(worker, range(4), "Feed a new topic of the wanted width")
+        before = trial.watermarks()
+        trial.send()
+        wait_for_refusals(worker, range(4), "Feed a new topic of the wanted width")
+        assert trial.watermarks() == before
 
 
 def test_a_patient_whose_producers_hash_differently_is_refused_on_the_other_partition(
