@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from bench.race import Lap, LapFailed, lap
 from bench.services import environment, settings_of
 from streamer.service.topics import ensure_topics
 
+NOT_RUN: Final = "-"
 _BEDS = 200
 _STAYS = 2_000
 
@@ -42,7 +44,7 @@ class Extent:
     crowd_stays: int
 
 
-FULL = Extent(200_000, 400_000, 6.0, 2, 300.0, 20.0, 10_000)
+FULL = Extent(200_000, 400_000, 5.0, 2, 345.0, 20.0, 10_000)
 QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, 4_000)
 
 
@@ -87,19 +89,23 @@ class Comparison:
     rows: list[Row]
     risks: dict[tuple[int, int], float] = field(default_factory=dict, repr=False)
 
+    def has_run(self, work: str) -> bool:
+        """Whether all peers with this work took part, if only to fail."""
+        return all(r.failure != NOT_RUN for r in self.rows if r.contestant.work == work)
+
     @property
     def ours(self) -> Row:
         """The service's row."""
         return next(row for row in self.rows if row.contestant is OURS)
 
-    def best_peer(self, work: str) -> Row | None:
-        """The peer that does most of this work with a CPU second, if any ran."""
+    def best_peer(self, work: str, rate: Callable[[Row], float]) -> Row | None:
+        """The quickest peer with this work by some rate, if any ran."""
         ran = [
             row
             for row in self.rows
             if row.laps and row.contestant is not OURS and row.contestant.work == work
         ]
-        return max(ran, key=lambda row: row.per_cpu_second, default=None)
+        return max(ran, key=rate, default=None)
 
 
 def backlogs(garage: Garage, extent: Extent) -> list[Backlog]:
@@ -153,7 +159,7 @@ def _row(contestant: Contestant, backlog: Backlog) -> Row:
     """Where a risk is due once a minute both works are the same to a few percent: one is enough."""
     has_twin = any(peer.module == contestant.module for peer in SAME)
     if contestant.work == "light" and has_twin and backlog.interval_s > 0:
-        return Row(contestant, failure="-")
+        return Row(contestant, failure=NOT_RUN)
     return Row(contestant)
 
 

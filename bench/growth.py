@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Final
+
 import numpy as np
+from redis import Redis
 
 from bench.comparison import Extent, put_load
-from bench.contestants import OURS, Garage
+from bench.contestants import OURS, Garage, settings_for
 from bench.loads import Backlog, Load, hourly
 from bench.race import lap
+from streamer.adapters.redis_states import RedisStates
 
-_MIB = 2**20
-_ROWS_A_STAY = 8
-_LONGEST_S = 60.0  # to have all stays in memory the whole backlog must be done
+_MIB: Final = 2**20
+_ROWS_A_STAY: Final = 8
+_LONGEST_S: Final = 60.0  # to have all stays in memory the whole backlog must be done
 
 
 def two_cores(place: Garage, waiting: Backlog, extent: Extent) -> str:
@@ -34,9 +39,14 @@ def crowd(place: Garage, extent: Extent) -> str:
     """What many stays take in one worker."""
     rows = _ROWS_A_STAY * extent.crowd_stays
     load = Load("crowd", hourly(rows, extent.crowd_stays), 0.0)
-    taken = lap(OURS, place, put_load(place, load, "crowd-"), "crowd-one-", _LONGEST_S)
+    backlog, prefix = put_load(place, load, "crowd-"), "crowd-one-"
+    taken = lap(OURS, place, backlog, prefix, _LONGEST_S)
+    settings = settings_for(place, backlog, prefix)
+    with contextlib.closing(Redis.from_url(place.stack.redis, socket_timeout=10)) as redis:
+        states = RedisStates(redis, f"vigil:{settings.group}", settings.topic_vitals)
+        sizes = [len(stay) for p in range(settings.partitions) for stay in states.load(p).values()]
     return (
         f"{extent.crowd_stays:,} stays in one worker: resident "
         f"{taken.resident_bytes / _MIB:,.0f} MiB, shared pages by share "
-        f"{taken.proportional_bytes / _MIB:,.0f} MiB."
+        f"{taken.proportional_bytes / _MIB:,.0f} MiB; stored {np.mean(sizes):,.0f} B each."
     )

@@ -11,6 +11,7 @@ from bench.comparison import Comparison, Row
 from bench.latency import Latency
 from bench.race import Lap
 
+_WORKS: Final = {"same": "the same work", "light": "less work"}
 _LONGEST_REASON: Final = 120
 _MIB: Final = 2**20
 
@@ -31,7 +32,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
             cells += _rates(row)
         cells += [_resident(rows), _exactness(rows)]
         lines.append("| " + " | ".join(cells) + " |")
-    ratios = [_ratio(c, work) for c in comparisons for work in ("same", "light")]
+    ratios = [_ratio(c, work) for c in comparisons for work in _WORKS if c.has_run(work)]
     return "\n".join([*lines, "", *ratios])
 
 
@@ -84,11 +85,20 @@ def _exactness(rows: Sequence[Row]) -> str:
 
 
 def _ratio(comparison: Comparison, work: str) -> str:
-    ours, best = comparison.ours, comparison.best_peer(work)
-    what = f"- {comparison.title}, {work} work: "
-    if best is None or not ours.laps:
+    what = f"- {comparison.title}, {_WORKS[work]}: "
+    if not comparison.ours.laps or comparison.best_peer(work, _by_cpu) is None:
         return f"{what}nothing to compare"
-    return (
-        f"{what}{ours.per_cpu_second / best.per_cpu_second:.2f} times the best peer "
-        f"({best.contestant.name}) per CPU second"
-    )
+    said = []
+    for rate, by in ((_by_cpu, "per CPU second"), (_by_clock, "by the clock")):
+        best = comparison.best_peer(work, rate)
+        assert best is not None
+        said.append(f"{rate(comparison.ours) / rate(best):.2f} {by} ({best.contestant.name})")
+    return f"{what}ours over the best peer {' and '.join(said)}"
+
+
+def _by_cpu(row: Row) -> float:
+    return row.per_cpu_second
+
+
+def _by_clock(row: Row) -> float:
+    return row.per_second

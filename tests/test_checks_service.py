@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from streamer.ports.states import StoreUnavailable
 from streamer.service import checks
-from streamer.service.checks import Finding, Level
+from streamer.service.findings import Finding, Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings

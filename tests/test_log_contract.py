@@ -97,6 +97,20 @@ class Contract:
         member.resume([0])
         assert [(r.partition, r.offset) for r in read(member, 3)] == [(0, 0), (0, 1), (0, 2)]
 
+    def test_what_was_paused_half_way_goes_on(self, world: World) -> None:
+        n = 3_000  # more than one poll returns, and less than one fetch
+        world.send(0, n)
+        member = world.member()
+        gain(member)
+        seen = {record.offset for record in read(member, 1)}
+        assert len(seen) < n
+        member.pause([0])
+        world.send(1, 1)
+        assert {record.partition for record in read(member, 1)} == {1}
+        member.resume([0])
+        seen |= {record.offset for record in read(member, n - len(seen))}
+        assert seen == set(range(n))
+
     def test_what_is_not_owned_is_left_alone(self, world: World) -> None:
         member = world.member()
         member.seek(0, 3)

@@ -173,8 +173,9 @@ def test_the_table_names_the_best_peer_of_each_work() -> None:
     table = comparison_table(
         [comparison(Row(LIGHT[0], [quick]), Row(LIGHT[1], [slow]), Row(SAME[0], [slow]))]
     )
-    assert f"light work: 2.00 times the best peer ({LIGHT[0].name})" in table
-    assert f"same work: 8.00 times the best peer ({SAME[0].name})" in table
+    assert f"less work: ours over the best peer 2.00 per CPU second ({LIGHT[0].name})" in table
+    assert f"the same work: ours over the best peer 8.00 per CPU second ({SAME[0].name})" in table
+    assert f"and 1.00 by the clock ({SAME[0].name})" in table
     assert "| 2,000 ± 0% | 500 |" in table
 
 
@@ -183,7 +184,7 @@ def test_the_table_says_why_a_peer_is_missing() -> None:
     (line,) = [line for line in table.splitlines() if LIGHT[0].name in line]
     assert "not installable: no / wheel" in line
     assert line.count("|") == table.splitlines()[0].count("|")
-    assert "light work: nothing to compare" in table
+    assert "less work: nothing to compare" in table
 
 
 def test_the_table_says_what_a_peer_got_wrong() -> None:

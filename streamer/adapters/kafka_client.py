@@ -1,7 +1,8 @@
-"""A repair of kafka-python 3.0.12, whose transactions could wait for a dead broker for ever."""
+"""Repairs of kafka-python 3.0.12, which could wait for ever in two places, silently."""
 
 from __future__ import annotations
 
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaConnectionError
 from kafka.net.compat import KafkaNetClient
 
@@ -20,3 +21,17 @@ class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has
             return bool(super().await_ready(node_id, timeout_ms))
         except KafkaConnectionError:
             return False
+
+
+class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
+    """Fetches a partition again that was paused while some of its records were waiting here.
+
+    kafka-python puts these records aside, takes them up again only if it has drained no other
+    partition since, and until then fetches nothing more of theirs: possibly never.
+    """
+
+    def resume(self, *partitions: TopicPartition) -> None:
+        """Ends a pause; what was put aside is fetched again from the position."""
+        super().resume(*partitions)
+        for partition in partitions:
+            self._fetcher._paused_partition_records.pop(partition, None)

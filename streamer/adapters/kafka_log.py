@@ -26,7 +26,7 @@ from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRange
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import UnhurriedClient
+from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -303,7 +303,7 @@ class KafkaLog:
 
     def _new_consumer(self) -> Any:
         options = self._options
-        consumer = KafkaConsumer(
+        consumer = ResumingConsumer(
             **options.connection,
             group_id=options.group_id,
             # Messages of other transactions count only when committed; and a committed offset is

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from streamer.ports.log import LogUnavailable
@@ -35,6 +36,15 @@ class Found:
     fault: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a topic is kept: the least number of replicas of a partition, and its settings."""
+
+    name: str
+    replicas: int
+    configs: Mapping[str, str]
+
+
 def ensure(
     connection: Mapping[str, Any], wanted: list[Wanted], replication: int, *, create: bool = True
 ) -> list[Found]:
@@ -60,6 +70,31 @@ def ensure(
         raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
     made = {topic.name for topic in missing} if create else set()
     return [_judge(topic, described.get(topic.name, 0), topic.name in made) for topic in wanted]
+
+
+def kept(connection: Mapping[str, Any], names: Sequence[str]) -> list[Kept]:
+    """Asks the brokers how topics are kept that are known to be there.
+
+    Raises:
+        LogUnavailable: no broker answers, or it does not allow this.
+    """
+    if not names:
+        return []
+    try:
+        admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
+        with contextlib.closing(admin):
+            resources = [ConfigResource("TOPIC", name) for name in names]
+            (configs,) = admin.describe_configs(resources, config_filter="all").values()
+            replicas = {
+                topic["name"]: min(len(one["replica_nodes"]) for one in topic["partitions"])
+                for topic in admin.describe_topics(list(names))
+            }
+    except (KafkaError, OSError) as error:
+        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    return [
+        Kept(name, replicas[name], {key: one["value"] for key, one in configs[name].items()})
+        for name in names
+    ]
 
 
 def _create(admin: Any, missing: list[Wanted], replication: int) -> None:

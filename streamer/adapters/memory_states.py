@@ -24,6 +24,7 @@ class MemoryStates:
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
         self._widths: dict[str, int] = {}
+        self._homes: dict[str, int] = {}
         self.available = True
 
     def take(self, partition: int) -> Taken:
@@ -36,6 +37,12 @@ class MemoryStates:
         """See ``StateStore``."""
         self._ask()
         return self._widths.setdefault(log_id, n_partitions)
+
+    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+        """See ``StateStore``."""
+        self._ask()
+        homes = {patient: self._homes.setdefault(patient, partition) for patient in patients}
+        return {patient: home for patient, home in homes.items() if home != partition}
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
@@ -81,6 +88,8 @@ class MemoryStates:
         found.stays.update(change.changed)
         for patient in change.removed:
             found.stays.pop(patient, None)
+            if self._homes.get(patient) == change.partition:
+                del self._homes[patient]
         found.watermark = change.watermark
         found.model_id, found.swaps = change.model_id, change.swaps
         found.log_id = change.log_id

@@ -36,6 +36,28 @@ redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__swaps__'
   '__log__', ARGV[6])
 return 'saved'
 """
+# Who came first stays: the answer lists the others, each with the home that it has.
+_SETTLE: Final = """
+local elsewhere = {}
+for i = 2, #ARGV do
+  if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[1]) == 0 then
+    local home = redis.call('HGET', KEYS[1], ARGV[i])
+    if home ~= ARGV[1] then
+      elsewhere[#elsewhere + 1] = ARGV[i]
+      elsewhere[#elsewhere + 1] = home
+    end
+  end
+end
+return elsewhere
+"""
+_LEAVE: Final = """
+for i = 2, #ARGV do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[1] then
+    redis.call('HDEL', KEYS[1], ARGV[i])
+  end
+end
+"""
+_SETTLE_COUNT: Final = 2_000  # patients a script: Redis serves nobody else meanwhile
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
 
 
@@ -53,6 +75,8 @@ class RedisStates:
         self._namespace = namespace
         self._topic = topic
         self._save = redis.register_script(_SAVE)
+        self._settle = redis.register_script(_SETTLE)
+        self._leave = redis.register_script(_LEAVE)
 
     def key(self, partition: int) -> str:
         """The key of a partition's hash; the braces keep it on one node of a Redis Cluster."""
@@ -82,6 +106,21 @@ class RedisStates:
             pipe.hget(key, log_id)
             _, first = pipe.execute()
         return int(first)
+
+    @property
+    def _homes(self) -> str:
+        return f"{self._namespace}:homes:{{{self._topic}}}"
+
+    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+        """See ``StateStore``."""
+        elsewhere: dict[str, int] = {}
+        with answering():
+            for begin in range(0, len(patients), _SETTLE_COUNT):
+                some = [patient.encode() for patient in patients[begin : begin + _SETTLE_COUNT]]
+                found: Any = self._settle(keys=[self._homes], args=[partition, *some])
+                homes = zip(found[::2], found[1::2], strict=True)
+                elsewhere |= {patient.decode(): int(home) for patient, home in homes}
+        return elsewhere
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
@@ -131,6 +170,11 @@ class RedisStates:
         ]
         if refused:
             raise Fenced("the state store refused: " + ", ".join(refused))
+        with answering():
+            for change in changes:
+                if change.removed:
+                    gone = (patient.encode() for patient in change.removed)
+                    self._leave(keys=[self._homes], args=[change.partition, *gone])
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""

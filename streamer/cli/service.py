@@ -18,7 +18,8 @@ from streamer.cli.signals import until_told
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import logs
-from streamer.service.checks import Level, checks
+from streamer.service.checks import checks
+from streamer.service.findings import Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms

@@ -40,7 +40,7 @@ class Save:
         swaps: how many models did before.
         log_id: the identity of the input topic.
         changed: stored stays by patient.
-        removed: patients whose stay is gone.
+        removed: patients whose stay is gone; the partition is their home no longer.
     """
 
     partition: int
@@ -78,6 +78,16 @@ class StateStore(Protocol):
         Args:
             log_id: the identity of the topic.
             n_partitions: how many it has now; noted if nothing was before.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+
+    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+        """Makes a partition the home of those patients who have none.
+
+        Returns:
+            The home of each patient who lives on another partition.
 
         Raises:
             StoreUnavailable: the store does not answer.

@@ -7,8 +7,6 @@ import importlib.metadata
 import importlib.util
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Final
 
@@ -18,9 +16,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from streamer.adapters import bundle
+from streamer.adapters.kafka_topics import kept
 from streamer.adapters.redis_models import RedisModels
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.service import durability
+from streamer.service.findings import Finding, Level
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -28,23 +29,6 @@ _TIMEOUT_S: Final = 5.0
 _LOOPBACK: Final = "127.0.0.1"
 _ANY_HOST: Final = ("", "0.0.0.0", "::")  # listened on, but not to be called
 _PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "torch", "numpy", "pydantic")
-
-
-class Level(StrEnum):
-    """How good a finding is."""
-
-    OK = "ok"
-    WARN = "warn"
-    BAD = "bad"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the check."""
-
-    what: str
-    level: Level
-    says: str
 
 
 def checks(settings: Settings) -> Iterator[Finding]:
@@ -94,6 +78,9 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         level = Level.OK if topic.fault is None else Level.BAD
         says = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
         yield Finding("topic", level, says)
+    for one in kept(settings.kafka_connection(), [t.name for t in found if t.partitions]):
+        is_input = one.name == settings.topic_vitals
+        yield from durability.of_topic(one, settings.rebuild_hours if is_input else None)
     partitions = next((t.partitions for t in found if t.name == settings.topic_vitals), 0)
     if partitions:
         yield _lag(settings, partitions)
@@ -118,20 +105,16 @@ def _redis(settings: Settings) -> Iterator[Finding]:
     with contextlib.closing(client):
         info: Any = client.info()
         yield Finding("redis", Level.OK, f"version {info['redis_version']} answers")
-        policy = info.get("maxmemory_policy", "noeviction")
-        if policy != "noeviction":
-            says = (
-                f"maxmemory-policy is {policy}: Redis may throw patients' states away. "
-                "Set it to noeviction"
-            )
-            yield Finding("redis", Level.BAD, says)
-        if info.get("role") == "slave":
-            yield Finding(
-                "redis", Level.BAD, "is a read-only replica; point REDIS_URL at the master"
-            )
-        if not info.get("aof_enabled"):
-            says = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
-            yield Finding("redis", Level.WARN, says)
+        yield from durability.of_redis(info, _redis_configs(client))
+
+
+def _redis_configs(client: Redis) -> dict[str, str]:
+    configs: dict[str, str] = {}
+    for name in ("appendfsync", "min-replicas-to-write"):
+        with contextlib.suppress(RedisError):  # managed ones may not allow the question
+            found: Any = client.config_get(name)
+            configs |= found
+    return configs
 
 
 def _model(settings: Settings) -> Iterator[Finding]:

@@ -87,6 +87,10 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.first_width(log_id, n_partitions)
 
+    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+        """See ``StateStore``."""
+        return self._states.settle(partition, patients)
+
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""
         return self._states.load(partition)

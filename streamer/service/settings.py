@@ -51,7 +51,7 @@ class Settings(BaseSettings):
         default=52, gt=0, description="how far back lost states are rebuilt from the log"
     )
     max_batch: int = Field(
-        default=2000, ge=1, le=20_000, description="most records in one transaction"
+        default=4000, ge=1, le=20_000, description="most records in one transaction"
     )
     max_stays: int = Field(
         default=20_000, ge=0, description="most stays in memory, the others in Redis alone; 0: all"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from prometheus_client import REGISTRY
 
 from bench.proxy import END_TXN, KafkaProxy
 from streamer.local import LocalStack, ports
@@ -38,11 +37,6 @@ def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Trial]
         yield opened
 
 
-def interrupted() -> float:
-    """How many transactions of this process did not go through."""
-    return REGISTRY.get_sample_value("vigil_interrupted_total") or 0.0
-
-
 def test_the_broker_is_killed_and_starts_again(own: LocalStack, trial: Trial) -> None:
     trial.send(N_EVENTS // 2)
     with trial.hired() as worker:
@@ -54,27 +48,17 @@ def test_the_broker_is_killed_and_starts_again(own: LocalStack, trial: Trial) ->
         trial.judge()
 
 
-def test_a_commit_is_answered_only_when_it_is_asked_for_again(
-    proxy: KafkaProxy, trial: Trial
+@pytest.mark.parametrize("silently", [False, True])
+def test_a_commit_whose_answer_is_lost_is_asked_about_again(
+    proxy: KafkaProxy, trial: Trial, silently: bool
 ) -> None:
+    """At once when the connection breaks; in silence, when the request has timed out."""
     with trial.hired(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
         trial.send(N_EVENTS // 2)
         trial.wait_for_commit()
-        lost = proxy.lose_reply(END_TXN)
+        lost = proxy.lose_reply(END_TXN, silently=silently)
         trial.send()
         assert lost.wait(DEADLINE_S)
-        trial.judge()
-
-
-def test_a_commit_is_never_answered(proxy: KafkaProxy, trial: Trial) -> None:
-    with trial.hired(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
-        trial.send(N_EVENTS // 2)
-        trial.wait_for_commit()
-        before = interrupted()
-        lost = proxy.lose_reply(END_TXN, silently=True)
-        trial.send()
-        assert lost.wait(DEADLINE_S)
-        wait_until(lambda: interrupted() > before, DEADLINE_S, "a commit that is given up")
         trial.judge()
 
 

@@ -1,0 +1,163 @@
+"""What if a guard were not there: each is removed in a copy of the tree, and tests must notice.
+
+`python -m bench.mutations` prints a table in Markdown and exits with 1 when one survives.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+_LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+_DEADLINE_S: Final = 600.0
+_SOME_FAILED: Final = 1  # pytest's exit code; others mean that it could not even try
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One guard, and the source text without it.
+
+    Attributes:
+        removes: the guard, for people.
+        file: where it is, from the root.
+        old: the text with the guard; occurs once.
+        new: the text without.
+        tests: those that must notice, by their ids.
+    """
+
+    removes: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+_CRASHES: Final = "tests/matrix/test_crashes.py::test_killed"
+_ZOMBIES: Final = "tests/matrix/test_zombies.py::test_asleep"
+_REDIS: Final = "tests/matrix/test_redis_faults.py::test_redis"
+_STORE: Final = "tests/test_states_contract.py::TestRedisStates::test"
+
+MUTATIONS: Final = (
+    Mutation(
+        "the fence: the epoch is not compared",
+        "streamer/adapters/redis_states.py",
+        "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",
+        "",
+        (f"{_STORE}_an_owner_before_the_last_one_is_fenced", f"{_REDIS}_is_wiped[True]"),
+    ),
+    Mutation(
+        "the watermark is not compared",
+        "streamer/adapters/redis_states.py",
+        "if watermark ~= ARGV[2] and watermark ~= ARGV[3] then "
+        "return 'watermark ' .. watermark end\n",
+        "",
+        (f"{_REDIS}_is_killed_and_comes_back_without_its_last_seconds",),
+    ),
+    Mutation(
+        "the transaction: offsets are committed after the messages",
+        "streamer/adapters/kafka_log.py",
+        "            producer.send_offsets_to_transaction(positions, self._membership)\n",
+        "            producer.commit_transaction()\n"
+        '            self._fault("in_transaction")\n'
+        "            producer.begin_transaction()\n"
+        "            producer.send_offsets_to_transaction(positions, self._membership)\n",
+        (f"{_CRASHES}[in_the_transaction]",),
+    ),
+    Mutation(
+        "isolation: what is not yet committed is read, offsets too",
+        "streamer/adapters/kafka_log.py",
+        "            # read as the last one that is settled.\n"
+        '            isolation_level="read_committed",\n',
+        '            isolation_level="read_uncommitted",\n',
+        (f"{_ZOMBIES}[in_the_transaction]",),
+    ),
+    Mutation(
+        "the order: states are saved before the transaction",
+        "streamer/service/worker.py",
+        '        self._fault("before_transaction")\n',
+        "        for partition in moved:\n"
+        "            partition.position = positions[partition.number]\n"
+        "        for model_id, scorer in self._held.scorers.items():\n"
+        "            mine = [p for p in moved if p.era.model_id == model_id]\n"
+        "            self._unsaved.add(changed_states(scorer, mine))\n"
+        "        self._unsaved.save(owned)\n"
+        '        self._fault("before_transaction")\n',
+        (f"{_CRASHES}[before_the_transaction]",),
+    ),
+    Mutation(
+        "silence: what is replayed speaks again",
+        "streamer/service/takeover.py",
+        "    return Start(watermark, watermark if committed is None else committed)\n",
+        "    return Start(watermark, watermark)\n",
+        (f"{_CRASHES}[after_the_commit_and_before_redis]",),
+    ),
+)
+
+
+def mutate(mutation: Mutation, tree: Path) -> None:
+    """Removes the guard from the sources under ``tree``.
+
+    Raises:
+        ValueError: the text is not there, or more than once: the mutation is out of date.
+    """
+    file = tree / mutation.file
+    text = file.read_text()
+    if text.count(mutation.old) != 1:
+        times = text.count(mutation.old)
+        raise ValueError(f"{mutation.removes}: found {times} times in {mutation.file}")
+    file.write_text(text.replace(mutation.old, mutation.new))
+
+
+def failures(tree: Path, tests: Sequence[str]) -> list[str]:
+    """Runs tests in a tree and returns the ids of those that fail.
+
+    Raises:
+        RuntimeError: the tests could not be run.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *tests],
+        cwd=tree,
+        env=os.environ | {"PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        timeout=_DEADLINE_S,
+        check=False,
+    )
+    if ended.returncode not in (0, _SOME_FAILED):
+        raise RuntimeError(f"pytest ended with {ended.returncode}:\n{ended.stdout[-3000:]}")
+    return re.findall(r"^(?:FAILED|ERROR) (\S+)", ended.stdout, re.MULTILINE)
+
+
+def main() -> int:
+    """Tries every mutation; 1 if one survives."""
+    parser = argparse.ArgumentParser(prog="python -m bench.mutations", description=__doc__)
+    parser.add_argument("--only", default="", help="those whose description contains this")
+    arguments = parser.parse_args()
+    survived = False
+    print("| without | tests that fail |\n|---|---|", flush=True)
+    for mutation in MUTATIONS:
+        if arguments.only not in mutation.removes:
+            continue
+        with tempfile.TemporaryDirectory(prefix="vigil-mutation-") as name:
+            tree = Path(name) / "tree"
+            shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)
+            mutate(mutation, tree)
+            failed = failures(tree, mutation.tests)
+        survived |= not failed
+        shown = ", ".join(f"`{test.rpartition('/')[2]}`" for test in failed)
+        print(f"| {mutation.removes} | {shown or '**none**'} |", flush=True)
+    return int(survived)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

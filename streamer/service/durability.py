@@ -1,0 +1,95 @@
+"""Settings of Kafka and Redis that the promises of docs/guarantees.md stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from streamer.adapters.kafka_topics import Kept
+from streamer.service.findings import Finding, Level
+
+_HOUR_MS: Final = 3_600_000
+
+
+def of_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Finding]:
+    """Looks at how a topic is kept.
+
+    Args:
+        topic: replicas and settings, as the brokers say.
+        rebuild_hours: how far back it must reach; ``None`` where nothing is rebuilt from it.
+    """
+    replicas = topic.replicas
+    insync = int(topic.configs.get("min.insync.replicas", "1"))
+    if replicas < 2:
+        says = f"{topic.name} has one replica: what is committed is lost with its broker's disk"
+        yield Finding("kept", Level.WARN, f"{says}. In production give it 3")
+    elif insync < 2:
+        says = (
+            f"{topic.name} has {replicas} replicas and min.insync.replicas {insync}: what one "
+            "broker alone has taken counts as committed. Set it to 2"
+        )
+        yield Finding("kept", Level.BAD, says)
+    elif insync >= replicas:
+        says = (
+            f"{topic.name} needs all of its {replicas} replicas in sync: the service stands still "
+            f"when one is away. Set min.insync.replicas to {replicas - 1}"
+        )
+        yield Finding("kept", Level.WARN, says)
+    if topic.configs.get("unclean.leader.election.enable") == "true":
+        says = (
+            f"{topic.name} allows unclean leader election: a broker that missed committed records "
+            "may be put in charge of them. Set unclean.leader.election.enable to false"
+        )
+        yield Finding("kept", Level.BAD, says)
+    if rebuild_hours is not None:
+        yield from _of_input(topic, rebuild_hours)
+
+
+def _of_input(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
+    if "compact" in topic.configs.get("cleanup.policy", "delete"):
+        says = f"{topic.name} is compacted: of each patient only the last event would be kept"
+        yield Finding("kept", Level.BAD, f"{says}. Set cleanup.policy to delete")
+    kept_ms = int(topic.configs.get("retention.ms", "-1"))
+    if 0 <= kept_ms < rebuild_hours * _HOUR_MS:
+        says = (
+            f"{topic.name} is kept for {kept_ms / _HOUR_MS:.3g} h, and lost states are rebuilt "
+            f"from {rebuild_hours:g} h. Set retention.ms to more, or STREAMER_REBUILD_HOURS to less"
+        )
+        yield Finding("kept", Level.BAD, says)
+    if int(topic.configs.get("retention.bytes", "-1")) >= 0:
+        says = (
+            f"{topic.name} is bounded by retention.bytes as well: a busy day shortens what lost "
+            f"states are rebuilt from. Make sure that it holds {rebuild_hours:g} h, or set it to -1"
+        )
+        yield Finding("kept", Level.WARN, says)
+
+
+def of_redis(info: Mapping[str, Any], configs: Mapping[str, str]) -> Iterator[Finding]:
+    """Looks at how Redis keeps states.
+
+    Args:
+        info: its answer to INFO.
+        configs: its answers to CONFIG GET; empty where that is not allowed.
+    """
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        says = f"maxmemory-policy is {policy}: Redis may throw patients' states away"
+        yield Finding("redis", Level.BAD, f"{says}. Set it to noeviction")
+    if info.get("role") == "slave":
+        says = "is a read-only replica; point REDIS_URL at the master"
+        yield Finding("redis", Level.BAD, says)
+    if not info.get("aof_enabled"):
+        says = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
+        yield Finding("redis", Level.WARN, says)
+    elif configs.get("appendfsync") == "no":
+        says = (
+            "appendfsync is no: a machine that fails takes up to half a minute of states with it, "
+            "which are then replayed from Kafka. Set it to everysec"
+        )
+        yield Finding("redis", Level.WARN, says)
+    if info.get("connected_slaves") and configs.get("min-replicas-to-write") == "0":
+        says = (
+            "has replicas and min-replicas-to-write 0: a master that is cut off takes writes that "
+            "its successor does not have, which are then replayed from Kafka. Set it to 1"
+        )
+        yield Finding("redis", Level.WARN, says)

@@ -1,0 +1,100 @@
+"""Settings under which the promises do not hold are said, each with the way out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from redis import Redis
+
+from bench.services import environment, settings_of
+from streamer.adapters.kafka_topics import Kept
+from streamer.local import LocalStack
+from streamer.service.checks import checks
+from streamer.service.durability import of_redis, of_topic
+from streamer.service.findings import Level
+from streamer.service.topics import ensure_topics
+
+GOOD = {
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    "cleanup.policy": "delete",
+    "retention.ms": "2592000000",
+    "retention.bytes": "-1",
+}
+GOOD_REDIS = {"maxmemory_policy": "noeviction", "role": "master", "aof_enabled": 1}
+GOOD_CONFIGS = {"appendfsync": "everysec", "min-replicas-to-write": "1"}
+
+
+def topic(replicas: int = 3, **changed: str) -> Kept:
+    return Kept("vitals", replicas, GOOD | {k.replace("_", "."): v for k, v in changed.items()})
+
+
+def test_good_settings_are_not_mentioned() -> None:
+    assert not list(of_topic(topic(), rebuild_hours=52))
+    assert not list(of_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
+
+
+@pytest.mark.parametrize(
+    ("kept", "level", "says"),
+    [
+        (topic(replicas=1, min_insync_replicas="1"), Level.WARN, "one replica"),
+        (topic(min_insync_replicas="1"), Level.BAD, "Set it to 2"),
+        (topic(min_insync_replicas="3"), Level.WARN, "Set min.insync.replicas to 2"),
+        (topic(replicas=2), Level.WARN, "needs all of its 2 replicas"),
+        (topic(unclean_leader_election_enable="true"), Level.BAD, "unclean leader election"),
+        (topic(cleanup_policy="compact,delete"), Level.BAD, "is compacted"),
+        (topic(retention_ms="3600000"), Level.BAD, "is kept for 1 h"),
+        (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
+    ],
+)
+def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, says: str) -> None:
+    (finding,) = of_topic(kept, rebuild_hours=52)
+    assert finding.level is level
+    assert says in finding.says
+
+
+def test_only_the_input_must_reach_back() -> None:
+    assert not list(of_topic(topic(retention_ms="1", cleanup_policy="compact")))
+    assert not list(of_topic(topic(retention_ms="-1"), rebuild_hours=52))
+
+
+@pytest.mark.parametrize(
+    ("info", "configs", "level", "says"),
+    [
+        ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "maxmemory-policy is allkeys-lru"),
+        ({"role": "slave"}, {}, Level.BAD, "read-only replica"),
+        ({"aof_enabled": 0}, {}, Level.WARN, "appendonly is off"),
+        ({}, {"appendfsync": "no"}, Level.WARN, "appendfsync is no"),
+        ({"connected_slaves": 1}, {"min-replicas-to-write": "0"}, Level.WARN, "min-replicas"),
+    ],
+)
+def test_a_redis_that_forgets_is_said(
+    info: dict[str, Any], configs: dict[str, str], level: Level, says: str
+) -> None:
+    (finding,) = of_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
+    assert finding.level is level
+    assert says in finding.says
+
+
+def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> None:
+    with LocalStack(existing_kafka=stack.kafka) as own:
+        settings = settings_of(environment(own, topic_prefix, partitions=1))
+        weak = {
+            "num_partitions": 1,
+            "replication_factor": 1,
+            "configs": {"unclean.leader.election.enable": "true", "retention.ms": "60000"},
+        }
+        with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+            admin.create_topics({settings.topic_vitals: weak}, wait_for_metadata=True)
+        ensure_topics(settings)
+        with contextlib.closing(Redis.from_url(own.redis)) as redis:
+            redis.config_set("appendfsync", "no")
+            redis.config_set("maxmemory-policy", "volatile-lru")
+        bad = [f.says for f in checks(settings) if f.level is not Level.OK]
+    for says in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
+        assert any(said.startswith(settings.topic_vitals) and says in said for said in bad)
+    for says in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
+        assert any(says in said for said in bad)
