@@ -25,7 +25,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_batches import BatchProducer, by_place
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
@@ -240,7 +240,7 @@ class KafkaLog:
         for share in _bounded(outputs):
             if futures:
                 self._producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
-            for (topic, partition), mine in _by_place(share).items():
+            for (topic, partition), mine in by_place(share).items():
                 futures += self._producer.send_batch(topic, partition, mine)
         return futures
 
@@ -371,13 +371,6 @@ def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
             begin, size = i + 1, 0
     if begin < len(outputs):
         yield outputs[begin:]
-
-
-def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
-    places: dict[tuple[str, int], list[Output]] = {}
-    for output in outputs:
-        places.setdefault((output.topic, output.partition), []).append(output)
-    return places
 
 
 def _record(record: Any) -> Record:
