@@ -118,6 +118,16 @@ def test_offsets_behind_the_end_of_the_log_are_refused(trial: Trial) -> None:
         wait_for_refusals(worker, [1], "behind the end of the topic")
 
 
+def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: Trial) -> None:
+    drained(trial, N_EVENTS // 2)
+    trial.send(100)
+    with admin_of(trial) as admin:
+        place = TopicPartition(trial.settings.topic_vitals, 0)
+        admin.delete_records({place: trial.ends()[0]})
+    with trial.hired() as worker:
+        wait_for_refusals(worker, [0], "events that were never seen are gone")
+
+
 def recreate(trial: Trial) -> None:
     vitals = trial.settings.topic_vitals
     with admin_of(trial) as admin:
