@@ -12,7 +12,7 @@ NAMED = re.findall(
 )
 
 
-def tests_in(file: Path) -> set[str]:
+def cases_of(file: Path) -> set[str]:
     return {
         node.name
         for node in ast.walk(ast.parse(file.read_text()))
@@ -23,11 +23,11 @@ def tests_in(file: Path) -> set[str]:
 def test_each_named_test_exists() -> None:
     assert len(NAMED) > 20
     for file, name, case in NAMED:
-        assert name in tests_in(ROOT / file), (file, name)
+        assert name in cases_of(ROOT / file), (file, name)
         assert f'"{case}"' in (ROOT / file).read_text() or not case, (file, case)
 
 
 def test_each_test_of_the_matrix_is_named() -> None:
     for file in sorted((ROOT / "tests/matrix").glob("test_*.py")):
         named = {name for path, name, _ in NAMED if path == str(file.relative_to(ROOT))}
-        assert tests_in(file) == named, file.name
+        assert cases_of(file) == named, file.name

@@ -337,7 +337,7 @@ class TestKafkaLog(Contract):
         def refuse(**_: object) -> None:
             raise KafkaConnectionError
 
-        monkeypatch.setattr(kafka_log, "KafkaConsumer", refuse)
+        monkeypatch.setattr(kafka_log, "ResumingConsumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
             KafkaLog(KafkaOptions({}, "topic", "group", "instance"))
 
