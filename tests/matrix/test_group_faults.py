@@ -151,6 +151,18 @@ def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: Trial)
     assert not compare(trial.settings)["state"].total
 
 
+def test_a_topic_made_anew_under_a_running_service_is_refused(trial: Trial) -> None:
+    trial.send(N_EVENTS // 4)
+    with trial.hired() as worker:
+        trial.settle()
+        said = len(read_topic(trial.settings, trial.settings.topic_risk))
+        recreate(trial)
+        wait_for_refusals(worker, [0, 1], "created anew")
+        trial.send()  # more than before: the old offsets are in the new log, too
+        wait_for_refusals(worker, [0, 1], "created anew")
+    assert len(read_topic(trial.settings, trial.settings.topic_risk)) == said
+
+
 @pytest.mark.parametrize("while_it_runs", [True, False])
 def test_added_partitions_are_refused(trial: Trial, while_it_runs: bool) -> None:
     drained(trial, N_EVENTS // 2)
