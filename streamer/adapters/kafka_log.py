@@ -41,8 +41,6 @@ _SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
-# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
-_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
 # 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
@@ -222,7 +220,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = self._send(outputs)
+            futures = producer.send_all(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -235,6 +233,7 @@ class KafkaLog:
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
+<<<<<<< HEAD
     def _send(self, outputs: Sequence[Output]) -> list[Any]:
         futures: list[Any] = []
         for share in _bounded(outputs):
@@ -244,6 +243,8 @@ class KafkaLog:
                 futures += self._producer.send_batch(topic, partition, mine)
         return futures
 
+=======
+>>>>>>> main
     def recover(self) -> None:
         """See ``EventLog``."""
         with contextlib.suppress(*_NO_ANSWER):
@@ -361,6 +362,7 @@ class KafkaLog:
         return TopicPartition(self._options.topic, partition)
 
 
+<<<<<<< HEAD
 def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
     """Cuts outputs where more than may be unacknowledged would be."""
     begin = size = 0
@@ -373,6 +375,8 @@ def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
         yield outputs[begin:]
 
 
+=======
+>>>>>>> main
 def _record(record: Any) -> Record:
     headers = dict(record.headers) if record.headers else {}
     return Record(
