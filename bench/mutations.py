@@ -53,7 +53,7 @@ MUTATIONS: Final = (
         "streamer/adapters/redis_states.py",
         "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",
         "",
-        (f"{_STORE}_an_owner_before_the_last_one_is_fenced", f"{_REDIS}_is_wiped[True]"),
+        (f"{_STORE}_an_owner_before_the_last_one_is_fenced",),
     ),
     Mutation(
         "the watermark is not compared",
@@ -61,7 +61,10 @@ MUTATIONS: Final = (
         "if watermark ~= ARGV[2] and watermark ~= ARGV[3] then "
         "return 'watermark ' .. watermark end\n",
         "",
-        (f"{_REDIS}_is_killed_and_comes_back_without_its_last_seconds",),
+        (
+            f"{_REDIS}_is_killed_and_comes_back_without_its_last_seconds",
+            f"{_STORE}_another_watermark_than_expected_is_fenced",
+        ),
     ),
     Mutation(
         "the transaction: offsets are committed after the messages",

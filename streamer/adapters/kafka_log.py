@@ -78,6 +78,7 @@ class KafkaLog:
         self._options = options
         self._fault = fault
         self._owned: set[int] = set()
+        self._sought: set[int] = set()  # whose position is ours, not the group's
         self._listener = _Assignment()
         self._consumer = _reaching(self._join)
         self._membership = self._consumer.group_metadata()
@@ -93,10 +94,12 @@ class KafkaLog:
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except OffsetOutOfRangeError as error:
-                raise LogUnavailable(
-                    f"offsets that are still needed were deleted from {self._options.topic}: "
-                    f"{error}. Give the topic a longer retention; see docs/operations.md"
-                ) from error
+                if self._sought & {tp.partition for tp in error.args[0]}:
+                    raise LogUnavailable(
+                        f"offsets that are still needed were deleted from {self._options.topic}: "
+                        f"{error}. Give the topic a longer retention; see docs/operations.md"
+                    ) from error
+                fetched = {}  # the group's offset is not in the log: the take-over refuses it
             if not fetched:
                 self._refuse_silence()
             # As of now, and before the assignment is read: a rebalance may go on behind our back,
@@ -108,6 +111,7 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
+        self._sought -= lost
         polled = Polled(sorted(gained), sorted(lost), topic=self._described())
         for tp, records in fetched.items():
             if tp.partition in gained or not records:
@@ -168,6 +172,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with contextlib.suppress(ValueError):  # taken away since the poll: the next one says so
             self._consumer.seek(self._tp(partition), offset)
+            self._sought.add(partition)
 
     def pause(self, partitions: Sequence[int]) -> None:
         """See ``EventLog``."""

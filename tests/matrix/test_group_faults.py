@@ -118,6 +118,16 @@ def test_offsets_behind_the_end_of_the_log_are_refused(trial: Trial) -> None:
         wait_for_refusals(worker, [1], "behind the end of the topic")
 
 
+def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: Trial) -> None:
+    drained(trial, N_EVENTS // 2)
+    trial.send(100)
+    with admin_of(trial) as admin:
+        place = TopicPartition(trial.settings.topic_vitals, 0)
+        admin.delete_records({place: trial.ends()[0]})
+    with trial.hired() as worker:
+        wait_for_refusals(worker, [0], "events that were never seen are gone")
+
+
 def recreate(trial: Trial) -> None:
     vitals = trial.settings.topic_vitals
     with admin_of(trial) as admin:
@@ -139,6 +149,18 @@ def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: Trial)
     with trial.hired():
         trial.settle()
     assert not compare(trial.settings)["state"].total
+
+
+def test_a_topic_made_anew_under_a_running_service_is_refused(trial: Trial) -> None:
+    trial.send(N_EVENTS // 4)
+    with trial.hired() as worker:
+        trial.settle()
+        said = len(read_topic(trial.settings, trial.settings.topic_risk))
+        recreate(trial)
+        wait_for_refusals(worker, [0, 1], "created anew")
+        trial.send()  # more than before: the old offsets are in the new log, too
+        wait_for_refusals(worker, [0, 1], "created anew")
+    assert len(read_topic(trial.settings, trial.settings.topic_risk)) == said
 
 
 @pytest.mark.parametrize("while_it_runs", [True, False])

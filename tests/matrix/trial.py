@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import torch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -152,8 +152,10 @@ class Trial:
 
     def watermarks(self) -> dict[int, int | None]:
         """The next offset that the stored states do not include, of each partition."""
-        found = {p: self.redis.hget(self.states.key(p), "__wm__") for p in self._partitions()}
-        return {p: None if w is None else int(str(w, "ascii")) for p, w in found.items()}  # type: ignore[arg-type]
+        found: dict[int, Any] = {
+            p: self.redis.hget(self.states.key(p), "__wm__") for p in self._partitions()
+        }
+        return {p: None if w is None else int(w) for p, w in found.items()}
 
     def wait_for_commit(self, n: int = 1) -> None:
         """Waits until so many events are committed."""
