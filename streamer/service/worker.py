@@ -175,8 +175,7 @@ class Worker:
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(share, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
-                places = [share[i].partition for i in columns.record.tolist()]
-                self._held.wake(self._states, owned, columns.patients, places)
+                self._held.wake(self._states, owned, columns.patients)
             decoded.append((model_id, columns, share))
         results: list[Result] = []
         for model_id, columns, share in decoded:
