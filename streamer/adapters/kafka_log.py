@@ -41,8 +41,6 @@ _SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
-# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
-_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
@@ -192,7 +190,7 @@ class KafkaLog:
         producer = self._producer
         try:
             producer.begin_transaction()
-            futures = self._send(outputs)
+            futures = producer.send_all(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
@@ -204,15 +202,6 @@ class KafkaLog:
             producer.commit_transaction()
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
-
-    def _send(self, outputs: Sequence[Output]) -> list[Any]:
-        futures: list[Any] = []
-        for share in _bounded(outputs):
-            if futures:
-                self._producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
-            for (topic, partition), mine in _by_place(share).items():
-                futures += self._producer.send_batch(topic, partition, mine)
-        return futures
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -284,25 +273,6 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
-
-
-def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
-    """Cuts outputs where more than may be unacknowledged would be."""
-    begin = size = 0
-    for i, output in enumerate(outputs):
-        size += len(output.value or b"")
-        if size > _UNACKNOWLEDGED_BYTES:
-            yield outputs[begin : i + 1]
-            begin, size = i + 1, 0
-    if begin < len(outputs):
-        yield outputs[begin:]
-
-
-def _by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
-    places: dict[tuple[str, int], list[Output]] = {}
-    for output in outputs:
-        places.setdefault((output.topic, output.partition), []).append(output)
-    return places
 
 
 def _record(record: Any) -> Record:
