@@ -11,9 +11,10 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
@@ -88,6 +89,28 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
                 accumulator._incomplete.add(batch)
             futures.append(future)
         return futures
+
+    def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
+        """As `KafkaProducer`'s, which waits without end when the broker went away meanwhile.
+
+        Raises:
+            KafkaTimeoutError: no answer within ``max_block_ms``.
+        """
+        sent = self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata)
+        self._wait_for(sent, "taking offsets into a transaction")
+
+    def commit_transaction(self) -> None:
+        """As `KafkaProducer`'s, with an end to the wait.
+
+        Raises:
+            KafkaTimeoutError: no answer within ``max_block_ms``; it may have been committed.
+        """
+        self._wait_for(self._transaction_manager.begin_commit(), "committing a transaction")
+
+    def _wait_for(self, result: Any, what: str) -> None:
+        self._sender.wakeup()
+        if not result.wait(timeout_ms=self.config["max_block_ms"]):
+            raise KafkaTimeoutError(f"no answer on {what}")
 
 
 class _Records(MemoryRecordsBuilder):  # type: ignore[misc]

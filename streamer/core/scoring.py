@@ -100,9 +100,6 @@ class Scorer:
         known = dict(homes)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, place = columns.patients[event], int(places[event])
-            asleep = self.table.asleep.partition_of(patient)
-            if asleep is not None:
-                known[patient] = asleep
             if columns.kind[event] != _DISCHARGE:
                 known.setdefault(patient, place)  # where a new patient is seen first
             home[event] = known.get(patient, place)

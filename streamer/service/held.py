@@ -121,15 +121,13 @@ class HeldStays:
         store: StateStore,
         owned: Mapping[int, Partition],
         patients: Sequence[str],
-        partitions: Sequence[int],
     ) -> None:
         """Brings back sleeping stays of which events have come, before any of them is scored.
 
         Args:
             store: where they are.
-            owned: the partitions that the events are of.
-            patients: of each event.
-            partitions: of each event.
+            owned: the partitions of this process.
+            patients: of each event; on whichever partition it came, its stay is to be seen.
 
         Raises:
             Fenced: the states are not those that this owner left.
@@ -137,12 +135,14 @@ class HeldStays:
         """
         if not self._max_stays:
             return
-        for patient in patients:
+        distinct = dict.fromkeys(patients)
+        for patient in distinct:
             self._recent.pop(patient, None)
             self._recent[patient] = None
         wanted: dict[int, set[str]] = {}
-        for patient, number in zip(patients, partitions, strict=True):
-            if self.asleep.partition_of(patient) == number:
+        for patient in distinct if len(self.asleep) else ():
+            number = self.asleep.partition_of(patient)
+            if number is not None:
                 wanted.setdefault(number, set()).add(patient)
         for number, names in wanted.items():
             partition = owned[number]

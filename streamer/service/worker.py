@@ -177,7 +177,7 @@ class Worker:
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [share[i].partition for i in columns.record.tolist()]
                 homes = self._held.settle(self._states, columns, places)
-                self._held.wake(self._states, owned, columns.patients, places)
+                self._held.wake(self._states, owned, columns.patients)
             decoded.append((model_id, columns, homes, share))
         results: list[Result] = []
         for model_id, columns, homes, share in decoded:
