@@ -39,7 +39,6 @@ _TOLD: Final = {
     "partition taken": "partitions taken",
     "transaction interrupted, taking partitions again": "transactions interrupted",
     "fenced, taking partitions again": "saves fenced",
-    "fenced after an outage, taking partitions again": "saves fenced after an outage",
     "waiting": "waits for Kafka or Redis",
     "partition refused": "partitions refused",
 }
