@@ -23,5 +23,5 @@ def describe() -> str:
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
-        f"Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
+        f"Python {platform.python_version()}, load of other programs {os.getloadavg()[0]:.1f}"
     )

@@ -136,7 +136,7 @@ def test_a_patient_on_two_partitions_is_refused() -> None:
     process = twins.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert "partition 1: a patient already" in reason
+    assert "partition 1: a patient of its states lives on partition 0" in reason
 
 
 def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:

@@ -8,10 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from streamer.service.settings import Settings
+
 _PREFIX: Final = "PEER_"
 COMMIT_EVERY_S: Final = 1.0
 """How long a peer may gather before it commits: an alert that waits longer is no use at a bed."""
-MOST_AT_ONCE: Final = 2_000
+MOST_AT_ONCE: Final[int] = Settings.model_fields["max_batch"].default
 """How many events a peer that polls takes before it writes, as the service does."""
 
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
@@ -23,6 +22,8 @@ from streamer.ports.log import Output
 
 _FORMAT: Final = 2
 _NO_COMPRESSION: Final = 0
+# The producer's queue has no bound of its own; a full batch of ordinary messages is 2 MB.
+_UNACKNOWLEDGED_BYTES: Final = 32 * 1024 * 1024
 
 
 def _varint(number: int) -> bytes:
@@ -48,16 +49,32 @@ def _length(content: bytes) -> bytes:
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
     """`KafkaProducer` with `send_batch`; configured as that."""
 
-    def send_batch(
-        self, topic: str, partition: int, outputs: Sequence[Output]
-    ) -> list[FutureRecordMetadata]:
-        """Queues records of one partition, stamped now, inside the running transaction.
+    def send_all(self, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
+        """Queues records, stamped now, inside the running transaction.
 
         Returns:
-            A future for each of the one or more requests' worth of records.
+            A future for each batch that they were put into.
+
+        Raises:
+            KafkaError: what was queued before more may be is not acknowledged in time.
         """
-        self.partitions_for(topic)  # waits until the topic's leaders are known
-        place = TopicPartition(topic, partition)
+        futures: list[FutureRecordMetadata] = []
+        for share in _bounded(outputs):
+            if futures:
+                self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
+            places: dict[TopicPartition, list[Output]] = {}
+            for output in share:
+                place = TopicPartition(output.topic, output.partition)
+                places.setdefault(place, []).append(output)
+            for place, mine in places.items():
+                futures += self._queue(place, mine)
+        self._sender.wakeup()
+        return futures
+
+    def _queue(
+        self, place: TopicPartition, outputs: Sequence[Output]
+    ) -> list[FutureRecordMetadata]:
+        self.partitions_for(place.topic)  # waits until the topic's leaders are known
         self._transaction_manager.maybe_add_partition_to_transaction(place)
         accumulator = self._accumulator
         futures = []
@@ -70,30 +87,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
                 accumulator._batches[place].append(batch)
                 accumulator._incomplete.add(batch)
             futures.append(future)
-        self._sender.wakeup()
         return futures
-
-    def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
-        """As `KafkaProducer`'s, which waits without end when the broker went away meanwhile.
-
-        Raises:
-            KafkaTimeoutError: no answer within ``max_block_ms``.
-        """
-        sent = self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata)
-        self._wait_for(sent, "taking offsets into a transaction")
-
-    def commit_transaction(self) -> None:
-        """As `KafkaProducer`'s, with an end to the wait.
-
-        Raises:
-            KafkaTimeoutError: no answer within ``max_block_ms``; it may have been committed.
-        """
-        self._wait_for(self._transaction_manager.begin_commit(), "committing a transaction")
-
-    def _wait_for(self, result: Any, what: str) -> None:
-        self._sender.wakeup()
-        if not result.wait(timeout_ms=self.config["max_block_ms"]):
-            raise KafkaTimeoutError(f"no answer on {what}")
 
 
 class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
@@ -110,6 +104,18 @@ class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
         builder._num_records = len(encoded)
         builder._last_offset = len(encoded) - 1
         self.skip(len(encoded))
+
+
+def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
+    """Cuts outputs where more would be unacknowledged than may be."""
+    begin = size = 0
+    for i, output in enumerate(outputs):
+        size += len(output.value or b"")
+        if size > _UNACKNOWLEDGED_BYTES:
+            yield outputs[begin : i + 1]
+            begin, size = i + 1, 0
+    if begin < len(outputs):
+        yield outputs[begin:]
 
 
 def _batches(outputs: Sequence[Output], most_bytes: int) -> Iterator[_Records]:

@@ -67,18 +67,21 @@ class Result:
 def process(
     scorer: Scorer,
     columns: Columns,
+    homes: Mapping[str, int],
     records: Sequence[Record],
     partitions: Mapping[int, Partition],
     topics: Topics,
 ) -> Result:
     """Scores records of partitions that share a scorer, decoded to columns; its table changes.
 
+    Events of patients who live on another partition, by ``homes``, are refused.
+
     Records before their partition's ``silent_until`` change states and say nothing.
     """
     event_record = columns.record.tolist()
     owners = [records[i].partition for i in event_record]
     with metrics.STAGE.labels(Stage.SCORE).time():
-        outcome = scorer.score(columns, owners)
+        outcome = scorer.score(columns, owners, homes)
     with metrics.STAGE.labels(Stage.WRITE).time():
         return _result(scorer.model, records, columns, outcome, partitions, topics)
 

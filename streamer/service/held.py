@@ -6,12 +6,14 @@ which they always are as well, and an event brings its patient's stay back befor
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from streamer.core.asleep import Asleep
 from streamer.core.codec import CorruptState, Era, decode, heard_day_of
+from streamer.core.columns import Columns
+from streamer.core.events import Kind
 from streamer.core.model import Model
 from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer
@@ -49,27 +51,31 @@ class HeldStays:
             self.scorers[model.model_id] = Scorer(model, table, self._interval_ms)
         return self.scorers[model.model_id]
 
-    def hold(
-        self, number: int, model: Model, era: Era, pages: Iterable[Mapping[str, bytes]]
-    ) -> int:
+    def hold(self, number: int, model: Model, era: Era, store: StateStore) -> int:
         """Takes in the stored stays of a partition, to sleep where there is no room.
 
         Args:
             number: the partition.
             model: what steps it.
             era: of the partition.
-            pages: its stored stays by patient; a patient may come twice, with the same stay.
+            store: where its stays are; of a page read again a patient may come twice.
 
         Returns:
             How many there are.
 
         Raises:
             Refusal: a stay is damaged, or its patient has one on another partition.
-            StoreUnavailable: whoever makes the pages raises it. Nothing is held after an error.
+            StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
         before = len(self) + len(self.asleep)
         try:
-            for page in pages:
+            for page in store.pages(number):
+                for patient, home in sorted(store.settle(number, sorted(page)).items()):
+                    raise Refusal(
+                        f"a patient of its states lives on partition {home}: producers disagree "
+                        "on where a key belongs. Feed a new topic in one way (docs/operations.md)",
+                        patient,
+                    )
                 self._hold_page(number, model, era, page)
         except CorruptState as error:
             self.clear(number)
@@ -82,6 +88,33 @@ class HeldStays:
             self.clear(number)
             raise
         return len(self) + len(self.asleep) - before
+
+    def settle(
+        self, store: StateStore, columns: Columns, partitions: Sequence[int]
+    ) -> dict[str, int]:
+        """Finds the home of patients who are new here: one partition for the whole group.
+
+        Args:
+            store: says where they live; who has no home gets one where his first event came.
+            columns: the events.
+            partitions: the input partition of each event.
+
+        Returns:
+            The home of each who lives on another partition than his events came on.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        newcomers: dict[int, dict[str, None]] = {}
+        # A discharge of somebody of whom nothing is known begins no stay.
+        for event in np.flatnonzero(columns.kind != Kind.DISCHARGE).tolist():
+            patient = columns.patients[event]
+            if self._partition_of(patient) is None:
+                newcomers.setdefault(partitions[event], {})[patient] = None
+        homes: dict[str, int] = {}
+        for number, patients in newcomers.items():
+            homes |= store.settle(number, list(patients))
+        return homes
 
     def wake(
         self,
@@ -124,6 +157,9 @@ class HeldStays:
     def put_to_sleep(self) -> None:
         """Frees memory of the stays least recently heard of; to be called when all are saved."""
         excess = len(self) - self._max_stays if self._max_stays else 0
+        if len(self._recent) > 2 * self._max_stays:  # rejected, let go, or of a lost partition
+            tables = [scorer.table.slot_of for scorer in self.scorers.values()]
+            self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
         while excess > 0:
             patient = next(iter(self._recent))
             del self._recent[patient]
@@ -149,18 +185,11 @@ class HeldStays:
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
 
     def _hold_page(self, number: int, model: Model, era: Era, page: Mapping[str, bytes]) -> None:
-        new = {}
-        for patient, content in page.items():
-            place = self._partition_of(patient)
-            if place is None:
-                new[patient] = content
-            elif place != number:
-                raise Refusal(
-                    f"a patient already has a stay on partition {place}: partitions were added to "
-                    "the topic, or its producers disagree on where a key belongs. Feed a new topic "
-                    "in one way (docs/operations.md)",
-                    patient,
-                )
+        new = {
+            patient: content
+            for patient, content in page.items()
+            if self._partition_of(patient) is None
+        }
         names = sorted(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
         self._decode(number, self.scorer(model), era, {p: new[p] for p in names[: max(0, room)]})

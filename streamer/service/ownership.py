@@ -138,7 +138,7 @@ class Ownership:
                     "rebuild them (docs/operations.md)"
                 )
             era = Era(model.model_id, taken.swaps)
-            n_stays = self._held.hold(number, model, era, self._states.pages(number))
+            n_stays = self._held.hold(number, model, era, self._states)
         model = model or in_force
         self._held.scorer(model)
         partition = Partition(

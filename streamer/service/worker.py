@@ -170,18 +170,19 @@ class Worker:
         by_model: dict[str, list[Record]] = {}
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        decoded: list[tuple[str, Columns, list[Record]]] = []
+        decoded: list[tuple[str, Columns, dict[str, int], list[Record]]] = []
         for model_id, share in by_model.items():
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(share, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [share[i].partition for i in columns.record.tolist()]
+                homes = self._held.settle(self._states, columns, places)
                 self._held.wake(self._states, owned, columns.patients, places)
-            decoded.append((model_id, columns, share))
+            decoded.append((model_id, columns, homes, share))
         results: list[Result] = []
-        for model_id, columns, share in decoded:
+        for model_id, columns, homes, share in decoded:
             scorer = self._held.scorers[model_id]
-            results.append(process(scorer, columns, share, owned, self._rules.topics))
+            results.append(process(scorer, columns, homes, share, owned, self._rules.topics))
         moved = [owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until

@@ -159,11 +159,15 @@ def test_added_partitions_are_refused(trial: Trial, while_it_runs: bool) -> None
         assert trial.watermarks() == before
 
 
+@pytest.mark.parametrize("n_workers", [1, 2], ids=["one worker", "a worker each"])
 def test_a_patient_whose_producers_hash_differently_is_refused_on_the_other_partition(
-    trial: Trial,
+    trial: Trial, n_workers: int
 ) -> None:
     trial.send(N_EVENTS // 2)
-    with trial.hired():
+    with ExitStack() as opened:
+        for _ in range(n_workers):
+            worker = opened.enter_context(trial.hired())
+        wait_until(lambda: not worker.not_ready, DEADLINE_S, "the last worker at work")
         trial.settle()
         minute = 60_000
         trial.publish([event(0, "torn", 10 + i, values={"heart_rate": 70}) for i in range(3)])
