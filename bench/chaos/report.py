@@ -65,8 +65,8 @@ def report(plan: Plan, outcome: Outcome, machine: str) -> str:
         "|---|---|",
         *(f"| {what} | {times:,} |" for what, times in sorted(outcome.told.items())),
         "",
-        f"After the last fault the services were at the end of the log, states saved, in "
-        f"{outcome.drained_s:.0f} s.",
+        f"When the faults were over, {outcome.left:,} events were left; the services were at the "
+        f"end of the log, states saved, in {outcome.drained_s:.0f} s.",
     ]
     examples = [
         f"- {kind}: {example}"

@@ -39,7 +39,6 @@ _TOLD: Final = {
     "partition taken": "partitions taken",
     "transaction interrupted, taking partitions again": "transactions interrupted",
     "fenced, taking partitions again": "saves fenced",
-    "fenced after an outage, taking partitions again": "saves fenced after an outage",
     "waiting": "waits for Kafka or Redis",
     "partition refused": "partitions refused",
 }
@@ -79,7 +78,8 @@ class Outcome:
         events: records in the input topic.
         differences: by kind of output; empty if it did not come to the comparison.
         told: what the services said of what they went through.
-        drained_s: how long they took to finish in peace.
+        left: events that were not taken yet when the faults were over.
+        drained_s: how long the services took to finish in peace.
     """
 
     faults: list[Happened]
@@ -87,6 +87,7 @@ class Outcome:
     events: int = 0
     differences: dict[str, oracle.Differences] = field(default_factory=dict)
     told: Counter[str] = field(default_factory=Counter)
+    left: int = 0
     drained_s: float = 0.0
 
     @property
@@ -211,6 +212,7 @@ def _drain(
             except KafkaError:
                 continue
             marks = watermarks(settings)
+            outcome.left = max(outcome.left, sum(ends) - sum(committed))
             if committed == ends and marks == ends:
                 outcome.drained_s = time.monotonic() - began
                 return
