@@ -90,14 +90,6 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         return futures
 
 
-def by_place(outputs: Sequence[Output]) -> dict[tuple[str, int], list[Output]]:
-    """Outputs by topic and partition, in their order."""
-    places: dict[tuple[str, int], list[Output]] = {}
-    for output in outputs:
-        places.setdefault((output.topic, output.partition), []).append(output)
-    return places
-
-
 class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
     """A record batch of records that are encoded already."""
 

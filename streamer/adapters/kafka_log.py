@@ -25,7 +25,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from streamer.adapters.kafka_batches import BatchProducer, by_place
+from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
@@ -233,18 +233,6 @@ class KafkaLog:
         except _NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
-<<<<<<< HEAD
-    def _send(self, outputs: Sequence[Output]) -> list[Any]:
-        futures: list[Any] = []
-        for share in _bounded(outputs):
-            if futures:
-                self._producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
-            for (topic, partition), mine in by_place(share).items():
-                futures += self._producer.send_batch(topic, partition, mine)
-        return futures
-
-=======
->>>>>>> main
     def recover(self) -> None:
         """See ``EventLog``."""
         with contextlib.suppress(*_NO_ANSWER):
@@ -362,21 +350,6 @@ class KafkaLog:
         return TopicPartition(self._options.topic, partition)
 
 
-<<<<<<< HEAD
-def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
-    """Cuts outputs where more than may be unacknowledged would be."""
-    begin = size = 0
-    for i, output in enumerate(outputs):
-        size += len(output.value or b"")
-        if size > _UNACKNOWLEDGED_BYTES:
-            yield outputs[begin : i + 1]
-            begin, size = i + 1, 0
-    if begin < len(outputs):
-        yield outputs[begin:]
-
-
-=======
->>>>>>> main
 def _record(record: Any) -> Record:
     headers = dict(record.headers) if record.headers else {}
     return Record(
