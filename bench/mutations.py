@@ -78,10 +78,10 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "isolation: what is not yet committed is read, offsets too",
-        "streamer/adapters/kafka_log.py",
-        "            # read as the last one that is settled.\n"
-        '            isolation_level="read_committed",\n',
-        '            isolation_level="read_uncommitted",\n',
+        "streamer/adapters/kafka_options.py",
+        "        # read as the last one that is settled.\n"
+        '        isolation_level="read_committed",\n',
+        '        isolation_level="read_uncommitted",\n',
         (f"{_ZOMBIES}[in_the_transaction]",),
     ),
     Mutation(

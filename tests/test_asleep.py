@@ -151,6 +151,15 @@ def test_sleepers_are_let_go_as_others_are() -> None:
     assert set(known[0][0]) == {"q"}
 
 
+def test_strangers_are_not_remembered() -> None:
+    unknown = [event(0, f"p{i}", i, type="discharge") for i in range(50)]
+    twins = bounded([*unknown, event(0, "p", 0, values={"heart_rate": 70})], max_stays=5)
+    process = twins.process(max_batch=1)
+    twins.drain(process)
+    assert len(process.worker.held) == 1
+    assert len(process.worker.held._recent) <= 2 * 5
+
+
 def test_a_patient_is_asleep_in_one_place() -> None:
     asleep = Asleep()
     for patient, day in (("a", 1), ("b", 1), ("c", 2)):

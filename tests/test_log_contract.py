@@ -9,8 +9,9 @@ from kafka.errors import KafkaConnectionError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.transaction_manager import TransactionalRequestResult
 
-from streamer.adapters import kafka_log
-from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
+from streamer.adapters import kafka_log, kafka_options
+from streamer.adapters.kafka_log import KafkaLog
+from streamer.adapters.kafka_options import KafkaOptions
 from streamer.adapters.memory_log import MemoryBroker, MemoryLog
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
@@ -263,6 +264,26 @@ class TestKafkaLog(Contract):
             finally:
                 before.close()
 
+    def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
+        self, world: World
+    ) -> None:
+        assert isinstance(world, KafkaWorld)
+        size, n = 300_000, 12
+        for partition in range(N):
+            for _ in range(n):
+                world.producer.send(world.vitals, bytes(size), b"p", None, partition, TIME_MS)
+        world.producer.flush()
+        member = world.member()
+        gain(member)
+        polled: list[int] = []
+
+        def all_read() -> bool:
+            polled.append(len(member.poll(0.2).records))
+            return sum(polled) == N * n
+
+        wait_until(all_read, DEADLINE_S, "reading the backlog")
+        assert max(polled) <= N * (kafka_options.PARTITION_FETCH_BYTES // size + 1)
+
     def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
         assert isinstance(world, KafkaWorld)
         world.send(0, 2)
@@ -334,10 +355,7 @@ class TestKafkaLog(Contract):
 
     def test_no_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A real attempt would leave its socket to the garbage collector, amid another test.
-        def refuse(**_: object) -> None:
-            raise KafkaConnectionError
-
-        monkeypatch.setattr(kafka_log, "ResumingConsumer", refuse)
+        monkeypatch.setattr(kafka_log, "new_consumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
             KafkaLog(KafkaOptions({}, "topic", "group", "instance"))
 

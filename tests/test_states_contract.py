@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
+from streamer.adapters import redis_states
 from streamer.adapters.memory_states import MemoryStates
 from streamer.adapters.redis_states import RedisStates
 from streamer.local import LocalStack
@@ -248,6 +249,18 @@ class TestRedisStates(Contract):
             store.save([replace(first, expected=5, watermark=6)])
         assert store.take(0).watermark is None
         store.close()
+
+    def test_saves_too_large_for_one_round_trip_take_several(
+        self, store: StateStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(redis_states, "_SENT_BYTES", 100)
+        taken = [store.take(p) for p in range(5)]
+        fenced = store.take(1)
+        changes = [save_of(taken[p], 5, {"a": bytes(60)}, p) for p in range(5)]
+        with pytest.raises(Fenced, match="partition 1 "):
+            store.save(changes)
+        assert [len(store.load(p)) for p in range(5)] == [1, 0, 1, 1, 1]
+        store.save([save_of(fenced, 5, {"a": bytes(60)}, 1)])
 
     def test_a_script_that_redis_forgot_is_loaded_again(
         self, stack: LocalStack, topic_prefix: str

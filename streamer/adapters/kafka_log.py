@@ -21,53 +21,28 @@ from kafka import (
     KafkaConsumer,
     TopicPartition,
 )
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
+from streamer.adapters.kafka_options import (
+    ASK_TIMEOUT_MS,
+    TRANSACTION_TIMEOUT_MS,
+    KafkaOptions,
+    new_consumer,
+    new_producer,
+)
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
-# A broker that is up answers metadata at once; ten seconds bound every question to it.
-_ASK_TIMEOUT_MS: Final = 10_000
-# A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
-# what an abandoned transaction blocks (readers of the outputs) must be free again soon.
-_TRANSACTION_TIMEOUT_MS: Final = 15_000
 # A reachable broker has described itself within the metadata's age; three of those are no hiccup.
 _SILENCE_MS: Final = 15_000
 # Seen on real brokers, rarely: a member stays without any partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
-# What is refused goes to the rejected topic as it came, so what could come in must fit there.
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-# 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
-_PARTITION_FETCH_BYTES: Final = 1024 * 1024
-_FETCH_BYTES: Final = 8 * 1024 * 1024
-# Added partitions move patients away from their states: seen after seconds, not after minutes.
-_METADATA_AGE_MS: Final = 5_000
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
-
-
-@dataclass(frozen=True, slots=True)
-class KafkaOptions:
-    """How to reach Kafka and how to behave there.
-
-    ``connection`` is passed to every client as it is (``bootstrap_servers``, security).
-    ``transactional_id`` must be stable and unique per instance: it fences a paused twin.
-    """
-
-    connection: Mapping[str, Any]
-    topic: str
-    group_id: str
-    transactional_id: str
-    session_timeout_ms: int = 15_000
-    max_poll_records: int = 2_000
-    max_poll_interval_ms: int = 300_000
-    fetch_wait_ms: int = 20
 
 
 @dataclass(slots=True)
@@ -105,9 +80,9 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._sought: set[int] = set()  # whose position is ours, not the group's
         self._listener = _Assignment()
-        self._consumer = _reaching(self._new_consumer)
+        self._consumer = _reaching(self._join)
         self._membership = self._consumer.group_metadata()
-        self._producer = _reaching(self._new_producer)
+        self._producer = _reaching(self._produce)
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
 
@@ -151,7 +126,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with _asking():
             offset: int | None = self._consumer.committed(
-                self._tp(partition), timeout_ms=_ASK_TIMEOUT_MS
+                self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
             )
         return offset
 
@@ -187,7 +162,7 @@ class KafkaLog:
                 # The offset before may be a transaction's marker: look a little further back.
                 for back in (1, 10, 1_000):
                     reader.seek(tp, max(first, offset - back))
-                    found = reader.poll(timeout_ms=_ASK_TIMEOUT_MS, max_records=back).get(tp, [])
+                    found = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
                     before = [record.timestamp for record in found if record.offset < offset]
                     if before:
                         return int(before[-1])
@@ -224,7 +199,7 @@ class KafkaLog:
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python commits around a batch that has expired or was lost in a change of epoch:
             # only its future fails. So nothing is committed before all of it has arrived.
-            producer.flush(timeout=_TRANSACTION_TIMEOUT_MS / 1000)
+            producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
             for future in futures:
                 if not future.succeeded():
                     future.get(timeout=0)
@@ -238,7 +213,7 @@ class KafkaLog:
         with contextlib.suppress(*_NO_ANSWER):
             self._producer.close(timeout=0)
         # A new producer of the same transactional id aborts what the old one left open.
-        self._producer = _reaching(self._new_producer)
+        self._producer = _reaching(self._produce)
 
     def topic(self) -> Topic:
         """See ``EventLog``."""
@@ -292,59 +267,14 @@ class KafkaLog:
             with contextlib.suppress(*_NO_ANSWER):
                 self._consumer.close(autocommit=False)
             self._listener = _Assignment()
-            self._consumer = _reaching(self._new_consumer)
+            self._consumer = _reaching(self._join)
             self._unassigned_since = time.monotonic()
 
-    def _new_consumer(self) -> Any:
-        options = self._options
-        consumer = ResumingConsumer(
-            **options.connection,
-            group_id=options.group_id,
-            # Messages of other transactions count only when committed; and a committed offset is
-            # read as the last one that is settled.
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            # Loss must be loud: positions are always set by the take-over.
-            auto_offset_reset="none",
-            session_timeout_ms=options.session_timeout_ms,
-            heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
-            max_poll_records=options.max_poll_records,
-            # A batch that takes longer than this ends the membership; its commit is then refused.
-            max_poll_interval_ms=options.max_poll_interval_ms,
-            # What waits here beside the batch in hand, however long the backlog: a fetch a broker.
-            fetch_max_bytes=_FETCH_BYTES,
-            max_partition_fetch_bytes=_PARTITION_FETCH_BYTES,
-            fetch_max_wait_ms=options.fetch_wait_ms,
-            partition_assignment_strategy=[CooperativeStickyAssignor],
-            reconnect_backoff_max_ms=2_000,
-            metadata_max_age_ms=_METADATA_AGE_MS,
-        )
-        consumer.subscribe([options.topic], listener=self._listener)
-        return consumer
+    def _join(self) -> Any:
+        return new_consumer(self._options, self._listener)
 
-    def _new_producer(self) -> Any:
-        producer = BatchProducer(
-            **self._options.connection,
-            transactional_id=self._options.transactional_id,
-            kafka_client=UnhurriedClient,
-            transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            # The broker has given the transaction up by then: sending on would be in vain.
-            delivery_timeout_ms=_TRANSACTION_TIMEOUT_MS,
-            max_block_ms=_TRANSACTION_TIMEOUT_MS,
-            request_timeout_ms=_ASK_TIMEOUT_MS,
-            retry_backoff_ms=20,
-            linger_ms=0,
-            max_request_size=MAX_MESSAGE_BYTES,
-            batch_size=262_144,  # a batch's messages to one partition in one request
-            reconnect_backoff_max_ms=2_000,
-        )
-        try:
-            producer.init_transactions()
-        except BaseException:
-            # Left alone it would go on trying, and fence the one that is made next.
-            producer.close(timeout=0)
-            raise
-        return producer
+    def _produce(self) -> BatchProducer:
+        return new_producer(self._options)
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 
-from streamer.adapters.kafka_log import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.core.rejected import Rejected, read
 from streamer.ports.log import Interrupted, LogUnavailable
 

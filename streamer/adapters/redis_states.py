@@ -58,6 +58,8 @@ for i = 2, #ARGV do
 end
 """
 _SETTLE_COUNT: Final = 2_000  # patients a script: Redis serves nobody else meanwhile
+# A batch of ordinary stays goes in one round trip; both sides hold what is under way in memory.
+_SENT_BYTES: Final = 32 * 1024 * 1024
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
 
 
@@ -156,13 +158,16 @@ class RedisStates:
 
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""
-        with answering():
-            # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
-            # beside the writes, and right after a restart of Redis, too.
-            pipe = self._redis.pipeline(transaction=False)
-            for change in changes:
-                self._save(keys=[self.key(change.partition)], args=_arguments(change), client=pipe)
-            answers = pipe.execute()
+        answers: list[Any] = []
+        for share in _bounded(changes):
+            with answering():
+                # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
+                # beside the writes, and right after a restart of Redis, too.
+                pipe = self._redis.pipeline(transaction=False)
+                for change in share:
+                    keys = [self.key(change.partition)]
+                    self._save(keys=keys, args=_arguments(change), client=pipe)
+                answers += pipe.execute()
         refused = [
             f"partition {change.partition} ({answer.decode()})"
             for change, answer in zip(changes, answers, strict=True)
@@ -188,6 +193,18 @@ class RedisStates:
     def close(self) -> None:
         """See ``StateStore``."""
         self._redis.close()
+
+
+def _bounded(changes: Sequence[Save]) -> Iterator[Sequence[Save]]:
+    """Cuts saves where one round trip would carry too much; each is whole."""
+    begin = size = 0
+    for i, change in enumerate(changes):
+        size += sum(map(len, change.changed.values()))
+        if size > _SENT_BYTES:
+            yield changes[begin : i + 1]
+            begin, size = i + 1, 0
+    if begin < len(changes):
+        yield changes[begin:]
 
 
 def _arguments(change: Save) -> list[bytes | str | int]:

@@ -9,7 +9,8 @@ import structlog
 import torch
 from redis import Redis
 
-from streamer.adapters.kafka_log import KafkaLog, KafkaOptions
+from streamer.adapters.kafka_log import KafkaLog
+from streamer.adapters.kafka_options import KafkaOptions
 from streamer.adapters.redis_models import RedisModels
 from streamer.adapters.redis_states import RedisStates
 from streamer.ports.states import StateStore

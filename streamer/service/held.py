@@ -157,6 +157,9 @@ class HeldStays:
     def put_to_sleep(self) -> None:
         """Frees memory of the stays least recently heard of; to be called when all are saved."""
         excess = len(self) - self._max_stays if self._max_stays else 0
+        if len(self._recent) > 2 * self._max_stays:  # rejected, let go, or of a lost partition
+            tables = [scorer.table.slot_of for scorer in self.scorers.values()]
+            self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
         while excess > 0:
             patient = next(iter(self._recent))
             del self._recent[patient]

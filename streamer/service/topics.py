@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.adapters.kafka_log import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka_topics import Found, Wanted, ensure
 from streamer.service.settings import Settings
 
