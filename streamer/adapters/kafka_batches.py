@@ -3,7 +3,7 @@
 `KafkaProducer.send` checks, sizes, locks and makes a future for each record. Here the records of a
 partition are encoded together (format v2, https://kafka.apache.org/documentation/#recordbatch) and
 handed to the same accumulator as one batch; sending, retrying, transactions stay kafka-python's.
-Why, and what it costs: docs/decisions/013.
+Why, and what it costs: docs/decisions/012.
 """
 
 from __future__ import annotations
