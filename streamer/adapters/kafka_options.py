@@ -83,8 +83,8 @@ def new_producer(options: KafkaOptions) -> BatchProducer:
         delivery_timeout_ms=TRANSACTION_TIMEOUT_MS,
         max_block_ms=TRANSACTION_TIMEOUT_MS,
         request_timeout_ms=ASK_TIMEOUT_MS,
-        # The broker refuses a transaction's first request until it has done with the one before, some
-        # milliseconds: with 20 here a transaction takes 30 ms, with 2 it takes 10 (bench.latency).
+        # The broker refuses a transaction's first request until it has done with the one before,
+        # some milliseconds: with 20 here a transaction takes 30 ms, with 2 it takes 10.
         retry_backoff_ms=2,
         linger_ms=0,
         max_request_size=MAX_MESSAGE_BYTES,

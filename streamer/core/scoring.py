@@ -75,9 +75,9 @@ class Scorer:
         at_home = self._at_home(columns, places, homes or {}, outcome)
         # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
         moves_clock = at_home & (columns.kind != _DISCHARGE)
-        days = silence.log_days(self.table, places, columns.logged_ms, moves_clock)
+        days, turns = silence.follow(self.table, places, columns.logged_ms, moves_clock)
         begin = 0
-        for turn in silence.turns(self.table, places, days):
+        for turn in turns:
             self._score(columns, places, days, np.arange(begin, turn), at_home, outcome)
             silence.let_go(self.table, int(places[turn]), int(days[turn]))
             begin = turn

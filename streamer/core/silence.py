@@ -22,39 +22,37 @@ _DAY_MS: Final = 86_400_000
 Days = NDArray[np.int64]
 
 
-def log_days(
+def follow(
     table: StayTable,
     partitions: NDArray[np.int32],
     logged_ms: NDArray[np.int64],
     moves_clock: NDArray[np.bool_],
-) -> Days:
-    """Returns the day of the log at each event: that of its partition's clock.
+) -> tuple[Days, list[int]]:
+    """Follows the clock of each partition through a batch.
 
     Args:
         table: the stays before the events.
         partitions: ``(E,)`` the input partition of each event.
         logged_ms: ``(E,)`` timestamps of their records.
         moves_clock: ``(E,)`` false where an event may end up in no stay.
+
+    Returns:
+        ``(E,)`` the day of the log at each event, and the events, rising, before which stays of
+        their partition may have to go.
     """
     days = np.where(moves_clock, logged_ms // _DAY_MS, 0)
-    for partition in np.unique(partitions).tolist():
-        here = partitions == partition
-        heard = _heard(table, partition)
-        days[here] = np.maximum(np.maximum.accumulate(days[here]), heard.max(initial=0))
-    return days
-
-
-def turns(table: StayTable, partitions: NDArray[np.int32], days: Days) -> list[int]:
-    """Returns the events, rising, before which stays of their partition may have to go."""
-    found: list[int] = []
+    turns: list[int] = []
     for partition in np.unique(partitions).tolist():
         events = np.flatnonzero(partitions == partition)
         heard = _heard(table, partition)
-        day = days[events]
-        rises = np.diff(day, prepend=heard.max(initial=0)) > 0
+        latest = heard.max(initial=0)
+        day = np.maximum(np.maximum.accumulate(days[events]), latest)
+        days[events] = day
         oldest = min(heard.min(initial=day[0]), day[0])
-        found += events[rises & (day - oldest > KEPT_DAYS)].tolist()
-    return sorted(found)
+        if day[-1] - oldest > KEPT_DAYS:
+            rises = np.diff(day, prepend=latest) > 0
+            turns += events[rises & (day - oldest > KEPT_DAYS)].tolist()
+    return days, sorted(turns)
 
 
 def hear(table: StayTable, slots: NDArray[Any], days: Days) -> None:

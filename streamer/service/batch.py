@@ -132,15 +132,23 @@ def _result(
 def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
     """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
     table = scorer.table
-    saves = []
-    for partition in partitions:
-        touched = np.flatnonzero(table.touched & (table.partitions == partition.number))
-        stored = codec.encode(table, touched, partition.era) if len(touched) else []
+    changed: dict[int, dict[str, bytes]] = {partition.number: {} for partition in partitions}
+    for era in {partition.era for partition in partitions}:
+        numbers = [partition.number for partition in partitions if partition.era == era]
+        touched = np.flatnonzero(table.touched & np.isin(table.partitions, numbers))
         table.touched[touched] = False
-        # Whoever was let go and came back within the batch has a new stay by now.
-        removed = sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys())
-        saves.append(partition.save(dict(zip(table.names(touched), stored, strict=True)), removed))
-    return saves
+        places = table.partitions[touched].tolist()
+        stored = codec.encode(table, touched, era)
+        for number, patient, stay in zip(places, table.names(touched), stored, strict=True):
+            changed[number][patient] = stay
+    # Whoever was let go and came back within the batch has a new stay by now.
+    return [
+        partition.save(
+            changed[partition.number],
+            sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys()),
+        )
+        for partition in partitions
+    ]
 
 
 def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
