@@ -74,7 +74,7 @@ class Recipe:
     seed: int = 0
     salt: str = DEFAULT_SALT
     fractions: tuple[float, float, float] = FRACTIONS
-    teacher_share: float = 0.8
+    teacher_share: float = 0.9
     teacher_folds: int = 5
     teacher_rounds: int = 200
     teacher_leaves: int = 31
@@ -89,8 +89,8 @@ class Recipe:
     dropout: float = 0.5
     reading_epochs: int = 3
     batch_hours: int = 1024
-    epochs: int = 2
-    patience: int = 2
+    epochs: int = 8
+    patience: int = 3
     batch_stays: int = 64
     learning_rate: float = 2e-3
     memory_rate: float = 5e-4
