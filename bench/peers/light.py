@@ -43,8 +43,8 @@ class Patient:
         interval: the latest interval for which a risk was due.
         values: ``(34,)`` last values, scaled as the network wants them; 0 where unknown.
         measured_ms: ``(34,)`` epoch milliseconds.
-        h: ``(1, 128)`` hidden state.
-        c: ``(1, 128)`` cell state.
+        h: ``(1, hidden)`` hidden state.
+        c: ``(1, hidden)`` cell state.
     """
 
     __slots__ = ("admitted_ms", "c", "h", "interval", "measured_ms", "values")
