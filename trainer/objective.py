@@ -37,6 +37,18 @@ class Objective:
         self._targets = torch.from_numpy(targets).to(device)  # (R, 3)
         self._heads = torch.tensor(recipe.head_weights, device=device)
 
+    def log_odds(self, rows: NDArray[np.int64]) -> Tensor:
+        """``(3,)`` the logits that fit these rows best where nothing is known of them.
+
+        Logits that begin there need not first be moved by all the weights before them. A head
+        without a positive row begins where one row in a million would be.
+        """
+        chosen = torch.from_numpy(rows).to(self._targets.device)
+        targets, weight = self._targets[chosen], self._weight[chosen]
+        first = (targets[:, 0] * weight).sum() / weight.sum()
+        share = torch.stack([first, targets[:, 1].mean(), targets[:, 2].mean()])
+        return torch.logit(share, eps=1e-6)
+
     def loss(self, logits: Tensor, rows: NDArray[np.int64], n_hours: float | None = None) -> Tensor:
         """Sum over hours by ``n_hours``, summed over heads.
 

@@ -2,6 +2,10 @@
 
 A batch of whole stays has few patients and hours that resemble each other; a batch of single hours
 has a thousand patients. The LSTM is not part of this: it needs the order of the hours.
+
+Only the first head forms the encoder; the others make do with what it reads. The teacher speaks of
+the first alone, and the bare labels of the longer horizons teach the encoder patients by heart: the
+first head lost 0.004 AUROC by them on validation patients, and they themselves were no better.
 """
 
 from __future__ import annotations
@@ -49,7 +53,10 @@ def read(
         order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
         for batch in np.array_split(order, n_batches):
             x = torch.from_numpy(material.scaling.apply(material.built[batch])).to(device)
-            logits = network.glance(network.encode(dropout(x, recipe.input_dropout)))
+            read = network.encode(dropout(x, recipe.input_dropout))
+            logits = torch.cat(
+                [network.glance(read)[:, :1], network.glance(read.detach())[:, 1:]], 1
+            )
             rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
             loss = objective.loss(logits, batch)
             descend(network, optimizer, average, loss, rate, step, recipe)

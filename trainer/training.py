@@ -70,6 +70,8 @@ def train(
     objective = Objective(cohort, recipe, lesson, device)
     run = checkpoint.load(device) if checkpoint is not None else None
     if run is None:
+        with torch.no_grad():
+            network.bias.copy_(objective.log_odds(material.rows_of(stays)))
         read(network, material, objective, recipe, progress)
     learns = [network.memory_head, *network.lstm.parameters()]
     network.requires_grad_(False)
