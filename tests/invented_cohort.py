@@ -9,7 +9,17 @@ import numpy as np
 from tests.invented_stays import Row, stay, write_parquet
 from trainer.recipe import Recipe
 
-QUICK = Recipe(hidden=8, epochs=3, batch_stays=16, dropout=0.1, input_dropout=0.0)
+QUICK = Recipe(
+    teacher_rounds=5,
+    encoder=8,
+    binned=4,
+    reading_epochs=5,
+    batch_hours=128,
+    hidden=8,
+    epochs=3,
+    batch_stays=16,
+    dropout=0.1,
+)
 """Seconds on one core; salt and fractions as always."""
 
 

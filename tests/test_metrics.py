@@ -16,6 +16,7 @@ from trainer.reliability import (
     logistic_line,
     logit,
     mass_bins,
+    newton_step,
     reliability_points,
 )
 from trainer.utility import normalized_utility
@@ -209,3 +210,9 @@ def test_sites_are_told_by_the_patient_ids() -> None:
     assert len(a.label) + len(b.label) == len(on.label)
     rows = slice(int(on.starts[2]), int(on.starts[3]))
     np.testing.assert_array_equal(a.risk[a.starts[1] : a.starts[2]], on.risk[rows])
+
+
+def test_a_line_that_runs_away_is_given_up() -> None:
+    x, y = np.array([-1.0, 1.0]), np.array([0.0, 1.0])
+    with pytest.raises(np.linalg.LinAlgError, match="separated"):
+        newton_step(x, y, np.ones(2), np.array([1e7, 0.0]))

@@ -32,7 +32,7 @@ from trainer.retraining import Retraining
 from trainer.schedule import cron_trigger, interval_trigger, period, serve
 
 # As QUICK, but long enough to learn.
-KNOBS = ("hidden=16", "batch_stays=16", "dropout=0.1", "input_dropout=0", "epochs=12")
+KNOBS = ("teacher_share=0", "encoder=16", "reading_epochs=40", "batch_hours=128", "hidden=16")
 OPTIONS = [word for knob in (*KNOBS, "patience=12") for word in ("--set", knob)]
 OPTIONS += ["--threads", "1", "--bootstrap", "0"]
 
@@ -101,7 +101,8 @@ def redis(stack: LocalStack) -> Iterator[Redis]:
 def _hopeless() -> Bundle:
     """A champion that gives everybody the same risk and never says yes: AUROC 0.5, utility 0."""
     model = random_model()
-    model.network.head.data.zero_()
+    model.network.glance_head.data.zero_()
+    model.network.memory_head.data.zero_()
     model.threshold = 0.9999999
     return make(model, {}, "")
 

@@ -40,9 +40,12 @@ _TEMPLATE: Final = """\
 # Model card: hourly sepsis risk
 
 ## What it is
-An LSTM ({hidden} units, layers: {layers}) that is stepped once an hour for each ICU stay. It sees
+An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
+{layers}), stepped once an hour for each ICU stay. It sees
 34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
-age, sex, kind of ICU and hours since hospital admission. It gives three calibrated probabilities:
+age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from the labels and,
+for {teacher_share:.0%} of the target, from gradient-boosted trees fitted on other training
+patients. It gives three calibrated probabilities:
 that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
 within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
 that hour.
@@ -117,7 +120,7 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     never = thresholds["high"] >= 1
     return _TEMPLATE.format(
-        **{name: recipe[name] for name in ("hidden", "layers", "salt")},
+        **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if all(site(patient) for patient in patient_ids) else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=f"`{data['sha256'][:16]}`",

@@ -16,7 +16,7 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.adapters.cohort import Cohort
 from streamer.core import features
-from streamer.core.network import Architecture, Network
+from streamer.core.network import Network
 from trainer import plots
 from trainer.card import write_card
 from trainer.challenge import Comparison, compare
@@ -27,14 +27,17 @@ from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import TooLittleData
 from trainer.figures import figures_of, subgroup_figures
+from trainer.material import Material
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
 from trainer.scoring import Verdicts, judge
 from trainer.seen import SeenPatients
 from trainer.split import SIDES, Split, split_patients
-from trainer.training import Material, train
+from trainer.teacher import Lesson, no_lesson, teach
+from trainer.training import architecture_of, train
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
+LESSON = "teacher.npz"
 
 LEAST_STAYS: Final = 24
 """Fewer cannot be put on three sides with a septic stay and another on each but by luck."""
@@ -102,12 +105,13 @@ def fit(
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
+    lesson = _lesson(material, recipe, out / LESSON, made_of, resume, reporter)
     with reporter.follow("training") as progress:
-        run = train(material, recipe, checkpoint, progress, lambda e: reporter.say(_line(e)))
+        run = train(
+            material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
+        )
 
-    network = Network(
-        Architecture(features.N_FEATURES, recipe.hidden, recipe.layers, recipe.dropout)
-    )
+    network = Network(architecture_of(recipe))
     network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
     choices = choose(
         network, material.scaling, cohort, built, split.validation, recipe.alert_budget
@@ -124,6 +128,32 @@ def fit(
         comparison = compare(bundle, against, cohort, built, split.test)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
     return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
+
+
+def _lesson(
+    material: Material,
+    recipe: Recipe,
+    file: Path,
+    made_of: dict[str, Any],
+    resume: bool,
+    reporter: Reporter,
+) -> Lesson:
+    """Asks the teacher, or reads what it said before the run was cut."""
+    if not recipe.teacher_share:
+        return no_lesson(material.cohort.n_rows, features.N_FEATURES)
+    if resume and (kept := Lesson.load(file, made_of)) is not None:
+        return kept
+    with reporter.follow("teacher") as progress:
+        lesson = teach(
+            material.cohort,
+            material.built,
+            material.split.train,
+            recipe,
+            torch.get_num_threads(),
+            progress,
+        )
+    lesson.save(file, made_of)
+    return lesson
 
 
 def refuse_too_little(cohort: Cohort, split: Split) -> None:

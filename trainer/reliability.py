@@ -17,6 +17,7 @@ TINIEST_RISK: Final = 1e-7
 """Risks are written with seven decimals; a written 0 or 1 has this much left for its logit."""
 
 _MOST_STEPS: Final = 100  # Newton takes under 10 on any data that has a solution
+_STEEPEST: Final = 1e6  # no line that was fitted to probabilities comes near
 
 
 def logit(risk: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -117,6 +118,8 @@ def newton_step(x: Floats, y: Floats, weight: Floats, line: Floats) -> Floats:
     Raises:
         numpy.linalg.LinAlgError: the weighted rows do not determine a line.
     """
+    if not np.abs(line).max() < _STEEPEST:
+        raise np.linalg.LinAlgError("the classes are separated: the steps before this one diverge")
     with np.errstate(over="ignore"):
         p = 1 / (1 + np.exp(-(line[0] * x + line[1])))
     residual, variance = weight * (y - p), weight * p * (1 - p)

@@ -3,77 +3,83 @@
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import dropout
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.adapters.cohort import Progress
 from streamer.core.features import N_FEATURES
-from streamer.core.model import Scaling
 from streamer.core.network import HORIZONS, Architecture, Network
 from trainer.batches import Batch, by_length, shuffled
 from trainer.checkpoint import Checkpoint, Epoch, Run
+from trainer.material import Material
 from trainer.objective import Objective
+from trainer.pieces import choose_pieces
 from trainer.ranking import auprc, auroc
+from trainer.reading import read
 from trainer.recipe import Recipe
-from trainer.split import Split
+from trainer.steps import descend, rate_at
+from trainer.teacher import Lesson
 from trainer.thresholds import utility_curve
 
 EPOCHS_PER_SEED: Final = 10_000  # no run has more: two seeds never share an epoch's random numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What training sees; R rows, F features.
-
-    Attributes:
-        cohort: the stays.
-        built: (R, F) raw features.
-        scaling: fitted on the training patients.
-        split: which stay is on which side.
-    """
-
-    cohort: Cohort
-    built: NDArray[np.float32]
-    scaling: Scaling
-    split: Split
+def architecture_of(recipe: Recipe) -> Architecture:
+    """The sizes of the network that a recipe makes."""
+    return Architecture(
+        N_FEATURES,
+        recipe.hidden,
+        recipe.layers,
+        recipe.dropout,
+        recipe.encoder,
+        recipe.encoder_dropout,
+        min(recipe.binned, N_FEATURES),
+        recipe.bins,
+    )
 
 
 def train(
     material: Material,
     recipe: Recipe,
+    lesson: Lesson,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     report: Callable[[Epoch], None] | None = None,
 ) -> Run:
-    """Trains until the validation score gets no better, or for ``recipe.epochs``.
+    """Lets the encoder read hours, then trains the LSTM on whole stays.
+
+    The second part goes on until the validation score gets no better, or for ``recipe.epochs``.
 
     Args:
         material: data; test stays are not looked at.
         recipe: knobs.
+        lesson: what the teacher says of the training patients.
         checkpoint: where the run is kept after each epoch; what it holds is gone on from.
-        progress: called with steps done and steps in all.
-        report: called with the figures of each epoch.
+        progress: called with steps done and steps in all, of the encoder's and of the LSTM's.
+        report: called with the figures of each epoch over whole stays.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cohort, stays = material.cohort, material.split.train
     torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
-    size = Architecture(N_FEATURES, recipe.hidden, recipe.layers, recipe.dropout)
-    network = Network(size).to(device)
-    objective = Objective(cohort, recipe, device)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    network = _new_network(material, recipe, lesson).to(device)
+    objective = Objective(cohort, recipe, lesson, device)
     run = checkpoint.load(device) if checkpoint is not None else None
     if run is None:
+        with torch.no_grad():
+            network.bias.copy_(objective.log_odds(material.rows_of(stays)))
+        read(network, material, objective, recipe, progress)
+    learns = [network.memory_head, *network.lstm.parameters()]
+    network.requires_grad_(False)
+    for parameter in learns:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(learns, lr=recipe.memory_rate, weight_decay=recipe.weight_decay)
+    if run is None:
+        torch.nn.init.zeros_(network.memory_head)  # the LSTM has nothing to add yet
         weights = network.state_dict()
         run = Run(weights, copy.deepcopy(weights), optimizer.state_dict())
     else:
@@ -91,20 +97,11 @@ def train(
         network.train()
         losses = []
         for batch in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, epoch)):
-            rate = recipe.learning_rate * _schedule(run.steps, recipe.warm_up_steps, total)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            logits = _logits(network, material, batch, recipe.input_dropout)  # (hours, 3)
+            rate = recipe.memory_rate * rate_at(run.steps, recipe.warm_up_steps, total)
+            logits = _logits(network, material, batch)  # (hours, 3)
             loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
-            torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
-            optimizer.step()
+            descend(network, optimizer, run.average, loss, rate, run.steps, recipe)
             run.steps += 1
-            # At first the average is short, or it would remember where the weights began.
-            keep = min(recipe.average, run.steps / (run.steps + 10))
-            for name, value in network.state_dict().items():
-                run.average[name].lerp_(value, 1 - keep)
             losses.append(loss.item())
             if progress is not None:
                 progress(run.steps, total)
@@ -133,30 +130,33 @@ def _draws(recipe: Recipe, epoch: int) -> np.random.Generator:
     return np.random.default_rng([recipe.seed, epoch])
 
 
-def _schedule(step: int, warm_up: int, total: int) -> float:
-    """Rises linearly, then falls as half a cosine to nothing at the last step."""
-    warm_up = min(warm_up, total // 10 + 1)  # a small cohort has few steps in all
-    return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / total))
-
-
 def _finished(run: Run, recipe: Recipe) -> bool:
     epochs = len(run.history)
     return epochs >= recipe.epochs or epochs - run.best_epoch >= recipe.patience
 
 
-def _logits(network: Network, material: Material, batch: Batch, drop: float) -> Tensor:
-    """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours.
+def _new_network(material: Material, recipe: Recipe, lesson: Lesson) -> Network:
+    network = Network(architecture_of(recipe))
+    columns, edges = choose_pieces(
+        material.built,
+        material.scaling,
+        material.rows_of(material.split.train),
+        lesson.gain,
+        recipe.binned,
+        recipe.bins,
+    )
+    network.binned.copy_(torch.from_numpy(columns))
+    network.edges.copy_(torch.from_numpy(edges))
+    return network
 
-    What is dropped of the features is dropped for the whole of a stay. The network then has to do
-    without a variable, as for a patient of whom it is never measured; a feature that is missing for
-    one hour it could remember from the hour before.
-    """
+
+def _logits(network: Network, material: Material, batch: Batch) -> Tensor:
+    """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours."""
     size = network.architecture
     device = network.bias.device
     x = torch.from_numpy(material.scaling.apply(material.built[batch.rows])).to(device)  # (T, B, F)
     start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-    kept = dropout(torch.ones_like(x[:1]), drop, training=drop > 0)  # (1, B, F)
-    logits: Tensor = network(x * kept, start, start)[0]  # (T, B, 3)
+    logits: Tensor = network(x, start, start)[0]  # (T, B, 3)
     return logits[torch.from_numpy(batch.real).to(device)]
 
 
@@ -172,10 +172,8 @@ def _validate(judge: Network, material: Material, objective: Objective) -> Epoch
     judge.eval()
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
-            logits[batch.rows[batch.real]] = _logits(judge, material, batch, 0.0)
-        rows = np.concatenate(
-            [np.arange(s.start, s.stop) for s in map(material.cohort.rows, stays)]
-        )
+            logits[batch.rows[batch.real]] = _logits(judge, material, batch)
+        rows = material.rows_of(stays)
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()
     ranking = auroc(side.label, first)

@@ -59,6 +59,22 @@ def utility_table(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray
     return np.column_stack([np.where(septic, no, 0.0), np.where(septic, yes, FALSE_POSITIVE)])
 
 
+def hour_weights(
+    label: NDArray[np.int8], starts: NDArray[np.int64], utility_weight: float
+) -> NDArray[np.float32]:
+    """(R,) what an hour counts in training: 1, and more where the answer is worth more.
+
+    ``1 + utility_weight * |dU|``, with dU the utility of saying yes less that of saying no. It only
+    weighs: what is estimated stays a probability, up to a shift that calibration undoes.
+
+    >>> hour_weights(np.array([0, 0], np.int8), np.array([0, 2]), 2.0).tolist()
+    [1.100000023841858, 1.100000023841858]
+    """
+    table = utility_table(label, starts)
+    weights = 1 + utility_weight * np.abs(table[:, 1] - table[:, 0])
+    return weights.astype(np.float32)
+
+
 def best_predictions(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(R,) the scorer's ideal: yes from 12 hours before onset to 3 hours after."""
     hours = hours_from_onset(label, starts)

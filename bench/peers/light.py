@@ -43,8 +43,8 @@ class Patient:
         interval: the latest interval for which a risk was due.
         values: ``(34,)`` last values, scaled as the network wants them; 0 where unknown.
         measured_ms: ``(34,)`` epoch milliseconds.
-        h: ``(1, 128)`` hidden state.
-        c: ``(1, 128)`` cell state.
+        h: ``(1, hidden)`` hidden state.
+        c: ``(1, hidden)`` cell state.
     """
 
     __slots__ = ("admitted_ms", "c", "h", "interval", "measured_ms", "values")
@@ -110,7 +110,7 @@ class Patient:
         return is_due
 
     def row(self, time_ms: int) -> Floats:
-        """What the network sees now: ``(205,)``, of which the peers fill the first 102."""
+        """What the network sees now: ``(F,)``, of which the peers fill the first 102."""
         since_h = np.minimum((time_ms - self.measured_ms) / _HOUR_MS, -_NEVER_MS / _HOUR_MS)
         x = np.zeros(len(_MEAN), np.float32)
         x[_VALUE] = self.values
@@ -140,8 +140,8 @@ class Bedside:
         if not patient.take(event, self._interval_ms):
             return None
         row = patient.row(epoch_ms(event["time"]))
-        patient.h, patient.c = self._cell.step(row, patient.h, patient.c)
-        risks = [sigmoid(logit) for logit in self._cell.logits(patient.h)]
+        logits, patient.h, patient.c = self._cell.step(row, patient.h, patient.c)
+        risks = [sigmoid(logit) for logit in logits]
         return orjson.dumps(
             {
                 "patient_id": event["patient_id"],

@@ -26,22 +26,19 @@ class Cell:
 
     def __init__(self) -> None:
         network = MODEL.network
-        self._cell = nn.LSTMCell(MODEL.architecture.n_features, HIDDEN)
+        self._cell = nn.LSTMCell(MODEL.architecture.encoder, HIDDEN)
         weights = network.lstm.state_dict()
         self._cell.load_state_dict({name.removesuffix("_l0"): w for name, w in weights.items()})
         self._cell.requires_grad_(False)
-        self._head = network.head.detach().T.contiguous()
-        self._bias = network.bias.detach()
+        self._network = network
 
-    def step(self, x: Floats, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Takes one row ``(205,)`` and a state ``(1, 128)`` each; returns the state after it."""
-        after: tuple[Tensor, Tensor] = self._cell(torch.from_numpy(x)[None], (h, c))
-        return after
-
-    def logits(self, h: Tensor) -> list[float]:
-        """The three logits of a state."""
-        listed: list[float] = (h @ self._head + self._bias)[0].tolist()
-        return listed
+    def step(self, x: Floats, h: Tensor, c: Tensor) -> tuple[list[float], Tensor, Tensor]:
+        """Takes one row ``(F,)`` and a state ``(1, hidden)``; returns logits and state."""
+        with torch.inference_mode():
+            read = self._network.encode(torch.from_numpy(x)[None])
+            h, c = self._cell(read, (h, c))
+            logits = self._network.glance(read) + self._network.recall(h)
+        return logits[0].tolist(), h, c
 
 
 def sigmoid(logit: float) -> float:

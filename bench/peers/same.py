@@ -15,7 +15,6 @@ from typing import Any, Final, Self
 import numpy as np
 import orjson
 import torch
-from torch import Tensor
 
 from bench.peers.event import epoch_ms
 from bench.peers.network import HIDDEN, MODEL, Cell, Floats, Line, sigmoid
@@ -157,7 +156,7 @@ class Bedside:
         if not stay.observe(event, time_ms, self._interval_ms):
             return None
         row, _ = stay.see()
-        risks = self._risks(*self._cell.step(row, stay.h, stay.c))
+        risks = self._risks(self._cell.step(row, stay.h, stay.c)[0])
         return orjson.dumps(
             {
                 "patient_id": event["patient_id"],
@@ -178,13 +177,13 @@ class Bedside:
             stay.open_bin = target
         while stay.open_bin < target:
             row, stay.memory = stay.see()
-            stay.h, stay.c = self._cell.step(row, stay.h, stay.c)
+            _, stay.h, stay.c = self._cell.step(row, stay.h, stay.c)
             stay.row[:] = _UNKNOWN
             stay.open_bin += 1
 
-    def _risks(self, h: Tensor, _c: Tensor) -> list[float]:
-        logits = zip(self._lines, self._cell.logits(h), strict=True)
-        risks = (round(sigmoid(line(logit)), DECIMALS) for line, logit in logits)
+    def _risks(self, logits: list[float]) -> list[float]:
+        pairs = zip(self._lines, logits, strict=True)
+        risks = (round(sigmoid(line(logit)), DECIMALS) for line, logit in pairs)
         return list(itertools.accumulate(risks, max))  # they never fall with the horizon
 
 

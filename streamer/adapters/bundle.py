@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
 SHIPPED: Final = Path(__file__).parents[1] / "models" / "default"
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the format's epoch: equal bundles are equal bytes

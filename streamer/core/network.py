@@ -1,4 +1,4 @@
-"""The recurrent network: an LSTM whose state is an argument, and one head a horizon."""
+"""The network: an encoder of the hour, an LSTM whose state is an argument, one head a horizon."""
 
 from __future__ import annotations
 
@@ -7,47 +7,74 @@ from typing import Final, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad, relu
 
 HORIZONS: Final = ("6h", "24h", "48h")
 """Onset within six hours or already; by this time tomorrow; within two days."""
 
+_LEAST_ROWS: Final = 4
+"""A matrix product of fewer rows is another routine, which adds up in another order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """Sizes of a network: what a manifest keeps and a stay's state is laid out by."""
+    """Sizes of a network: what a manifest keeps and a stay's state is laid out by.
+
+    ``hidden`` units in each of the LSTM's ``layers``; ``encoder`` units in each of the encoder's
+    two; ``binned`` features are also given as ``bins`` pieces each.
+    """
 
     n_features: int
-    hidden: int = 128
+    hidden: int = 64
     layers: int = 1
     dropout: float = 0.0
+    encoder: int = 128
+    encoder_dropout: float = 0.0
+    binned: int = 0
+    bins: int = 6
 
 
 class Network(nn.Module):
     """Standardised features in, logits of the horizons out, state handed in and back.
 
+    The encoder reads one hour. What matters of a value is often whether it lies in a range, which
+    one weight a feature cannot say; so the most important features also come as pieces, one for
+    each range between quantiles, that fill from 0 to 1 as the value passes through it (Gorishniy et
+    al. 2022, piecewise linear encoding). The LSTM remembers what was read. A logit is what the
+    encoder says of this hour plus what the LSTM adds.
+
     ``forward`` on a whole sequence equals the chain of its single steps: dropout aside, nothing
     looks ahead and nothing is kept in the module.
     """
 
+    binned: Tensor
+    edges: Tensor
+
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.architecture = architecture
+        size = self.architecture = architecture
+        self.register_buffer("binned", torch.arange(size.binned))  # columns of features
+        self.register_buffer("edges", torch.arange(size.bins + 1.0).repeat(size.binned, 1))
+        self.first = nn.Linear(size.n_features + size.binned * size.bins, size.encoder)
+        self.second = nn.Linear(size.encoder, size.encoder)
+        self.encoder_dropout = nn.Dropout(size.encoder_dropout)
         self.lstm = nn.LSTM(
-            architecture.n_features,
-            architecture.hidden,
-            architecture.layers,
-            batch_first=False,
-            dropout=architecture.dropout if architecture.layers > 1 else 0.0,
+            size.encoder,
+            size.hidden,
+            size.layers,
+            dropout=size.dropout if size.layers > 1 else 0.0,
         )
-        self.dropout = nn.Dropout(architecture.dropout)
-        self.head = nn.Parameter(torch.zeros(len(HORIZONS), architecture.hidden))
+        self.dropout = nn.Dropout(size.dropout)
+        self.glance_head = nn.Parameter(torch.zeros(len(HORIZONS), size.encoder))
+        self.memory_head = nn.Parameter(torch.zeros(len(HORIZONS), size.hidden))
         self.bias = nn.Parameter(torch.zeros(len(HORIZONS)))
-        nn.init.normal_(self.head, std=architecture.hidden**-0.5)
+        for head in (self.glance_head, self.memory_head):
+            nn.init.normal_(head, std=head.shape[1] ** -0.5)
         for name, parameter in self.lstm.named_parameters():
             if name.startswith("bias_ih"):  # b_ih and b_hh add up, so only one gets the +1
                 nn.init.zeros_(parameter)
                 with torch.no_grad():  # forget gates open at the start: Jozefowicz et al. 2015
-                    parameter[architecture.hidden : 2 * architecture.hidden] = 1.0
+                    parameter[size.hidden : 2 * size.hidden] = 1.0
             elif name.startswith("bias_hh"):
                 nn.init.zeros_(parameter)
 
@@ -62,9 +89,31 @@ class Network(nn.Module):
         Returns:
             Logits ``(T, B, 3)`` of ``HORIZONS``, and h and c after the last step.
         """
-        out, (h, c) = cast(tuple[Tensor, tuple[Tensor, Tensor]], self.lstm(x, (h, c)))
-        out = self.dropout(out)
-        # A sum per head, not a matrix product: its order does not depend on the batch, so a
-        # patient's logit is the same bits whoever else is in the batch.
-        logits = torch.stack([(out * weights).sum(-1) for weights in self.head], dim=-1)
-        return logits + self.bias, h, c
+        read = self.encode(x)
+        out, (h, c) = cast(tuple[Tensor, tuple[Tensor, Tensor]], self.lstm(read, (h, c)))
+        return self.glance(read) + self.recall(self.dropout(out)), h, c
+
+    def glance(self, read: Tensor) -> Tensor:
+        """Logits ``(..., 3)`` of hours that were encoded ``(..., encoder)``, each for itself."""
+        return _heads(read, self.glance_head) + self.bias
+
+    def recall(self, out: Tensor) -> Tensor:
+        """What the LSTM's output ``(..., hidden)`` adds to the logits ``(..., 3)``."""
+        return _heads(out, self.memory_head)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Reads ``(..., F)`` standardised hours, each for itself; returns ``(..., encoder)``."""
+        low, width = self.edges[:, :-1], self.edges.diff(dim=1)
+        pieces = ((x[..., self.binned, None] - low) / width).clamp(0, 1)  # (..., binned, bins)
+        rows = torch.cat([x, pieces.flatten(-2)], dim=-1).flatten(0, -2)
+        n = len(rows)
+        rows = pad(rows, (0, 0, 0, max(0, _LEAST_ROWS - n)))
+        for layer in (self.first, self.second):
+            rows = self.encoder_dropout(relu(layer(rows)))
+        return rows[:n].reshape(*x.shape[:-1], -1)
+
+
+def _heads(given: Tensor, weights: Tensor) -> Tensor:
+    # A sum per head, not a matrix product: its order does not depend on the batch, so a patient's
+    # logit is the same bits whoever else is in the batch.
+    return torch.stack([(given * head).sum(-1) for head in weights], dim=-1)

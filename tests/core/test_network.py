@@ -13,7 +13,9 @@ SEQUENCE_TOLERANCE = 1e-6
 
 def network(layers: int) -> Network:
     torch.manual_seed(layers)
-    return Network(Architecture(11, 8, layers, dropout=0.5)).eval()
+    net = Network(Architecture(11, 8, layers, dropout=0.5, encoder=7, binned=4, bins=3)).eval()
+    net.edges.copy_(torch.tensor([-1.5, -0.5, 0.5, 1.5]))
+    return net
 
 
 def inputs(layers: int, steps: int = 30, batch: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,3 +91,32 @@ def test_dropout_between_layers_only_where_there_are_two() -> None:
     assert network(1).lstm.dropout == 0.0
     assert network(2).lstm.dropout == 0.5
     assert network(1).dropout.p == 0.5
+
+
+def test_a_piece_fills_as_the_value_passes_through_it() -> None:
+    net = Network(Architecture(2, 1, encoder=2, binned=1, bins=2)).eval()
+    net.binned.copy_(torch.tensor([1]))
+    net.edges.copy_(torch.tensor([[0.0, 1.0, 3.0]]))
+    with torch.no_grad():
+        net.first.weight.zero_()
+        net.first.weight[0, 2] = net.first.weight[1, 3] = 1.0  # after the two features, the pieces
+        net.first.bias.zero_()
+        net.second.weight.copy_(torch.eye(2))
+        net.second.bias.zero_()
+    values = torch.tensor([-2.0, 0.0, 0.25, 1.0, 2.0, 3.0, 9.0])
+    x = torch.stack([torch.zeros(7), values], dim=1)
+    first, second = net.encode(x).T.tolist()
+    assert first == [0, 0, 0.25, 1, 1, 1, 1]
+    assert second == [0, 0, 0, 0, 0.5, 1, 1]
+
+
+@LAYERS
+def test_a_logit_is_what_the_hour_says_and_what_the_memory_adds(layers: int) -> None:
+    net = network(layers)
+    x, empty = inputs(layers)
+    with torch.inference_mode():
+        before = net(x, empty, empty)[0]
+        net.memory_head.zero_()
+        alone = net(x, empty, empty)[0]
+        assert torch.equal(alone, net.glance(net.encode(x)))
+    assert not torch.equal(before, alone)
