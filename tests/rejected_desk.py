@@ -45,7 +45,7 @@ class Desk:
         producer = BatchProducer(**told)
         producer.init_transactions()
         producer.begin_transaction()
-        producer.send_batch(self.settings.topic_rejected, 0, [output])
+        producer.send_all([output])
         producer.commit_transaction()
         producer.close()
 

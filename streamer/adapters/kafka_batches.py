@@ -48,7 +48,7 @@ def _length(content: bytes) -> bytes:
 
 
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
-    """`KafkaProducer` with `send_batch`; configured as that."""
+    """`KafkaProducer` with `send_all`; configured as that."""
 
     def send_all(self, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
         """Queues records, stamped now, inside the running transaction.
