@@ -67,6 +67,7 @@ def test_a_bad_event_is_rejected_with_its_bytes_and_a_reason(line: Line, case: s
     rejected = line.rejection_of(line.send(value, key))
     assert headers(rejected)["reason"] == reason
     assert headers(rejected)["topic"] == line.settings.topic_vitals
+    assert headers(rejected)["ce_type"] == "vigil.rejected"
     assert (rejected.value, rejected.key) == (value, key)
 
 

@@ -16,6 +16,8 @@ from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
 from streamer.core.columns import Record
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
+from streamer.core.rejections import Rejection
 from streamer.core.variables import VARIABLES
 
 HORIZON_HOURS: Final = 6
@@ -176,6 +178,32 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     if record.traceparent is not None:
         listed.append(("traceparent", record.traceparent))
     return listed
+
+
+def rejected_headers(rejection: Rejection, record: Record, topic: str) -> list[tuple[str, bytes]]:
+    """Returns the headers of a refused event: why, where it was, and CloudEvents' as above.
+
+    The value is passed on as it came and may be anything, so nothing is said of its content.
+    """
+    stamp = rfc3339(record.timestamp_ms).encode()
+    place = b"%d/%d" % (record.partition, record.offset)
+    listed = [
+        ("reason", rejection.reason.encode()),
+        ("detail", rejection.detail.encode(errors="replace")),
+        ("topic", topic.encode()),
+        ("partition", b"%d" % record.partition),
+        ("offset", b"%d" % record.offset),
+        ("time", stamp),
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"rejected/%s/%s" % (place, stamp)),
+        ("ce_source", SOURCE),
+        ("ce_type", b"vigil.rejected"),
+        ("ce_time", stamp),
+        ("ce_subject", place),
+        ("content-type", b"application/octet-stream"),
+    ]
+    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    return listed + [(name, value) for name, value in passed_on if value is not None]
 
 
 def _reason(cause: Cause) -> dict[str, Any]:

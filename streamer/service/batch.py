@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from streamer.core import codec
 from streamer.core.columns import Columns, Record
-from streamer.core.messages import headers, rfc3339, write
+from streamer.core.messages import headers, rejected_headers, write
 from streamer.core.model import Model
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
-from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.rejections import Reason, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save
@@ -108,7 +107,11 @@ def _result(
     for rejection in outcome.rejections:
         if live[rejection.record]:
             result.rejected[rejection.reason] += 1
-            result.outputs.append(_reject(records[rejection.record], rejection, topics))
+            record = records[rejection.record]
+            said = rejected_headers(rejection, record, topics.vitals)
+            result.outputs.append(
+                Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, said)
+            )
     for message in write(outcome.assessments, event_record, records, model):
         if not live[message.record]:
             continue
@@ -149,17 +152,3 @@ def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save
         )
         for partition in partitions
     ]
-
-
-def _reject(record: Record, rejection: Rejection, topics: Topics) -> Output:
-    listed = [
-        ("reason", rejection.reason.encode()),
-        ("detail", rejection.detail.encode(errors="replace")),
-        ("topic", topics.vitals.encode()),
-        ("partition", str(record.partition).encode()),
-        ("offset", str(record.offset).encode()),
-        ("time", rfc3339(record.timestamp_ms).encode()),
-    ]
-    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
-    listed += [(name, value) for name, value in passed_on if value is not None]
-    return Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, listed)
