@@ -27,7 +27,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="where the states live",
     )
-    group: str = Field(default="vigil", description="consumer group; also the prefix of Redis keys")
+    group: str = Field(default="vigil", description="consumer group; its name is in its Redis keys")
     instance: str = Field(
         default="", description="stable unique name of this process; default: host-slot"
     )
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     topic_alerts: str = Field(default="alerts", description="alert messages")
     topic_risk: str = Field(default="risk", description="risk messages")
     topic_rejected: str = Field(default="vitals.rejected", description="refused events")
-    topic_outcomes: str = Field(default="outcomes", description="confirmed labels, for the trainer")
+    topic_outcomes: str = Field(default="outcomes", description="confirmed labels; not read yet")
     topic_actions: str = Field(default="alert-actions", description="reserved for the ward board")
     partitions: int = Field(
         default=8, ge=1, description="partitions of the topics that are created"
