@@ -92,7 +92,7 @@ class HeldStays:
     def settle(
         self, store: StateStore, columns: Columns, partitions: Sequence[int]
     ) -> dict[str, int]:
-        """Finds the home of patients who are new here: one partition for the whole group.
+        """Finds where patients live: on one partition, for the whole group.
 
         Args:
             store: says where they live; who has no home gets one where his first event came.
@@ -105,13 +105,15 @@ class HeldStays:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        newcomers: dict[int, dict[str, None]] = {}
-        # A discharge of somebody of whom nothing is known begins no stay.
-        for event in np.flatnonzero(columns.kind != Kind.DISCHARGE).tolist():
-            patient = columns.patients[event]
-            if self._partition_of(patient) is None:
-                newcomers.setdefault(partitions[event], {})[patient] = None
         homes: dict[str, int] = {}
+        newcomers: dict[int, dict[str, None]] = {}
+        is_discharge = (columns.kind == Kind.DISCHARGE).tolist()
+        for event, patient in enumerate(columns.patients):
+            number, home = partitions[event], self._partition_of(patient)
+            if home is not None and home != number:
+                homes[patient] = home  # held here, maybe by another model's table
+            elif home is None and not is_discharge[event]:  # a discharge of nobody begins no stay
+                newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
             homes |= store.settle(number, list(patients))
         return homes

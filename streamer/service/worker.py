@@ -155,6 +155,8 @@ class Worker:
             self._interrupted = True
         except Fenced as error:
             self._fenced(error)
+        in_use = {partition.era.model_id for partition in ownership.owned.values()}
+        self._held.keep(in_use | {self._in_force.model.model_id})
         self.health.look(ownership.owned.values(), ownership.refused)
         self._lag.look(ownership.owned, polled.left, records)
         tally.held(self._held, ownership.owned)
@@ -253,7 +255,6 @@ class Worker:
             metrics.REWARMED.inc(moved)
         self._unsaved.add(changed_states(target, partitions))
         self._unsaved.save(owned)
-        self._held.keep({p.era.model_id for p in owned.values()} | {model.model_id})
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()
