@@ -317,6 +317,19 @@ class TestKafkaLog(Contract):
         assert gain(member) == [0, 1]
         assert len(read(member, 1)) == 1
 
+    def test_a_member_that_cannot_join_anew_goes_on_as_it_is(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with monkeypatch.context() as away:
+            away.setattr(kafka_log, "_STUCK_S", -1.0)
+            member = world.member()
+            away.setattr(kafka_log, "new_consumer", refuse)
+            with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
+                member.poll(0)
+        world.send(0, 1)
+        assert gain(member) == [0, 1]
+        assert len(read(member, 1)) == 1
+
     def test_a_silent_broker_is_away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         member = world.member()
         gain(member)

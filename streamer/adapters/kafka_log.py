@@ -80,7 +80,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._sought: set[int] = set()  # whose position is ours, not the group's
         self._listener = _Assignment()
-        self._consumer = _reaching(self._join)
+        self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership = self._consumer.group_metadata()
         self._producer = _reaching(self._produce)
         self._unassigned_since = time.monotonic()
@@ -88,6 +88,7 @@ class KafkaLog:
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
+        self._rejoin_if_stuck()
         with _asking():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
@@ -119,7 +120,8 @@ class KafkaLog:
             polled.records += [_record(record) for record in records]
             polled.positions[tp.partition] = records[-1].offset + 1
         polled.left = self._left(now - gained)
-        self._watch_assignment(now)
+        if now:
+            self._unassigned_since = time.monotonic()
         return polled
 
     def committed(self, partition: int) -> int | None:
@@ -259,19 +261,18 @@ class KafkaLog:
             Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
         )
 
-    def _watch_assignment(self, now: set[int]) -> None:
-        if now:
-            self._unassigned_since = time.monotonic()
-        elif time.monotonic() - self._unassigned_since > _STUCK_S:
-            # With more members than partitions this is a harmless rejoin every half minute.
-            with contextlib.suppress(*_NO_ANSWER):
-                self._consumer.close(autocommit=False)
-            self._listener = _Assignment()
-            self._consumer = _reaching(self._join)
-            self._unassigned_since = time.monotonic()
-
-    def _join(self) -> Any:
-        return new_consumer(self._options, self._listener)
+    def _rejoin_if_stuck(self) -> None:
+        """Begins anew with another consumer; the old one stays until there is one."""
+        if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
+            return
+        # With more members than partitions this is a harmless rejoin every half minute. Where no
+        # broker answers it is tried again after as long, not at each poll.
+        self._unassigned_since = time.monotonic()
+        listener, old = _Assignment(), self._consumer
+        self._consumer = _reaching(lambda: new_consumer(self._options, listener))
+        self._listener = listener
+        with contextlib.suppress(*_NO_ANSWER):
+            old.close(autocommit=False)
 
     def _produce(self) -> BatchProducer:
         return new_producer(self._options)
