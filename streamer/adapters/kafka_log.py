@@ -155,6 +155,7 @@ class KafkaLog:
         with _asking():
             reader = KafkaConsumer(
                 **self._options.connection,
+                bootstrap_timeout_ms=ASK_TIMEOUT_MS,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
@@ -220,7 +221,9 @@ class KafkaLog:
     def topic(self) -> Topic:
         """See ``EventLog``."""
         with _asking():
-            admin = KafkaAdminClient(**self._options.connection)
+            admin = KafkaAdminClient(
+                **self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS
+            )
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
         return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
