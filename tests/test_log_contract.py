@@ -16,7 +16,17 @@ from streamer.adapters.memory_log import MemoryBroker, MemoryLog
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from tests.waiting import wait_until
-from tests.worlds import DEADLINE_S, TIME_MS, KafkaWorld, MemoryWorld, N, World, gain, read
+from tests.worlds import (
+    DEADLINE_S,
+    POLL_RECORDS,
+    TIME_MS,
+    KafkaWorld,
+    MemoryWorld,
+    N,
+    World,
+    gain,
+    read,
+)
 
 
 class Contract:
@@ -69,7 +79,7 @@ class Contract:
         assert world.heard() == [b"a", b"b", b"c"]
 
     def test_what_is_left_to_be_read_is_told_now_and_then(self, world: World) -> None:
-        n = 2_500  # more than one poll brings
+        n = POLL_RECORDS + 500  # more than one poll brings
         world.send(0, n)
         member = world.member()
         gain(member)
@@ -85,7 +95,7 @@ class Contract:
             return bool(seen)
 
         wait_until(told, DEADLINE_S, "the number of records that are left")
-        assert seen[0] >= n - 2_000
+        assert seen[0] >= n - POLL_RECORDS
 
     def test_paused_partitions_are_silent_until_they_are_resumed(self, world: World) -> None:
         member = world.member()
@@ -99,7 +109,7 @@ class Contract:
         assert [(r.partition, r.offset) for r in read(member, 3)] == [(0, 0), (0, 1), (0, 2)]
 
     def test_what_was_paused_half_way_goes_on(self, world: World) -> None:
-        n = 3_000  # more than one poll returns, and less than one fetch
+        n = POLL_RECORDS + 1_000  # more than one poll returns, and less than one fetch
         world.send(0, n)
         member = world.member()
         gain(member)

@@ -19,6 +19,7 @@ from streamer.ports.log import EventLog, Output
 from tests.waiting import wait_until
 
 N = 2  # partitions
+POLL_RECORDS = 2_000  # most that a poll returns
 TIME_MS = 1_700_000_000_000
 SESSION_MS = 6_000  # the least that a broker allows
 # A rebalance waits for members that were closed badly for as long as their session lasts.
@@ -63,7 +64,7 @@ class MemoryWorld(World):
         self.broker = MemoryBroker(N)
 
     def member(self) -> EventLog:
-        return MemoryLog(self.broker)
+        return MemoryLog(self.broker, POLL_RECORDS)
 
     def send(self, partition: int, n: int = 1) -> None:
         for _ in range(n):
@@ -104,6 +105,7 @@ class KafkaWorld(World):
             f"{self.prefix}group",
             f"{self.prefix}{len(self.members)}",
             session_timeout_ms=SESSION_MS,
+            max_poll_records=POLL_RECORDS,
             **more,
         )
         self.members.append(KafkaLog(options))

@@ -14,12 +14,12 @@ from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 ASK_TIMEOUT_MS: Final = 10_000
-# A batch of a thousand records takes some 60 ms; ten seconds of stall mean a broken producer, and
-# what an abandoned transaction blocks (readers of the outputs) must be free again soon.
+# A batch of a thousand records takes some 60 ms; fifteen seconds of stall mean a broken producer,
+# and what an abandoned transaction blocks (readers of the outputs) must be free again soon.
 TRANSACTION_TIMEOUT_MS: Final = 15_000
 # What is refused goes to the rejected topic as it came, so what could come in must fit there.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-# 3,000 events of 300 bytes: more than a batch, of each of eight partitions in two fetches.
+# 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
@@ -39,7 +39,7 @@ class KafkaOptions:
     group_id: str
     transactional_id: str
     session_timeout_ms: int = 15_000
-    max_poll_records: int = 2_000
+    max_poll_records: int = 4_000
     max_poll_interval_ms: int = 300_000
     fetch_wait_ms: int = 20
 
