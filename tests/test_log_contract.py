@@ -294,6 +294,19 @@ class TestKafkaLog(Contract):
         wait_until(all_read, DEADLINE_S, "reading the backlog")
         assert max(polled) <= N * (kafka_options.PARTITION_FETCH_BYTES // size + 1)
 
+    def test_headers_longer_than_they_can_be_are_not_passed_on(self, world: World) -> None:
+        assert isinstance(world, KafkaWorld)
+        sizes = [(55, 300), (256, 301), (257, 300), (600_000, 300_000)]
+        for sent in ([("traceparent", bytes(t)), ("replayed-of", bytes(o))] for t, o in sizes):
+            world.producer.send(world.vitals, b"{}", b"p", sent, 0, TIME_MS)
+        world.producer.flush()
+        member = world.member()
+        gain(member)
+        read_back = [(r.traceparent, r.replayed_of) for r in read(member, len(sizes))]
+        assert [tuple(None if h is None else len(h) for h in pair) for pair in read_back] == [
+            (55, 300), (256, None), (None, 300), (None, None),
+        ]  # fmt: skip
+
     def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
         assert isinstance(world, KafkaWorld)
         world.send(0, 2)

@@ -42,6 +42,10 @@ _SILENCE_MS: Final = 15_000
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
+# Headers that are passed on and are longer than they can be: by the W3C a trace has 55 bytes; an
+# origin is the name of a topic, at most 249 bytes, a partition and an offset.
+_MOST_TRACE_BYTES: Final = 256
+_MOST_ORIGIN_BYTES: Final = 300
 _NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
@@ -292,9 +296,13 @@ def _record(record: Any) -> Record:
         record.timestamp,
         record.key,
         record.value,
-        headers.get(TRACEPARENT),
-        headers.get(REPLAYED_OF),
+        _bounded(headers.get(TRACEPARENT), _MOST_TRACE_BYTES),
+        _bounded(headers.get(REPLAYED_OF), _MOST_ORIGIN_BYTES),
     )
+
+
+def _bounded(header: bytes | None, most: int) -> bytes | None:
+    return header if header is not None and len(header) <= most else None
 
 
 def _reaching(make: Callable[[], Any]) -> Any:
