@@ -27,7 +27,7 @@ from streamer.adapters import bundle
 from streamer.adapters.bundle_model import build
 from streamer.core import codec
 from streamer.core.columns import Record, decode
-from streamer.core.messages import headers, rejected_headers, write
+from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.scoring import Scorer
@@ -109,8 +109,7 @@ class Fold:
         outcome = self._scorer.score(columns, [records[i].partition for i in event_record])
         for rejection in outcome.rejections:
             record = records[rejection.record]
-            told = rejected_headers(rejection, record, self._settings.topic_vitals)
-            yield said_rejected(record.key, record.value, told)
+            yield said_rejected(*rejected(rejection, record, self._settings.topic_vitals))
         for message in write(outcome.assessments, event_record, records, self._model):
             told = headers(message, records[message.record])
             yield said(message.key, message.value(), told)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kafka import KafkaProducer
 
 from streamer.local import LocalStack
 from tests.services import Line, headers, service
@@ -69,6 +71,30 @@ def test_a_bad_event_is_rejected_with_its_bytes_and_a_reason(line: Line, case: s
     assert headers(rejected)["topic"] == line.settings.topic_vitals
     assert headers(rejected)["ce_type"] == "vigil.rejected"
     assert (rejected.value, rejected.key) == (value, key)
+
+
+def test_a_record_larger_than_any_message_is_rejected_cut_and_the_service_goes_on(
+    line: Line,
+) -> None:
+    """Compressed it is small: Kafka takes it in, and would not take it as it is read."""
+    came, key_bytes = 20_000_000, 2_000_000
+    most = 16 * 1024 * 1024 - 64 * 1024
+    producer = KafkaProducer(
+        **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
+    )
+    with contextlib.closing(producer):
+        places = [
+            producer.send(line.settings.topic_vitals, bytes(came), key, partition=0).get(60)
+            for key in (b"p", bytes(key_bytes))
+        ]
+    wide, both = (line.rejection_of((place.partition, place.offset)) for place in places)
+    assert headers(wide)["reason"] == headers(both)["reason"] == "too_large"
+    assert headers(wide)["truncated"] == headers(both)["truncated"] == str(came)
+    assert (wide.key, len(wide.value)) == (b"p", most - 1)
+    assert "truncated-key" not in headers(wide)
+    assert headers(both)["truncated-key"] == str(key_bytes)
+    assert len(both.key) + len(both.value) == most
+    assert line.risk_of(line.event("after"))["patient_id"] == "after"
 
 
 GOOD_DESPITE_A_BAD_VALUE = {

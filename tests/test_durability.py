@@ -13,7 +13,7 @@ from bench.services import environment, settings_of
 from streamer.adapters.kafka_topics import Kept
 from streamer.local import LocalStack
 from streamer.service.checks import checks
-from streamer.service.durability import of_redis, of_topic
+from streamer.service.durability import of_redis, of_rejected, of_topic
 from streamer.service.findings import Level
 from streamer.service.topics import ensure_topics
 
@@ -61,6 +61,15 @@ def test_only_the_input_must_reach_back() -> None:
     assert not list(of_topic(topic(retention_ms="-1"), rebuild_hours=52))
 
 
+def test_the_rejected_topic_must_take_the_largest_record() -> None:
+    assert not list(of_rejected(topic(max_message_bytes=str(16 * 1024 * 1024))))
+    for most in ("1048588", str(16 * 1024 * 1024 - 1)):
+        (finding,) = of_rejected(topic(max_message_bytes=most))
+        assert finding.level is Level.BAD
+        assert f"{most} bytes" in finding.says
+        assert "Set max.message.bytes to 16777216" in finding.says
+
+
 @pytest.mark.parametrize(
     ("info", "configs", "level", "says"),
     [
@@ -87,8 +96,10 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
             "replication_factor": 1,
             "configs": {"unclean.leader.election.enable": "true", "retention.ms": "60000"},
         }
+        small = {"num_partitions": 1, "replication_factor": 1}
+        topics = {settings.topic_vitals: weak, settings.topic_rejected: small}
         with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
-            admin.create_topics({settings.topic_vitals: weak}, wait_for_metadata=True)
+            admin.create_topics(topics, wait_for_metadata=True)
         ensure_topics(settings)
         with contextlib.closing(Redis.from_url(own.redis)) as redis:
             redis.config_set("appendfsync", "no")
@@ -96,5 +107,6 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
         bad = [f.says for f in checks(settings) if f.level is not Level.OK]
     for says in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
         assert any(said.startswith(settings.topic_vitals) and says in said for said in bad)
+    assert any(said.startswith(f"{settings.topic_rejected} takes messages of") for said in bad)
     for says in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
         assert any(says in said for said in bad)

@@ -11,14 +11,15 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 
 from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
+from streamer.core.rejected import MAX_CONTENT_BYTES
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 ASK_TIMEOUT_MS: Final = 10_000
 # A batch of a thousand records takes some 60 ms; fifteen seconds of stall mean a broken producer,
 # and what an abandoned transaction blocks (readers of the outputs) must be free again soon.
 TRANSACTION_TIMEOUT_MS: Final = 15_000
-# What is refused goes to the rejected topic as it came, so what could come in must fit there.
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+# What is refused is the largest that is written: as much as is kept of it, and its headers.
+MAX_MESSAGE_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
 # 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024

@@ -63,7 +63,8 @@ def list_rejected(
     """Counts what was refused by reason, and lists the newest.
 
     *waiting*: never re-entered. *re-entered*: put back by `replay`. *refused again*: came from a
-    replay and was refused once more; the cause is not mended. *without value*: nothing to replay.
+    replay and was refused once more; the cause is not mended. *without value*,
+    *truncated*: nothing, or not all of it, to replay.
     """
     selection = Selection(frozenset(reason or ()), since_ms=_since_ms(since))
     _, topic = opened(Settings())

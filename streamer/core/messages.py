@@ -16,7 +16,7 @@ from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
 from streamer.core.columns import Record
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
+from streamer.core.rejected import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.rejections import Rejection
 from streamer.core.variables import VARIABLES
 
@@ -180,11 +180,15 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     return listed
 
 
-def rejected_headers(rejection: Rejection, record: Record, topic: str) -> list[tuple[str, bytes]]:
-    """Returns the headers of a refused event: why, where it was, and CloudEvents' as above.
+def rejected(
+    rejection: Rejection, record: Record, topic: str
+) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """Returns key, value and headers of a refused event.
 
-    The value is passed on as it came and may be anything, so nothing is said of its content.
+    The headers say why, where it was, and CloudEvents' as above. The value is passed on as it came,
+    as far as a message can hold it, and may be anything, so nothing is said of its content.
     """
+    key, value, cut = kept(record.key, record.value)
     stamp = rfc3339(record.timestamp_ms).encode()
     place = b"%d/%d" % (record.partition, record.offset)
     listed = [
@@ -203,7 +207,8 @@ def rejected_headers(rejection: Rejection, record: Record, topic: str) -> list[t
         ("content-type", b"application/octet-stream"),
     ]
     passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
-    return listed + [(name, value) for name, value in passed_on if value is not None]
+    listed += [(name, header) for name, header in passed_on if header is not None]
+    return key, value, listed + cut
 
 
 def _reason(cause: Cause) -> dict[str, Any]:

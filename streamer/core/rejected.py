@@ -10,6 +10,14 @@ from typing import Final, NamedTuple
 REPLAYED_OF: Final = "replayed-of"
 """Header of a re-entered record: where it first came in, however often it has been refused."""
 TRACEPARENT: Final = "traceparent"
+TRUNCATED: Final = "truncated"
+"""Header of a record whose value was cut: its length as it came, in bytes."""
+TRUNCATED_KEY: Final = "truncated-key"
+"""The same of its key."""
+
+MAX_KEY_BYTES: Final = 64 * 1024
+MAX_CONTENT_BYTES: Final = 16 * 1024 * 1024 - 64 * 1024
+"""Of key and value together: what came in compressed may be larger than any message can be."""
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -32,6 +40,7 @@ class Standing(StrEnum):
     REENTERED = "re-entered"
     REFUSED_AGAIN = "refused again"
     EMPTY = "without value"
+    TRUNCATED = "truncated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +50,8 @@ class Rejected:
     Attributes:
         offset: where it is in the rejected topic, which has one partition.
         time_ms: when it was refused, epoch milliseconds.
-        key: as it was received.
-        value: as it was received.
+        key: as it was received, or its beginning.
+        value: as it was received, or its beginning.
         headers: all that it carries, as text.
         origin: where it was refused; ``None`` where the headers do not say.
     """
@@ -70,6 +79,8 @@ class Rejected:
             return Standing.REENTERED
         if self.value is None:  # nothing to re-enter: no version will take it
             return Standing.EMPTY
+        if TRUNCATED in self.headers or TRUNCATED_KEY in self.headers:  # it is not what came in
+            return Standing.TRUNCATED
         return Standing.REFUSED_AGAIN if REPLAYED_OF in self.headers else Standing.WAITING
 
     def passed_on(self) -> list[tuple[str, bytes]]:
@@ -106,6 +117,25 @@ class Selection:
             )
             and (self.since_ms is None or rejected.time_ms >= self.since_ms)
         )
+
+
+def kept(
+    key: bytes | None, value: bytes | None
+) -> tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]:
+    """Cuts what no message can hold.
+
+    Returns:
+        Key, value, and a header for each of them that was cut.
+    """
+    headers = []
+    if key is not None and len(key) > MAX_KEY_BYTES:
+        headers.append((TRUNCATED_KEY, b"%d" % len(key)))
+        key = key[:MAX_KEY_BYTES]
+    room = MAX_CONTENT_BYTES - len(key or b"")
+    if value is not None and len(value) > room:
+        headers.append((TRUNCATED, b"%d" % len(value)))
+        value = value[:room]
+    return key, value, headers
 
 
 def read(

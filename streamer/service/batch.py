@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamer.core import codec
 from streamer.core.columns import Columns, Record
-from streamer.core.messages import headers, rejected_headers, write
+from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.rejections import Reason, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
@@ -108,10 +108,8 @@ def _result(
         if live[rejection.record]:
             result.rejected[rejection.reason] += 1
             record = records[rejection.record]
-            said = rejected_headers(rejection, record, topics.vitals)
-            result.outputs.append(
-                Output(topics.rejected, _REJECTED_PARTITION, record.key, record.value, said)
-            )
+            said = rejected(rejection, record, topics.vitals)
+            result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *said))
     for message in write(outcome.assessments, event_record, records, model):
         if not live[message.record]:
             continue

@@ -81,6 +81,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     for one in kept(settings.kafka_connection(), [t.name for t in found if t.partitions]):
         is_input = one.name == settings.topic_vitals
         yield from durability.of_topic(one, settings.rebuild_hours if is_input else None)
+        if one.name == settings.topic_rejected:
+            yield from durability.of_rejected(one)
     partitions = next((t.partitions for t in found if t.name == settings.topic_vitals), 0)
     if partitions:
         yield _lag(settings, partitions)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka_topics import Kept
 from streamer.service.findings import Finding, Level
 
@@ -62,6 +63,20 @@ def _of_input(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
             f"states are rebuilt from. Make sure that it holds {rebuild_hours:g} h, or set it to -1"
         )
         yield Finding("kept", Level.WARN, says)
+
+
+def of_rejected(topic: Kept) -> Iterator[Finding]:
+    """Looks at whether the topic of refused events takes the largest that is written to it.
+
+    What is allowed on the input topic says nothing of that: records come in compressed.
+    """
+    most = int(topic.configs.get("max.message.bytes", "0"))
+    if most < MAX_MESSAGE_BYTES:
+        says = (
+            f"{topic.name} takes messages of {most} bytes: the service stands still at a record "
+            f"that it refuses and that is larger. Set max.message.bytes to {MAX_MESSAGE_BYTES}"
+        )
+        yield Finding("kept", Level.BAD, says)
 
 
 def of_redis(info: Mapping[str, Any], configs: Mapping[str, str]) -> Iterator[Finding]:

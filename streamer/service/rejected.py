@@ -51,7 +51,7 @@ class Replay:
 
     Attributes:
         chosen: records that were, or would be, re-entered.
-        left: chosen ones that are left alone: re-entered before, refused again since, or empty.
+        left: chosen ones left alone: re-entered before, refused again since, empty, or cut.
     """
 
     chosen: Counter[str] = field(default_factory=Counter)

@@ -20,7 +20,7 @@ def wanted(settings: Settings) -> list[Wanted]:
     return [
         *(Wanted(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
         *(Wanted(name, settings.partitions, {}) for name in others),
-        # What is refused may be as large as anything that the broker lets in, and people need time.
+        # What is refused may be as large as anything that is written, and people need time.
         Wanted(
             settings.topic_rejected,
             1,

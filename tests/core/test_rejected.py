@@ -3,12 +3,15 @@ from __future__ import annotations
 import pytest
 
 from streamer.core.rejected import (
+    MAX_CONTENT_BYTES,
+    MAX_KEY_BYTES,
     REPLAYED_OF,
     TRACEPARENT,
     Origin,
     Rejected,
     Selection,
     Standing,
+    kept,
     read,
 )
 
@@ -19,6 +22,10 @@ HEADERS = [
     ("partition", b"3"),
     ("offset", b"120"),
 ]
+
+
+def size(content: bytes | None) -> int | None:
+    return None if content is None else len(content)
 
 
 def rejected(offset: int = 7, time_ms: int = 1_000, **more: bytes) -> Rejected:
@@ -61,6 +68,32 @@ def test_what_became_of_it() -> None:
     assert back.standing(set()) is Standing.REFUSED_AGAIN
     assert back.standing({7}) is Standing.REENTERED
     assert read(7, 0, b"p", None, HEADERS).standing(set()) is Standing.EMPTY
+    for cut in (rejected(truncated=b"20000000"), rejected(truncated_key=b"70000")):
+        assert cut.standing(set()) is Standing.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kept_key", "kept_value"),
+    [
+        (None, None, None, None),
+        (0, MAX_CONTENT_BYTES, 0, MAX_CONTENT_BYTES),
+        (None, MAX_CONTENT_BYTES + 1, None, MAX_CONTENT_BYTES),
+        (7, MAX_CONTENT_BYTES - 7, 7, MAX_CONTENT_BYTES - 7),
+        (7, MAX_CONTENT_BYTES - 6, 7, MAX_CONTENT_BYTES - 7),
+        (MAX_KEY_BYTES, None, MAX_KEY_BYTES, None),
+        (MAX_KEY_BYTES + 1, 5, MAX_KEY_BYTES, 5),
+        (20_000_000, 20_000_000, MAX_KEY_BYTES, MAX_CONTENT_BYTES - MAX_KEY_BYTES),
+    ],
+)
+def test_what_no_message_can_hold_is_cut_and_says_so(
+    key: int | None, value: int | None, kept_key: int | None, kept_value: int | None
+) -> None:
+    found_key, found_value, headers = kept(*(None if n is None else bytes(n) for n in (key, value)))
+    assert (size(found_key), size(found_value)) == (kept_key, kept_value)
+    cut = {"truncated-key": (key, kept_key), "truncated": (value, kept_value)}
+    assert dict(headers) == {
+        name: str(came).encode() for name, (came, stays) in cut.items() if came != stays
+    }
 
 
 @pytest.mark.parametrize(
