@@ -92,6 +92,14 @@ def test_a_record_without_anything_in_it_stops_no_other(desk: Desk) -> None:
     assert desk.keys() == {"p": 1, "q": 1}
 
 
+def test_what_is_only_a_beginning_is_not_replayed(desk: Desk) -> None:
+    desk.put("p", "too_large", truncated="20000000")
+    desk.put("q")
+    done = desk.json("replay", "--again", "--yes")
+    assert (done["re_entered"], done["left_alone"]) == (1, {"truncated": 1})
+    assert desk.keys() == {"q": 1}
+
+
 def test_a_repartition_puts_all_of_a_key_where_kafka_would(desk: Desk) -> None:
     for partition in range(4):
         desk.put("p", partition=partition)
