@@ -18,6 +18,8 @@ from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 
 _WARM_UP_S = 5.0  # the first transactions of a producer, the first pages of the allocator
+_SECONDS_A_TURN = 2
+_TURNS = 48  # more than any run takes
 _SICK = {"heart_rate": 135, "map": 48, "temperature": 39.6, "resp_rate": 34, "lactate": 7.5,
          "wbc": 24, "sbp": 78, "spo2": 88, "fio2": 0.7, "creatinine": 3.4}  # fmt: skip
 _WELL = {"heart_rate": 72, "map": 84, "temperature": 36.8, "resp_rate": 14, "sbp": 124, "spo2": 98}
@@ -41,6 +43,8 @@ def latency(
     taskset: Sequence[str] = (),
 ) -> Latency:
     """Sends ``rate`` events a second, each of which is evaluated, and times what comes out.
+
+    At most for ``_SECONDS_A_TURN * _TURNS`` seconds.
 
     Args:
         stack: where Kafka and Redis run.
@@ -67,14 +71,14 @@ def latency(
     sent: list[tuple[Any, float]] = []
     arrived: dict[tuple[str, int, int], float] = {}
     with running([service]), contextlib.closing(producer), contextlib.closing(consumer):
-        _send(producer, settings.topic_vitals, 0).get(timeout=30)
+        _send(producer, settings.topic_vitals, 0, rate).get(timeout=30)
         while not arrived:
             _receive(consumer, arrived, settings.topic_alerts)
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             for _ in range(int(elapsed * rate) - len(sent)):
                 now = time.monotonic()
-                sent.append((_send(producer, settings.topic_vitals, len(sent)), now))
+                sent.append((_send(producer, settings.topic_vitals, len(sent), rate), now))
             _receive(consumer, arrived, settings.topic_alerts)
         give_up_at = time.monotonic() + 30
         while len(arrived) <= len(sent) and time.monotonic() < give_up_at:
@@ -89,15 +93,15 @@ def latency(
     return Latency(len(sent), np.array(took["risk"]), np.array(took["alert"]))
 
 
-def _send(producer: Any, topic: str, number: int) -> Any:
-    # A new patient every ten events, well at first and very ill in the end: alerts start steadily.
-    patient = f"latency-{number // 10}"
-    now_ms = int(time.time() * 1000)
-    turn = number % 10
+def _send(producer: Any, topic: str, number: int, rate: int) -> Any:
+    # As in a ward, an event's neighbours are other patients': twice as many as come in a second, in
+    # turns, each an hour on. They fall very ill one after the other, so alerts start all the time.
+    turn, bed = divmod(number, _SECONDS_A_TURN * rate)
+    patient = f"latency-{bed}"
     event = {
         "patient_id": patient,
-        "time": now_ms - (10 - turn) * 3_600_000,
-        "values": _WELL if turn < 3 else _SICK,
+        "time": int(time.time() * 1000) - (_TURNS - turn) * 3_600_000,
+        "values": _WELL if turn < 2 + bed % _TURNS else _SICK,
     }
     return producer.send(topic, json.dumps(event).encode(), patient.encode())
 

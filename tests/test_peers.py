@@ -31,7 +31,8 @@ from streamer.feeds.message import Message
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 
-DEADLINE_S = 60.0
+DEADLINE_S = 55.0  # more than the 45 s after which a group misses a member
+STARTS = 3
 PLAIN = next(peer for peer in SAME if peer.module == "plain")
 LAP = Lap(1_000, 2.0, 0.5, 2**29, 2**28, 0, 0, 0, {"score": 1.0}, {})
 
@@ -101,6 +102,7 @@ def test_the_light_work_says_a_risk_where_ours_does() -> None:
     assert said_by(light.Bedside(60_000), events).keys() == said_by_us(events, 60).keys()
 
 
+@pytest.mark.timeout(360)  # starts and deadlines, should all of them be needed
 def test_the_plain_loop_goes_on_where_it_was_stopped(
     stack: LocalStack, topic_prefix: str, tmp_path: Path
 ) -> None:
@@ -111,9 +113,14 @@ def test_the_plain_loop_goes_on_where_it_was_stopped(
     for half in (events[:12], events[12:]):
         backlog = put(Load("tiny", half, 0.0), settings)
         own = settings_for(garage, backlog, f"{topic_prefix}plain-")
-        processes = ready(PLAIN, garage, backlog, f"{topic_prefix}plain-", [0])
-        with running(processes):
-            records = read_topic(own, own.topic_risk, enough(backlog.n_due), DEADLINE_S)
+        # Rarely a consumer of kafka-python never gets a partition. The service looks out for that,
+        # a plain loop does not: start it again.
+        for _ in range(STARTS):
+            processes = ready(PLAIN, garage, backlog, f"{topic_prefix}plain-", [0])
+            with running(processes):
+                records = read_topic(own, own.topic_risk, enough(backlog.n_due), DEADLINE_S)
+            if len(records) >= backlog.n_due:
+                break
     messages = [json.loads(record.value) for record in records]
     assert sorted((m["partition"], m["offset"]) for m in messages) == [
         (partition, offset) for partition, due in enumerate(backlog.due) for offset in due.tolist()

@@ -1,7 +1,7 @@
 """The loop that performs effects, in the one order that survives being cut off anywhere.
 
 1. poll the log;
-2. score the records, purely;
+2. ask where new patients live and wake who sleeps, then score the records, purely;
 3. one transaction: alerts, risks, rejected events, and the offsets they came from;
 4. one fenced write per partition: states and watermark.
 
