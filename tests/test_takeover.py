@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from unittest.mock import ANY
 
 import pytest
 
@@ -152,6 +153,15 @@ def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:
     twins.states.wipe()
     twins.drain(twins.process())
     assert len(twins.broker.outputs) > n_outputs
+
+
+def test_in_a_topic_that_was_made_anew_patients_may_live_elsewhere() -> None:
+    twins = drained()
+    twins.broker.recreate()
+    twins.states.wipe()
+    twins.send([event(0, "p1", 9_000, values={"heart_rate": 70})])
+    twins.drain(twins.process())
+    assert twins.known() == {0: {"p1": ANY}, 1: {}}
 
 
 @pytest.mark.parametrize("running", [False, True])

@@ -109,17 +109,13 @@ class RedisStates:
             _, first = pipe.execute()
         return int(first)
 
-    @property
-    def _homes(self) -> str:
-        return f"{self._namespace}:homes:{{{self._topic}}}"
-
-    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
         """See ``StateStore``."""
         elsewhere: dict[str, int] = {}
         with answering():
             for begin in range(0, len(patients), _SETTLE_COUNT):
                 some = [patient.encode() for patient in patients[begin : begin + _SETTLE_COUNT]]
-                found: Any = self._settle(keys=[self._homes], args=[partition, *some])
+                found: Any = self._settle(keys=[self._homes(log_id)], args=[partition, *some])
                 homes = zip(found[::2], found[1::2], strict=True)
                 elsewhere |= {patient.decode(): int(home) for patient, home in homes}
         return elsewhere
@@ -179,7 +175,7 @@ class RedisStates:
             for change in changes:
                 if change.removed:
                     gone = (patient.encode() for patient in change.removed)
-                    self._leave(keys=[self._homes], args=[change.partition, *gone])
+                    self._leave(keys=[self._homes(change.log_id)], args=[change.partition, *gone])
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
@@ -193,6 +189,9 @@ class RedisStates:
     def close(self) -> None:
         """See ``StateStore``."""
         self._redis.close()
+
+    def _homes(self, log_id: str) -> str:
+        return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
 
 
 def _bounded(changes: Sequence[Save]) -> Iterator[Sequence[Save]]:

@@ -83,8 +83,13 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
         """Makes a partition the home of those patients who have none.
+
+        Args:
+            log_id: the identity of the input topic; of another one nobody is at home anywhere.
+            partition: of this topic.
+            patients: who is to be at home there.
 
         Returns:
             The home of each patient who lives on another partition.

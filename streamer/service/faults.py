@@ -87,9 +87,9 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.first_width(log_id, n_partitions)
 
-    def settle(self, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
         """See ``StateStore``."""
-        return self._states.settle(partition, patients)
+        return self._states.settle(log_id, partition, patients)
 
     def load(self, partition: int) -> dict[str, bytes]:
         """See ``StateStore``."""

@@ -51,13 +51,12 @@ class HeldStays:
             self.scorers[model.model_id] = Scorer(model, table, self._interval_ms)
         return self.scorers[model.model_id]
 
-    def hold(self, number: int, model: Model, era: Era, store: StateStore) -> int:
+    def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
         """Takes in the stored stays of a partition, to sleep where there is no room.
 
         Args:
-            number: the partition.
+            partition: what was taken.
             model: what steps it.
-            era: of the partition.
             store: where its stays are; of a page read again a patient may come twice.
 
         Returns:
@@ -67,16 +66,17 @@ class HeldStays:
             Refusal: a stay is damaged, or its patient has one on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
-        before = len(self) + len(self.asleep)
+        before, number = len(self) + len(self.asleep), partition.number
         try:
             for page in store.pages(number):
-                for patient, home in sorted(store.settle(number, sorted(page)).items()):
+                elsewhere = store.settle(partition.log_id, number, sorted(page))
+                for patient, home in sorted(elsewhere.items()):
                     raise Refusal(
                         f"a patient of its states lives on partition {home}: producers disagree "
                         "on where a key belongs. Feed a new topic in one way (docs/operations.md)",
                         patient,
                     )
-                self._hold_page(number, model, era, page)
+                self._hold_page(number, self.scorer(model), partition.era, page)
         except CorruptState as error:
             self.clear(number)
             raise Refusal(
@@ -90,12 +90,17 @@ class HeldStays:
         return len(self) + len(self.asleep) - before
 
     def settle(
-        self, store: StateStore, columns: Columns, partitions: Sequence[int]
+        self,
+        store: StateStore,
+        owned: Mapping[int, Partition],
+        columns: Columns,
+        partitions: Sequence[int],
     ) -> dict[str, int]:
         """Finds where patients live: on one partition, for the whole group.
 
         Args:
             store: says where they live; who has no home gets one where his first event came.
+            owned: the partitions of this process.
             columns: the events.
             partitions: the input partition of each event.
 
@@ -115,7 +120,7 @@ class HeldStays:
             elif home is None and not is_discharge[event]:  # a discharge of nobody begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
-            homes |= store.settle(number, list(patients))
+            homes |= store.settle(owned[number].log_id, number, list(patients))
         return homes
 
     def wake(
@@ -186,7 +191,7 @@ class HeldStays:
         """Lets go of the tables of all other models."""
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
 
-    def _hold_page(self, number: int, model: Model, era: Era, page: Mapping[str, bytes]) -> None:
+    def _hold_page(self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]) -> None:
         new = {
             patient: content
             for patient, content in page.items()
@@ -194,7 +199,7 @@ class HeldStays:
         }
         names = sorted(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
-        self._decode(number, self.scorer(model), era, {p: new[p] for p in names[: max(0, room)]})
+        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
         for patient in names[max(0, room) :]:
             self.asleep.add(patient, number, heard_day_of(new[patient], patient))
 

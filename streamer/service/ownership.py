@@ -129,23 +129,22 @@ class Ownership:
         taken = self._states.take(number)
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
-        n_stays = 0
-        if taken.watermark is not None:
-            if model is None:
-                raise Refusal(
-                    f"its states were stepped by model {taken.model_id}, which is not published "
-                    "any more. Publish it again, or delete the partition's states in Redis to "
-                    "rebuild them (docs/operations.md)"
-                )
-            era = Era(model.model_id, taken.swaps)
-            n_stays = self._held.hold(number, model, era, self._states)
+        if taken.watermark is not None and model is None:
+            raise Refusal(
+                f"its states were stepped by model {taken.model_id}, which is not published "
+                "any more. Publish it again, or delete the partition's states in Redis to "
+                "rebuild them (docs/operations.md)"
+            )
         model = model or in_force
         self._held.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             Era(model.model_id, taken.swaps),
         )  # fmt: skip
-        if partition.watermark is None:
+        n_stays = 0
+        if partition.watermark is not None:
+            n_stays = self._held.hold(partition, model, self._states)
+        else:
             # A crash in the first batch must find where reading began, not guess it by time.
             self._states.save([partition.save({})])
             partition.watermark = start.position

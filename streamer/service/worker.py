@@ -178,7 +178,7 @@ class Worker:
                 columns = decode(share, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [share[i].partition for i in columns.record.tolist()]
-                homes = self._held.settle(self._states, columns, places)
+                homes = self._held.settle(self._states, owned, columns, places)
                 self._held.wake(self._states, owned, columns.patients)
             decoded.append((model_id, columns, homes, share))
         results: list[Result] = []
