@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import struct
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from streamer.core.asleep import Asleep
 from streamer.ports.states import StoreUnavailable
 from tests.test_worker import LIBRARY, assert_same, die
-from tests.twins import Event, Killed, Twins, event, invented_log, oracle
+from tests.twins import Event, Killed, Process, Twins, event, invented_log, oracle
 
 MOST = 3
 DAY_MINUTES = 24 * 60
@@ -117,6 +119,59 @@ def test_a_store_that_lost_sleepers_is_noticed_before_anything_is_said(
         twins.states.wipe()
     twins.drain(process)
     assert_same(twins, expected)
+
+
+def cut(stay: bytes) -> bytes:
+    """A stay without its last byte, under a checksum that is right."""
+    shorter = stay[:-1]
+    return shorter[:6] + struct.pack("<I", crc32(shorter[10:])) + shorter[10:]
+
+
+def with_sleepers() -> tuple[Twins, Process]:
+    """A worker of three partitions with a patient each; who lives on the first two sleeps."""
+    twins = bounded([event(p, f"p{p}", p, values={"heart_rate": 70}) for p in range(3)], 1)
+    process = twins.process(max_batch=1)
+    twins.drain(process)
+    assert [process.worker.held.asleep.partition_of(f"p{p}") for p in range(3)] == [0, 1, None]
+    return twins, process
+
+
+def epochs(twins: Twins) -> list[int]:
+    return [stored.epoch for stored in twins.states.snapshot().values()]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_damaged_sleeper_stops_his_partition_alone(running: bool) -> None:
+    twins, process = with_sleepers()
+    snapshot = twins.states.snapshot()
+    snapshot[1].stays["p1"] = cut(snapshot[1].stays["p1"])  # p0 has the room of a new owner
+    twins.states.restore(snapshot)
+    if not running:
+        twins.kill(process)
+        process = twins.process(max_batch=1)
+    n_outputs = len(twins.broker.outputs)
+    twins.send([event(p, f"p{p}", 60, values={"heart_rate": 70}) for p in range(3)])
+    for _ in range(10):
+        process.step()
+    (reason,) = process.worker.not_ready
+    assert "partition 1: state of a patient: " in reason
+    assert "Delete the partition's states" in reason
+    assert [output.partition for output in twins.broker.outputs[n_outputs:]] == [0, 2]
+    assert epochs(twins) == [2, 2, 2]
+
+
+def test_a_sleeper_who_is_gone_begins_anew() -> None:
+    twins, process = with_sleepers()
+    snapshot = twins.states.snapshot()
+    del snapshot[1].stays["p1"]
+    twins.states.restore(snapshot)
+    twins.send([event(1, "p1", 60, values={"heart_rate": 71})])
+    twins.drain(process)
+    assert process.worker.not_ready == []
+    assert epochs(twins) == [2, 2, 2]
+    new = bounded([event(1, "p1", 60, values={"heart_rate": 71})])
+    new.drain(new.process())
+    assert twins.known()[1] == new.known()[1]
 
 
 def test_a_sleeper_who_is_fed_on_another_partition_is_refused() -> None:

@@ -100,53 +100,47 @@ def decode(
         CorruptState: bytes that are cut, changed, or of another layout; the table then holds the
             stays before it.
     """
-    sizes = {
-        name: int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int))
-        for name, field in table.fields.items()
-        if name not in _RING_FIELDS
-    }
-    of_weights = sum(sizes[name] for name in WEIGHT_FIELDS)
-    of_others = sum(sizes.values()) - of_weights
+    layout = _Layout(table)
     foreign = []
     for patient, content in stored.items():
-        stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
-        is_foreign = era is not None and stepped_by != era
-        body = content[_HEADER_BYTES:]
-        listed = n_cells * _CELL.itemsize + n_ward + n_bed
-        weights = len(body) - of_others - listed
-        if weights != of_weights and (not is_foreign or weights < 0):
-            expected = of_others + of_weights + listed
-            raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
+        stay = layout.read(patient, content, era)
         slot = table.add(patient, partition)
         at = 0
-        for name, size in sizes.items():
-            if is_foreign and name in WEIGHT_FIELDS:
+        for name, size in layout.sizes.items():
+            if stay.is_foreign and name in WEIGHT_FIELDS:
                 continue
             field = table.fields[name]
-            table[name][slot] = np.frombuffer(body[at : at + size], field.dtype).reshape(
+            table[name][slot] = np.frombuffer(stay.fields[at : at + size], field.dtype).reshape(
                 field.shape
             )
             at += size
-        if is_foreign:
+        if stay.is_foreign:
             foreign.append(patient)
-            at += weights
-        cells = np.frombuffer(body[at : at + n_cells * _CELL.itemsize], _CELL)
-        _fill_ring(table, slot, cells, patient)
-        bed_at = len(body) - n_bed
-        table.places[slot] = (body[bed_at - n_ward : bed_at].decode(), body[bed_at:].decode())
+        place = stay.cells["place"].astype(np.intp)
+        table["ring_value"][slot].reshape(-1)[place] = stay.cells["value"]
+        table["ring_offset_ms"][slot].reshape(-1)[place] = stay.cells["offset_ms"]
+        table.places[slot] = (stay.ward, stay.bed)
         table.touched[slot] = False
     return foreign
 
 
-def heard_day_of(content: bytes, patient: str) -> int:
-    """Returns the day of the log on which a stored stay was last heard of.
+def heard_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
+    """Returns the days of the log on which stays were last heard of, and adds none of them.
+
+    Args:
+        table: that the stays are to be added to some day.
+        stored: their stored form, by patient.
+        era: what the table is stepped by.
 
     Raises:
-        CorruptState: the bytes are no stored stay.
+        CorruptState: ``decode`` would refuse one of them.
     """
-    _sizes(content, patient)
-    (day,) = struct.unpack_from("<i", content, _HEADER_BYTES)  # the first field
-    return int(day)
+    layout = _Layout(table)
+    days = {}
+    for patient, content in stored.items():
+        (day,) = struct.unpack_from("<i", layout.read(patient, content, era).fields)  # the first
+        days[patient] = int(day)
+    return days
 
 
 def model_of(content: bytes) -> str:
@@ -156,6 +150,48 @@ def model_of(content: bytes) -> str:
         CorruptState: the bytes are no stored stay.
     """
     return _sizes(content, "?")[0].model_id
+
+
+class _Stored(NamedTuple):
+    """A stored stay, checked and cut where one thing ends and the next begins."""
+
+    is_foreign: bool
+    fields: bytes
+    cells: NDArray[np.void]
+    ward: str
+    bed: str
+
+
+class _Layout:
+    """What stored stays of a table look like, by the bytes of each field outside of the ring."""
+
+    def __init__(self, table: StayTable) -> None:
+        self.sizes = {
+            name: int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int))
+            for name, field in table.fields.items()
+            if name not in _RING_FIELDS
+        }
+        self._of_weights = sum(self.sizes[name] for name in WEIGHT_FIELDS)
+        self._of_others = sum(self.sizes.values()) - self._of_weights
+
+    def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
+        """Checks all that there is to check, so that what sleeps can be woken."""
+        stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
+        is_foreign = era is not None and stepped_by != era
+        body = content[_HEADER_BYTES:]
+        listed = n_cells * _CELL.itemsize + n_ward + n_bed
+        fixed = len(body) - listed
+        if fixed < self._of_others or not (
+            is_foreign or fixed == self._of_others + self._of_weights
+        ):
+            expected = self._of_others + self._of_weights + listed
+            raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
+        cells = np.frombuffer(body, _CELL, n_cells, fixed)
+        if n_cells and int(cells["place"].max()) >= RING * N_VARIABLES:
+            raise CorruptState(patient, "a cell outside of the ring")
+        bed_at = len(body) - n_bed
+        ward, bed = _text(body[bed_at - n_ward : bed_at], patient), _text(body[bed_at:], patient)
+        return _Stored(is_foreign, body[:fixed], cells, ward, bed)
 
 
 def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
@@ -168,12 +204,11 @@ def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
     if crc32(memoryview(content)[_START.size :]) != checksum:
         raise CorruptState(patient, "checksum differs")
     model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
-    return Era(model.rstrip(b"\0").decode(), swaps), n_cells, n_ward, n_bed
+    return Era(_text(model.rstrip(b"\0"), patient), swaps), n_cells, n_ward, n_bed
 
 
-def _fill_ring(table: StayTable, slot: int, cells: NDArray[np.void], patient: str) -> None:
-    if len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES:
-        raise CorruptState(patient, "a cell outside of the ring")
-    place = cells["place"].astype(np.intp)
-    table["ring_value"][slot].reshape(-1)[place] = cells["value"]
-    table["ring_offset_ms"][slot].reshape(-1)[place] = cells["offset_ms"]
+def _text(content: bytes, patient: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise CorruptState(patient, "a name that is no text") from error

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from streamer.core.asleep import Asleep
-from streamer.core.codec import CorruptState, Era, decode, heard_day_of
+from streamer.core.codec import CorruptState, Era, decode, heard_days
 from streamer.core.columns import Columns
 from streamer.core.events import Kind
 from streamer.core.model import Model
@@ -137,7 +137,8 @@ class HeldStays:
             patients: of each event; on whichever partition it came, its stay is to be seen.
 
         Raises:
-            Fenced: the states are not those that this owner left.
+            Fenced: the states are not those that this owner left. Taken again, the partition is
+                refused if a stay is damaged; a patient whose stay is gone begins a new one.
             StoreUnavailable: the store does not answer.
         """
         if not self._max_stays:
@@ -159,7 +160,8 @@ class HeldStays:
             try:
                 self._decode(number, self.scorers[partition.era.model_id], partition.era, stored)
             except CorruptState as error:
-                raise Fenced(f"partition {number}: {error}") from error  # the take-over refuses it
+                # The take-over checks sleepers as well, so it refuses the partition.
+                raise Fenced(f"partition {number}: {error}") from error
 
     def put_to_sleep(self) -> None:
         """Frees memory of the stays least recently heard of; to be called when all are saved."""
@@ -200,8 +202,9 @@ class HeldStays:
         names = sorted(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
         self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
-        for patient in names[max(0, room) :]:
-            self.asleep.add(patient, number, heard_day_of(new[patient], patient))
+        sleeping = {p: new[p] for p in names[max(0, room) :]}
+        for patient, day in heard_days(scorer.table, sleeping, era).items():
+            self.asleep.add(patient, number, day)
 
     def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
         table = scorer.table

@@ -29,6 +29,11 @@ def stored(*, model_id: str = "0123456789ab", **place: str) -> bytes:
 CONTENT = stored(ward="W", bed="7")
 
 
+def with_checksum(content: bytearray) -> bytes:
+    struct.pack_into("<I", content, 6, crc32(content[10:]))
+    return bytes(content)
+
+
 def load(content: bytes) -> StayTable:
     table = StayTable(MODEL.architecture)
     codec.decode(table, 4, {"p": content})
@@ -128,11 +133,6 @@ def test_what_is_no_stay_is_refused_by_name(bad: bytes) -> None:
     assert "'p'" not in str(error.value)
 
 
-def with_checksum(content: bytearray) -> bytes:
-    struct.pack_into("<I", content, 6, crc32(content[10:]))
-    return bytes(content)
-
-
 def test_another_version_is_refused_with_a_word_on_which() -> None:
     other = bytearray(CONTENT)
     struct.pack_into("<H", other, 4, codec.VERSION + 1)
@@ -154,6 +154,41 @@ def test_a_cell_outside_of_the_ring_is_refused() -> None:
     struct.pack_into("<H", bad, len(bad) - 10, 60_000)  # the only cell: place, offset, value
     with pytest.raises(CorruptState, match="outside of the ring"):
         load(with_checksum(bad))
+
+
+def test_a_bed_that_is_no_text_is_refused() -> None:
+    bad = bytearray(CONTENT)
+    bad[-1] = 0xFF
+    with pytest.raises(CorruptState, match="no text"):
+        load(with_checksum(bad))
+
+
+def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
+    table = StayTable(MODEL.architecture)
+    heard_day = int(load(CONTENT)["heard_day"][0])
+    for era in (Era("0123456789ab"), Era("another")):
+        assert codec.heard_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
+            ("p", "q"), heard_day
+        )
+    assert not len(table)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.integers(10, len(CONTENT) - 1), st.integers(0, 40), st.binary(max_size=2))
+def test_who_may_sleep_can_be_woken(place: int, length: int, instead: bytes) -> None:
+    bad = bytearray(CONTENT)
+    bad[place : place + length] = instead
+    content, era = with_checksum(bad), Era("0123456789ab")
+    read: list[bool] = []
+    for ask in (codec.heard_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
+        table = StayTable(MODEL.architecture)
+        try:
+            ask(table, {"p": content}, era)
+        except CorruptState:
+            read.append(False)
+        else:
+            read.append(True)
+    assert read[0] == read[1]
 
 
 def test_a_bad_stay_leaves_those_before_it() -> None:
