@@ -29,6 +29,7 @@ from tests.waiting import wait_until
 SESSION_MS: Final = 6_000  # a member that does not answer for so long is out of the group
 # A service starts in 3 s on an idle core; then sessions and transactions of dead ones time out.
 DEADLINE_S: Final = 90.0
+ASK_TIMEOUT_MS: Final = 10_000
 N_EVENTS: Final = 600
 _LOG_SHOWN: Final = 3_000
 
@@ -99,8 +100,7 @@ class Trial:
         ensure_topics(self.settings)
         self._producer = KafkaProducer(**self.settings.kafka_connection())
         self._ends.callback(self._producer.close)
-        self._asker = self._consumer("read_uncommitted", group_id=self.settings.group)
-        self._reader = self._consumer("read_committed")
+        self._ask_anew()
 
     def __enter__(self) -> Self:
         return self
@@ -142,7 +142,7 @@ class Trial:
 
     def ends(self) -> dict[int, int]:
         """The end of each partition of the input."""
-        found = self._asker.end_offsets(self._tps(self.settings.topic_vitals))
+        found = self._asker.end_offsets(self._tps(self.settings.topic_vitals), ASK_TIMEOUT_MS)
         return {tp.partition: end for tp, end in found.items()}
 
     def committed(self) -> dict[int, int | None]:
@@ -187,13 +187,16 @@ class Trial:
         try:
             return self._at_the_end()
         except KafkaError:  # the broker is on its way up
+            # A consumer of kafka-python may go on asking a broker that has lost the lead.
+            self._ask_anew()
             return False
 
     def _at_the_end(self) -> bool:
         ends = {p: end for p, end in self.ends().items() if end}
         committed, watermarks = self.committed(), self.watermarks()
         return all(committed[p] == watermarks[p] == end for p, end in ends.items()) and all(
-            self._asker.end_offsets(tps) == self._reader.end_offsets(tps)
+            self._asker.end_offsets(tps, ASK_TIMEOUT_MS)
+            == self._reader.end_offsets(tps, ASK_TIMEOUT_MS)
             for tps in map(self._tps, self._outputs())
         )
 
@@ -209,6 +212,10 @@ class Trial:
             lambda: self._asker.partitions_for_topic(topic), DEADLINE_S, f"partitions of {topic}"
         )
         return [TopicPartition(topic, p) for p in sorted(found)]
+
+    def _ask_anew(self) -> None:
+        self._asker = self._consumer("read_uncommitted", group_id=self.settings.group)
+        self._reader = self._consumer("read_committed")
 
     def _consumer(self, isolation_level: str, group_id: str | None = None) -> KafkaConsumer:
         consumer = KafkaConsumer(
