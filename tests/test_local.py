@@ -81,7 +81,7 @@ def committed_values(kafka: str, topic: str, count: int) -> list[bytes]:
                 values.extend(record.value for record in records)
             return len(values) >= count
 
-        wait_until(all_read, 20, f"reading {count} records")
+        wait_until(all_read, 60, f"reading {count} records")
         return values
     finally:
         consumer.close()
@@ -93,7 +93,7 @@ def grouped_values(kafka: str, topic: str, group: str) -> list[bytes]:
         topic, bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest"
     )
     try:
-        found = wait_until(lambda: consumer.poll(timeout_ms=100), 20, "a record for the group")
+        found = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
         return [record.value for records in found.values() for record in records]
     finally:
         consumer.close()

@@ -223,6 +223,7 @@ class Trial:
             group_id=group_id,
             isolation_level=isolation_level,
             enable_auto_commit=False,
+            reconnect_backoff_max_ms=1_000,  # half a minute by default, and brokers come back
         )
         self._ends.callback(consumer.close)
         return consumer
