@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -44,7 +45,8 @@ def crowd(place: Garage, extent: Extent) -> str:
     settings = settings_for(place, backlog, prefix)
     with contextlib.closing(Redis.from_url(place.stack.redis, socket_timeout=10)) as redis:
         states = RedisStates(redis, f"vigil:{settings.group}", settings.topic_vitals)
-        sizes = [len(stay) for p in range(settings.partitions) for stay in states.load(p).values()]
+        pages = chain.from_iterable(states.pages(p) for p in range(settings.partitions))
+        sizes = [len(stay) for page in pages for stay in page.values()]
     return (
         f"{extent.crowd_stays:,} stays in one worker: resident "
         f"{taken.resident_bytes / _MIB:,.0f} MiB, shared pages by share "

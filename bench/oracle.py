@@ -247,7 +247,7 @@ def _compare_partition(
                 raise ValueError(f"two messages of one name: {message.name}")
             expected[message.kind][message.name] = message.digest
     with contextlib.closing(state_store(settings)) as states:
-        kept = states.load(partition)
+        kept = {p: stay for page in states.pages(partition) for p, stay in page.items()}
     return {
         "risk": judge(expected["risk"], _found(settings, settings.topic_risk, partition)),
         "alert": judge(expected["alert"], _found(settings, settings.topic_alerts, partition)),

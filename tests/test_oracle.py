@@ -5,7 +5,7 @@ import pytest
 from bench.oracle import Differences, Fold, Said, judge, judge_stays, said, said_rejected, table
 from streamer.core.model import Model
 from streamer.service.settings import Settings
-from tests.twins import TOPICS, Twins, invented_log, library
+from tests.twins import TOPICS, Twins, invented_log, library, stays_in
 
 LIBRARY, _ = library(5)
 SETTINGS = Settings(future_limit=-1)
@@ -99,7 +99,7 @@ def test_a_message_is_its_key_its_value_and_its_headers(twins: Twins) -> None:
 def test_the_stays_are_those_that_the_service_kept(
     twins: Twins, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
 ) -> None:
-    kept = twins.states.load(0)
+    kept = stays_in(twins.states, 0)
     result = judge_stays(fold[1], kept, model)
     assert result.expected == len(kept) > 1
     assert counts(result) == NONE, result.examples
@@ -108,7 +108,7 @@ def test_the_stays_are_those_that_the_service_kept(
 def test_a_stay_that_is_gone_changed_or_too_many_is_found(
     twins: Twins, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
 ) -> None:
-    kept = twins.states.load(0)
+    kept = stays_in(twins.states, 0)
     first, second, *_ = sorted(kept)
     gone = {patient: stay for patient, stay in kept.items() if patient != first}
     assert counts(judge_stays(fold[1], gone, model)) == (1, 0, 0, 0, 0)

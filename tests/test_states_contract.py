@@ -11,6 +11,7 @@ from streamer.adapters.memory_states import MemoryStates
 from streamer.adapters.redis_states import RedisStates
 from streamer.local import LocalStack
 from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable, Taken
+from tests.twins import stays_in
 
 # Names that a careless store would take for something else, and what a patient id may be at most.
 ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128, "é" * 128, "\x00")
@@ -32,33 +33,37 @@ class Contract:
 
     def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
         assert store.take(0) == Taken(1, None, None, 0, None)
-        assert store.load(0) == {}
+        assert stays_in(store, 0) == {}
 
     def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
         stays = {"a": bytes(range(256)), "b": b""}
         store.save([save_of(store.take(0), 17, stays)])
         assert store.take(0) == Taken(2, 17, "model-a", 3, "topic-a")
-        assert store.load(0) == stays
+        assert stays_in(store, 0) == stays
 
     def test_partitions_are_apart(self, store: StateStore) -> None:
         changes = [save_of(store.take(p), 10 + p, {"a": bytes([p])}, p) for p in (0, 1, 11)]
         store.save(changes)
         assert [store.take(p).watermark for p in (0, 1, 11)] == [10, 11, 21]
-        assert [store.load(p) for p in (0, 1, 11)] == [{"a": b"\0"}, {"a": b"\1"}, {"a": b"\x0b"}]
+        assert [stays_in(store, p) for p in (0, 1, 11)] == [
+            {"a": b"\0"},
+            {"a": b"\1"},
+            {"a": b"\x0b"},
+        ]
 
     def test_an_owner_before_the_last_one_is_fenced(self, store: StateStore) -> None:
         before = store.take(0)
         after = store.take(0)
         with pytest.raises(Fenced, match="0"):
             store.save([save_of(before, 5, {"a": b"old"})])
-        assert store.load(0) == {}
+        assert stays_in(store, 0) == {}
         store.save([save_of(after, 5, {"a": b"new"})])
-        assert store.load(0) == {"a": b"new"}
+        assert stays_in(store, 0) == {"a": b"new"}
 
     def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
         with pytest.raises(Fenced):
             store.save([save_of(Taken(1, None, None, 0, None), 5, {"a": b"x"})])
-        assert store.load(0) == {}
+        assert stays_in(store, 0) == {}
 
     @pytest.mark.parametrize("expected", [None, 0, 4, 6, 50])
     def test_another_watermark_than_expected_is_fenced(
@@ -69,27 +74,27 @@ class Contract:
         store.save([first])
         with pytest.raises(Fenced):
             store.save([replace(first, expected=expected, watermark=9, changed={"a": b"no"})])
-        assert store.load(0) == {"a": b"first"}
+        assert stays_in(store, 0) == {"a": b"first"}
         assert store.take(0).watermark == 5
 
     def test_a_first_save_may_not_expect_a_watermark(self, store: StateStore) -> None:
         with pytest.raises(Fenced):
             store.save([replace(save_of(store.take(0), 5, {"a": b"x"}), expected=0)])
-        assert store.load(0) == {}
+        assert stays_in(store, 0) == {}
 
     def test_a_save_whose_answer_was_lost_may_be_sent_again(self, store: StateStore) -> None:
         first = save_of(store.take(0), 5, {"a": b"1"})
         second = replace(first, expected=5, watermark=9, changed={"a": b"2"})
         for change in (first, first, second, second):
             store.save([change])
-        assert store.load(0) == {"a": b"2"}
+        assert stays_in(store, 0) == {"a": b"2"}
         assert store.take(0).watermark == 9
 
     def test_the_same_watermark_may_have_new_states(self, store: StateStore) -> None:
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])
         store.save([replace(first, expected=5, model_id="model-b", swaps=4, changed={"a": b"2"})])
-        assert store.load(0) == {"a": b"2"}
+        assert stays_in(store, 0) == {"a": b"2"}
         assert store.take(0) == Taken(2, 5, "model-b", 4, "topic-a")
 
     def test_a_refused_change_changes_nothing_and_the_others_go_through(
@@ -104,8 +109,8 @@ class Contract:
         other = Save(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
         with pytest.raises(Fenced):
             store.save([again, other])
-        assert store.load(0) == {"a": b"1", "b": b"1"}
-        assert store.load(1) == {"c": b"2"}
+        assert stays_in(store, 0) == {"a": b"1", "b": b"1"}
+        assert stays_in(store, 1) == {"c": b"2"}
         assert store.take(0).watermark == 5
         assert store.take(1).watermark == 8
 
@@ -115,12 +120,12 @@ class Contract:
         store.save(
             [replace(first, expected=5, watermark=6, changed={"b": b"2"}, removed=["a", "never"])]
         )
-        assert store.load(0) == {"b": b"2", "c": b"1"}
+        assert stays_in(store, 0) == {"b": b"2", "c": b"1"}
 
     def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
         store.save([save_of(store.take(0), 3, {})])
         assert store.take(0) == Taken(2, 3, "model-a", 3, "topic-a")
-        assert store.load(0) == {}
+        assert stays_in(store, 0) == {}
 
     def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
         store.save([])
@@ -130,14 +135,14 @@ class Contract:
         stays = {f"patient-{i}": i.to_bytes(4, "big") * 8 for i in range(20_000)}
         first = save_of(store.take(0), 5, stays)
         store.save([first])
-        assert store.load(0) == stays
+        assert stays_in(store, 0) == stays
         store.save([replace(first, expected=5, watermark=6, changed={}, removed=list(stays)[1:])])
-        assert store.load(0) == {"patient-0": stays["patient-0"]}
+        assert stays_in(store, 0) == {"patient-0": stays["patient-0"]}
 
     def test_odd_names_are_patients_like_others(self, store: StateStore) -> None:
         stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
         store.save([save_of(store.take(0), 7, stays)])
-        assert store.load(0) == stays
+        assert stays_in(store, 0) == stays
         assert store.take(0) == Taken(2, 7, "model-a", 3, "topic-a")
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
@@ -229,7 +234,7 @@ class TestMemoryStates(Contract):
         check_outage(store, change)
         store.available = True
         store.save([change])
-        assert store.load(0) == {"a": b"1"}
+        assert stays_in(store, 0) == {"a": b"1"}
 
 
 class TestRedisStates(Contract):
@@ -268,7 +273,7 @@ class TestRedisStates(Contract):
         changes = [save_of(taken[p], 5, {"a": bytes(60)}, p) for p in range(5)]
         with pytest.raises(Fenced, match="partition 1 "):
             store.save(changes)
-        assert [len(store.load(p)) for p in range(5)] == [1, 0, 1, 1, 1]
+        assert [len(stays_in(store, p)) for p in range(5)] == [1, 0, 1, 1, 1]
         store.save([save_of(fenced, 5, {"a": bytes(60)}, 1)])
 
     def test_a_script_that_redis_forgot_is_loaded_again(
@@ -295,7 +300,7 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         own.redis_server.start()
         store.save([change])
         assert store.take(0) == Taken(2, 5, "model-a", 3, "topic-a")
-        assert store.load(0) == {"a": b"1"}
+        assert stays_in(store, 0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
         client.config_set("maxmemory", "1")
         with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
@@ -309,8 +314,6 @@ def check_outage(store: StateStore, change: Save) -> None:
     """Every question to a store that is away raises the one error that may be tried again."""
     with pytest.raises(StoreUnavailable):
         store.take(0)
-    with pytest.raises(StoreUnavailable):
-        store.load(0)
     with pytest.raises(StoreUnavailable):
         store.first_width("topic-a", 8)
     with pytest.raises(StoreUnavailable):

@@ -9,7 +9,7 @@ from streamer.adapters.memory_log import MemoryBroker, MemoryLog
 from streamer.ports.states import Taken
 from streamer.service import ownership
 from streamer.service.takeover import Refusal, Start, plan_start
-from tests.twins import ORIGIN_MS, Twins, event, invented_log, library
+from tests.twins import ORIGIN_MS, Twins, event, invented_log, library, stays_in
 
 LIBRARY, _ = library(5)
 TOPIC = "topic-a"
@@ -95,7 +95,7 @@ def test_a_refused_partition_stands_still_and_the_others_go_on() -> None:
     twins = drained()
     twins.broker.committed[0] -= 1
     n_outputs = len(twins.broker.outputs)
-    states = twins.states.load(0)
+    states = stays_in(twins.states, 0)
     twins.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)])
     process = twins.process()
     for _ in range(4):
@@ -103,7 +103,7 @@ def test_a_refused_partition_stands_still_and_the_others_go_on() -> None:
     (reason,) = process.worker.not_ready
     assert reason.startswith("partition 0: the states are ahead of the log")
     assert {output.partition for output in twins.broker.outputs[n_outputs:]} == {1}
-    assert twins.states.load(0) == states
+    assert stays_in(twins.states, 0) == states
 
 
 def test_states_of_a_model_that_is_gone_are_refused() -> None:

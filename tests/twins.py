@@ -14,7 +14,7 @@ from streamer.adapters.memory_models import MemoryModels
 from streamer.adapters.memory_states import MemoryStates
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable, Output
-from streamer.ports.states import Save, StoreUnavailable
+from streamer.ports.states import Save, StateStore, StoreUnavailable
 from streamer.service.batch import Topics
 from streamer.service.models import ModelLibrary
 from streamer.service.worker import Rules, Worker
@@ -145,10 +145,15 @@ class Twins:
 
     def known(self) -> dict[int, dict[str, bytes]]:
         """The stored stays of all partitions."""
-        return {p: self.states.load(p) for p in range(len(self.broker.partitions))}
+        return {p: stays_in(self.states, p) for p in range(len(self.broker.partitions))}
 
     def messages(self, topic: str) -> list[dict[str, Any]]:
         return [json.loads(o.value or b"") for o in self.broker.outputs if o.topic == topic]
+
+
+def stays_in(states: StateStore, partition: int) -> dict[str, bytes]:
+    """All stored stays of a partition, by patient."""
+    return {patient: stay for page in states.pages(partition) for patient, stay in page.items()}
 
 
 def event(partition: int, patient: str, minute: float, **fields: Any) -> Event:

@@ -44,13 +44,9 @@ class MemoryStates:
         homes = {p: self._homes.setdefault((log_id, p), partition) for p in patients}
         return {patient: home for patient, home in homes.items() if home != partition}
 
-    def load(self, partition: int) -> dict[str, bytes]:
-        """See ``StateStore``."""
-        return dict(self._open(partition).stays)
-
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""
-        for patient, stay in self.load(partition).items():
+        for patient, stay in dict(self._open(partition).stays).items():
             yield {patient: stay}
 
     def fetch(

@@ -120,10 +120,6 @@ class RedisStates:
                 elsewhere |= {patient.decode(): int(home) for patient, home in homes}
         return elsewhere
 
-    def load(self, partition: int) -> dict[str, bytes]:
-        """See ``StateStore``."""
-        return {p: stay for page in self.pages(partition) for p, stay in page.items()}
-
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""
         cursor = 0

@@ -98,13 +98,6 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def load(self, partition: int) -> dict[str, bytes]:
-        """Returns all stored stays of a partition, by patient.
-
-        Raises:
-            StoreUnavailable: the store does not answer.
-        """
-
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """Iterates over all stored stays of a partition by patient, some hundred at a time.
 

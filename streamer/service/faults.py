@@ -91,10 +91,6 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.settle(log_id, partition, patients)
 
-    def load(self, partition: int) -> dict[str, bytes]:
-        """See ``StateStore``."""
-        return self._states.load(partition)
-
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""
         return self._states.pages(partition)
