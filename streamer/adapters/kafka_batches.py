@@ -19,6 +19,7 @@ from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.record.memory_records import MemoryRecordsBuilder
 
+from streamer.adapters.shares import shares
 from streamer.ports.log import Output
 
 _FORMAT: Final = 2
@@ -60,7 +61,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
             KafkaError: what was queued before more may be is not acknowledged in time.
         """
         futures: list[FutureRecordMetadata] = []
-        for share in _bounded(outputs):
+        for share in shares(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
             places: dict[TopicPartition, list[Output]] = {}
@@ -113,6 +114,10 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
             raise KafkaTimeoutError(f"no answer on {what}")
 
 
+def _value_bytes(output: Output) -> int:
+    return len(output.value or b"")
+
+
 class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
     """A record batch of records that are encoded already."""
 
@@ -127,18 +132,6 @@ class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
         builder._num_records = len(encoded)
         builder._last_offset = len(encoded) - 1
         self.skip(len(encoded))
-
-
-def _bounded(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
-    """Cuts outputs where more would be unacknowledged than may be."""
-    begin = size = 0
-    for i, output in enumerate(outputs):
-        size += len(output.value or b"")
-        if size > _UNACKNOWLEDGED_BYTES:
-            yield outputs[begin : i + 1]
-            begin, size = i + 1, 0
-    if begin < len(outputs):
-        yield outputs[begin:]
 
 
 def _batches(outputs: Sequence[Output], most_bytes: int) -> Iterator[_Records]:

@@ -11,7 +11,7 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,10 +21,11 @@ from kafka import (
     KafkaConsumer,
     TopicPartition,
 )
-from kafka.errors import KafkaError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -46,7 +47,6 @@ _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's id
 # origin is the name of a topic, at most 249 bytes, a partition and an offset.
 _MOST_TRACE_BYTES: Final = 256
 _MOST_ORIGIN_BYTES: Final = 300
-_NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ class KafkaLog:
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
         self._rejoin_if_stuck()
-        with _asking():
+        with asking():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
             except NoOffsetForPartitionError:
@@ -130,7 +130,7 @@ class KafkaLog:
 
     def committed(self, partition: int) -> int | None:
         """See ``EventLog``."""
-        with _asking():
+        with asking():
             offset: int | None = self._consumer.committed(
                 self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
             )
@@ -139,7 +139,7 @@ class KafkaLog:
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
         tp = self._tp(partition)
-        with _asking():
+        with asking():
             first = self._consumer.beginning_offsets([tp])[tp]
             end = self._consumer.end_offsets([tp])[tp]
         return first, end
@@ -147,7 +147,7 @@ class KafkaLog:
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
         """See ``EventLog``."""
         tp = self._tp(partition)
-        with _asking():
+        with asking():
             found = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
         return None if found is None else int(found.offset)
 
@@ -156,7 +156,7 @@ class KafkaLog:
         tp, (first, _) = self._tp(partition), self.bounds(partition)
         if offset <= first:
             return None
-        with _asking():
+        with asking():
             reader = KafkaConsumer(
                 **self._options.connection,
                 bootstrap_timeout_ms=ASK_TIMEOUT_MS,
@@ -212,19 +212,19 @@ class KafkaLog:
                     future.get(timeout=0)
             self._fault("in_transaction")
             producer.commit_transaction()
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
     def recover(self) -> None:
         """See ``EventLog``."""
-        with contextlib.suppress(*_NO_ANSWER):
+        with contextlib.suppress(*NO_ANSWER):
             self._producer.close(timeout=0)
         # A new producer of the same transactional id aborts what the old one left open.
         self._producer = _reaching(self._produce)
 
     def topic(self) -> Topic:
         """See ``EventLog``."""
-        with _asking():
+        with asking():
             admin = KafkaAdminClient(
                 **self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS
             )
@@ -235,7 +235,7 @@ class KafkaLog:
     def close(self) -> None:
         """See ``EventLog``."""
         for client in (self._producer, self._consumer):
-            with contextlib.suppress(*_NO_ANSWER):
+            with contextlib.suppress(*NO_ANSWER):
                 client.close()
 
     def _left(self, partitions: set[int]) -> dict[int, int]:
@@ -245,7 +245,7 @@ class KafkaLog:
         self._looked_at_ends = time.monotonic()
         left = {}
         for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
-            with contextlib.suppress(*_NO_ANSWER):  # taken away since the poll
+            with contextlib.suppress(*NO_ANSWER):  # taken away since the poll
                 end = self._consumer.highwater(tp)
                 # Our own position: it is past the markers of transactions, our count is not.
                 position = self._consumer.position(tp, timeout_ms=0)
@@ -278,7 +278,7 @@ class KafkaLog:
         listener, old = _Assignment(), self._consumer
         self._consumer = _reaching(lambda: new_consumer(self._options, listener))
         self._listener = listener
-        with contextlib.suppress(*_NO_ANSWER):
+        with contextlib.suppress(*NO_ANSWER):
             old.close(autocommit=False)
 
     def _produce(self) -> BatchProducer:
@@ -306,13 +306,5 @@ def _bounded(header: bytes | None, most: int) -> bytes | None:
 
 
 def _reaching(make: Callable[[], Any]) -> Any:
-    with _asking():
+    with asking():
         return make()
-
-
-@contextlib.contextmanager
-def _asking() -> Iterator[None]:
-    try:
-        yield
-    except _NO_ANSWER as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
 
+from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.core.rejected import Rejected, read
 from streamer.ports.log import Interrupted, LogUnavailable
@@ -26,7 +26,6 @@ _POLL_MS: Final = 200
 _FETCH_WAIT_MS: Final = 50
 # A broker that is up answers each fetch and each write at once; a leader moves within seconds.
 _ANSWER_S: Final = 30.0
-_NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 # Readers of the input topic wait for a transaction that was left open, so it must not be for long.
 _TRANSACTION_TIMEOUT_MS: Final = 10_000
 
@@ -59,7 +58,7 @@ class RejectedTopic:
 
     def __init__(self, options: RejectedOptions) -> None:
         self._options = options
-        with _asking():
+        with asking():
             admin = KafkaAdminClient(**options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([options.rejected])
@@ -71,7 +70,7 @@ class RejectedTopic:
 
     def bounds(self) -> tuple[int, int]:
         """Returns the first offset that is kept and the next one to be written."""
-        with _asking(), contextlib.closing(self._consumer()) as consumer:
+        with asking(), contextlib.closing(self._consumer()) as consumer:
             first = consumer.beginning_offsets([self._place])[self._place]
             end = consumer.end_offsets([self._place])[self._place]
         return first, end
@@ -90,7 +89,7 @@ class RejectedTopic:
         first, end = self.bounds()
         if not first <= offset < end:
             return None
-        with _asking(), contextlib.closing(self._consumer()) as consumer:
+        with asking(), contextlib.closing(self._consumer()) as consumer:
             consumer.assign([self._place])
             consumer.seek(self._place, offset)
             for record in _until(consumer, self._place, offset + 1):
@@ -112,7 +111,7 @@ class RejectedTopic:
 
     def _whole(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
         place = TopicPartition(topic, _PARTITION)
-        with _asking(), contextlib.closing(self._consumer()) as consumer:
+        with asking(), contextlib.closing(self._consumer()) as consumer:
             consumer.assign([place])
             consumer.seek_to_beginning(place)
             end = consumer.end_offsets([place])[place]
@@ -152,7 +151,7 @@ class WayBack:
         self._options = options
         self._topic = topic
         self._fault = fault or _no_fault
-        with _asking():
+        with asking():
             self._producer = KafkaProducer(
                 **options.connection,
                 transactional_id=options.transactional_id,
@@ -206,7 +205,7 @@ class WayBack:
             at = "commit"
             self._fault("before_commit")
             producer.commit_transaction()
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             raise Interrupted(
                 f"Kafka, or another replay that took over, at {at}: {type(error).__name__}: {error}"
             ) from error
@@ -214,7 +213,7 @@ class WayBack:
 
     def close(self) -> None:
         """Lets go of the connection; Kafka takes back what was left open after some seconds."""
-        with contextlib.suppress(*_NO_ANSWER):
+        with contextlib.suppress(*NO_ANSWER):
             self._producer.close(timeout=1)
 
     def _home(self, rejected: Rejected) -> int | None:
@@ -239,14 +238,6 @@ def _until(consumer: Any, place: TopicPartition, end: int) -> Iterator[Any]:
             give_up_at = time.monotonic() + _ANSWER_S
         elif time.monotonic() > give_up_at:
             raise LogUnavailable(f"Kafka brings nothing more of {place.topic}")
-
-
-@contextlib.contextmanager
-def _asking() -> Iterator[None]:
-    try:
-        yield
-    except _NO_ANSWER as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
 
 
 def _no_fault(point: str) -> None:

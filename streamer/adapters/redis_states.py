@@ -10,6 +10,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
+from streamer.adapters.shares import shares
 from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
@@ -151,7 +152,7 @@ class RedisStates:
     def save(self, changes: Sequence[Save]) -> None:
         """See ``StateStore``."""
         answers: list[Any] = []
-        for share in _bounded(changes):
+        for share in shares(changes, _stay_bytes, _SENT_BYTES):
             with answering():
                 # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
                 # beside the writes, and right after a restart of Redis, too.
@@ -190,16 +191,8 @@ class RedisStates:
         return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
 
 
-def _bounded(changes: Sequence[Save]) -> Iterator[Sequence[Save]]:
-    """Cuts saves where one round trip would carry too much; each is whole."""
-    begin = size = 0
-    for i, change in enumerate(changes):
-        size += sum(map(len, change.changed.values()))
-        if size > _SENT_BYTES:
-            yield changes[begin : i + 1]
-            begin, size = i + 1, 0
-    if begin < len(changes):
-        yield changes[begin:]
+def _stay_bytes(change: Save) -> int:
+    return sum(map(len, change.changed.values()))
 
 
 def _arguments(change: Save) -> list[bytes | str | int]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.adapters.kafka_rejected import RejectedOptions, RejectedTopic, WayBack
+from streamer.adapters.shares import shares
 from streamer.core.rejected import Rejected, Selection, Standing
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -141,7 +142,7 @@ def replay(
     way_back = WayBack(options, topic, fault)
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
-        for share in _shares(waiting):
+        for share in shares(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
             way_back.reenter(share, repartition=repartition)
             done.chosen.update(rejected.reason for rejected in share)
             if progress is not None:
@@ -167,14 +168,5 @@ def _waiting(
             counted.left[standing] += 1
 
 
-def _shares(waiting: Iterator[Rejected]) -> Iterator[list[Rejected]]:
-    share: list[Rejected] = []
-    size = 0
-    for rejected in waiting:
-        share.append(rejected)
-        size += len(rejected.value or b"")
-        if len(share) == _MOST_RECORDS or size >= _MOST_BYTES:
-            yield share
-            share, size = [], 0
-    if share:
-        yield share
+def _value_bytes(rejected: Rejected) -> int:
+    return len(rejected.value or b"")
