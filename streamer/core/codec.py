@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Slots, StayTable
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
@@ -25,8 +25,6 @@ _START: Final = struct.Struct("<4sHI")  # magic, version, crc
 _SIZES: Final = struct.Struct("<12sI3H")
 _HEADER_BYTES: Final = _START.size + _SIZES.size
 _RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
-# Made by weights, so of no use to others; the last fields before the ring in the stored form.
-WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
 
 

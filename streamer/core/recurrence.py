@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.model import Model
-from streamer.core.stays import LATE_BINS, RING, Slots, StayTable
+from streamer.core.stays import LATE_BINS, RING, WEIGHT_FIELDS, Slots, StayTable
 from streamer.core.timeline import clear_rows, rows_at
 
 Floats = NDArray[np.float32]
@@ -102,7 +102,7 @@ def rewarm(table: StayTable, slots: Slots) -> None:
     An (h, c) of other weights means nothing to the new ones. The values from before the ring stay:
     the memory of the anchor is made of measurements, not of weights.
     """
-    for name in ("h", "c", "anchor_h", "anchor_c"):
+    for name in WEIGHT_FIELDS:
         table[name][slots] = 0
     table["dirty"][slots] = table["started"][slots]
 

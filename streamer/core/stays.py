@@ -34,6 +34,8 @@ LATE_BINS: Final = 48
 RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
 NOT_MEASURED: Final = -1
+WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
+"""Made by a network's weights, so of no use to others; the last before the ring when stored."""
 MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
 
 Slots = NDArray[np.intp]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,37 +63,44 @@ class Result:
     n_silent: int = 0
 
 
-def process(
-    scorer: Scorer,
-    columns: Columns,
-    homes: Mapping[str, int],
-    records: Sequence[Record],
-    partitions: Mapping[int, Partition],
-    topics: Topics,
-) -> Result:
-    """Scores records of partitions that share a scorer, decoded to columns; its table changes.
+class Share(NamedTuple):
+    """What a batch has for one model.
 
-    Events of patients who live on another partition, by ``homes``, are refused.
-
-    Records before their partition's ``silent_until`` change states and say nothing.
+    Attributes:
+        records: as they were read.
+        columns: the events in them.
+        places: the input partition of each event.
+        homes: the partition on which patients live who are not where their events came.
     """
-    event_record = columns.record.tolist()
-    owners = [records[i].partition for i in event_record]
+
+    records: Sequence[Record]
+    columns: Columns
+    places: Sequence[int]
+    homes: Mapping[str, int]
+
+
+def process(
+    scorer: Scorer, share: Share, partitions: Mapping[int, Partition], topics: Topics
+) -> Result:
+    """Scores what a batch has for a scorer's model; its table changes.
+
+    Events of patients who live on another partition are refused. Records before their partition's
+    ``silent_until`` change states and say nothing.
+    """
     with metrics.STAGE.labels(Stage.SCORE).time():
-        outcome = scorer.score(columns, owners, homes)
+        outcome = scorer.score(share.columns, share.places, share.homes)
     with metrics.STAGE.labels(Stage.WRITE).time():
-        return _result(scorer.model, records, columns, outcome, partitions, topics)
+        return _result(scorer.model, share, outcome, partitions, topics)
 
 
 def _result(
     model: Model,
-    records: Sequence[Record],
-    columns: Columns,
+    share: Share,
     outcome: Outcome,
     partitions: Mapping[int, Partition],
     topics: Topics,
 ) -> Result:
-    event_record = columns.record.tolist()
+    records, columns = share.records, share.columns
     live = [record.offset >= partitions[record.partition].silent_until for record in records]
     result = Result(n_live=sum(live))
     result.n_silent = len(records) - result.n_live
@@ -110,7 +117,7 @@ def _result(
             record = records[rejection.record]
             said = rejected(rejection, record, topics.vitals)
             result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *said))
-    for message in write(outcome.assessments, event_record, records, model):
+    for message in write(outcome.assessments, columns.record.tolist(), records, model):
         if not live[message.record]:
             continue
         record = records[message.record]

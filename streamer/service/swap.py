@@ -8,10 +8,9 @@ from typing import Final
 import numpy as np
 import structlog
 
-from streamer.core.codec import WEIGHT_FIELDS
 from streamer.core.model import Model
 from streamer.core.recurrence import rewarm
-from streamer.core.stays import StayTable
+from streamer.core.stays import WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary

@@ -21,11 +21,11 @@ from typing import Final
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Columns, Record, decode
+from streamer.core.columns import Record, decode
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
-from streamer.service.batch import Result, Topics, changed_states, process
+from streamer.service.batch import Share, Topics, changed_states, process
 from streamer.service.health import Health
 from streamer.service.held import HeldStays
 from streamer.service.lag import Lag
@@ -172,19 +172,19 @@ class Worker:
         by_model: dict[str, list[Record]] = {}
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        decoded: list[tuple[str, Columns, dict[str, int], list[Record]]] = []
-        for model_id, share in by_model.items():
+        shares: dict[str, Share] = {}
+        for model_id, mine in by_model.items():
             with metrics.STAGE.labels(Stage.DECODE).time():
-                columns = decode(share, self._rules.future_limit_ms)
+                columns = decode(mine, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
-                places = [share[i].partition for i in columns.record.tolist()]
+                places = [mine[i].partition for i in columns.record.tolist()]
                 homes = self._held.settle(self._states, owned, columns, places)
                 self._held.wake(self._states, owned, columns.patients)
-            decoded.append((model_id, columns, homes, share))
-        results: list[Result] = []
-        for model_id, columns, homes, share in decoded:
-            scorer = self._held.scorers[model_id]
-            results.append(process(scorer, columns, homes, share, owned, self._rules.topics))
+            shares[model_id] = Share(mine, columns, places, homes)
+        results = [
+            process(self._held.scorers[model_id], share, owned, self._rules.topics)
+            for model_id, share in shares.items()
+        ]
         moved = [owned[p] for p in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
@@ -203,8 +203,8 @@ class Worker:
         changed: list[Save] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._held.scorers.items():
-                mine = [p for p in moved if p.era.model_id == model_id]
-                changed += changed_states(scorer, mine)
+                of_model = [p for p in moved if p.era.model_id == model_id]
+                changed += changed_states(scorer, of_model)
         self._unsaved.add(changed)
         tally.batch(results, changed)
         self._unsaved.save(owned)

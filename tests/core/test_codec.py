@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
 from streamer.core.network import Architecture
-from streamer.core.stays import StayTable
+from streamer.core.stays import WEIGHT_FIELDS, StayTable
 from tests.core.stream import HeartRateModel, Stream, admission, event, observation
 from tests.models import random_model
 
@@ -207,7 +207,7 @@ def test_a_stay_of_another_era_comes_without_what_its_weights_made(era: Era, hid
     same = load(CONTENT)
     for name in table.fields:
         loaded, original = table[name][table.slot_of["p"]], same[name][same.slot_of["p"]]
-        if name in codec.WEIGHT_FIELDS:
+        if name in WEIGHT_FIELDS:
             assert original.any()
             assert not loaded.any()
         else:
