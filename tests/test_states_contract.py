@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -166,6 +167,8 @@ class Contract:
         patients = [f"p{i}" for i in range(5_000)]
         assert store.settle("topic-a", 3, patients) == {}
         assert store.settle("topic-a", 4, patients) == dict.fromkeys(patients, 3)
+        store.save([replace(save_of(store.take(3), 5, {}, 3), removed=patients[1:])])
+        assert store.settle("topic-a", 4, patients) == {"p0": 3}
 
     def test_whose_stay_is_removed_has_no_home(self, store: StateStore) -> None:
         store.settle("topic-a", 0, ["a", "b"])
@@ -250,6 +253,26 @@ class TestRedisStates(Contract):
             store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
             assert store.take(0) == Taken(1, None, None, 0, None)
             store.close()
+
+    @pytest.mark.parametrize("meanwhile", ["he came back", "another took the partition"])
+    def test_who_did_not_leave_for_good_keeps_his_home(
+        self, store: RedisStates, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    ) -> None:
+        store.settle("topic-a", 0, ["a"])
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        leave = store._leave
+
+        def late(**asked: Any) -> None:
+            if meanwhile == "he came back":
+                store.save([replace(first, expected=6, watermark=7)])
+            else:
+                store.take(0)
+            leave(**asked)
+
+        monkeypatch.setattr(store, "_leave", late)
+        store.save([replace(first, expected=5, watermark=6, changed={}, removed=["a"])])
+        assert store.settle("topic-a", 1, ["a"]) == {"a": 0}
 
     def test_states_that_were_wiped_are_fenced_and_then_none(
         self, stack: LocalStack, topic_prefix: str

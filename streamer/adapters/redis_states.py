@@ -51,14 +51,17 @@ for i = 2, #ARGV do
 end
 return elsewhere
 """
+# Whoever took the partition since, or has a stay again, keeps the home.
 _LEAVE: Final = """
-for i = 2, #ARGV do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[1] then
+if redis.call('HGET', KEYS[2], '__epoch__') ~= ARGV[1] then return end
+for i = 3, #ARGV do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[2]
+      and redis.call('HEXISTS', KEYS[2], 'p:' .. ARGV[i]) == 0 then
     redis.call('HDEL', KEYS[1], ARGV[i])
   end
 end
 """
-_SETTLE_COUNT: Final = 2_000  # patients a script: Redis serves nobody else meanwhile
+_HOMES_COUNT: Final = 2_000  # patients a script: Redis serves nobody else meanwhile
 # A batch of ordinary stays goes in one round trip; both sides hold what is under way in memory.
 _SENT_BYTES: Final = 32 * 1024 * 1024
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
@@ -114,8 +117,7 @@ class RedisStates:
         """See ``StateStore``."""
         elsewhere: dict[str, int] = {}
         with answering():
-            for begin in range(0, len(patients), _SETTLE_COUNT):
-                some = [patient.encode() for patient in patients[begin : begin + _SETTLE_COUNT]]
+            for some in _encoded(patients):
                 found: Any = self._settle(keys=[self._homes(log_id)], args=[partition, *some])
                 homes = zip(found[::2], found[1::2], strict=True)
                 elsewhere |= {patient.decode(): int(home) for patient, home in homes}
@@ -170,9 +172,9 @@ class RedisStates:
             raise Fenced("the state store refused: " + ", ".join(refused))
         with answering():
             for change in changes:
-                if change.removed:
-                    gone = (patient.encode() for patient in change.removed)
-                    self._leave(keys=[self._homes(change.log_id)], args=[change.partition, *gone])
+                keys = [self._homes(change.log_id), self.key(change.partition)]
+                for some in _encoded(change.removed):
+                    self._leave(keys=keys, args=[change.epoch, change.partition, *some])
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
@@ -193,6 +195,12 @@ class RedisStates:
 
 def _stay_bytes(change: Save) -> int:
     return sum(map(len, change.changed.values()))
+
+
+def _encoded(patients: Sequence[str]) -> Iterator[list[bytes]]:
+    """Cuts patients where one script would keep Redis too long."""
+    for begin in range(0, len(patients), _HOMES_COUNT):
+        yield [patient.encode() for patient in patients[begin : begin + _HOMES_COUNT]]
 
 
 def _arguments(change: Save) -> list[bytes | str | int]:
