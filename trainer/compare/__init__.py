@@ -1,0 +1,1 @@
+"""Every family of models on the same patients, hours, labels and scorer: ``trainer compare``."""
