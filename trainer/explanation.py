@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Final
 
 import numpy as np
@@ -23,8 +24,11 @@ from trainer.influence import Influence, Measurement, influences
 from trainer.labels import onset_rows
 from trainer.unrolled import unroll
 
-N_MEASUREMENTS: Final = 3
-"""So many are followed where none is named: the newest of those that add most at the peak."""
+N_EACH: Final = 2
+"""So many vital signs, and so many other values, are followed where none is named. Vital signs are
+measured again within the hour; what lasts is seen on laboratory values."""
+
+_IS_VITAL: Final = np.array([variable.is_vital for variable in VARIABLES])
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,22 @@ class Explanation:
     def peak(self) -> int:
         """Row of the highest 6 h risk."""
         return int(self.risks[:, 0].argmax())
+
+
+def place_of(patient: str, patient_ids: Sequence[str]) -> int:
+    """The place of a patient among others.
+
+    Raises:
+        InputError: there is none of that id; the message names some that there are.
+    """
+    try:
+        return list(patient_ids).index(patient)
+    except ValueError:
+        near = get_close_matches(patient, patient_ids) or list(patient_ids[:3])
+        raise InputError(
+            f"no patient {patient!r} among these {len(patient_ids):,}; there are for example "
+            f"{', '.join(near)}; without PATIENT some to look at are named"
+        ) from None
 
 
 def explain(model: Model, stay: Cohort, follow: Sequence[str] = ()) -> Explanation:
@@ -134,13 +154,12 @@ def _strongest(
     contributions: NDArray[np.float64], values: NDArray[np.float32], peak: int
 ) -> list[Measurement]:
     """The newest measurements at the peak of the variables that add most there."""
-    order = np.argsort(-contributions[peak], kind="stable")[:N_MEASUREMENTS]
-    found = []
-    for variable in order.tolist():
-        rows = np.flatnonzero(~np.isnan(values[: peak + 1, variable]))
-        if len(rows) and contributions[peak, variable] > 0:
-            found.append(Measurement(variable, int(rows[-1])))
-    return found
+    order = np.argsort(-contributions[peak], kind="stable")
+    order = order[contributions[peak, order] > 0]  # so each of them was measured
+    chosen = [*order[_IS_VITAL[order]][:N_EACH], *order[~_IS_VITAL[order]][:N_EACH]]
+    newest = [int(np.flatnonzero(~np.isnan(values[: peak + 1, v]))[-1]) for v in chosen]
+    found = [Measurement(int(v), row) for v, row in zip(chosen, newest, strict=True)]
+    return sorted(found, key=lambda m: -contributions[peak, m.variable])
 
 
 def _named(

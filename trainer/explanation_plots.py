@@ -16,25 +16,35 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, MultipleLocator, NullLocator
 from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
 from streamer.core.variables import INDEX, VARIABLES
 from trainer.explanation import Explanation
-from trainer.explanation_words import spread, unit, written
+from trainer.explanation_words import NO_DRUGS, spread, unit, written
 from trainer.influence import Influence
 from trainer.plots import DPI
 
 WIDTH: Final = 1600 / DPI  # inches: 1600 pixels
 MOST_LABS: Final = 6  # strips beyond these would push the risk off the screen
 MOST_CONTRIBUTORS: Final = 12
+LEAST_PERCENT: Final = 0.01  # the logarithm of a risk of zero has no place
+RISK_TICKS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+HOURS_BETWEEN_TICKS: Final = (1, 2, 3, 6, 12, 24)
+MOST_TICKS: Final = 20
+
+HOW: Final = (
+    "Each measurement is taken out by itself, the features are built anew and the network is run "
+    "again: log odds of the 6 h risk, before calibration."
+)
 
 SIGNS: Final = ("heart_rate", "map", "resp_rate", "spo2", "temperature")
 
 _BLACK, _GREY = "#000000", "#777777"
 _BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _ALERT: Final = "#F0E442"
+_UNKNOWN: Final = "#DDDDDD"
 _HORIZONS: Final = (
     ("within 6 h", _ORANGE, "-", 2.0), ("within 24 h", _BLUE, "--", 1.3),
     ("within 48 h", _GREEN, ":", 1.5),
@@ -43,6 +53,7 @@ _GATES: Final = (("forget", _BLUE, "-"), ("input", _ORANGE, "--"), ("output", _G
 _DIVERGING: Final = "RdBu_r"
 _LEFT, _RIGHT, _LEGEND = 1.75, 2.15, 0.25  # inches beside the panels; from panel to legend
 _TOP, _BOTTOM, _GAP = 0.75, 0.55, 0.42  # inches
+_NOTES: Final = 0.4  # inches below, for text
 
 
 def draw_stay(found: Explanation) -> Figure:
@@ -68,7 +79,7 @@ def draw_stay(found: Explanation) -> Figure:
     last = max(found.hour[-1], found.onset if math.isfinite(found.onset) else 0)
     for axes in panels:
         axes.set_xlim(found.hour[0] - 0.5, last + 0.5)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16, min_n_ticks=1))
+        _hours(axes)
         axes.tick_params(labelbottom=axes is cells)
         if math.isfinite(found.onset):
             axes.axvline(found.onset, color=_BLACK, linewidth=1.2, linestyle=(0, (4, 2)))
@@ -78,9 +89,10 @@ def draw_stay(found: Explanation) -> Figure:
 
 def draw_influences(found: Explanation) -> Figure:
     """Draws what each followed measurement changes in the hours after it, a panel each."""
-    figure, panels = _stack([2.2] * max(1, len(found.influences)), [0.75] * len(found.influences))
+    n = max(1, len(found.influences))
+    figure, panels = _stack([2.1] * n, [0.6] * n, _BOTTOM + _NOTES)
     figure.suptitle(
-        f"{found.patient}: how long a measurement's influence lasts\n", x=_LEFT / WIDTH,
+        f"{found.patient}: how long a measurement's influence lasts", x=_LEFT / WIDTH,
         y=1 - 0.15 / figure.get_figheight(), ha="left", va="top", fontsize=13,
     )  # fmt: skip
     for axes, influence in zip(panels, found.influences, strict=False):
@@ -88,6 +100,9 @@ def draw_influences(found: Explanation) -> Figure:
     if not found.influences:
         _title(panels[0], "No measurement raised the risk at its peak")
     panels[-1].set_xlabel("hours since the measurement")
+    figure.text(
+        _LEFT / WIDTH, 0.12 / figure.get_figheight(), f"{HOW}\n{NO_DRUGS}", fontsize=8, va="bottom"
+    )
     return figure
 
 
@@ -108,9 +123,11 @@ def _measured(found: Explanation, variable: int) -> bool:
     return not bool(np.isnan(found.values[:, variable]).all())
 
 
-def _stack(heights: Sequence[float], gaps: Sequence[float]) -> tuple[Figure, list[Axes]]:
-    """Panels of these heights (inches) below each other, with these gaps between them."""
-    total = _TOP + sum(heights) + sum(gaps[: len(heights) - 1]) + _BOTTOM
+def _stack(
+    heights: Sequence[float], gaps: Sequence[float], bottom: float = _BOTTOM
+) -> tuple[Figure, list[Axes]]:
+    """Panels of these heights below each other, a gap after each, and room below; all in inches."""
+    total = _TOP + sum(heights) + sum(gaps[: len(heights) - 1]) + bottom
     figure = Figure(figsize=(WIDTH, total))
     FigureCanvasAgg(figure)
     width = (WIDTH - _LEFT - _RIGHT) / WIDTH
@@ -127,6 +144,13 @@ def _title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=10, fontweight="bold")
 
 
+def _hours(axes: Axes) -> None:
+    """Ticks that divide a day."""
+    first, last = axes.get_xlim()
+    fits = [step for step in HOURS_BETWEEN_TICKS if (last - first) / step <= MOST_TICKS]
+    axes.xaxis.set_major_locator(MultipleLocator(fits[0] if fits else 24))
+
+
 def _legend(axes: Axes) -> None:
     place = 1 + _LEGEND / (WIDTH - _LEFT - _RIGHT) / 2
     axes.legend(
@@ -139,9 +163,7 @@ def _strip(axes: Axes, found: Explanation, variable: int) -> None:
     rows = np.flatnonzero(~np.isnan(values))
     newest = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
     known = newest >= 0
-    axes.step(
-        found.hour[known], values[newest[known]], where="post", color=_GREY, linewidth=0.9
-    )
+    axes.step(found.hour[known], values[newest[known]], where="post", color=_GREY, linewidth=0.9)
     axes.plot(found.hour[rows], values[rows], "o", color=_BLUE, markersize=3)
     name = f"{VARIABLES[variable].display}\n{unit(variable)}".rstrip()
     axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=34, fontsize=9)
@@ -185,22 +207,29 @@ def _risks(axes: Axes, found: Explanation) -> None:
         (found.threshold, ":", "positive"), (found.policy.medium, "--", "alert"),
         (found.policy.high, "-.", "high alert"),
     ):  # fmt: skip
-        if 100 * value <= percent.max() * 1.2:
+        if value < 1:  # 1 says never
             label = f"{name} above {100 * value:.2g} %"
             axes.axhline(100 * value, color=_GREY, linewidth=1, linestyle=style, label=label)
     if math.isfinite(found.onset):
         axes.plot([], [], color=_BLACK, linewidth=1.2, linestyle=(0, (4, 2)), label="onset (label)")
     axes.set_ylabel("risk, %")
-    axes.set_ylim(0, max(1.08 * percent.max(), 1e-3))
+    # Thresholds of some 3 % and risks of 80 % are in one picture, and odds are what moves.
+    axes.set_yscale("log")
+    low = max(min(percent[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
+    axes.set_ylim(0.8 * low, min(1.3 * percent.max(), 105))
+    axes.yaxis.set_major_locator(FixedLocator(RISK_TICKS))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.grid(alpha=0.25)
     _legend(axes)
 
 
 def _contributions(axes: Axes, found: Explanation) -> None:
-    _title(axes, "What each variable adds to the log odds of the 6 h risk")
+    _title(axes, "What each variable adds to the log odds of the 6 h risk (grey: not measured yet)")
     order = np.argsort(-np.abs(found.contributions).max(axis=0), kind="stable")
     shown = [v for v in order[:MOST_CONTRIBUTORS].tolist() if _measured(found, v)]
-    table = found.contributions[:, shown].T
+    known = np.logical_or.accumulate(~np.isnan(found.values[:, shown]), axis=0)
+    table = np.where(known, found.contributions[:, shown], np.nan).T
     _heat(axes, found, table, [VARIABLES[v].display for v in shown], "log odds")
 
 
@@ -246,8 +275,9 @@ def _heat(
     axes: Axes, found: Explanation, table: NDArray[np.floating], names: Sequence[str], what: str
 ) -> None:
     """A heat map of rows over hours, its scale beside it; one outlier does not bleach the rest."""
-    most = float(np.percentile(np.abs(table), 99)) if table.size else 0.0
-    most = most or 1.0
+    sizes = np.abs(table[~np.isnan(table)])
+    most = (float(np.percentile(sizes, 99)) if len(sizes) else 0.0) or 1.0
+    axes.set_facecolor(_UNKNOWN)
     edges = np.append(found.hour, found.hour[-1] + 1) - 0.5
     mesh = axes.pcolormesh(
         edges, np.arange(len(table) + 1), table, cmap=_DIVERGING, vmin=-most, vmax=most
@@ -272,27 +302,25 @@ def _influence(axes: Axes, found: Explanation, influence: Influence) -> None:
     after = slice(m.row, None)
     hours = found.hour[after] - found.hour[m.row]
     _title(axes, f"{written(m.variable, influence.value)}, measured at hour {found.hour[m.row]}")
-    for part, name, colour, base in (
-        (influence.by_features, "by the features: last\nvalue, age, trend", _BLUE, None),
-        (influence.by_state, "by the LSTM's state", _ORANGE, None),
-    ):
-        del base
-        axes.plot(hours, part[after], color=colour, label=name, linewidth=1.4)
-        axes.fill_between(hours, 0, part[after], color=colour, alpha=0.2, linewidth=0)
-    axes.plot(hours, influence.change[after], color=_BLACK, linewidth=1.8, label="whole change")
     if influence.replaced is not None:
         axes.axvline(
-            found.hour[influence.replaced] - found.hour[m.row], color=_GREEN, linestyle=":",
-            label="measured again",
+            found.hour[influence.replaced] - found.hour[m.row], color=_GREEN, linewidth=5,
+            alpha=0.4, label="measured again",
         )  # fmt: skip
-    if influence.hours_to_half is not None:
-        axes.axvline(
-            influence.hours_to_half, color=_PURPLE, linestyle="--",
-            label=f"less than half left:\n{influence.hours_to_half} h",
-        )  # fmt: skip
+    half = influence.hours_to_half
+    if half is not None:
+        label = f"less than half left:\nafter {half} h"
+        axes.axvline(half, color=_PURPLE, linestyle="--", label=label)
+    for part, name, colour in (
+        (influence.by_features, "by the features: last\nvalue, age, trend", _BLUE),
+        (influence.by_state, "by the LSTM's state", _ORANGE),
+    ):
+        axes.plot(hours, part[after], color=colour, label=name, linewidth=3.5)
+        axes.fill_between(hours, 0, part[after], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(hours, influence.change[after], "-k", linewidth=1.2, label="both: whole change")
     axes.axhline(0, color=_GREY, linewidth=0.8)
     axes.set_ylabel("log odds with it\nminus without it")
     axes.set_xlim(-0.5, max(float(hours[-1]), 1) + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=16, min_n_ticks=1))
+    _hours(axes)
     axes.grid(alpha=0.25)
     _legend(axes)

@@ -146,9 +146,10 @@ def _shares(influence: Influence) -> str:
     state = np.abs(influence.by_state[later]).sum()
     if features + state == 0:
         return "No later hour was changed."
+    share = 100 * state / (features + state)
     return (
-        f"In later hours {100 * features / (features + state):.0f} % of it came by the features "
-        f"(last value, age, trend) and {100 * state / (features + state):.0f} % by the LSTM's state."
+        f"In later hours {100 - share:.0f} % of what it changed came by the features (last value, "
+        f"age, trend) and {share:.0f} % by the LSTM's state."
     )
 
 
@@ -156,8 +157,8 @@ def _gates(gates: Gates) -> str:
     lives = gates.half_lives().ravel()
     low, middle, high = np.percentile(lives, [10, 50, 90])
     return (
-        f"The forget gates keep {100 * gates.f.mean():.0f} % of the cell state from one hour to the "
-        f"next on average: the middle unit forgets half in {middle:.1f} h (10 % of units in "
+        f"The forget gates keep {100 * gates.f.mean():.0f} % of the cell state from one hour to "
+        f"the next on average: the middle unit forgets half in {middle:.1f} h (10 % of units in "
         f"{low:.1f} h or less, 10 % in {high:.1f} h or more)."
     )
 
