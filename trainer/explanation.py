@@ -153,13 +153,17 @@ def _onset(stay: Cohort) -> float:
 def _strongest(
     contributions: NDArray[np.float64], values: NDArray[np.float32], peak: int
 ) -> list[Measurement]:
-    """The newest measurements at the peak of the variables that add most there."""
-    order = np.argsort(-contributions[peak], kind="stable")
-    order = order[contributions[peak, order] > 0]  # so each of them was measured
+    """The newest measurements at the peak of the variables that add most there.
+
+    Before anything was measured nothing adds: a stay that begins at its peak is asked at its end.
+    """
+    row = peak if (contributions[peak] > 0).any() else len(values) - 1
+    order = np.argsort(-contributions[row], kind="stable")
+    order = order[contributions[row, order] > 0]  # so each of them was measured
     chosen = [*order[_IS_VITAL[order]][:N_EACH], *order[~_IS_VITAL[order]][:N_EACH]]
-    newest = [int(np.flatnonzero(~np.isnan(values[: peak + 1, v]))[-1]) for v in chosen]
-    found = [Measurement(int(v), row) for v, row in zip(chosen, newest, strict=True)]
-    return sorted(found, key=lambda m: -contributions[peak, m.variable])
+    newest = [int(np.flatnonzero(~np.isnan(values[: row + 1, v]))[-1]) for v in chosen]
+    found = [Measurement(int(v), at) for v, at in zip(chosen, newest, strict=True)]
+    return sorted(found, key=lambda m: -contributions[row, m.variable])
 
 
 def _named(

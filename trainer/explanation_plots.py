@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from streamer.core.alerts import Phase
 from streamer.core.variables import INDEX, VARIABLES
 from trainer.explanation import Explanation
-from trainer.explanation_words import NO_DRUGS, spread, unit, written
+from trainer.explanation_words import NO_DRUGS, percent, spread, unit, written
 from trainer.influence import Influence
 from trainer.plots import DPI
 
@@ -33,6 +33,7 @@ LEAST_PERCENT: Final = 0.01  # the logarithm of a risk of zero has no place
 RISK_TICKS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 HOURS_BETWEEN_TICKS: Final = (1, 2, 3, 6, 12, 24)
 MOST_TICKS: Final = 20
+CROWDED: Final = 150  # dots in a strip, which would touch
 
 HOW: Final = (
     "Each measurement is taken out by itself, the features are built anew and the network is run "
@@ -164,7 +165,13 @@ def _strip(axes: Axes, found: Explanation, variable: int) -> None:
     newest = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
     known = newest >= 0
     axes.step(found.hour[known], values[newest[known]], where="post", color=_GREY, linewidth=0.9)
-    axes.plot(found.hour[rows], values[rows], "o", color=_BLUE, markersize=3)
+    axes.plot(
+        found.hour[rows],
+        values[rows],
+        "o",
+        color=_BLUE,
+        markersize=3 if len(rows) < CROWDED else 1.5,
+    )
     name = f"{VARIABLES[variable].display}\n{unit(variable)}".rstrip()
     axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=34, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=2, min_n_ticks=2))
@@ -176,7 +183,7 @@ def _strip(axes: Axes, found: Explanation, variable: int) -> None:
 
 def _risks(axes: Axes, found: Explanation) -> None:
     _title(axes, "Calibrated risk of sepsis onset, and alerts")
-    percent = 100 * found.risks
+    risks = 100 * found.risks
     on: int | None = None
     spans: list[tuple[int, int]] = []
     for row, phase in enumerate(found.phases.tolist()):
@@ -193,14 +200,14 @@ def _risks(axes: Axes, found: Explanation) -> None:
             label="alert is on" if i == 0 else None,
         )  # fmt: skip
     for i, (name, colour, style, width) in enumerate(_HORIZONS):
-        axes.plot(found.hour, percent[:, i], style, color=colour, linewidth=width, label=name)
+        axes.plot(found.hour, risks[:, i], style, color=colour, linewidth=width, label=name)
     for phase, mark, colour in (
         (Phase.START, "^", _BLACK), (Phase.ESCALATE, "*", _BLACK), (Phase.END, "X", _GREY),
     ):  # fmt: skip
         rows = np.flatnonzero(found.phases == phase)
         if len(rows):
             axes.plot(
-                found.hour[rows], percent[rows, 0], mark, color=colour, markersize=8,
+                found.hour[rows], risks[rows, 0], mark, color=colour, markersize=8,
                 label=f"alert {phase.name.lower()}s",
             )  # fmt: skip
     for value, style, name in (
@@ -208,15 +215,15 @@ def _risks(axes: Axes, found: Explanation) -> None:
         (found.policy.high, "-.", "high alert"),
     ):  # fmt: skip
         if value < 1:  # 1 says never
-            label = f"{name} above {100 * value:.2g} %"
+            label = f"{name} above {percent(value)}"
             axes.axhline(100 * value, color=_GREY, linewidth=1, linestyle=style, label=label)
     if math.isfinite(found.onset):
         axes.plot([], [], color=_BLACK, linewidth=1.2, linestyle=(0, (4, 2)), label="onset (label)")
     axes.set_ylabel("risk, %")
     # Thresholds of some 3 % and risks of 80 % are in one picture, and odds are what moves.
     axes.set_yscale("log")
-    low = max(min(percent[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
-    axes.set_ylim(0.8 * low, min(1.3 * percent.max(), 105))
+    low = max(min(risks[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
+    axes.set_ylim(0.8 * low, min(1.3 * risks.max(), 105))
     axes.yaxis.set_major_locator(FixedLocator(RISK_TICKS))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
@@ -267,7 +274,7 @@ def _cells(axes: Axes, found: Explanation) -> None:
     order = np.argsort(-lives, kind="stable")
     _heat(axes, found, state[order], [], "cell state")
     ticks = np.unique(np.linspace(0, len(order) - 1, 5).astype(int))
-    axes.set_yticks(ticks + 0.5, [f"{lives[order[t]]:.3g} h" for t in ticks])
+    axes.set_yticks(ticks + 0.5, [f"{lives[order[t]]:.1f} h" for t in ticks])
     axes.set_ylabel("hours until a unit\nforgets half")
 
 

@@ -45,8 +45,13 @@ def written(variable: int, value: float) -> str:
 
 
 def percent(risk: float) -> str:
-    """A risk in percent, with two digits that count."""
-    return f"{100 * risk:.2g} %" if risk < 0.1 else f"{100 * risk:.0f} %"
+    """A risk in percent, no finer than anybody would read it.
+
+    >>> percent(0.4), percent(0.03), percent(0.00123)
+    ('40 %', '3.0 %', '0.12 %')
+    """
+    digits = 0 if risk >= 0.1 else 1 if risk >= 0.01 else 2
+    return f"{100 * risk:.{digits}f} %"
 
 
 def reading(found: Explanation) -> list[str]:
@@ -55,6 +60,7 @@ def reading(found: Explanation) -> list[str]:
         _course(found),
         _alerts(found),
         _reasons(found),
+        *_against(found),
         _ways(found),
         *(_influence(found, influence) for influence in found.influences),
         _gates(found.gates),
@@ -90,19 +96,35 @@ def _alerts(found: Explanation) -> str:
 
 
 def _reasons(found: Explanation) -> str:
-    at = found.peak
-    added = found.contributions[at]
-    order = np.argsort(-added, kind="stable")[:_MOST_REASONS].tolist()
-    said = [
-        f"{written(v, found.values[_newest(found, v), v])} "
-        f"({'above' if found.high[at, v] else 'below'} the training mean, "
-        f"measured {found.hour[at] - found.hour[_newest(found, v)]} h before, +{added[v]:.2f})"
-        for v in order
-        if added[v] >= LEAST_CONTRIBUTION
-    ]
+    at = int(found.hour[found.peak])
+    said = _strongest(found, found.peak, 1)
     if not said:
-        return f"At hour {found.hour[at]} no variable raised the log odds."
-    return f"What raised the log odds most at hour {found.hour[at]}: {'; '.join(said)}."
+        return f"At hour {at} no variable raised the log odds."
+    return f"What raised the log odds most at hour {at}: {said}."
+
+
+def _against(found: Explanation) -> list[str]:
+    """Why a septic patient went without an alert: what spoke against it when sepsis began."""
+    if not math.isfinite(found.onset) or (found.phases == Phase.START).any():
+        return []
+    row = int(np.flatnonzero(found.hour <= found.onset)[-1])
+    said = _strongest(found, row, -1)
+    return [f"What lowered them most at hour {found.hour[row]}: {said}."] if said else []
+
+
+def _strongest(found: Explanation, row: int, sign: int) -> str:
+    """The variables that raise (1) or lower (-1) the log odds of an hour most."""
+    added = sign * found.contributions[row]
+    said = []
+    for v in np.argsort(-added, kind="stable")[:_MOST_REASONS].tolist():
+        if added[v] >= LEAST_CONTRIBUTION:
+            newest = int(np.flatnonzero(~np.isnan(found.values[: row + 1, v]))[-1])
+            side = "above" if found.high[row, v] else "below"
+            said.append(
+                f"{written(v, found.values[newest, v])} ({side} the training mean, measured "
+                f"{found.hour[row] - found.hour[newest]} h before, {sign * added[v]:+.2f})"
+            )
+    return "; ".join(said)
 
 
 def _ways(found: Explanation) -> str:
@@ -161,10 +183,6 @@ def _gates(gates: Gates) -> str:
         f"the next on average: the middle unit forgets half in {middle:.1f} h (10 % of units in "
         f"{low:.1f} h or less, 10 % in {high:.1f} h or more)."
     )
-
-
-def _newest(found: Explanation, variable: int) -> int:
-    return int(np.flatnonzero(~np.isnan(found.values[: found.peak + 1, variable]))[-1])
 
 
 def as_object(found: Explanation) -> dict[str, Any]:

@@ -20,11 +20,15 @@ LEAST_HOURS: Final = 12
 """A shorter stay has no course to look at; onset in the first hours could not be foreseen."""
 
 
+LONG_LEAD_HOURS: Final = 6
+"""So long before onset the challenge's label begins: what comes earlier was not told by it."""
+
+
 class Kind(StrEnum):
     """What became of a stay, the plainest examples first."""
 
     FORESEEN = "foreseen"
-    """Septic, with an alert in the 48 hours before onset; the longest lead first."""
+    """Septic, with an alert 6 to 48 hours before onset; the highest risk first."""
     MISSED = "missed"
     """Septic, without any alert; the lowest of the highest risks first."""
     FALSE_ALARM = "false alarm"
@@ -80,7 +84,7 @@ def suggest(verdicts: Verdicts, n: int) -> list[Suggestion]:
     septic = cohort.septic & (onset >= LEAST_HOURS)
     found = []
     for kind, belongs, rank in (
-        (Kind.FORESEEN, septic & (lead > 0), -lead),
+        (Kind.FORESEEN, septic & (lead >= LONG_LEAD_HOURS), -highest),
         (Kind.MISSED, septic & ~alerted, highest),
         (Kind.FALSE_ALARM, ~cohort.septic & alerted, -highest),
         (Kind.QUIET, ~cohort.septic & ~alerted, -cohort.lengths),

@@ -48,7 +48,7 @@ def models_table(models: list[dict[str, Any]]) -> None:
 def suggestions_table(found: list[dict[str, Any]]) -> None:
     """Prints what ``trainer explain --json`` without a patient gives."""
     table = Table(title="stays to look at: trainer explain PATIENT")
-    for name in ("", "patient", "hours", "onset at hour", "first alert", "highest 6 h risk"):
+    for name in ("", "patient", "hours", "onset at hour", "foreseen", "highest 6 h risk"):
         table.add_column(name, justify="left" if name in ("", "patient") else "right")
     for each in found:
         onset, lead = each["onset_hour"], each["lead_hours"]
