@@ -33,7 +33,8 @@ class Table:
             "| " + " | ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)) + " |"
             for line in lines
         ]
-        return "\n".join([padded[0], "|" + "|".join("-" * (w + 2) for w in widths) + "|"] + padded[1:])
+        rule = "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+        return "\n".join([padded[0], rule, *padded[1:]])
 
 
 @dataclass(frozen=True, slots=True)

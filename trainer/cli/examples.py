@@ -1,0 +1,111 @@
+"""`trainer example`: the tutorials of the field."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from trainer.cli.usage import Threads, check_writable, refuse, use_threads
+from trainer.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from trainer.examples.handout import Handout
+
+Out: TypeAlias = Annotated[Path, typer.Option(help="Folder for the figure and reading.md.")]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Of the data, the weights, the draws.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""The tutorials of the field: each trains, compares, draws a figure and reads it out.
+
+    What is said of the figure follows from what was measured: with another seed, or on other data,
+    the reading is another. None takes longer than some minutes on 2 cores.
+
+    Examples:
+
+    `trainer example next-number --out runs/next-number`
+
+    `trainer example drug-effects --out runs/drugs --seed 1`
+    """,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `example` a group, however many examples there are."""
+
+
+def _begin(
+    out: Path, threads: int | None, needs: tuple[str, ...], faults: list[str] | None = None
+) -> None:
+    """Refuses all that is wrong at once, then sets the threads."""
+    settings, wrong = TrainerSettings(), list(faults or [])
+    check_writable("--out", out, wrong)
+    missing = [name for name in needs if find_spec(name) is None]
+    if missing:
+        wrong.append(f"not installed: {', '.join(missing)}; pip install 'vigil-icu[train]'")
+    refuse(wrong)
+    use_threads(threads, settings)
+
+
+def _end(handout: Handout) -> None:
+    sys.stdout.write(f"{handout.reading}\nfigure: {handout.figure}\n")
+
+
+@app.command("next-number")
+def next_number(
+    out: Out,
+    seed: Seed = 0,
+    sequences: Annotated[int, typer.Option(min=16, help="To learn from.")] = 2000,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 100,
+    threads: Threads = None,
+) -> None:
+    """An LSTM learns how sequences of numbers go on: the smallest task that needs a memory.
+
+    Arithmetic, geometric, Fibonacci-like and noisy sine sequences, all in one heap. No network is
+    told the rule; it must see from the first numbers which one it is. It is compared with the last
+    value, a straight line through the last two, and an autoregression, which has one rule for all.
+
+    Then every number is made five times as large. A network knows the range that it learned in;
+    look at what happens outside, and what dividing by the sequence's own size changes.
+
+    Example: `trainer example next-number --out runs/next-number`
+    """
+    _begin(out, threads, ("matplotlib",))
+    from trainer.examples.next_number import run  # noqa: PLC0415
+    from trainer.progress import Reporter  # noqa: PLC0415
+
+    _end(run(out, Reporter(), seed, sequences, epochs))
+
+
+@app.command("drug-effects")
+def drug_effects(
+    out: Out,
+    seed: Seed = 0,
+    patients: Annotated[int, typer.Option(min=20, help="In each cohort.")] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the networks, at most.")] = 120,
+    repetitions: Annotated[
+        int, typer.Option(min=1, help="New cohorts and new networks; the curves' spread.")
+    ] = 3,
+    threads: Threads = None,
+) -> None:
+    """Three drugs, three shapes in which an effect fades: who finds the shape?
+
+    In a generated cohort drug A's effect falls exponentially, B's stays flat for 12 hours and
+    drops, C's starts 8 hours late. GLMs in their textbook forms (dose now, sum of recent doses, an
+    exponential kernel, a day of lags), a vanilla RNN and an LSTM see the same doses. Each is asked
+    the same: what does one dose change, hour by hour, in patients that it was not fitted to?
+
+    Below the curves are the LSTM's forget gates after a dose: how it keeps the time.
+
+    Example: `trainer example drug-effects --out runs/drugs`
+    """
+    _begin(out, threads, ("matplotlib",))
+    from trainer.examples.drug_effects import run  # noqa: PLC0415
+    from trainer.progress import Reporter  # noqa: PLC0415
+
+    _end(run(out, Reporter(), seed, patients, epochs, repetitions))

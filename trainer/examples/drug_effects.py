@@ -1,0 +1,239 @@
+"""``trainer example drug-effects``: who finds out how the effect of a drug fades?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import Progress
+from trainer.examples.drug_cohort import DRUGS, LONGEST, SHAPES, DrugCohort, curves, draw
+from trainer.examples.drug_figure import draw_effects
+from trainer.examples.drug_models import (
+    GLM_DECAY,
+    GLM_LAGS,
+    GLM_NOW,
+    GLM_SUM,
+    LSTM,
+    MODELS,
+    RNN,
+    Fitted,
+    fit_decay,
+    fit_glm,
+    fit_network,
+    lagged,
+    mean_squares,
+    now,
+    summed,
+)
+from trainer.examples.estimates import Estimate, resampled, verdict
+from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.recurrent import Recurrent
+from trainer.gates import gate_activity
+from trainer.progress import Reporter
+
+Floats = NDArray[np.float64]
+
+RECOVERED: Final = 0.2
+"""A curve counts as recovered where the error is below a fifth of the curve, root mean square."""
+
+GIVEN_AT: Final = 30  # hour of the dose that is asked about; room for 36 h behind it
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """One cohort with all the models that were fitted to it.
+
+    Attributes:
+        fitted: by name.
+        curves: (3, LONGEST) recovered response curves, by name.
+        squares: (N,) mean squared error of each test patient, by name.
+    """
+
+    fitted: dict[str, Fitted]
+    curves: dict[str, Floats]
+    squares: dict[str, Floats]
+
+
+def run(
+    out: Path,
+    reporter: Reporter,
+    seed: int = 0,
+    patients: int = 400,
+    epochs: int = 120,
+    repetitions: int = 3,
+) -> Handout:
+    """Generates, fits, asks for the effect of one dose, draws.
+
+    Args:
+        out: gets the figure and the reading.
+        reporter: told how far it is.
+        seed: of the cohorts and the networks.
+        patients: in each cohort, training, validation and test together.
+        epochs: of the networks, at most.
+        repetitions: of it all, each with a new cohort and new networks.
+    """
+    found = []
+    for i in range(repetitions):
+        with reporter.follow(f"cohort {i + 1} of {repetitions}") as progress:
+            found.append(_repeat(seed * repetitions + i, patients, epochs, progress))
+    first = found[0]
+    forecast = resampled(
+        lambda weight: np.array(
+            [np.sqrt(np.average(first.squares[name], weights=weight)) for name in MODELS]
+            + [
+                np.sqrt(np.average(first.squares[name], weights=weight))
+                - np.sqrt(np.average(first.squares[LSTM], weights=weight))
+                for name in MODELS
+            ]
+        ),
+        len(first.squares[LSTM]),
+        seed,
+    )
+    errors = {name: np.array([curve_errors(r.curves[name]) for r in found]) for name in MODELS}
+    network = first.fitted[LSTM].network
+    assert network is not None
+    gates = forget_gate_changes(network)
+    figure = draw_effects([r.curves for r in found], gates)
+    table = Table(
+        ["", "error of status", *(f"curve {d}: {s}" for d, s in zip(DRUGS, SHAPES, strict=True))],
+        [
+            [name, str(forecast[i]), *(_spread(errors[name][:, d]) for d in range(len(DRUGS)))]
+            for i, name in enumerate(MODELS)
+        ],
+    )
+    sentences = _read(errors, forecast, first, gates)
+    return hand_out(
+        out, "drug-effects", "Drug effects that fade in different shapes", figure, table, sentences
+    )
+
+
+def response(model: Fitted, doses: Floats) -> Floats:
+    """(3, LONGEST) what one dose does to the status, as a model has it.
+
+    Each patient is asked about twice, with one dose of the drug at ``GIVEN_AT`` and without; the
+    patient's other doses of that drug are left out, those of the other drugs stay as they are. The
+    answer is the mean difference over the patients.
+
+    Args:
+        model: fitted.
+        doses: (N, T, 3) of patients that it was not fitted to.
+    """
+    found = np.empty((len(DRUGS), LONGEST))
+    for drug in range(len(DRUGS)):
+        without = doses.copy()
+        without[..., drug] = 0
+        given = without.copy()
+        given[:, GIVEN_AT, drug] = 1
+        change = (model.says(given) - model.says(without)).mean(axis=0)
+        found[drug] = change[GIVEN_AT : GIVEN_AT + LONGEST]
+    return found
+
+
+def curve_errors(recovered: Floats) -> Floats:
+    """(3,) root mean square error of curves, as a share of the true curve's root mean square."""
+    truth = curves()
+    wrong = np.sqrt(((recovered - truth) ** 2).mean(axis=1))
+    return np.asarray(wrong / np.sqrt((truth**2).mean(axis=1)))
+
+
+def forget_gate_changes(network: Recurrent) -> Floats:
+    """(3, hidden, LONGEST) how one dose changes each forget gate, against a stay with no dose."""
+    lstm = network.cell
+    assert isinstance(lstm, torch.nn.LSTM)
+    # A stay without doses, then one with a dose of each drug: side by side as a batch.
+    x = torch.zeros(GIVEN_AT + LONGEST, 1 + len(DRUGS), len(DRUGS))
+    for drug in range(len(DRUGS)):
+        x[GIVEN_AT, 1 + drug, drug] = 1
+    start = torch.zeros(1, x.shape[1], lstm.hidden_size)
+    forget = gate_activity(lstm, x, start, start).f[0, GIVEN_AT:]  # (LONGEST, 4, hidden)
+    return (forget[:, 1:] - forget[:, :1]).transpose(1, 2, 0).astype(np.float64)
+
+
+def _repeat(seed: int, patients: int, epochs: int, progress: Progress) -> Repetition:
+    draws = np.random.default_rng(seed)
+    held = max(patients * 15 // 100, 1)
+    # Patients are independent draws, so any of them may be on any side; none is on two.
+    train, validation, test = (draw(n, draws) for n in (patients - 2 * held, held, held))
+
+    def after(networks: int) -> Progress:
+        return lambda done, total: progress(networks * total + done, 2 * total)
+
+    fitted = {
+        GLM_NOW: fit_glm(now, train),
+        GLM_SUM: fit_glm(summed, train),
+        GLM_DECAY: fit_decay(train, validation),
+        GLM_LAGS: fit_glm(lagged, train),
+        RNN: fit_network("rnn", train, validation, seed, epochs, after(0)),
+        LSTM: fit_network("lstm", train, validation, seed, epochs, after(1)),
+    }
+    return Repetition(
+        fitted,
+        {name: response(model, test.doses) for name, model in fitted.items()},
+        {name: mean_squares(model, test) for name, model in fitted.items()},
+    )
+
+
+def _spread(errors: Floats) -> str:
+    return f"{errors.mean():.0%} ({errors.min():.0%} to {errors.max():.0%})"
+
+
+def _read(
+    errors: dict[str, Floats], forecast: list[Estimate], first: Repetition, gates: Floats
+) -> list[str]:
+    n = len(errors[LSTM])
+    sentences = [
+        f"Curves: mean error over {n} cohorts, each with new patients and new networks, and the "
+        "least and greatest of them, as a share of the true curve. Status: root mean square error "
+        "on the test patients of the first cohort, with the 95 % interval by patients. "
+        f"The exponential kernel that validation chose: {first.fitted[GLM_DECAY].note}; networks: "
+        f"RNN {first.fitted[RNN].note}, LSTM {first.fitted[LSTM].note}."
+    ]
+    for d, (drug, shape) in enumerate(zip(DRUGS, SHAPES, strict=True)):
+        mean = {name: float(errors[name][:, d].mean()) for name in MODELS}
+        always = [name for name in MODELS if errors[name][:, d].max() < RECOVERED]
+        never = [name for name in MODELS if errors[name][:, d].min() >= RECOVERED]
+        best = min(mean, key=lambda name: mean[name])
+        sentences.append(
+            f"Drug {drug} ({shape}) is recovered within {RECOVERED:.0%} in every cohort by "
+            f"{_listed(always)}, and in none by {_listed(never)}; the smallest error has "
+            f"{best} ({mean[best]:.0%})."
+        )
+    says = [
+        f"{verdict(forecast[len(MODELS) + i])} {name}"
+        for i, name in enumerate(MODELS)
+        if name != LSTM
+    ]
+    sentences.append("In foretelling the status, the LSTM " + ", ".join(says) + ".")
+    sentences.append(_read_gates(gates))
+    return sentences
+
+
+def _listed(names: list[str]) -> str:
+    return "; ".join(names) if names else "no model"
+
+
+def _read_gates(gates: Floats) -> str:
+    """What the forget gates do behind a dose: when they move most, and which way."""
+    parts = []
+    for d, drug in enumerate(DRUGS):
+        moved = np.abs(gates[d]).mean(axis=0)  # (LONGEST,)
+        peak = int(moved.argmax())
+        unit = int(np.abs(gates[d]).max(axis=1).argmax())
+        when = int(np.abs(gates[d, unit]).argmax())
+        still = np.flatnonzero(moved >= moved[peak] / 2)
+        parts.append(
+            f"after a dose of {drug} the forget gates move most {peak} h later (by {moved[peak]:.2f} "
+            f"on average over the units) and by at least half of that until {still[-1]} h; the one "
+            f"that moves most {'opens' if gates[d, unit, when] > 0 else 'closes'} by "
+            f"{abs(gates[d, unit, when]):.2f} at {when} h"
+        )
+    return (
+        "The LSTM's forget gates (first cohort; 1 keeps the cell, 0 empties it), against a stay "
+        "without a dose: " + "; ".join(parts) + ". A gate that moves long behind a dose is a clock "
+        "that the cell runs; an effect that fades exponentially needs none."
+    )
