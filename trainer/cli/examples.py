@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from trainer.cli.usage import Threads, check_writable, refuse, use_threads
-from trainer.settings import TrainerSettings
+from trainer.cli.usage import check_writable, refuse
 
 if TYPE_CHECKING:
     from trainer.examples.handout import Handout
 
 Out: TypeAlias = Annotated[Path, typer.Option(help="Folder for the figure and reading.md.")]
+Threads: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="CPU threads; with more, networks this small are slower.")
+]
 Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Of the data, the weights, the draws.")]
 
 app = typer.Typer(
@@ -40,16 +42,19 @@ def _group() -> None:
 
 
 def _begin(
-    out: Path, threads: int | None, needs: tuple[str, ...], faults: list[str] | None = None
+    out: Path, threads: int, needs: tuple[str, ...], faults: list[str] | None = None
 ) -> None:
     """Refuses all that is wrong at once, then sets the threads."""
-    settings, wrong = TrainerSettings(), list(faults or [])
+    wrong = list(faults or [])
     check_writable("--out", out, wrong)
     missing = [name for name in needs if find_spec(name) is None]
     if missing:
         wrong.append(f"not installed: {', '.join(missing)}; pip install 'vigil-icu[train]'")
     refuse(wrong)
-    use_threads(threads, settings)
+
+    import torch  # noqa: PLC0415 - takes two seconds, which help and errors need not wait for
+
+    torch.set_num_threads(threads)
 
 
 def _end(handout: Handout) -> None:
@@ -60,9 +65,9 @@ def _end(handout: Handout) -> None:
 def next_number(
     out: Out,
     seed: Seed = 0,
-    sequences: Annotated[int, typer.Option(min=16, help="To learn from.")] = 2000,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 100,
-    threads: Threads = None,
+    sequences: Annotated[int, typer.Option(min=16, help="To learn from.")] = 3000,
+    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 150,
+    threads: Threads = 1,
 ) -> None:
     """An LSTM learns how sequences of numbers go on: the smallest task that needs a memory.
 
@@ -87,11 +92,11 @@ def drug_effects(
     out: Out,
     seed: Seed = 0,
     patients: Annotated[int, typer.Option(min=20, help="In each cohort.")] = 400,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the networks, at most.")] = 120,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the networks, at most.")] = 200,
     repetitions: Annotated[
         int, typer.Option(min=1, help="New cohorts and new networks; the curves' spread.")
     ] = 3,
-    threads: Threads = None,
+    threads: Threads = 1,
 ) -> None:
     """Three drugs, three shapes in which an effect fades: who finds the shape?
 

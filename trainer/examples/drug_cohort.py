@@ -72,7 +72,8 @@ def effects(doses: Floats) -> Floats:
     for lag in range(hours):
         given = doses[:, : hours - lag]
         out[:, lag:] += given[..., 0] * kernel[0, lag] + given[..., 2] * kernel[2, lag]
-    return out + kernel[1, 0] * recent(doses[..., 1], FLAT_HOURS).clip(max=1)
+    flat = kernel[1, 0] * np.minimum(recent(doses[..., 1], FLAT_HOURS), 1)
+    return np.asarray(out + flat)
 
 
 def recent(doses: Floats, hours: int) -> Floats:

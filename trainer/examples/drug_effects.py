@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
-from trainer.examples.drug_cohort import DRUGS, LONGEST, SHAPES, DrugCohort, curves, draw
+from trainer.examples.drug_cohort import DRUGS, LONGEST, SHAPES, curves, draw
 from trainer.examples.drug_figure import draw_effects
 from trainer.examples.drug_models import (
     GLM_DECAY,
@@ -30,7 +30,7 @@ from trainer.examples.drug_models import (
     now,
     summed,
 )
-from trainer.examples.estimates import Estimate, resampled, verdict
+from trainer.examples.estimates import Estimate, listed, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
 from trainer.examples.recurrent import Recurrent
 from trainer.gates import gate_activity
@@ -64,7 +64,7 @@ def run(
     reporter: Reporter,
     seed: int = 0,
     patients: int = 400,
-    epochs: int = 120,
+    epochs: int = 200,
     repetitions: int = 3,
 ) -> Handout:
     """Generates, fits, asks for the effect of one dose, draws.
@@ -195,45 +195,43 @@ def _read(
     ]
     for d, (drug, shape) in enumerate(zip(DRUGS, SHAPES, strict=True)):
         mean = {name: float(errors[name][:, d].mean()) for name in MODELS}
-        always = [name for name in MODELS if errors[name][:, d].max() < RECOVERED]
-        never = [name for name in MODELS if errors[name][:, d].min() >= RECOVERED]
+        always = [_quoted(name) for name in MODELS if errors[name][:, d].max() < RECOVERED]
+        never = [_quoted(name) for name in MODELS if errors[name][:, d].min() >= RECOVERED]
         best = min(mean, key=lambda name: mean[name])
         sentences.append(
-            f"Drug {drug} ({shape}) is recovered within {RECOVERED:.0%} in every cohort by "
-            f"{_listed(always)}, and in none by {_listed(never)}; the smallest error has "
-            f"{best} ({mean[best]:.0%})."
+            f"Drug {drug} ({shape}) is recovered within {RECOVERED:.0%} in every cohort by: "
+            f"{listed(always)}; in no cohort by: {listed(never)}. The smallest error has "
+            f"{_quoted(best)} ({mean[best]:.0%})."
         )
-    says = [
-        f"{verdict(forecast[len(MODELS) + i])} {name}"
-        for i, name in enumerate(MODELS)
-        if name != LSTM
-    ]
-    sentences.append("In foretelling the status, the LSTM " + ", ".join(says) + ".")
+    others = {
+        _quoted(name): forecast[len(MODELS) + i] for i, name in enumerate(MODELS) if name != LSTM
+    }
+    sentences.append(f"In foretelling the status, the LSTM {verdicts(others)}.")
     sentences.append(_read_gates(gates))
     return sentences
 
 
-def _listed(names: list[str]) -> str:
-    return "; ".join(names) if names else "no model"
+def _quoted(name: str) -> str:
+    return f"'{name}'" if "," in name else name
 
 
 def _read_gates(gates: Floats) -> str:
-    """What the forget gates do behind a dose: when they move most, and which way."""
+    """What the forget gates do in the hours behind that of the dose: how much, when, how long."""
     parts = []
     for d, drug in enumerate(DRUGS):
-        moved = np.abs(gates[d]).mean(axis=0)  # (LONGEST,)
-        peak = int(moved.argmax())
-        unit = int(np.abs(gates[d]).max(axis=1).argmax())
-        when = int(np.abs(gates[d, unit]).argmax())
-        still = np.flatnonzero(moved >= moved[peak] / 2)
+        behind = np.abs(gates[d][:, 1:])  # (hidden, LONGEST - 1), from 1 h on
+        moved = behind.mean(axis=0)
+        lasting = int(np.flatnonzero(moved >= moved.max() / 2)[-1]) + 1
+        unit, when = np.unravel_index(behind.argmax(), behind.shape)
+        way = "opens" if gates[d, unit, when + 1] > 0 else "closes"
         parts.append(
-            f"after a dose of {drug} the forget gates move most {peak} h later (by {moved[peak]:.2f} "
-            f"on average over the units) and by at least half of that until {still[-1]} h; the one "
-            f"that moves most {'opens' if gates[d, unit, when] > 0 else 'closes'} by "
-            f"{abs(gates[d, unit, when]):.2f} at {when} h"
+            f"after a dose of {drug} they move most {int(moved.argmax()) + 1} h later, by "
+            f"{moved.max():.2f} on average over the units, and by at least half of that until "
+            f"{lasting} h; the one that moves most {way} by {behind.max():.2f} at {when + 1} h"
         )
     return (
-        "The LSTM's forget gates (first cohort; 1 keeps the cell, 0 empties it), against a stay "
-        "without a dose: " + "; ".join(parts) + ". A gate that moves long behind a dose is a clock "
-        "that the cell runs; an effect that fades exponentially needs none."
+        "The LSTM's forget gates (first cohort; 1 keeps the cell, 0 empties it) against a stay "
+        "without a dose, from the hour after it on: " + "; ".join(parts) + ". A gate that goes on "
+        "moving is a clock that the cell runs; to fade exponentially, a cell needs a gate that "
+        "stands still below 1, and no clock."
     )

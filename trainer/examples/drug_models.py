@@ -109,7 +109,7 @@ def fit_network(
         _sequences(train.doses, train.status),
         _sequences(validation.doses, validation.status),
         mse_loss,
-        Schedule(epochs, 20, 32, 5e-3, seed),
+        Schedule(epochs, 30, 32, 5e-3, seed),
         progress,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,12 +65,36 @@ def resampled(
     return [Estimate(*map(float, each)) for each in zip(values, low, high, strict=True)]
 
 
-def verdict(difference: Estimate, more_is_better: bool = True) -> str:
-    """What an interval of a difference allows to say.
+def verdicts(others: Mapping[str, Estimate]) -> str:
+    """What the intervals of differences allow to say, the same verdicts together.
 
-    >>> verdict(Estimate(0.01, -0.01, 0.03)), verdict(Estimate(0.02, 0.01, 0.03))
-    ('cannot be told apart from', 'is better than')
+    Args:
+        others: by name: how much better the model that is spoken of is than this one.
+
+    >>> verdicts({"x": Estimate(0.1, -0.1, 0.3), "y": Estimate(0.2, 0.1, 0.3)})
+    'is better than y; cannot be told apart from x'
     """
-    if difference.low <= 0 <= difference.high:
-        return "cannot be told apart from"
-    return "is better than" if (difference.low > 0) == more_is_better else "is worse than"
+    kinds: dict[str, list[str]] = {
+        "is better than": [],
+        "is worse than": [],
+        "cannot be told apart from": [],
+    }
+    for name, difference in others.items():
+        if difference.low > 0:
+            kinds["is better than"].append(name)
+        elif difference.high < 0:
+            kinds["is worse than"].append(name)
+        else:
+            kinds["cannot be told apart from"].append(name)
+    return "; ".join(f"{words} {listed(names)}" for words, names in kinds.items() if names)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence.
+
+    >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
+    ('a, b and c', 'a', 'none')
+    """
+    if len(names) < 2:
+        return names[0] if names else "none"
+    return f"{', '.join(names[:-1])} and {names[-1]}"

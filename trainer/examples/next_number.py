@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
 from trainer.examples import drawing
-from trainer.examples.estimates import Estimate, resampled, verdict
+from trainer.examples.estimates import Estimate, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
 from trainer.examples.number_sequences import BEYOND, KINDS, draw
 from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
@@ -37,7 +37,7 @@ PLACES: Final = ("inside", "outside")
 
 
 def run(
-    out: Path, reporter: Reporter, seed: int = 0, sequences: int = 2000, epochs: int = 100
+    out: Path, reporter: Reporter, seed: int = 0, sequences: int = 3000, epochs: int = 150
 ) -> Handout:
     """Trains, compares and draws.
 
@@ -135,7 +135,7 @@ def _autoregression(numbers: Floats) -> Floats:
 
 
 def _continued(numbers: Floats, weights: Floats) -> Floats:
-    guess: Floats = numbers[:, :-1].copy()
+    guess: Floats = np.array(numbers[:, :-1])
     guess[:, ORDER - 1 :] = _lags(numbers) @ weights
     return guess
 
@@ -201,12 +201,12 @@ def _read(found: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]
 
 def _compared(words: str, found: list[Estimate]) -> str:
     lstm = found[MODELS.index(LSTM)]
-    said = []
-    for i, name in enumerate(MODELS):
-        if name not in {LSTM, SCALED}:
-            # More error than the LSTM has: the LSTM is better.
-            said.append(f"{verdict(found[len(MODELS) + i])} {name} ({found[i].value:.1%})")
-    return f"{words}, the LSTM ({_percent(lstm)} error) " + ", ".join(said) + "."
+    others = {  # more error than the LSTM has: the LSTM is better
+        f"{name} ({found[i].value:.1%})": found[len(MODELS) + i]
+        for i, name in enumerate(MODELS)
+        if name not in {LSTM, SCALED}
+    }
+    return f"{words}, the LSTM ({_percent(lstm)} error) {verdicts(others)}."
 
 
 def _of_kind(errors: Floats, kind: int) -> float:
