@@ -114,3 +114,42 @@ def drug_effects(
     from trainer.progress import Reporter  # noqa: PLC0415
 
     _end(run(out, Reporter(), seed, patients, epochs, repetitions))
+
+
+@app.command()
+def readmission(
+    out: Out,
+    seed: Seed = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="diabetic_data.csv of the UCI set 'Diabetes 130-US hospitals'.",
+            show_default="a generated cohort",
+        ),
+    ] = None,
+    patients: Annotated[int, typer.Option(min=50, help="Of the generated cohort.")] = 6000,
+    epochs: Annotated[int, typer.Option(min=1, help="Of the LSTM, at most.")] = 60,
+    threads: Threads = 1,
+) -> None:
+    """Who is back within 30 days? Each patient is a sequence of admissions.
+
+    An LSTM (2 layers of 64, dropout, early stopping) reads the admissions one after another, and
+    at each discharge says how likely the next one is. It is compared with logistic regression on
+    the present admission, and with logistic regression and boosted trees that are also given
+    means and changes over the admissions before: what a table can know of a sequence. Patients are
+    split, not admissions; only what is known at discharge is used.
+
+    Examples:
+
+    `trainer example readmission --out runs/readmission`
+
+    `trainer example readmission --data diabetic_data.csv --out runs/diabetes`
+    """
+    faults = []
+    if data is not None and not data.is_file():
+        faults.append(f"--data {data}: there is no such file")
+    _begin(out, threads, ("matplotlib", "sklearn", "lightgbm"), faults)
+    from trainer.examples.readmission import run  # noqa: PLC0415
+    from trainer.progress import Reporter  # noqa: PLC0415
+
+    _end(run(out, Reporter(), seed, data, patients, epochs, threads))

@@ -130,14 +130,13 @@ def _lags(numbers: Floats) -> Floats:
 def _autoregression(numbers: Floats) -> Floats:
     """(ORDER,) least-squares weights of the numbers before, one set for all sequences."""
     lags = _lags(numbers).reshape(-1, ORDER)
-    weights: Floats = np.linalg.lstsq(lags, numbers[:, ORDER:].ravel(), rcond=None)[0]
-    return weights
+    weights = np.linalg.lstsq(lags, numbers[:, ORDER:].ravel(), rcond=None)[0]
+    return np.asarray(weights, np.float64)
 
 
 def _continued(numbers: Floats, weights: Floats) -> Floats:
-    guess: Floats = np.array(numbers[:, :-1])
-    guess[:, ORDER - 1 :] = _lags(numbers) @ weights
-    return guess
+    # The first numbers have no full set of lags before them; they are not judged.
+    return np.concatenate([numbers[:, : ORDER - 1], _lags(numbers) @ weights], axis=1)
 
 
 def _errors(numbers: Floats, said: Floats) -> Floats:

@@ -38,13 +38,15 @@ def fit_logistic(train: Side, validation: Side) -> Scores:
     std[~(std > 0)] = 1.0
 
     def prepared(x: Floats) -> Floats:
-        return np.nan_to_num((x - mean) / std)
+        return np.asarray(np.nan_to_num((x - mean) / std))
 
     best: Any = None
     most = -np.inf
     for penalty in PENALTIES:
         model = LogisticRegression(C=penalty, max_iter=2000).fit(prepared(train.x), train.label)
-        ranking = auroc(validation.label, model.decision_function(prepared(validation.x)))
+        ranking = auroc(
+            validation.label.astype(np.int8), model.decision_function(prepared(validation.x))
+        )
         if best is None or ranking > most:
             best, most = model, ranking
     return lambda x: np.asarray(best.decision_function(prepared(x)), np.float64)
@@ -77,7 +79,10 @@ def fit_trees(train: Side, validation: Side, seed: int, threads: int) -> Scores:
             [lightgbm.Dataset(validation.x, validation.label)],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )
-        ranking = auroc(validation.label, np.asarray(model.predict(validation.x, raw_score=True)))
+        ranking = auroc(
+            validation.label.astype(np.int8),
+            np.asarray(model.predict(validation.x, raw_score=True)),
+        )
         if best is None or ranking > most:
             best, most = model, ranking
     return lambda x: np.asarray(best.predict(x, raw_score=True), np.float64)
