@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -25,6 +25,9 @@ from trainer.recipe import Recipe
 from trainer.steps import descend, rate_at
 from trainer.teacher import Lesson
 from trainer.thresholds import utility_curve
+
+Validate: TypeAlias = Callable[[Network, Material, Objective], Epoch]
+"""Figures of a network on the validation patients; ``validation_score`` decides which is kept."""
 
 EPOCHS_PER_SEED: Final = 10_000  # no run has more: two seeds never share an epoch's random numbers
 
@@ -50,6 +53,7 @@ def train(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     report: Callable[[Epoch], None] | None = None,
+    validate: Validate | None = None,
 ) -> Run:
     """Lets the encoder read hours, then trains the LSTM on whole stays.
 
@@ -62,6 +66,7 @@ def train(
         checkpoint: where the run is kept after each epoch; what it holds is gone on from.
         progress: called with steps done and steps in all, of the encoder's and of the LSTM's.
         report: called with the figures of each epoch over whole stays.
+        validate: for labels that are no sepsis labels; by utility and AUROC where absent.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cohort, stays = material.cohort, material.split.train
@@ -107,7 +112,7 @@ def train(
                 progress(run.steps, total)
 
         judge.load_state_dict(run.average)
-        figures = _validate(judge, material, objective)
+        figures = (validate or _validate)(judge, material, objective)
         run.history.append(
             {
                 "epoch": epoch,

@@ -57,7 +57,9 @@ class Admissions:
 DAYS: Final = 30  # that count as a readmission
 FOLLOWED_DAYS: Final = 730  # from the first discharge on; later admissions are not in the cohort
 MOST: Final = 10  # admissions of a patient
-KEPT: Final = 0.7  # of the frailty from one admission to the next
+KEPT: Final = 0.8  # of the frailty from one admission to the next
+INFECTED: Final = 0.15  # of admissions have a severe infection
+VULNERABLE: Final = 3  # discharges, from that of the infection on, until the patient is over it
 GENERATED: Final = (
     "age",
     "chronic conditions",
@@ -68,22 +70,27 @@ GENERATED: Final = (
     "CRP, mg/L",
     "medicines",
     "emergency",
+    "severe infection",
     "log days since the last discharge",
     "back within 30 days last time",
     "admissions before",
 )
 
 
-def rate(burden: Floats, frailty: Floats, fell: Floats, age: Floats) -> Floats:
+def rate(
+    burden: Floats, frailty: Floats, fell: Floats, vulnerable: NDArray[np.bool_], age: Floats
+) -> Floats:
     """Admissions a day behind a discharge: ``exp`` of a sum, so that its parts multiply.
 
     Args:
         burden: chronic conditions.
         frailty: hidden, about 0 on average, 1 is a standard deviation.
         fell: how much the frailty rose since the last admission; the one who gets worse comes back.
+        vulnerable: whether one of the last ``VULNERABLE`` admissions had a severe infection.
         age: years.
     """
-    return np.asarray(np.exp(-6.3 + 0.2 * burden + 0.8 * frailty + 0.5 * fell + 0.01 * (age - 65)))
+    log_rate = -7 + 0.15 * burden + 0.8 * frailty + 0.5 * fell + 0.01 * (age - 65)
+    return np.asarray(np.exp(log_rate + 1.5 * vulnerable))
 
 
 def generate(n: int, draws: np.random.Generator) -> Admissions:
@@ -93,7 +100,8 @@ def generate(n: int, draws: np.random.Generator) -> Admissions:
     one sees: ``KEPT`` of it stays from one admission to the next, new trouble comes on top. The
     days until the next admission are exponential with ``rate``; up to ``DAYS`` is a readmission.
     What is measured (labs, length of stay, medicines) says a little of the frailty, with noise and
-    one value in seven missing. So a single admission tells little; how the last ones went, more.
+    one lab in seven missing. A severe infection is charted in its own admission alone, and makes a
+    patient vulnerable after the next discharges too: who does not remember cannot know.
 
     A patient is followed for ``FOLLOWED_DAYS``, or to the tenth admission. The days behind the
     last one are drawn as well, so its label is known.
@@ -105,17 +113,23 @@ def generate(n: int, draws: np.random.Generator) -> Admissions:
     age = np.clip(draws.normal(66, 14, n), 18, 98)
     burden = draws.poisson(2, n).astype(np.float64)
     frailty = draws.normal(0, 1, n)
-    before = frailty
+    before, since_infection = frailty, np.full(n, VULNERABLE)
     elapsed, gap, came_back = np.zeros(n), np.full(n, np.nan), np.zeros(n, bool)
     going = np.arange(n)
     seen, labels, owners = [], [], []
     for k in range(MOST):
         z = frailty[going]
+        infected = draws.random(len(going)) < INFECTED
+        since_infection[going] = np.where(infected, 0, since_infection[going] + 1)
+        vulnerable = since_infection[going] < VULNERABLE
         measured = _measure(age[going], burden[going], z, draws)
-        known = [np.log(gap[going]), came_back[going], np.full(len(going), k)]
+        known = [infected, np.log(gap[going]), came_back[going], np.full(len(going), k)]
         seen.append(np.column_stack([measured, *known]))
         days = np.maximum(
-            draws.exponential(1 / rate(burden[going], z, z - before[going], age[going])), 0.5
+            draws.exponential(
+                1 / rate(burden[going], z, z - before[going], vulnerable, age[going])
+            ),
+            0.5,  # half a day: nobody is back before being away
         )
         labels.append(days <= DAYS)
         owners.append(going)

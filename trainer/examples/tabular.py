@@ -30,12 +30,20 @@ class Side:
     label: Bools
 
 
+def spread(x: Floats) -> tuple[Floats, Floats]:
+    """(F,) means and standard deviations of what is known; 0 and 1 of a column that has nothing."""
+    known = ~np.isnan(x)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, x, 0).sum(axis=0) / count
+    std = np.sqrt((np.where(known, x - mean, 0) ** 2).sum(axis=0) / count)
+    return mean, np.where(std > 0, std, 1.0)
+
+
 def fit_logistic(train: Side, validation: Side) -> Scores:
     """Standardised columns, unknown ones at their mean; the penalty is chosen on validation."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - an extra, slow to load
 
-    mean, std = np.nanmean(train.x, axis=0), np.nanstd(train.x, axis=0)
-    std[~(std > 0)] = 1.0
+    mean, std = spread(train.x)
 
     def prepared(x: Floats) -> Floats:
         return np.asarray(np.nan_to_num((x - mean) / std))

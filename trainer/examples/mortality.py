@@ -1,0 +1,257 @@
+"""``trainer example mortality``: the trainer's own parts with another label, death in hospital."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.adapters.cohort import Progress
+from streamer.adapters.physionet2012 import read_2012
+from streamer.core.features import N_FEATURES
+from streamer.core.model import Calibration
+from streamer.core.network import Network
+from trainer.batches import by_length
+from trainer.calibration import fit_calibrator
+from trainer.checkpoint import Epoch
+from trainer.dataset import build_features, fit_scaling
+from trainer.errors import TooLittleData
+from trainer.examples.estimates import Estimate, resampled, verdicts
+from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.mortality_figure import draw_mortality
+from trainer.examples.outcomes_2012 import HOURS, Outcomes, hourly, read_outcomes
+from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
+from trainer.examples.tabular import Side, fit_logistic, fit_trees
+from trainer.material import Material
+from trainer.objective import Objective
+from trainer.progress import Reporter
+from trainer.ranking import Ranking, auroc
+from trainer.recipe import Recipe
+from trainer.split import SIDES, split_patients
+from trainer.teacher import no_lesson, teach
+from trainer.training import architecture_of, train
+
+Floats = NDArray[np.float64]
+
+NETWORK, LOGISTIC, TREES = "LSTM of the trainer", "logistic regression", "boosted trees"
+SAPS, SOFA = "SAPS-I", "SOFA"
+MODELS: Final = (NETWORK, LOGISTIC, TREES, SAPS, SOFA)
+ASKED_AT: Final = tuple(range(3, HOURS + 1, 3))  # hours at which the ranking is measured
+
+RECIPE: Final = Recipe(
+    teacher_rounds=120,  # a tenth of the hours of the sepsis data, and 48 alike in each stay
+    teacher_rate=0.04,
+    utility_weight=0.0,  # the sepsis utility says nothing of this label
+    head_weights=(1.0, 0.0, 0.0),  # death has no horizons: one head
+    batch_hours=512,
+    epochs=6,
+)
+
+
+def run(
+    out: Path,
+    reporter: Reporter,
+    data: Path,
+    outcomes: Path,
+    recipe: Recipe = RECIPE,
+    threads: int = 1,
+) -> Handout:
+    """Trains the network on "dies in hospital" at every hour, judges it at 48 hours, draws.
+
+    Args:
+        out: gets the figure and the reading.
+        reporter: told how far it is.
+        data: records of the PhysioNet 2012 challenge.
+        outcomes: their table of outcomes.
+        recipe: knobs of the trainer.
+        threads: of the trees.
+
+    Raises:
+        DataError: files that cannot be read, or that do not belong together.
+        TooLittleData: a side of the split has no death, or nothing else.
+    """
+    with reporter.follow("reading") as progress:
+        records = read_2012([data], progress)
+    known = read_outcomes(outcomes, records.patient_ids)
+    cohort = hourly(records, known.died)
+    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    wrong = [
+        f"{int(known.died[split.side(side)].sum())} of the {len(split.side(side))} {side} patients "
+        "died"
+        for side in SIDES
+        if len(np.unique(known.died[split.side(side)])) < 2
+    ]
+    if wrong:
+        raise TooLittleData("; ".join(wrong) + ": give more records")
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    training_rows = np.isin(cohort.patient_of_row, split.train)
+    material = Material(cohort, built, fit_scaling(built, training_rows), split)
+    logits = _train(material, recipe, reporter, threads)  # (N, HOURS)
+
+    test = split.test
+    with reporter.follow("tables") as progress:
+        scores = {
+            NETWORK: logits[:, -1],
+            **_others(material, known, recipe.seed, threads, progress),
+        }
+    asked = Asked(known.died[test], np.arange(len(test)))
+    thresholds = {
+        name: best_threshold(known.died[split.validation], scores[name][split.validation])
+        for name in MODELS
+    }
+    with reporter.follow("intervals") as progress:
+        compared = compare(
+            asked, {n: scores[n][test] for n in MODELS}, thresholds, NETWORK, recipe.seed, progress
+        )
+    hours = _by_hour(known.died[test], logits[test], recipe.seed)
+    risks = _calibrated(logits, known.died, split.validation)
+    figure = draw_mortality(
+        known.died[test],
+        {n: scores[n][test] for n in MODELS},
+        compared,
+        ASKED_AT,
+        hours,
+        risks[test],
+    )
+    names = (*FIGURES[:4], "event 1")
+    table = Table(
+        ["at 48 h", *names],
+        [[name, *(str(compared.figures[name][f]) for f in FIGURES)] for name in MODELS],
+    )
+    sentences = _read(known.died[test], compared, hours, risks[test])
+    return hand_out(out, "mortality", "Death in hospital, from 48 hours", figure, table, sentences)
+
+
+def hour_logits(
+    network: Network, material: Material, stays: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(N, HOURS) the first head's logit at each hour of these stays."""
+    size = network.architecture
+    found = np.empty((material.cohort.n_rows, 1))
+    network.eval()
+    with torch.inference_mode():
+        for batch in by_length(material.cohort, stays):
+            x = torch.from_numpy(material.scaling.apply(material.built[batch.rows]))  # (T, B, F)
+            x = x.to(network.bias.device)
+            start = x.new_zeros(size.layers, x.shape[1], size.hidden)
+            found[batch.rows, 0] = network(x, start, start)[0][..., 0].cpu().numpy()
+    return found[material.rows_of(stays)].reshape(len(stays), HOURS)
+
+
+def validate(network: Network, material: Material, objective: Objective) -> Epoch:
+    """How well the network ranks the validation patients at 48 hours."""
+    stays = material.split.validation
+    found = hour_logits(network, material, stays)
+    rows = material.rows_of(stays)
+    ranking = auroc(material.cohort.label[rows][HOURS - 1 :: HOURS], found[:, -1])
+    logits = torch.from_numpy(found).float().to(network.bias.device)
+    loss = objective.loss(logits.reshape(-1, 1).expand(-1, 3), rows)
+    return {"validation_loss": float(loss), "validation_score": ranking}
+
+
+def _train(
+    material: Material, recipe: Recipe, reporter: Reporter, threads: int
+) -> NDArray[np.float64]:
+    """Teacher, encoder and LSTM, as ``trainer fit``; returns the logits of all stays."""
+    cohort = material.cohort
+    lesson = no_lesson(cohort.n_rows, N_FEATURES)
+    if recipe.teacher_share:
+        with reporter.follow("teacher") as progress:
+            lesson = teach(cohort, material.built, material.split.train, recipe, threads, progress)
+    with reporter.follow("training") as progress:
+        done = train(
+            material,
+            recipe,
+            lesson,
+            progress=progress,
+            report=lambda e: reporter.say(
+                f"epoch {e['epoch']:.0f}: validation AUROC at 48 h {e['validation_score']:.4f}"
+            ),
+            validate=validate,
+        )
+    network = Network(architecture_of(recipe))
+    network.load_state_dict({name: value.cpu() for name, value in done.best.items()})
+    return hour_logits(network, material, np.arange(len(cohort)))
+
+
+def _others(
+    material: Material, known: Outcomes, seed: int, threads: int, progress: Progress
+) -> dict[str, Floats]:
+    """(N,) scores of every other model: the same features at 48 h, or a score of the first day."""
+    x = material.built[HOURS - 1 :: HOURS].astype(np.float64)  # (N, F) the last hour of each stay
+    split = material.split
+    train, validation = (
+        Side(x[side], known.died[side]) for side in (split.train, split.validation)
+    )
+    found = {LOGISTIC: fit_logistic(train, validation)(x)}
+    progress(1, 2)
+    found[TREES] = fit_trees(train, validation, seed, threads)(x)
+    progress(2, 2)
+    for name, score in ((SAPS, known.saps), (SOFA, known.sofa)):
+        usual = np.nanmedian(score[split.train])
+        found[name] = np.where(np.isnan(score), usual, score)
+    return found
+
+
+def _by_hour(died: NDArray[np.bool_], logits: Floats, seed: int) -> list[Estimate]:
+    """AUROC of the network at each hour of ``ASKED_AT``."""
+    everybody = np.arange(len(died))
+    rankings = [Ranking(died, logits[:, hour - 1], everybody) for hour in ASKED_AT]
+    return resampled(
+        lambda weight: np.array([ranking.weigh(weight).auroc for ranking in rankings]),
+        len(died),
+        seed,
+    )
+
+
+def _calibrated(
+    logits: Floats, died: NDArray[np.bool_], validation: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """(N, HOURS) risks, by a map that was fitted to every hour of the validation patients."""
+    label = np.repeat(died[validation], HOURS).astype(np.int8)
+    line = Calibration(*fit_calibrator(logits[validation].ravel(), label))
+    return np.asarray(1 / (1 + np.exp(-line.apply(logits))))
+
+
+def _read(
+    died: NDArray[np.bool_], compared: Compared, hours: list[Estimate], risks: Floats
+) -> list[str]:
+    share = float(died.mean())
+    sentences = [
+        f"{len(died)} test patients, of whom {int(died.sum())} ({share:.1%}) died in hospital; no "
+        "patient is on two sides. Intervals are 95 %, by patients. Precision, recall and event 1 "
+        "(the smaller of the two, the challenge's score) are above a threshold that was chosen on "
+        "validation patients.",
+        "The network, the features of an hour, the teacher and the training loop are those of the "
+        "sepsis model; only the label and what is validated are others. The features know nothing "
+        "of the Glasgow coma scale, urine or ventilation, which SAPS-I and SOFA count.",
+    ]
+    for name in ("AUROC", "AUPRC", "least of both"):
+        others = {
+            other: Estimate(-e.value, -e.high, -e.low)
+            for other in MODELS
+            if other != NETWORK
+            for e in [compared.behind[other][name]]
+        }
+        words = "event 1" if name == "least of both" else name
+        sentences.append(f"By {words}, the network {verdicts(others)}.")
+    first, last = hours[0], hours[-1]
+    sentences.append(
+        f"Its AUROC is {first} at {ASKED_AT[0]} h and {last} at {ASKED_AT[-1]} h"
+        + (
+            ": it ranks better as more is known."
+            if first.high < last.low
+            else ", with intervals that overlap."
+        )
+    )
+    end = risks[:, -1]
+    sentences.append(
+        f"At 48 h it expects {end.sum():.0f} deaths; there were {int(died.sum())}. The median risk "
+        f"of those who died is {np.median(end[died]):.0%}, that of those who lived "
+        f"{np.median(end[~died]):.0%}."
+    )
+    return sentences
