@@ -220,8 +220,8 @@ def _read(
     )
     precision = compared.figures[LSTM]["precision"]
     sentences.append(
-        f"Of 100 discharges that the LSTM calls, {100 * precision.value:.0f} are followed by a return "
-        f"[{100 * precision.low:.0f}, {100 * precision.high:.0f}], against {100 * share:.0f} of "
+        f"Of 100 discharges that the LSTM calls, {100 * precision.value:.0f} are followed by a "
+        f"return [{100 * precision.low:.0f}, {100 * precision.high:.0f}], against {100 * share:.0f} of "
         "100 chosen blindly."
     )
     if data is None:
