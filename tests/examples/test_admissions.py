@@ -18,7 +18,7 @@ from trainer.examples.admissions import (
     rate,
 )
 from trainer.examples.diabetes_file import LEFT_OUT, NAMES, read_diabetes
-from trainer.examples.readmission import sequences, with_history
+from trainer.examples.readmission import Inputs, with_history
 
 
 @pytest.fixture(scope="module")
@@ -87,15 +87,23 @@ def test_history_looks_back_alone() -> None:
 
 def test_the_network_gets_each_admission_in_its_place(cohort: Admissions) -> None:
     part = cohort.take(np.array([5, 2]))
-    seen = sequences(part, np.zeros(len(GENERATED)), np.ones(len(GENERATED)))
+    inputs = Inputs.of(cohort)
+    seen = inputs.sequences(part)
     lengths = np.diff(part.starts)
-    np.testing.assert_array_equal(seen.known.sum(dim=0).numpy(), lengths)
+    np.testing.assert_array_equal(seen.lengths, lengths)
     row = int(part.starts[1])
     burden = GENERATED.index("chronic conditions")
-    assert float(seen.x[0, 1, burden]) == min(part.x[row, burden], 5)
-    np.testing.assert_array_equal(
-        seen.x[0, 1, len(GENERATED) :].numpy() == 0, np.isnan(part.x[row])
-    )
+    scaled = (part.x[row, burden] - inputs.mean[burden]) / inputs.std[burden]
+    assert float(seen.x[0, 1, burden]) == pytest.approx(scaled, abs=1e-6)
+    there = seen.x[0, 1, len(GENERATED) :].numpy() == 1
+    np.testing.assert_array_equal(there, ~np.isnan(part.x[row, inputs.gaps]))
+    assert [GENERATED[i] for i in inputs.gaps] == [
+        "creatinine, mg/dL",
+        "haemoglobin, g/dL",
+        "sodium, mmol/L",
+        "CRP, mg/L",
+        "log days since the last discharge",
+    ]
     assert float(seen.y[lengths[0] - 1, 0]) == part.readmitted[row - 1]
 
 

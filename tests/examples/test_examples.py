@@ -16,7 +16,7 @@ from tests.examples.tutorials import diabetes_csv, many_admissions, quiet, recor
 from trainer import cli
 from trainer.examples import drug_effects, mortality, next_number, readmission
 from trainer.examples.drug_cohort import LONGEST, curves
-from trainer.examples.drug_models import Fitted
+from trainer.examples.drug_models import MODELS, Fitted
 from trainer.examples.estimates import Estimate
 from trainer.examples.handout import Handout, Table
 from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
@@ -87,12 +87,12 @@ def test_a_curve_is_recovered_by_what_acts_so() -> None:
 
 
 def test_the_reading_says_otherwise_where_it_is_otherwise() -> None:
-    flat = {name: np.full((2, 3), 0.9) for name in drug_effects.MODELS}
+    flat = {name: np.full((2, 3), 0.9) for name in MODELS}
     flat["RNN"] = np.full((2, 3), 0.1)
-    same = [Estimate(0.5, 0.4, 0.6)] * len(drug_effects.MODELS)
-    nothing = [Estimate(0.0, -0.1, 0.1)] * len(drug_effects.MODELS)
+    same = [Estimate(0.5, 0.4, 0.6)] * len(MODELS)
+    nothing = [Estimate(0.0, -0.1, 0.1)] * len(MODELS)
     first = drug_effects.Repetition(
-        {n: Fitted(lambda d: d[..., 0], note="a note") for n in drug_effects.MODELS}, {}, {}
+        {n: Fitted(lambda d: d[..., 0], note="a note") for n in MODELS}, {}, {}
     )
     gates = np.random.default_rng(0).normal(size=(3, 4, LONGEST))
     text = "\n".join(drug_effects._read(flat, [*same, *nothing], first, gates))

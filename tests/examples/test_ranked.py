@@ -37,7 +37,8 @@ def test_the_threshold_makes_the_smaller_of_both_largest() -> None:
 
     def least(threshold: float) -> float:
         called = risk > threshold
-        return min(label[called].mean() if called.any() else 0, called[label].mean())
+        precision = float(label[called].mean()) if called.any() else 0.0
+        return min(precision, float(called[label].mean()))
 
     tried = [least(t) for t in np.unique(risk) - 0.05]
     assert least(best_threshold(label, risk)) == max(tried)

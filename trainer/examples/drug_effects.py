@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
-from trainer.examples.drug_cohort import DRUGS, LONGEST, SHAPES, curves, draw
+from trainer.examples.drug_cohort import DRUGS, LONGEST, NOISE, SHAPES, curves, draw
 from trainer.examples.drug_figure import draw_effects
 from trainer.examples.drug_models import (
     GLM_DECAY,
@@ -189,7 +189,8 @@ def _read(
     sentences = [
         f"Curves: mean error over {n} cohorts, each with new patients and new networks, and the "
         "least and greatest of them, as a share of the true curve. Status: root mean square error "
-        "on the test patients of the first cohort, with the 95 % interval by patients. "
+        f"on the test patients of the first cohort, with the 95 % interval by patients; {NOISE:g} of "
+        "it is noise that nobody can foretell. "
         f"The exponential kernel that validation chose: {first.fitted[GLM_DECAY].note}; networks: "
         f"RNN {first.fitted[RNN].note}, LSTM {first.fitted[LSTM].note}."
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -31,7 +32,7 @@ LOGISTIC, LOGISTIC_PAST = "logistic regression", "logistic regression + history"
 TREES_PAST, LSTM = "boosted trees + history", "LSTM, 2 x 64"
 MODELS: Final = (LOGISTIC, LOGISTIC_PAST, TREES_PAST, LSTM)
 HIDDEN, LAYERS, DROPOUT = 64, 2, 0.3
-PLACES: Final = ((0, 0, "1st"), (1, 1, "2nd"), (2, 3, "3rd or 4th"), (4, 10_000, "5th or later"))
+PLACES: Final = ((0, 0, "1st"), (1, 1, "2nd"), (2, 3, "3rd to 4th"), (4, 10_000, "5th on"))
 """Admissions of a patient in groups: from and to how many before, and the name."""
 
 
@@ -68,7 +69,8 @@ def run(
     )
     validation, test = cohort.take(split.validation), cohort.take(split.test)
     with reporter.follow("LSTM") as progress:
-        scores, best = _fit_lstm(cohort, split, seed, epochs, progress)
+        logits, best = _fit_lstm(cohort, split, seed, epochs, progress)
+    scores = {LSTM: logits}
     tables = {LOGISTIC: cohort.x, LOGISTIC_PAST: with_history(cohort)}
     with reporter.follow("tables") as progress:
         for done, (name, x) in enumerate(tables.items(), 1):
@@ -117,40 +119,63 @@ def with_history(cohort: Admissions) -> Floats:
     return np.concatenate([x, means, change], axis=1)
 
 
-def sequences(cohort: Admissions, mean: Floats, std: Floats) -> Sequences:
-    """A cohort as the LSTM sees it: standardised columns, and whether each is known.
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """How columns become inputs of the LSTM; fitted on training patients. F columns.
 
-    Args:
-        cohort: N patients; T is the most admissions of any.
-        mean: (F,) over training patients.
-        std: (F,) over training patients.
+    Attributes:
+        mean: (F,) of what is known.
+        std: (F,) of what is known.
+        gaps: (G,) the columns that are unknown at times; whether they are known is an input too.
     """
-    n, width = len(cohort.patient_ids), cohort.x.shape[1]
-    longest = int(np.diff(cohort.starts).max())
-    scaled = np.clip((cohort.x - mean) / std, -5, 5)
-    x = np.zeros((longest, n, 2 * width), np.float32)
-    y, known = np.zeros((longest, n), np.float32), np.zeros((longest, n), bool)
-    where = (cohort.place, cohort.patient)
-    x[where] = np.concatenate([np.nan_to_num(scaled), ~np.isnan(scaled)], axis=1)
-    y[where], known[where] = cohort.readmitted, True
-    return Sequences(torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(known))
+
+    mean: Floats
+    std: Floats
+    gaps: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, train: Admissions) -> Inputs:
+        """Looks at training patients alone."""
+        return cls(*spread(train.x), np.flatnonzero(np.isnan(train.x).any(axis=0)))
+
+    @property
+    def size(self) -> int:
+        """Inputs of an admission."""
+        return len(self.mean) + len(self.gaps)
+
+    def sequences(self, cohort: Admissions) -> Sequences:
+        """(T, N, size) a patient each; T is the most admissions of any."""
+        shape = (int(np.diff(cohort.starts).max()), len(cohort.patient_ids))
+        x = np.zeros((*shape, self.size), np.float32)
+        y, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        where = (cohort.place, cohort.patient)
+        scaled = np.clip((cohort.x - self.mean) / self.std, -5, 5)
+        there = ~np.isnan(cohort.x[:, self.gaps])
+        x[where] = np.concatenate([np.nan_to_num(scaled), there], axis=1)
+        y[where], known[where] = cohort.readmitted, True
+        return Sequences(torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(known))
 
 
 def _fit_lstm(
     cohort: Admissions, split: Split, seed: int, epochs: int, progress: Progress
-) -> tuple[dict[str, Floats], int]:
+) -> tuple[Floats, int]:
+    """(R,) logits of validation and test patients, NaN elsewhere; and the epoch that was kept."""
     train = cohort.take(split.train)
-    mean, std = spread(train.x)
+    inputs = Inputs.of(train)
     network, best = fit(
-        lambda: Recurrent("lstm", 2 * cohort.x.shape[1], HIDDEN, LAYERS, DROPOUT),
-        sequences(train, mean, std),
-        sequences(cohort.take(split.validation), mean, std),
+        lambda: Recurrent("lstm", inputs.size, HIDDEN, LAYERS, DROPOUT),
+        inputs.sequences(train),
+        inputs.sequences(cohort.take(split.validation)),
         binary_cross_entropy_with_logits,
         Schedule(epochs, 8, 128, 1e-3, seed),
         progress,
     )
-    logits = predict(network, sequences(cohort, mean, std))
-    return {LSTM: logits[cohort.place, cohort.patient].astype(np.float64)}, best
+    logits = np.full(len(cohort.x), np.nan)
+    for patients in (split.validation, split.test):
+        side = cohort.take(patients)
+        said = predict(network, inputs.sequences(side))
+        logits[np.isin(cohort.patient, patients)] = said[side.place, side.patient]
+    return logits, best
 
 
 def _side(cohort: Admissions, x: Floats, patients: NDArray[np.int64]) -> Side:
@@ -209,20 +234,21 @@ def _read(
         sentences.append(f"By {name} ({words}), the LSTM {verdicts(others)}.")
     gain = {place: estimates[-1] for place, estimates in by_place.items()}
     known = [place for place, each in gain.items() if each.low > 0 or each.high < 0]
-    sentences.append(
-        "Against logistic regression on the present admission alone, the LSTM's AUROC differs by "
-        + "; ".join(
-            f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}] at the {place} admission"
+    if gain:
+        differs = "; ".join(
+            f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}] ({place})"
             for place, each in gain.items()
         )
-        + f". It is told apart from no difference at: {listed(known)}. At the first admission "
-        "there is nothing to remember."
-    )
+        sentences.append(
+            "Against logistic regression on the present admission alone, the LSTM's AUROC differs "
+            f"among the 1st, 2nd ... admissions of the patients by {differs}. Told apart from no "
+            f"difference: {listed(known)}. At the 1st there is nothing to remember."
+        )
     precision = compared.figures[LSTM]["precision"]
     sentences.append(
         f"Of 100 discharges that the LSTM calls, {100 * precision.value:.0f} are followed by a "
-        f"return [{100 * precision.low:.0f}, {100 * precision.high:.0f}], against {100 * share:.0f} of "
-        "100 chosen blindly."
+        f"return [{100 * precision.low:.0f}, {100 * precision.high:.0f}], against "
+        f"{100 * share:.0f} of 100 chosen blindly."
     )
     if data is None:
         sentences.append(

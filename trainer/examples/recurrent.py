@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.adapters.cohort import Progress
+from trainer.batches import POOL_BATCHES
+
+AT_ONCE: Final = 2048  # sequences of similar length that are run side by side when asked
 
 Cell: TypeAlias = Literal["rnn", "lstm"]
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
@@ -37,11 +40,17 @@ class Sequences:
         """These sequences alone, cut behind the longest of them."""
         chosen = torch.from_numpy(np.asarray(which, np.int64))
         known = self.known[:, chosen]
-        steps = int(known.any(dim=1).nonzero().max()) + 1
+        steps = int(self.lengths[which].max())
         return Sequences(self.x[:steps, chosen], self.y[:steps, chosen], known[:steps])
 
     def __len__(self) -> int:
         return self.x.shape[1]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """(B,) steps up to the last one that counts."""
+        steps = torch.arange(1, len(self.known) + 1)[:, None]
+        return np.asarray((self.known * steps).amax(dim=0).numpy(), np.int64)
 
 
 class Recurrent(nn.Module):
@@ -110,9 +119,8 @@ def fit(
     kept, least, best = copy.deepcopy(network.state_dict()), np.inf, 0
     for epoch in range(1, schedule.epochs + 1):
         network.train()
-        order = draws.permutation(len(train))
-        for first in range(0, len(order), schedule.batch):
-            batch = train.take(order[first : first + schedule.batch])
+        for chosen in _batches(train.lengths, schedule.batch, draws):
+            batch = train.take(chosen)
             wrong = loss(network(batch.x)[batch.known], batch.y[batch.known])
             optimizer.zero_grad(set_to_none=True)
             wrong.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
@@ -131,7 +139,25 @@ def fit(
 
 
 def predict(network: Recurrent, sequences: Sequences) -> NDArray[np.float32]:
-    """What a network says, ``(T, B)``."""
+    """What a network says, ``(T, B)``; 0 behind the end of a sequence."""
     network.eval()
+    said = np.zeros(sequences.y.shape, np.float32)
     with torch.inference_mode():
-        return np.asarray(network(sequences.x).numpy(), np.float32)
+        for chosen in np.array_split(np.argsort(sequences.lengths), -(-len(sequences) // AT_ONCE)):
+            part = sequences.take(chosen)
+            said[: len(part.x), chosen] = network(part.x).numpy()
+    return said
+
+
+def _batches(
+    lengths: NDArray[np.int64], size: int, draws: np.random.Generator
+) -> Iterator[NDArray[np.int64]]:
+    """Every sequence once, in batches of similar length: what is padded is run for nothing."""
+    order = draws.permutation(len(lengths))
+    batches = []
+    for first in range(0, len(order), size * POOL_BATCHES):
+        pool = order[first : first + size * POOL_BATCHES]
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += [pool[i : i + size] for i in range(0, len(pool), size)]
+    for i in draws.permutation(len(batches)):
+        yield batches[i]
