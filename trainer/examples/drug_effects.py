@@ -189,8 +189,8 @@ def _read(
     sentences = [
         f"Curves: mean error over {n} cohorts, each with new patients and new networks, and the "
         "least and greatest of them, as a share of the true curve. Status: root mean square error "
-        f"on the test patients of the first cohort, with the 95 % interval by patients; {NOISE:g} of "
-        "it is noise that nobody can foretell. "
+        "on the test patients of the first cohort, with the 95 % interval by patients; the noise "
+        f"alone, which nobody can foretell, makes {NOISE:g}. "
         f"The exponential kernel that validation chose: {first.fitted[GLM_DECAY].note}; networks: "
         f"RNN {first.fitted[RNN].note}, LSTM {first.fitted[LSTM].note}."
     ]
