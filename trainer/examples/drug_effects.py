@@ -187,7 +187,7 @@ def _read(
 ) -> list[str]:
     n = len(errors[LSTM])
     sentences = [
-        f"Curves: mean error over {n} cohorts, each with new patients and new networks, and the "
+        f"Curves: mean error over {n} cohort{'s' * (n > 1)}, each with new patients and new networks, and the "
         "least and greatest of them, as a share of the true curve. Status: root mean square error "
         "on the test patients of the first cohort, with the 95 % interval by patients; the noise "
         f"alone, which nobody can foretell, makes {NOISE:g}. "

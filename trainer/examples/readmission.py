@@ -249,6 +249,8 @@ def _read(
         f"Of 100 discharges that the LSTM calls, {100 * precision.value:.0f} are followed by a "
         f"return [{100 * precision.low:.0f}, {100 * precision.high:.0f}], against "
         f"{100 * share:.0f} of 100 chosen blindly."
+        if compared.figures[LSTM]["recall"].value > 0
+        else "Above its threshold, the LSTM finds nobody who comes back."
     )
     if data is None:
         sentences.append(
