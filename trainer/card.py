@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from streamer.adapters.bundle import FORECAST
 from streamer.adapters.cohort import site
-from trainer.forecast import FIGURES
 from trainer.forecast.table import forecast_rows
 
 Figures = dict[str, Any]
@@ -146,7 +146,7 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
         n_bootstrap=about["metrics"]["n_bootstrap"],
         table=_table(columns, tuple(SHOWN), SHOWN),
         subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
-        forecast=_forecast(about.get(FIGURES)),
+        forecast=_forecast(about["metrics"].get(FORECAST)),
         **thresholds,
         high_words="never, too few stays tell it apart from medium"
         if never
@@ -186,10 +186,10 @@ def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, 
     return "\n".join(lines)
 
 
-def _forecast(figures: Figures | None) -> str:
-    if figures is None:
+def _forecast(found: Figures | None) -> str:
+    if found is None:
         return ""
-    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(figures)]
+    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(found["test"])]
     lines.insert(1, "|---" * (lines[0].count("|") - 1) + "|")
     return _FORECAST.format(table="\n".join(lines))
 

@@ -18,7 +18,6 @@ from trainer.cohort import load_cohort
 from trainer.dataset import build_features
 from trainer.errors import NothingToEvaluate
 from trainer.figures import figures_of
-from trainer.forecast import BASELINES
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
@@ -90,7 +89,7 @@ def evaluate(
         with reporter.follow("forecast") as progress:
             figures[FORECAST] = forecast_figures(
                 model,
-                Baselines.from_json(bundle.manifest[BASELINES]),
+                Baselines.from_json(bundle.manifest["metrics"][FORECAST]["baselines"]),
                 cohort,
                 built,
                 np.arange(len(cohort)),

@@ -221,8 +221,7 @@ def _bundle(
             "best_epoch": run.best_epoch,
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
-        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap},
-        **foretold,
+        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap, **foretold},
         "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
         "versions": versions(),
     }

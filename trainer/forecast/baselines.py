@@ -31,7 +31,7 @@ class Baselines:
 
     def predict(self, seen: Floats) -> dict[str, NDArray[np.float64]]:
         """What each of ``NAMES`` foretells, ``(n, 5, 6)``, of raw features ``(n, F)``."""
-        last, mean = (known(seen).astype(np.float64) for known in (last_known, running_mean))
+        last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
         inputs = np.stack([np.ones_like(last), last, mean], axis=-1)  # (n, 5, 3)
         found = {"last": np.repeat(last[..., None], len(HOURS), axis=-1)}
         for name in NAMES[1:]:
@@ -60,7 +60,7 @@ def fit_baselines(material: Material) -> Baselines:
     rows = material.rows_of(material.split.train)
     rows = rows[:: -(-len(rows) // _MOST_ROWS)]
     seen, after = material.built[rows], Future(material.cohort).after(rows)
-    last, mean = (known(seen).astype(np.float64) for known in (last_known, running_mean))
+    last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
     fitted = {name: np.zeros((len(VITALS), len(HOURS), 3)) for name in NAMES[1:]}
     for vital, hour in np.ndindex(len(VITALS), len(HOURS)):
         target = after[:, vital, hour].astype(np.float64)
@@ -83,6 +83,7 @@ def _least_deviations(
     least = _LEAST_RESIDUAL * max(float(target.std()), _LEAST_RESIDUAL)
     root = np.ones(len(target))  # of the weights
     for _ in range(_ROUNDS):
-        found, *_rest = np.linalg.lstsq(inputs * root[:, None], target * root, rcond=None)
+        fitted = np.linalg.lstsq(inputs * root[:, None], target * root, rcond=None)
+        found = np.asarray(fitted[0], np.float64)
         root = np.maximum(np.abs(target - inputs @ found), least) ** -0.5
     return found

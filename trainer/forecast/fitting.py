@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from streamer.adapters.bundle import FORECAST
 from streamer.core.model import Model
-from trainer.forecast import BASELINES, FIGURES
 from trainer.forecast.baselines import fit_baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.forecast.training import train_head
@@ -27,7 +27,8 @@ def foretell(
         n_bootstrap: replicates of the intervals.
 
     Returns:
-        What the manifest says of it.
+        What the manifest's metrics say of it: figures on test patients, and the coefficients that it
+        is compared with, so that this can be done on other patients, too.
     """
     if not recipe.forecast_epochs:
         return {}
@@ -37,4 +38,4 @@ def foretell(
     figures = forecast_figures(
         model, baselines, material.cohort, material.built, material.split.test, n_bootstrap
     )
-    return {BASELINES: baselines.to_json(), FIGURES: figures}
+    return {FORECAST: {"test": figures, "baselines": baselines.to_json()}}

@@ -130,8 +130,8 @@ def _stretch(quantiles: Tensor, target: Tensor) -> Tensor:
     needed = torch.maximum((target - median) / (high - median), (median - target) / (median - low))
     found = torch.ones(target.shape[1:])
     for place in np.ndindex(*target.shape[1:]):
-        factors = needed[(slice(None), *place)]
-        factors = factors[~factors.isnan()].numpy()
-        if len(factors) >= LEAST_HOURS:
-            found[place] = float(np.quantile(factors, COVERAGE))
+        factors = needed[(slice(None), *place)].numpy()
+        known = factors[~np.isnan(factors)]
+        if len(known) >= LEAST_HOURS:
+            found[place] = float(np.quantile(known, COVERAGE))
     return found
