@@ -27,8 +27,8 @@ def foretell(
         n_bootstrap: replicates of the intervals.
 
     Returns:
-        What the manifest's metrics say of it: figures on test patients, and the coefficients that it
-        is compared with, so that this can be done on other patients, too.
+        What the manifest's metrics say of it: figures on test patients, and the coefficients of
+        what it was compared with, for comparisons on other patients.
     """
     if not recipe.forecast_epochs:
         return {}
