@@ -1,19 +1,14 @@
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib.image
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
-from torch import nn
 
 from streamer.adapters.cohort import Cohort
 from streamer.adapters.physionet2019 import read_2019
@@ -22,19 +17,14 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.feeds.replay import replay
 from tests.core.stream import ORIGIN_MS, Stream
-from tests.invented_cohort import learnable_file
 from tests.invented_stays import COLUMNS, Row, stay, write_parquet
-from tests.models import random_bundle, random_model
-from trainer import cli
+from tests.models import random_model
 from trainer.dataset import build_features
 from trainer.errors import InputError
 from trainer.explanation import Explanation, explain
 from trainer.explanation_plots import draw_influences, draw_stay
 from trainer.explanation_words import NO_DRUGS, as_object, reading
-from trainer.gates import gate_activity
 from trainer.influence import Influence, Measurement, influences
-from trainer.scoring import Verdicts
-from trainer.suggestions import Kind, suggest
 
 ONSET_ROW = 20
 PANELS = (
@@ -60,40 +50,6 @@ def one_stay(folder: Path, columns: tuple[str, ...] = COLUMNS) -> Cohort:
 @pytest.fixture
 def found(tmp_path: Path) -> Explanation:
     return explain(random_model(3), one_stay(tmp_path), ["lactate@6", "heart_rate"])
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("bias", [True, False])
-def test_gates_lead_to_what_the_lstm_gives(layers: int, bias: bool) -> None:
-    torch.manual_seed(layers)
-    lstm = nn.LSTM(5, 7, layers, bias=bias)
-    x, h, c = torch.randn(9, 3, 5), torch.randn(layers, 3, 7), torch.randn(layers, 3, 7)
-    gates = gate_activity(lstm, x, h, c)
-    out, (last_h, last_c) = lstm(x, (h, c))
-    assert gates.f.shape == (layers, 9, 3, 7)
-    for ours, theirs in ((gates.h[-1], out), (gates.h[:, -1], last_h), (gates.c[:, -1], last_c)):
-        np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=0, atol=1e-6)
-    before = np.concatenate([c.numpy()[:, None], gates.c[:, :-1]], axis=1)
-    np.testing.assert_allclose(gates.c, gates.f * before + gates.i * gates.g, rtol=0, atol=1e-6)
-    np.testing.assert_allclose(gates.h, gates.o * np.tanh(gates.c), rtol=0, atol=1e-6)
-
-
-def test_a_forget_gate_of_one_half_forgets_half_in_a_step() -> None:
-    lstm = nn.LSTM(1, 2)
-    with torch.no_grad():
-        for parameter in lstm.parameters():
-            parameter.zero_()
-        lstm.all_weights[0][2][3] = 50.0  # the forget gate of the second unit never lets go
-    zero = torch.zeros(1, 1, 2)
-    lives = gate_activity(lstm, torch.zeros(4, 1, 1), zero, zero).half_lives()
-    np.testing.assert_allclose(lives[0, 0], [1.0, 1e6], rtol=1e-5)
-
-
-@pytest.mark.parametrize("kind", [{"bidirectional": True}, {"proj_size": 2}])
-def test_other_kinds_of_lstm_are_refused(kind: dict[str, Any]) -> None:
-    zero = torch.zeros(1, 1, 4)
-    with pytest.raises(ValueError, match="one direction"):
-        gate_activity(nn.LSTM(3, 4, **kind), torch.zeros(2, 1, 3), zero, zero)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -278,125 +234,3 @@ def test_a_missed_patient_is_told_what_spoke_against_an_alert(found: Explanation
     assert "No alert was given" in said
     assert "no variable raised" in said
     assert f"lowered them most at hour {found.onset:.0f}: heart rate" in said
-
-
-def test_stays_of_each_kind_are_suggested(tmp_path: Path) -> None:
-    hours = 30
-    stays = {name: stay(hours, 20 if name[1] == "s" else None) for name in ("xs1", "xs2", "xn1")}
-    stays |= {"xn2": stay(hours), "xn3": stay(hours + 1), "xs3": stay(3, 0)}
-    cohort = read_2019([write_parquet(tmp_path / "s.parquet", stays)])
-    alert_starts = np.zeros(cohort.n_rows, np.bool_)
-    for patient in ("xs1", "xn1"):
-        alert_starts[cohort.rows(cohort.patient_ids.index(patient)).start + 10] = True
-    risks = np.repeat(np.linspace(0.01, 0.02, cohort.n_rows)[:, None], 3, axis=1)
-    found = suggest(Verdicts(cohort, risks, 0.5, alert_starts), 1)
-    assert [(each.kind, each.patient) for each in found] == [
-        (Kind.FORESEEN, "xs1"),
-        (Kind.MISSED, "xs2"),
-        (Kind.FALSE_ALARM, "xn1"),
-        (Kind.QUIET, "xn3"),  # the longer of two
-    ]
-    assert (found[0].onset_hour, found[0].lead_hours) == (27, 16)
-    assert (found[1].lead_hours, found[2].onset_hour) == (None, None)
-
-
-@pytest.fixture
-def trainer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["trainer", "explain", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    monkeypatch.delenv("TRAINER_DATA", raising=False)
-    return run
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> list[object]:
-    random_bundle(3).save(tmp_path / "bundle")
-    return ["--data", learnable_file(tmp_path, 12), "--model", tmp_path / "bundle"]
-
-
-def test_the_command_draws_and_reads_out(trainer: Any, given: list[object], tmp_path: Path) -> None:
-    out = tmp_path / "stay.png"
-    code, told, errors = trainer("p000002", *given, "--out", out)
-    assert code == 0, errors
-    assert told.startswith("p000002: hours ")
-    assert NO_DRUGS in told
-    for file in (out, tmp_path / "stay-influence.png"):
-        assert str(file) in told
-        assert matplotlib.image.imread(file).shape[1] == 1600
-
-
-def test_the_command_answers_programs(
-    trainer: Any, given: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    code, told, errors = trainer("p000002", *given, "--json", "--follow", "heart_rate")
-    assert code == 0, errors
-    said = json.loads(told)
-    n = len(said["hours"])
-    series = [*said["risks"].values(), *said["contributions"].values(), *said["log_odds"].values()]
-    series += [
-        each for name in ("forget", "input", "output") for each in said["gates"][name].values()
-    ]
-    assert {len(each) for each in series} == {n}
-    (influence,) = said["influences"]
-    assert (influence["variable"], len(influence["change"])) == ("heart_rate", n)
-    assert said["pictures"] == []
-    assert not list(tmp_path.glob("*.png"))
-
-
-def test_without_a_patient_the_command_names_some(trainer: Any, given: list[object]) -> None:
-    code, told, errors = trainer(*given, "--json", "--suggest", "2")
-    assert code == 0, errors
-    named = json.loads(told)
-    assert named
-    assert max(sum(each["kind"] == kind for each in named) for kind in Kind) <= 2
-    code, told, _ = trainer(*given)
-    assert code == 0
-    assert named[0]["patient"] in told
-
-
-def test_an_unknown_patient_is_answered_with_some_that_exist(
-    trainer: Any, given: list[object]
-) -> None:
-    code, told, errors = trainer("p00002", *given)
-    assert (code, told) == (2, "")
-    assert "no patient 'p00002' among these 12" in errors
-    assert "p000002" in errors
-
-
-def test_help_is_honest_and_loads_nothing_that_computes() -> None:
-    program = (
-        "import sys; from trainer.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "sys.exit(sum(name in sys.modules for name in ('torch', 'matplotlib')))"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", program, "explain", "--help"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
-    for words in ("Examples", "trainer explain", "Drugs are no input"):
-        assert words in told
-
-
-def test_pictures_without_matplotlib_say_what_to_install(
-    trainer: Any, given: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setitem(sys.modules, "trainer.explanation_plots", None)
-    monkeypatch.delattr("trainer.explanation_plots", raising=False)
-    code, _, errors = trainer("p000002", *given, "--out", tmp_path / "stay.png")
-    assert code == 2
-    assert "vigil-icu[train]" in errors
-    assert trainer("p000002", *given, "--json")[0] == 0
-
-
-def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
-    code, _, errors = trainer("--model", tmp_path, "--out", "/none/stay.jpg", "--follow", "ph")
-    assert code == 2
-    for fault in ("--data is missing", f"--model {tmp_path}", "end in .png", "/none", "PATIENT"):
-        assert fault in errors
