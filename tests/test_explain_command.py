@@ -136,7 +136,14 @@ def test_pictures_without_matplotlib_say_what_to_install(
 
 
 def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
-    code, _, errors = trainer("--model", tmp_path, "--out", "/none/stay.jpg", "--follow", "ph")
+    code, _, errors = trainer("--model", tmp_path, "--out", "/none/stay.jpg", "--follow", "phh")
     assert code == 2
-    for fault in ("--data is missing", f"--model {tmp_path}", "end in .png", "/none", "PATIENT"):
+    for fault in (
+        "--data is missing",
+        f"--model {tmp_path}",
+        "end in .png",
+        "/none",
+        "PATIENT",
+        "phh",
+    ):
         assert fault in errors

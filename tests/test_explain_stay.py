@@ -24,6 +24,7 @@ from trainer.errors import InputError
 from trainer.explanation import Explanation, explain
 from trainer.explanation_plots import draw_influences, draw_stay
 from trainer.explanation_words import NO_DRUGS, as_object, reading
+from trainer.followed import parse
 from trainer.influence import Influence, Measurement, influences
 
 ONSET_ROW = 20
@@ -49,7 +50,9 @@ def one_stay(folder: Path, columns: tuple[str, ...] = COLUMNS) -> Cohort:
 
 @pytest.fixture
 def found(tmp_path: Path) -> Explanation:
-    return explain(random_model(3), one_stay(tmp_path), ["lactate@6", "heart_rate"])
+    return explain(
+        random_model(3), one_stay(tmp_path), list(map(parse, ["lactate@6", "heart_rate"]))
+    )
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -143,17 +146,18 @@ def test_hours_until_half_of_an_influence_is_gone(change: list[float], hours: in
 
 def test_what_is_followed_can_be_named(tmp_path: Path) -> None:
     model, cohort = random_model(0), one_stay(tmp_path)
-    named = explain(model, cohort, ["lactate@17", "temperature@10"]).influences
+    named = explain(model, cohort, [parse("lactate@17"), parse("temperature@10")]).influences
     rows = [(each.measurement.variable, each.measurement.row) for each in named]
     assert rows == [(INDEX["lactate"], 16), (INDEX["temperature"], 9)]
     for words, why in (
         ("lactat", "there are heart_rate"),
         ("ph", "was not measured"),
         ("lactate@7", "its hours: \\[6, 17\\]"),
-        ("lactate@soon", "its hours"),
+        ("lactate@soon", "is no hour"),
+        ("lactate@", "is no hour"),
     ):
         with pytest.raises(InputError, match=why):
-            explain(model, cohort, [words])
+            explain(model, cohort, [parse(words)])
 
 
 def test_without_names_the_strongest_at_the_peak_are_followed(tmp_path: Path) -> None:

@@ -167,13 +167,13 @@ def _influence(found: Explanation, influence: Influence) -> str:
 def _shares(influence: Influence) -> str:
     """Which way the change came after the hour of the measurement, in which no state knows it."""
     later = slice(influence.measurement.row + 1, None)
+    if np.abs(influence.change[later]).max(initial=0) < LEAST_CONTRIBUTION:
+        return f"No later hour changes by {LEAST_CONTRIBUTION} or more."
     features = np.abs(influence.by_features[later]).sum()
     state = np.abs(influence.by_state[later]).sum()
-    if features + state == 0:
-        return "No later hour is changed."
     share = 100 * state / (features + state)
     return (
-        f"In later hours {100 - share:.0f} % of what it changed came by the features (last value, "
+        f"In later hours {100 - share:.0f} % of what it changes comes by the features (last value, "
         f"age, trend) and {share:.0f} % by the LSTM's state."
     )
 
