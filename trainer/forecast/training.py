@@ -101,7 +101,7 @@ def _changes(head: ForecastHead, seen: Floats, after: Floats) -> Tensor:
 
 def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
     """The standard deviation of the change over three hours; NaN of what was never measured."""
-    changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built[rows])
+    changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built)[rows]
     scale = np.full(len(VITALS), np.nan, np.float32)
     for place, change in enumerate(changes.T):
         known = change[~np.isnan(change)]
