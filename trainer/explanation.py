@@ -16,9 +16,10 @@ from streamer.core import explain as occlusion
 from streamer.core.alerts import AlertPolicy
 from streamer.core.cleaning import clean
 from streamer.core.model import Model
-from streamer.core.variables import INDEX, VARIABLES
+from streamer.core.variables import VARIABLES
 from trainer.alarms import alert_phases
 from trainer.errors import InputError
+from trainer.followed import Followed
 from trainer.gates import Gates, gate_activity
 from trainer.influence import Influence, Measurement, influences
 from trainer.labels import onset_rows
@@ -93,17 +94,17 @@ def place_of(patient: str, patient_ids: Sequence[str]) -> int:
         ) from None
 
 
-def explain(model: Model, stay: Cohort, follow: Sequence[str] = ()) -> Explanation:
+def explain(model: Model, stay: Cohort, follow: Sequence[Followed] = ()) -> Explanation:
     """Runs a model over one stay and asks it why.
 
     Args:
         model: what scores.
         stay: one stay.
-        follow: measurements whose influence is wanted, as ``VARIABLE`` (its newest one at the
-            peak of the risk) or ``VARIABLE@HOUR``; without any, those that matter most at the peak.
+        follow: measurements whose influence is wanted; without any, those that add most at the
+            peak of the risk.
 
     Raises:
-        InputError: a measurement that does not exist; the message says which do.
+        InputError: a measurement that this stay does not have.
     """
     values = clean(stay.values)
     run = unroll(model, stay, values[None])
@@ -114,7 +115,7 @@ def explain(model: Model, stay: Cohort, follow: Sequence[str] = ()) -> Explanati
     hour = stay.iculos.astype(np.int64)
     peak = int(risks[:, 0].argmax())
     wanted = (
-        [_named(words, values, hour, peak) for words in follow]
+        [_measurement(each, values, hour, peak) for each in follow]
         if follow
         else _strongest(contributions, values, peak)
     )
@@ -166,21 +167,17 @@ def _strongest(
     return sorted(found, key=lambda m: -contributions[row, m.variable])
 
 
-def _named(
-    words: str, values: NDArray[np.float32], hour: NDArray[np.int64], peak: int
+def _measurement(
+    followed: Followed, values: NDArray[np.float32], hour: NDArray[np.int64], peak: int
 ) -> Measurement:
-    """Finds ``VARIABLE`` or ``VARIABLE@HOUR`` among what was measured."""
-    name, _, when = words.partition("@")
-    if name not in INDEX:
-        raise InputError(f"no variable {name!r}; there are {', '.join(v.name for v in VARIABLES)}")
-    variable = INDEX[name]
-    rows = np.flatnonzero(~np.isnan(values[:, variable]))
-    hours = hour[rows].tolist()
+    """Finds what is to be followed among what was measured."""
+    rows = np.flatnonzero(~np.isnan(values[:, followed.variable]))
+    hours, name = hour[rows].tolist(), VARIABLES[followed.variable].name
     if not hours:
         raise InputError(f"{name} was not measured in this stay")
-    if not when:
-        before = rows[rows <= peak]
-        return Measurement(variable, int(before[-1] if len(before) else rows[0]))
-    if not when.isdecimal() or int(when) not in hours:
-        raise InputError(f"{name} was not measured in hour {when!r}; its hours: {hours}")
-    return Measurement(variable, int(rows[hours.index(int(when))]))
+    if followed.hour is None:
+        at_peak = max(int((rows <= peak).sum()) - 1, 0)
+        return Measurement(followed.variable, int(rows[at_peak]))
+    if followed.hour not in hours:
+        raise InputError(f"{name} was not measured in hour {followed.hour}; its hours: {hours}")
+    return Measurement(followed.variable, int(rows[hours.index(followed.hour)]))

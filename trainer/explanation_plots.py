@@ -52,7 +52,7 @@ _HORIZONS: Final = (
 )  # fmt: skip
 _GATES: Final = (("forget", _BLUE, "-"), ("input", _ORANGE, "--"), ("output", _GREEN, "-."))
 _DIVERGING: Final = "RdBu_r"
-_LEFT, _RIGHT, _LEGEND = 1.75, 2.15, 0.25  # inches beside the panels; from panel to legend
+_LEFT, _RIGHT, _LEGEND = 1.95, 2.15, 0.25  # inches beside the panels; from panel to legend
 _TOP, _BOTTOM, _GAP = 0.75, 0.55, 0.42  # inches
 _NOTES: Final = 0.4  # inches below, for text
 
@@ -175,7 +175,7 @@ def _strip(axes: Axes, found: Explanation, variable: int) -> None:
     name = f"{VARIABLES[variable].display}\n{unit(variable)}".rstrip()
     axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=34, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=2, min_n_ticks=2))
-    axes.yaxis.set_label_coords(-0.045, 0.5)
+    axes.yaxis.set_label_coords(-0.055, 0.5)
     axes.tick_params(labelsize=8)
     axes.margins(y=0.2)
     axes.grid(axis="x", alpha=0.25)
@@ -184,6 +184,8 @@ def _strip(axes: Axes, found: Explanation, variable: int) -> None:
 def _risks(axes: Axes, found: Explanation) -> None:
     _title(axes, "Calibrated risk of sepsis onset, and alerts")
     risks = 100 * found.risks
+    low = max(min(risks[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
+    top = min(1.3 * max(risks.max(), 100 * found.policy.medium), 105)  # one sees what was missing
     on: int | None = None
     spans: list[tuple[int, int]] = []
     for row, phase in enumerate(found.phases.tolist()):
@@ -214,7 +216,7 @@ def _risks(axes: Axes, found: Explanation) -> None:
         (found.threshold, ":", "positive"), (found.policy.medium, "--", "alert"),
         (found.policy.high, "-.", "high alert"),
     ):  # fmt: skip
-        if value < 1:  # 1 says never
+        if 100 * value < top:
             label = f"{name} above {percent(value)}"
             axes.axhline(100 * value, color=_GREY, linewidth=1, linestyle=style, label=label)
     if math.isfinite(found.onset):
@@ -222,8 +224,7 @@ def _risks(axes: Axes, found: Explanation) -> None:
     axes.set_ylabel("risk, %")
     # Thresholds of some 3 % and risks of 80 % are in one picture, and odds are what moves.
     axes.set_yscale("log")
-    low = max(min(risks[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
-    axes.set_ylim(0.8 * low, min(1.3 * risks.max(), 105))
+    axes.set_ylim(0.8 * low, top)
     axes.yaxis.set_major_locator(FixedLocator(RISK_TICKS))
     axes.yaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_minor_locator(NullLocator())
@@ -316,7 +317,7 @@ def _influence(axes: Axes, found: Explanation, influence: Influence) -> None:
         )  # fmt: skip
     half = influence.hours_to_half
     if half is not None:
-        label = f"less than half left:\nafter {half} h"
+        label = f"for good less than half\nleft after {half} h"
         axes.axvline(half, color=_PURPLE, linestyle="--", label=label)
     for part, name, colour in (
         (influence.by_features, "by the features: last\nvalue, age, trend", _BLUE),

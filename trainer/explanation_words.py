@@ -15,6 +15,7 @@ from streamer.core.variables import VARIABLES
 from trainer.explanation import Explanation
 from trainer.gates import Gates
 from trainer.influence import Influence
+from trainer.labels import LABEL_LEAD_HOURS
 
 NO_DRUGS: Final = (
     "Drugs are no input of this model, since the data it learned from has none; how the influence "
@@ -75,6 +76,8 @@ def _course(found: Explanation) -> str:
         truth = "labelled as without sepsis"
     else:
         truth = f"sepsis onset labelled at hour {found.onset:.0f}"
+        if found.onset == found.hour[0] + LABEL_LEAD_HOURS:  # the label was there from the start
+            truth += " or before"
     at = found.peak
     return (
         f"{found.patient}: hours {found.hour[0]} to {found.hour[-1]} in the ICU, {truth}. The risk "
@@ -141,13 +144,13 @@ def _influence(found: Explanation, influence: Influence) -> str:
     change = influence.change[at]
     if abs(change) < LEAST_CONTRIBUTION:
         return f"Without {what} no hour's log odds would change by {LEAST_CONTRIBUTION} or more."
-    half = influence.hours_to_half
-    lasted = (
-        f"less than half of that was left {half} h after the measurement"
-        if half is not None
-        else f"more than half of that was left at the end of the record, "
-        f"{found.hour[-1] - found.hour[m.row]} h after the measurement"
-    )
+    half, rest = influence.hours_to_half, int(found.hour[-1] - found.hour[m.row])
+    if half is not None:
+        lasted = f"less than half of that was left for good {half} h after the measurement"
+    elif rest:
+        lasted = f"at least half of that was left when the record ends, {rest} h after it"
+    else:
+        lasted = "the record ends with it"
     replaced = (
         ""
         if influence.replaced is None
@@ -164,13 +167,13 @@ def _influence(found: Explanation, influence: Influence) -> str:
 def _shares(influence: Influence) -> str:
     """Which way the change came after the hour of the measurement, in which no state knows it."""
     later = slice(influence.measurement.row + 1, None)
+    if np.abs(influence.change[later]).max(initial=0) < LEAST_CONTRIBUTION:
+        return f"No later hour changes by {LEAST_CONTRIBUTION} or more."
     features = np.abs(influence.by_features[later]).sum()
     state = np.abs(influence.by_state[later]).sum()
-    if features + state == 0:
-        return "No later hour was changed."
     share = 100 * state / (features + state)
     return (
-        f"In later hours {100 - share:.0f} % of what it changed came by the features (last value, "
+        f"In later hours {100 - share:.0f} % of what it changes comes by the features (last value, "
         f"age, trend) and {share:.0f} % by the LSTM's state."
     )
 

@@ -64,15 +64,14 @@ class Influence:
 
     @property
     def hours_to_half(self) -> int | None:
-        """Hours from the measurement until less than half of the largest change is left.
+        """Hours from the measurement until less than half of the largest change is left for good.
 
-        The first such hour after the largest change; ``None`` where the stay ends before.
+        The hour after the last one with at least half of it, since an influence may fall and come
+        back; ``None`` where that is the last hour of the stay.
         """
         size = np.abs(self.change)
-        weak = np.flatnonzero(size[self.strongest :] < size.max() / 2)
-        if not len(weak):
-            return None
-        return self.strongest + int(weak[0]) - self.measurement.row
+        last = int(np.flatnonzero(size >= size.max() / 2)[-1])
+        return last + 1 - self.measurement.row if last + 1 < len(size) else None
 
 
 def influences(

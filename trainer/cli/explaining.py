@@ -13,6 +13,7 @@ import typer
 from streamer.adapters.bundle import SHIPPED
 from trainer.cli.usage import Data, Threads, check_bundle, data_paths, refuse, use_threads
 from trainer.errors import InputError
+from trainer.followed import Followed, parse
 from trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
@@ -74,6 +75,12 @@ def explain(
         faults.append(f"--out {out}: there is no folder {out.parent}")
     if patient is None and (out or follow):
         faults.append("--out and --follow need a PATIENT")
+    followed = []
+    for words in follow or []:
+        try:
+            followed.append(parse(words))
+        except InputError as error:
+            faults.append(f"--follow {words}: {error}")
     refuse(faults)
 
     from trainer.progress import Reporter  # noqa: PLC0415
@@ -83,14 +90,14 @@ def explain(
         _suggest(paths, model, suggest, as_json, Reporter())
         return
     picture = out or (None if as_json else Path(f"{patient}.png"))
-    _explain(patient, paths, model, follow or [], picture, as_json, Reporter())
+    _explain(patient, paths, model, followed, picture, as_json, Reporter())
 
 
 def _explain(
     patient: str,
     paths: list[Path],
     folder: Path,
-    follow: list[str],
+    follow: list[Followed],
     picture: Path | None,
     as_json: bool,
     reporter: Reporter,
