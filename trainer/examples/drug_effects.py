@@ -187,10 +187,10 @@ def _read(
 ) -> list[str]:
     n = len(errors[LSTM])
     sentences = [
-        f"Curves: mean error over {n} cohort{'s' * (n > 1)}, each with new patients and new networks, and the "
-        "least and greatest of them, as a share of the true curve. Status: root mean square error "
-        "on the test patients of the first cohort, with the 95 % interval by patients; the noise "
-        f"alone, which nobody can foretell, makes {NOISE:g}. "
+        f"Curves: mean error over {n} {'cohort' if n == 1 else 'cohorts'}, each with new patients "
+        "and new networks, and the least and greatest of them, as a share of the true curve. "
+        "Status: root mean square error on the test patients of the first cohort, with the 95 % "
+        f"interval by patients; the noise alone, which nobody can foretell, makes {NOISE:g}. "
         f"The exponential kernel that validation chose: {first.fitted[GLM_DECAY].note}; networks: "
         f"RNN {first.fitted[RNN].note}, LSTM {first.fitted[LSTM].note}."
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.adapters.cohort import Progress
-from trainer.batches import POOL_BATCHES
 
 AT_ONCE: Final = 2048  # sequences of similar length that are run side by side when asked
 
@@ -119,8 +118,11 @@ def fit(
     kept, least, best = copy.deepcopy(network.state_dict()), np.inf, 0
     for epoch in range(1, schedule.epochs + 1):
         network.train()
-        for chosen in _batches(train.lengths, schedule.batch, draws):
-            batch = train.take(chosen)
+        # Batches of similar length would pad less; on admissions they gave a validation loss that
+        # was 0.003 higher in three of three cohorts.
+        order = draws.permutation(len(train))
+        for first in range(0, len(order), schedule.batch):
+            batch = train.take(order[first : first + schedule.batch])
             wrong = loss(network(batch.x)[batch.known], batch.y[batch.known])
             optimizer.zero_grad(set_to_none=True)
             wrong.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
@@ -147,17 +149,3 @@ def predict(network: Recurrent, sequences: Sequences) -> NDArray[np.float32]:
             part = sequences.take(chosen)
             said[: len(part.x), chosen] = network(part.x).numpy()
     return said
-
-
-def _batches(
-    lengths: NDArray[np.int64], size: int, draws: np.random.Generator
-) -> Iterator[NDArray[np.int64]]:
-    """Every sequence once, in batches of similar length: what is padded is run for nothing."""
-    order = draws.permutation(len(lengths))
-    batches = []
-    for first in range(0, len(order), size * POOL_BATCHES):
-        pool = order[first : first + size * POOL_BATCHES]
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += [pool[i : i + size] for i in range(0, len(pool), size)]
-    for i in draws.permutation(len(batches)):
-        yield batches[i]
