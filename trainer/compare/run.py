@@ -1,0 +1,221 @@
+"""From files of stays to a comparison of all families: the whole of ``trainer compare``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from streamer.adapters.bundle import Bundle
+from streamer.core import features
+from trainer.atomic import write_atomically
+from trainer.choices import choose_rules
+from trainer.cohort import stays_of_site
+from trainer.compare import page, pictures, sheet
+from trainer.compare.ablations import Lessons, ablations, network_family
+from trainer.compare.entrants import Entrants, Row, extras
+from trainer.compare.entries import Entry, HeldOut, slug
+from trainer.compare.family import Level, Task
+from trainer.compare.findings import Findings, Placed, Terms, machine
+from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
+from trainer.compare.standings import Standing, standings
+from trainer.compare.transfer import WAYS, Crossing, can_cross, cross, trained_at
+from trainer.compare.tuning import Desk
+from trainer.errors import WrongUsage
+from trainer.fit import gather, versions
+from trainer.metrics import Scored
+from trainer.progress import Reporter
+from trainer.reliability import logit
+from trainer.report import SITES
+from trainer.subgroups import subgroups
+
+RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
+TRANSFERRED: Final = "shipped recipe"
+
+
+def compare(
+    paths: Sequence[Path],
+    out: Path,
+    bundle: Bundle,
+    entrants: Entrants,
+    *,
+    reporter: Reporter,
+    only: Collection[str] = (),
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Findings:
+    """Fits what is missing, judges everything on the same test patients and writes the report.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels: those that the bundle was fitted on.
+        out: gets ``comparison.md``, ``comparison.csv``, pictures, and in ``results/`` the scores of
+            each model, from which a run that was cut goes on.
+        bundle: the final model; its split, its recipe and its alert budget are used.
+        entrants: what it is compared with.
+        reporter: told how far it is.
+        only: names that are fitted anew, and nothing else is fitted; what is kept is still shown.
+        n_bootstrap: replicates of the intervals.
+        seed: of everything that is drawn.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+        InputError: the bundle was fitted on other patients.
+        WrongUsage: names in ``only`` that nobody has.
+    """
+    started = time.monotonic()
+    recipe = recipe_of(bundle)
+    results = out / RESULTS
+    lessons = Lessons(results, recipe)
+    variants = ablations(bundle, lessons)
+    moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
+    moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
+    named = [f.name for f in (*entrants.families, *variants)]
+    named += [trained_at(each, origin) for each in moved for origin in SITES]
+    refuse_unknown(only, [*named, DAILY_NAME] if entrants.daily else named)
+
+    material, data = gather(paths, recipe, reporter)
+    refuse_other_patients(bundle, material, data)
+    results.mkdir(parents=True, exist_ok=True)
+    held_out = HeldOut.of(material)
+    task = Task(material, seed, torch.get_num_threads())
+    made_of = {
+        "data": data["sha256"],
+        "split": [recipe.salt, *recipe.fractions],
+        "features": features.RECIPE,
+        "alert_budget": recipe.alert_budget,
+    }
+    desk = Desk(
+        results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
+    )
+
+    final = enter_bundle(bundle, task, held_out)
+    families = desk.enter_all(entrants.families, task)
+    by_name = {entry.name: entry for entry in families}
+    if entrants.trees in by_name:
+        families.append(average(final, by_name[entrants.trees], held_out, recipe.alert_budget))
+    changed = desk.enter_all(variants, task, recipe=recipe.to_json(), bundle=bundle.model_id)
+    crossings: list[Crossing] = []
+    if can_cross(material):
+        whole = {TRANSFERRED: final} | {name: by_name[name] for name in moved if name in by_name}
+        crossings = cross(moved, whole, task, desk, recipe=recipe.to_json())
+    daily = _daily(entrants, task, results / DAILY, desk)
+
+    with reporter.follow("intervals") as progress:
+        judged = [entry.on_test(held_out) for entry in (final, *families, *changed)]
+        placed = [
+            Placed(entry, standing)
+            for entry, standing in zip(
+                (final, *families, *changed), standings(judged, n_bootstrap, progress), strict=True
+            )
+        ]
+        found = Findings(
+            Terms(
+                bundle.model_id,
+                data,
+                recipe.salt,
+                recipe.fractions,
+                recipe.alert_budget,
+                n_bootstrap,
+                seed,
+                task.threads,
+                machine(),
+                {**versions(), **extras()},
+            ),
+            held_out,
+            placed[0],
+            placed[1 : len(families) + 1],
+            placed[len(families) + 1 :],
+            _placed_crossings(crossings, n_bootstrap),
+            _groups(judged[0], held_out, n_bootstrap),
+            daily,
+            desk.absent,
+            time.monotonic() - started,
+            desk.n_fitted,
+        )
+    reporter.say("pictures")
+    drawn = pictures.draw(found, out)
+    page.write(found, [file.name for file in drawn], out)
+    sheet.write(found, out)
+    return found
+
+
+def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
+    """Raises ``WrongUsage`` for names that nobody has."""
+    known = {slug(name) for name in names}
+    wrong = sorted(name for name in only if slug(name) not in known)
+    if wrong:
+        raise WrongUsage(
+            [f"--only {name}: no such model" for name in wrong]
+            + [f"the names are: {', '.join(sorted(known))}"]
+        )
+
+
+def average(final: Entry, trees: Entry, held_out: HeldOut, alert_budget: float) -> Entry:
+    """The mean of what both say in log odds, calibrated anew; costs add up."""
+    n = held_out.validation.n_rows
+    score = (_log_odds(final) + _log_odds(trees)) / 2
+    rules, _ = choose_rules(score[:n], held_out.validation, alert_budget)
+    return Entry(
+        f"average of {final.name} and {trees.name}",
+        Level.SEQUENCE,
+        rules,
+        score,
+        (),
+        {},
+        final.microseconds + trees.microseconds,
+        final.state_bytes + trees.state_bytes,
+    )
+
+
+def _log_odds(entry: Entry) -> NDArray[np.float64]:
+    return logit(entry.rules.calibration.risks(entry.score))
+
+
+def _daily(entrants: Entrants, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
+    """The rows of the daily form: kept, or worked out now."""
+    if entrants.daily is None:
+        return []
+    made_of = json.loads(json.dumps({**desk.made_of, "seed": task.seed}))
+    if DAILY_NAME not in desk.only and file.exists():
+        kept = json.loads(file.read_text())
+        if kept["made_of"] == made_of:
+            return list(kept["rows"])
+    if desk.only and DAILY_NAME not in desk.only:
+        desk.absent.append(DAILY_NAME)
+        return []
+    with desk.reporter.follow("daily form") as progress:
+        rows = entrants.daily(task, progress)
+    with write_atomically(file) as new:
+        new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
+    return rows
+
+
+def _placed_crossings(
+    crossings: Sequence[Crossing], n_bootstrap: int
+) -> list[tuple[Crossing, Standing]]:
+    """Each crossing against the final model on the same hospital's test patients."""
+    found = []
+    for _, goal in WAYS:
+        here = [crossing for crossing in crossings if crossing.judged_on == goal]
+        if here:
+            placed = standings([crossing.scored for crossing in here], n_bootstrap)
+            found += list(zip(here, placed, strict=True))
+    return found
+
+
+def _groups(scored: Scored, held_out: HeldOut, n_bootstrap: int) -> list[tuple[str, Standing]]:
+    """The final model on each part of the test patients that can be measured."""
+    parts = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
+    for name in SITES:
+        here = stays_of_site(held_out.test, name)
+        if held_out.test.septic[here].any():
+            parts[f"hospital {name}"] = scored.take(here)
+    return [(name, standings([part], n_bootstrap)[0]) for name, part in parts.items()]
