@@ -125,4 +125,4 @@ def sofa_score(chart: Chart) -> Floats:
 
 
 def _count(*met: NDArray[np.bool_]) -> Floats:
-    return np.sum(met, axis=0, dtype=np.float32)
+    return np.asarray(np.sum(met, axis=0), np.float32)

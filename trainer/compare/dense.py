@@ -46,8 +46,9 @@ def _dense(table: Table) -> Family:
         scaling = standardise(hours.x)
         torch.manual_seed(task.seed)
         net = network(table.n_columns, int(settings["units"]))
-        with torch.no_grad():  # to begin at the usual risk saves the first hundreds of steps
-            net[-1].bias.fill_(float(np.log(hours.y.mean() / (1 - hours.y.mean()))))
+        rate = hours.y.mean()
+        # To begin at the usual risk saves the first hundreds of steps.
+        nn.init.constant_(net.get_parameter("6.bias"), float(np.log(rate / (1 - rate))))
         optimizer = torch.optim.AdamW(net.parameters(), weight_decay=_WEIGHT_DECAY)
         y, weight = torch.from_numpy(hours.y.astype(np.float32)), torch.from_numpy(hours.weight)
 

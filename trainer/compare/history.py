@@ -108,7 +108,8 @@ def spread(values: Floats, windows: tuple[int, ...], place: Places) -> list[tupl
         squares += gap * gap
         known += there
         if hours + 1 in windows:
-            n = np.where(known > 0, known, np.nan)
+            n = np.where(known > 0, known, np.float32(np.nan))
             mean = sums / n
-            found.append((values + mean, np.sqrt(np.maximum(squares / n - mean * mean, 0))))
+            variance: Floats = np.maximum(squares / n - mean * mean, 0)
+            found.append((values + mean, np.sqrt(variance)))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,7 +76,7 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
     )
 
 
-def _hinge(task: Task, settings: Settings) -> object:
+def _hinge(task: Task, settings: Settings) -> Any:
     """A linear support vector machine by averaged stochastic gradients: time grows with rows."""
     return need("sklearn.linear_model").SGDClassifier(
         loss="hinge", alpha=settings["alpha"], average=True, random_state=task.seed

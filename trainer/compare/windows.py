@@ -29,6 +29,7 @@ from trainer.compare.history import Floats, Places, ago, last_known, picked, pla
 from trainer.material import Material
 
 HOURS: Final = (6, 12, 24)
+_STATISTICS: Final = ("min", "max", "mean", "sd")
 LAGS: Final = (1, 3, 6, 12, 23)
 RECENT: Final = (8, 24)
 """Hours over which measurements are counted: a shift, and a day."""
@@ -65,12 +66,7 @@ def _names() -> tuple[str, ...]:
     vitals = [VARIABLES[i].name for i in _VITALS]
     return (
         *NAMES,
-        *(
-            f"{what}_{h}h:{v}"
-            for h in HOURS
-            for what in ("min", "max", "mean", "sd")
-            for v in vitals
-        ),
+        *(f"{what}_{h}h:{v}" for h in HOURS for what in _STATISTICS for v in vitals),
         *(f"change_{hours}h:{v}" for hours in LAGS for v in vitals),
         *(f"{what}:{v}" for what in ("lowest", "highest", "mean") for v in every),
         *(f"measured_{hours}h:{v}" for hours in RECENT for v in every),
