@@ -34,7 +34,7 @@ def ago(values: Floats, hours: int, place: Places) -> Floats:
     [nan, 1.0, nan]
     """
     before = np.full_like(values, np.nan)
-    before[hours:] = values[: len(values) - hours]
+    before[hours:] = values[: max(len(values) - hours, 0)]
     before[place < hours] = np.nan
     return before
 
@@ -99,7 +99,7 @@ def spread(values: Floats, windows: tuple[int, ...], place: Places) -> list[tupl
         place: (R,) of each row.
     """
     sums, squares, known = (np.zeros_like(values) for _ in range(3))
-    found = []
+    found: list[tuple[Floats, Floats]] = []
     for hours in range(windows[-1]):
         gap = ago(values, hours, place) - values
         there = ~np.isnan(gap)
@@ -108,8 +108,8 @@ def spread(values: Floats, windows: tuple[int, ...], place: Places) -> list[tupl
         squares += gap * gap
         known += there
         if hours + 1 in windows:
-            n = np.where(known > 0, known, np.float32(np.nan))
-            mean = sums / n
-            variance: Floats = np.maximum(squares / n - mean * mean, 0)
+            known_hours = np.where(known > 0, known, np.float32(np.nan))
+            mean = (sums / known_hours).astype(np.float32)
+            variance = np.maximum(squares / known_hours - mean * mean, 0)
             found.append((values + mean, np.sqrt(variance)))
     return found
