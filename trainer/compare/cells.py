@@ -31,7 +31,7 @@ class GRUD(nn.Module):
 
     def __init__(self, n_variables: int, n_context: int, hidden: int) -> None:
         super().__init__()
-        self.parts = (n_variables, n_variables, n_variables, n_context)
+        self.parts = [n_variables, n_variables, n_variables, n_context]
         self.hidden = hidden
         self.input_fade = nn.Parameter(torch.empty(2, n_variables))  # w and b
         self.state_fade = nn.Linear(n_variables, hidden)
@@ -53,7 +53,7 @@ class GRUD(nn.Module):
         Returns:
             ``(T, B, H)`` states after each step, and ``(1, B, H)`` the last of them.
         """
-        value, measured, days, context = x.split(self.parts, dim=-1)
+        value, measured, days, context = torch.split(x, self.parts, dim=-1)
         w, b = self.input_fade
         faded = torch.where(measured > 0, value, value * _fade(days * w + b))
         given = self.given(torch.cat([faded, measured, context], dim=-1))  # (T, B, 3 H)
