@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -180,33 +179,41 @@ def test_the_lstm_remembers_at_first() -> None:
     ] * 4 + [0.0] * 8
 
 
-def sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
-
-
 @pytest.mark.parametrize("measured", [False, True])
 def test_gru_d_fades_as_the_paper_says(measured: bool) -> None:
-    """One variable, one unit, all weights known; the numbers are worked out here by hand."""
-    cell = GRUD(1, 0, 1)
-    with torch.no_grad():
-        cell.input_fade.copy_(torch.tensor([[0.5], [0.1]]))
-        cell.state_fade.weight.fill_(0.25)
-        cell.state_fade.bias.fill_(-0.1)
-        cell.given.weight.copy_(torch.tensor([[0.3, 0.2], [-0.4, 0.1], [0.7, -0.6]]))  # z, r, new
-        cell.given.bias.copy_(torch.tensor([0.05, 0.1, -0.2]))
-        cell.gates.weight.copy_(torch.tensor([[0.8], [-0.5]]))
-        cell.candidate.weight.fill_(0.9)
-        value, days, before = 2.0, 3.0, 0.6
-        x = torch.tensor([[[value, float(measured), days]]])
-        states, last = cell(x, torch.tensor([[[before]]]))
+    """One variable, two units, all weights known; the paper's equations one by one."""
+    w_z, w_r, w_new = np.array([[0.3, -0.2]]), np.array([[-0.4, 0.6]]), np.array([[0.7, 0.1]])
+    v_z, v_r, v_new = np.array([[0.2, 0.5]]), np.array([[0.1, -0.3]]), np.array([[-0.6, 0.4]])
+    b_z, b_r, b_new = np.array([0.05, -0.1]), np.array([0.1, 0.2]), np.array([-0.2, 0.3])
+    u_z, u_r = np.array([[0.8, -0.1], [0.3, 0.4]]), np.array([[-0.5, 0.9], [0.2, -0.7]])
+    u_new = np.array([[0.9, -0.4], [0.6, 0.2]])
+    fade_w, fade_b = np.array([0.25, 0.05]), np.array([-0.1, 0.2])
+    cell = GRUD(1, 0, 2)
+    given = np.vstack([np.hstack([w_z, w_r, w_new]), np.hstack([v_z, v_r, v_new])])
+    for parameter, value in (
+        (cell.input_fade, np.array([[0.5], [0.1]])),
+        (cell.state_fade.weight, fade_w[:, None]),
+        (cell.state_fade.bias, fade_b),
+        (cell.given.weight, given.T),
+        (cell.given.bias, np.hstack([b_z, b_r, b_new])),
+        (cell.gates.weight, np.hstack([u_z, u_r]).T),
+        (cell.candidate.weight, u_new.T),
+    ):
+        parameter.data = torch.from_numpy(value.astype(np.float32))
+    last, days, before = 2.0, 3.0, np.array([0.6, -0.3])
+
     m = float(measured)
-    seen = value if measured else value * math.exp(-(0.5 * days + 0.1))
-    faded = before * math.exp(-(0.25 * days - 0.1))
-    update = sigmoid(0.3 * seen + 0.2 * m + 0.05 + 0.8 * faded)
-    reset = sigmoid(-0.4 * seen + 0.1 * m + 0.1 - 0.5 * faded)
-    new = math.tanh(0.7 * seen - 0.6 * m - 0.2 + 0.9 * reset * faded)
-    assert last.item() == pytest.approx((1 - update) * faded + update * new, rel=1e-6)
-    assert torch.equal(states, last)
+    seen = np.array([m * last + (1 - m) * np.exp(-(0.5 * days + 0.1)) * last])
+    h = np.exp(-np.maximum(0, fade_w * days + fade_b)) * before
+    z = 1 / (1 + np.exp(-(seen @ w_z + h @ u_z + m * v_z[0] + b_z)))
+    r = 1 / (1 + np.exp(-(seen @ w_r + h @ u_r + m * v_r[0] + b_r)))
+    new = np.tanh(seen @ w_new + (r * h) @ u_new + m * v_new[0] + b_new)
+    with torch.no_grad():
+        x = torch.tensor([[[last, m, days]]])
+        states, after = cell(x, torch.from_numpy(before.astype(np.float32))[None, None])
+    # float32 keeps some 1e-7 of 1
+    np.testing.assert_allclose(after[0, 0], (1 - z) * h + z * new, atol=1e-6)
+    assert torch.equal(states, after)
 
 
 def test_gru_d_never_grows_what_it_remembers() -> None:
