@@ -29,10 +29,11 @@ from trainer.recipe import Recipe
 
 CANDIDATES: Final[tuple[Settings, ...]] = (
     {"hidden": 64, "learning_rate": 2e-3, "dropout": 0.5, "epochs": 5},
-    {"hidden": 64, "learning_rate": 6e-3, "dropout": 0.5, "epochs": 5},
+    {"hidden": 64, "learning_rate": 4e-3, "dropout": 0.5, "epochs": 5},
     {"hidden": 128, "learning_rate": 2e-3, "dropout": 0.5, "epochs": 5},
 )
-"""The same for every family. The rate matters most."""
+"""The same for every family. The rate matters most: at 1e-3 gated cells were 0.01 utility lower on
+validation patients, at 6e-3 they overfitted. The average of the weights makes up for few epochs."""
 
 FLOAT_BYTES: Final = 4
 
