@@ -45,11 +45,10 @@ def everybody() -> Entrants:
         raise InputError(
             f"the comparison needs {', '.join(missing)}: pip install 'vigil-icu[train]'"
         )
-    from trainer.compare import classical, recurrent  # noqa: PLC0415 - made with the above
-    from trainer.compare.daily import daily  # noqa: PLC0415
+    from trainer.compare.classical import FAMILIES as CLASSICAL  # noqa: PLC0415 - made with them
+    from trainer.compare.recurrent import FAMILIES as RECURRENT  # noqa: PLC0415
 
-    families = (*classical.FAMILIES, *recurrent.FAMILIES)
-    return Entrants(families, "LightGBM, windows", daily)
+    return Entrants((*CLASSICAL, *RECURRENT), trees="LightGBM, windows")
 
 
 def extras() -> dict[str, str]:

@@ -30,6 +30,11 @@ class Placed:
         """Of the model."""
         return self.entry.name
 
+    @property
+    def rank(self) -> float:
+        """What tables are sorted by: the highest utility comes first."""
+        return -float(self.standing.figures["utility"])
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -93,7 +98,7 @@ class Findings:
     def at(self, level: Level) -> list[Placed]:
         """The models of a level, the final one among them, the highest utility first."""
         placed = [each for each in (self.final, *self.families) if each.entry.level is level]
-        return sorted(placed, key=lambda each: -each.standing.figures["utility"])
+        return sorted(placed, key=lambda each: each.rank)
 
     def fits(self) -> Iterator[Entry]:
         """All that was fitted for the comparison."""

@@ -239,9 +239,7 @@ def _alert_point(test: Scored, rule: PolicyRule, medium: float) -> tuple[float, 
     return float(starts.sum() / (len(starts) / 24)), float(found)
 
 
-def _draw(
-    axes: Axes, line: _Line, x: NDArray[Any], y: NDArray[np.floating], **more: Any
-) -> None:
+def _draw(axes: Axes, line: _Line, x: NDArray[Any], y: NDArray[np.floating], **more: Any) -> None:
     axes.plot(x, y, color=line.color, linestyle=line.dash, label=line.name, **more)
 
 
