@@ -36,14 +36,12 @@ def pulse_family(name: str, level: Level, *candidates: Settings) -> Family:
     def fit(task: Task, settings: Settings, progress: Progress | None) -> Fitted:
         if progress is not None:
             progress(1, 1)
-        return LastPulse(
-            task, float(settings.get("sign", 1)), float(settings.get("noise", 0))
-        )
+        return LastPulse(task, float(settings.get("sign", 1)), float(settings.get("noise", 0)))
 
     return Family(name, level, candidates, fit)
 
 
-def _always_fit(task: Task, settings: Settings, progress: Progress | None) -> Fitted:
+def _always_fit(task: Task, _: Settings, __: Progress | None) -> Fitted:
     return LastPulse(task, 0.0, 0.0)
 
 

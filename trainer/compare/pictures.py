@@ -140,7 +140,7 @@ def _utility(lines: Sequence[_Line], folder: Path) -> Path:
     axes.axhline(0, color=_QUIET, linewidth=0.8)
     # Far below the chosen thresholds all say yes to nearly everybody, at a large loss.
     least = min(line.threshold for line in lines) / 10
-    axes.set(xscale="log", xlim=(least, 1), ylim=(-0.5, None))
+    axes.set(xscale="log", xlim=(least, 1), ylim=(-0.25, None))
     return _with_legend(figure, axes, folder / "utility.png")
 
 
