@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,23 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a comparison took.
+
+    Attributes:
+        seconds: of this run.
+        n_fitted: models that this run fitted; the others were kept from runs before.
+        n_entries: models that were fitted for the comparison in all.
+        fit_seconds: of all fits, whichever run made them.
+    """
+
+    seconds: float
+    n_fitted: int
+    n_entries: int
+    fit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """Everything that was found.
 
@@ -79,8 +96,7 @@ class Findings:
         groups: the final model on parts of the test patients.
         daily: the daily form of the task, as its fitting gives it.
         absent: names of models that were not fitted because they were not asked for.
-        seconds: that this run took.
-        n_fitted: models that this run fitted; the others were kept from runs before.
+        spent: what it took.
     """
 
     terms: Terms
@@ -92,18 +108,12 @@ class Findings:
     groups: Sequence[tuple[str, Standing]]
     daily: Sequence[Row]
     absent: Sequence[str]
-    seconds: float
-    n_fitted: int
+    spent: Spent
 
     def at(self, level: Level) -> list[Placed]:
         """The models of a level, the final one among them, the highest utility first."""
         placed = [each for each in (self.final, *self.families) if each.entry.level is level]
         return sorted(placed, key=lambda each: each.rank)
-
-    def fits(self) -> Iterator[Entry]:
-        """All that was fitted for the comparison."""
-        for each in (*self.families, *self.ablations):
-            yield each.entry
 
     @property
     def most_candidates(self) -> int:

@@ -12,7 +12,7 @@ from trainer.compare.family import Level
 from trainer.compare.findings import Findings, Placed
 from trainer.compare.standings import COMPARED, Standing
 
-FILE: Final = "comparison.md"
+FILE, PICTURES = "comparison.md", "comparison"
 
 _LEVELS: Final = {
     Level.SEQUENCE: "Sequence: hours one after another, with a state",
@@ -49,11 +49,12 @@ It is loaded as it is shipped, everything else was fitted for this page.
 - **Intervals**: 95 %, a bootstrap over test patients ({n_bootstrap} replicates). Differences are
   paired: both models on the same resampled patients. `better` and `worse` stand only where the
   interval of the difference leaves out 0.
-- **Cost**: microseconds of one thread to score an hour in batches of whole stays, once its inputs
-  are there; bytes that must be kept of a stay from one hour to the next.
+- **Cost**: microseconds of one thread from the streamer's features (or the charted hours, for what
+  does not use those) to the score of an hour, in batches of whole stays; bytes that must be kept of
+  a stay from one hour to the next. Of an average both add up.
 - **Machine**: {machine}; {threads} threads. {versions}.
-- **Time**: {minutes_fit:.0f} min for all fits; this run took {minutes:.0f} min and fitted
-  {n_fitted} of {n_entries} models, the others were kept from runs before.
+- **Time**: {minutes_fit:.0f} min for all fits. The run that wrote this page took {minutes:.0f} min
+  and fitted {n_fitted} of {n_entries} models; the others were kept from runs before.
 """
 
 _LEGEND: Final = """\
@@ -74,8 +75,8 @@ _LIMITS: Final = """\
 """
 
 
-def write(found: Findings, pictures: Sequence[str], folder: Path) -> Path:
-    """Writes ``comparison.md``; the pictures lie beside it."""
+def write(found: Findings, folder: Path) -> Path:
+    """Writes ``comparison.md``, which shows the pictures of the folder ``comparison``."""
     file = folder / FILE
     parts = [_head(found), *_blocks(found), _rest(found), _chosen(found)]
     if found.ablations:
@@ -85,7 +86,8 @@ def write(found: Findings, pictures: Sequence[str], folder: Path) -> Path:
     parts.append(_groups(found))
     if found.daily:
         parts.append(_daily(found))
-    shown = "\n\n".join(f"![{_title(name)}]({name})" for name in pictures)
+    drawn = sorted((folder / PICTURES).glob("*.png"))
+    shown = "\n\n".join(f"![{_title(each)}]({PICTURES}/{each.name})" for each in drawn)
     parts += [f"## Pictures\n{_LEGEND}\n\n{shown}\n", _limits(found)]
     file.write_text("\n".join(parts))
     return file
@@ -97,7 +99,6 @@ def _head(found: Findings) -> str:
         f"{part['n_patients']:,} {side} ({part['n_septic']:,} septic)"
         for side, part in data["sides"].items()
     )
-    fits = list(found.fits())
     return _HEAD.format(
         model=terms.model_id,
         short=_short(found),
@@ -111,10 +112,10 @@ def _head(found: Findings) -> str:
         machine=terms.machine,
         threads=terms.threads,
         versions=", ".join(f"{name} {version}" for name, version in terms.versions.items()),
-        minutes_fit=sum(entry.seconds for entry in fits) / 60,
-        minutes=found.seconds / 60,
-        n_fitted=found.n_fitted,
-        n_entries=len(fits),
+        minutes_fit=found.spent.fit_seconds / 60,
+        minutes=found.spent.seconds / 60,
+        n_fitted=found.spent.n_fitted,
+        n_entries=found.spent.n_entries,
     )
 
 
@@ -281,8 +282,8 @@ def _limits(found: Findings) -> str:
     return _LIMITS.format(n_pairs=len(found.families) + len(found.ablations))
 
 
-def _title(name: str) -> str:
-    return name.removesuffix(".png").replace("_", " ")
+def _title(picture: Path) -> str:
+    return picture.stem.replace("_", " ")
 
 
 def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:

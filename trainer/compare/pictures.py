@@ -55,7 +55,8 @@ class _Line:
 
 
 def draw(found: Findings, folder: Path) -> list[Path]:
-    """Draws all pictures; returns their files."""
+    """Draws all pictures into a folder, which is made if need be; returns their files."""
+    folder.mkdir(exist_ok=True)
     lines = [
         _Line(
             each.name,

@@ -18,11 +18,11 @@ from trainer.atomic import write_atomically
 from trainer.choices import choose_rules
 from trainer.cohort import stays_of_site
 from trainer.compare import page, pictures, sheet
-from trainer.compare.ablations import Lessons, ablations, network_family
+from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
 from trainer.compare.entrants import Entrants, Row, extras
 from trainer.compare.entries import Entry, HeldOut, slug
 from trainer.compare.family import Level, Task
-from trainer.compare.findings import Findings, Placed, Terms, machine
+from trainer.compare.findings import Findings, Placed, Spent, Terms, machine
 from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
 from trainer.compare.standings import Standing, standings
 from trainer.compare.transfer import WAYS, Crossing, can_cross, cross, trained_at
@@ -74,10 +74,10 @@ def compare(
     recipe = recipe_of(bundle)
     results = out / RESULTS
     lessons = Lessons(results, recipe)
-    variants = ablations(bundle, lessons)
+    variants, alone = ablations(lessons), encoder_alone(bundle)
     moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
     moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
-    named = [f.name for f in (*entrants.families, *variants)]
+    named = [f.name for f in (*entrants.families, alone, *variants)]
     named += [trained_at(each, origin) for each in moved for origin in SITES]
     refuse_unknown(only, [*named, DAILY_NAME] if entrants.daily else named)
 
@@ -101,48 +101,44 @@ def compare(
     by_name = {entry.name: entry for entry in families}
     if entrants.trees in by_name:
         families.append(average(final, by_name[entrants.trees], held_out, recipe.alert_budget))
-    changed = desk.enter_all(variants, task, recipe=recipe.to_json(), bundle=bundle.model_id)
+    changed = desk.enter_all([alone], task, bundle=bundle.model_id)
+    changed += desk.enter_all(variants, task, recipe=recipe.to_json())
     crossings: list[Crossing] = []
     if can_cross(material):
         whole = {TRANSFERRED: final} | {name: by_name[name] for name in moved if name in by_name}
         crossings = cross(moved, whole, task, desk, recipe=recipe.to_json())
     daily = _daily(entrants, task, results / DAILY, desk)
 
+    entries = (final, *families, *changed)
+    judged = [entry.on_test(held_out) for entry in entries]
     with reporter.follow("intervals") as progress:
-        judged = [entry.on_test(held_out) for entry in (final, *families, *changed)]
-        placed = [
-            Placed(entry, standing)
-            for entry, standing in zip(
-                (final, *families, *changed), standings(judged, n_bootstrap, progress), strict=True
-            )
-        ]
-        found = Findings(
-            Terms(
-                bundle.model_id,
-                data,
-                recipe.salt,
-                recipe.fractions,
-                recipe.alert_budget,
-                n_bootstrap,
-                seed,
-                task.threads,
-                machine(),
-                {**versions(), **extras()},
-            ),
-            held_out,
-            placed[0],
-            placed[1 : len(families) + 1],
-            placed[len(families) + 1 :],
-            _placed_crossings(crossings, n_bootstrap),
-            _groups(judged[0], held_out, n_bootstrap),
-            daily,
-            desk.absent,
-            time.monotonic() - started,
-            desk.n_fitted,
-        )
+        placed = list(map(Placed, entries, standings(judged, n_bootstrap, progress)))
+    found = Findings(
+        Terms(
+            bundle.model_id,
+            data,
+            recipe.salt,
+            recipe.fractions,
+            recipe.alert_budget,
+            n_bootstrap,
+            seed,
+            task.threads,
+            machine(),
+            {**versions(), **extras()},
+        ),
+        held_out,
+        placed[0],
+        placed[1 : len(families) + 1],
+        placed[len(families) + 1 :],
+        _placed_crossings(crossings, n_bootstrap, reporter),
+        _groups(judged[0], held_out, n_bootstrap, reporter),
+        daily,
+        desk.absent,
+        Spent(time.monotonic() - started, desk.n_fitted, desk.n_entries, desk.fit_seconds),
+    )
     reporter.say("pictures")
-    drawn = pictures.draw(found, out)
-    page.write(found, [file.name for file in drawn], out)
+    pictures.draw(found, out / page.PICTURES)
+    page.write(found, out)
     sheet.write(found, out)
     return found
 
@@ -199,23 +195,31 @@ def _daily(entrants: Entrants, task: Task, file: Path, desk: Desk) -> Sequence[R
 
 
 def _placed_crossings(
-    crossings: Sequence[Crossing], n_bootstrap: int
+    crossings: Sequence[Crossing], n_bootstrap: int, reporter: Reporter
 ) -> list[tuple[Crossing, Standing]]:
     """Each crossing against the final model on the same hospital's test patients."""
     found = []
     for _, goal in WAYS:
         here = [crossing for crossing in crossings if crossing.judged_on == goal]
         if here:
-            placed = standings([crossing.scored for crossing in here], n_bootstrap)
+            scored = [crossing.scored for crossing in here]
+            with reporter.follow(f"intervals at hospital {goal}") as progress:
+                placed = standings(scored, n_bootstrap, progress)
             found += list(zip(here, placed, strict=True))
     return found
 
 
-def _groups(scored: Scored, held_out: HeldOut, n_bootstrap: int) -> list[tuple[str, Standing]]:
+def _groups(
+    scored: Scored, held_out: HeldOut, n_bootstrap: int, reporter: Reporter
+) -> list[tuple[str, Standing]]:
     """The final model on each part of the test patients that can be measured."""
     parts = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
     for name in SITES:
         here = stays_of_site(held_out.test, name)
         if held_out.test.septic[here].any():
             parts[f"hospital {name}"] = scored.take(here)
-    return [(name, standings([part], n_bootstrap)[0]) for name, part in parts.items()]
+    found = []
+    for name, part in parts.items():
+        with reporter.follow(f"intervals, {name}") as progress:
+            found.append((name, standings([part], n_bootstrap, progress)[0]))
+    return found

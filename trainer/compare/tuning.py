@@ -120,6 +120,8 @@ class Desk:
         reporter: told how far it is.
         absent: names of entries that are not there because they are not among ``only``.
         n_fitted: entries that were fitted now.
+        n_entries: entries that are there.
+        fit_seconds: of all of these, whenever they were fitted.
     """
 
     folder: Path
@@ -130,6 +132,8 @@ class Desk:
     reporter: Reporter
     absent: list[str] = field(default_factory=list)
     n_fitted: int = 0
+    n_entries: int = 0
+    fit_seconds: float = 0.0
 
     def enter(self, family: Family, task: Task, **depends_on: Any) -> Entry | None:
         """The entry of a family, kept or new; ``None`` where it must not be fitted now.
@@ -149,7 +153,7 @@ class Desk:
         file = self.folder / f"{slug(family.name)}.parquet"
         named = slug(family.name) in self.only
         if not named and (kept := Entry.load(file, made_of)) is not None:
-            return kept
+            return self._counted(kept)
         if self.only and not named:
             self.absent.append(family.name)
             return None
@@ -158,6 +162,11 @@ class Desk:
         entry.save(file, self.held_out, made_of)
         self.n_fitted += 1
         self.reporter.say(_line(entry))
+        return self._counted(entry)
+
+    def _counted(self, entry: Entry) -> Entry:
+        self.n_entries += 1
+        self.fit_seconds += entry.seconds
         return entry
 
     def enter_all(self, families: Sequence[Family], task: Task, **depends_on: Any) -> list[Entry]:
