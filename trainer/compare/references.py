@@ -8,6 +8,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 
 from streamer.adapters.cohort import Cohort, Progress
 from trainer.compare.bedside import (
@@ -19,7 +22,6 @@ from trainer.compare.bedside import (
     sirs_score,
     sofa_score,
 )
-from trainer.compare.extras import need
 from trainer.compare.family import Family, Level, Settings, Task
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
@@ -61,9 +63,9 @@ def _fit_prevalence(task: Task, _: Settings, __: Progress | None) -> Rule:
 def _fit_clock(task: Task, _: Settings, __: Progress | None) -> Rule:
     """A smooth curve over the hours in the unit, and nothing else."""
     cohort, rows = task.material.cohort, task.material.rows_of(task.material.split.train)
-    curve = need("sklearn.pipeline").make_pipeline(
-        need("sklearn.preprocessing").SplineTransformer(_KNOTS, knots="quantile"),
-        need("sklearn.linear_model").LogisticRegression(),
+    curve = make_pipeline(
+        SplineTransformer(_KNOTS, knots="quantile"),
+        LogisticRegression(),
     )
     weight = hour_weights(cohort.label, cohort.starts, Recipe().utility_weight)[rows]
     curve.fit(_hour(cohort)[rows], cohort.label[rows], logisticregression__sample_weight=weight)
