@@ -18,6 +18,7 @@ from trainer.compare.family import Task
 from trainer.compare.history import Floats
 from trainer.compare.markov import marginal
 from trainer.compare.tables import standardise
+from trainer.dataset import LEAST_STD
 from trainer.ranking import Ranking, auroc
 from trainer.split import Side
 
@@ -128,24 +129,30 @@ def _logistic(question: _Question) -> Iterator[NDArray[np.float64]]:
 
 
 def _told_the_truth(question: _Question) -> Iterator[NDArray[np.float64]]:
-    x = _with_status(question)
+    x, _ = _with_status(question)
     for c in _PENALTIES:
         yield _regression(question, x, c).decision_function(x)
 
 
 def _fed_back(question: _Question) -> Iterator[NDArray[np.float64]]:
     """The same regression, its own probability in the place of the status: see ``marginal``."""
-    x, days = _with_status(question), question.days
+    x, unit = _with_status(question)
+    days = question.days
     for c in _PENALTIES:
         model = _regression(question, x, c)
-        slope = model.coef_[0, -1]
-        after_no = model.decision_function(x) - slope * x[:, -1]
+        slope = model.coef_[0, -1] * unit
+        after_no = model.decision_function(x) - slope * days.status
         yield marginal(after_no, after_no + slope, days.stay, days.place)
 
 
-def _with_status(question: _Question) -> Floats:
+def _with_status(question: _Question) -> tuple[Floats, float]:
+    """The table with the status beside it, and what the status counts there.
+
+    It is scaled as the others are, or the penalty would weigh most on it, which is seldom 1.
+    """
     status = question.days.status[:, None]
-    return np.concatenate([question.scaled, status], axis=1, dtype=np.float32)
+    unit = 1 / max(float(status[question.sides["train"]].std()), LEAST_STD)
+    return np.concatenate([question.scaled, unit * status], axis=1, dtype=np.float32), unit
 
 
 def _regression(question: _Question, x: Floats, c: float) -> LogisticRegression:

@@ -31,8 +31,9 @@ class Outcome:
         after_hours: of the ICU day have passed at the moment of the question.
         days_ahead: 0: sepsis by the end of this day; 1: by the end of the next one.
         onset_only: asks only stays whose onset has not come, whether it will: what is of use at
-            the bedside. Otherwise every day is asked whether the stay is septic by then, also when
-            it was so yesterday: what a chain of days is made for.
+            the bedside. Otherwise a day is also asked about when the stay is septic already: the
+            textbook's question, to which yesterday's status is half of the answer. Records of the
+            public data end some hours after onset, so that few such days are in them.
     """
 
     name: str
@@ -44,7 +45,6 @@ class Outcome:
 OUTCOMES: Final = (
     Outcome("onset on the same day, asked after 6 h", 6, 0, True),
     Outcome("onset on the next day, asked at the end of the day", 24, 1, True),
-    Outcome("septic by the end of the same day, asked after 6 h", 6, 0, False),
     Outcome("septic by the end of the next day, asked at the end of the day", 24, 1, False),
 )
 
@@ -58,7 +58,7 @@ class Days:
         stay: (D,) which stay it is of.
         place: (D,) counted from 0 within the stay.
         positive: (D,) the answer.
-        status: (D,) whether onset had come by the end of the last whole day.
+        status: (D,) whether onset had come by the end of the last day that is over.
     """
 
     row: NDArray[np.int64]
@@ -85,13 +85,13 @@ def cut(material: Material, outcome: Outcome) -> Days:
     row = np.flatnonzero(asked)
     first = np.concatenate([[0], np.flatnonzero(np.diff(stay[row])) + 1])  # row of each stay
     place = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))
-    whole_days = day[row] + (outcome.after_hours == DAY_HOURS)
+    days_over = day[row] + (outcome.after_hours == DAY_HOURS)
     return Days(
         row,
         stay[row],
         place,
         onset[row] < DAY_HOURS * (day[row] + 1 + outcome.days_ahead),
-        onset[row] < DAY_HOURS * whole_days,
+        onset[row] < DAY_HOURS * days_over,
     )
 
 
