@@ -18,7 +18,7 @@ No hour weights more than another here: the transitions are compounded, and must
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +48,7 @@ class Markov:
     task: Task
     table: Table
     scaling: Scaling
-    regression: Any
+    regression: LogisticRegression
     knows_truth: bool
 
     @property

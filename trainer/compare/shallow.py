@@ -66,8 +66,8 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
         n_components=min(_LANDMARKS, len(hours.x)),
         random_state=task.seed,
     )
-    draws = np.random.default_rng(task.seed)
-    kernel.fit(draws.permutation(hours.x)[: 10 * _LANDMARKS])
+    landmarks = np.random.default_rng(task.seed).permutation(len(hours.x))[:_LANDMARKS]
+    kernel.fit(hours.x[landmarks])
     pieces = np.array_split(hours.x, -(-len(hours.x) // 50_000))
     x = np.concatenate([kernel.transform(piece) for piece in pieces], dtype=np.float32)
     model = _hinge(task, settings).fit(x, hours.y, sample_weight=_both_alike(hours))
