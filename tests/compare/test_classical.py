@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -108,13 +107,6 @@ def test_the_status_before_is_that_of_the_same_stay(cohort: Cohort) -> None:
     for stay in range(len(cohort)):
         rows = cohort.rows(stay)
         assert status[rows].tolist() == [0, *cohort.label[rows][:-1].tolist()]
-
-
-def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch, task: Task) -> None:
-    monkeypatch.setitem(sys.modules, "lightgbm", None)
-    family = next(f for f in FAMILIES if f.name.startswith("LightGBM"))
-    with pytest.raises(ValueError, match=r"vigil-icu\[train\]"):
-        fitted(family, task)
 
 
 def test_tables_do_not_depend_on_how_stays_are_cut(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def _dense(table: Table) -> Family:
         net.load_state_dict(best)
         return fitted
 
-    units = ({"units": n} for n in (32, 128, 512))
+    units = ({"units": n} for n in (32, 96, 256))
     return Family(f"feed-forward network, {table.name}", table.level, tuple(units), fit)
 
 

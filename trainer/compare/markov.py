@@ -18,17 +18,16 @@ No hour weights more than another here: the transitions are compounded, and must
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.model import Scaling
-from trainer.batches import by_length
-from trainer.compare.extras import need
 from trainer.compare.family import Family, Level, Settings, Task
-from trainer.compare.history import Floats
+from trainer.compare.history import Floats, places
 from trainer.compare.tables import NOTHING, SNAPSHOT, Table, examples, pieces, standardise
 
 _STATUS_BYTES: Final = 8
@@ -49,7 +48,7 @@ class Markov:
     task: Task
     table: Table
     scaling: Scaling
-    regression: Any
+    regression: LogisticRegression
     knows_truth: bool
 
     @property
@@ -68,36 +67,50 @@ class Markov:
         after_yes = after_no + self.regression.coef_[0, -1]
         if self.knows_truth:
             return np.where(status_before(cohort) == 1, after_yes, after_no)
+        asked = self.task.material.rows_of(stays)
         scores = np.full_like(after_no, np.nan)
-        for batch in by_length(cohort, stays):
-            odds = marginal(after_no[batch.rows], after_yes[batch.rows])
-            scores[batch.rows[batch.real]] = odds[batch.real]
+        scores[asked] = marginal(
+            after_no[asked],
+            after_yes[asked],
+            cohort.patient_of_row[asked],
+            places(cohort.starts)[asked],
+        )
         return scores
 
 
-def marginal(after_no: NDArray[np.float64], after_yes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(T, B) log odds of a positive status when none of those before is known.
+def marginal(
+    after_no: NDArray[np.float64],
+    after_yes: NDArray[np.float64],
+    stay: NDArray[np.int64],
+    place: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(R,) log odds of a positive status when none of those before is known.
 
     Args:
-        after_no: (T, B) log odds where the status of the hour before was negative.
-        after_yes: (T, B) the same where it was positive.
+        after_no: (R,) log odds where the status before was negative.
+        after_yes: (R,) the same where it was positive.
+        stay: (R,) which stay a row is of.
+        place: (R,) counted from 0 within the stay, without a gap.
 
-    >>> half, sure = np.zeros((2, 1)), np.full((2, 1), 50.0)
-    >>> np.exp(marginal(half, sure)).ravel().round(3).tolist()
+    >>> half, sure, stay = np.zeros(2), np.full(2, 50.0), np.zeros(2, np.int64)
+    >>> np.exp(marginal(half, sure, stay, np.arange(2))).round(3).tolist()
     [1.0, 3.0]
     """
     odds = np.empty_like(after_no)
-    yes, no = np.full(odds.shape[1], -np.inf), np.zeros(odds.shape[1])  # logs of probabilities
-    for hour in range(len(odds)):
-        # The log of a probability is -log(1 + exp(-odds)); none of these can overflow.
-        yes, no = (
+    # Logs of probabilities, by stay. That of log odds z is -log(1 + exp(-z)): nothing overflows.
+    yes, no = np.full(stay.max() + 1, -np.inf), np.zeros(stay.max() + 1)
+    order = np.argsort(place, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(place[order])) + 1):
+        here = stay[rows]
+        now = [
             np.logaddexp(
-                yes - np.logaddexp(0, -sign * after_yes[hour]),
-                no - np.logaddexp(0, -sign * after_no[hour]),
+                yes[here] - np.logaddexp(0, -sign * after_yes[rows]),
+                no[here] - np.logaddexp(0, -sign * after_no[rows]),
             )
             for sign in (1, -1)
-        )
-        odds[hour] = yes - no
+        ]
+        yes[here], no[here] = now
+        odds[rows] = now[0] - now[1]
     return odds
 
 
@@ -119,9 +132,7 @@ def _markov(name: str, table: Table, knows_truth: bool) -> Family:
         scaling = standardise(hours.x)
         x = _beside(hours.x, status_before(task.material.cohort)[task.material.rows_of(stays)])
         # The status never turns back, so without any penalty its coefficient has no end.
-        model = need("sklearn.linear_model").LogisticRegression(
-            C=settings.get("c", 1.0), max_iter=2000, tol=1e-3
-        )
+        model = LogisticRegression(C=settings.get("c", 1.0), max_iter=2000, tol=1e-3)
         return Markov(task, table, scaling, model.fit(x, hours.y), knows_truth)
 
     level = Level.TRUTH if knows_truth else Level.SEQUENCE

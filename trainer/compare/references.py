@@ -8,6 +8,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import SplineTransformer
 
 from streamer.adapters.cohort import Cohort, Progress
 from trainer.compare.bedside import (
@@ -19,8 +22,9 @@ from trainer.compare.bedside import (
     sirs_score,
     sofa_score,
 )
-from trainer.compare.extras import need
 from trainer.compare.family import Family, Level, Settings, Task
+from trainer.compare.tables import pieces
+from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
 
@@ -32,21 +36,20 @@ class Rule:
     """A score that follows from the charted rows of a stay.
 
     Attributes:
-        cohort: all stays.
+        material: the stays it can be asked about.
         state_bytes: what must be kept of a stay.
         points: (R,) of the stays of a cohort.
     """
 
-    cohort: Cohort
+    material: Material
     state_bytes: int
     points: Callable[[Cohort], NDArray[np.floating]]
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) as ``Fitted.scores``."""
-        scores = np.full(self.cohort.n_rows, np.nan)
-        scores[np.isin(self.cohort.patient_of_row, stays)] = self.points(
-            self.cohort.take(np.sort(stays))
-        )
+        scores = np.full(self.material.cohort.n_rows, np.nan)
+        for some in pieces(stays):
+            scores[self.material.rows_of(some)] = self.points(self.material.cohort.take(some))
         return scores
 
 
@@ -55,19 +58,19 @@ def _fit_prevalence(task: Task, _: Settings, __: Progress | None) -> Rule:
     material = task.material
     rate = material.cohort.label[material.rows_of(material.split.train)].mean()
     odds = np.log(rate / (1 - rate))
-    return Rule(material.cohort, 0, lambda cohort: np.full(cohort.n_rows, odds))
+    return Rule(material, 0, lambda cohort: np.full(cohort.n_rows, odds))
 
 
 def _fit_clock(task: Task, _: Settings, __: Progress | None) -> Rule:
     """A smooth curve over the hours in the unit, and nothing else."""
     cohort, rows = task.material.cohort, task.material.rows_of(task.material.split.train)
-    curve = need("sklearn.pipeline").make_pipeline(
-        need("sklearn.preprocessing").SplineTransformer(_KNOTS, knots="quantile"),
-        need("sklearn.linear_model").LogisticRegression(),
+    curve = make_pipeline(
+        SplineTransformer(_KNOTS, knots="quantile"),
+        LogisticRegression(),
     )
     weight = hour_weights(cohort.label, cohort.starts, Recipe().utility_weight)[rows]
     curve.fit(_hour(cohort)[rows], cohort.label[rows], logisticregression__sample_weight=weight)
-    return Rule(cohort, 4, lambda some: curve.decision_function(_hour(some)))
+    return Rule(task.material, 4, lambda some: curve.decision_function(_hour(some)))
 
 
 def _hour(cohort: Cohort) -> NDArray[np.float64]:
@@ -77,7 +80,7 @@ def _hour(cohort: Cohort) -> NDArray[np.float64]:
 def _bedside(name: str, score: Score, n_values: int) -> Family:
     def fit(task: Task, _: Settings, __: Progress | None) -> Rule:
         # A value and its time for each component.
-        return Rule(task.material.cohort, 8 * n_values, lambda some: score(Chart.of(some)))
+        return Rule(task.material, 8 * n_values, lambda some: score(Chart.of(some)))
 
     return Family(name, Level.REFERENCE, (), fit)
 

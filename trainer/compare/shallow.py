@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.kernel_approximation import Nystroem
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.naive_bayes import GaussianNB
 
 from streamer.adapters.cohort import Progress
-from trainer.compare.extras import need
 from trainer.compare.family import Family, Level, Settings, Task
 from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT, WINDOWS, ByHour, Examples, Table, examples, standardise
@@ -22,9 +24,7 @@ def _logistic(table: Table) -> Family:
         """Logistic regression with a ridge penalty."""
         hours = examples(task, table, task.material.split.train)
         scaling = standardise(hours.x)
-        model = need("sklearn.linear_model").LogisticRegression(
-            C=settings["c"], max_iter=2000, tol=1e-3
-        )
+        model = LogisticRegression(C=settings["c"], max_iter=2000, tol=1e-3)
         model.fit(hours.x, hours.y, hours.weight)
         return ByHour(task, table, model.decision_function, scaling)
 
@@ -40,7 +40,7 @@ def _fit_bayes(task: Task, settings: Settings, _: Progress | None) -> ByHour:
     """Gaussian naive Bayes: every column a bell curve in each class, independent of the others."""
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
-    model = need("sklearn.naive_bayes").GaussianNB(var_smoothing=settings["smoothing"])
+    model = GaussianNB(var_smoothing=settings["smoothing"])
     model.fit(hours.x, hours.y, hours.weight)
 
     def say(x: Floats) -> NDArray[np.float64]:
@@ -61,13 +61,13 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
     """A radial kernel by Nystroem's approximation (Williams and Seeger 2001), then a linear one."""
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
-    kernel = need("sklearn.kernel_approximation").Nystroem(
+    kernel = Nystroem(
         gamma=float(settings["gamma"]) / SNAPSHOT.n_columns,
         n_components=min(_LANDMARKS, len(hours.x)),
         random_state=task.seed,
     )
-    draws = np.random.default_rng(task.seed)
-    kernel.fit(draws.permutation(hours.x)[: 10 * _LANDMARKS])
+    landmarks = np.random.default_rng(task.seed).permutation(len(hours.x))[:_LANDMARKS]
+    kernel.fit(hours.x[landmarks])
     pieces = np.array_split(hours.x, -(-len(hours.x) // 50_000))
     x = np.concatenate([kernel.transform(piece) for piece in pieces], dtype=np.float32)
     model = _hinge(task, settings).fit(x, hours.y, sample_weight=_both_alike(hours))
@@ -76,9 +76,9 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
     )
 
 
-def _hinge(task: Task, settings: Settings) -> Any:
+def _hinge(task: Task, settings: Settings) -> SGDClassifier:
     """A linear support vector machine by averaged stochastic gradients: time grows with rows."""
-    return need("sklearn.linear_model").SGDClassifier(
+    return SGDClassifier(
         loss="hinge", alpha=settings["alpha"], average=True, random_state=task.seed
     )
 

@@ -32,7 +32,7 @@ _CONTEXT: Final = (
     "surgical",
     "log_hours_in_hospital",
 )
-_SNAPSHOT: Final = np.flatnonzero(
+SNAPSHOT_COLUMNS: Final = np.flatnonzero(
     [n.startswith(("value:", "measured:", "log_hours_since:")) or n in _CONTEXT for n in NAMES]
 )
 _STATIC_BYTES: Final = 4 * 5  # demographics and the hour of admission
@@ -58,7 +58,7 @@ class Table:
 
 
 def _snapshot(material: Material, stays: NDArray[np.int64]) -> Floats:
-    return material.built[np.ix_(material.rows_of(stays), _SNAPSHOT)]
+    return material.built[np.ix_(material.rows_of(stays), SNAPSHOT_COLUMNS)]
 
 
 def _features(material: Material, stays: NDArray[np.int64]) -> Floats:
@@ -71,7 +71,7 @@ def _nothing(material: Material, stays: NDArray[np.int64]) -> Floats:
 
 NOTHING: Final = Table("nothing", Level.REFERENCE, 0, 0, _nothing)
 SNAPSHOT: Final = Table(
-    "snapshot", Level.SNAPSHOT, len(_SNAPSHOT), 8 * N_VARIABLES + _STATIC_BYTES, _snapshot
+    "snapshot", Level.SNAPSHOT, len(SNAPSHOT_COLUMNS), 8 * N_VARIABLES + _STATIC_BYTES, _snapshot
 )
 FEATURES: Final = Table(
     "windows from the state", Level.WINDOW, len(NAMES), 4 * MEMORY_SIZE + _STATIC_BYTES, _features

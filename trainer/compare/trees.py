@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import lightgbm
 import numpy as np
 
 from streamer.adapters.cohort import Progress
-from trainer.compare.extras import need
 from trainer.compare.family import Family, Settings, Task
 from trainer.compare.tables import FEATURES, SNAPSHOT, WINDOWS, ByHour, Table, examples
 
@@ -33,7 +33,6 @@ from one tree to the next."""
 
 def _trees(table: Table) -> Family:
     def fit(task: Task, settings: Settings, progress: Progress | None) -> ByHour:
-        lightgbm = need("lightgbm")
         knobs = {
             **_SETTINGS,
             "num_leaves": settings["leaves"],
