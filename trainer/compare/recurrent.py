@@ -35,7 +35,7 @@ CANDIDATES: Final[tuple[Settings, ...]] = (
 """The same for every family. The rate matters most: at 1e-3 gated cells were 0.01 utility lower on
 validation patients, at 6e-3 they overfitted. The average of the weights makes up for few epochs."""
 
-FLOAT_BYTES: Final = 4
+_FLOAT_BYTES: Final = 4
 
 _PLAIN: Final = np.concatenate([VALUE, CONTEXT])
 _WITH_AGES: Final = np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
@@ -70,7 +70,7 @@ def _family(
         def build() -> Recurrent:
             return Recurrent(layer(hidden), hidden, dropout)
 
-        state_bytes = FLOAT_BYTES * (keeps + vectors * hidden)
+        state_bytes = _FLOAT_BYTES * (keeps + vectors * hidden)
         return train(task, read, build, recipe, state_bytes, progress)
 
     return Family(name, Level.SEQUENCE, CANDIDATES, fit)
