@@ -284,7 +284,8 @@ def test_the_daily_form_is_worked_out_once(compared: Compared, data: Path, bundl
 
     def daily(*_: object) -> list[dict[str, object]]:
         asked.append(1)
-        row = {"name": "by day", "outcome": "same day", "auroc": 0.7, "auprc": 0.2}
+        row = {"name": "by day", "outcome": "same day", "n_rows": 50, "n_positive": 4}
+        row |= {"auroc": 0.7, "auprc": 0.2}
         return [{**row, "auroc_ci": [0.6, 0.8], "auprc_ci": [0.1, 0.3]}]
 
     with_days = replace(RIVALS, daily=daily)
@@ -292,7 +293,7 @@ def test_the_daily_form_is_worked_out_once(compared: Compared, data: Path, bundl
         again(data, compared.out, bundle, with_days)
     assert len(asked) == 1
     page = (compared.out / "comparison.md").read_text()
-    assert "| by day | same day | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] |" in page
+    assert "| same day | by day | 4 of 50 | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] |" in page
     assert rows(compared.out)["by day"]["auroc_high"] == "0.8"
 
 

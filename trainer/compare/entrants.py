@@ -8,11 +8,15 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any, Final, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from streamer.adapters.cohort import Progress
 from trainer.compare.family import Family, Task
 from trainer.errors import InputError
 
 Row: TypeAlias = Mapping[str, Any]
+Logits: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +27,13 @@ class Entrants:
         families: all of them.
         trees: the name of the one that is averaged with the final model and moved to another
             hospital beside it; ``None`` for none.
-        daily: fits and judges the daily form of the task; ``None`` to leave it out.
+        daily: fits and judges the daily form of the task, given the (R, 3) logits of the final
+            model; ``None`` to leave it out.
     """
 
     families: tuple[Family, ...]
     trees: str | None = None
-    daily: Callable[[Task, Progress | None], Sequence[Row]] | None = None
+    daily: Callable[[Task, Progress | None, Logits], Sequence[Row]] | None = None
 
 
 _EXTRAS: Final = {"sklearn": "scikit-learn", "lightgbm": "lightgbm", "matplotlib": "matplotlib"}
@@ -46,9 +51,10 @@ def everybody() -> Entrants:
             f"the comparison needs {', '.join(missing)}: pip install 'vigil-icu[train]'"
         )
     from trainer.compare.classical import FAMILIES as CLASSICAL  # noqa: PLC0415 - made with them
+    from trainer.compare.daily import daily  # noqa: PLC0415
     from trainer.compare.recurrent import FAMILIES as RECURRENT  # noqa: PLC0415
 
-    return Entrants((*CLASSICAL, *RECURRENT), trees="LightGBM, windows")
+    return Entrants((*CLASSICAL, *RECURRENT), trees="LightGBM, windows", daily=daily)
 
 
 def extras() -> dict[str, str]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
@@ -33,6 +34,7 @@ from trainer.metrics import Scored
 from trainer.progress import Reporter
 from trainer.reliability import logit
 from trainer.report import SITES
+from trainer.scoring import cohort_logits
 from trainer.subgroups import subgroups
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
@@ -107,7 +109,7 @@ def compare(
     if can_cross(material):
         whole = {TRANSFERRED: final} | {name: by_name[name] for name in moved if name in by_name}
         crossings = cross(moved, whole, task, desk, recipe=recipe.to_json())
-    daily = _daily(entrants, task, results / DAILY, desk)
+    daily = _daily(entrants, bundle, task, results / DAILY, desk)
 
     entries = (final, *families, *changed)
     judged = [entry.on_test(held_out) for entry in entries]
@@ -175,20 +177,23 @@ def _log_odds(entry: Entry) -> NDArray[np.float64]:
     return logit(entry.rules.calibration.risks(entry.score))
 
 
-def _daily(entrants: Entrants, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
+def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
     """The rows of the daily form: kept, or worked out now."""
     if entrants.daily is None:
         return []
-    made_of = json.loads(json.dumps({**desk.made_of, "seed": task.seed}))
+    made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
     if DAILY_NAME not in desk.only and file.exists():
         kept = json.loads(file.read_text())
-        if kept["made_of"] == made_of:
+        if kept["made_of"] == json.loads(json.dumps(made_of)):
             return list(kept["rows"])
     if desk.only and DAILY_NAME not in desk.only:
         desk.absent.append(DAILY_NAME)
         return []
+    material = task.material
     with desk.reporter.follow("daily form") as progress:
-        rows = entrants.daily(task, progress)
+        model = bundle_model.build(bundle)
+        logits = cohort_logits(model, material.cohort, material.built, material.split.test)
+        rows = entrants.daily(task, progress, logits)
     with write_atomically(file) as new:
         new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
     return rows
