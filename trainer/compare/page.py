@@ -52,7 +52,7 @@ It is loaded as it is shipped, everything else was fitted for this page.
 - **Cost**: microseconds of one thread from the streamer's features (or the charted hours, for what
   does not use those) to the score of an hour, in batches of whole stays; bytes that must be kept of
   a stay from one hour to the next. Of an average both add up.
-- **Machine**: {machine}; {threads} threads. {versions}.
+- **Machine**: {machine}; {threads} threads, seed {seed}. {versions}.
 - **Time**: {minutes_fit:.0f} min for all fits. The run that wrote this page took {minutes:.0f} min
   and fitted {n_fitted} of {n_entries} models; the others were kept from runs before.
 """
@@ -111,6 +111,7 @@ def _head(found: Findings) -> str:
         n_bootstrap=terms.n_bootstrap,
         machine=terms.machine,
         threads=terms.threads,
+        seed=terms.seed,
         versions=", ".join(f"{name} {version}" for name, version in terms.versions.items()),
         minutes_fit=found.spent.fit_seconds / 60,
         minutes=found.spent.seconds / 60,

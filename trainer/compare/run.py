@@ -8,34 +8,28 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
-from trainer.choices import choose_rules
-from trainer.cohort import stays_of_site
 from trainer.compare import page, pictures, sheet
 from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
+from trainer.compare.average import average
 from trainer.compare.entrants import Entrants, Row, extras
-from trainer.compare.entries import Entry, HeldOut, slug
-from trainer.compare.family import Level, Task
-from trainer.compare.findings import Findings, Placed, Spent, Terms, machine
+from trainer.compare.entries import HeldOut, slug
+from trainer.compare.family import Task
+from trainer.compare.findings import Findings, Spent, Terms, machine
+from trainer.compare.judging import Entered, judge_all
 from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
-from trainer.compare.standings import Standing, standings
-from trainer.compare.transfer import WAYS, Crossing, can_cross, cross, trained_at
+from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
 from trainer.compare.tuning import Desk
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
-from trainer.metrics import Scored
 from trainer.progress import Reporter
-from trainer.reliability import logit
 from trainer.report import SITES
 from trainer.scoring import cohort_logits
-from trainer.subgroups import subgroups
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
 TRANSFERRED: Final = "shipped recipe"
@@ -97,47 +91,33 @@ def compare(
     desk = Desk(
         results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
     )
-
     final = enter_bundle(bundle, task, held_out)
     families = desk.enter_all(entrants.families, task)
-    by_name = {entry.name: entry for entry in families}
-    if entrants.trees in by_name:
-        families.append(average(final, by_name[entrants.trees], held_out, recipe.alert_budget))
+    whole = {entry.name: entry for entry in families if entry.name in moved}
+    families += [average(final, trees, held_out, desk.alert_budget) for trees in whole.values()]
     changed = desk.enter_all([alone], task, bundle=bundle.model_id)
     changed += desk.enter_all(variants, task, recipe=recipe.to_json())
     crossings: list[Crossing] = []
     if can_cross(material):
-        whole = {TRANSFERRED: final} | {name: by_name[name] for name in moved if name in by_name}
+        whole = {TRANSFERRED: final, **whole}
         crossings = cross(moved, whole, task, desk, recipe=recipe.to_json())
     daily = _daily(entrants, bundle, task, results / DAILY, desk)
+    entered = Entered(final, families, changed, crossings, daily, desk.absent)
 
-    entries = (final, *families, *changed)
-    judged = [entry.on_test(held_out) for entry in entries]
-    with reporter.follow("intervals") as progress:
-        placed = list(map(Placed, entries, standings(judged, n_bootstrap, progress)))
-    found = Findings(
-        Terms(
-            bundle.model_id,
-            data,
-            recipe.salt,
-            recipe.fractions,
-            recipe.alert_budget,
-            n_bootstrap,
-            seed,
-            task.threads,
-            machine(),
-            {**versions(), **extras()},
-        ),
-        held_out,
-        placed[0],
-        placed[1 : len(families) + 1],
-        placed[len(families) + 1 :],
-        _placed_crossings(crossings, n_bootstrap, reporter),
-        _groups(judged[0], held_out, n_bootstrap, reporter),
-        daily,
-        desk.absent,
-        Spent(time.monotonic() - started, desk.n_fitted, desk.n_entries, desk.fit_seconds),
+    terms = Terms(
+        bundle.model_id,
+        data,
+        recipe.salt,
+        recipe.fractions,
+        recipe.alert_budget,
+        n_bootstrap,
+        seed,
+        task.threads,
+        machine(),
+        {**versions(), **extras()},
     )
+    spent = Spent(time.monotonic() - started, desk.n_fitted, desk.n_entries, desk.fit_seconds)
+    found = judge_all(entered, held_out, terms, spent, reporter)
     reporter.say("pictures")
     pictures.draw(found, out / page.PICTURES)
     page.write(found, out)
@@ -154,27 +134,6 @@ def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
             [f"--only {name}: no such model" for name in wrong]
             + [f"the names are: {', '.join(sorted(known))}"]
         )
-
-
-def average(final: Entry, trees: Entry, held_out: HeldOut, alert_budget: float) -> Entry:
-    """The mean of what both say in log odds, calibrated anew; costs add up."""
-    n = held_out.validation.n_rows
-    score = (_log_odds(final) + _log_odds(trees)) / 2
-    rules, _ = choose_rules(score[:n], held_out.validation, alert_budget)
-    return Entry(
-        f"average of {final.name} and {trees.name}",
-        Level.SEQUENCE,
-        rules,
-        score,
-        (),
-        {},
-        final.microseconds + trees.microseconds,
-        final.state_bytes + trees.state_bytes,
-    )
-
-
-def _log_odds(entry: Entry) -> NDArray[np.float64]:
-    return logit(entry.rules.calibration.risks(entry.score))
 
 
 def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
@@ -197,34 +156,3 @@ def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Des
     with write_atomically(file) as new:
         new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
     return rows
-
-
-def _placed_crossings(
-    crossings: Sequence[Crossing], n_bootstrap: int, reporter: Reporter
-) -> list[tuple[Crossing, Standing]]:
-    """Each crossing against the final model on the same hospital's test patients."""
-    found = []
-    for _, goal in WAYS:
-        here = [crossing for crossing in crossings if crossing.judged_on == goal]
-        if here:
-            scored = [crossing.scored for crossing in here]
-            with reporter.follow(f"intervals at hospital {goal}") as progress:
-                placed = standings(scored, n_bootstrap, progress)
-            found += list(zip(here, placed, strict=True))
-    return found
-
-
-def _groups(
-    scored: Scored, held_out: HeldOut, n_bootstrap: int, reporter: Reporter
-) -> list[tuple[str, Standing]]:
-    """The final model on each part of the test patients that can be measured."""
-    parts = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
-    for name in SITES:
-        here = stays_of_site(held_out.test, name)
-        if held_out.test.septic[here].any():
-            parts[f"hospital {name}"] = scored.take(here)
-    found = []
-    for name, part in parts.items():
-        with reporter.follow(f"intervals, {name}") as progress:
-            found.append((name, standings([part], n_bootstrap, progress)[0]))
-    return found
