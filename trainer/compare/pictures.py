@@ -36,7 +36,7 @@ _STYLES: Final[tuple[tuple[str, Any], ...]] = (
 )
 _QUIET: Final = "#999999"
 _SETTLED: Final = 0.01  # sensitivity
-_N_ALERT_THRESHOLDS: Final = 30
+_N_ALERT_THRESHOLDS: Final = 40
 _MOST_ALERTS: Final = 1.5  # per patient-day: more than one in 16 hours nobody reads
 LONGEST_LEAD, LATEST = 48, 6  # hours before and after onset; records of septic stays end soon after
 
@@ -225,9 +225,10 @@ def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
         told = line.validation
         rule = PolicyRule(told.label, told.starts, told.risk)
         above = 1 - np.geomspace(1e-4, 0.7, _N_ALERT_THRESHOLDS)
-        some = np.unique(np.quantile(told.risk, above))
-        points = [_alert_point(line.test, rule, medium) for medium in some if medium < 1]
-        _draw(axes, line, *np.array(points).T)
+        falling = np.unique(np.quantile(told.risk, above))[::-1]
+        points = np.array([_alert_point(line.test, rule, medium) for medium in falling])
+        # Still lower thresholds give fewer alerts: each lasts, and began too early to have found.
+        _draw(axes, line, *points[: points[:, 0].argmax() + 1].T)
         axes.plot(*_alert_point(line.test, rule, line.medium), "o", color=line.color)
     axes.set(xlim=(0, _MOST_ALERTS), ylim=(0, 1))
     return _with_legend(figure, axes, folder / "alerts.png")
