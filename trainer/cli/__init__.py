@@ -12,7 +12,7 @@ from streamer.adapters.bundle import BundleError
 from streamer.adapters.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import comparing, judging, models, scheduled, training
+from trainer.cli import comparing, explaining, judging, models, scheduled, training
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.command()(training.fit)
 app.command()(judging.evaluate)
 app.command()(comparing.compare)
+app.command()(explaining.explain)
 app.command()(scheduled.run)
 app.add_typer(models.app, name="models")
 
