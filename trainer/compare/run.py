@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -116,9 +117,14 @@ def compare(
         machine(),
         {**versions(), **extras()},
     )
-    spent = Spent(time.monotonic() - started, desk.n_fitted, desk.n_entries, desk.fit_seconds)
+    spent = Spent(0.0, desk.n_fitted, desk.n_entries, desk.fit_seconds)
     found = judge_all(entered, held_out, terms, spent, reporter)
-    reporter.say("pictures")
+    spent = replace(spent, seconds=time.monotonic() - started)
+    found = replace(found, spent=spent)
+    reporter.say(
+        f"{spent.n_fitted} of {spent.n_entries} models fitted now, {spent.seconds:.0f} s in all; "
+        f"the fits of all took {spent.fit_seconds:.0f} s"
+    )
     pictures.draw(found, out / page.PICTURES)
     page.write(found, out)
     sheet.write(found, out)
