@@ -106,13 +106,13 @@ SHALLOW: Final = (
     Family(
         "linear SVM",
         Level.SNAPSHOT,
-        tuple({"alpha": a} for a in (1e-5, 1e-4, 1e-3)),
+        tuple({"alpha": a} for a in (1e-4, 1e-3, 1e-2)),
         _fit_linear_svm,
     ),
     Family(
         "kernel SVM (Nystroem)",
         Level.SNAPSHOT,
-        tuple({"alpha": 1e-5, "gamma": g} for g in (0.1, 0.3, 1.0)),
+        tuple({"alpha": 1e-4, "gamma": g} for g in (0.1, 0.3, 1.0)),
         _fit_kernel_svm,
     ),
 )

@@ -26,7 +26,7 @@ _SETTINGS: Final[dict[str, Any]] = {
     "verbose": -1,
 }
 _ROUNDS: Final = 500
-_PATIENCE: Final = 75
+_PATIENCE: Final = 50
 """Trees without a better validation AUROC until no more are grown; it goes up and down by 0.0003
 from one tree to the next."""
 
