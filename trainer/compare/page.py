@@ -58,9 +58,9 @@ It is loaded as it is shipped, everything else was fitted for this page.
 """
 
 _LEGEND: Final = """\
-Curves are of the final LSTM, its average with the trees, and the model of each level that was best
-on validation patients; all on test patients. Dots are the thresholds that were chosen on validation
-patients."""
+Differences are of all live models. Curves are of the final LSTM, its average with the trees, and
+the model of each level that was best on validation patients; all on test patients. Dots are the
+thresholds that were chosen on validation patients."""
 
 _LIMITS: Final = """\
 ## What this does not show
