@@ -26,6 +26,7 @@ from trainer.compare.family import Level
 from trainer.compare.findings import Findings
 from trainer.compare.pictures import shown
 from trainer.compare.run import RESULTS, TRANSFERRED, compare
+from trainer.compare.shipped import recipe_of
 from trainer.compare.standings import COMPARED
 from trainer.dataset import build_features
 from trainer.errors import InputError, WrongUsage
@@ -37,7 +38,7 @@ from trainer.reliability import logit
 from trainer.seen import SeenPatients
 
 QUIET = Reporter(Console(quiet=True))
-RECIPE = replace(QUICK, reading_epochs=1, epochs=1)
+RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
 AVERAGE = f"average of final LSTM and {GOOD.name}"
 PICTURES = {
     "differences.png",
@@ -199,9 +200,15 @@ def test_a_bundle_of_other_patients_is_refused(data: Path, bundle: Bundle, tmp_p
     assert seen_of(manifest) is not None
     with pytest.raises(InputError, match="test patients served to fit it"):
         again(data, tmp_path, replace(bundle, manifest=manifest))
-    del manifest["recipe"]
+    manifest["recipe"]["wings"] = 2
     with pytest.raises(InputError, match="not made by a recipe of this program"):
         again(data, tmp_path, replace(bundle, manifest=manifest))
+
+
+def test_a_knob_that_is_younger_than_the_bundle_has_its_default(bundle: Bundle) -> None:
+    manifest = json.loads(json.dumps(bundle.manifest))
+    del manifest["recipe"]["forecast_units"]
+    assert recipe_of(replace(bundle, manifest=manifest)) == RECIPE
 
 
 def test_each_hospital_is_judged_by_those_who_learned_elsewhere(compared: Compared) -> None:

@@ -35,7 +35,7 @@ def test_the_command_prints_the_table_and_says_where_the_page_is(
 ) -> None:
     torch.set_num_threads(1)
     data, fitted, out = learnable_file(tmp_path, 80), tmp_path / "fit", tmp_path / "out"
-    recipe = replace(QUICK, reading_epochs=1, epochs=1)
+    recipe = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
     fit([data], fitted, recipe, reporter=Reporter(Console(quiet=True)), n_bootstrap=0)
     monkeypatch.setattr(entrants, "everybody", lambda: RIVALS)
     monkeypatch.setattr(pictures, "draw", lambda *_: [])

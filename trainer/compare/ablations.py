@@ -47,10 +47,16 @@ class Lessons:
     folder: Path
     recipe: Recipe
 
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """What the risks of a network depend on: the recipe without its forecast of vital signs."""
+        knobs = self.recipe.to_json()
+        return {name: knob for name, knob in knobs.items() if not name.startswith("forecast_")}
+
     def about(self, material: Material, progress: Progress | None) -> Lesson:
         """The lesson of these training patients."""
         made_of = {
-            "recipe": self.recipe.to_json(),
+            "recipe": self.knobs,
             "data": fingerprint(material.cohort.take(material.split.train))["sha256"],
             "features": features.RECIPE,
         }

@@ -97,11 +97,11 @@ def compare(
     whole = {entry.name: entry for entry in families if entry.name in moved}
     families += [average(final, trees, held_out, desk.alert_budget) for trees in whole.values()]
     changed = desk.enter_all([alone], task, bundle=bundle.model_id)
-    changed += desk.enter_all(variants, task, recipe=recipe.to_json())
+    changed += desk.enter_all(variants, task, recipe=lessons.knobs)
     crossings: list[Crossing] = []
     if can_cross(material):
         whole = {TRANSFERRED: final, **whole}
-        crossings = cross(moved, whole, task, desk, recipe=recipe.to_json())
+        crossings = cross(moved, whole, task, desk, recipe=lessons.knobs)
     daily = _daily(entrants, bundle, task, results / DAILY, desk)
     entered = Entered(final, families, changed, crossings, daily, desk.absent)
 

@@ -64,14 +64,14 @@ def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
 
 
 def recipe_of(bundle: Bundle) -> Recipe:
-    """The recipe that a bundle was made by.
+    """The recipe that a bundle was made by; a knob that is younger than the bundle has its default.
 
     Raises:
-        InputError: it does not say, or it was made by a program with other knobs.
+        InputError: it does not say, or it was made with knobs that this program does not have.
     """
     kept = bundle.manifest.get("recipe")
     knobs = {each.name for each in fields(Recipe)}
-    if not isinstance(kept, dict) or set(kept) != knobs:
+    if not isinstance(kept, dict) or not set(kept) <= knobs:
         raise InputError(
             f"bundle {bundle.model_id} was not made by a recipe of this program, so its ablations "
             "cannot be; train one with `trainer fit` and name it with --model"
