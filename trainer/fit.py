@@ -86,26 +86,15 @@ def fit(
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
-    with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
-    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
-    refuse_too_little(cohort, split)
-    data = describe(cohort, split)
-    reporter.say(
-        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
-        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
-    )
-    with reporter.follow("building features") as progress:
-        built = build_features(cohort, progress)
-    training_rows = np.isin(cohort.patient_of_row, split.train)
-    material = Material(cohort, built, fit_scaling(built, training_rows), split)
+    material, data = gather(paths, recipe, reporter)
+    cohort, built, split = material.cohort, material.built, material.split
 
     out.mkdir(parents=True, exist_ok=True)
     made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
-    lesson = _lesson(material, recipe, out / LESSON, made_of, resume, reporter)
+    lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, reporter)
     with reporter.follow("training") as progress:
         run = train(
             material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
@@ -130,7 +119,39 @@ def fit(
     return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
 
 
-def _lesson(
+def gather(
+    paths: Sequence[Path], recipe: Recipe, reporter: Reporter
+) -> tuple[Material, dict[str, Any]]:
+    """Reads and splits the stays, builds their features and scales them by training patients.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels.
+        recipe: says how patients are split.
+        reporter: told how far it is.
+
+    Returns:
+        what training sees, and what the manifest says of it.
+
+    Raises:
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+    """
+    with reporter.follow("reading") as progress:
+        cohort = load_cohort(paths, progress)
+    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    refuse_too_little(cohort, split)
+    data = describe(cohort, split)
+    reporter.say(
+        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
+        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
+    )
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    training_rows = np.isin(cohort.patient_of_row, split.train)
+    return Material(cohort, built, fit_scaling(built, training_rows), split), data
+
+
+def learn_from_trees(
     material: Material,
     recipe: Recipe,
     file: Path,
