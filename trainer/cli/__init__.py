@@ -12,7 +12,7 @@ from streamer.adapters.bundle import BundleError
 from streamer.adapters.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import judging, models, scheduled, training
+from trainer.cli import judging, models, recalibrating, scheduled, training
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app = typer.Typer(
 )
 app.command()(training.fit)
 app.command()(judging.evaluate)
+app.command()(recalibrating.recalibrate)
 app.command()(scheduled.run)
 app.add_typer(models.app, name="models")
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from trainer.card import SHOWN, figure
+from trainer.card import SHOWN, figure, interval
 
 
 def figures_table(figures: dict[str, Any]) -> None:
@@ -25,6 +26,22 @@ def figures_table(figures: dict[str, Any]) -> None:
         table.add_row(words, *(figure(part, key) for part in columns.values()))
     table.add_row("positive above", f"{figures['threshold']:.4f}")
     table.add_row("alert above", f"{figures['alert_threshold']:.4f}")
+    _print(table)
+
+
+def changes_table(
+    before: dict[str, Any], after: dict[str, Any], difference_ci: Mapping[str, Sequence[float]]
+) -> None:
+    """Prints what another calibration changed on the same patients."""
+    table = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
+    table.add_column("")
+    for words in (f"before: {before['model']}", f"after: {after['model']}", "difference"):
+        table.add_column(words, justify="right", no_wrap=True)
+    for name, words in SHOWN.items():
+        cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
+        table.add_row(words, *cells)
+    for key, words in (("threshold", "positive above"), ("alert_threshold", "alert above")):
+        table.add_row(words, f"{before[key]:.4f}", f"{after[key]:.4f}")
     _print(table)
 
 
