@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from trainer.card import SHOWN, figure, interval
+from trainer.trials import CAUTION, Search, Trial
 
 
 def figures_table(figures: dict[str, Any]) -> None:
@@ -60,6 +62,34 @@ def models_table(models: list[dict[str, Any]]) -> None:
             each["why"],
         )
     _print(table)
+
+
+MOST_TRIALS: Final = 20
+
+
+def trials_table(search: Search) -> None:
+    """Prints the best trials of a search, how they were made, and how to use the first of them."""
+    ranked = sorted(search.complete, key=lambda trial: -(trial.score or 0.0))
+    n_cut = sum(trial.state == "pruned" for trial in search.trials)
+    table = Table(
+        title=f"{len(search.trials)} trials, {len(ranked)} complete, {n_cut} cut short; "
+        "figures of validation patients"
+    )
+    for name in ("trial", "score", "utility", "AUROC", "epochs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("--set")
+    for trial in ranked[:MOST_TRIALS]:
+        figures = (f"{value or 0.0:.4f}" for value in (trial.score, trial.utility, trial.auroc))
+        said = "the recipe to be beaten" if trial is search.first else _knobs(trial)
+        table.add_row(str(trial.number), *figures, str(trial.epochs), said)
+    _print(table)
+    sys.stdout.write(search.verdict() + "\n")
+    if search.best is not None:
+        sys.stdout.write(f"{CAUTION}\ntrainer fit {search.options(search.best)}".rstrip() + "\n")
+
+
+def _knobs(trial: Trial) -> str:
+    return " ".join(f"{name}={value}" for name, value in trial.knobs.items())
 
 
 def _print(table: Table) -> None:
