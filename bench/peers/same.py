@@ -50,8 +50,8 @@ class Stay:
         row: ``(1, 34)`` values of the open hour, NaN where not measured.
         measured_ms: ``(34,)`` when.
         memory: ``(1, MEMORY_SIZE)`` of the features, after the last closed hour.
-        h: ``(1, 128)`` hidden state after the last closed hour.
-        c: ``(1, 128)`` cell state after it.
+        h: ``(1, hidden)`` hidden state after the last closed hour.
+        c: ``(1, hidden)`` cell state after it.
     """
 
     __slots__ = (

@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 
+from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.core.rejected import Rejected, read
@@ -152,8 +154,9 @@ class WayBack:
         self._topic = topic
         self._fault = fault or _no_fault
         with asking():
-            self._producer = KafkaProducer(
+            self._producer = BatchProducer(
                 **options.connection,
+                kafka_client=UnhurriedClient,
                 transactional_id=options.transactional_id,
                 transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
                 retry_backoff_ms=20,

@@ -12,7 +12,15 @@ from streamer.adapters.bundle import BundleError
 from streamer.adapters.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import judging, models, recalibrating, scheduled, training, tuning
+from trainer.cli import (
+    explaining,
+    judging,
+    models,
+    recalibrating,
+    scheduled,
+    training,
+    tuning,
+)
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -32,6 +40,7 @@ app.command()(training.fit)
 app.command()(tuning.tune)
 app.command()(judging.evaluate)
 app.command()(recalibrating.recalibrate)
+app.command()(explaining.explain)
 app.command()(scheduled.run)
 app.add_typer(models.app, name="models")
 

@@ -92,6 +92,24 @@ def _knobs(trial: Trial) -> str:
     return " ".join(f"{name}={value}" for name, value in trial.knobs.items())
 
 
+def suggestions_table(found: list[dict[str, Any]]) -> None:
+    """Prints what ``trainer explain --json`` without a patient gives."""
+    table = Table(title="stays to look at: trainer explain PATIENT")
+    for name in ("", "patient", "hours", "onset at hour", "foreseen", "highest 6 h risk"):
+        table.add_column(name, justify="left" if name in ("", "patient") else "right")
+    for each in found:
+        onset, lead = each["onset_hour"], each["lead_hours"]
+        table.add_row(
+            each["kind"],
+            each["patient"],
+            str(each["hours"]),
+            "-" if onset is None else str(onset),
+            "-" if lead is None else f"{lead} h before",
+            f"{each['highest_risk']:.1%}",
+        )
+    _print(table)
+
+
 def _print(table: Table) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:  # a pipe has no width: nothing may be cut off
