@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from streamer.core import features
-from trainer import plots
 from trainer.checkpoint import Epoch
 from trainer.errors import InputError, ResumeError
 from trainer.fit import gather
 from trainer.material import Material
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
+from trainer.search_plots import plot_importances, plot_trials
 from trainer.space import SPACE, Knob
 from trainer.teacher import Lesson, no_lesson, teach
 from trainer.training import train
@@ -122,9 +122,9 @@ def write(search: Search, out: Path) -> None:
     first = search.first
     if search.complete:
         scores = {trial.number: trial.score or 0.0 for trial in search.complete}
-        plots.plot_trials(scores, first.score if first is not None else None, out)
+        plot_trials(scores, first.score if first is not None else None, out)
     if search.importances:
-        plots.plot_importances(search.importances, len(search.complete), out)
+        plot_importances(search.importances, len(search.complete), out)
 
 
 def search_of(study: optuna.Study, base: Recipe) -> Search:

@@ -12,6 +12,8 @@ from rich.table import Table
 from trainer.card import SHOWN, figure, interval
 from trainer.trials import CAUTION, Search, Trial
 
+MOST_TRIALS: Final = 20  # of a search, the best ones; trials.csv has all of them
+
 
 def figures_table(figures: dict[str, Any]) -> None:
     """Prints the object of ``trainer evaluate --json``: a column for all, one for each hospital."""
@@ -47,26 +49,6 @@ def changes_table(
     _print(table)
 
 
-def models_table(models: list[dict[str, Any]]) -> None:
-    """Prints what ``trainer models list --json`` gives."""
-    table = Table()
-    for name in ("model", "", "added (UTC)", "utility", "AUROC", "why"):
-        table.add_column(name, no_wrap=name != "why")
-    for each in models:
-        table.add_row(
-            each["model"],
-            ", ".join(each["aliases"]),
-            each["added"],
-            figure(each, "utility"),
-            figure(each, "auroc"),
-            each["why"],
-        )
-    _print(table)
-
-
-MOST_TRIALS: Final = 20
-
-
 def trials_table(search: Search) -> None:
     """Prints the best trials of a search, how they were made, and how to use the first of them."""
     ranked = sorted(search.complete, key=lambda trial: -(trial.score or 0.0))
@@ -90,6 +72,23 @@ def trials_table(search: Search) -> None:
 
 def _knobs(trial: Trial) -> str:
     return " ".join(f"{name}={value}" for name, value in trial.knobs.items())
+
+
+def models_table(models: list[dict[str, Any]]) -> None:
+    """Prints what ``trainer models list --json`` gives."""
+    table = Table()
+    for name in ("model", "", "added (UTC)", "utility", "AUROC", "why"):
+        table.add_column(name, no_wrap=name != "why")
+    for each in models:
+        table.add_row(
+            each["model"],
+            ", ".join(each["aliases"]),
+            each["added"],
+            figure(each, "utility"),
+            figure(each, "auroc"),
+            each["why"],
+        )
+    _print(table)
 
 
 def suggestions_table(found: list[dict[str, Any]]) -> None:
