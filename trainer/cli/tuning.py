@@ -10,6 +10,7 @@ import typer
 from trainer.cli.usage import Data, Threads, check_writable, data_paths, refuse, use_threads
 from trainer.recipe import Recipe
 from trainer.settings import TrainerSettings
+from trainer.space import chosen_knobs
 
 
 def tune(
@@ -45,8 +46,6 @@ def tune(
 
     `trainer tune --data stays.parquet --out runs/rates --knob learning_rate --knob memory_rate`
     """
-    from trainer.space import chosen_knobs  # noqa: PLC0415
-
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
     check_writable("--out", out, faults)
