@@ -10,7 +10,7 @@ import torch
 from rich.console import Console
 
 from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import Bundle
+from streamer.adapters.bundle import FORECAST, Bundle
 from streamer.adapters.bundle_model import build
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import Row, write_parquet
@@ -74,6 +74,8 @@ def test_network_and_scaling_stay_and_all_that_was_chosen_is_new(
     assert bundles.load(folder / "site" / "bundle").model_id == new.model_id != fitted.model_id
     assert build(new).model_id == new.model_id
     assert new.weights == fitted.weights
+    assert new.foretells == fitted.foretells
+    assert new.manifest["metrics"].get(FORECAST) == fitted.manifest["metrics"].get(FORECAST)
     for kept in ("scaling", "architecture", "recipe", "split", "training"):
         assert new.manifest[kept] == fitted.manifest[kept]
     for chosen in ("calibration", "threshold", "alert_policy"):

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from streamer.adapters.bundle import FORECAST
 from streamer.adapters.cohort import site
+from trainer.forecast.table import forecast_rows
 
 Figures = dict[str, Any]
 
@@ -77,6 +79,7 @@ Subgroups (all hospitals together; small groups have wide intervals):
 
 {subgroup_table}
 
+{forecast}
 ## Thresholds
 {rules}
 
@@ -110,9 +113,9 @@ _RULES: Final = """\
 _SITE_TEMPLATE: Final = """\
 # Model card: hourly sepsis risk, calibrated for a site
 
-Network and scaling are those of bundle {source}, whose card stands below. Calibration, threshold
-and alert policy were chosen anew on patients of one site: for that site, what stands here is in
-force. What the bundle is intended for, and what was not shown, is as below.
+Network, scaling and forecast are those of bundle {source}, whose card stands below.
+Calibration, threshold and alert policy were chosen anew on patients of one site: for that site,
+what stands here is in force. What the bundle is intended for, and what was not shown, is as below.
 
 ## The site's data
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
@@ -131,6 +134,18 @@ have changed.
 ## Thresholds
 {rules}
 
+"""
+
+_FORECAST: Final = """\
+## Forecast of vital signs
+On the same patients: the mean absolute error of the median in so many hours, where the vital sign
+was then measured, beside the last value carried forward and autoregressions (on the last value; on
+it and the patient's running mean), fitted to the same training patients by least absolute error.
+Four of five values are to lie in the interval. A value in an hour that somebody chose to measure is
+not the value of any hour; and what is done about a forecast is not in it: it foretells patients
+who were treated as these were.
+
+{table}
 """
 
 
@@ -161,6 +176,7 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
         n_bootstrap=about["metrics"]["n_bootstrap"],
         table=_table(columns, tuple(SHOWN), SHOWN),
         subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
+        forecast=_forecast(about["metrics"].get(FORECAST)),
         rules=_rules(thresholds, about["alert_budget"]),
         **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
         **{name: about["training"][name] for name in ("epochs", "best_epoch")},
@@ -260,6 +276,14 @@ def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, 
         cells = " | ".join(figure(part, name) for part in columns.values())
         lines.append(f"| {words[name]} | {cells} |")
     return "\n".join(lines)
+
+
+def _forecast(found: Figures | None) -> str:
+    if found is None:
+        return ""
+    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(found["test"])]
+    lines.insert(1, "|---" * (lines[0].count("|") - 1) + "|")
+    return _FORECAST.format(table="\n".join(lines))
 
 
 def _table_of_groups(groups: dict[str, Figures]) -> str:

@@ -1,8 +1,8 @@
 """A bundle made fit for another site: the whole of ``trainer recalibrate``.
 
 Elsewhere sepsis is more or less frequent and hours are charted differently, so that the same
-network gives risks that are too high or too low. Network and scaling stay as they are; calibration,
-threshold and alert policy are chosen anew on patients of the site.
+network gives risks that are too high or too low. Network, scaling and forecast stay as they are;
+calibration, threshold and alert policy are chosen anew on patients of the site.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.adapters.bundle import FORECAST, Bundle
 from streamer.adapters.cohort import Cohort
 from trainer.bootstrap import paired_intervals
 from trainer.card import write_site_card
@@ -121,6 +121,7 @@ def recalibrate(
     budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
     budget = budget or Recipe().alert_budget
     choices = choose(model.network, model.scaling, cohort, built, chosen_on, budget)
+    choices.model.forecaster = model.forecaster
 
     said = [judge(each, cohort, built, split.test) for each in (model, choices.model)]
     with reporter.follow("intervals") as progress:
@@ -184,10 +185,11 @@ def _bundle(
 ) -> Bundle:
     """The old manifest, but for what was chosen and measured here."""
     before, after, difference = found
+    foretold = {name: of for name, of in old.manifest["metrics"].items() if name == FORECAST}
     about = {
         **old.manifest,
         "recalibration": recalibration,
-        "metrics": {"test": without_id(after), "n_bootstrap": n_bootstrap},
+        "metrics": {"test": without_id(after), "n_bootstrap": n_bootstrap, **foretold},
         "alert_budget": {"budget": budget, **asdict(choices.alerts)},
         "versions": versions(),
     }

@@ -9,7 +9,9 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from streamer.adapters.bundle import FORECAST
 from trainer.card import SHOWN, figure, interval
+from trainer.forecast.table import forecast_rows
 from trainer.trials import CAUTION, Search, Trial
 
 MOST_TRIALS: Final = 20  # of a search, the best ones; trials.csv has all of them
@@ -31,6 +33,14 @@ def figures_table(figures: dict[str, Any]) -> None:
     table.add_row("positive above", f"{figures['threshold']:.4f}")
     table.add_row("alert above", f"{figures['alert_threshold']:.4f}")
     _print(table)
+    if FORECAST in figures:
+        head, *rows = forecast_rows(figures[FORECAST])
+        table = Table(title="forecast of vital signs, mean absolute error")
+        for i, name in enumerate(head):
+            table.add_column(name, justify="right" if i else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        _print(table)
 
 
 def changes_table(
