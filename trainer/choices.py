@@ -99,6 +99,12 @@ class Choices:
     utilities: NDArray[np.float64]
 
 
+def unchosen(network: Network, scaling: Scaling) -> Model:
+    """A model for its logits alone: nothing of what it would say is chosen yet."""
+    straight = (_STRAIGHT,) * len(HORIZONS)
+    return Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
+
+
 def choose(
     network: Network,
     scaling: Scaling,
@@ -120,9 +126,7 @@ def choose(
     Raises:
         ValueError: no septic stay among them.
     """
-    raw = Model(
-        "", network, scaling, (_STRAIGHT,) * len(HORIZONS), _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY
-    )
+    raw = unchosen(network, scaling)
     side = cohort.take(validation)
     rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in validation])
     logits = cohort_logits(raw, cohort, built, validation)[rows]

@@ -35,7 +35,7 @@ def subgroup_figures(
     n_bootstrap: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """The same for each sex and age band that can be measured."""
+    """The same for each sex, age band and unit that can be measured."""
     scored = verdicts.scored()
     found = {}
     for name, stays in subgroups(verdicts.cohort).items():

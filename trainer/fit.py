@@ -14,7 +14,7 @@ import torch
 
 from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
 from streamer.core.network import Network
 from trainer import plots
@@ -95,7 +95,8 @@ def fit(
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
-    lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, reporter)
+    with reporter.follow("teacher") as progress:
+        lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, progress)
     with reporter.follow("training") as progress:
         run = train(
             material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
@@ -159,22 +160,21 @@ def learn_from_trees(
     file: Path,
     made_of: dict[str, Any],
     resume: bool,
-    reporter: Reporter,
+    progress: Progress | None,
 ) -> Lesson:
     """Asks the teacher, or reads what it said before the run was cut."""
     if not recipe.teacher_share:
         return no_lesson(material.cohort.n_rows, features.N_FEATURES)
     if resume and (kept := Lesson.load(file, made_of)) is not None:
         return kept
-    with reporter.follow("teacher") as progress:
-        lesson = teach(
-            material.cohort,
-            material.built,
-            material.split.train,
-            recipe,
-            torch.get_num_threads(),
-            progress,
-        )
+    lesson = teach(
+        material.cohort,
+        material.built,
+        material.split.train,
+        recipe,
+        torch.get_num_threads(),
+        progress,
+    )
     lesson.save(file, made_of)
     return lesson
 

@@ -13,6 +13,7 @@ from streamer.adapters.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
 from trainer.cli import (
+    comparing,
     explaining,
     judging,
     models,
@@ -40,6 +41,7 @@ app.command()(training.fit)
 app.command()(tuning.tune)
 app.command()(judging.evaluate)
 app.command()(recalibrating.recalibrate)
+app.command()(comparing.compare)
 app.command()(explaining.explain)
 app.command()(scheduled.run)
 app.add_typer(models.app, name="models")

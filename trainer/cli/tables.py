@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -99,6 +100,23 @@ def models_table(models: list[dict[str, Any]]) -> None:
             each["why"],
         )
     _print(table)
+
+
+def comparison_table(rows: Sequence[tuple[str, dict[str, Any]]], where: Path) -> None:
+    """Prints models with the figures that are compared, and where the rest is.
+
+    Args:
+        rows: names and figures, in order.
+        where: the folder of the page.
+    """
+    table = Table(title="test patients")
+    table.add_column("model", no_wrap=True)
+    for name in ("utility", "AUROC", "AUPRC"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, figures in rows:
+        table.add_row(name, *(figure(figures, each) for each in ("utility", "auroc", "auprc")))
+    _print(table)
+    Console(highlight=False, soft_wrap=True).print(f"page, table, pictures: {where}", markup=False)
 
 
 def suggestions_table(found: list[dict[str, Any]]) -> None:
