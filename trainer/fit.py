@@ -26,7 +26,7 @@ from trainer.choices import Choices, choose
 from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import TooLittleData
-from trainer.figures import figures_of, subgroup_figures
+from trainer.figures import figures_of, subgroup_figures, without_id
 from trainer.forecast.fitting import foretell
 from trainer.material import Material
 from trainer.progress import Reporter
@@ -227,12 +227,6 @@ def _bundle(
     foretold: dict[str, Any],
     n_bootstrap: int,
 ) -> Bundle:
-    # The id of a bundle is a hash of its manifest, so the figures in it cannot name it.
-    anonymous = {key: value for key, value in test.items() if key != "model"}
-    anonymous["by_site"] = {
-        name: {key: value for key, value in part.items() if key != "model"}
-        for name, part in test["by_site"].items()
-    }
     about = {
         "data": data,
         "recipe": recipe.to_json(),
@@ -242,7 +236,12 @@ def _bundle(
             "best_epoch": run.best_epoch,
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
-        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap, **foretold},
+        "metrics": {
+            "test": without_id(test),
+            "subgroups": groups,
+            "n_bootstrap": n_bootstrap,
+            **foretold,
+        },
         "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
         "versions": versions(),
     }
