@@ -14,7 +14,7 @@ from torch.nn.functional import mse_loss
 from trainer.examples import drawing
 from trainer.examples.estimates import Estimate, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
-from trainer.examples.number_sequences import BEYOND, KINDS, draw
+from trainer.examples.number_sequences import BEYOND, KINDS, LENGTH, draw
 from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
 from trainer.progress import Reporter
 
@@ -236,7 +236,7 @@ def _draw(
                 label=model,
                 lw=1.4,
             )
-        axes.set(title=name, xlabel="place in the sequence")
+        axes.set(title=name, xlabel="place in the sequence", xticks=range(2, LENGTH + 1, 2))
         axes.grid(alpha=0.25)
         if kind == 0:
             axes.set_ylabel("number, and what was foretold")
