@@ -5,9 +5,9 @@ that is shown their risks beside the labels comes close to them (Hinton et al. 2
 training patient come from trees that have not seen the patient: their own training data they know
 by heart, and the network would learn that.
 
-Half of the trees see what the network sees. The others see the last day hour by hour as well, which
-the memory of a stay has no room for: what they alone can tell, the network learns to tell as far as
-its own view goes (Lopez-Paz et al. 2016, privileged information).
+One set of trees sees what the network sees. Another also sees the hours before as they were, which
+a stay's memory has no room for; what it alone can tell, the network learns to tell as far as its
+own view goes (privileged information: Vapnik and Izmailov 2015, Lopez-Paz et al. 2016).
 """
 
 from __future__ import annotations
