@@ -100,7 +100,7 @@ class Fold:
         self.table = StayTable(model.architecture)
         self._model = model
         self._settings = settings
-        self._scorer = Scorer(model, self.table, settings.interval_ms)
+        self._scorer = Scorer(model, self.table, settings.interval_ms, settings.forecast)
 
     def take(self, records: Sequence[Record]) -> Iterator[Said]:
         """Yields what the next records of the partition must make the service say."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamer.adapters import bundle
+from streamer.adapters.bundle import NO_FORECAST, BundleError
 from streamer.adapters.bundle_model import build
 from streamer.core.columns import Record, decode
 from streamer.core.events import Refused
@@ -37,12 +38,24 @@ class Monitor:
     Args:
         model: folder of a model bundle; the shipped one by default.
         risk_interval_s: evaluation interval in seconds of event time; 0 evaluates every event.
+        forecast: whether risk messages also foretell vital signs.
+
+    Raises:
+        BundleError: the model cannot be used, or has no forecast head and one is asked for.
     """
 
-    def __init__(self, model: Path | str | None = None, risk_interval_s: float = 60) -> None:
-        self._model = build(bundle.load(Path(model) if model else bundle.SHIPPED))
+    def __init__(
+        self,
+        model: Path | str | None = None,
+        risk_interval_s: float = 60,
+        forecast: bool = False,
+    ) -> None:
+        content = bundle.load(Path(model) if model else bundle.SHIPPED)
+        if forecast and not content.foretells:
+            raise BundleError(f"bundle {content.model_id}: {NO_FORECAST}")
+        self._model = build(content)
         table = StayTable(self._model.architecture)
-        self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000))
+        self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000), forecast)
         self._offset = 0
         self.problems: Counter[ValueProblem] = Counter()
         """How many values were dropped so far, by reason."""

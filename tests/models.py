@@ -9,6 +9,7 @@ from streamer.adapters.bundle import Bundle
 from streamer.adapters.bundle_model import make
 from streamer.core import features
 from streamer.core.alerts import AlertPolicy
+from streamer.core.forecast import ForecastHead, HeadSize
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Architecture, Network
 
@@ -35,3 +36,14 @@ def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
 def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
     """A bundle of ``random_model``."""
     return make(random_model(seed, hidden, layers), {}, f"# An untrained model, seed {seed}\n")
+
+
+def foretelling_model(seed: int = 0, layers: int = 1) -> Model:
+    """The same as ``random_model``, with a forecast head of random weights."""
+    model = random_model(seed, layers=layers)
+    head = ForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
+    torch.nn.init.normal_(head.second.weight)
+    head.scale.copy_(torch.tensor([10.0, 12.0, 4.0, 2.0, 0.5]))
+    head.stretch.uniform_(0.9, 1.1)
+    model.forecaster = head.requires_grad_(False).eval()
+    return model

@@ -13,7 +13,7 @@ from streamer.adapters import bundle as bundles
 from streamer.adapters.bundle import SHIPPED, Bundle, BundleError
 from streamer.adapters.bundle_model import build, make
 from streamer.core.features import N_FEATURES
-from tests.models import random_bundle, random_model
+from tests.models import foretelling_model, random_bundle, random_model
 
 
 def test_a_folder_gives_the_bundle_back(tmp_path: Path) -> None:
@@ -55,6 +55,21 @@ def test_the_id_follows_from_the_content_alone(tmp_path: Path) -> None:
         replace(bundle, weights=bundle.weights + b" ").model_id,
     }
     assert len(others | {bundle.model_id}) == 4
+
+
+def test_a_forecast_head_is_an_optional_part() -> None:
+    model = foretelling_model(seed=4)
+    bundle = make(model, {}, "")
+    again = build(bundles.from_bytes(bundle.to_bytes()))
+    draws = np.random.default_rng(0)
+    seen = draws.normal(70, 20, (9, N_FEATURES)).astype(np.float32)
+    out = draws.uniform(-1, 1, (9, model.architecture.hidden)).astype(np.float32)
+    np.testing.assert_array_equal(again.forecast(seen, out), model.forecast(seen, out))
+    np.testing.assert_array_equal(again.logits(seen[:, None]), model.logits(seen[:, None]))
+    assert build(random_bundle()).forecaster is None
+    other = {**bundle.manifest["forecast"], "hours": [1, 2, 3]}
+    with pytest.raises(BundleError, match=r"foretells.*1, 2, 3"):
+        build(_changed(bundle, forecast=other))
 
 
 def _changed(bundle: Bundle, **parts: Any) -> Bundle:

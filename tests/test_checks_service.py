@@ -8,12 +8,15 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from pydantic import SecretStr
 
+from streamer.adapters.bundle_model import make
+from streamer.adapters.memory_models import MemoryModels
 from streamer.ports.states import StoreUnavailable
 from streamer.service import checks
 from streamer.service.findings import Finding, Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings
+from tests.models import foretelling_model, random_bundle
 from tests.test_http import free_port
 
 
@@ -80,3 +83,16 @@ def test_the_key_of_the_log_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> N
     assert "same pseudonym" in with_key["log"].says
     assert not any("secret" in finding.says for finding in with_key.values())
     assert "not set" in found(monkeypatch, 0)["log"].says
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_forecasts_are_asked_of_the_model_in_force(
+    monkeypatch: pytest.MonkeyPatch, has_head: bool
+) -> None:
+    models = MemoryModels()
+    bundle = make(foretelling_model(), {}, "") if has_head else random_bundle()
+    models.publish(bundle.model_id, bundle.to_bytes(), 0)
+    monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
+    levels = {each.what: each.level for each in checks._model(Settings(forecast=True))}
+    assert levels == {"model": Level.OK} | ({} if has_head else {"forecast": Level.BAD})
+    assert "forecast" not in {each.what for each in checks._model(Settings())}

@@ -11,13 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.adapters.bundle import FORECAST, NO_FORECAST, Bundle
 from streamer.adapters.cohort import Cohort
 from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features
 from trainer.errors import NothingToEvaluate
 from trainer.figures import figures_of
+from trainer.forecast.baselines import Baselines
+from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
 from trainer.scoring import Verdicts, judge
 from trainer.seen import FALSE_RATE
@@ -49,6 +51,7 @@ def evaluate(
     reporter: Reporter,
     patients: Patients = "all",
     n_bootstrap: int = 0,
+    forecast: bool = False,
 ) -> Evaluation:
     """Scores stays and measures.
 
@@ -58,13 +61,16 @@ def evaluate(
         reporter: told how far it is; warned when patients were seen in training.
         patients: all of them, or those of the test side of the bundle's own split.
         n_bootstrap: replicates for intervals, 0 for none.
+        forecast: whether the forecast of vital signs is measured, too.
 
     Raises:
         BundleError: the bundle cannot be used.
         DataError: files that cannot be read.
-        NothingToEvaluate: no patient is left.
+        NothingToEvaluate: no patient is left, or the bundle has no forecast to measure.
     """
     model = bundle_model.build(bundle)
+    if forecast and not bundle.foretells:
+        raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
     stays = np.arange(len(cohort))
@@ -79,6 +85,17 @@ def evaluate(
         verdicts = judge(model, cohort, built, np.arange(len(cohort)), progress)
     with reporter.follow("intervals") as progress:
         figures = figures_of(verdicts, model, bundle.model_id, n_bootstrap, progress)
+    if forecast:
+        with reporter.follow("forecast") as progress:
+            figures[FORECAST] = forecast_figures(
+                model,
+                Baselines.from_json(bundle.manifest["metrics"][FORECAST]["baselines"]),
+                cohort,
+                built,
+                np.arange(len(cohort)),
+                n_bootstrap,
+                progress,
+            )
     return Evaluation(figures, verdicts)
 
 

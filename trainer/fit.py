@@ -27,6 +27,7 @@ from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import TooLittleData
 from trainer.figures import figures_of, subgroup_figures
+from trainer.forecast.fitting import foretell
 from trainer.material import Material
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
@@ -116,11 +117,12 @@ def fit(
     choices = choose(
         network, material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
+    foretold = foretell(choices.model, material, recipe, reporter, n_bootstrap)
     verdicts = judge(choices.model, cohort, built, split.test)
     with reporter.follow("intervals") as progress:
         test = figures_of(verdicts, choices.model, "", n_bootstrap, progress)
         groups = subgroup_figures(verdicts, choices.model, n_bootstrap, progress)
-    bundle = _bundle(choices, run, recipe, data, cohort, test, groups, n_bootstrap)
+    bundle = _bundle(choices, run, recipe, data, cohort, test, groups, foretold, n_bootstrap)
     bundle.save(out / BUNDLE)
     _draw(choices, run, verdicts, out)
     comparison = None
@@ -195,6 +197,7 @@ def _bundle(
     cohort: Cohort,
     test: dict[str, Any],
     groups: dict[str, Any],
+    foretold: dict[str, Any],
     n_bootstrap: int,
 ) -> Bundle:
     # The id of a bundle is a hash of its manifest, so the figures in it cannot name it.
@@ -212,7 +215,7 @@ def _bundle(
             "best_epoch": run.best_epoch,
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
-        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap},
+        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap, **foretold},
         "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
         "versions": versions(),
     }

@@ -16,6 +16,11 @@ from typing import Any, Final
 
 FORMAT: Final = 2
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
+FORECAST: Final = "forecast"  # the part of the manifest that bundles with a forecast head have
+NO_FORECAST: Final = (
+    "it has no forecast head; take a bundle that `trainer fit` made with forecast_epochs above 0, "
+    "or do not ask for forecasts"
+)
 SHIPPED: Final = Path(__file__).parents[1] / "models" / "default"
 _ZIP_DATE: Final = (1980, 1, 1, 0, 0, 0)  # the format's epoch: equal bundles are equal bytes
 _ID_DIGITS: Final = 12
@@ -40,6 +45,11 @@ class Bundle:
         digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
         digest.update(self.weights)
         return digest.hexdigest()[:_ID_DIGITS]
+
+    @property
+    def foretells(self) -> bool:
+        """Whether there is a forecast head in it."""
+        return FORECAST in self.manifest
 
     def to_bytes(self) -> bytes:
         """Packs the bundle; equal bundles give equal bytes."""

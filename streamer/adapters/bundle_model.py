@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
+from torch import Tensor
 
-from streamer.adapters.bundle import FORMAT, Bundle, BundleError
-from streamer.core import features
+from streamer.adapters.bundle import FORECAST, FORMAT, Bundle, BundleError
+from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
+from streamer.core.forecast import ForecastHead, HeadSize
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Architecture, Network
 from streamer.core.variables import VARIABLES
+
+_PREFIX: Final = f"{FORECAST}."  # of the weights of the forecast head among the network's
+_FORETOLD: Final = {
+    "vitals": list(forecast.VITALS),
+    "hours": list(forecast.HOURS),
+    "levels": list(forecast.LEVELS),
+}
 
 
 def build(bundle: Bundle) -> Model:
@@ -37,8 +46,10 @@ def build(bundle: Bundle) -> Model:
     )
     _require(manifest.get("model") == bundle.model_id, "its content does not match its id")
     try:
+        weights = load_weights(bundle.weights)
+        ours = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
         network = Network(Architecture(**manifest["architecture"]))
-        network.load_state_dict(load_weights(bundle.weights))
+        network.load_state_dict(weights)
         return Model(
             bundle.model_id,
             network,
@@ -55,6 +66,7 @@ def build(bundle: Bundle) -> Model:
             ),
             float(manifest["threshold"]),
             AlertPolicy(**manifest["alert_policy"]),
+            _forecaster(manifest.get(FORECAST), ours),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise BundleError(f"bundle {bundle.model_id}: {error}") from error
@@ -82,9 +94,25 @@ def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
         "threshold": model.threshold,
         "alert_policy": asdict(model.policy),
     }
-    bundle = Bundle(manifest, save_weights(model.network.state_dict()), card)
+    weights = model.network.state_dict()
+    if model.forecaster is not None:
+        manifest[FORECAST] = {**asdict(model.forecaster.size), **_FORETOLD}
+        own = model.forecaster.state_dict()
+        weights |= {_PREFIX + name: value for name, value in own.items()}
+    bundle = Bundle(manifest, save_weights(weights), card)
     manifest["model"] = bundle.model_id
     return bundle
+
+
+def _forecaster(about: dict[str, Any] | None, weights: dict[str, Tensor]) -> ForecastHead | None:
+    if about is None:
+        return None
+    size = {name: value for name, value in about.items() if name not in _FORETOLD}
+    foretold = {name: about.get(name) for name in _FORETOLD}
+    _require(foretold == _FORETOLD, f"it foretells {foretold}, this program {_FORETOLD}")
+    head = ForecastHead(HeadSize(**size))
+    head.load_state_dict({name.removeprefix(_PREFIX): value for name, value in weights.items()})
+    return head.eval()
 
 
 def _require(holds: bool, why_not: str) -> None:

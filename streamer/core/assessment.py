@@ -62,6 +62,7 @@ class Assessments:
         oldest_vital_ms: age of the oldest vital sign, -1 where none was ever seen.
         missing: ``(n, len(EXPECTED))`` not measured in 24 h.
         causes: for a start or an escalation, by row: the reasons, strongest first.
+        forecast: ``(n, 5, 6, 3)`` as ``Model.forecast``, where it was asked for.
     """
 
     event: NDArray[np.intp]
@@ -80,6 +81,7 @@ class Assessments:
     oldest_vital_ms: NDArray[np.int64]
     missing: NDArray[np.bool_]
     causes: dict[int, list[Cause]]
+    forecast: NDArray[np.float32] | None = None
 
 
 def assess(
@@ -89,6 +91,7 @@ def assess(
     events: NDArray[np.intp],
     *,
     says_risk: bool = True,
+    foretells: bool = False,
 ) -> Assessments:
     """Evaluates stays as they stand, steps their alert state and notes their risks.
 
@@ -98,6 +101,7 @@ def assess(
         slots: ``(n,)`` distinct stays that have had an observation.
         events: ``(n,)`` the event behind each.
         says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
+        foretells: whether to forecast vital signs as well; the model must have a head for it.
     """
     evaluation = recurrence.evaluate(table, model, slots)
     table["risk"][slots] = evaluation.risks
@@ -139,6 +143,9 @@ def assess(
         oldest_vital_ms=age_ms[:, VITALS].max(axis=1),
         missing=~recent[:, EXPECTED],
         causes=_causes(table, model, slots, evaluation, phase, age_ms),
+        forecast=model.forecast(evaluation.features, table["look_h"][slots][:, -1])
+        if foretells
+        else None,
     )
 
 

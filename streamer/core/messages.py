@@ -10,10 +10,12 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
 from streamer.core.columns import Record
+from streamer.core.forecast import DIGITS, HOURS, VITALS
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT, kept
@@ -92,7 +94,8 @@ def _risks(
 ) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.model_id
     codes = (wave.missing @ _BIT).tolist()
-    for event, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code in zip(
+    forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
+    for event, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code, forecast in zip(
         wave.event.tolist(),
         wave.patients,
         wave.time_ms.tolist(),
@@ -103,6 +106,7 @@ def _risks(
         wave.hours_of_data.tolist(),
         wave.oldest_vital_ms.tolist(),
         codes,
+        forecasts,
         strict=True,
     ):
         record = event_record[event]
@@ -127,7 +131,22 @@ def _risks(
             "partition": source.partition,
             "offset": source.offset,
         }
+        if forecast is not None:
+            content["forecast"] = forecast
         yield Message("risk", record, patient.encode(), content)
+
+
+def _forecasts(quantiles: NDArray[np.float32]) -> list[dict[str, Any]]:
+    """The forecasts ``(n, 5, 6, 3)`` as messages have them; ``None``: never measured."""
+    found: list[dict[str, Any]] = [{"hours": list(HOURS)} for _ in quantiles]
+    for place, (name, digits) in enumerate(zip(VITALS, DIGITS, strict=True)):
+        vital = quantiles[:, place].astype(np.float64).round(digits)
+        known = ~np.isnan(vital[:, 0, 1])
+        for each, is_known, (low, median, high) in zip(
+            found, known.tolist(), vital.transpose(0, 2, 1).tolist(), strict=True
+        ):
+            each[name] = {"median": median, "low": low, "high": high} if is_known else None
+    return found
 
 
 def _alert(

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy
+from streamer.core.forecast import ForecastHead
 from streamer.core.network import HORIZONS, Architecture, Network
 
 Floats = NDArray[np.float32]
@@ -67,6 +68,7 @@ class Model:
         threshold: the 6 h risk above which a risk message is ``positive`` (best official utility
             on validation patients).
         policy: the alert thresholds, from the alert budget.
+        forecaster: what foretells vital signs; not every bundle has one.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Model:
         calibrations: tuple[Calibration, ...],
         threshold: float,
         policy: AlertPolicy,
+        forecaster: ForecastHead | None = None,
     ) -> None:
         if len(calibrations) != len(HORIZONS):
             raise ValueError(f"a model needs one calibration for each of {HORIZONS}")
@@ -86,6 +89,7 @@ class Model:
         self.calibrations = calibrations
         self.threshold = threshold
         self.policy = policy
+        self.forecaster = forecaster
 
     @property
     def architecture(self) -> Architecture:
@@ -113,6 +117,25 @@ class Model:
                 h1.transpose(0, 1).contiguous().numpy(),
                 c1.transpose(0, 1).contiguous().numpy(),
             )
+
+    def forecast(self, features: Floats, out: Floats) -> Floats:
+        """Foretells the vital signs of ``forecast.VITALS`` for ``forecast.HOURS``.
+
+        Args:
+            features: ``(n, F)`` raw features of the hour.
+            out: ``(n, hidden)`` the LSTM's output: h of its last layer after the hour's step.
+
+        Returns:
+            ``(n, 5, 6, 3)`` low, median and high in the variables' own units; NaN of a vital sign
+            that was never measured.
+
+        Raises:
+            ValueError: the model has no forecast head.
+        """
+        if self.forecaster is None:
+            raise ValueError(f"model {self.model_id} has no forecast head")
+        x = torch.from_numpy(self.scaling.apply(features))
+        return self.forecaster.values(features, x, torch.from_numpy(out))
 
     def logits(self, features: Floats) -> NDArray[np.float64]:
         """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits."""

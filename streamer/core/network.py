@@ -90,8 +90,13 @@ class Network(nn.Module):
             Logits ``(T, B, 3)`` of ``HORIZONS``, and h and c after the last step.
         """
         read = self.encode(x)
-        out, (h, c) = cast(tuple[Tensor, tuple[Tensor, Tensor]], self.lstm(read, (h, c)))
+        out, h, c = self.remember(read, h, c)
         return self.glance(read) + self.recall(self.dropout(out)), h, c
+
+    def remember(self, read: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Runs the LSTM over encoded hours; returns its outputs ``(T, B, hidden)``, h and c."""
+        out, (h, c) = cast(tuple[Tensor, tuple[Tensor, Tensor]], self.lstm(read, (h, c)))
+        return out, h, c
 
     def glance(self, read: Tensor) -> Tensor:
         """Logits ``(..., 3)`` of hours that were encoded ``(..., encoder)``, each for itself."""
@@ -107,10 +112,15 @@ class Network(nn.Module):
         pieces = ((x[..., self.binned, None] - low) / width).clamp(0, 1)  # (..., binned, bins)
         rows = torch.cat([x, pieces.flatten(-2)], dim=-1).flatten(0, -2)
         n = len(rows)
-        rows = pad(rows, (0, 0, 0, max(0, _LEAST_ROWS - n)))
+        rows = padded(rows)
         for layer in (self.first, self.second):
             rows = self.encoder_dropout(relu(layer(rows)))
         return rows[:n].reshape(*x.shape[:-1], -1)
+
+
+def padded(rows: Tensor) -> Tensor:
+    """Adds rows of zeros until a matrix product adds up each row as it does in any batch."""
+    return pad(rows, (0, 0, 0, max(0, _LEAST_ROWS - len(rows))))
 
 
 def _heads(given: Tensor, weights: Tensor) -> Tensor:

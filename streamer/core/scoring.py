@@ -49,12 +49,16 @@ class Scorer:
         table: the stays; theirs is the only state.
         interval_ms: evaluation interval in event time since admission; 0 evaluates every event
             that changes something.
+        forecast: whether risks come with a forecast of vital signs, if the model has a head for it.
     """
 
-    def __init__(self, model: Model, table: StayTable, interval_ms: int) -> None:
+    def __init__(
+        self, model: Model, table: StayTable, interval_ms: int, forecast: bool = False
+    ) -> None:
         self.model = model
         self.table = table
         self.interval_ms = interval_ms
+        self._foretells = forecast and model.forecaster is not None
 
     def score(
         self,
@@ -265,9 +269,14 @@ class Scorer:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
             np.maximum.at(table["interval"], slots[evaluates], interval[evaluates])
         if evaluates.any():
-            outcome.assessments.append(
-                assess(table, self.model, slots[evaluates], events[evaluates])
+            found = assess(
+                table,
+                self.model,
+                slots[evaluates],
+                events[evaluates],
+                foretells=self._foretells,
             )
+            outcome.assessments.append(found)
 
     def _fold(self, columns: Columns, slots: Slots, events: Events) -> NDArray[np.bool_]:
         """Folds the values of events; returns which of the events changed the ring."""

@@ -120,17 +120,23 @@ def _redis_configs(client: Redis) -> dict[str, str]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    shipped = bundle.load(bundle.SHIPPED).model_id
+    shipped = bundle.load(bundle.SHIPPED)
     client = Redis.from_url(
         settings.redis_url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
     )
     with contextlib.closing(client):
-        champion = RedisModels(client).champion()
+        channel = RedisModels(client)
+        champion = channel.champion()
+        packed = channel.fetch(champion.model_id) if champion and settings.forecast else None
     if champion is None:
-        yield Finding("model", Level.OK, f"{shipped}, the shipped one; nothing is published")
+        says = f"{shipped.model_id}, the shipped one; nothing is published"
     else:
-        says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped}"
-        yield Finding("model", Level.OK, says)
+        says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
+    yield Finding("model", Level.OK, says)
+    in_force = shipped if packed is None else bundle.from_bytes(packed)
+    if settings.forecast and not in_force.foretells:
+        says = f"STREAMER_FORECAST is on, and of {in_force.model_id}: {bundle.NO_FORECAST}"
+        yield Finding("forecast", Level.BAD, says)
 
 
 def _service(settings: Settings) -> Finding:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import structlog
 
 from streamer.core.asleep import Asleep
 from streamer.core.codec import CorruptState, Era, decode, heard_days
@@ -21,6 +22,8 @@ from streamer.core.stays import StayTable
 from streamer.ports.states import Fenced, StateStore
 from streamer.service.takeover import Partition, Refusal
 
+_log = structlog.get_logger()
+
 
 class HeldStays:
     """Stays of the owned partitions, by the model that steps them.
@@ -32,10 +35,12 @@ class HeldStays:
     Args:
         interval_ms: evaluation interval of every scorer.
         max_stays: most stays in memory between two batches; 0 for no bound.
+        forecast: of every scorer, whether risks come with a forecast.
     """
 
-    def __init__(self, interval_ms: int, max_stays: int) -> None:
+    def __init__(self, interval_ms: int, max_stays: int, forecast: bool = False) -> None:
         self._interval_ms = interval_ms
+        self._forecast = forecast
         self._max_stays = max_stays
         self._recent: dict[str, None] = {}  # who is in memory, the last heard of at the end
         self.scorers: dict[str, Scorer] = {}
@@ -47,8 +52,11 @@ class HeldStays:
     def scorer(self, model: Model) -> Scorer:
         """Returns the scorer of a model; the first call makes it."""
         if model.model_id not in self.scorers:
+            if self._forecast and model.forecaster is None:
+                _log.warning("no forecast: the model has no head for it", model=model.model_id)
             table = StayTable(model.architecture, asleep=self.asleep)
-            self.scorers[model.model_id] = Scorer(model, table, self._interval_ms)
+            scorer = Scorer(model, table, self._interval_ms, self._forecast)
+            self.scorers[model.model_id] = scorer
         return self.scorers[model.model_id]
 
     def hold(self, partition: Partition, model: Model, store: StateStore) -> int:

@@ -12,6 +12,10 @@ from streamer.service import faults
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
+class UnfitSetting(ValueError):
+    """A setting that is right by itself and asks for what is not there; says the way out."""
+
+
 class Settings(BaseSettings):
     """What `streamer` commands read from the environment; `streamer check` prints it."""
 
@@ -43,6 +47,9 @@ class Settings(BaseSettings):
     replication: int = Field(default=1, ge=1, description="replicas of the topics that are created")
     risk_interval: float = Field(
         default=60, ge=0, description="seconds of event time; 0: every event"
+    )
+    forecast: bool = Field(
+        default=False, description="whether risk messages also foretell vital signs"
     )
     future_limit: float = Field(
         default=3600, description="seconds an event may be ahead of its record; below 0: no check"

@@ -51,6 +51,7 @@ class Rules:
     future_limit_ms: int | None
     rebuild_ms: int
     max_stays: int
+    forecast: bool = False
 
 
 class Worker:
@@ -82,7 +83,7 @@ class Worker:
         self._rules = rules
         self._fault = fault or _no_fault
         self._in_force = InForce(library)
-        self._held = HeldStays(rules.interval_ms, rules.max_stays)
+        self._held = HeldStays(rules.interval_ms, rules.max_stays, rules.forecast)
         self._unsaved = Unsaved(log, states)
         self._ownership = Ownership(
             log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault

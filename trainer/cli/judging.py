@@ -39,6 +39,10 @@ def evaluate(
         Side,
         typer.Option(help="`test`: only the patients that the bundle's own split held out."),
     ] = Side.ALL,
+    forecast: Annotated[
+        bool,
+        typer.Option("--forecast", help="Also measure the forecast of vital signs."),
+    ] = False,
     threads: Threads = None,
 ) -> None:
     """Prints the figures of a bundle on these patients, whole and by hospital.
@@ -71,6 +75,7 @@ def evaluate(
         reporter=Reporter(),
         patients=split.value,
         n_bootstrap=bootstrap,
+        forecast=forecast,
     )
     if predictions is not None:
         found.verdicts.write(predictions)

@@ -7,7 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from streamer.adapters.bundle import FORECAST
 from trainer.card import SHOWN, figure
+from trainer.forecast.table import forecast_rows
 
 
 def figures_table(figures: dict[str, Any]) -> None:
@@ -26,6 +28,14 @@ def figures_table(figures: dict[str, Any]) -> None:
     table.add_row("positive above", f"{figures['threshold']:.4f}")
     table.add_row("alert above", f"{figures['alert_threshold']:.4f}")
     _print(table)
+    if FORECAST in figures:
+        head, *rows = forecast_rows(figures[FORECAST])
+        table = Table(title="forecast of vital signs, mean absolute error")
+        for i, name in enumerate(head):
+            table.add_column(name, justify="right" if i else "left", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        _print(table)
 
 
 def models_table(models: list[dict[str, Any]]) -> None:

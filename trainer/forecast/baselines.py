@@ -1,0 +1,89 @@
+"""What a forecast has to beat: the last value carried forward, and two autoregressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.forecast import HOURS, VITALS
+from trainer.forecast.hours import Floats, Future, last_known, running_mean
+from trainer.forecast.table import WORDS
+from trainer.material import Material
+
+NAMES: Final = tuple(WORDS)
+"""The last value; a + b last; a + b last + c the patient's running mean."""
+
+_MOST_ROWS: Final = 100_000  # settle a coefficient to a percent of itself
+_ROUNDS: Final = 12
+_LEAST_RESIDUAL: Final = 1e-3  # of a standard deviation: the weight of a row that fits is bounded
+_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Baselines:
+    """Coefficients on (1, last, running mean) ``(5, 6, 3)`` of each autoregression."""
+
+    ar1: NDArray[np.float64]
+    ar1_mean: NDArray[np.float64]
+
+    def predict(self, seen: Floats) -> dict[str, NDArray[np.float64]]:
+        """What each of ``NAMES`` foretells, ``(n, 5, 6)``, of raw features ``(n, F)``."""
+        last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
+        inputs = np.stack([np.ones_like(last), last, mean], axis=-1)  # (n, 5, 3)
+        found = {"last": np.repeat(last[..., None], len(HOURS), axis=-1)}
+        for name in NAMES[1:]:
+            found[name] = np.einsum("nvk,vhk->nvh", inputs, getattr(self, name))
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """The coefficients as JSON values."""
+        return {
+            name: np.vectorize(lambda c: float(f"{c:.{_DIGITS}g}"))(getattr(self, name)).tolist()
+            for name in NAMES[1:]
+        }
+
+    @classmethod
+    def from_json(cls, given: dict[str, Any]) -> Baselines:
+        """Reads what ``to_json`` gave."""
+        return cls(*(np.array(given[name], np.float64) for name in NAMES[1:]))
+
+
+def fit_baselines(material: Material) -> Baselines:
+    """Fits the autregressions on training patients, each for its vital sign and hour.
+
+    By least absolute deviations, for that is how they are compared: least squares made their
+    errors larger by one percent.
+    """
+    rows = material.rows_of(material.split.train)
+    rows = rows[:: -(-len(rows) // _MOST_ROWS)]
+    seen, after = material.built[rows], Future(material.cohort).after(rows)
+    last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
+    fitted = {name: np.zeros((len(VITALS), len(HOURS), 3)) for name in NAMES[1:]}
+    for vital, hour in np.ndindex(len(VITALS), len(HOURS)):
+        target = after[:, vital, hour].astype(np.float64)
+        known = ~(np.isnan(target) | np.isnan(last[:, vital]))
+        inputs = np.stack([np.ones(len(rows)), last[:, vital], mean[:, vital]], axis=1)[known]
+        for name, n_inputs in (("ar1", 2), ("ar1_mean", 3)):
+            fitted[name][vital, hour, :n_inputs] = _least_deviations(
+                inputs[:, :n_inputs], target[known]
+            )
+    return Baselines(**fitted)
+
+
+def _least_deviations(
+    inputs: NDArray[np.float64], target: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Coefficients of least absolute error, by reweighted least squares (Schlossmacher 1973)."""
+    found: NDArray[np.float64] = np.zeros(inputs.shape[1:])
+    if not len(target):
+        return found
+    least = _LEAST_RESIDUAL * max(float(target.std()), _LEAST_RESIDUAL)
+    root = np.ones(len(target))  # of the weights
+    for _ in range(_ROUNDS):
+        fitted = np.linalg.lstsq(inputs * root[:, None], target * root, rcond=None)
+        found = np.asarray(fitted[0], np.float64)
+        root = np.maximum(np.abs(target - inputs @ found), least) ** -0.5
+    return found

@@ -1,0 +1,137 @@
+"""Trains the forecast head on a network that is finished, and leaves the network as it is."""
+
+from __future__ import annotations
+
+import copy
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import dropout
+
+from streamer.adapters.cohort import Progress
+from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
+from streamer.core.network import Network
+from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
+from trainer.material import Material
+from trainer.recipe import Recipe
+from trainer.steps import descend, rate_at
+
+COVERAGE: Final = LEVELS[-1] - LEVELS[0]
+LEAST_HOURS: Final = 200
+"""With fewer validation hours the share that lies within an interval is too uncertain to mend."""
+
+_SCALE_HOUR: Final = HOURS.index(3)
+_VALIDATION_ROWS: Final = 16_384  # a block of them makes 6 MB of quantiles
+_SEED_APART: Final = 1_000_003  # draws of other numbers than the encoder's under the same seed
+
+
+def train_head(
+    network: Network, material: Material, recipe: Recipe, progress: Progress | None = None
+) -> ForecastHead:
+    """Trains the head by the pinball loss (Koenker and Bassett 1978) on training patients.
+
+    The weights of the epoch that is best on validation patients are kept; then the intervals are
+    widened or narrowed to hold four of five values of validation patients.
+
+    Args:
+        network: trained; it is not changed.
+        material: data; test stays are not looked at.
+        recipe: knobs.
+        progress: called with steps done and steps in all.
+    """
+    rows = material.rows_of(material.split.train)
+    validation = material.rows_of(material.split.validation)
+    future, built, scaling = Future(material.cohort), material.built, material.scaling
+    fitted_on = np.concatenate([material.split.train, material.split.validation])
+    out = outputs(network, scaling, material.cohort, built, fitted_on)
+    with torch.random.fork_rng():
+        torch.manual_seed(recipe.seed + _SEED_APART)
+        size = HeadSize(built.shape[1], out.shape[1], recipe.forecast_units)
+        head = ForecastHead(size)
+        head.scale.copy_(torch.from_numpy(_scale(built, future, rows)))
+        n_batches = -(-len(rows) // recipe.batch_hours)
+        total, step = n_batches * recipe.forecast_epochs, 0
+        optimizer = torch.optim.AdamW(
+            head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        average = copy.deepcopy(head.state_dict())
+        judge, best, least = copy.deepcopy(head), average, np.inf
+        for epoch in range(recipe.forecast_epochs):
+            order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
+            for batch in np.array_split(order, n_batches):
+                x = torch.from_numpy(scaling.apply(built[batch]))
+                quantiles = head(dropout(x, recipe.input_dropout), torch.from_numpy(out[batch]))
+                target = _changes(head, built[batch], future.after(batch))
+                rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
+                descend(head, optimizer, average, pinball(quantiles, target), rate, step, recipe)
+                step += 1
+                if progress is not None:
+                    progress(step, total)
+            judge.load_state_dict(average)
+            quantiles, target = _said(judge, material, future, out, validation)
+            loss = pinball(quantiles, target).item()
+            if loss < least:
+                best, least = copy.deepcopy(average), loss
+    head.load_state_dict(best)
+    quantiles, target = _said(head, material, future, out, validation)
+    head.stretch.copy_(_stretch(quantiles, target))
+    return head.requires_grad_(False).eval()
+
+
+def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
+    """The mean over known targets of the pinball losses, summed over levels.
+
+    Args:
+        quantiles: ``(n, 5, 6, 3)``.
+        target: ``(n, 5, 6)``, NaN where nothing was measured.
+    """
+    known = ~target.isnan()
+    gap = target.nan_to_num()[..., None] - quantiles
+    levels = quantiles.new_tensor(LEVELS)
+    loss = torch.maximum(levels * gap, (levels - 1) * gap).sum(-1)
+    return (loss * known).sum() / known.sum().clamp(min=1)
+
+
+def _changes(head: ForecastHead, seen: Floats, after: Floats) -> Tensor:
+    """The changes that came true ``(n, 5, 6)``, in units of the head's scale."""
+    return torch.from_numpy(after - last_known(seen)[..., None]) / head.scale[:, None]
+
+
+def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
+    """The standard deviation of the change over three hours; NaN of what was never measured."""
+    changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built)[rows]
+    scale = np.full(len(VITALS), np.nan, np.float32)
+    for place, change in enumerate(changes.T):
+        known = change[~np.isnan(change)]
+        if len(known):
+            scale[place] = known.std() or 1.0
+    return scale
+
+
+def _said(
+    head: ForecastHead, material: Material, future: Future, out: Floats, rows: Rows
+) -> tuple[Tensor, Tensor]:
+    """Quantiles ``(n, 5, 6, 3)`` and targets ``(n, 5, 6)`` of rows, in units of the scale."""
+    quantiles, targets = [], []
+    head.eval()
+    with torch.inference_mode():
+        for block in np.array_split(rows, -(-len(rows) // _VALIDATION_ROWS)):
+            x = torch.from_numpy(material.scaling.apply(material.built[block]))
+            quantiles.append(head(x, torch.from_numpy(out[block])))
+            targets.append(_changes(head, material.built[block], future.after(block)))
+    return torch.cat(quantiles), torch.cat(targets)
+
+
+def _stretch(quantiles: Tensor, target: Tensor) -> Tensor:
+    """The factor of each interval ``(5, 6)`` by which it holds its share of the targets."""
+    low, median, high = quantiles.unbind(-1)
+    needed = torch.maximum((target - median) / (high - median), (median - target) / (median - low))
+    found = torch.ones(target.shape[1:])
+    for place in np.ndindex(*target.shape[1:]):
+        factors = needed[(slice(None), *place)].numpy()
+        known = factors[~np.isnan(factors)]
+        if len(known) >= LEAST_HOURS:
+            found[place] = float(np.quantile(known, COVERAGE))
+    return found
