@@ -13,7 +13,6 @@ from trainer.cohort import load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.material import Material
 from trainer.pieces import LEAST_WIDTH, choose_pieces
-from trainer.recharted import with_copies
 from trainer.recipe import Recipe
 from trainer.split import Split
 from trainer.teacher import Lesson, fold_of, taught_by, teach
@@ -28,15 +27,10 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 def lesson_of(cohort: Cohort, recipe: Recipe = QUICK) -> Lesson:
-    return teach(material_of(cohort), recipe, threads=1)
-
-
-def material_of(cohort: Cohort, copies: int = 0) -> Material:
-    everything, places = with_copies(cohort, TRAIN, copies, seed=0)
-    built = build_features(everything)
-    scaling = fit_scaling(built, np.isin(everything.patient_of_row, TRAIN))
+    built = build_features(cohort)
+    scaling = fit_scaling(built, np.isin(cohort.patient_of_row, TRAIN))
     split = Split(TRAIN, OTHERS[::2], OTHERS[1::2])
-    return Material(everything, built, scaling, split, places)
+    return teach(Material(cohort, built, scaling, split), recipe, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -67,27 +61,6 @@ def test_trees_that_see_the_hours_before_have_half_a_say(cohort: Cohort, lesson:
     septic = cohort.label[taught] == 1
     other = 2 * both - one  # what the windows say
     assert other[septic].mean() > other[~septic].mean()
-
-
-def test_copies_are_asked_about_and_not_learned_from(cohort: Cohort, lesson: Lesson) -> None:
-    material = material_of(cohort, copies=2)
-    more = teach(material, QUICK, threads=1)
-    np.testing.assert_array_equal(more.risk[: cohort.n_rows], lesson.risk)
-    asked = more.risk[cohort.n_rows :]
-    assert ((asked > 0) & (asked < 1)).all()
-    turned = material_of(cohort, copies=2)
-    turned.cohort.label[cohort.n_rows :] ^= 1
-    np.testing.assert_array_equal(teach(turned, QUICK, threads=1).risk, more.risk)
-
-
-def test_a_copy_is_told_of_by_trees_that_never_saw_its_patient(cohort: Cohort) -> None:
-    material, turned = material_of(cohort, copies=1), material_of(cohort, copies=1)
-    patient = int(TRAIN[3])
-    turned.cohort.label[turned.cohort.rows(patient)] ^= 1
-    before, after = (teach(m, QUICK, threads=1).risk for m in (material, turned))
-    own = material.cohort.rows(int(material.copies[0, 3]))
-    np.testing.assert_array_equal(before[own], after[own])
-    assert not np.array_equal(before, after, equal_nan=True)
 
 
 def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort) -> None:
