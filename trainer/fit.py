@@ -30,7 +30,6 @@ from trainer.figures import figures_of, subgroup_figures
 from trainer.forecast.fitting import foretell
 from trainer.material import Material
 from trainer.progress import Reporter
-from trainer.recharted import with_copies
 from trainer.recipe import Recipe
 from trainer.scoring import Verdicts, judge
 from trainer.seen import SeenPatients
@@ -97,15 +96,10 @@ def fit(
         f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
         + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
     )
-    # Copies are there to ask the teacher about; without one they have nothing new to say.
-    n_copies = recipe.copies if recipe.teacher_share else 0
-    everything, copies = with_copies(cohort, split.train, n_copies, recipe.seed)
     with reporter.follow("building features") as progress:
-        built_all = build_features(everything, progress)
-    built = built_all[: cohort.n_rows]
+        built = build_features(cohort, progress)
     training_rows = np.isin(cohort.patient_of_row, split.train)
-    scaling = fit_scaling(built, training_rows)
-    material = Material(everything, built_all, scaling, split, copies)
+    material = Material(cohort, built, fit_scaling(built, training_rows), split)
 
     out.mkdir(parents=True, exist_ok=True)
     made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,15 +21,12 @@ class Material:
         built: (R, F) raw features.
         scaling: fitted on the training patients.
         split: which stay is on which side.
-        copies: (K, training stays) where the cohort has each training stay again, charted
-            otherwise; on no side, so that nothing but reading and the teacher comes across them.
     """
 
     cohort: Cohort
     built: NDArray[np.float32]
     scaling: Scaling
     split: Split
-    copies: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 0), np.int64))
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
         """All rows of these stays, one stay after the other."""

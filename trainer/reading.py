@@ -14,7 +14,6 @@ import copy
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn.functional import dropout
 
 from streamer.adapters.cohort import Progress
@@ -45,14 +44,12 @@ def read(
     learns = [p for n, p in network.named_parameters() if not n.startswith(("lstm", "memory_head"))]
     optimizer = torch.optim.AdamW(learns, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     average = copy.deepcopy(network.state_dict())
-    stays = [_stays(material, epoch) for epoch in range(recipe.reading_epochs)]
-    n_hours = int(material.cohort.lengths[stays[0]].sum())
-    n_batches = -(-n_hours // recipe.batch_hours)
+    rows = material.rows_of(material.split.train)
+    n_batches = -(-len(rows) // recipe.batch_hours)
     total = n_batches * recipe.reading_epochs
     network.train()
     step = 0
     for epoch in range(recipe.reading_epochs):
-        rows = material.rows_of(stays[epoch])
         order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
         for batch in np.array_split(order, n_batches):
             x = torch.from_numpy(material.scaling.apply(material.built[batch])).to(device)
@@ -67,10 +64,3 @@ def read(
             if progress is not None:
                 progress(step, total)
     network.load_state_dict(average)
-
-
-def _stays(material: Material, epoch: int) -> NDArray[np.int64]:
-    """The training stays, and one copy of each: no epoch has more hours than another."""
-    if not len(material.copies):
-        return material.split.train
-    return np.concatenate([material.split.train, material.copies[epoch % len(material.copies)]])

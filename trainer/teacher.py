@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +24,11 @@ from numpy.typing import NDArray
 from streamer.adapters.cohort import Progress
 from trainer.atomic import write_atomically
 from trainer.compare.tables import pieces
-from trainer.compare.windows import window_features
+from trainer.compare.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
-
-Rows: TypeAlias = NDArray[np.float32]
 
 _TREES: Final[dict[str, Any]] = {
     "objective": "binary",
@@ -52,7 +49,7 @@ class Lesson:
     """What the trees leave to the network; R rows, F features.
 
     Attributes:
-        risk: (R,) of the 6 h label; NaN for everybody but training patients and their copies.
+        risk: (R,) of the 6 h label; NaN for everybody but training patients.
         gain: (F,) how much each feature did for the trees.
     """
 
@@ -90,7 +87,7 @@ def taught_by(recipe: Recipe) -> dict[str, Any]:
     """The knobs that a lesson depends on: with another network the same lesson will do."""
     knobs = recipe.to_json()
     del knobs["teacher_share"]  # of the network's target
-    also = ("seed", "salt", "fractions", "utility_weight", "copies")
+    also = ("seed", "salt", "fractions", "utility_weight")
     return {name: knobs[name] for name in knobs if name.startswith("teacher_") or name in also}
 
 
@@ -130,48 +127,39 @@ def teach(
     }
     label = cohort.label[rows] == 1
     weights = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)[rows]
-    views = (_hours, window_features) if recipe.teacher_windows else (_hours,)
+    views = (_hours, _windows) if recipe.teacher_windows else (_hours,)
     lesson = no_lesson(cohort.n_rows, material.built.shape[1])
-    log_odds = np.full((len(views), cohort.n_rows), np.nan)
+    log_odds = np.full((len(views), len(rows)), np.nan)
     done = 0
     for said, view in zip(log_odds, views, strict=True):
-        seen = _table(view, material, stays)
+        seen = view(material)
         table = lightgbm.Dataset(seen, label, weight=weights, params=settings).construct()
-        del seen
         for left_out in range(recipe.teacher_folds):
-            asked = np.concatenate([s[folds == left_out] for s in (stays, *material.copies)])
-            taught = np.flatnonzero(fold != left_out).tolist()
-            if len(asked) and len(taught):
+            asked, taught = fold == left_out, np.flatnonzero(fold != left_out).tolist()
+            if asked.any() and len(taught):
                 trees = lightgbm.train(settings, table.subset(taught), recipe.teacher_rounds)
-                for some in pieces(asked):
-                    said[material.rows_of(some)] = trees.predict(
-                        view(material, some), raw_score=True, num_threads=threads
-                    )
+                said[asked] = trees.predict(seen[asked], raw_score=True, num_threads=threads)
                 if view is _hours:
                     lesson.gain[:] += trees.feature_importance("gain")
             done += 1
             if progress is not None:
                 progress(done, len(views) * recipe.teacher_folds)
-    lesson.risk[:] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
+    lesson.risk[rows] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
     return lesson
 
 
-def _hours(material: Material, stays: NDArray[np.int64]) -> Rows:
-    """What the network sees."""
-    return material.built[material.rows_of(stays)]
+def _hours(material: Material) -> NDArray[np.float32]:
+    """(rows of training stays, F): what the network sees."""
+    return material.built[material.rows_of(material.split.train)]
 
 
-def _table(
-    view: Callable[[Material, NDArray[np.int64]], Rows],
-    material: Material,
-    stays: NDArray[np.int64],
-) -> Rows:
-    """All rows of a view, worked out some stays at a time: windows need room for their steps."""
-    n_rows = int(material.cohort.lengths[stays].sum())
-    table = np.empty((n_rows, view(material, stays[:1]).shape[1]), np.float32)
+def _windows(material: Material) -> NDArray[np.float32]:
+    """(rows of training stays, W): what the network sees, and the hours before as they were."""
+    stays = material.split.train
+    seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
     begin = 0
     for some in pieces(stays):
-        rows = view(material, some)
-        table[begin : begin + len(rows)] = rows
-        begin += len(rows)
-    return table
+        windows = window_features(material, some)
+        seen[begin : begin + len(windows)] = windows
+        begin += len(windows)
+    return seen
