@@ -2,7 +2,8 @@
 
 Two services share the partitions; while events flow, one is stopped with SIGTERM and started
 again, the other is killed and started again. Every (patient, hour) must have exactly one risk, the
-same as the trainer computes from the same rows.
+same as the trainer computes from the same rows; and what the stream calls positive must be worth
+what `trainer evaluate` says of the same patients.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,9 +34,14 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features
-from trainer.scoring import judge
+from trainer.metrics import Measure
+from trainer.scoring import Verdicts, judge
+from trainer.utility import normalized_utility
 
 TOLERANCE = 1e-5  # the contract's
+UTILITY_TOLERANCE = 1e-3  # what a published figure shows
+
+Place = tuple[str, int]  # patient, hour bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +54,42 @@ class Parity:
     repeated: int
     unexpected: int
     largest_difference: float
+    streamed_utility: float
+    offline_utility: float
     seconds: float
 
     @property
     def holds(self) -> bool:
         """Whether there is exactly one right risk for each (patient, hour)."""
         wrong = self.missing + self.repeated + self.unexpected
-        return wrong == 0 and self.largest_difference <= TOLERANCE
+        worth_as_much = np.isclose(
+            self.streamed_utility, self.offline_utility, rtol=0, atol=UTILITY_TOLERANCE,
+            equal_nan=True,  # among patients without sepsis neither has a utility
+        )  # fmt: skip
+        return bool(wrong == 0 and self.largest_difference <= TOLERANCE and worth_as_much)
 
 
-def offline(cohort: Cohort) -> dict[tuple[str, int], float]:
-    """The shipped model's risk by patient and hour bin, as `trainer evaluate --predictions`."""
+def judged(cohort: Cohort) -> Verdicts:
+    """What the shipped model says of these stays offline, as `trainer evaluate`."""
     model = build(bundle.load(bundle.SHIPPED))
-    verdicts = judge(model, cohort, build_features(cohort), np.arange(len(cohort)))
+    return judge(model, cohort, build_features(cohort), np.arange(len(cohort)))
+
+
+def places(cohort: Cohort) -> list[Place]:
+    """Patient and hour bin of each row."""
     patients = np.repeat(np.array(cohort.patient_ids, object), cohort.lengths).tolist()
-    bins = (cohort.iculos - 1).tolist()
-    return dict(zip(zip(patients, bins, strict=True), verdicts.risks[:, 0].tolist(), strict=True))
+    return list(zip(patients, (cohort.iculos - 1).tolist(), strict=True))
+
+
+def offline(cohort: Cohort) -> dict[Place, float]:
+    """The shipped model's risk by patient and hour bin, as `trainer evaluate --predictions`."""
+    return dict(zip(places(cohort), judged(cohort).risks[:, 0].tolist(), strict=True))
+
+
+def utility(cohort: Cohort, positive: Mapping[Place, bool]) -> float:
+    """The official utility of what was called positive; an hour that is missing was not."""
+    called = np.array([positive.get(place, False) for place in places(cohort)])
+    return normalized_utility(cohort.label, cohort.starts, called)
 
 
 def feed(cohort: Cohort, settings: Settings) -> None:
@@ -81,10 +107,10 @@ def feed(cohort: Cohort, settings: Settings) -> None:
 
 
 def compare(
-    streamed: list[tuple[tuple[str, int], float]], expected: dict[tuple[str, int], float]
+    streamed: list[tuple[Place, float]], expected: dict[Place, float]
 ) -> tuple[int, int, int, float]:
     """Returns missing, repeated, unexpected, and the largest difference of the others."""
-    counts: dict[tuple[str, int], int] = {}
+    counts: dict[Place, int] = {}
     largest = 0.0
     for hour, risk in streamed:
         counts[hour] = counts.get(hour, 0) + 1
@@ -117,7 +143,8 @@ def measure(
     """
     told = environment(stack, prefix, partitions=4, kafka_session_timeout_ms=6000, max_batch=500)
     settings = settings_of(told)
-    expected = offline(cohort)
+    verdicts = judged(cohort)
+    expected = dict(zip(places(cohort), verdicts.risks[:, 0].tolist(), strict=True))
     ensure_topics(settings)
     began = time.monotonic()
     services = [
@@ -138,13 +165,14 @@ def measure(
         records = read_topic(
             settings, settings.topic_risk, functools.partial(_at_least, len(expected)), deadline_s
         )
-        streamed = []
-        for record in records:
-            risk = json.loads(record.value)
-            streamed.append(((risk["patient_id"], risk["bin"]), risk["risk"]))
+    said = [json.loads(record.value) for record in records]
+    streamed = [((risk["patient_id"], risk["bin"]), risk["risk"]) for risk in said]
+    # In the order of the log, so that the last word on an hour is what counts.
+    positive = {(risk["patient_id"], risk["bin"]): risk["positive"] for risk in said}
     missing, repeated, unexpected, largest = compare(streamed, expected)
     return Parity(
         len(expected), len(records), missing, repeated, unexpected, largest,
+        utility(cohort, positive), Measure(verdicts.scored()).figures()["utility"],
         time.monotonic() - began,
     )  # fmt: skip
 
@@ -168,7 +196,9 @@ def main() -> int:
         f"{len(cohort)} patients, {result.expected} hours, {result.records} risk records in "
         f"{result.seconds:.0f} s; one SIGTERM and one kill -9 on the way\n"
         f"missing {result.missing}, repeated {result.repeated}, unexpected {result.unexpected}, "
-        f"largest difference {result.largest_difference:.1e}"
+        f"largest difference {result.largest_difference:.1e}\n"
+        f"utility of what was called positive: {result.streamed_utility:.4f} in the stream, "
+        f"{result.offline_utility:.4f} offline"
     )
     return 0 if result.holds else 1
 

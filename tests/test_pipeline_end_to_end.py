@@ -29,7 +29,10 @@ HOUR_MS = 3_600_000
 
 
 def invented_cohort(n: int, seed: int) -> Cohort:
-    """Stays of 5 to 70 hours with the gaps and lengths of real ones, and numbers that move."""
+    """Stays of 5 to 70 hours with the gaps and lengths of real ones, and numbers that move.
+
+    The last hours of every third are septic, so that a utility can be had.
+    """
     rng = np.random.default_rng(seed)
     lengths = rng.integers(5, 70, n)
     starts = np.concatenate([[0], np.cumsum(lengths)])
@@ -38,12 +41,14 @@ def invented_cohort(n: int, seed: int) -> Cohort:
     values[rng.random(values.shape) < 0.7] = np.nan
     first = rng.integers(1, 5, n)
     iculos = np.concatenate([np.arange(f, f + k) for f, k in zip(first, lengths, strict=True)])
+    to_end = np.concatenate([np.arange(k, 0, -1) for k in lengths])
+    septic = np.repeat(np.arange(n) % 3 == 0, lengths) & (to_end <= 9)
     return Cohort(
         [f"invented-{i}" for i in range(n)],
         starts,
         values.round(2),
         iculos.astype(np.int32),
-        np.zeros(starts[-1], np.int8),
+        septic.astype(np.int8),
         rng.uniform(20, 90, n).round(1).astype(np.float32),
         rng.choice(["female", "male", "unknown"], n),
         rng.choice(["medical", "surgical", "unknown"], n),
@@ -60,6 +65,7 @@ def test_streamed_risks_equal_offline_ones_while_services_are_killed(
     assert (result.missing, result.repeated, result.unexpected) == (0, 0, 0)
     assert result.records == result.expected == cohort.n_rows
     assert result.largest_difference <= parity.TOLERANCE
+    _have_the_same_utility(result)
 
 
 @pytest.mark.timeout(600)
@@ -72,6 +78,13 @@ def test_streamed_risks_of_real_patients_equal_offline_ones(
     result = parity.measure(stack, cohort, tmp_path, topic_prefix, disturb=False, deadline_s=300.0)
     assert (result.missing, result.repeated, result.unexpected) == (0, 0, 0)
     assert result.largest_difference <= parity.TOLERANCE
+    _have_the_same_utility(result)
+
+
+def _have_the_same_utility(result: parity.Parity) -> None:
+    offline = result.offline_utility
+    assert result.streamed_utility == pytest.approx(offline, rel=0, abs=parity.UTILITY_TOLERANCE)
+    assert abs(offline) > 0.05, "0 is what a model gets that says nothing"
 
 
 @pytest.mark.timeout(300)

@@ -96,7 +96,7 @@ def test_help_comes_without_loading_what_computes() -> None:
         assert "Usage" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["fit", "evaluate", "run", "models"])
+@pytest.mark.parametrize("command", ["fit", "tune", "evaluate", "recalibrate", "run", "models"])
 def test_help_gives_examples(trainer: Any, command: str) -> None:
     told = trainer(command, "--help")
     assert told.code == 0
@@ -128,6 +128,12 @@ def test_fit_says_every_fault_at_once_and_touches_nothing(trainer: Any, tmp_path
         (["evaluate", "--data", ".", "--predictions", "/none/p.parquet"], "/none"),
         (["evaluate", "--data", ".", "--split", "half"], "half"),
         (["evaluate", "--data", ".", "--bootstrap", "x"], "bootstrap"),
+        (["recalibrate", "--data", ".", "--out", "/tmp/x", "--model", "/none"], "--model /none"),
+        (["recalibrate", "--data", ".", "--out", "/tmp/x", "--alert-budget", "0"], "above 0"),
+        (["tune", "--data", ".", "--out", "/tmp/x", "--trials", "0"], "trials"),
+        (["tune", "--data", ".", "--out", "/tmp/x", "--knob", "salt"], "salt cannot be searched"),
+        (["tune", "--data", ".", "--out", "/tmp/x", "--set", "encoder=33"], "leaves out 33"),
+        (["tune", "--out", "/tmp/x"], "--data is missing"),
         (["run", "--data", ".", "--cron", "soon"], "soon"),
         (["run", "--data", ".", "--every", "soon"], "soon"),
         (["run", "--data", ".", "--every", "6h", "--cron", "* * * * *"], "exclude"),
@@ -198,6 +204,31 @@ def test_fit_then_evaluate_then_compare(trainer: Any, data: Path, tmp_path: Path
     comparison = json.loads((tmp_path / "2" / "comparison.json").read_text())
     assert comparison["champion"] == model
     assert f"better than {model}" in again.out
+
+
+def test_a_bundle_is_calibrated_for_a_site_and_promoted(trainer: Any, tmp_path: Path) -> None:
+    site = learnable_file(tmp_path, 200)
+    words = ["recalibrate", "--data", site, "--out", tmp_path, "--bootstrap", "5"]
+    told = trainer(*words)
+    assert told.code == 0, told.err
+    assert f"before: {bundles.load(SHIPPED).model_id}" in told.out
+    assert "expected calibration error" in told.out
+    assert "…" not in told.out
+    said = json.loads(trainer(*words, "--json").out)
+    assert said["model"] in told.out
+    promoted = trainer("models", "promote", tmp_path / "bundle", "--no-publish", "--json")
+    assert json.loads(promoted.out)["champion"] == said["model"]
+
+
+def test_a_search_ends_with_a_line_for_fit(trainer: Any, data: Path, tmp_path: Path) -> None:
+    words = ["--set", "epochs=1", "--set", "teacher_share=0", "--knob", "hidden", "--threads", "1"]
+    told = trainer("tune", "--data", data, "--out", tmp_path, "--trials", "2", *words)
+    assert told.code == 0, told.err
+    assert "trial 1: score" in told.err
+    assert "the recipe to be beaten" in told.out
+    best = json.loads((tmp_path / "best.json").read_text())
+    assert told.out.endswith(f"\ntrainer fit {best['set']}\n")
+    assert "--set epochs=1" in best["set"]
 
 
 def test_a_terminal_shows_a_bar_and_anything_else_lines(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def intervals(
     Resampling adds noise to every bin of the ``ece``, so its interval lies high: the figure itself
     can be at its lower end or below.
     """
-    return _percentiles(replicates([measure], n_replicates, seed, progress)[0])
+    return percentiles(replicates([measure], n_replicates, seed, progress)[0])
 
 
 def paired_intervals(
@@ -71,10 +71,11 @@ def paired_intervals(
     difference: an interval that leaves out 0 tells two models apart.
     """
     both = replicates([measure, other], n_replicates, seed)
-    return _percentiles(both[0] - both[1])
+    return percentiles(both[0] - both[1])
 
 
-def _percentiles(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+def percentiles(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each of ``METRICS`` over replicates ``(replicates, len(METRICS))``."""
     out = {}
     for i, name in enumerate(METRICS):
         values = found[:, i][~np.isnan(found[:, i])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streamer.adapters.bundle import FORECAST
@@ -79,11 +81,7 @@ Subgroups (all hospitals together; small groups have wide intervals):
 
 {forecast}
 ## Thresholds
-- **positive** above {threshold:.4f}: best official utility on validation patients.
-- **alert** (medium) above {medium:.4f}: finds most septic stays within {budget} alert starts per
-  patient-day on validation patients ({cost:.2f} there, {found:.0%} of septic stays found).
-- **high** above {high:.4f}: {high_words}.
-- an alert **ends** below {off:.4f}, which is 0.6 of medium's odds.
+{rules}
 
 ## What was not shown
 - No use at a bedside, no effect on any patient's outcome, and no comparison with clinicians.
@@ -103,6 +101,39 @@ Subgroups (all hospitals together; small groups have wide intervals):
 ## How it was made
 Vigil {vigil}, PyTorch {torch}, NumPy {numpy}; {epochs} epochs, the weights of epoch {best_epoch}
 kept. The whole recipe, the scaling and every figure are in `manifest.json`.
+"""
+
+_RULES: Final = """\
+- **positive** above {threshold:.4f}: best official utility on validation patients.
+- **alert** (medium) above {medium:.4f}: finds most septic stays within {budget} alert starts per
+  patient-day on validation patients ({cost:.2f} there, {found:.0%} of septic stays found).
+- **high** above {high:.4f}: {high_words}.
+- an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
+
+_SITE_TEMPLATE: Final = """\
+# Model card: hourly sepsis risk, calibrated for a site
+
+Network, scaling and forecast are those of bundle {source}, whose card stands below.
+Calibration, threshold and alert policy were chosen anew on patients of one site: for that site,
+what stands here is in force. What the bundle is intended for, and what was not shown, is as below.
+
+## The site's data
+{n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
+licence and the consent to their use are the site's to state. {n_chosen:,} of
+them ({n_chosen_septic:,} septic) were the validation patients{seen}. The figures
+are of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the bundle's
+split.
+
+## Figures on the site's held-out patients
+In brackets the 95 % interval of a bootstrap over patients ({n_bootstrap} replicates). The last
+column is that of after minus before on the same patients: where it holds 0, nothing was shown to
+have changed.
+
+{table}
+
+## Thresholds
+{rules}
+
 """
 
 _FORECAST: Final = """\
@@ -127,13 +158,12 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
         patient_ids: of all stays, to tell whether they are the challenge's.
     """
     data, test = about["data"], about["metrics"]["test"]
-    recipe, budget = about["recipe"], about["alert_budget"]
+    recipe = about["recipe"]
     sides = ", ".join(
         f"{counts['n_patients']:,} {side} ({counts['n_septic']:,} septic)"
         for side, counts in data["sides"].items()
     )
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
-    never = thresholds["high"] >= 1
     return _TEMPLATE.format(
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if all(site(patient) for patient in patient_ids) else _OTHER,
@@ -147,6 +177,56 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
         table=_table(columns, tuple(SHOWN), SHOWN),
         subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
         forecast=_forecast(about["metrics"].get(FORECAST)),
+        rules=_rules(thresholds, about["alert_budget"]),
+        **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
+        **{name: about["training"][name] for name in ("epochs", "best_epoch")},
+    )
+
+
+def write_site_card(
+    about: Figures,
+    thresholds: dict[str, float],
+    before: Figures,
+    difference_ci: Mapping[str, Sequence[float]],
+    card: str,
+) -> str:
+    """The card of a bundle that was calibrated for a site, in front of the card it had.
+
+    Args:
+        about: the new manifest's parts.
+        thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
+        before: figures on the site's held-out patients with the old calibration.
+        difference_ci: 95 % intervals of after minus before.
+        card: of the bundle that was calibrated.
+    """
+    made, after = about["recalibration"], about["metrics"]["test"]
+    data, chosen, judged = made["data"], made["chosen_on"], made["judged_on"]
+    lines = ["| | before | after | difference |", "|---|---|---|---|"]
+    for name, words in SHOWN.items():
+        cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    seen = made["chosen_on_seen"]
+    new = _SITE_TEMPLATE.format(
+        source=made["from"],
+        **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
+        fingerprint=data["sha256"][:16],
+        n_chosen=chosen["n_patients"],
+        n_chosen_septic=chosen["n_septic"],
+        seen=f"; the network was fitted on {seen:,} of these" if seen else "",
+        n_judged=judged["n_patients"],
+        n_judged_septic=judged["n_septic"],
+        n_bootstrap=about["metrics"]["n_bootstrap"],
+        table="\n".join(lines),
+        rules=_rules(thresholds, about["alert_budget"]),
+    )
+    return new + "".join(
+        f"#{line}" if line.startswith("#") else line for line in card.splitlines(keepends=True)
+    )
+
+
+def _rules(thresholds: dict[str, float], budget: Figures) -> str:
+    never = thresholds["high"] >= 1
+    return _RULES.format(
         **thresholds,
         high_words="never, too few stays tell it apart from medium"
         if never
@@ -154,8 +234,6 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
         budget=budget["budget"],
         cost=budget["starts_per_patient_day"],
         found=budget["sensitivity"],
-        **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
-        **{name: about["training"][name] for name in ("epochs", "best_epoch")},
     )
 
 
@@ -166,13 +244,27 @@ def figure(figures: Figures, name: str) -> str:
     '0.831 [0.810, 0.850]'
     """
     value, ends = figures.get(name), figures.get(f"{name}_ci")
-    digits = 1 if name == "lead_hours_median" else 4 if name in ("ece", "brier") else 3
     if value is None:
         return "none"
-    shown = f"{value:.{digits}f}"
+    shown = f"{value:.{_digits(name)}f}"
     if ends is None or None in ends:
         return shown
-    return f"{shown} [{ends[0]:.{digits}f}, {ends[1]:.{digits}f}]"
+    return f"{shown} {interval(ends, name)}"
+
+
+def interval(ends: Sequence[float], name: str) -> str:
+    """An interval of a metric as readers see it; empty where there is none.
+
+    >>> interval([0.81, 0.85], "auroc")
+    '[0.810, 0.850]'
+    """
+    if any(math.isnan(end) for end in ends):
+        return ""
+    return f"[{ends[0]:.{_digits(name)}f}, {ends[1]:.{_digits(name)}f}]"
+
+
+def _digits(name: str) -> int:
+    return 1 if name == "lead_hours_median" else 4 if name in ("ece", "brier") else 3
 
 
 def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, str]) -> str:

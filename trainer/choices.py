@@ -14,6 +14,7 @@ from streamer.core.network import HORIZONS, Network
 from trainer.alarms import PolicyRule, alert_starts
 from trainer.calibration import fit_calibrator
 from trainer.labels import horizon_labels
+from trainer.metrics import Scored
 from trainer.scoring import cohort_logits
 from trainer.thresholds import (
     AlertChoice,
@@ -25,6 +26,60 @@ from trainer.thresholds import (
 _UNCHOSEN_THRESHOLD = 0.5
 _UNCHOSEN_POLICY = AlertPolicy(medium=0.5, high=1.0, off=0.25)
 _STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the score of an hour becomes a risk, a yes and an alert.
+
+    Attributes:
+        calibration: from the score to the log odds of the 6 h risk.
+        threshold: above it the risk is positive.
+        policy: the alert thresholds.
+    """
+
+    calibration: Calibration
+    threshold: float
+    policy: AlertPolicy
+
+    def apply(self, side: Cohort, score: NDArray[np.float64]) -> Scored:
+        """What is said of these stays, given the score ``(R,)`` of each of their hours."""
+        risk = self.calibration.risks(score)
+        alerts = alert_starts(risk, side.starts, self.policy)
+        return Scored(
+            side.patient_ids, side.starts, side.label, risk, risk > self.threshold, alerts
+        )
+
+
+def choose_rules(
+    score: NDArray[np.float64], side: Cohort, alert_budget: float
+) -> tuple[Rules, AlertChoice]:
+    """Calibrates the scores of any model and chooses its thresholds.
+
+    Args:
+        score: (R,) of the hours of ``side``, rising with the risk.
+        side: the validation patients.
+        alert_budget: most alert starts per patient-day.
+
+    Returns:
+        the rules, and the alert threshold with its cost on these patients.
+
+    Raises:
+        ValueError: no septic stay among them.
+    """
+    label, starts = side.label, side.starts
+    calibration = Calibration(*fit_calibrator(score, label))
+    risk = calibration.risks(score)
+    rule = PolicyRule(label, starts, risk)
+    alerts = choose_alert_threshold(
+        label,
+        starts,
+        risk,
+        lambda risks, medium: alert_starts(risks, starts, rule.complete(medium)),
+        alert_budget,
+    )
+    threshold = best_utility_threshold(label, starts, risk)
+    return Rules(calibration, threshold, rule.complete(alerts.threshold)), alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +97,12 @@ class Choices:
     alerts: AlertChoice
     thresholds: NDArray[np.float64]
     utilities: NDArray[np.float64]
+
+
+def unchosen(network: Network, scaling: Scaling) -> Model:
+    """A model for its logits alone: nothing of what it would say is chosen yet."""
+    straight = (_STRAIGHT,) * len(HORIZONS)
+    return Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
 
 
 def choose(
@@ -65,27 +126,16 @@ def choose(
     Raises:
         ValueError: no septic stay among them.
     """
-    raw = Model(
-        "", network, scaling, (_STRAIGHT,) * len(HORIZONS), _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY
-    )
+    raw = unchosen(network, scaling)
     side = cohort.take(validation)
     rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in validation])
     logits = cohort_logits(raw, cohort, built, validation)[rows]
+    rules, alerts = choose_rules(logits[:, 0], side, alert_budget)
     labels = horizon_labels(side.label, side.starts)
-    calibrations = tuple(
-        Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(len(HORIZONS))
+    longer = (
+        Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
     )
-    calibrated = Model("", network, scaling, calibrations, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
-    risk = calibrated.risks(logits)[:, 0]
-    rule = PolicyRule(side.label, side.starts, risk)
-    alerts = choose_alert_threshold(
-        side.label,
-        side.starts,
-        risk,
-        lambda risks, medium: alert_starts(risks, side.starts, rule.complete(medium)),
-        alert_budget,
-    )
-    threshold = best_utility_threshold(side.label, side.starts, risk)
-    policy = rule.complete(alerts.threshold)
-    model = Model("", network, scaling, calibrations, threshold, policy)
+    calibrations = (rules.calibration, *longer)
+    model = Model("", network, scaling, calibrations, rules.threshold, rules.policy)
+    risk = rules.calibration.risks(logits[:, 0])
     return Choices(model, alerts, *utility_curve(side.label, side.starts, risk))

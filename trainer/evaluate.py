@@ -22,8 +22,7 @@ from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
 from trainer.scoring import Verdicts, judge
-from trainer.seen import FALSE_RATE
-from trainer.split import split_patients
+from trainer.split import Split, split_patients
 
 Patients: TypeAlias = Literal["all", "test"]
 
@@ -105,25 +104,45 @@ def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
     Raises:
         NothingToEvaluate: there are none, or the bundle does not say how it was split.
     """
-    split = bundle.manifest.get("split")
-    if not isinstance(split, dict):
-        raise NothingToEvaluate("this bundle does not say how its patients were split")
-    low, middle, high = split["fractions"]
-    stays = split_patients(cohort.patient_ids, split["salt"], (low, middle, high)).test
+    stays = own_split(bundle, cohort).test
     if not len(stays):
         raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
     return stays
 
 
+def own_split(bundle: Bundle, cohort: Cohort) -> Split:
+    """The stays by the side that the bundle's own split puts them on.
+
+    Raises:
+        NothingToEvaluate: the bundle does not say how it was split.
+    """
+    split = bundle.manifest.get("split")
+    if not isinstance(split, dict):
+        raise NothingToEvaluate("this bundle does not say how its patients were split")
+    low, middle, high = split["fractions"]
+    return split_patients(cohort.patient_ids, split["salt"], (low, middle, high))
+
+
 def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
     """A warning where the bundle was fitted on some of these patients, else ``None``."""
-    seen = seen_of(bundle.manifest)
-    if seen is None:
+    n = n_seen(bundle, cohort)
+    if n is None:
         return "warning: this bundle does not say which patients it was fitted on"
-    n = seen.count(cohort.patient_ids)
-    if n <= CERTAIN * FALSE_RATE * len(cohort):
+    if not n:
         return None
     return (
         f"warning: bundle {bundle.model_id} was fitted on {n} of these {len(cohort)} patients, so "
         "the figures flatter it; with --split test only patients that it was not fitted on count"
     )
+
+
+def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
+    """How many of these patients the bundle was fitted on, ``None`` where it does not say.
+
+    0 where so few are found that they can be false answers.
+    """
+    seen = seen_of(bundle.manifest)
+    if seen is None:
+        return None
+    n = seen.count(cohort.patient_ids)
+    return n if n > CERTAIN * seen.false_rate * len(cohort) else 0

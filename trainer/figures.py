@@ -35,7 +35,7 @@ def subgroup_figures(
     n_bootstrap: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """The same for each sex and age band that can be measured."""
+    """The same for each sex, age band and unit that can be measured."""
     scored = verdicts.scored()
     found = {}
     for name, stays in subgroups(verdicts.cohort).items():
@@ -53,3 +53,12 @@ def subgroup_figures(
             if key not in ("by_site", "model", "threshold", "alert_threshold")
         }
     return found
+
+
+def without_id(figures: dict[str, Any]) -> dict[str, Any]:
+    """The figures for a manifest: a bundle's id is a hash of it, so it cannot name the bundle."""
+    by_site = {
+        name: {key: value for key, value in part.items() if key != "model"}
+        for name, part in figures["by_site"].items()
+    }
+    return {key: value for key, value in figures.items() if key != "model"} | {"by_site": by_site}

@@ -14,7 +14,7 @@ import torch
 
 from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
 from streamer.core.network import Network
 from trainer import plots
@@ -26,7 +26,7 @@ from trainer.choices import Choices, choose
 from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import TooLittleData
-from trainer.figures import figures_of, subgroup_figures
+from trainer.figures import figures_of, subgroup_figures, without_id
 from trainer.forecast.fitting import foretell
 from trainer.material import Material
 from trainer.progress import Reporter
@@ -87,26 +87,16 @@ def fit(
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
-    with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
-    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
-    refuse_too_little(cohort, split)
-    data = describe(cohort, split)
-    reporter.say(
-        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
-        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
-    )
-    with reporter.follow("building features") as progress:
-        built = build_features(cohort, progress)
-    training_rows = np.isin(cohort.patient_of_row, split.train)
-    material = Material(cohort, built, fit_scaling(built, training_rows), split)
+    material, data = gather(paths, recipe, reporter)
+    cohort, built, split = material.cohort, material.built, material.split
 
     out.mkdir(parents=True, exist_ok=True)
     made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
-    lesson = _lesson(material, recipe, out / LESSON, made_of, resume, reporter)
+    with reporter.follow("teacher") as progress:
+        lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, progress)
     with reporter.follow("training") as progress:
         run = train(
             material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
@@ -132,13 +122,45 @@ def fit(
     return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
 
 
-def _lesson(
+def gather(
+    paths: Sequence[Path], recipe: Recipe, reporter: Reporter
+) -> tuple[Material, dict[str, Any]]:
+    """Reads and splits the stays, builds their features and scales them by training patients.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels.
+        recipe: says how patients are split.
+        reporter: told how far it is.
+
+    Returns:
+        what training sees, and what the manifest says of it.
+
+    Raises:
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+    """
+    with reporter.follow("reading") as progress:
+        cohort = load_cohort(paths, progress)
+    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    refuse_too_little(cohort, split)
+    data = describe(cohort, split)
+    reporter.say(
+        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
+        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
+    )
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    training_rows = np.isin(cohort.patient_of_row, split.train)
+    return Material(cohort, built, fit_scaling(built, training_rows), split), data
+
+
+def learn_from_trees(
     material: Material,
     recipe: Recipe,
     file: Path,
     made_of: dict[str, Any],
     resume: bool,
-    reporter: Reporter,
+    progress: Progress | None,
 ) -> Lesson:
     """Asks the teacher, or reads what it said before the run was cut."""
     if not recipe.teacher_share:
@@ -146,8 +168,7 @@ def _lesson(
     made_of = {**made_of, "recipe": taught_by(recipe)}
     if resume and (kept := Lesson.load(file, made_of)) is not None:
         return kept
-    with reporter.follow("teacher") as progress:
-        lesson = teach(material, recipe, torch.get_num_threads(), progress)
+    lesson = teach(material, recipe, torch.get_num_threads(), progress)
     lesson.save(file, made_of)
     return lesson
 
@@ -200,12 +221,6 @@ def _bundle(
     foretold: dict[str, Any],
     n_bootstrap: int,
 ) -> Bundle:
-    # The id of a bundle is a hash of its manifest, so the figures in it cannot name it.
-    anonymous = {key: value for key, value in test.items() if key != "model"}
-    anonymous["by_site"] = {
-        name: {key: value for key, value in part.items() if key != "model"}
-        for name, part in test["by_site"].items()
-    }
     about = {
         "data": data,
         "recipe": recipe.to_json(),
@@ -215,7 +230,12 @@ def _bundle(
             "best_epoch": run.best_epoch,
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
-        "metrics": {"test": anonymous, "subgroups": groups, "n_bootstrap": n_bootstrap, **foretold},
+        "metrics": {
+            "test": without_id(test),
+            "subgroups": groups,
+            "n_bootstrap": n_bootstrap,
+            **foretold,
+        },
         "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
         "versions": versions(),
     }

@@ -32,21 +32,21 @@ def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | N
         folder: must be there.
         best: the epoch that was kept.
     """
-    figure, axes = _axes("Loss", "epoch", "weighted loss per hour")
+    figure, axes = blank("Loss", "epoch", "weighted loss per hour")
     for (name, values), style in zip(losses.items(), ("-o", "-s", "--^", ":v") * 8, strict=False):
         axes.plot(range(1, len(values) + 1), values, style, markersize=3, label=name)
     if best is not None:
         axes.axvline(best, color=_MARK, linestyle=":", label=f"kept: epoch {best}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
-    return _write(figure, folder / "loss.png")
+    return written(figure, folder / "loss.png")
 
 
 def plot_roc(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path) -> Path:
     """Draws ``roc.png`` over all rows; both classes must be there."""
     points = curve(label, risk)
-    figure, axes = _axes("ROC, every hour", "1 - specificity", "sensitivity")
-    shown = _thin(len(points.threshold))
+    figure, axes = blank("ROC, every hour", "1 - specificity", "sensitivity")
+    shown = thinned(len(points.threshold))
     axes.plot(
         np.append(0, points.false_positive_rate[shown]),
         np.append(0, points.sensitivity[shown]),
@@ -56,7 +56,7 @@ def plot_roc(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Pat
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", label="chance")
     axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
     axes.legend(loc="lower right")
-    return _write(figure, folder / "roc.png")
+    return written(figure, folder / "roc.png")
 
 
 def plot_precision_recall(
@@ -64,10 +64,10 @@ def plot_precision_recall(
 ) -> Path:
     """Draws ``precision_recall.png`` over all rows; both classes must be there."""
     points = curve(label, risk)
-    figure, axes = _axes(
+    figure, axes = blank(
         "Precision and recall, every hour", "sensitivity (recall)", "precision (PPV)"
     )
-    shown = _thin(len(points.threshold))
+    shown = thinned(len(points.threshold))
     axes.plot(
         points.sensitivity[shown],
         points.precision[shown],
@@ -81,13 +81,13 @@ def plot_precision_recall(
     settled = points.precision[points.sensitivity >= 0.01]
     axes.set(xlim=(0, 1), ylim=(0, min(1.01, 1.15 * float(settled.max()))))
     axes.legend(loc="upper right")
-    return _write(figure, folder / "precision_recall.png")
+    return written(figure, folder / "precision_recall.png")
 
 
 def plot_reliability(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path) -> Path:
     """Draws ``reliability.png``: share of positives against risk in the bins of the ECE."""
     mean, share = reliability_points(label, risk)
-    figure, axes = _axes("Reliability, every hour", "risk given", "share that was positive")
+    figure, axes = blank("Reliability, every hour", "risk given", "share that was positive")
     error = expected_calibration_error(label, risk)
     drawn = share > 0
     axes.plot(mean[drawn], share[drawn], "-o", color=_INK, label=f"ECE {error:.4f}")
@@ -97,7 +97,7 @@ def plot_reliability(label: NDArray[np.integer], risk: NDArray[np.floating], fol
     # Risks lie around 1 %: on a straight scale all but one bin would be in a corner.
     axes.set(xscale="log", yscale="log", xlim=span, ylim=span, aspect="equal")
     axes.legend(loc="upper left")
-    return _write(figure, folder / "reliability.png")
+    return written(figure, folder / "reliability.png")
 
 
 def plot_utility(
@@ -111,8 +111,8 @@ def plot_utility(
         chosen: the threshold that the bundle keeps.
         folder: must be there.
     """
-    figure, axes = _axes("Utility against threshold", "threshold (risk)", "normalised utility")
-    shown = _thin(len(thresholds))
+    figure, axes = blank("Utility against threshold", "threshold (risk)", "normalised utility")
+    shown = thinned(len(thresholds))
     shown = shown[thresholds[shown] > 0]
     axes.plot(thresholds[shown], utilities[shown], color=_INK)
     at = float(utilities[np.abs(thresholds - chosen).argmin()])
@@ -120,24 +120,32 @@ def plot_utility(
     axes.axhline(0, color=_QUIET, linewidth=0.8)
     axes.set(xscale="log")
     axes.legend(loc="lower right")
-    return _write(figure, folder / "utility.png")
+    return written(figure, folder / "utility.png")
 
 
-def _axes(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+def canvas(size: tuple[float, float]) -> Figure:
+    """An empty figure of so many inches."""
     # Without pyplot: no global state, no display looked for, nothing to close.
-    figure = Figure(figsize=(6, 5), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
+    return figure
+
+
+def blank(title: str, x: str, y: str, size: tuple[float, float] = (6, 5)) -> tuple[Figure, Axes]:
+    """An empty picture with its title and labels."""
+    figure = canvas(size)
     axes = figure.add_subplot()
     axes.set(title=title, xlabel=x, ylabel=y)
     axes.grid(alpha=0.25)
     return figure, axes
 
 
-def _thin(n: int) -> NDArray[np.int64]:
+def thinned(n: int) -> NDArray[np.int64]:
     """Indices of points to draw: all of few, else the ends and those between evenly."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(np.int64))
 
 
-def _write(figure: Figure, file: Path) -> Path:
+def written(figure: Figure, file: Path) -> Path:
+    """Writes a picture and says where."""
     figure.savefig(file, dpi=DPI)
     return file

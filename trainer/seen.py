@@ -33,7 +33,7 @@ class SeenPatients:
     2
     """
 
-    bits: NDArray[np.uint8]
+    filters: tuple[NDArray[np.uint8], ...]
 
     @classmethod
     def of(cls, patient_ids: Sequence[str]) -> SeenPatients:
@@ -42,24 +42,39 @@ class SeenPatients:
         for patient in patient_ids:
             for place in _places(patient, len(bits) * 8):
                 bits[place // 8] |= 1 << place % 8
-        return cls(bits)
+        return cls((bits,))
+
+    def also(self, patient_ids: Sequence[str]) -> SeenPatients:
+        """These patients as well; in a filter beside, since a full one cannot take more."""
+        return SeenPatients(self.filters + SeenPatients.of(patient_ids).filters)
 
     @classmethod
     def from_text(cls, text: str) -> SeenPatients:
         """Reads what ``to_text`` wrote."""
-        return cls(np.frombuffer(base64.b64decode(text), np.uint8))
+        return cls(
+            tuple(np.frombuffer(base64.b64decode(part), np.uint8) for part in text.split(","))
+        )
 
     def to_text(self) -> str:
-        """The filter as base64."""
-        return base64.b64encode(self.bits.tobytes()).decode()
+        """The filters as base64, with commas between."""
+        return ",".join(base64.b64encode(bits.tobytes()).decode() for bits in self.filters)
 
     def __contains__(self, patient: str) -> bool:
-        places = _places(patient, len(self.bits) * 8)
-        return all(self.bits[place // 8] >> place % 8 & 1 for place in places)
+        return any(_holds(bits, patient) for bits in self.filters)
 
     def count(self, patient_ids: Iterable[str]) -> int:
-        """How many of these patients were seen, give or take ``FALSE_RATE`` of the others."""
+        """How many of these patients were seen, give or take ``false_rate`` of the others."""
         return sum(patient in self for patient in patient_ids)
+
+    @property
+    def false_rate(self) -> float:
+        """The share of unseen patients who are taken for seen ones, at most."""
+        return FALSE_RATE * len(self.filters)
+
+
+def _holds(bits: NDArray[np.uint8], patient: str) -> bool:
+    places = _places(patient, len(bits) * 8)
+    return all(bits[place // 8] >> place % 8 & 1 for place in places)
 
 
 def _places(patient: str, n_bits: int) -> list[int]:

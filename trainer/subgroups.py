@@ -18,12 +18,14 @@ LEAST_SEPTIC: Final = 5
 
 
 def subgroups(cohort: Cohort) -> dict[str, NDArray[np.int64]]:
-    """Returns the stays of each sex and age band that hold enough septic ones to be measured."""
+    """Returns the stays of each sex, age band and unit that hold enough septic ones to measure."""
     groups: dict[str, NDArray[np.bool_]] = {sex: cohort.sex == sex for sex in ("female", "male")}
     for low, high in AGE_BANDS:
         name = f"under {high}" if low == 0 else f"{low} and over" if high == 200 else None
         band = (cohort.age >= low) & (cohort.age < high)
         groups[f"age {name or f'{low} to {high - 1}'}"] = band
+    for kind in ("medical", "surgical"):
+        groups[f"{kind} unit"] = cohort.icu_type == kind
     septic = cohort.septic
     return {
         name: np.flatnonzero(chosen)

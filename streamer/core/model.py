@@ -60,6 +60,13 @@ class Calibration:
         above = y9 + (logits - x9) * (y9 - y8) / (x9 - x8)
         return np.where(logits < x0, below, np.where(logits > x9, above, inside))
 
+    def risks(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turns logits of any shape into calibrated risks, as they are decided on and written."""
+        calibrated = self.apply(logits)
+        risks = np.exp(-np.logaddexp(0, -calibrated))  # the sigmoid, in a form that cannot overflow
+        rounded: NDArray[np.float64] = risks.round(DECIMALS)
+        return rounded
+
 
 class Model:
     """What scores a stay. Build it from a bundle; ``model_id`` is the hash of the bundle's content.
@@ -147,12 +154,9 @@ class Model:
 
     def risks(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turns ``(..., 3)`` logits into calibrated risks that never fall with the horizon."""
-        calibrated = np.stack(
-            [cal.apply(logits[..., i]) for i, cal in enumerate(self.calibrations)], axis=-1
-        )
-        risks = np.exp(-np.logaddexp(0, -calibrated))  # the sigmoid, in a form that cannot overflow
-        rounded: NDArray[np.float64] = np.maximum.accumulate(risks, axis=-1).round(DECIMALS)
-        return rounded
+        each = [cal.risks(logits[..., i]) for i, cal in enumerate(self.calibrations)]
+        rising: NDArray[np.float64] = np.maximum.accumulate(np.stack(each, axis=-1), axis=-1)
+        return rising
 
 
 def _layers_first(state: Floats) -> torch.Tensor:

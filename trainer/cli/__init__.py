@@ -12,7 +12,16 @@ from streamer.adapters.bundle import BundleError
 from streamer.adapters.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import explaining, judging, models, scheduled, training
+from trainer.cli import (
+    comparing,
+    explaining,
+    judging,
+    models,
+    recalibrating,
+    scheduled,
+    training,
+    tuning,
+)
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -29,7 +38,10 @@ app = typer.Typer(
     Research software for decision support; not a medical device.""",
 )
 app.command()(training.fit)
+app.command()(tuning.tune)
 app.command()(judging.evaluate)
+app.command()(recalibrating.recalibrate)
+app.command()(comparing.compare)
 app.command()(explaining.explain)
 app.command()(scheduled.run)
 app.add_typer(models.app, name="models")

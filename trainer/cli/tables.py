@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from streamer.adapters.bundle import FORECAST
-from trainer.card import SHOWN, figure
+from trainer.card import SHOWN, figure, interval
 from trainer.forecast.table import forecast_rows
+from trainer.trials import CAUTION, Search, Trial
+
+MOST_TRIALS: Final = 20  # of a search, the best ones; trials.csv has all of them
 
 
 def figures_table(figures: dict[str, Any]) -> None:
@@ -38,6 +44,47 @@ def figures_table(figures: dict[str, Any]) -> None:
         _print(table)
 
 
+def changes_table(
+    before: dict[str, Any], after: dict[str, Any], difference_ci: Mapping[str, Sequence[float]]
+) -> None:
+    """Prints what another calibration changed on the same patients."""
+    table = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
+    table.add_column("")
+    for words in (f"before: {before['model']}", f"after: {after['model']}", "difference"):
+        table.add_column(words, justify="right", no_wrap=True)
+    for name, words in SHOWN.items():
+        cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
+        table.add_row(words, *cells)
+    for key, words in (("threshold", "positive above"), ("alert_threshold", "alert above")):
+        table.add_row(words, f"{before[key]:.4f}", f"{after[key]:.4f}")
+    _print(table)
+
+
+def trials_table(search: Search) -> None:
+    """Prints the best trials of a search, how they were made, and how to use the first of them."""
+    ranked = sorted(search.complete, key=lambda trial: -(trial.score or 0.0))
+    n_cut = sum(trial.state == "pruned" for trial in search.trials)
+    table = Table(
+        title=f"{len(search.trials)} trials, {len(ranked)} complete, {n_cut} cut short; "
+        "figures of validation patients"
+    )
+    for name in ("trial", "score", "utility", "AUROC", "epochs"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("--set")
+    for trial in ranked[:MOST_TRIALS]:
+        figures = (f"{value or 0.0:.4f}" for value in (trial.score, trial.utility, trial.auroc))
+        said = "the recipe to be beaten" if trial is search.first else _knobs(trial)
+        table.add_row(str(trial.number), *figures, str(trial.epochs), said)
+    _print(table)
+    sys.stdout.write(search.verdict() + "\n")
+    if search.best is not None:
+        sys.stdout.write(f"{CAUTION}\ntrainer fit {search.options(search.best)}".rstrip() + "\n")
+
+
+def _knobs(trial: Trial) -> str:
+    return " ".join(f"{name}={value}" for name, value in trial.knobs.items())
+
+
 def models_table(models: list[dict[str, Any]]) -> None:
     """Prints what ``trainer models list --json`` gives."""
     table = Table()
@@ -53,6 +100,23 @@ def models_table(models: list[dict[str, Any]]) -> None:
             each["why"],
         )
     _print(table)
+
+
+def comparison_table(rows: Sequence[tuple[str, dict[str, Any]]], where: Path) -> None:
+    """Prints models with the figures that are compared, and where the rest is.
+
+    Args:
+        rows: names and figures, in order.
+        where: the folder of the page.
+    """
+    table = Table(title="test patients")
+    table.add_column("model", no_wrap=True)
+    for name in ("utility", "AUROC", "AUPRC"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, figures in rows:
+        table.add_row(name, *(figure(figures, each) for each in ("utility", "auroc", "auprc")))
+    _print(table)
+    Console(highlight=False, soft_wrap=True).print(f"page, table, pictures: {where}", markup=False)
 
 
 def suggestions_table(found: list[dict[str, Any]]) -> None:

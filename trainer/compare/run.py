@@ -1,0 +1,164 @@
+"""From files of stays to a comparison of all families: the whole of ``trainer compare``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from streamer.adapters import bundle_model
+from streamer.adapters.bundle import Bundle
+from streamer.core import features
+from trainer.atomic import write_atomically
+from trainer.compare import page, pictures, sheet
+from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
+from trainer.compare.average import average
+from trainer.compare.entrants import Entrants, Row, extras
+from trainer.compare.entries import HeldOut, slug
+from trainer.compare.family import Task
+from trainer.compare.findings import Findings, Spent, Terms, machine
+from trainer.compare.judging import Entered, judge_all
+from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
+from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
+from trainer.compare.tuning import Desk
+from trainer.errors import WrongUsage
+from trainer.fit import gather, versions
+from trainer.progress import Reporter
+from trainer.report import SITES
+from trainer.scoring import cohort_logits
+
+RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
+TRANSFERRED: Final = "shipped recipe"
+
+
+def compare(
+    paths: Sequence[Path],
+    out: Path,
+    bundle: Bundle,
+    entrants: Entrants,
+    *,
+    reporter: Reporter,
+    only: Collection[str] = (),
+    n_bootstrap: int = 1000,
+    seed: int = 0,
+) -> Findings:
+    """Fits what is missing, judges everything on the same test patients and writes the report.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels: those that the bundle was fitted on.
+        out: gets ``comparison.md``, ``comparison.csv``, pictures, and in ``results/`` the scores of
+            each model, from which a run that was cut goes on.
+        bundle: the final model; its split, its recipe and its alert budget are used.
+        entrants: what it is compared with.
+        reporter: told how far it is.
+        only: names that are fitted anew, and nothing else is fitted; what is kept is still shown.
+        n_bootstrap: replicates of the intervals.
+        seed: of everything that is drawn.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+        InputError: the bundle was fitted on other patients.
+        WrongUsage: names in ``only`` that nobody has.
+    """
+    started = time.monotonic()
+    recipe = recipe_of(bundle)
+    results = out / RESULTS
+    lessons = Lessons(results, recipe)
+    variants, alone = ablations(lessons), encoder_alone(bundle)
+    moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
+    moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
+    named = [f.name for f in (*entrants.families, alone, *variants)]
+    named += [trained_at(each, origin) for each in moved for origin in SITES]
+    refuse_unknown(only, [*named, DAILY_NAME] if entrants.daily else named)
+
+    material, data = gather(paths, recipe, reporter)
+    refuse_other_patients(bundle, material, data)
+    results.mkdir(parents=True, exist_ok=True)
+    held_out = HeldOut.of(material)
+    task = Task(material, seed, torch.get_num_threads())
+    made_of = {
+        "data": data["sha256"],
+        "split": [recipe.salt, *recipe.fractions],
+        "features": features.RECIPE,
+        "alert_budget": recipe.alert_budget,
+    }
+    desk = Desk(
+        results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
+    )
+    final = enter_bundle(bundle, task, held_out)
+    families = desk.enter_all(entrants.families, task)
+    whole = {entry.name: entry for entry in families if entry.name in moved}
+    families += [average(final, trees, held_out, desk.alert_budget) for trees in whole.values()]
+    changed = desk.enter_all([alone], task, bundle=bundle.model_id)
+    changed += desk.enter_all(variants, task, recipe=lessons.knobs)
+    crossings: list[Crossing] = []
+    if can_cross(material):
+        whole = {TRANSFERRED: final, **whole}
+        crossings = cross(moved, whole, task, desk, recipe=lessons.knobs)
+    daily = _daily(entrants, bundle, task, results / DAILY, desk)
+    entered = Entered(final, families, changed, crossings, daily, desk.absent)
+
+    terms = Terms(
+        bundle.model_id,
+        data,
+        recipe.salt,
+        recipe.fractions,
+        recipe.alert_budget,
+        n_bootstrap,
+        seed,
+        task.threads,
+        machine(),
+        {**versions(), **extras()},
+    )
+    spent = Spent(0.0, desk.n_fitted, desk.n_entries, desk.fit_seconds)
+    found = judge_all(entered, held_out, terms, spent, reporter)
+    spent = replace(spent, seconds=time.monotonic() - started)
+    found = replace(found, spent=spent)
+    reporter.say(
+        f"{spent.n_fitted} of {spent.n_entries} models fitted now, {spent.seconds:.0f} s in all; "
+        f"the fits of all took {spent.fit_seconds:.0f} s"
+    )
+    pictures.draw(found, out / page.PICTURES)
+    page.write(found, out)
+    sheet.write(found, out)
+    return found
+
+
+def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
+    """Raises ``WrongUsage`` for names that nobody has."""
+    known = {slug(name) for name in names}
+    wrong = sorted(name for name in only if slug(name) not in known)
+    if wrong:
+        raise WrongUsage(
+            [f"--only {name}: no such model" for name in wrong]
+            + [f"the names are: {', '.join(sorted(known))}"]
+        )
+
+
+def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
+    """The rows of the daily form: kept, or worked out now."""
+    if entrants.daily is None:
+        return []
+    made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
+    if DAILY_NAME not in desk.only and file.exists():
+        kept = json.loads(file.read_text())
+        if kept["made_of"] == json.loads(json.dumps(made_of)):
+            return list(kept["rows"])
+    if desk.only and DAILY_NAME not in desk.only:
+        desk.absent.append(DAILY_NAME)
+        return []
+    material = task.material
+    with desk.reporter.follow("daily form") as progress:
+        model = bundle_model.build(bundle)
+        logits = cohort_logits(model, material.cohort, material.built, material.split.test)
+        rows = entrants.daily(task, progress, logits)
+    with write_atomically(file) as new:
+        new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
+    return rows
