@@ -44,8 +44,8 @@ class Recipe:
         teacher_rounds: trees in a fold; the validation AUROC of trees is flat from 250 to 400.
         teacher_leaves: of a tree, the library's own.
         teacher_windows: 1 for a second set of trees that sees the hours before as they were, 0 for
-            none. Both together tell training patients apart at 0.845 AUROC, the first at 0.841; the
-            network gained 0.005 utility on validation patients by it, and no AUROC to speak of.
+            none. Both together tell training patients apart at 0.845 AUROC, the first at 0.841. The
+            network gained 0.002 utility on validation patients by it, over three seeds.
         teacher_rate: of learning. At 0.05 the trees lost 0.003 AUROC, at 0.03 0.001.
         encoder: units of each of the encoder's two layers; 256 were no better.
         encoder_dropout: of the encoder's units.
