@@ -197,7 +197,7 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     recipe = replace(QUICK, epochs=1, fractions=FRACTIONS)
     rows = np.isin(cohort.patient_of_row, split.train)
     material = Material(cohort, built, fit_scaling(built, rows), split)
-    run = train(material, recipe, teach(cohort, built, split.train, recipe, threads=1))
+    run = train(material, recipe, teach(material, recipe, threads=1))
     network = Network(architecture_of(recipe))
     network.load_state_dict(run.best)
     model = choose(

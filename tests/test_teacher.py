@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,14 @@ from streamer.core.model import CLIP
 from tests.invented_cohort import QUICK, learnable_file
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features, fit_scaling
+from trainer.material import Material
 from trainer.pieces import LEAST_WIDTH, choose_pieces
-from trainer.teacher import Lesson, fold_of, teach
+from trainer.recipe import Recipe
+from trainer.split import Split
+from trainer.teacher import Lesson, fold_of, taught_by, teach
 
 TRAIN = np.arange(0, 160)
+OTHERS = np.arange(160, 200)
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +26,11 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return load_cohort([learnable_file(tmp_path_factory.mktemp("data"), 200)])
 
 
-def lesson_of(cohort: Cohort) -> Lesson:
-    return teach(cohort, build_features(cohort), TRAIN, QUICK, threads=1)
+def lesson_of(cohort: Cohort, recipe: Recipe = QUICK) -> Lesson:
+    built = build_features(cohort)
+    scaling = fit_scaling(built, np.isin(cohort.patient_of_row, TRAIN))
+    split = Split(TRAIN, OTHERS[::2], OTHERS[1::2])
+    return teach(Material(cohort, built, scaling, split), recipe, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +49,18 @@ def test_the_teacher_finds_what_there_is_to_learn(cohort: Cohort, lesson: Lesson
     septic = cohort.label[rows] == 1
     assert lesson.risk[rows][septic].mean() > lesson.risk[rows][~septic].mean()
     assert lesson.gain.max() > 0
+
+
+def test_trees_that_see_the_hours_before_have_half_a_say(cohort: Cohort, lesson: Lesson) -> None:
+    """They do not decide which features the network gets in pieces: it has none of theirs."""
+    alone = lesson_of(cohort, replace(QUICK, teacher_windows=0))
+    np.testing.assert_array_equal(lesson.gain, alone.gain)
+    taught = np.isin(cohort.patient_of_row, TRAIN)
+    assert (lesson.risk[taught] != alone.risk[taught]).mean() > 0.9
+    one, both = (np.log(x.risk / (1 - x.risk))[taught] for x in (alone, lesson))
+    septic = cohort.label[taught] == 1
+    other = 2 * both - one  # what the windows say
+    assert other[septic].mean() > other[~septic].mean()
 
 
 def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort) -> None:
@@ -79,6 +99,12 @@ def test_a_lesson_is_kept_for_the_run_it_was_made_for(lesson: Lesson, tmp_path: 
     np.testing.assert_array_equal(again.risk, lesson.risk)
     np.testing.assert_array_equal(again.gain, lesson.gain)
     assert Lesson.load(file, {"data": "b"}) is None
+
+
+def test_knobs_of_the_network_make_no_other_lesson() -> None:
+    assert taught_by(replace(QUICK, hidden=9, teacher_share=0.5)) == taught_by(QUICK)
+    for other in ({"teacher_windows": 0}, {"teacher_rounds": 6}, {"salt": "x"}, {"seed": 1}):
+        assert taught_by(replace(QUICK, **other)) != taught_by(QUICK)
 
 
 def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, lesson: Lesson) -> None:

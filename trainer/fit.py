@@ -34,7 +34,7 @@ from trainer.recipe import Recipe
 from trainer.scoring import Verdicts, judge
 from trainer.seen import SeenPatients
 from trainer.split import SIDES, Split, split_patients
-from trainer.teacher import Lesson, no_lesson, teach
+from trainer.teacher import Lesson, no_lesson, taught_by, teach
 from trainer.training import architecture_of, train
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
@@ -165,16 +165,10 @@ def learn_from_trees(
     """Asks the teacher, or reads what it said before the run was cut."""
     if not recipe.teacher_share:
         return no_lesson(material.cohort.n_rows, features.N_FEATURES)
+    made_of = {**made_of, "recipe": taught_by(recipe)}
     if resume and (kept := Lesson.load(file, made_of)) is not None:
         return kept
-    lesson = teach(
-        material.cohort,
-        material.built,
-        material.split.train,
-        recipe,
-        torch.get_num_threads(),
-        progress,
-    )
+    lesson = teach(material, recipe, torch.get_num_threads(), progress)
     lesson.save(file, made_of)
     return lesson
 

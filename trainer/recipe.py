@@ -12,6 +12,7 @@ _AT_LEAST: Final = {
     "teacher_folds": 2,
     "teacher_rounds": 1,
     "teacher_leaves": 2,
+    "teacher_windows": 0,
     "encoder": 1,
     "binned": 0,
     "bins": 1,
@@ -42,6 +43,9 @@ class Recipe:
         teacher_folds: of the training patients; each is told by trees of the other folds.
         teacher_rounds: trees in a fold; the validation AUROC of trees is flat from 250 to 400.
         teacher_leaves: of a tree, the library's own.
+        teacher_windows: 1 for a second set of trees that sees the hours before as they were, 0 for
+            none. Both together tell training patients apart at 0.845 AUROC, the first at 0.841. The
+            network gained 0.002 utility on validation patients by it, over three seeds.
         teacher_rate: of learning. At 0.05 the trees lost 0.003 AUROC, at 0.03 0.001.
         encoder: units of each of the encoder's two layers; 256 were no better.
         encoder_dropout: of the encoder's units.
@@ -52,7 +56,8 @@ class Recipe:
         layers: one, which is also the smallest state to keep for each stay.
         dropout: of the LSTM's output. With this few positives the strong end of what is usual.
         reading_epochs: over single hours in random order, for the encoder. Whole stays alone, some
-            180 steps an epoch of hours that resemble each other, end 0.01 AUROC lower.
+            180 steps an epoch of hours that resemble each other, end 0.01 AUROC lower; half as many
+            of single hours 0.001.
         batch_hours: single hours in a batch: 850 steps an epoch.
         epochs: at most, over whole stays, for the LSTM; the encoder is left as it is. The learning
             rate falls to nothing over these, so it is part of the shape.
@@ -84,6 +89,7 @@ class Recipe:
     teacher_folds: int = 5
     teacher_rounds: int = 300
     teacher_leaves: int = 31
+    teacher_windows: int = 1
     teacher_rate: float = 0.02
     encoder: int = 128
     encoder_dropout: float = 0.2
@@ -93,7 +99,7 @@ class Recipe:
     hidden: int = 64
     layers: int = 1
     dropout: float = 0.5
-    reading_epochs: int = 3
+    reading_epochs: int = 6
     batch_hours: int = 1024
     epochs: int = 8
     patience: int = 3

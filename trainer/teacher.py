@@ -4,6 +4,10 @@ Trees read a table of features better than a network finds out from 1,659 septic
 that is shown their risks beside the labels comes close to them (Hinton et al. 2015). The risks of a
 training patient come from trees that have not seen the patient: their own training data they know
 by heart, and the network would learn that.
+
+One set of trees sees what the network sees. Another also sees the hours before as they were, which
+a stay's memory has no room for; what it alone can tell, the network learns to tell as far as its
+own view goes (privileged information: Vapnik and Izmailov 2015, Lopez-Paz et al. 2016).
 """
 
 from __future__ import annotations
@@ -17,9 +21,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.adapters.cohort import Progress
 from trainer.atomic import write_atomically
+from trainer.compare.tables import pieces
+from trainer.compare.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
+from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
 
@@ -76,23 +83,26 @@ def fold_of(patient_id: str, folds: int) -> int:
     return int.from_bytes(digest[:8], "big") % folds
 
 
+def taught_by(recipe: Recipe) -> dict[str, Any]:
+    """The knobs that a lesson depends on: with another network the same lesson will do."""
+    knobs = recipe.to_json()
+    del knobs["teacher_share"]  # of the network's target
+    also = ("seed", "salt", "fractions", "utility_weight")
+    return {name: knobs[name] for name in knobs if name.startswith("teacher_") or name in also}
+
+
 def teach(
-    cohort: Cohort,
-    built: NDArray[np.float32],
-    stays: NDArray[np.int64],
-    recipe: Recipe,
-    threads: int,
-    progress: Progress | None = None,
+    material: Material, recipe: Recipe, threads: int, progress: Progress | None = None
 ) -> Lesson:
     """Fits trees on all folds of the training patients but one, and asks them about that one.
 
+    A patient's risk has the mean of the log odds that trees of the two views say.
+
     Args:
-        cohort: all stays.
-        built: (R, F) raw features.
-        stays: the training stays.
+        material: what is known of all stays; only those of training patients are looked at.
         recipe: knobs.
         threads: that may be used.
-        progress: called with folds done and folds in all.
+        progress: called with sets of trees done and to be done.
 
     Raises:
         InputError: LightGBM is not installed.
@@ -104,7 +114,8 @@ def teach(
             "the teacher needs LightGBM: pip install 'vigil-icu[train]', "
             "or --set teacher_share=0 for a network without a teacher"
         ) from error
-    rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in stays])
+    cohort, stays = material.cohort, material.split.train
+    rows = material.rows_of(stays)
     folds = np.array([fold_of(cohort.patient_ids[i], recipe.teacher_folds) for i in stays])
     fold = np.repeat(folds, cohort.lengths[stays])  # of each training row
     settings = {
@@ -114,18 +125,41 @@ def teach(
         "seed": recipe.seed,
         "num_threads": threads,
     }
-    weights = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)
-    table = lightgbm.Dataset(
-        built[rows], cohort.label[rows] == 1, weight=weights[rows], params=settings
-    ).construct()
-    lesson = no_lesson(cohort.n_rows, built.shape[1])
-    for left_out in range(recipe.teacher_folds):
-        asked = rows[fold == left_out]
-        taught = np.flatnonzero(fold != left_out).tolist()
-        if len(asked) and len(taught):
-            trees = lightgbm.train(settings, table.subset(taught), recipe.teacher_rounds)
-            lesson.risk[asked] = trees.predict(built[asked], num_threads=threads)
-            lesson.gain[:] += trees.feature_importance("gain")
-        if progress is not None:
-            progress(left_out + 1, recipe.teacher_folds)
+    label = cohort.label[rows] == 1
+    weights = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)[rows]
+    views = (_hours, _windows) if recipe.teacher_windows else (_hours,)
+    lesson = no_lesson(cohort.n_rows, material.built.shape[1])
+    log_odds = np.full((len(views), len(rows)), np.nan)
+    done = 0
+    for said, view in zip(log_odds, views, strict=True):
+        seen = view(material)
+        table = lightgbm.Dataset(seen, label, weight=weights, params=settings).construct()
+        for left_out in range(recipe.teacher_folds):
+            asked, taught = fold == left_out, np.flatnonzero(fold != left_out).tolist()
+            if asked.any() and len(taught):
+                trees = lightgbm.train(settings, table.subset(taught), recipe.teacher_rounds)
+                said[asked] = trees.predict(seen[asked], raw_score=True, num_threads=threads)
+                if view is _hours:
+                    lesson.gain[:] += trees.feature_importance("gain")
+            done += 1
+            if progress is not None:
+                progress(done, len(views) * recipe.teacher_folds)
+    lesson.risk[rows] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
     return lesson
+
+
+def _hours(material: Material) -> NDArray[np.float32]:
+    """(rows of training stays, F): what the network sees."""
+    return material.built[material.rows_of(material.split.train)]
+
+
+def _windows(material: Material) -> NDArray[np.float32]:
+    """(rows of training stays, W): what the network sees, and the hours before as they were."""
+    stays = material.split.train
+    seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
+    begin = 0
+    for some in pieces(stays):
+        windows = window_features(material, some)
+        seen[begin : begin + len(windows)] = windows
+        begin += len(windows)
+    return seen

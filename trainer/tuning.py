@@ -25,8 +25,8 @@ from trainer.material import Material
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
 from trainer.search_plots import plot_importances, plot_trials
-from trainer.space import SPACE, Knob
-from trainer.teacher import Lesson, no_lesson, teach
+from trainer.space import Knob
+from trainer.teacher import Lesson, no_lesson, taught_by, teach
 from trainer.training import train
 from trainer.trials import Search, Trial
 
@@ -179,19 +179,13 @@ def _lesson(
     """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
     if not recipe.teacher_share:
         return no_lesson(material.cohort.n_rows, features.N_FEATURES)
-    names = [knob.name for knob in SPACE if knob.of_teacher]
-    made_of = {
-        "data": fitted_on,
-        "features": features.RECIPE,
-        **{name: getattr(recipe, name) for name in ("seed", "teacher_folds", *names)},
-    }
+    made_of = {"data": fitted_on, "features": features.RECIPE, **taught_by(recipe)}
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"
     lesson = Lesson.load(file, made_of)
     if lesson is None:
-        stays, threads = material.split.train, torch.get_num_threads()
         with reporter.follow("teacher") as progress:
-            lesson = teach(material.cohort, material.built, stays, recipe, threads, progress)
+            lesson = teach(material, recipe, torch.get_num_threads(), progress)
         lesson.save(file, made_of)
     return lesson
 

@@ -53,8 +53,8 @@ def fit(
 ) -> None:
     """Trains a model bundle: split by patient, train, calibrate, choose thresholds, judge.
 
-    The default recipe takes some 10 minutes on 2 cores for the public data of two hospitals, half
-    of them for the trees.
+    The default recipe takes some 20 minutes on 2 cores for the public data of two hospitals, two
+    thirds of them for the trees.
 
     Examples:
 
