@@ -30,5 +30,4 @@ class Material:
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
         """All rows of these stays, one stay after the other."""
-        starts = self.cohort.starts
-        return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in stays])
+        return self.cohort.rows_of(stays)

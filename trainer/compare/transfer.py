@@ -110,5 +110,4 @@ def recalibrated(entry: Entry, held_out: HeldOut, goal: str, alert_budget: float
     """The rules that the validation patients of another hospital choose for the same scores."""
     side = held_out.validation
     here = stays_of_site(side, goal)
-    rows = np.concatenate([np.arange(side.starts[i], side.starts[i + 1]) for i in here])
-    return choose_rules(entry.score[rows], side.take(here), alert_budget)[0]
+    return choose_rules(entry.score[side.rows_of(here)], side.take(here), alert_budget)[0]

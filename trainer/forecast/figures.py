@@ -71,7 +71,7 @@ def _sums_by_stay(
     future, blocks = Future(cohort), list[Sums]()
     for first in range(0, len(stays), _STAYS):
         block = stays[first : first + _STAYS]
-        rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in block])
+        rows = cohort.rows_of(block)
         starts = np.cumsum([0, *cohort.lengths[block][:-1]])
         quantiles = model.forecast(built[rows], out[rows]).astype(np.float64)
         hours = _by_hour(quantiles, future.after(rows), baselines.predict(built[rows]))
