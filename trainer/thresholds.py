@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.metrics import LEAD_WINDOW_HOURS, lead_hours
+from trainer.metrics import lead_hours
 from trainer.utility import best_predictions, utility_table
 
 N_CANDIDATES: Final = 100
@@ -75,8 +75,6 @@ def choose_alert_threshold(
     risk: NDArray[np.float64],
     alert_starts: Callable[[NDArray[np.float64], float], NDArray[np.bool_]],
     budget_per_patient_day: float,
-    *,
-    window_hours: float = LEAD_WINDOW_HOURS,
 ) -> AlertChoice:
     """The threshold that finds most septic stays within an alert budget.
 
@@ -86,7 +84,6 @@ def choose_alert_threshold(
         risk: (R,) calibrated risks.
         alert_starts: the alert rules, from risks and a threshold to (R,) where alerts start.
         budget_per_patient_day: most alert starts for each 24 rows, on average.
-        window_hours: how long before onset an alert may come and still count as finding it.
 
     Returns:
         of equal sensitivities the one with the fewest alerts. With a budget that nothing meets
@@ -105,7 +102,7 @@ def choose_alert_threshold(
     for threshold in _candidates(risk):
         alerts = alert_starts(risk, threshold)
         rate = float(alerts.sum() / (len(risk) / 24))
-        found = np.isfinite(lead_hours(alerts, label, starts, window_hours)).sum() / septic
+        found = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
         better = (found, -rate) > (best.sensitivity, -best.starts_per_patient_day)
         if rate <= budget_per_patient_day and better:
             best = AlertChoice(threshold, rate, float(found))
