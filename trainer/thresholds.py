@@ -40,6 +40,17 @@ def utility_curve(
     return _between(around[1:], around[:-1]), total / best
 
 
+def best_utility(
+    label: NDArray[np.int8], starts: NDArray[np.int64], score: NDArray[np.float64]
+) -> float:
+    """The normalised utility at the best threshold, of scores on any scale.
+
+    >>> best_utility(np.array([0, 1], np.int8), np.array([0, 2]), np.array([-3.0, -1.0]))
+    1.0
+    """
+    return float(utility_curve(label, starts, score)[1].max())
+
+
 def best_utility_threshold(
     label: NDArray[np.int8], starts: NDArray[np.int64], risk: NDArray[np.float64]
 ) -> float:

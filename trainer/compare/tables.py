@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from streamer.core.features import MEMORY_SIZE, NAMES
 from streamer.core.model import Scaling
 from streamer.core.variables import N_VARIABLES
+from trainer.compare.columns import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.compare.family import Level, Task
 from trainer.compare.history import Floats
 from trainer.compare.windows import WINDOW_NAMES, WINDOW_STATE_BYTES, window_features
@@ -23,17 +24,8 @@ from trainer.utility import hour_weights
 STAYS_AT_A_TIME: Final = 1000
 """Some 40,000 hours: of the widest table 80 MB, and its columns are worked out in the cache."""
 
-_CONTEXT: Final = (
-    "log_hour",
-    "hour",
-    "age",
-    "sex",
-    "medical",
-    "surgical",
-    "log_hours_in_hospital",
-)
-SNAPSHOT_COLUMNS: Final = np.flatnonzero(
-    [n.startswith(("value:", "measured:", "log_hours_since:")) or n in _CONTEXT for n in NAMES]
+SNAPSHOT_COLUMNS: Final[NDArray[np.int64]] = np.sort(
+    np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
 )
 _STATIC_BYTES: Final = 4 * 5  # demographics and the hour of admission
 
