@@ -18,7 +18,7 @@ from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
 from trainer import plots
 from trainer.card import write_card
-from trainer.challenge import Comparison, compare
+from trainer.challenge import Comparison, compare_bundles
 from trainer.checkpoint import FILE as CHECKPOINT
 from trainer.checkpoint import Checkpoint, Epoch, Run
 from trainer.choices import Choices, choose
@@ -114,7 +114,7 @@ def fit(
     _draw(choices, run, verdicts, out)
     comparison = None
     if against is not None:
-        comparison = compare(bundle, against, cohort, built, split.test)
+        comparison = compare_bundles(bundle, against, cohort, built, split.test)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
     return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
 

@@ -16,7 +16,6 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from tests.compare.rivals import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.compare import pictures
 from trainer.compare.ablations import CHANGES, ENCODER_ALONE
@@ -35,7 +34,7 @@ from trainer.fit import fit
 from trainer.metrics import METRICS
 from trainer.progress import Reporter
 from trainer.reliability import logit
-from trainer.seen import SeenPatients
+from trainer.seen import SeenPatients, seen_of
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)

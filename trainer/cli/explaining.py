@@ -106,7 +106,7 @@ def _explain(
     from streamer.adapters import bundle_model  # noqa: PLC0415
     from streamer.adapters.physionet2019 import read_2019  # noqa: PLC0415
     from trainer import explanation, explanation_words  # noqa: PLC0415
-    from trainer.challenge import seen_of  # noqa: PLC0415
+    from trainer.seen import seen_of  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = bundle_model.build(bundle)

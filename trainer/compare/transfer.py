@@ -9,9 +9,9 @@ import numpy as np
 
 from trainer.choices import Rules, choose_rules
 from trainer.cohort import stays_of_site
+from trainer.compare.desk import Desk
 from trainer.compare.entries import Entry, HeldOut
 from trainer.compare.family import Family, Task
-from trainer.compare.tuning import Desk
 from trainer.dataset import fit_scaling
 from trainer.material import Material
 from trainer.metrics import Scored
