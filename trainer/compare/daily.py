@@ -15,10 +15,10 @@ from streamer.adapters.cohort import Progress
 from trainer.bootstrap import DEFAULT_SEED, TAILS, resamples
 from trainer.compare.days import OUTCOMES, Days, Outcome, cut, day_table
 from trainer.compare.family import Task
-from trainer.compare.history import Floats
 from trainer.compare.markov import marginal
 from trainer.compare.tables import standardise
 from trainer.dataset import LEAST_STD
+from trainer.history import Floats
 from trainer.ranking import Ranking, auroc
 from trainer.split import Side
 

@@ -12,8 +12,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from streamer.adapters.cohort import Progress
 from trainer.compare.family import Family, Level, Settings, Task
-from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT, WINDOWS, ByHour, Examples, Table, examples, standardise
+from trainer.history import Floats
 
 _LANDMARKS: Final = 300
 """Training hours that the kernel is approximated from; as many columns take its place."""
