@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamer.adapters.bundle import SHIPPED
-from trainer.cli.usage import Data, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.usage import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
 from trainer.errors import InputError
 from trainer.followed import Followed, parse
 from trainer.settings import TrainerSettings
@@ -26,9 +26,7 @@ def explain(
         str | None, typer.Argument(help="Whose stay. Without it, some to look at are named.")
     ] = None,
     data: Data = None,
-    model: Annotated[
-        Path, typer.Option(help="Bundle folder.", show_default="the bundle that is shipped")
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     out: Annotated[
         Path | None,
         typer.Option(
