@@ -99,7 +99,7 @@ def evaluate(
 
 
 def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
-    """The stays on the test side of the bundle's own split.
+    """(n,) indices of the stays on the test side of the bundle's own split.
 
     Raises:
         NothingToEvaluate: there are none, or the bundle does not say how it was split.

@@ -29,5 +29,5 @@ class Material:
     split: Split
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-        """All rows of these stays, one stay after the other."""
+        """(n,) all rows of these stays, one stay after the other."""
         return self.cohort.rows_of(stays)

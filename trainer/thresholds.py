@@ -43,7 +43,7 @@ def utility_curve(
 def best_utility(
     label: NDArray[np.int8], starts: NDArray[np.int64], score: NDArray[np.float64]
 ) -> float:
-    """The normalised utility at the best threshold, of scores on any scale.
+    """The normalised utility at the best threshold, of (R,) scores on any scale.
 
     >>> best_utility(np.array([0, 1], np.int8), np.array([0, 2]), np.array([-3.0, -1.0]))
     1.0

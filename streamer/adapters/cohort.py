@@ -87,7 +87,7 @@ class Cohort:
         return slice(int(self.starts[stay]), int(self.starts[stay + 1]))
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-        """All rows of these stays, one stay after the other, in the order given."""
+        """(n,) all rows of these stays, one stay after the other, in the order given."""
         lengths = self.lengths[stays]
         ends = np.cumsum(lengths)
         n_rows = int(ends[-1]) if len(ends) else 0

@@ -102,7 +102,7 @@ def examples(task: Task, table: Table, stays: NDArray[np.int64]) -> Examples:
 
 
 def standardise(x: Floats) -> Scaling:
-    """Fits a scaling to training rows and applies it in place; what is unknown becomes 0."""
+    """Fits a scaling to training rows (R, W) and applies it in place; what is unknown becomes 0."""
     scaling = fit_scaling(x, np.ones(len(x), bool))
     for piece in np.array_split(x, -(-len(x) // 50_000)):  # views: a copy could be gigabytes
         piece[:] = scaling.apply(piece)
