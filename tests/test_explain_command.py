@@ -147,3 +147,23 @@ def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
         "phh",
     ):
         assert fault in errors
+
+
+def test_an_id_may_be_anything(
+    trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = "[/b] 3/p.7 $x_{$2 " + "☃" * 100
+    hours = {hour: {"HR": 80.0 + hour} for hour in range(13)}
+    data = write_parquet(tmp_path / "odd.parquet", {patient: stay(13, values=hours)})
+    random_bundle(3).save(tmp_path / "bundle")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    given = ["--data", data, "--model", tmp_path / "bundle"]
+    code, told, errors = trainer(*given)
+    assert (code, errors) == (0, "")
+    assert patient[:8] in told  # the table breaks long ones
+    code, told, errors = trainer(*given, "--", patient)
+    assert (code, errors) == (0, "")
+    drawn = list((tmp_path / "here").iterdir())
+    assert len(drawn) == 2
+    assert all(file.name in told for file in drawn)

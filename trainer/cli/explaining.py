@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -19,6 +20,8 @@ from trainer.settings import TrainerSettings
 if TYPE_CHECKING:
     from trainer.explanation import Explanation
     from trainer.progress import Reporter
+
+_LONGEST_NAME: Final = 50  # characters of up to 4 bytes; a file name has at most 255 bytes
 
 
 def explain(
@@ -89,8 +92,17 @@ def explain(
     if patient is None:
         _suggest(paths, model, suggest, as_json, Reporter())
         return
-    picture = out or (None if as_json else Path(f"{patient}.png"))
+    picture = out or (None if as_json else _picture_of(patient))
     _explain(patient, paths, model, followed, picture, as_json, Reporter())
+
+
+def _picture_of(patient: str) -> Path:
+    """A file here, whatever an id has in it: ids may hold slashes, and 128 characters of any kind.
+
+    >>> _picture_of("ward 3/p.7").name
+    'ward_3_p.7.png'
+    """
+    return Path(re.sub(r"[^\w.-]", "_", patient)[:_LONGEST_NAME] + ".png")
 
 
 def _explain(
