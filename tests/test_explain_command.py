@@ -12,7 +12,7 @@ import pytest
 
 from streamer.adapters.physionet2019 import read_2019
 from tests.invented_cohort import learnable_file
-from tests.invented_stays import stay, write_parquet
+from tests.invented_stays import Row, stay, write_parquet
 from tests.models import random_bundle
 from trainer import cli
 from trainer.explanation_words import NO_DRUGS
@@ -153,7 +153,7 @@ def test_an_id_may_be_anything(
     trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient = "[/b] 3/p.7 $x_{$2 " + "☃" * 100
-    hours = {hour: {"HR": 80.0 + hour} for hour in range(13)}
+    hours: dict[int, Row] = {hour: {"HR": 80.0 + hour} for hour in range(13)}
     data = write_parquet(tmp_path / "odd.parquet", {patient: stay(13, values=hours)})
     random_bundle(3).save(tmp_path / "bundle")
     (tmp_path / "here").mkdir()
