@@ -149,6 +149,15 @@ def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
         assert fault in errors
 
 
+def test_a_picture_that_cannot_be_written_is_said_before_the_work(
+    trainer: Any, given: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    code, told, errors = trainer("p000002", *given, "--out", tmp_path / "folder.png")
+    assert (code, told) == (2, "")
+    assert "is a folder, not a picture" in errors
+
+
 def test_an_id_may_be_anything(
     trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

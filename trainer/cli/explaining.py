@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streamer.adapters.bundle import SHIPPED
-from trainer.cli.usage import Data, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.usage import (
+    Data,
+    Threads,
+    check_bundle,
+    check_writable,
+    data_paths,
+    refuse,
+    use_threads,
+)
 from trainer.errors import InputError
 from trainer.followed import Followed, parse
 from trainer.settings import TrainerSettings
@@ -76,6 +84,10 @@ def explain(
         faults.append(f"--out {out}: must end in .png")
     if out is not None and not out.parent.is_dir():
         faults.append(f"--out {out}: there is no folder {out.parent}")
+    elif out is not None:
+        check_writable("--out", out.parent, faults)
+        if out.is_dir():
+            faults.append(f"--out {out}: is a folder, not a picture")
     if patient is None and (out or follow):
         faults.append("--out and --follow need a PATIENT")
     followed = []
