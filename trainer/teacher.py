@@ -17,6 +17,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,12 +65,13 @@ class Lesson:
     @classmethod
     def load(cls, file: Path, made_of: dict[str, Any]) -> Lesson | None:
         """Reads a lesson; ``None`` where there is none, or one that was made of something else."""
-        if not file.exists():
+        try:
+            with file.open("rb") as content, np.load(content) as kept:
+                if json.loads(str(kept["made_of"])) == made_of:
+                    return cls(kept["risk"], kept["gain"])
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # no lesson, or a damaged one
             return None
-        with np.load(file) as kept:
-            if json.loads(str(kept["made_of"])) != made_of:
-                return None
-            return cls(kept["risk"], kept["gain"])
+        return None
 
 
 def no_lesson(n_rows: int, n_features: int) -> Lesson:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from streamer.adapters.bundle import SHIPPED
-from trainer.cli.usage import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.usage import (
+    Data,
+    Model,
+    Threads,
+    check_bundle,
+    check_writable,
+    data_paths,
+    refuse,
+    use_threads,
+)
 from trainer.errors import InputError
 from trainer.followed import Followed, parse
 from trainer.settings import TrainerSettings
@@ -19,6 +29,8 @@ from trainer.settings import TrainerSettings
 if TYPE_CHECKING:
     from trainer.explanation import Explanation
     from trainer.progress import Reporter
+
+_LONGEST_NAME: Final = 50  # characters of up to 4 bytes; a file name has at most 255 bytes
 
 
 def explain(
@@ -71,6 +83,10 @@ def explain(
         faults.append(f"--out {out}: must end in .png")
     if out is not None and not out.parent.is_dir():
         faults.append(f"--out {out}: there is no folder {out.parent}")
+    elif out is not None:
+        check_writable("--out", out.parent, faults)
+        if out.is_dir():
+            faults.append(f"--out {out}: is a folder, not a picture")
     if patient is None and (out or follow):
         faults.append("--out and --follow need a PATIENT")
     followed = []
@@ -87,8 +103,17 @@ def explain(
     if patient is None:
         _suggest(paths, model, suggest, as_json, Reporter())
         return
-    picture = out or (None if as_json else Path(f"{patient}.png"))
+    picture = out or (None if as_json else _picture_of(patient))
     _explain(patient, paths, model, followed, picture, as_json, Reporter())
+
+
+def _picture_of(patient: str) -> Path:
+    """A file here, whatever an id has in it: ids may hold slashes, and 128 characters of any kind.
+
+    >>> _picture_of("ward 3/p.7").name
+    'ward_3_p.7.png'
+    """
+    return Path(re.sub(r"[^\w.-]", "_", patient)[:_LONGEST_NAME] + ".png")
 
 
 def _explain(

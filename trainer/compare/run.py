@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -147,10 +148,11 @@ def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Des
     if entrants.daily is None:
         return []
     made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
-    if DAILY_NAME not in desk.only and file.exists():
-        kept = json.loads(file.read_text())
-        if kept["made_of"] == json.loads(json.dumps(made_of)):
-            return list(kept["rows"])
+    if DAILY_NAME not in desk.only:
+        with suppress(OSError, KeyError, TypeError, ValueError):  # no rows, or damaged ones
+            kept = json.loads(file.read_text())
+            if kept["made_of"] == json.loads(json.dumps(made_of)):
+                return list(kept["rows"])
     if desk.only and DAILY_NAME not in desk.only:
         desk.absent.append(DAILY_NAME)
         return []
