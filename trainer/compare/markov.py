@@ -135,7 +135,9 @@ def _markov(name: str, table: Table, knows_truth: bool) -> Family:
         model = LogisticRegression(C=settings.get("c", 1.0), max_iter=2000, tol=1e-3)
         return Markov(task, table, scaling, model.fit(x, hours.y), knows_truth)
 
-    level = Level.TRUTH if knows_truth else Level.SEQUENCE
+    # Without covariates it says the same of everybody who has been there as long.
+    live = Level.SEQUENCE if table.n_columns else Level.REFERENCE
+    level = Level.TRUTH if knows_truth else live
     penalties = tuple({"c": c} for c in (1e-3, 1e-2, 1.0)) if table.n_columns else ()
     return Family(name, level, penalties, fit)
 

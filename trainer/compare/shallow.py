@@ -37,7 +37,11 @@ def _logistic(table: Table) -> Family:
 
 
 def _fit_bayes(task: Task, settings: Settings, _: Progress | None) -> ByHour:
-    """Gaussian naive Bayes: every column a bell curve in each class, independent of the others."""
+    """Gaussian naive Bayes: every column a bell curve in each class, independent of the others.
+
+    A score is the mean of what the columns say and not their sum: taken for independent they add
+    up to log odds of 200, for which the line of the calibration cannot be flat enough.
+    """
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
     model = GaussianNB(var_smoothing=settings["smoothing"])
@@ -45,7 +49,7 @@ def _fit_bayes(task: Task, settings: Settings, _: Progress | None) -> ByHour:
 
     def say(x: Floats) -> NDArray[np.float64]:
         odds: NDArray[np.float64] = np.diff(model.predict_joint_log_proba(x), axis=1)[:, 0]
-        return odds
+        return odds / SNAPSHOT.n_columns
 
     return ByHour(task, SNAPSHOT, say, scaling)
 
