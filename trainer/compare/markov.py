@@ -28,6 +28,7 @@ from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.model import Scaling
 from trainer.compare.family import Family, Level, Settings, Task
 from trainer.compare.history import Floats, places
+from trainer.compare.shallow import PENALTIES
 from trainer.compare.tables import NOTHING, SNAPSHOT, Table, examples, pieces, standardise
 
 _STATUS_BYTES: Final = 8
@@ -138,7 +139,8 @@ def _markov(name: str, table: Table, knows_truth: bool) -> Family:
     # Without covariates it says the same of everybody who has been there as long.
     live = Level.SEQUENCE if table.n_columns else Level.REFERENCE
     level = Level.TRUTH if knows_truth else live
-    penalties = tuple({"c": c} for c in (1e-3, 1e-2, 1.0)) if table.n_columns else ()
+    # At 1e-2 it lost 0.03 AUROC to 1e-3 on its own prediction, on validation patients.
+    penalties = tuple({"c": c} for c in PENALTIES) if table.n_columns else ()
     return Family(name, level, penalties, fit)
 
 
