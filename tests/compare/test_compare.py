@@ -100,6 +100,7 @@ def test_page_and_table_show_every_model_and_what_it_is_worth(compared: Compared
     assert names | {"another seed"} == set(table)
     assert all(f"| {name}" in page for name in names)
     assert "{" not in page
+    assert "(20 replicates, too few for ends to rely on)" in page
     for name, row in table.items():
         assert float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"])
         assert (row["utility_difference_verdict"] == "") == (name == "final LSTM")

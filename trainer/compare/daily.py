@@ -19,6 +19,7 @@ from trainer.compare.markov import marginal
 from trainer.compare.tables import standardise
 from trainer.dataset import LEAST_STD
 from trainer.history import Floats
+from trainer.labels import HORIZON_HOURS
 from trainer.ranking import Ranking, auroc
 from trainer.split import Side
 
@@ -69,8 +70,8 @@ def daily(
     Args:
         task: as for a family.
         progress: called with models fitted and models in all.
-        logits: (R, 3) of the hourly network, where it takes part: its 24 h head is asked for the
-            same day and its 48 h head for the next one.
+        logits: (R, 3) of the hourly network, where it takes part: asked is the head of the
+            shortest horizon that reaches the end of the day in question.
 
     Returns:
         a row for each outcome and model: ``name``, ``outcome``, ``n_rows``, ``n_positive``,
@@ -91,9 +92,11 @@ def daily(
             if progress is not None:
                 progress(len(rows), total)
         if logits is not None:
-            head = 1 + question.outcome.days_ahead
+            left = question.outcome.hours_left
+            head = min(i for i, horizon in enumerate(HORIZON_HOURS) if horizon >= left)
             score = logits[question.days.row, head]
-            rows.append(_figures(f"hourly LSTM, {24 * head} h head", question, score))
+            name = f"hourly LSTM, {HORIZON_HOURS[head]} h head"
+            rows.append(_figures(name, question, score))
     return rows
 
 

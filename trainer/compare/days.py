@@ -41,6 +41,11 @@ class Outcome:
     days_ahead: int
     onset_only: bool
 
+    @property
+    def hours_left(self) -> int:
+        """From the moment of the question to the end of the day that it is about."""
+        return DAY_HOURS * (1 + self.days_ahead) - self.after_hours
+
 
 OUTCOMES: Final = (
     Outcome("onset on the same day, asked after 6 h", 6, 0, True),
