@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from dataclasses import replace
@@ -70,6 +71,32 @@ def test_a_forecast_head_is_an_optional_part() -> None:
     other = {**bundle.manifest["forecast"], "hours": [1, 2, 3]}
     with pytest.raises(BundleError, match=r"foretells.*1, 2, 3"):
         build(_changed(bundle, forecast=other))
+
+
+@pytest.mark.parametrize("part", [[1], "yes", 7])
+def test_a_forecast_part_of_another_kind_is_refused(part: Any) -> None:
+    with pytest.raises(BundleError, match="forecast is no JSON object"):
+        build(_changed(random_bundle(), forecast=part))
+
+
+def test_an_empty_forecast_part_foretells_nothing() -> None:
+    bundle = _changed(random_bundle(), forecast=None)
+    assert build(bundle).forecaster is None
+    assert not bundle.foretells
+
+
+@pytest.mark.parametrize("manifest", ["[1]", "7", "null", "\u00ff"])
+def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, manifest: str) -> None:
+    random_bundle().save(tmp_path)
+    (tmp_path / "manifest.json").write_text(manifest, "latin-1")
+    with pytest.raises(BundleError, match="no model bundle"):
+        bundles.load(tmp_path)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for file in tmp_path.iterdir():
+            archive.write(file, file.name)
+    with pytest.raises(BundleError, match="not a packed model bundle"):
+        bundles.from_bytes(packed.getvalue())
 
 
 def _changed(bundle: Bundle, **parts: Any) -> Bundle:

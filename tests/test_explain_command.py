@@ -12,7 +12,7 @@ import pytest
 
 from streamer.adapters.physionet2019 import read_2019
 from tests.invented_cohort import learnable_file
-from tests.invented_stays import stay, write_parquet
+from tests.invented_stays import Row, stay, write_parquet
 from tests.models import random_bundle
 from trainer import cli
 from trainer.explanation_words import NO_DRUGS
@@ -147,3 +147,32 @@ def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
         "phh",
     ):
         assert fault in errors
+
+
+def test_a_picture_that_cannot_be_written_is_said_before_the_work(
+    trainer: Any, given: list[object], tmp_path: Path
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    code, told, errors = trainer("p000002", *given, "--out", tmp_path / "folder.png")
+    assert (code, told) == (2, "")
+    assert "is a folder, not a picture" in errors
+
+
+def test_an_id_may_be_anything(
+    trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = "[/b] 3/p.7 $x_{$2 " + "☃" * 100
+    hours: dict[int, Row] = {hour: {"HR": 80.0 + hour} for hour in range(13)}
+    data = write_parquet(tmp_path / "odd.parquet", {patient: stay(13, values=hours)})
+    random_bundle(3).save(tmp_path / "bundle")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    given = ["--data", data, "--model", tmp_path / "bundle"]
+    code, told, errors = trainer(*given)
+    assert (code, errors) == (0, "")
+    assert patient[:8] in told  # the table breaks long ones
+    code, told, errors = trainer(*given, "--", patient)
+    assert (code, errors) == (0, "")
+    drawn = list((tmp_path / "here").iterdir())
+    assert len(drawn) == 2
+    assert all(file.name in told for file in drawn)

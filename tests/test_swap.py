@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 
+from streamer.adapters.bundle_model import make
 from streamer.ports.log import Output
 from streamer.service import swap
-from tests.models import random_bundle
+from tests.models import foretelling_model, random_bundle
 from tests.test_worker import assert_same, die
 from tests.twins import Killed, Process, Twins, invented_log, library, oracle
 
@@ -214,3 +215,27 @@ def test_a_bundle_that_cannot_be_used_leaves_the_model_in_force() -> None:
     swapped.channel.publish("damaged", b"no bundle", 1)
     swapped.twins.drain(process)
     assert_same(swapped.twins, oracle(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
+
+
+def test_a_head_comes_and_goes_while_events_flow() -> None:
+    heads = [make(foretelling_model(seed), {}, "") for seed in (7, 8)]
+    after_models = []
+    for restarts in (False, True):
+        models, channel = library(5)
+        twins = Twins(models, n_partitions=2, interval_ms=0, forecast=True)
+        process = twins.process(max_batch=9)
+        for part, bundle in enumerate((heads[0], random_bundle(6), heads[1])):
+            channel.publish(bundle.model_id, bundle.to_bytes(), part + 1)
+            process.step()
+            twins.send(EVENTS[40 * part : 40 * (part + 1)])
+            if restarts:  # moved in memory, or loaded as another model stored it
+                twins.kill(process)
+                process = twins.process(max_batch=9)
+            twins.drain(process)
+        after_models.append(twins.said())
+        risks = twins.messages("risk")
+        assert {each["model"] for each in risks} >= {head.model_id for head in heads}
+        for each in risks:
+            has_head = each["model"] in {head.model_id for head in heads}
+            assert ("forecast" in each) == has_head
+    assert after_models[0] == after_models[1]

@@ -99,6 +99,10 @@ def test_a_lesson_is_kept_for_the_run_it_was_made_for(lesson: Lesson, tmp_path: 
     np.testing.assert_array_equal(again.risk, lesson.risk)
     np.testing.assert_array_equal(again.gain, lesson.gain)
     assert Lesson.load(file, {"data": "b"}) is None
+    whole = file.read_bytes()
+    for damaged in (b"", b"rubbish", whole[:100], whole[:-100]):
+        file.write_bytes(damaged)
+        assert Lesson.load(file, {"data": "a"}) is None
 
 
 def test_knobs_of_the_network_make_no_other_lesson() -> None:

@@ -96,6 +96,31 @@ def test_help_comes_without_loading_what_computes() -> None:
         assert "Usage" in done.stdout
 
 
+def test_a_letter_that_the_terminal_lacks_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, "ascii"))
+    monkeypatch.setattr(sys, "stderr", None)  # closed
+    monkeypatch.setattr(cli, "app", lambda: print("38.8 °C", file=sys.stdout, flush=True))
+    cli.main()
+    assert written.getvalue() == b"38.8 ?C\n"
+    assert sys.stderr is not None
+
+
+def test_a_part_of_the_extra_that_is_missing_is_named(
+    trainer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(cli, "app", lambda: missing("matplotlib.axes"))
+    told = trainer("fit")
+    assert (told.code, "Traceback" in told.err) == (2, False)
+    assert "matplotlib is not installed: pip install 'vigil-icu[train]'" in told.err
+    monkeypatch.setattr(cli, "app", lambda: missing("trainer.nothing"))
+    with pytest.raises(ModuleNotFoundError):
+        cli.main()
+
+
 @pytest.mark.parametrize("command", ["fit", "tune", "evaluate", "recalibrate", "run", "models"])
 def test_help_gives_examples(trainer: Any, command: str) -> None:
     told = trainer(command, "--help")

@@ -203,6 +203,29 @@ def test_time_that_is_up_begins_no_further_trial(
     assert len(search.trials) < 5
 
 
+def test_a_search_that_was_killed_in_the_middle_of_a_line_goes_on(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _played(monkeypatch, lambda n, _: 1.2 + n / 10)
+    tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
+    with (tmp_path / tuning.JOURNAL).open("a") as journal:
+        journal.write('{"op_code":4,"worker_id":"')
+    for n in (2, 3):  # the second reads what the first wrote after the cut
+        search = tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
+        assert [each.state for each in search.trials] == ["complete"] * n
+
+
+@pytest.mark.parametrize("content", ["rubbish\n", "[1]\n", '{"a": 1}\n', "no line at all"])
+def test_a_file_that_is_no_journal_is_refused_and_left_alone(
+    data: Path, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / tuning.JOURNAL
+    file.write_text(content)
+    with pytest.raises(ResumeError, match="no journal of a search"):
+        tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
+    assert file.read_text().startswith(content)
+
+
 def test_without_optuna_it_says_what_to_install(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

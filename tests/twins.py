@@ -75,7 +75,14 @@ class Process:
     def __init__(self, twins: Twins, max_batch: int) -> None:
         self.log = MemoryLog(twins.broker, max_batch)
         self.at: dict[str, Callable[[], None]] = {}
-        rules = Rules(TOPICS, twins.interval_ms, None, twins.rebuild_ms, twins.max_stays)
+        rules = Rules(
+            TOPICS,
+            twins.interval_ms,
+            None,
+            twins.rebuild_ms,
+            twins.max_stays,
+            forecast=twins.forecast,
+        )
         self.worker = Worker(self.log, twins.states, twins.library, rules, self._fault)
 
     def step(self) -> bool:
@@ -100,6 +107,7 @@ class Twins:
         interval_ms: int = MINUTE_MS,
         rebuild_ms: int = FOR_EVER_MS,
         max_stays: int = 0,
+        forecast: bool = False,
     ) -> None:
         self.broker = MemoryBroker(n_partitions)
         self.states = States()
@@ -107,6 +115,7 @@ class Twins:
         self.interval_ms = interval_ms
         self.rebuild_ms = rebuild_ms
         self.max_stays = max_stays
+        self.forecast = forecast
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:

@@ -66,6 +66,7 @@ def draw_stay(found: Explanation) -> Figure:
     figure.suptitle(
         f"{found.patient}, model {found.model_id}: what the model saw, and what it made of it",
         x=_LEFT / WIDTH, y=1 - 0.2 / figure.get_figheight(), ha="left", va="top", fontsize=13,
+        parse_math=False,  # an id may hold a dollar sign
     )  # fmt: skip
     signs, (risk, heat, ways, gates, cells) = panels[: len(strips)], panels[len(strips) :]
     for axes, variable in zip(signs, strips, strict=True):
@@ -95,6 +96,7 @@ def draw_influences(found: Explanation) -> Figure:
     figure.suptitle(
         f"{found.patient}: how long a measurement's influence lasts", x=_LEFT / WIDTH,
         y=1 - 0.15 / figure.get_figheight(), ha="left", va="top", fontsize=13,
+        parse_math=False,
     )  # fmt: skip
     for axes, influence in zip(panels, found.influences, strict=False):
         _influence(axes, found, influence)

@@ -17,18 +17,19 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
 from trainer.atomic import write_atomically
-from trainer.compare.tables import pieces
-from trainer.compare.windows import WINDOW_NAMES, window_features
+from trainer.batches import some_at_a_time
 from trainer.errors import InputError
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
+from trainer.windows import WINDOW_NAMES, window_features
 
 _TREES: Final[dict[str, Any]] = {
     "objective": "binary",
@@ -64,12 +65,13 @@ class Lesson:
     @classmethod
     def load(cls, file: Path, made_of: dict[str, Any]) -> Lesson | None:
         """Reads a lesson; ``None`` where there is none, or one that was made of something else."""
-        if not file.exists():
+        try:
+            with file.open("rb") as content, np.load(content) as kept:
+                if json.loads(str(kept["made_of"])) == made_of:
+                    return cls(kept["risk"], kept["gain"])
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # no lesson, or a damaged one
             return None
-        with np.load(file) as kept:
-            if json.loads(str(kept["made_of"])) != made_of:
-                return None
-            return cls(kept["risk"], kept["gain"])
+        return None
 
 
 def no_lesson(n_rows: int, n_features: int) -> Lesson:
@@ -158,7 +160,7 @@ def _windows(material: Material) -> NDArray[np.float32]:
     stays = material.split.train
     seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
     begin = 0
-    for some in pieces(stays):
+    for some in some_at_a_time(stays):
         windows = window_features(material, some)
         seen[begin : begin + len(windows)] = windows
         begin += len(windows)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -148,18 +149,26 @@ def _optuna() -> Any:
         import optuna  # noqa: PLC0415 - an extra, and slow to load
     except ImportError as error:
         raise InputError("the search needs Optuna: pip install 'vigil-icu[train]'") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)  # the reporter says what there is to say
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reporter says what there is to say
     return optuna
 
 
 def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
     library = _optuna()
-    storage = library.storages.JournalStorage(
-        library.storages.journal.JournalFileBackend(str(out / JOURNAL))
-    )
-    study: optuna.Study = library.create_study(
-        study_name=STUDY, storage=storage, direction="maximize", load_if_exists=True
-    )
+    file = out / JOURNAL
+    lock = library.storages.journal.JournalFileSymlinkLock(str(file))
+    try:
+        _cut_half_a_line(file, lock)
+        storage = library.storages.JournalStorage(
+            library.storages.journal.JournalFileBackend(str(file), lock)
+        )
+        study: optuna.Study = library.create_study(
+            study_name=STUDY, storage=storage, direction="maximize", load_if_exists=True
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResumeError(
+            f"{file} is no journal of a search ({error}); name another folder with --out"
+        ) from error
     before = study.user_attrs.get("made_of", made_of)
     for name, value in json.loads(json.dumps(made_of)).items():
         if before[name] != value:
@@ -171,6 +180,23 @@ def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
     study.sampler = library.samplers.TPESampler(seed=seed + len(study.trials))
     study.pruner = library.pruners.MedianPruner(STARTING_TRIALS, WARM_UP_EPOCHS)
     return study
+
+
+def _cut_half_a_line(file: Path, lock: Any) -> None:
+    """Takes away what a killed search had written of a line: the next would be glued to it."""
+    if not file.exists():
+        return
+    lock.acquire()  # another search may be writing
+    try:
+        content = file.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        half = content[whole:]
+        if half and not half.startswith(b"{"):
+            raise ValueError("its last line is none of a journal")
+        if half:
+            os.truncate(file, whole)
+    finally:
+        lock.release()
 
 
 def _lesson(

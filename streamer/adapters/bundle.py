@@ -49,7 +49,7 @@ class Bundle:
     @property
     def foretells(self) -> bool:
         """Whether there is a forecast head in it."""
-        return FORECAST in self.manifest
+        return self.manifest.get(FORECAST) is not None
 
     def to_bytes(self) -> bytes:
         """Packs the bundle; equal bundles give equal bytes."""
@@ -78,9 +78,9 @@ def load(folder: Path) -> Bundle:
     """
     try:
         return Bundle(
-            json.loads((folder / MANIFEST).read_text()),
+            _object((folder / MANIFEST).read_bytes()),
             (folder / WEIGHTS).read_bytes(),
-            (folder / CARD).read_text(),
+            (folder / CARD).read_text("utf-8"),
         )
     except (OSError, ValueError) as error:
         raise BundleError(
@@ -97,9 +97,16 @@ def from_bytes(packed: bytes) -> Bundle:
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             return Bundle(
-                json.loads(archive.read(MANIFEST)),
+                _object(archive.read(MANIFEST)),
                 archive.read(WEIGHTS),
                 archive.read(CARD).decode(),
             )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BundleError(f"not a packed model bundle: {error}") from error
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    manifest = json.loads(text)
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{MANIFEST} is no JSON object")
+    return manifest

@@ -107,6 +107,7 @@ def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
 def _forecaster(about: dict[str, Any] | None, weights: dict[str, Tensor]) -> ForecastHead | None:
     if about is None:
         return None
+    _require(isinstance(about, dict), f"its {FORECAST} is no JSON object")
     size = {name: value for name, value in about.items() if name not in _FORETOLD}
     foretold = {name: about.get(name) for name in _FORETOLD}
     _require(foretold == _FORETOLD, f"it foretells {foretold}, this program {_FORETOLD}")

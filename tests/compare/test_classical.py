@@ -11,13 +11,13 @@ from tests.invented_cohort import learnable_file
 from trainer.cohort import load_cohort
 from trainer.compare.classical import FAMILIES
 from trainer.compare.family import Family, Fitted, Level, Task
-from trainer.compare.history import places
 from trainer.compare.markov import status_before
-from trainer.compare.windows import window_features
 from trainer.dataset import build_features, fit_scaling
+from trainer.history import places
 from trainer.material import Material
 from trainer.ranking import auroc
 from trainer.split import split_patients
+from trainer.windows import window_features
 
 CUT = 10
 """What comes from this row of a stay on is changed."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,6 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from tests.compare.rivals import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.compare import pictures
 from trainer.compare.ablations import CHANGES, ENCODER_ALONE
@@ -35,7 +36,7 @@ from trainer.fit import fit
 from trainer.metrics import METRICS
 from trainer.progress import Reporter
 from trainer.reliability import logit
-from trainer.seen import SeenPatients
+from trainer.seen import SeenPatients, seen_of
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
@@ -284,6 +285,9 @@ def test_an_entry_comes_back_as_it_was_kept(compared: Compared, tmp_path: Path) 
     np.testing.assert_array_equal(after.alert_starts, before.alert_starts)
     assert Entry.load(file, {"data": "2", "candidates": [{"n": 1}]}) is None
     assert Entry.load(tmp_path / "none.parquet", {}) is None
+    foreign = pa.table({"score": [1.0]}).replace_schema_metadata({b"vigil": b"{}"})
+    pq.write_table(foreign, file)
+    assert Entry.load(file, {"data": "1"}) is None
 
 
 @pytest.mark.usefixtures("without_pictures")
@@ -300,6 +304,10 @@ def test_the_daily_form_is_worked_out_once(compared: Compared, data: Path, bundl
     for _ in range(2):
         again(data, compared.out, bundle, with_days)
     assert len(asked) == 1
+    for n, damaged in enumerate(("", "[1]", '{"made_of": ')):
+        (compared.out / "results/daily.json").write_text(damaged)
+        again(data, compared.out, bundle, with_days)
+        assert len(asked) == n + 2
     page = (compared.out / "comparison.md").read_text()
     assert "| same day | by day | 4 of 50 | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] |" in page
     assert rows(compared.out)["by day"]["auroc_high"] == "0.8"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
+from typing import Final
 
 import typer
 from pydantic import ValidationError
@@ -49,8 +51,12 @@ app.add_typer(models.app, name="models")
 app.add_typer(examples.app, name="example")
 
 
+_EXTRA: Final = ("matplotlib", "sklearn", "lightgbm", "optuna")  # that `train` installs
+
+
 def main() -> None:
     """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
+    _open_streams()
     try:
         app()
     except ValidationError as error:
@@ -62,6 +68,20 @@ def main() -> None:
         _end("Error:", [str(error)], 2)
     except (StoreUnavailable, Superseded, OSError) as error:
         _end("Error:", [str(error)], 1)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
+            raise
+        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
+
+
+def _open_streams() -> None:
+    """Hours of work must not be lost to a letter that a terminal lacks, or to a closed stream."""
+    sys.stdout = sys.stdout or io.StringIO()
+    sys.stderr = sys.stderr or io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _fault(fault: object) -> str:

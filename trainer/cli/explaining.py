@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from streamer.adapters.bundle import SHIPPED
-from trainer.cli.usage import Data, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.usage import (
+    Data,
+    Model,
+    Threads,
+    check_bundle,
+    check_writable,
+    data_paths,
+    refuse,
+    use_threads,
+)
 from trainer.errors import InputError
 from trainer.followed import Followed, parse
 from trainer.settings import TrainerSettings
@@ -20,15 +30,15 @@ if TYPE_CHECKING:
     from trainer.explanation import Explanation
     from trainer.progress import Reporter
 
+_LONGEST_NAME: Final = 50  # characters of up to 4 bytes; a file name has at most 255 bytes
+
 
 def explain(
     patient: Annotated[
         str | None, typer.Argument(help="Whose stay. Without it, some to look at are named.")
     ] = None,
     data: Data = None,
-    model: Annotated[
-        Path, typer.Option(help="Bundle folder.", show_default="the bundle that is shipped")
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -73,6 +83,10 @@ def explain(
         faults.append(f"--out {out}: must end in .png")
     if out is not None and not out.parent.is_dir():
         faults.append(f"--out {out}: there is no folder {out.parent}")
+    elif out is not None:
+        check_writable("--out", out.parent, faults)
+        if out.is_dir():
+            faults.append(f"--out {out}: is a folder, not a picture")
     if patient is None and (out or follow):
         faults.append("--out and --follow need a PATIENT")
     followed = []
@@ -89,8 +103,17 @@ def explain(
     if patient is None:
         _suggest(paths, model, suggest, as_json, Reporter())
         return
-    picture = out or (None if as_json else Path(f"{patient}.png"))
+    picture = out or (None if as_json else _picture_of(patient))
     _explain(patient, paths, model, followed, picture, as_json, Reporter())
+
+
+def _picture_of(patient: str) -> Path:
+    """A file here, whatever an id has in it: ids may hold slashes, and 128 characters of any kind.
+
+    >>> _picture_of("ward 3/p.7").name
+    'ward_3_p.7.png'
+    """
+    return Path(re.sub(r"[^\w.-]", "_", patient)[:_LONGEST_NAME] + ".png")
 
 
 def _explain(
@@ -106,7 +129,7 @@ def _explain(
     from streamer.adapters import bundle_model  # noqa: PLC0415
     from streamer.adapters.physionet2019 import read_2019  # noqa: PLC0415
     from trainer import explanation, explanation_words  # noqa: PLC0415
-    from trainer.challenge import seen_of  # noqa: PLC0415
+    from trainer.seen import seen_of  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = bundle_model.build(bundle)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from streamer.adapters.bundle import FORECAST
 from trainer.card import SHOWN, figure, interval
@@ -97,7 +98,7 @@ def models_table(models: list[dict[str, Any]]) -> None:
             each["added"],
             figure(each, "utility"),
             figure(each, "auroc"),
-            each["why"],
+            Text(each["why"]),
         )
     _print(table)
 
@@ -128,7 +129,7 @@ def suggestions_table(found: list[dict[str, Any]]) -> None:
         onset, lead = each["onset_hour"], each["lead_hours"]
         table.add_row(
             each["kind"],
-            each["patient"],
+            Text(each["patient"]),  # as it is: brackets would be taken for markup
             str(each["hours"]),
             "-" if onset is None else str(onset),
             "-" if lead is None else f"{lead} h before",

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
-from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT_COLUMNS
+from trainer.history import Floats
 from trainer.labels import onset_rows
 from trainer.material import Material
 

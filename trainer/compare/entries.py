@@ -147,9 +147,9 @@ class Entry:
         """Reads an entry; ``None`` where there is none, or one that was made of something else."""
         try:
             about = json.loads(pq.read_schema(file).metadata[_KEY])
+            if about["made_of"] != json.loads(json.dumps(made_of)):
+                return None
         except (OSError, KeyError, TypeError, ValueError):
-            return None
-        if about["made_of"] != json.loads(json.dumps(made_of)):
             return None
         knots = about["calibration"]
         return cls(

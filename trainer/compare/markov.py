@@ -26,10 +26,11 @@ from sklearn.linear_model import LogisticRegression
 
 from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.model import Scaling
+from trainer.batches import some_at_a_time
 from trainer.compare.family import Family, Level, Settings, Task
-from trainer.compare.history import Floats, places
 from trainer.compare.shallow import PENALTIES
-from trainer.compare.tables import NOTHING, SNAPSHOT, Table, examples, pieces, standardise
+from trainer.compare.tables import NOTHING, SNAPSHOT, Table, examples, standardise
+from trainer.history import Floats, places
 
 _STATUS_BYTES: Final = 8
 
@@ -61,7 +62,7 @@ class Markov:
         """(R,) log odds, as ``Fitted.scores``."""
         cohort = self.task.material.cohort
         after_no = np.full(cohort.n_rows, np.nan)  # log odds where the status before was negative
-        for some in pieces(stays):
+        for some in some_at_a_time(stays):
             x = self.scaling.apply(self.table.rows(self.task.material, some))
             x = _beside(x, np.zeros(len(x), np.float32))
             after_no[self.task.material.rows_of(some)] = self.regression.decision_function(x)

@@ -99,7 +99,7 @@ def write(found: Findings, folder: Path) -> Path:
     drawn = sorted((folder / PICTURES).glob("*.png"))
     shown = "\n\n".join(f"![{_title(each)}]({PICTURES}/{each.name})" for each in drawn)
     parts += [f"## Pictures\n{_LEGEND}\n\n{shown}\n", _limits(found)]
-    file.write_text("\n".join(parts))
+    file.write_text("\n".join(parts), "utf-8")
     return file
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from trainer.atomic import write_atomically
 from trainer.compare import page, pictures, sheet
 from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
 from trainer.compare.average import average
+from trainer.compare.desk import Desk
 from trainer.compare.entrants import Entrants, Row, extras
 from trainer.compare.entries import HeldOut, slug
 from trainer.compare.family import Task
@@ -25,7 +27,6 @@ from trainer.compare.findings import Findings, Spent, Terms, machine
 from trainer.compare.judging import Entered, judge_all
 from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
 from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
-from trainer.compare.tuning import Desk
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
 from trainer.progress import Reporter
@@ -147,10 +148,11 @@ def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Des
     if entrants.daily is None:
         return []
     made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
-    if DAILY_NAME not in desk.only and file.exists():
-        kept = json.loads(file.read_text())
-        if kept["made_of"] == json.loads(json.dumps(made_of)):
-            return list(kept["rows"])
+    if DAILY_NAME not in desk.only:
+        with suppress(OSError, KeyError, TypeError, ValueError):  # no rows, or damaged ones
+            kept = json.loads(file.read_text())
+            if kept["made_of"] == json.loads(json.dumps(made_of)):
+                return list(kept["rows"])
     if desk.only and DAILY_NAME not in desk.only:
         desk.absent.append(DAILY_NAME)
         return []

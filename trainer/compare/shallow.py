@@ -12,8 +12,8 @@ from sklearn.naive_bayes import GaussianNB
 
 from streamer.adapters.cohort import Progress
 from trainer.compare.family import Family, Level, Settings, Task
-from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT, WINDOWS, ByHour, Examples, Table, examples, standardise
+from trainer.history import Floats
 
 PENALTIES: Final = (1e-5, 1e-4, 1e-3)
 """C of logistic regressions on the hours; on windows 1e-3 and weaker lost AUROC to 1e-4 on

@@ -36,7 +36,7 @@ _COLUMNS: Final = (
 def write(found: Findings, folder: Path) -> Path:
     """Writes ``comparison.csv``; what a row does not have is empty."""
     file = folder / FILE
-    with file.open("w", newline="") as text:
+    with file.open("w", newline="", encoding="utf-8") as text:
         table = csv.DictWriter(text, _COLUMNS, restval="")
         table.writeheader()
         table.writerows(_rows(found))

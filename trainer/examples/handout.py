@@ -68,5 +68,5 @@ def hand_out(
     figure.savefig(file, dpi=DPI)
     parts = [f"# {title}", f"![{title}]({file.name})", str(table), *sentences]
     text = "\n\n".join(parts) + "\n"
-    (out / READING).write_text(text)
+    (out / READING).write_text(text, "utf-8")
     return Handout(file, text)
