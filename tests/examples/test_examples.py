@@ -158,9 +158,10 @@ def test_the_command_prints_the_reading(example: Any, tmp_path: Path) -> None:
 
 def test_all_that_is_wrong_is_said_at_once(example: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, _, err = example("mortality", "--out", tmp_path / "file", "--data", tmp_path / "none")
+    words = ("--out", tmp_path / "file", "--data", tmp_path / "none", "--set", "size=3")
+    code, _, err = example("mortality", *words)
     assert code == 2
-    for fault in ("--data", "--outcomes is missing", "is a file, not a folder"):
+    for fault in ("--data", "--outcomes is missing", "is a file, not a folder", "no knob size"):
         assert fault in err
     code, _, err = example("readmission", "--out", tmp_path / "o", "--data", tmp_path / "none.csv")
     assert (code, "there is no such file" in err) == (2, True)
