@@ -72,6 +72,16 @@ def test_imports_point_one_way(file: Path) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize(
+    "file", [f for f in FILES if f.parts[0] == "trainer" and f.name != "__main__.py"], ids=str
+)
+def test_what_makes_a_bundle_needs_no_comparison_and_no_tutorial(file: Path) -> None:
+    above = {"compare", "examples", "cli"}
+    if file.parts[1] in above:
+        above -= {file.parts[1]} | ({"compare", "examples"} if file.parts[1] == "cli" else set())
+    assert not {n for n in imported(file) if n.startswith(tuple(f"trainer.{a}" for a in above))}
+
+
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)
 def test_the_core_is_pure(file: Path) -> None:
     assert not {name.split(".")[0] for name in imported(file)} & IMPURE

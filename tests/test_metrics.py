@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -172,6 +173,14 @@ def test_figures_are_what_their_names_say() -> None:
         "calibration_intercept": intercept,
         "ppv_at_80_sensitivity": precision[np.flatnonzero(sensitivity >= 0.8)[-1]],
         "alerts_per_patient_day": on.alert_starts.sum() / (len(label) / 24),
+        "alert_sensitivity": len(leads) / np.maximum.reduceat(label, first).sum(),
+        "alert_ppv": sum(
+            on.alert_starts[row] and label[begin:end].any() and row >= onset - 48
+            for begin, end in pairwise(on.starts)
+            for onset in [begin + np.argmax(label[begin:end]) + 6]
+            for row in range(begin, end)
+        )
+        / on.alert_starts.sum(),
         "lead_hours_median": np.median(leads),
     }
     # The line's optimum is flat: Newton stops where a step is under 1e-10.
@@ -198,7 +207,7 @@ def test_without_septic_stays_the_rest_is_still_measured() -> None:
     healthy = on.take(np.flatnonzero(np.maximum.reduceat(on.label, on.starts[:-1]) == 0))
     figures = Measure(healthy).figures()
     missing = {name for name, value in figures.items() if math.isnan(value)}
-    counted = {"ece", "brier", "alerts_per_patient_day"}
+    counted = {"ece", "brier", "alerts_per_patient_day", "alert_ppv"}
     assert missing == set(METRICS) - counted
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,26 @@ from trainer.metrics import METRICS, Measure
 
 DEFAULT_SEED: Final = 2019
 LEVEL: Final = 0.95
+TAILS: Final = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""The quantiles at the ends of an interval."""
+
+
+def resamples(
+    n: int, n_replicates: int, seed: int, progress: Callable[[int, int], None] | None = None
+) -> Iterator[NDArray[np.float64]]:
+    """Yields ``(n,)`` how often each patient counts, for each replicate of a bootstrap.
+
+    Args:
+        n: patients.
+        n_replicates: how many times they are drawn, with replacement.
+        seed: the same seed draws the same patients.
+        progress: called with (replicates done, of).
+    """
+    draws = np.random.default_rng(seed)
+    for replicate in range(n_replicates):
+        yield np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64)
+        if progress is not None:
+            progress(replicate + 1, n_replicates)
 
 
 def replicates(
@@ -37,14 +57,10 @@ def replicates(
     n = measures[0].n_stays
     if any(measure.n_stays != n for measure in measures):
         raise ValueError("a paired bootstrap needs every model measured on the same stays")
-    draws = np.random.default_rng(seed)
     found = np.empty((len(measures), n_replicates, len(METRICS)))
-    for replicate in range(n_replicates):
-        weight = np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64)
+    for replicate, weight in enumerate(resamples(n, n_replicates, seed, progress)):
         for i, measure in enumerate(measures):
             found[i, replicate] = list(measure.figures(weight).values())
-        if progress is not None:
-            progress(replicate + 1, n_replicates)
     return found
 
 
@@ -63,14 +79,14 @@ def intervals(
 
 
 def paired_intervals(
-    measure: Measure, other: Measure, n_replicates: int, seed: int = DEFAULT_SEED
+    measure: Measure, other: Measure, n_replicates: int
 ) -> dict[str, tuple[float, float]]:
     """The 95 % interval of ``measure`` minus ``other``, both on the same resampled patients.
 
     Most of the spread of a figure comes from which patients are in the set, and drops out of the
     difference: an interval that leaves out 0 tells two models apart.
     """
-    both = replicates([measure, other], n_replicates, seed)
+    both = replicates([measure, other], n_replicates)
     return percentiles(both[0] - both[1])
 
 
@@ -79,7 +95,6 @@ def percentiles(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
     out = {}
     for i, name in enumerate(METRICS):
         values = found[:, i][~np.isnan(found[:, i])]
-        tail = (1 - LEVEL) / 2
-        low, high = np.quantile(values, [tail, 1 - tail]) if len(values) else (np.nan, np.nan)
+        low, high = np.quantile(values, TAILS) if len(values) else (np.nan, np.nan)
         out[name] = (float(low), float(high))
     return out

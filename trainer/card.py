@@ -23,6 +23,8 @@ SHOWN: Final = {
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept",
     "alerts_per_patient_day": "alert starts per patient-day",
+    "alert_sensitivity": "septic stays with an alert from 48 hours before onset on",
+    "alert_ppv": "share of alert starts that are such alerts",
     "lead_hours_median": "median lead of a found onset, hours",
 }
 """Every metric of the manifest, in the words of a reader."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from streamer.adapters.cohort import Cohort
 from trainer.bootstrap import paired_intervals
 from trainer.metrics import Measure
 from trainer.scoring import judge
-from trainer.seen import SeenPatients
+from trainer.seen import seen_of
 
 AUROC_MARGIN: Final = 0.005
 """A lower AUROC by less than this is noise: its own 95 % interval on the 343 septic test stays of
@@ -71,7 +71,7 @@ def is_better(candidate: dict[str, float], champion: dict[str, float]) -> tuple[
     return True, f"utility {utility:.4f} is above {champion['utility']:.4f}, AUROC holds"
 
 
-def compare(
+def compare_bundles(
     candidate: Bundle,
     champion: Bundle,
     cohort: Cohort,
@@ -125,9 +125,3 @@ def unseen_by(bundle: Bundle, cohort: Cohort, stays: NDArray[np.int64]) -> NDArr
         return stays
     fresh = [i for i in stays.tolist() if cohort.patient_ids[i] not in seen]
     return np.array(fresh, np.int64)
-
-
-def seen_of(manifest: dict[str, Any]) -> SeenPatients | None:
-    """The patients that a bundle was fitted on, ``None`` where its manifest does not say."""
-    text = manifest.get("data", {}).get("seen")
-    return None if text is None else SeenPatients.from_text(text)

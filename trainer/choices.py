@@ -128,8 +128,7 @@ def choose(
     """
     raw = unchosen(network, scaling)
     side = cohort.take(validation)
-    rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in validation])
-    logits = cohort_logits(raw, cohort, built, validation)[rows]
+    logits = cohort_logits(raw, cohort, built, validation)[cohort.rows_of(validation)]
     rules, alerts = choose_rules(logits[:, 0], side, alert_budget)
     labels = horizon_labels(side.label, side.starts)
     longer = (

@@ -43,7 +43,7 @@ def counts(cohort: Cohort) -> Counts:
 
 
 def stays_of_site(cohort: Cohort, name: str) -> NDArray[np.int64]:
-    """Indices of the stays of hospital ``A`` or ``B``, told by the patient ids."""
+    """(n,) indices of the stays of hospital ``A`` or ``B``, told by the patient ids."""
     return np.array([i for i, p in enumerate(cohort.patient_ids) if site(p) == name], np.int64)
 
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from streamer.adapters import bundle_model
 from streamer.adapters.bundle import FORECAST, NO_FORECAST, Bundle
 from streamer.adapters.cohort import Cohort
-from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features
 from trainer.errors import NothingToEvaluate
@@ -22,6 +21,7 @@ from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
 from trainer.scoring import Verdicts, judge
+from trainer.seen import seen_of
 from trainer.split import Split, split_patients
 
 Patients: TypeAlias = Literal["all", "test"]
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
-    """The stays on the test side of the bundle's own split.
+    """(n,) indices of the stays on the test side of the bundle's own split.
 
     Raises:
         NothingToEvaluate: there are none, or the bundle does not say how it was split.

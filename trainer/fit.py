@@ -16,10 +16,9 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
-from streamer.core.network import Network
 from trainer import plots
 from trainer.card import write_card
-from trainer.challenge import Comparison, compare
+from trainer.challenge import Comparison, compare_bundles
 from trainer.checkpoint import FILE as CHECKPOINT
 from trainer.checkpoint import Checkpoint, Epoch, Run
 from trainer.choices import Choices, choose
@@ -35,7 +34,7 @@ from trainer.scoring import Verdicts, judge
 from trainer.seen import SeenPatients
 from trainer.split import SIDES, Split, split_patients
 from trainer.teacher import Lesson, no_lesson, taught_by, teach
-from trainer.training import architecture_of, train
+from trainer.training import train, trained
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 LESSON = "teacher.npz"
@@ -102,10 +101,8 @@ def fit(
             material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
         )
 
-    network = Network(architecture_of(recipe))
-    network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
     choices = choose(
-        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
+        trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
     foretold = foretell(choices.model, material, recipe, reporter, n_bootstrap)
     verdicts = judge(choices.model, cohort, built, split.test)
@@ -117,7 +114,7 @@ def fit(
     _draw(choices, run, verdicts, out)
     comparison = None
     if against is not None:
-        comparison = compare(bundle, against, cohort, built, split.test)
+        comparison = compare_bundles(bundle, against, cohort, built, split.test)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
     return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
 

@@ -29,6 +29,5 @@ class Material:
     split: Split
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-        """All rows of these stays, one stay after the other."""
-        starts = self.cohort.starts
-        return np.concatenate([np.arange(starts[i], starts[i + 1]) for i in stays])
+        """(n,) all rows of these stays, one stay after the other."""
+        return self.cohort.rows_of(stays)

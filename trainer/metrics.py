@@ -37,6 +37,8 @@ METRICS: Final = (
     "calibration_intercept",
     "ppv_at_80_sensitivity",
     "alerts_per_patient_day",
+    "alert_sensitivity",
+    "alert_ppv",
     "lead_hours_median",
 )
 
@@ -104,9 +106,19 @@ def lead_hours(
     >>> lead_hours(np.array([False, True, False, False]), label, starts).tolist()
     [7.0]
     """
+    foresaw = foreseeing(alert_starts, label, starts, window_hours)
     hours = hours_from_onset(label, starts)
-    foresaw = alert_starts & (hours >= -window_hours)
     return np.asarray(np.maximum.reduceat(np.where(foresaw, -hours, -np.inf), starts[:-1]))
+
+
+def foreseeing(
+    alert_starts: NDArray[np.bool_],
+    label: NDArray[np.int8],
+    starts: NDArray[np.int64],
+    window_hours: float = LEAD_WINDOW_HOURS,
+) -> NDArray[np.bool_]:
+    """(R,) alert starts from ``window_hours`` before onset to the end of a septic stay."""
+    return np.asarray(alert_starts & (hours_from_onset(label, starts) >= -window_hours))
 
 
 class Measure:
@@ -121,6 +133,9 @@ class Measure:
     - ``calibration_slope``, ``calibration_intercept``: logistic regression of the label on the log
       odds of the risk, over rows, fitted anew for each set of weights.
     - ``alerts_per_patient_day``: alert starts for each 24 rows.
+    - ``alert_sensitivity``: share of the septic stays with an alert that foresaw onset, as in
+      ``lead_hours``.
+    - ``alert_ppv``: share of the alert starts that did.
     - ``lead_hours_median``: median of ``lead_hours`` over the septic stays with such an alert.
     """
 
@@ -150,7 +165,11 @@ class Measure:
         self._score = np.add.reduceat(score, first)
         self._information = np.add.reduceat(information, first)
 
+        foresaw = foreseeing(scored.alert_starts, label, scored.starts)
+        self._true_alerts = np.add.reduceat(foresaw.astype(np.float64), first)
+        self._septic = np.maximum.reduceat(label, first).astype(np.float64)
         lead = lead_hours(scored.alert_starts, label, scored.starts)
+        self._found = (~np.isneginf(lead)).astype(np.float64)
         self._forewarned = np.argsort(lead, kind="stable")[np.isneginf(lead).sum() :]
         self._lead = lead[self._forewarned]
 
@@ -176,6 +195,8 @@ class Measure:
             line[1],
             ranks.ppv,
             self._alerts @ w / (rows / 24),
+            _share(self._found, self._septic, w),
+            _share(self._true_alerts, self._alerts, w),
             self._median_lead(w),
         )
         return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
@@ -205,3 +226,11 @@ class Measure:
         low = self._lead[np.searchsorted(so_far, half)]
         high = self._lead[np.searchsorted(so_far, half, side="right")]
         return float((low + high) / 2)
+
+
+def _share(
+    part: NDArray[np.float64], whole: NDArray[np.float64], weight: NDArray[np.float64]
+) -> float:
+    """Of ``(N,)`` counts; NaN where there is nothing to have a share of."""
+    most = float(whole @ weight)
+    return float(part @ weight) / most if most > 0 else math.nan

@@ -81,12 +81,12 @@ class Ranking:
 
 
 def auroc(label: NDArray[np.integer], risk: NDArray[np.floating]) -> float:
-    """Area under the ROC curve, exact; NaN with one class only."""
+    """Area under the ROC curve of (R,) labels and scores, exact; NaN with one class only."""
     return Ranking(label, risk, np.zeros(len(risk), np.int64)).weigh(np.ones(1)).auroc
 
 
 def auprc(label: NDArray[np.integer], risk: NDArray[np.floating]) -> float:
-    """Average precision; NaN with one class only."""
+    """Average precision of (R,) labels and scores; NaN with one class only."""
     return Ranking(label, risk, np.zeros(len(risk), np.int64)).weigh(np.ones(1)).auprc
 
 

@@ -22,7 +22,6 @@ from streamer.adapters.bundle import FORECAST, Bundle
 from streamer.adapters.cohort import Cohort
 from trainer.bootstrap import paired_intervals
 from trainer.card import write_site_card
-from trainer.challenge import seen_of
 from trainer.choices import Choices, choose
 from trainer.cohort import counts, fingerprint, load_cohort
 from trainer.dataset import build_features
@@ -34,6 +33,7 @@ from trainer.metrics import METRICS, Measure
 from trainer.progress import Reporter
 from trainer.recipe import Recipe
 from trainer.scoring import Verdicts, judge
+from trainer.seen import seen_of
 from trainer.split import Split
 from trainer.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 

@@ -21,7 +21,7 @@ _STEEPEST: Final = 1e6  # no line that was fitted to probabilities comes near
 
 
 def logit(risk: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Log odds, finite also for a risk that was rounded to 0 or 1."""
+    """(R,) log odds, finite also for a risk that was rounded to 0 or 1."""
     inside = np.clip(risk.astype(np.float64), TINIEST_RISK, 1 - TINIEST_RISK)
     return np.log(inside) - np.log1p(-inside)
 
@@ -47,7 +47,7 @@ def expected_calibration_error(
 def reliability_points(
     label: NDArray[np.integer], risk: NDArray[np.floating], n_bins: int = ECE_BINS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean risk and share of positives of each bin that holds any row."""
+    """(bins,) mean risk and share of positives of each bin that holds any row."""
     bins = mass_bins(risk, n_bins)
     n = np.bincount(bins)
     kept = n > 0

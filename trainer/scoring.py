@@ -101,8 +101,7 @@ def judge(
     """Scores these stays of a cohort; arguments as ``cohort_logits``."""
     logits = cohort_logits(model, cohort, built, stays, progress)
     side = cohort.take(stays)
-    rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in stays])
-    risks = model.risks(logits[rows])
+    risks = model.risks(logits[cohort.rows_of(stays)])
     return Verdicts(
         side, risks, model.threshold, alert_starts(risks[:, 0], side.starts, model.policy)
     )

@@ -11,7 +11,7 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,12 @@ class SeenPatients:
     def false_rate(self) -> float:
         """The share of unseen patients who are taken for seen ones, at most."""
         return FALSE_RATE * len(self.filters)
+
+
+def seen_of(manifest: dict[str, Any]) -> SeenPatients | None:
+    """The patients that a bundle was fitted on, ``None`` where its manifest does not say."""
+    text = manifest.get("data", {}).get("seen")
+    return None if text is None else SeenPatients.from_text(text)
 
 
 def _holds(bits: NDArray[np.uint8], patient: str) -> bool:

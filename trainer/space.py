@@ -66,7 +66,7 @@ SPACE: Final = (
     Knob("input_dropout", 0.0, 0.2),
     Knob("binned", 0, 120, step=20),
     Knob("bins", 3, 12),
-    Knob("reading_epochs", 1, 6),
+    Knob("reading_epochs", 1, 10),
     Knob("learning_rate", 5e-4, 8e-3, log=True),
     Knob("hidden", 16, 128, step=16),
     Knob("dropout", 0.0, 0.7),

@@ -49,7 +49,7 @@ class Split:
     test: NDArray[np.int64]
 
     def side(self, side: Side) -> NDArray[np.int64]:
-        """The stays of one side."""
+        """(n,) indices of the stays of one side."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[side]
 
     def prevalence(self, septic: NDArray[np.bool_]) -> dict[Side, float]:

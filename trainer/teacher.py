@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
 from trainer.atomic import write_atomically
-from trainer.compare.tables import pieces
-from trainer.compare.windows import WINDOW_NAMES, window_features
+from trainer.batches import some_at_a_time
 from trainer.errors import InputError
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
+from trainer.windows import WINDOW_NAMES, window_features
 
 _TREES: Final[dict[str, Any]] = {
     "objective": "binary",
@@ -160,7 +160,7 @@ def _windows(material: Material) -> NDArray[np.float32]:
     stays = material.split.train
     seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
     begin = 0
-    for some in pieces(stays):
+    for some in some_at_a_time(stays):
         windows = window_features(material, some)
         seen[begin : begin + len(windows)] = windows
         begin += len(windows)

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.metrics import LEAD_WINDOW_HOURS, lead_hours
+from trainer.metrics import lead_hours
 from trainer.utility import best_predictions, utility_table
 
 N_CANDIDATES: Final = 100
@@ -38,6 +38,17 @@ def utility_curve(
     below = 0.0 if lowest > 0 else lowest - 1  # a risk that was rounded to 0 can be above, too
     around = np.concatenate([[max(1.0, falling[0])], falling[ends], [below]])
     return _between(around[1:], around[:-1]), total / best
+
+
+def best_utility(
+    label: NDArray[np.int8], starts: NDArray[np.int64], score: NDArray[np.float64]
+) -> float:
+    """The normalised utility at the best threshold, of (R,) scores on any scale.
+
+    >>> best_utility(np.array([0, 1], np.int8), np.array([0, 2]), np.array([-3.0, -1.0]))
+    1.0
+    """
+    return float(utility_curve(label, starts, score)[1].max())
 
 
 def best_utility_threshold(
@@ -75,8 +86,6 @@ def choose_alert_threshold(
     risk: NDArray[np.float64],
     alert_starts: Callable[[NDArray[np.float64], float], NDArray[np.bool_]],
     budget_per_patient_day: float,
-    *,
-    window_hours: float = LEAD_WINDOW_HOURS,
 ) -> AlertChoice:
     """The threshold that finds most septic stays within an alert budget.
 
@@ -86,7 +95,6 @@ def choose_alert_threshold(
         risk: (R,) calibrated risks.
         alert_starts: the alert rules, from risks and a threshold to (R,) where alerts start.
         budget_per_patient_day: most alert starts for each 24 rows, on average.
-        window_hours: how long before onset an alert may come and still count as finding it.
 
     Returns:
         of equal sensitivities the one with the fewest alerts. With a budget that nothing meets
@@ -105,7 +113,7 @@ def choose_alert_threshold(
     for threshold in _candidates(risk):
         alerts = alert_starts(risk, threshold)
         rate = float(alerts.sum() / (len(risk) / 24))
-        found = np.isfinite(lead_hours(alerts, label, starts, window_hours)).sum() / septic
+        found = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
         better = (found, -rate) > (best.sensitivity, -best.starts_per_patient_day)
         if rate <= budget_per_patient_day and better:
             best = AlertChoice(threshold, rate, float(found))

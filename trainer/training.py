@@ -24,7 +24,7 @@ from trainer.reading import read
 from trainer.recipe import Recipe
 from trainer.steps import descend, rate_at
 from trainer.teacher import Lesson
-from trainer.thresholds import utility_curve
+from trainer.thresholds import best_utility
 
 Validate: TypeAlias = Callable[[Network, Material, Objective], Epoch]
 """Figures of a network on the validation patients; ``validation_score`` decides which is kept."""
@@ -44,6 +44,13 @@ def architecture_of(recipe: Recipe) -> Architecture:
         min(recipe.binned, N_FEATURES),
         recipe.bins,
     )
+
+
+def trained(run: Run, recipe: Recipe) -> Network:
+    """The network of the best epoch of a run, on the processor."""
+    network = Network(architecture_of(recipe))
+    network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
+    return network
 
 
 def train(
@@ -182,7 +189,7 @@ def _validate(judge: Network, material: Material, objective: Objective) -> Epoch
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()
     ranking = auroc(side.label, first)
-    utility = float(utility_curve(side.label, side.starts, first)[1].max())
+    utility = best_utility(side.label, side.starts, first)
     return {
         "validation_loss": loss,
         "validation_auroc": ranking,

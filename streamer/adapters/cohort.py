@@ -86,12 +86,18 @@ class Cohort:
         """The rows of one stay."""
         return slice(int(self.starts[stay]), int(self.starts[stay + 1]))
 
+    def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) all rows of these stays, one stay after the other, in the order given."""
+        lengths = self.lengths[stays]
+        ends = np.cumsum(lengths)
+        n_rows = int(ends[-1]) if len(ends) else 0
+        return np.repeat(self.starts[stays] - (ends - lengths), lengths) + np.arange(n_rows)
+
     def take(self, stays: Sequence[int] | NDArray[np.integer]) -> Cohort:
         """The cohort of these stays alone, in the order given."""
         chosen = np.asarray(stays, dtype=np.int64)
-        lengths = self.lengths[chosen]
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        rows = np.repeat(self.starts[chosen] - starts[:-1], lengths) + np.arange(starts[-1])
+        starts = np.concatenate([[0], np.cumsum(self.lengths[chosen])])
+        rows = self.rows_of(chosen)
         return Cohort(
             [self.patient_ids[i] for i in chosen],
             starts,

@@ -11,13 +11,13 @@ from tests.invented_cohort import learnable_file
 from trainer.cohort import load_cohort
 from trainer.compare.classical import FAMILIES
 from trainer.compare.family import Family, Fitted, Level, Task
-from trainer.compare.history import places
 from trainer.compare.markov import status_before
-from trainer.compare.windows import window_features
 from trainer.dataset import build_features, fit_scaling
+from trainer.history import places
 from trainer.material import Material
 from trainer.ranking import auroc
 from trainer.split import split_patients
+from trainer.windows import window_features
 
 CUT = 10
 """What comes from this row of a stay on is changed."""
@@ -80,6 +80,20 @@ def test_a_score_follows_from_hours_gone_by_and_from_training_patients(
     else:
         assert ranking > 0.55
     assert (model.state_bytes == 0) == (family.name == "prevalence")
+
+
+def test_naive_bayes_is_not_surer_than_a_calibration_can_mend(task: Task) -> None:
+    """Log odds of 20 are one in 500 million; the sum over its columns goes to 70 here."""
+    family = next(family for family in FAMILIES if family.name == "naive Bayes")
+    scores = fitted(family, task).scores(task.material.split.validation)
+    known = scores[np.isfinite(scores)]
+    assert np.abs(known - np.median(known)).max() < 20
+
+
+def test_a_chain_that_knows_no_patient_is_a_reference() -> None:
+    level = {family.name: family.level for family in FAMILIES}
+    assert level["Markov chain on its own prediction"] is Level.REFERENCE
+    assert level["AR(1) GLM on its own prediction"] is Level.SEQUENCE
 
 
 def test_families_have_three_candidates_or_none_and_names_of_their_own() -> None:

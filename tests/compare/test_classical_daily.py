@@ -13,6 +13,7 @@ from trainer.cohort import load_cohort
 from trainer.compare.daily import daily
 from trainer.compare.days import OUTCOMES, cut, day_table
 from trainer.compare.family import Task
+from trainer.labels import horizon_labels
 
 SAME, NEXT, SEPTIC = OUTCOMES
 
@@ -94,6 +95,16 @@ def test_every_model_answers_every_question(rows: list[dict[str, Any]]) -> None:
         3,
         5,
     ]
+
+
+def test_the_hourly_network_is_asked_for_the_hours_that_are_left(task: Task) -> None:
+    """At the end of a day, the next one ends in 24 hours: that head's own label is the answer."""
+    cohort = task.material.cohort
+    labels = horizon_labels(cohort.label, cohort.starts).astype(np.float64)
+    found = {row["outcome"]: row for row in daily(task, None, labels) if "LSTM" in row["name"]}
+    assert [outcome.hours_left for outcome in OUTCOMES] == [18, 24, 24]
+    assert {row["name"] for row in found.values()} == {"hourly LSTM, 24 h head"}
+    assert [found[outcome.name]["auroc"] for outcome in (NEXT, SEPTIC)] == [1, 1]
 
 
 def test_the_daily_form_is_learned_and_a_constant_is_not(rows: list[dict[str, Any]]) -> None:

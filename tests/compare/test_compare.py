@@ -18,7 +18,6 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from tests.compare.rivals import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.challenge import seen_of
 from trainer.cohort import load_cohort
 from trainer.compare import pictures
 from trainer.compare.ablations import CHANGES, ENCODER_ALONE
@@ -37,7 +36,7 @@ from trainer.fit import fit
 from trainer.metrics import METRICS
 from trainer.progress import Reporter
 from trainer.reliability import logit
-from trainer.seen import SeenPatients
+from trainer.seen import SeenPatients, seen_of
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
@@ -101,6 +100,7 @@ def test_page_and_table_show_every_model_and_what_it_is_worth(compared: Compared
     assert names | {"another seed"} == set(table)
     assert all(f"| {name}" in page for name in names)
     assert "{" not in page
+    assert "(20 replicates, too few for ends to rely on)" in page
     for name, row in table.items():
         assert float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"])
         assert (row["utility_difference_verdict"] == "") == (name == "final LSTM")

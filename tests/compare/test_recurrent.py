@@ -16,8 +16,9 @@ from streamer.core.features import N_FEATURES, NAMES
 from tests.invented_cohort import learnable_file
 from trainer.cohort import load_cohort
 from trainer.compare.cells import GRUD, Recurrent, lstm
+from trainer.compare.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
 from trainer.compare.family import Family, Task
-from trainer.compare.inputs import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE, with_decay
+from trainer.compare.inputs import with_decay
 from trainer.compare.recurrent import FAMILIES
 from trainer.compare.sequences import FittedSequence
 from trainer.dataset import build_features, fit_scaling

@@ -10,6 +10,7 @@ import typer
 from streamer.adapters.bundle import SHIPPED
 from trainer.cli.usage import (
     Data,
+    Model,
     Threads,
     check_bundle,
     check_writable,
@@ -23,10 +24,7 @@ from trainer.settings import TrainerSettings
 def compare(
     out: Annotated[Path, typer.Option(help="Folder for page, table, pictures and results.")],
     data: Data = None,
-    model: Annotated[
-        Path,
-        typer.Option(help="Bundle folder: the final LSTM.", show_default="the bundle shipped"),
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     only: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,10 +38,10 @@ def compare(
 ) -> None:
     """Compares every family of models on the same patients, hours, labels and scorer.
 
-    DATA must be the stays that the bundle was fitted on: its test patients judge all of them, and
-    the others are fitted to its training patients. OUT gets comparison.md, comparison.csv and
-    pictures. It also keeps the scores of each model: called again, the command fits only what is
-    not there yet, or was made of other data.
+    MODEL is the final LSTM. DATA must be the stays that it was fitted on: its test patients judge
+    all of them, and the others are fitted to its training patients. OUT gets comparison.md,
+    comparison.csv and pictures. It also keeps the scores of each model: called again, the command
+    fits only what is not there yet, or was made of other data.
 
     The public data of two hospitals take about an hour and a half on 4 cores.
 

@@ -14,6 +14,7 @@ import typer
 from streamer.adapters.bundle import SHIPPED
 from trainer.cli.usage import (
     Data,
+    Model,
     Threads,
     check_bundle,
     check_writable,
@@ -37,9 +38,7 @@ def explain(
         str | None, typer.Argument(help="Whose stay. Without it, some to look at are named.")
     ] = None,
     data: Data = None,
-    model: Annotated[
-        Path, typer.Option(help="Bundle folder.", show_default="the bundle that is shipped")
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -130,7 +129,7 @@ def _explain(
     from streamer.adapters import bundle_model  # noqa: PLC0415
     from streamer.adapters.physionet2019 import read_2019  # noqa: PLC0415
     from trainer import explanation, explanation_words  # noqa: PLC0415
-    from trainer.challenge import seen_of  # noqa: PLC0415
+    from trainer.seen import seen_of  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = bundle_model.build(bundle)

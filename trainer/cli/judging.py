@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from streamer.adapters.bundle import SHIPPED
-from trainer.cli.usage import Data, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.usage import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
 from trainer.settings import TrainerSettings
 
 
@@ -24,9 +24,7 @@ class Side(StrEnum):
 
 def evaluate(
     data: Data = None,
-    model: Annotated[
-        Path, typer.Option(help="Bundle folder.", show_default="the bundle that is shipped")
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     predictions: Annotated[
         Path | None,
         typer.Option(help="Parquet file to write: patient, hour (ICULOS), risk, positive."),

@@ -12,6 +12,7 @@ import typer
 from streamer.adapters.bundle import SHIPPED
 from trainer.cli.usage import (
     Data,
+    Model,
     Threads,
     check_bundle,
     check_writable,
@@ -25,9 +26,7 @@ from trainer.settings import TrainerSettings
 def recalibrate(
     out: Annotated[Path, typer.Option(help="Folder for the new bundle and recalibration.json.")],
     data: Data = None,
-    model: Annotated[
-        Path, typer.Option(help="Bundle folder.", show_default="the bundle that is shipped")
-    ] = SHIPPED,
+    model: Model = SHIPPED,
     alert_budget: Annotated[
         float | None,
         typer.Option(

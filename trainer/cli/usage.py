@@ -21,6 +21,9 @@ Data: TypeAlias = Annotated[
         "Default: TRAINER_DATA.",
     ),
 ]
+Model: TypeAlias = Annotated[
+    Path, typer.Option("--model", help="Bundle folder.", show_default="the bundle that is shipped")
+]
 Threads: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="CPU threads; 0: PyTorch's own choice. TRAINER_THREADS.")
 ]

@@ -12,7 +12,6 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.adapters.cohort import Progress
 from streamer.core import features
-from streamer.core.network import Network
 from trainer.choices import unchosen
 from trainer.cohort import fingerprint
 from trainer.compare.family import Family, Fitted, Level, Settings, Task
@@ -21,7 +20,7 @@ from trainer.fit import learn_from_trees
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.teacher import Lesson
-from trainer.training import architecture_of, train
+from trainer.training import train, trained
 
 ENCODER_ALONE: Final = "encoder alone"
 
@@ -73,9 +72,7 @@ def network_family(name: str, settings: Settings, lessons: Lessons) -> Family:
         changed: dict[str, Any] = dict(changes)
         recipe = replace(lessons.recipe, **changed)
         run = train(material, recipe, lessons.about(material, progress), progress=progress)
-        network = Network(architecture_of(recipe))
-        network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
-        return NetworkScores(unchosen(network, material.scaling), material)
+        return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 

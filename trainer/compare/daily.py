@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from streamer.adapters.cohort import Progress
-from trainer.bootstrap import DEFAULT_SEED, LEVEL
+from trainer.bootstrap import DEFAULT_SEED, TAILS, resamples
 from trainer.compare.days import OUTCOMES, Days, Outcome, cut, day_table
 from trainer.compare.family import Task
-from trainer.compare.history import Floats
 from trainer.compare.markov import marginal
 from trainer.compare.tables import standardise
 from trainer.dataset import LEAST_STD
+from trainer.history import Floats
+from trainer.labels import HORIZON_HOURS
 from trainer.ranking import Ranking, auroc
 from trainer.split import Side
 
@@ -63,21 +64,20 @@ def daily(
     task: Task,
     progress: Progress | None = None,
     logits: NDArray[np.float64] | None = None,
-    side: Side = "test",
 ) -> list[dict[str, Any]]:
-    """Fits the daily form and judges it; of three candidates the best on validation patients.
+    """Fits the daily form and judges it on test patients; the best of three candidates each.
 
     Args:
         task: as for a family.
         progress: called with models fitted and models in all.
-        logits: (R, 3) of the hourly network, where it takes part: its 24 h head is asked for the
-            same day and its 48 h head for the next one.
-        side: whose days are judged.
+        logits: (R, 3) of the hourly network, where it takes part: asked is the head of the
+            shortest horizon that reaches the end of the day in question.
 
     Returns:
         a row for each outcome and model: ``name``, ``outcome``, ``n_rows``, ``n_positive``,
         ``auroc``, ``auprc`` and the ends of their 95 % intervals over resampled patients,
-        ``auroc_ci`` and ``auprc_ci``. An outcome that has one answer only on a side is left out.
+        ``auroc_ci`` and ``auprc_ci``. Candidates are chosen on validation patients. An outcome that
+        has one answer only on a side is left out.
     """
     rows = []
     questions = [question for outcome in OUTCOMES if (question := _ask(task, outcome)) is not None]
@@ -88,13 +88,15 @@ def daily(
             judged = question.sides["validation"]
             known = question.days.positive[judged].astype(np.int8)
             best = max(candidates, key=lambda score: auroc(known, score[judged]))
-            rows.append(_figures(name, question, best, side))
+            rows.append(_figures(name, question, best))
             if progress is not None:
                 progress(len(rows), total)
         if logits is not None:
-            head = 1 + question.outcome.days_ahead
+            left = question.outcome.hours_left
+            head = min(i for i, horizon in enumerate(HORIZON_HOURS) if horizon >= left)
             score = logits[question.days.row, head]
-            rows.append(_figures(f"hourly LSTM, {24 * head} h head", question, score, side))
+            name = f"hourly LSTM, {HORIZON_HOURS[head]} h head"
+            rows.append(_figures(name, question, score))
     return rows
 
 
@@ -185,20 +187,15 @@ def _trees(question: _Question) -> Iterator[NDArray[np.float64]]:
         yield np.asarray(trees.predict(question.raw, raw_score=True))
 
 
-def _figures(
-    name: str, question: _Question, score: NDArray[np.float64], side: Side
-) -> dict[str, Any]:
-    judged = question.sides[side]
+def _figures(name: str, question: _Question, score: NDArray[np.float64]) -> dict[str, Any]:
+    judged = question.sides["test"]
     positive = question.days.positive[judged]
     _, patient = np.unique(question.days.stay[judged], return_inverse=True)
     ranking = Ranking(positive, score[judged], patient)
     n = int(patient.max()) + 1 if len(patient) else 0
     whole = ranking.weigh(np.ones(n))
-    draws = np.random.default_rng(DEFAULT_SEED)
-    again = [
-        ranking.weigh(np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64))
-        for _ in range(REPLICATES if n else 0)
-    ]
+    drawn = resamples(n, REPLICATES if n else 0, DEFAULT_SEED)
+    again = [ranking.weigh(weight) for weight in drawn]
     return {
         "name": name,
         "outcome": question.outcome.name,
@@ -213,5 +210,4 @@ def _figures(
 
 def _interval(found: list[float]) -> list[float]:
     known = np.array(found)[np.isfinite(found)]
-    tail = (1 - LEVEL) / 2
-    return np.quantile(known, [tail, 1 - tail]).tolist() if len(known) else [np.nan, np.nan]
+    return np.quantile(known, TAILS).tolist() if len(known) else [np.nan, np.nan]

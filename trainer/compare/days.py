@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
-from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT_COLUMNS
+from trainer.history import Floats
 from trainer.labels import onset_rows
 from trainer.material import Material
 
@@ -40,6 +40,11 @@ class Outcome:
     after_hours: int
     days_ahead: int
     onset_only: bool
+
+    @property
+    def hours_left(self) -> int:
+        """From the moment of the question to the end of the day that it is about."""
+        return DAY_HOURS * (1 + self.days_ahead) - self.after_hours
 
 
 OUTCOMES: Final = (

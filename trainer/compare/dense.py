@@ -12,8 +12,8 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from streamer.adapters.cohort import Progress
 from trainer.compare.family import Family, Settings, Task
-from trainer.compare.history import Floats
 from trainer.compare.tables import SNAPSHOT, WINDOWS, ByHour, Table, examples, standardise
+from trainer.history import Floats
 from trainer.ranking import auroc
 from trainer.steps import rate_at
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamer.core.features import NAMES
 from streamer.core.model import Scaling
+from trainer.compare.columns import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.material import Material
 
 Reader: TypeAlias = Callable[[Material, NDArray[np.int64]], Tensor]
@@ -20,22 +20,6 @@ hour on. The inputs of an hour follow from the rows up to it alone."""
 
 HOURS_PER_DAY: Final = np.float32(24)
 """Ages go into decays in days, so that their weights are about 1 and learn at the others' pace."""
-
-
-def _columns(*names: str) -> NDArray[np.int64]:
-    """Places in ``NAMES``; a name that ends in a colon stands for all variables."""
-    return np.flatnonzero([name in names or f"{name.split(':')[0]}:" in names for name in NAMES])
-
-
-VALUE: Final = _columns("value:")
-"""The last value of each variable, carried forward."""
-MEASURED: Final = _columns("measured:")
-SINCE: Final = _columns("log_hours_since:")
-CONTEXT: Final = _columns(
-    "log_hour", "hour", "age", "sex", "medical", "surgical", "log_hours_in_hospital"
-)
-"""The clock and the demographics."""
-EVERYTHING: Final = np.arange(len(NAMES))
 
 
 def standardised(columns: NDArray[np.int64]) -> Reader:

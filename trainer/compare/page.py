@@ -38,16 +38,17 @@ It is loaded as it is shipped, everything else was fitted for this page.
 - **Data**: {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours), fingerprint
   `{fingerprint}`.
 - **Split** by a hash of the patient id (salt `{salt}`): {sides}. Models learn from training
-  patients. Settings, calibration and thresholds are chosen on validation patients, by utility at
-  the best threshold and AUROC together. Each model is asked about the test patients once.
+  patients. Settings are chosen on validation patients, by utility at the best threshold and AUROC
+  together; calibration and thresholds on the same ones. Test patients decide nothing.
 - **Equal chances**: the same hours, labels and scorer for all. A family that has settings to choose
   has {candidates} of them; `settings` below are those chosen. The final LSTM had more: its recipe
-  was developed on these validation patients.
+  was developed on these validation patients, and trees may have taught it (what that is worth: `no
+  teacher` among the ablations). The networks of the families learn from the labels alone.
 - **Decisions**: every model is calibrated in the same way, gets the threshold of the best official
   utility, and the alert threshold that finds most septic stays within {budget} alert starts per
   patient-day, all on validation patients.
-- **Intervals**: 95 %, a bootstrap over test patients ({n_bootstrap} replicates). Differences are
-  paired: both models on the same resampled patients. `better` and `worse` stand only where the
+- **Intervals**: 95 %, a bootstrap over test patients ({n_bootstrap} replicates{few}). Differences
+  are paired: both models on the same resampled patients. `better` and `worse` stand only where the
   interval of the difference leaves out 0.
 - **Cost**: microseconds of one thread from the streamer's features (or the charted hours, for what
   does not use those) to the score of an hour, in batches of whole stays; bytes that must be kept of
@@ -60,14 +61,23 @@ It is loaded as it is shipped, everything else was fitted for this page.
 _LEGEND: Final = """\
 Differences are of all live models. Curves are of the final LSTM, its average with the trees, and
 the model of each level that was best on validation patients; all on test patients. Dots are the
-thresholds that were chosen on validation patients."""
+thresholds that were chosen on validation patients. Reliability has logarithmic axes, where a bin
+without a positive hour has no place. Curves of alerts end where lower thresholds give fewer."""
+
+_FEWEST_REPLICATES: Final = 500
+"""With 20 an end of an interval is the outermost replicate; with 500, 12 lie beyond each."""
+
+_ECE_NOTE: Final = (
+    "Resampling adds noise to every bin of the calibration error, so its interval lies high: the "
+    "figure can be at its lower end or below.\n"
+)
 
 _LIMITS: Final = """\
 ## What this does not show
 - An interval is about other patients of these hospitals. It holds for the models as they were
   fitted; a fit with another seed differs as well (the ablations have one).
-- {n_pairs} models are compared with one. Of so many intervals that hold 95 times in 100, some leave
-  out 0 by chance.
+- {n_pairs} models are compared with one, by three figures each. Of so many intervals that hold 95
+  times in 100, some leave out 0 by chance.
 - `No difference shown` is not "equal": the interval says how much could be hidden.
 - A family may do better with more settings, other inputs, or more care than it had here.
 - Labels are the challenge's, hours are rows of files written afterwards. Nothing here is about use
@@ -109,6 +119,7 @@ def _head(found: Findings) -> str:
         candidates=found.most_candidates,
         budget=terms.alert_budget,
         n_bootstrap=terms.n_bootstrap,
+        few=", too few for ends to rely on" if terms.n_bootstrap < _FEWEST_REPLICATES else "",
         machine=terms.machine,
         threads=terms.threads,
         seed=terms.seed,
@@ -182,7 +193,8 @@ def _rest(found: Findings) -> str:
         for level in _LEVELS
         for each in found.at(level)
     ]
-    return f"### The other metrics\n{_table(['model', *(SHOWN[n] for n in _REST)], lines)}"
+    table = _table(["model", *(SHOWN[n] for n in _REST)], lines)
+    return f"### The other metrics\n{_ECE_NOTE}\n{table}"
 
 
 def _chosen(found: Findings) -> str:
@@ -245,7 +257,9 @@ def _crossings(found: Findings) -> str:
         "## At a hospital it was not trained at\nTraining and validation patients of one hospital, "
         "test patients of the other; then calibration and thresholds chosen anew on validation "
         "patients of the other, which leaves the ranking as it is. Differences are to the final "
-        f"LSTM on the same patients.\n\n{_table(head, lines)}"
+        "LSTM, which learned from both, on the same patients: who learned at one hospital also "
+        "learned from fewer patients. The recipes themselves were developed on validation patients "
+        f"of both.\n\n{_table(head, lines)}"
     )
 
 
@@ -280,7 +294,8 @@ def _daily(found: Findings) -> str:
     return (
         "## The daily form of the task\nOne row for each ICU day: vital signs, laboratory values "
         "and demographics; onset on the same day or the next. The hourly LSTM was not fitted for "
-        "this: its longer horizons are asked at the same hours.\n\n"
+        "this: it is asked at the same hours, by the head of the shortest horizon that reaches the "
+        "end of the day in question.\n\n"
         + _table(["onset", "model", "positive days", "AUROC", "AUPRC"], lines)
     )
 

@@ -13,17 +13,9 @@ from streamer.adapters.cohort import Progress
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.variables import N_VARIABLES
 from trainer.compare.cells import GRUD, Recurrent, lstm
+from trainer.compare.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
 from trainer.compare.family import Family, Fitted, Level, Settings, Task
-from trainer.compare.inputs import (
-    CONTEXT,
-    EVERYTHING,
-    MEASURED,
-    SINCE,
-    VALUE,
-    Reader,
-    standardised,
-    with_decay,
-)
+from trainer.compare.inputs import Reader, standardised, with_decay
 from trainer.compare.sequences import train
 from trainer.recipe import Recipe
 

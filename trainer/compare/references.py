@@ -13,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
 from streamer.adapters.cohort import Cohort, Progress
-from trainer.compare.bedside import (
+from trainer.batches import some_at_a_time
+from trainer.bedside import (
     Chart,
     Score,
     mews_score,
@@ -23,7 +24,6 @@ from trainer.compare.bedside import (
     sofa_score,
 )
 from trainer.compare.family import Family, Level, Settings, Task
-from trainer.compare.tables import pieces
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
@@ -48,7 +48,7 @@ class Rule:
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) as ``Fitted.scores``."""
         scores = np.full(self.material.cohort.n_rows, np.nan)
-        for some in pieces(stays):
+        for some in some_at_a_time(stays):
             scores[self.material.rows_of(some)] = self.points(self.material.cohort.take(some))
         return scores
 

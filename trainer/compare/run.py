@@ -19,6 +19,7 @@ from trainer.atomic import write_atomically
 from trainer.compare import page, pictures, sheet
 from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
 from trainer.compare.average import average
+from trainer.compare.desk import Desk
 from trainer.compare.entrants import Entrants, Row, extras
 from trainer.compare.entries import HeldOut, slug
 from trainer.compare.family import Task
@@ -26,7 +27,6 @@ from trainer.compare.findings import Findings, Spent, Terms, machine
 from trainer.compare.judging import Entered, judge_all
 from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
 from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
-from trainer.compare.tuning import Desk
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
 from trainer.progress import Reporter

@@ -21,7 +21,7 @@ from trainer.ranking import auroc
 from trainer.recipe import Recipe
 from trainer.steps import descend, rate_at
 from trainer.teacher import no_lesson
-from trainer.thresholds import utility_curve
+from trainer.thresholds import best_utility
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +122,4 @@ def _validation_score(fitted: FittedSequence) -> float:
     stays = material.split.validation
     side = material.cohort.take(stays)
     scores = fitted.scores(stays)[material.rows_of(stays)]
-    utility = float(utility_curve(side.label, side.starts, scores)[1].max())
-    return utility + auroc(side.label, scores)
+    return best_utility(side.label, side.starts, scores) + auroc(side.label, scores)

@@ -12,17 +12,16 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.model import Model
-from trainer.challenge import seen_of
 from trainer.choices import Rules
+from trainer.compare.desk import cost
 from trainer.compare.entries import Entry, HeldOut
 from trainer.compare.family import Level, Task
-from trainer.compare.tuning import cost
 from trainer.errors import InputError
 from trainer.evaluate import CERTAIN
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.scoring import cohort_logits
-from trainer.seen import FALSE_RATE
+from trainer.seen import FALSE_RATE, seen_of
 
 NAME: Final = "final LSTM"
 _FLOAT_BYTES: Final = 4

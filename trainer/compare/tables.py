@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,28 +12,18 @@ from numpy.typing import NDArray
 from streamer.core.features import MEMORY_SIZE, NAMES
 from streamer.core.model import Scaling
 from streamer.core.variables import N_VARIABLES
+from trainer.batches import some_at_a_time
+from trainer.compare.columns import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.compare.family import Level, Task
-from trainer.compare.history import Floats
-from trainer.compare.windows import WINDOW_NAMES, WINDOW_STATE_BYTES, window_features
 from trainer.dataset import fit_scaling
+from trainer.history import Floats
 from trainer.material import Material
 from trainer.recipe import Recipe
 from trainer.utility import hour_weights
+from trainer.windows import WINDOW_NAMES, WINDOW_STATE_BYTES, window_features
 
-STAYS_AT_A_TIME: Final = 1000
-"""Some 40,000 hours: of the widest table 80 MB, and its columns are worked out in the cache."""
-
-_CONTEXT: Final = (
-    "log_hour",
-    "hour",
-    "age",
-    "sex",
-    "medical",
-    "surgical",
-    "log_hours_in_hospital",
-)
-SNAPSHOT_COLUMNS: Final = np.flatnonzero(
-    [n.startswith(("value:", "measured:", "log_hours_since:")) or n in _CONTEXT for n in NAMES]
+SNAPSHOT_COLUMNS: Final[NDArray[np.int64]] = np.sort(
+    np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
 )
 _STATIC_BYTES: Final = 4 * 5  # demographics and the hour of admission
 
@@ -103,7 +93,7 @@ def examples(task: Task, table: Table, stays: NDArray[np.int64]) -> Examples:
     cohort, rows = task.material.cohort, task.material.rows_of(stays)
     x = np.empty((len(rows), table.n_columns), np.float32)
     begin = 0
-    for some in pieces(stays):
+    for some in some_at_a_time(stays):
         piece = table.rows(task.material, some)
         x[begin : begin + len(piece)] = piece
         begin += len(piece)
@@ -112,7 +102,7 @@ def examples(task: Task, table: Table, stays: NDArray[np.int64]) -> Examples:
 
 
 def standardise(x: Floats) -> Scaling:
-    """Fits a scaling to training rows and applies it in place; what is unknown becomes 0."""
+    """Fits a scaling to training rows (R, W) and applies it in place; what is unknown becomes 0."""
     scaling = fit_scaling(x, np.ones(len(x), bool))
     for piece in np.array_split(x, -(-len(x) // 50_000)):  # views: a copy could be gigabytes
         piece[:] = scaling.apply(piece)
@@ -144,13 +134,7 @@ class ByHour:
         """(R,) as ``Fitted.scores``."""
         material = self.task.material
         scores = np.full(material.cohort.n_rows, np.nan)
-        for some in pieces(stays):
+        for some in some_at_a_time(stays):
             x = self.table.rows(material, some)
             scores[material.rows_of(some)] = self.say(self.scaling.apply(x) if self.scaling else x)
         return scores
-
-
-def pieces(stays: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Some stays at a time: tables are made and read in pieces, or they would fill the memory."""
-    for begin in range(0, len(stays), STAYS_AT_A_TIME):
-        yield stays[begin : begin + STAYS_AT_A_TIME]

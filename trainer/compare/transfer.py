@@ -9,9 +9,9 @@ import numpy as np
 
 from trainer.choices import Rules, choose_rules
 from trainer.cohort import stays_of_site
+from trainer.compare.desk import Desk
 from trainer.compare.entries import Entry, HeldOut
 from trainer.compare.family import Family, Task
-from trainer.compare.tuning import Desk
 from trainer.dataset import fit_scaling
 from trainer.material import Material
 from trainer.metrics import Scored
@@ -110,5 +110,4 @@ def recalibrated(entry: Entry, held_out: HeldOut, goal: str, alert_budget: float
     """The rules that the validation patients of another hospital choose for the same scores."""
     side = held_out.validation
     here = stays_of_site(side, goal)
-    rows = np.concatenate([np.arange(side.starts[i], side.starts[i + 1]) for i in here])
-    return choose_rules(entry.score[rows], side.take(here), alert_budget)[0]
+    return choose_rules(entry.score[side.rows_of(here)], side.take(here), alert_budget)[0]

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import DataError
 from streamer.adapters.files import numbers
 from trainer.examples.admissions import Admissions
+from trainer.examples.csv_file import read_columns
 
 Floats = NDArray[np.float64]
 
@@ -78,6 +77,7 @@ NAMES: Final = (
     "back within 30 days last time",
     "admissions before",
 )
+EXPECTED: Final = "diabetic_data.csv of the UCI data set 'Diabetes 130-US hospitals'"
 
 
 def read_diabetes(file: Path) -> Admissions:
@@ -89,21 +89,7 @@ def read_diabetes(file: Path) -> Admissions:
     Raises:
         DataError: not such a file; columns that are missing, values that cannot be, no rows.
     """
-    try:
-        table: Any = pyarrow.csv.read_csv(
-            file,
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(NEEDED, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: not a readable CSV file: {error}") from error
-    missing = [name for name in NEEDED if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{file}: missing columns {', '.join(missing)}; expected diabetic_data.csv of the UCI "
-            "data set 'Diabetes 130-US hospitals'"
-        )
+    table = read_columns(file, NEEDED, "CSV file", EXPECTED)
     if not table.num_rows:
         raise DataError(f"{file}: no rows")
 

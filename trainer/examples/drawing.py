@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from trainer.plots import canvas
 
 # Told apart by people with any kind of colour vision (Okabe and Ito 2008).
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
@@ -17,9 +18,7 @@ QUIET: Final = "#999999"
 
 def panels(rows: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     """A figure of ``rows`` x ``columns`` axes, row by row; ``size`` in inches."""
-    # Without pyplot: no global state, no display looked for, nothing to close.
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(size)
     axes = [figure.add_subplot(rows, columns, i + 1) for i in range(rows * columns)]
     for each in axes:
         each.grid(alpha=0.25)

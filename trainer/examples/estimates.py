@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
-from trainer.bootstrap import LEVEL
+from trainer.bootstrap import TAILS, resamples
 
 Floats = NDArray[np.float64]
 
@@ -52,15 +52,8 @@ def resampled(
         replicates: how many.
         progress: called with replicates done and replicates in all.
     """
-    draws = np.random.default_rng(seed)
-    found = []
-    for replicate in range(replicates):
-        weight = np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64)
-        found.append(statistics(weight))
-        if progress is not None:
-            progress(replicate + 1, replicates)
-    tail = (1 - LEVEL) / 2
-    low, high = np.nanquantile(np.array(found), [tail, 1 - tail], axis=0)
+    found = [statistics(weight) for weight in resamples(n, replicates, seed, progress)]
+    low, high = np.nanquantile(np.array(found), TAILS, axis=0)
     values = statistics(np.ones(n))
     return [Estimate(*map(float, each)) for each in zip(values, low, high, strict=True)]
 

@@ -33,7 +33,7 @@ from trainer.ranking import Ranking, auroc
 from trainer.recipe import Recipe
 from trainer.split import SIDES, split_patients
 from trainer.teacher import no_lesson, teach
-from trainer.training import architecture_of, train
+from trainer.training import train, trained
 
 Floats = NDArray[np.float64]
 
@@ -165,9 +165,7 @@ def _train(
             ),
             validate=validate,
         )
-    network = Network(architecture_of(recipe))
-    network.load_state_dict({name: value.cpu() for name, value in done.best.items()})
-    return hour_logits(network, material, np.arange(len(cohort)))
+    return hour_logits(trained(done, recipe), material, np.arange(len(cohort)))
 
 
 def _others(

@@ -29,7 +29,6 @@ LAST, LINE, AR, LSTM, SCALED = (
 )
 MODELS: Final = (LAST, LINE, AR, LSTM, SCALED)
 ORDER: Final = 4  # of the autoregression: two numbers suffice for each rule, four for a mixture
-JUDGED: Final = slice(ORDER, None)  # every model has seen as many numbers before the first of these
 TEST: Final = 800
 HIDDEN: Final = 32
 LEAST_DRAWN: Final = 0.05  # percent; a logarithmic axis has no place for an error of nothing

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Cohort, DataError
 from streamer.adapters.files import numbers
 from streamer.adapters.physionet2012_rows import Records
 from streamer.core.variables import N_VARIABLES
+from trainer.examples.csv_file import read_columns
 
 Floats = NDArray[np.float64]
 
 HOURS: Final = 48  # of each stay; the challenge asks at their end
 COLUMNS: Final = ("RecordID", "SAPS-I", "SOFA", "In-hospital_death")
 UNKNOWN: Final = -1.0
+EXPECTED: Final = "the outcomes of the PhysioNet 2012 challenge, such as Outcomes-a.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +45,7 @@ def read_outcomes(file: Path, patient_ids: Sequence[str]) -> Outcomes:
     Raises:
         DataError: not such a file, a record without an outcome, an outcome that is not 0 or 1.
     """
-    try:
-        table: Any = pyarrow.csv.read_csv(
-            file,
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False
-            ),
-        )
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{file}: not a readable table of outcomes: {error}") from error
-    missing = [name for name in COLUMNS if name not in table.column_names]
-    if missing:
-        raise DataError(
-            f"{file}: missing columns {', '.join(missing)}; expected the outcomes of the PhysioNet "
-            "2012 challenge, such as Outcomes-a.txt"
-        )
+    table = read_columns(file, COLUMNS, "table of outcomes", EXPECTED)
 
     def place(row: int) -> str:
         return f"{file}, line {row + 2}"

@@ -11,7 +11,7 @@ from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.forecast import HOURS, LEVELS, VITALS
 from streamer.core.model import Model
 from streamer.core.variables import INDEX, VARIABLES
-from trainer.bootstrap import DEFAULT_SEED, LEVEL
+from trainer.bootstrap import DEFAULT_SEED, TAILS, resamples
 from trainer.forecast.baselines import NAMES, Baselines
 from trainer.forecast.hours import Floats, Future, Rows, outputs
 
@@ -71,7 +71,7 @@ def _sums_by_stay(
     future, blocks = Future(cohort), list[Sums]()
     for first in range(0, len(stays), _STAYS):
         block = stays[first : first + _STAYS]
-        rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in block])
+        rows = cohort.rows_of(block)
         starts = np.cumsum([0, *cohort.lengths[block][:-1]])
         quantiles = model.forecast(built[rows], out[rows]).astype(np.float64)
         hours = _by_hour(quantiles, future.after(rows), baselines.predict(built[rows]))
@@ -108,16 +108,12 @@ def _paired(sums: Sums, n_bootstrap: int) -> Sums:
     """The intervals ``(5, 6, 2)`` of our error minus that of each baseline."""
     if not n_bootstrap:
         return {}
-    draws, n = np.random.default_rng(DEFAULT_SEED), len(sums["n"])
     wanted = {name: sums[name] for name in ("n", "mae", *(f"mae_{other}" for other in NAMES))}
-    drawn = [
-        _means(wanted, np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64))
-        for _ in range(n_bootstrap)
-    ]
-    tail = (1 - LEVEL) / 2
+    weights = resamples(len(sums["n"]), n_bootstrap, DEFAULT_SEED)
+    drawn = [_means(wanted, weight) for weight in weights]
     return {
         other: np.moveaxis(
-            np.quantile([d["mae"] - d[f"mae_{other}"] for d in drawn], [tail, 1 - tail], axis=0),
+            np.quantile([d["mae"] - d[f"mae_{other}"] for d in drawn], TAILS, axis=0),
             0,
             -1,
         )

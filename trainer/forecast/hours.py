@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.adapters.cohort import Cohort
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
@@ -57,7 +57,6 @@ def outputs(
     cohort: Cohort,
     built: Floats,
     stays: Rows,
-    progress: Progress | None = None,
 ) -> Floats:
     """Runs whole stays and returns the LSTM's output ``(R, hidden)`` after each of their hours.
 
@@ -67,9 +66,8 @@ def outputs(
         cohort: the stays.
         built: (R, F) their raw features.
         stays: which ones to run; the rows of others stay NaN.
-        progress: called with stays done and stays in all.
     """
-    size, done = network.architecture, 0
+    size = network.architecture
     found = np.full((cohort.n_rows, size.hidden), np.nan, np.float32)
     network.eval()
     with torch.inference_mode():
@@ -78,7 +76,4 @@ def outputs(
             start = x.new_zeros(size.layers, x.shape[1], size.hidden)
             out, _, _ = network.remember(network.encode(x), start, start)
             found[batch.rows[batch.real]] = out.numpy()[batch.real]
-            done += x.shape[1]
-            if progress is not None:
-                progress(done, len(stays))
     return found

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamer.core.cleaning import clean
 from streamer.core.features import MEMORY_SIZE, NAMES
 from streamer.core.variables import INDEX, VARIABLES
-from trainer.compare.bedside import (
+from trainer.bedside import (
     ORGANS,
     Chart,
     mews_score,
@@ -25,7 +25,7 @@ from trainer.compare.bedside import (
     qsofa_score,
     sirs_score,
 )
-from trainer.compare.history import Floats, Places, ago, last_known, picked, places, spread, total
+from trainer.history import Floats, Places, ago, last_known, picked, places, spread, total
 from trainer.material import Material
 
 HOURS: Final = (6, 12, 24)

@@ -22,7 +22,7 @@ from streamer.core.assessment import ROOM_AIR
 from streamer.core.bedside import VALID_HOURS, news2, qsofa
 from streamer.core.cleaning import clean
 from streamer.core.variables import FIO2, INDEX
-from trainer.compare.history import Floats, Places, last_known, picked, places
+from trainer.history import Floats, Places, last_known, picked, places
 
 
 @dataclass(frozen=True, slots=True)

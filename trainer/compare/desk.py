@@ -20,7 +20,7 @@ from trainer.compare.entries import Attempt, Entry, HeldOut, slug
 from trainer.compare.family import Family, Fitted, Task
 from trainer.progress import Reporter
 from trainer.ranking import auroc
-from trainer.thresholds import utility_curve
+from trainer.thresholds import best_utility
 
 TIMED_STAYS: Final = 1000
 """Some 40,000 hours: enough that what is done once for a call does not count."""
@@ -95,7 +95,7 @@ def cost(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
 
 
 def _judge(settings: Any, side: Cohort, score: NDArray[np.float64], seconds: float) -> Attempt:
-    best = float(utility_curve(side.label, side.starts, score)[1].max())
+    best = best_utility(side.label, side.starts, score)
     return Attempt(dict(settings), best, auroc(side.label, score), round(seconds, 1))
 
 

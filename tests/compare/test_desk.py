@@ -12,11 +12,11 @@ from tests.invented_cohort import learnable_file
 from tests.test_metrics import scored
 from trainer.bootstrap import paired_intervals
 from trainer.cohort import load_cohort, stays_of_site
+from trainer.compare.desk import enter
 from trainer.compare.entries import HeldOut
 from trainer.compare.family import Family, Fitted, Level, Settings, Task
 from trainer.compare.standings import COMPARED, standings
 from trainer.compare.transfer import at_hospital, can_cross
-from trainer.compare.tuning import enter
 from trainer.dataset import build_features, fit_scaling
 from trainer.material import Material
 from trainer.metrics import Measure
