@@ -16,12 +16,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-import typer
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from redis import Redis
 
-from streamer.cli import local as cli_local
 from streamer.local import LocalStack, LocalStackError, java, redis
 from streamer.local.kafka import new_cluster_id
 from streamer.local.ports import LOOPBACK, is_free
@@ -391,16 +389,3 @@ def test_a_forked_process_starts_its_own() -> None:
 
 def test_this_machine_has_a_java_for_all_of_this() -> None:
     assert (java.java_version(java.find_java()) or 0) >= java.MINIMUM_VERSION
-
-
-def test_the_demo_ends_when_a_part_of_it_fails(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    told = threading.Event()
-    with (
-        pytest.raises(typer.Exit) as ended,
-        cli_local._child("service", ["no-such-command"], tmp_path, told),
-    ):
-        assert told.wait(60)
-    assert ended.value.exit_code == 1
-    assert "service failed:" in capfd.readouterr().err
