@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,18 +77,27 @@ def demo(
         ensure_topics(settings)
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
         for name, arguments in (("service", ["run"]), ("ward", ward)):
-            running.enter_context(_child(name, arguments, folder))
+            running.enter_context(_child(name, arguments, folder, told))
         console.print(f"A ward of {beds} beds, {speed:g} times as fast as life. Alerts follow.\n")
         for line in follow_alerts(settings, from_beginning=True, as_json=False, told=told):
             print(line, flush=True)
 
 
 @contextmanager
-def _child(name: str, arguments: list[str], folder: Path) -> Iterator[None]:
-    """A `streamer` process that ends with this block, and with this process if it is killed."""
+def _child(name: str, arguments: list[str], folder: Path, told: threading.Event) -> Iterator[None]:
+    """A `streamer` process that ends with this block, and with this process if it is killed.
+
+    If it fails, it tells the others to end: without it no alert would ever come.
+    """
     log = folder / f"{name}.log"
     with log.open("wb") as output:
         child = spawn([sys.executable, "-m", "streamer", *arguments], Path.cwd(), output)
+
+        def watch() -> None:
+            if child.wait():
+                told.set()
+
+        threading.Thread(target=watch, daemon=True).start()
         try:
             yield
         finally:
@@ -100,3 +110,5 @@ def _child(name: str, arguments: list[str], folder: Path) -> Iterator[None]:
                 child.wait()
             if failed:
                 print(f"{name} failed:\n{log.read_text()[-2000:]}", file=sys.stderr)
+        if failed:
+            raise typer.Exit(1)

@@ -19,6 +19,7 @@ from trainer.examples.drug_cohort import LONGEST, curves
 from trainer.examples.drug_models import MODELS, Fitted
 from trainer.examples.estimates import Estimate
 from trainer.examples.handout import Handout, Table
+from trainer.examples.mortality_recipe import RECIPE
 from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
 
 SMALL = ["encoder=8", "hidden=8", "binned=2", "reading_epochs=1", "epochs=1", "teacher_share=0"]
@@ -62,7 +63,7 @@ def test_readmission_of_a_file(tmp_path: Path) -> None:
 
 def test_mortality(tmp_path: Path) -> None:
     data, outcomes = records_2012(tmp_path, 120)
-    recipe, wrong = mortality.RECIPE.changed(SMALL)
+    recipe, wrong = RECIPE.changed(SMALL)
     assert not wrong
     text = whole(mortality.run(tmp_path / "out", quiet(), data, outcomes, recipe))
     assert "By AUROC, the network" in text
@@ -158,9 +159,10 @@ def test_the_command_prints_the_reading(example: Any, tmp_path: Path) -> None:
 
 def test_all_that_is_wrong_is_said_at_once(example: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    code, _, err = example("mortality", "--out", tmp_path / "file", "--data", tmp_path / "none")
+    words = ("--out", tmp_path / "file", "--data", tmp_path / "none", "--set", "size=3")
+    code, _, err = example("mortality", *words)
     assert code == 2
-    for fault in ("--data", "--outcomes is missing", "is a file, not a folder"):
+    for fault in ("--data", "--outcomes is missing", "is a file, not a folder", "no knob size"):
         assert fault in err
     code, _, err = example("readmission", "--out", tmp_path / "o", "--data", tmp_path / "none.csv")
     assert (code, "there is no such file" in err) == (2, True)

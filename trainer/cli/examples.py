@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from trainer.cli.usage import check_writable, refuse
+from trainer.examples.mortality_recipe import RECIPE
 
 if TYPE_CHECKING:
     from trainer.examples.handout import Handout
@@ -190,12 +191,12 @@ def mortality(
             faults.append(f"{option} is missing: name {kind}")
         elif not path.exists():
             faults.append(f"{option} {path}: there is no such file or folder")
+    recipe, wrong = RECIPE.changed([f"seed={seed}", *(knob or [])])
+    faults += [*wrong, *recipe.problems()]
     _begin(out, threads, ("matplotlib", "sklearn", "lightgbm"), faults)
-    from trainer.examples.mortality import RECIPE, run  # noqa: PLC0415
+    from trainer.examples.mortality import run  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
-    recipe, wrong = RECIPE.changed([f"seed={seed}", *(knob or [])])
-    refuse([*wrong, *recipe.problems()])
     assert data is not None
     assert outcomes is not None
     _end(run(out, Reporter(), data, outcomes, recipe, threads))

@@ -22,6 +22,7 @@ from trainer.errors import TooLittleData
 from trainer.examples.estimates import Estimate, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
 from trainer.examples.mortality_figure import draw_mortality
+from trainer.examples.mortality_recipe import RECIPE
 from trainer.examples.outcomes_2012 import HOURS, Outcomes, hourly, read_outcomes
 from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees
@@ -40,17 +41,6 @@ NETWORK, LOGISTIC, TREES = "LSTM of the trainer", "logistic regression", "booste
 SAPS, SOFA = "SAPS-I", "SOFA"
 MODELS: Final = (NETWORK, LOGISTIC, TREES, SAPS, SOFA)
 ASKED_AT: Final = tuple(range(3, HOURS + 1, 3))  # hours at which the ranking is measured
-
-RECIPE: Final = Recipe(
-    teacher_rounds=120,  # a tenth of the hours of the sepsis data, and 48 alike in each stay
-    teacher_rate=0.04,
-    teacher_windows=0,  # and a shorter reading: a minute in all
-    reading_epochs=3,
-    utility_weight=0.0,  # the sepsis utility says nothing of this label
-    head_weights=(1.0, 0.0, 0.0),  # death has no horizons: one head
-    batch_hours=512,
-    epochs=6,
-)
 
 
 def run(
