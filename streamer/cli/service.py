@@ -23,7 +23,7 @@ from streamer.service.findings import Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms
-from streamer.service.settings import Settings, UnfitSetting
+from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ def run(
                 return
             with contextlib.closing(worker):
                 worker.run(told, exit_when_idle)
-        except UnfitSetting as error:
-            print(f"Error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from error
         except Exception as error:
             # A traceback would show what the log must not.
             _log.critical("failed", exc_info=error)

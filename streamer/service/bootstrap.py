@@ -9,7 +9,6 @@ import structlog
 import torch
 from redis import Redis
 
-from streamer.adapters.bundle import NO_FORECAST
 from streamer.adapters.kafka_log import KafkaLog
 from streamer.adapters.kafka_options import KafkaOptions
 from streamer.adapters.redis_models import RedisModels
@@ -20,7 +19,7 @@ from streamer.service.batch import Topics
 from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
-from streamer.service.settings import Settings, UnfitSetting
+from streamer.service.settings import Settings
 from streamer.service.worker import Rules, Worker
 
 _log = structlog.get_logger()
@@ -55,7 +54,6 @@ def worker(settings: Settings, health: Health) -> Worker:
         LogUnavailable: no broker answers.
         StoreUnavailable: Redis does not answer.
         BundleError: the shipped model cannot be used.
-        UnfitSetting: forecasts are asked for, and the model in force has no head for them.
     """
     instance = settings.instance or claim_instance(settings.group)
     options = KafkaOptions(
@@ -82,9 +80,7 @@ def worker(settings: Settings, health: Health) -> Worker:
     # One worker, one core: threads that wait for each other cost more than these small steps take.
     torch.set_num_threads(1)
     library = model_library(settings)
-    model = library.in_force()  # before joining the group: building a model takes a second
-    if settings.forecast and model.forecaster is None:
-        raise UnfitSetting(f"STREAMER_FORECAST is on, and of model {model.model_id}: {NO_FORECAST}")
+    library.in_force()  # before joining the group: building a model takes a second
     # What is here now stays; what a batch makes dies with it, and is not worth looking at often.
     gc.collect()
     gc.freeze()

@@ -136,7 +136,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     in_force = shipped if packed is None else bundle.from_bytes(packed)
     if settings.forecast and not in_force.foretells:
         says = f"STREAMER_FORECAST is on, and of {in_force.model_id}: {bundle.NO_FORECAST}"
-        yield Finding("forecast", Level.BAD, says)
+        yield Finding("forecast", Level.WARN, says)
 
 
 def _service(settings: Settings) -> Finding:

@@ -12,10 +12,6 @@ from streamer.service import faults
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
-class UnfitSetting(ValueError):
-    """A setting that is right by itself and asks for what is not there; says the way out."""
-
-
 class Settings(BaseSettings):
     """What `streamer` commands read from the environment; `streamer check` prints it."""
 
