@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,19 @@ from numpy.typing import NDArray
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from streamer import cli
 from streamer.adapters.bundle_model import build
 from streamer.adapters.cohort import Cohort
-from streamer.cli import service
 from streamer.core.columns import decode
 from streamer.core.forecast import HOURS, VITALS
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.variables import VARIABLES
-from streamer.service import bootstrap, logs
 from streamer.service.held import HeldStays
 from tests.core.stream import admission, observation, record
 from tests.invented_cohort import QUICK, learnable_file
 from tests.invented_stays import Row, stay, write_parquet
 from tests.models import foretelling_model, random_bundle, random_model
-from tests.twins import library
 from trainer.cohort import load_cohort
 from trainer.dataset import build_features, fit_scaling
 from trainer.errors import NothingToEvaluate
@@ -249,22 +244,6 @@ def test_coefficients_are_kept() -> None:
     kept = Baselines.from_json(json.loads(json.dumps(given.to_json())))
     np.testing.assert_allclose(kept.ar1, given.ar1, rtol=1e-5)
     np.testing.assert_allclose(kept.ar1_mean, given.ar1_mean, rtol=1e-5)
-
-
-def test_a_service_that_is_to_foretell_refuses_a_model_that_cannot(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(bootstrap, "model_library", lambda _settings: library(5)[0])
-    monkeypatch.setattr(service, "ensure_topics", lambda _settings: [])
-    monkeypatch.setattr(service, "_leave_in_time", lambda _told: None)
-    monkeypatch.setattr(logs, "configure", lambda *_: None)
-    for name, value in {"FORECAST": "true", "HTTP_PORT": "0", "INSTANCE": "one"}.items():
-        monkeypatch.setenv(f"STREAMER_{name}", value)
-    monkeypatch.setattr(sys, "argv", ["streamer", "run"])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    assert ended.value.code == 2
-    assert "STREAMER_FORECAST is on" in capsys.readouterr().err
 
 
 def test_a_model_without_a_head_that_takes_over_is_told_once() -> None:
