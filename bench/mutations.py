@@ -45,6 +45,9 @@ class Mutation:
 _CRASHES: Final = "tests/matrix/test_crashes.py::test_killed"
 _ZOMBIES: Final = "tests/matrix/test_zombies.py::test_asleep"
 _REDIS: Final = "tests/matrix/test_redis_faults.py::test_redis"
+_FORGOTTEN: Final = (
+    "tests/test_succession.py::test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have"
+)
 _STORE: Final = "tests/test_states_contract.py::TestRedisStates::test"
 
 MUTATIONS: Final = (
@@ -103,6 +106,20 @@ MUTATIONS: Final = (
         "    return Start(watermark, watermark if committed is None else committed)\n",
         "    return Start(watermark, watermark)\n",
         (f"{_CRASHES}[after_the_commit_and_before_redis]",),
+    ),
+    Mutation(
+        "the succession: what a broker forgot to end stays open",
+        "streamer/adapters/kafka_succession.py",
+        "        if last is not None:\n",
+        "        if last is None:\n",
+        (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
+    ),
+    Mutation(
+        "the succession: what was committed is taken back",
+        "streamer/adapters/kafka_succession.py",
+        "commit=last is TransactionState.COMPLETE_COMMIT",
+        "commit=False",
+        (f"{_FORGOTTEN}[commit]",),
     ),
 )
 

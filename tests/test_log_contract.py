@@ -393,7 +393,7 @@ class TestKafkaLog(Contract):
         # A real attempt would leave its socket to the garbage collector, amid another test.
         monkeypatch.setattr(kafka_log, "new_consumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
-            KafkaLog(KafkaOptions({}, "topic", "group", "instance"))
+            KafkaLog(KafkaOptions({}, "topic", "group", "instance", ["risk"]))
 
 
 def refuse(*_: object, **__: object) -> None:

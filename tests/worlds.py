@@ -104,6 +104,7 @@ class KafkaWorld(World):
             self.vitals,
             f"{self.prefix}group",
             f"{self.prefix}{len(self.members)}",
+            [self.out],
             session_timeout_ms=SESSION_MS,
             max_poll_records=POLL_RECORDS,
             **more,

@@ -108,6 +108,27 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         """
         self._wait_for(self._transaction_manager.begin_commit(), "committing a transaction")
 
+    def end_all(self, places: Sequence[TopicPartition], group: str | None, *, commit: bool) -> None:
+        """Ends whatever is open of this producer at these places and in the group's offsets.
+
+        A transaction of nothing else; its markers end all that lies there.
+
+        Raises:
+            KafkaTimeoutError: no answer within ``max_block_ms``.
+        """
+        self.begin_transaction()
+        manager = self._transaction_manager
+        with manager._lock:
+            manager._new_partitions_in_transaction.update(places)
+            adding = manager._add_partitions_to_transaction_handler()
+            manager._enqueue_request(adding)
+        # An abort that comes first would drop the places that are not added yet.
+        self._wait_for(adding.result, "taking places into a transaction")
+        if group is not None:
+            self.send_offsets_to_transaction({}, group)
+        ending = manager.begin_commit() if commit else manager.begin_abort()
+        self._wait_for(ending, "ending what was left open")
+
     def _wait_for(self, result: Any, what: str) -> None:
         self._sender.wakeup()
         if not result.wait(timeout_ms=self.config["max_block_ms"]):

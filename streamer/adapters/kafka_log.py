@@ -21,7 +21,7 @@ from kafka import (
     KafkaConsumer,
     TopicPartition,
 )
-from kafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
@@ -131,9 +131,16 @@ class KafkaLog:
     def committed(self, partition: int) -> int | None:
         """See ``EventLog``."""
         with asking():
-            offset: int | None = self._consumer.committed(
-                self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
-            )
+            try:
+                offset: int | None = self._consumer.committed(
+                    self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
+                )
+            except KafkaTimeoutError as error:  # kafka-python does not say why
+                raise LogUnavailable(
+                    f"Kafka: no committed offset of partition {partition} within "
+                    f"{ASK_TIMEOUT_MS // 1000} s: the group's coordinator is away, or a "
+                    "transaction of another instance is open; see docs/operations.md"
+                ) from error
         return offset
 
     def bounds(self, partition: int) -> tuple[int, int]:
@@ -219,7 +226,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with contextlib.suppress(*NO_ANSWER):
             self._producer.close(timeout=0)
-        # A new producer of the same transactional id aborts what the old one left open.
+        # A new producer of the same transactional id ends what the old one left open.
         self._producer = _reaching(self._produce)
 
     def topic(self) -> Topic:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 
 from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
+from streamer.adapters.kafka_succession import succeed
 from streamer.core.rejected import MAX_CONTENT_BYTES
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -33,12 +34,14 @@ class KafkaOptions:
 
     ``connection`` is passed to every client as it is (``bootstrap_servers``, security).
     ``transactional_id`` must be stable and unique per instance: it fences a paused twin.
+    ``outputs`` are all topics that producers of this id write to.
     """
 
     connection: Mapping[str, Any]
     topic: str
     group_id: str
     transactional_id: str
+    outputs: Sequence[str]
     session_timeout_ms: int = 15_000
     max_poll_records: int = 4_000
     max_poll_interval_ms: int = 300_000
@@ -74,7 +77,7 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
 
 
 def new_producer(options: KafkaOptions) -> BatchProducer:
-    """Returns a producer that has settled what its predecessor of the same name left open."""
+    """Returns a producer with nothing left open of those before it."""
     producer = BatchProducer(
         **options.connection,
         transactional_id=options.transactional_id,
@@ -92,10 +95,5 @@ def new_producer(options: KafkaOptions) -> BatchProducer:
         batch_size=262_144,  # a batch's messages to one partition in one request
         reconnect_backoff_max_ms=2_000,
     )
-    try:
-        producer.init_transactions()
-    except BaseException:
-        # Left alone it would go on trying, and fence the one that is made next.
-        producer.close(timeout=0)
-        raise
+    succeed(producer, options.connection, options.outputs, options.group_id)
     return producer

@@ -61,6 +61,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.topic_vitals,
         settings.group,
         transactional_id=f"{settings.group}-{instance}",
+        outputs=(settings.topic_risk, settings.topic_alerts, settings.topic_rejected),
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )
