@@ -110,15 +110,15 @@ MUTATIONS: Final = (
     Mutation(
         "the succession: what a broker forgot to end stays open",
         "streamer/adapters/kafka_succession.py",
-        "        if last is not None:\n",
-        "        if last is None:\n",
+        "            if self._last is not None:\n",
+        "            if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(
         "the succession: what was committed is taken back",
         "streamer/adapters/kafka_succession.py",
-        "commit=last is TransactionState.COMPLETE_COMMIT",
-        "commit=False",
+        "commit = self._last is TransactionState.COMPLETE_COMMIT",
+        "commit = False",
         (f"{_FORGOTTEN}[commit]",),
     ),
 )

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, TransactionState
+from kafka.cluster import ClusterMetadata
+from kafka.errors import KafkaTimeoutError
 from kafka.producer.transaction_manager import TransactionalRequestResult, TxnOffsetCommitHandler
 from kafka.structs import OffsetAndMetadata
 
@@ -102,11 +104,24 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
         hurried.setattr(kafka_log, "ASK_TIMEOUT_MS", 1_000)
         with pytest.raises(LogUnavailable, match="a transaction of another instance is open"):
             member.committed(0)
+    # Nobody remembers a commit once the name is taken: it must not be lost by failing after that.
+    with monkeypatch.context() as broken:
+        broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
+        with pytest.raises(LogUnavailable, match="has no leader"):
+            member.recover()
+    with monkeypatch.context() as broken:
+        broken.setattr(BatchProducer, "end_all", refuse)
+        with pytest.raises(LogUnavailable, match="no answer"):
+            member.recover()
     member.recover()
     assert member.committed(0) == (2 if ended == "commit" else 1)
     member.transact([world.output(b"after")], {0: 3})
     said = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
     assert world.heard() == said
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise KafkaTimeoutError("no answer")
 
 
 def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -> None:

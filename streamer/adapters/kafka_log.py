@@ -33,6 +33,7 @@ from streamer.adapters.kafka_options import (
     new_consumer,
     new_producer,
 )
+from streamer.adapters.kafka_succession import Succession
 from streamer.core.columns import Record
 from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -86,6 +87,7 @@ class KafkaLog:
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership = self._consumer.group_metadata()
+        self._succession = Succession(options.connection, options.outputs, options.group_id)
         self._producer = _reaching(self._produce)
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
@@ -289,7 +291,9 @@ class KafkaLog:
             old.close(autocommit=False)
 
     def _produce(self) -> BatchProducer:
-        return new_producer(self._options)
+        producer = new_producer(self._options)
+        self._succession.succeed(producer)
+        return producer
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)

@@ -11,7 +11,6 @@ from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssi
 
 from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
-from streamer.adapters.kafka_succession import succeed
 from streamer.core.rejected import MAX_CONTENT_BYTES
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
@@ -77,8 +76,8 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
 
 
 def new_producer(options: KafkaOptions) -> BatchProducer:
-    """Returns a producer with nothing left open of those before it."""
-    producer = BatchProducer(
+    """Returns a producer that has yet to take its transactional id."""
+    return BatchProducer(
         **options.connection,
         transactional_id=options.transactional_id,
         kafka_client=UnhurriedClient,
@@ -95,5 +94,3 @@ def new_producer(options: KafkaOptions) -> BatchProducer:
         batch_size=262_144,  # a batch's messages to one partition in one request
         reconnect_backoff_max_ms=2_000,
     )
-    succeed(producer, options.connection, options.outputs, options.group_id)
-    return producer

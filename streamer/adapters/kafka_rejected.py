@@ -20,7 +20,7 @@ from streamer.adapters.kafka_batches import BatchProducer
 from streamer.adapters.kafka_client import UnhurriedClient
 from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka_succession import succeed
+from streamer.adapters.kafka_succession import Succession
 from streamer.core.rejected import Rejected, read
 from streamer.ports.log import Interrupted, LogUnavailable
 
@@ -163,7 +163,8 @@ class WayBack:
                 retry_backoff_ms=20,
                 max_request_size=MAX_MESSAGE_BYTES,
             )
-            succeed(self._producer, options.connection, (options.vitals, options.marks))
+            before = Succession(options.connection, (options.vitals, options.marks))
+            before.succeed(self._producer)
             self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
 
     def reenter(self, chosen: Sequence[Rejected], *, repartition: bool = False) -> None:

@@ -22,6 +22,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import TransactionState
 from kafka.errors import (
     KafkaTimeoutError,
+    LeaderNotAvailableError,
     RetriableError,
     TransactionalIdNotFoundError,
     UnsupportedVersionError,
@@ -32,39 +33,62 @@ from streamer.adapters.kafka_batches import BatchProducer
 # A coordinator that is up answers at once, and needs milliseconds to end a transaction.
 _ANSWER_S: Final = 10.0
 _ASK_AGAIN_S: Final = 0.02
+_NO_LEADER: Final = -1
 _NOT_YET_ENDED: Final = (TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
 
 
-def succeed(
-    producer: BatchProducer,
-    connection: Mapping[str, Any],
-    topics: Sequence[str],
-    group: str | None = None,
-) -> None:
-    """Makes a producer the only one of its transactional id, with nothing open of those before.
+class Succession:
+    """What is known of the producers before, kept until all that they left is ended.
 
     Args:
-        producer: a new one; closed if this fails, since it would go on trying and fence the next.
         connection: how to reach Kafka.
         topics: all to which producers of this id write.
         group: whose offsets they commit.
-
-    Raises:
-        KafkaError: no answer, or a refusal.
     """
-    try:
-        last = _last_state(connection, producer.config["transactional_id"])
-        producer.init_transactions()
-        if last is not None:
-            places = [
-                TopicPartition(topic, partition)
-                for topic in topics
-                for partition in producer.partitions_for(topic) or ()
-            ]
-            producer.end_all(places, group, commit=last is TransactionState.COMPLETE_COMMIT)
-    except BaseException:
-        producer.close(timeout=0)
-        raise
+
+    def __init__(
+        self, connection: Mapping[str, Any], topics: Sequence[str], group: str | None = None
+    ) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._group = group
+        self._last: TransactionState | None = None
+
+    def succeed(self, producer: BatchProducer) -> None:
+        """Makes a producer the only one of its transactional id, with nothing open of those before.
+
+        It is closed if this fails: left alone it would go on trying, and fence the one made next.
+
+        Raises:
+            KafkaError: no answer, or a refusal.
+        """
+        try:
+            places = self._places(producer)
+            # Asked before the id is taken, which wipes the answer; if what follows fails, it is
+            # known when this is tried again.
+            self._last = self._last or _last_state(
+                self._connection, producer.config["transactional_id"]
+            )
+            producer.init_transactions()
+            if self._last is not None:
+                commit = self._last is TransactionState.COMPLETE_COMMIT
+                producer.end_all(places, self._group, commit=commit)
+            self._last = None
+        except BaseException:
+            producer.close(timeout=0)
+            raise
+
+    def _places(self, producer: BatchProducer) -> list[TopicPartition]:
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self._topics
+            for partition in producer.partitions_for(topic) or ()
+        ]
+        for place in places:
+            # The end of what lies there would be forgotten once more.
+            if producer._metadata.leader_for_partition(place) in (None, _NO_LEADER):
+                raise LeaderNotAvailableError(f"{place.topic} {place.partition} has no leader")
+        return places
 
 
 def _last_state(connection: Mapping[str, Any], name: str) -> TransactionState | None:
