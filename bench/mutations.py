@@ -110,8 +110,8 @@ MUTATIONS: Final = (
     Mutation(
         "the succession: what a broker forgot to end stays open",
         "streamer/adapters/kafka_succession.py",
-        "            if self._last is not None:\n",
-        "            if self._last is None:\n",
+        "                if self._last is not None:\n",
+        "                if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(

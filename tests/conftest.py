@@ -30,8 +30,9 @@ def topic_prefix() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the stack as integration tests, and run those after the quick ones."""
+    """Mark what runs real servers as integration tests, and run those after the quick ones."""
     for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
+        module = getattr(item, "module", None)
+        if "stack" in getattr(item, "fixturenames", ()) or hasattr(module, "LocalStack"):
             item.add_marker("integration")
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

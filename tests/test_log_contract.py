@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from kafka.errors import KafkaConnectionError
-from kafka.producer.future import FutureRecordMetadata
-from kafka.producer.transaction_manager import TransactionalRequestResult
 
 from streamer.adapters import kafka_log, kafka_options
 from streamer.adapters.kafka_log import KafkaLog
@@ -219,7 +217,7 @@ class TestMemoryLog(Contract):
     @pytest.mark.parametrize(("knob", "happens"), [("refuse_next", 0), ("lose_next_answer", 1)])
     def test_transactions_that_fail_as_they_are_told(self, knob: str, happens: int) -> None:
         world = MemoryWorld()
-        member = MemoryLog(world.broker)
+        member = world.member()
         gain(member)
         setattr(member, knob, True)
         with pytest.raises(Interrupted):
@@ -362,32 +360,6 @@ class TestKafkaLog(Contract):
         world.send(0, 1)
         monkeypatch.undo()
         assert len(read(member, 1)) == 1
-
-    @pytest.mark.parametrize("lost", ["batch", "offsets", "commit"])
-    def test_nothing_is_committed_of_which_something_is_lost(
-        self, world: World, monkeypatch: pytest.MonkeyPatch, lost: str
-    ) -> None:
-        """kafka-python would commit around a batch, and wait for answers that never come."""
-        assert isinstance(world, KafkaWorld)
-        world.send(0, 2)
-        member = world.member()
-        gain(member)
-        producer = member._producer
-        never = TransactionalRequestResult()
-        with monkeypatch.context() as broken:
-            if lost == "batch":
-                broken.setattr(FutureRecordMetadata, "succeeded", lambda _: False)
-                broken.setattr(FutureRecordMetadata, "get", refuse)
-            else:
-                name = "send_offsets_to_transaction" if lost == "offsets" else "begin_commit"
-                broken.setattr(producer._transaction_manager, name, lambda *_: never)
-                broken.setitem(producer.config, "max_block_ms", 10)
-            with pytest.raises(Interrupted):
-                member.transact([world.output(b"lost")], {0: 2})
-        member.recover()
-        assert member.committed(0) is None
-        member.transact([world.output(b"again")], {0: 2})
-        assert world.heard() == [b"again"]
 
     def test_no_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A real attempt would leave its socket to the garbage collector, amid another test.

@@ -92,36 +92,38 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
     member = world.member()
     gain(member)
     member.transact([world.output(b"before")], {0: 1})
+    producer = member._producer
+    assert producer is not None
     if ended == "abort":
-        producer = member._producer
         producer.begin_transaction()
         producer.send_all([world.output(b"taken back")])
         producer.flush(WAIT_S)
         producer.abort_transaction()
     vitals = TopicPartition(world.vitals, 0)
-    leave_open(world, member._producer, world.output(b"open"), {vitals: 2}, member._membership)
+    leave_open(world, producer, world.output(b"open"), {vitals: 2}, member._membership)
     with monkeypatch.context() as hurried:
         hurried.setattr(kafka_log, "ASK_TIMEOUT_MS", 1_000)
+        # Nobody remembers a commit once the name is taken: failing then must not lose it.
+        with monkeypatch.context() as broken:
+            broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
+            with pytest.raises(LogUnavailable, match="has no leader"):
+                member.committed(0)
+        with monkeypatch.context() as broken:
+            broken.setattr(BatchProducer, "_wait_for", refuse)
+            with pytest.raises(
+                LogUnavailable, match="no answer on asking for the group's coordinator"
+            ):
+                member.committed(0)
         with pytest.raises(LogUnavailable, match="a transaction of another instance is open"):
             member.committed(0)
-    # Nobody remembers a commit once the name is taken: it must not be lost by failing after that.
-    with monkeypatch.context() as broken:
-        broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
-        with pytest.raises(LogUnavailable, match="has no leader"):
-            member.recover()
-    with monkeypatch.context() as broken:
-        broken.setattr(BatchProducer, "end_all", refuse)
-        with pytest.raises(LogUnavailable, match="no answer"):
-            member.recover()
-    member.recover()
     assert member.committed(0) == (2 if ended == "commit" else 1)
     member.transact([world.output(b"after")], {0: 3})
     said = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
     assert world.heard() == said
 
 
-def refuse(*_: object, **__: object) -> None:
-    raise KafkaTimeoutError("no answer")
+def refuse(_producer: object, _result: object, what: str) -> None:
+    raise KafkaTimeoutError(f"no answer on {what}")
 
 
 def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -> None:

@@ -64,7 +64,9 @@ class MemoryWorld(World):
         self.broker = MemoryBroker(N)
 
     def member(self) -> EventLog:
-        return MemoryLog(self.broker, POLL_RECORDS)
+        member = MemoryLog(self.broker, POLL_RECORDS)
+        member.recover()
+        return member
 
     def send(self, partition: int, n: int = 1) -> None:
         for _ in range(n):
@@ -110,6 +112,7 @@ class KafkaWorld(World):
             **more,
         )
         self.members.append(KafkaLog(options))
+        self.members[-1].recover()
         return self.members[-1]
 
     def send(self, partition: int, n: int = 1) -> None:

@@ -14,10 +14,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaTimeoutError, NoError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
+from kafka.producer.transaction_manager import AddOffsetsToTxnHandler, FindCoordinatorHandler
+from kafka.protocol.metadata import CoordinatorType
 from kafka.record.memory_records import MemoryRecordsBuilder
+from kafka.structs import ConsumerGroupMetadata
 
 from streamer.adapters.shares import shares
 from streamer.ports.log import Output
@@ -111,28 +114,49 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
     def end_all(self, places: Sequence[TopicPartition], group: str | None, *, commit: bool) -> None:
         """Ends whatever is open of this producer at these places and in the group's offsets.
 
-        A transaction of nothing else; its markers end all that lies there.
+        A transaction of nothing else; its markers end all that lies there. They are written some
+        time after this returns.
 
         Raises:
-            KafkaTimeoutError: no answer within ``max_block_ms``.
+            KafkaError: a refusal, or no answer within ``max_block_ms``.
         """
-        self.begin_transaction()
         manager = self._transaction_manager
+        if group is not None:  # its offsets have a leader, or nothing is begun
+            finding = FindCoordinatorHandler(manager, CoordinatorType.GROUP, group)
+            manager._enqueue_request(finding)
+            self._wait_for(finding.result, "asking for the group's coordinator")
+        self.begin_transaction()
+        # All is queued at once, for what fails in the midst of it is taken back, whatever it was.
         with manager._lock:
             manager._new_partitions_in_transaction.update(places)
-            adding = manager._add_partitions_to_transaction_handler()
-            manager._enqueue_request(adding)
-        # An abort that comes first would drop the places that are not added yet.
-        self._wait_for(adding.result, "taking places into a transaction")
-        if group is not None:
-            self.send_offsets_to_transaction({}, group)
-        ending = manager.begin_commit() if commit else manager.begin_abort()
+            manager._enqueue_request(manager._add_partitions_to_transaction_handler())
+            if group is not None:
+                metadata = ConsumerGroupMetadata(group_id=group)
+                manager._enqueue_request(_TakingInOffsets(manager, metadata, {}))
+            ending = manager.begin_commit() if commit else manager.begin_abort()
         self._wait_for(ending, "ending what was left open")
+
+    def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
+        """As `KafkaProducer`'s, which goes on for ever when it should end at once and cannot."""
+        if timeout == 0:
+            self._sender.force_close()
+        super().close(timeout, null_logger)
 
     def _wait_for(self, result: Any, what: str) -> None:
         self._sender.wakeup()
         if not result.wait(timeout_ms=self.config["max_block_ms"]):
             raise KafkaTimeoutError(f"no answer on {what}")
+
+
+class _TakingInOffsets(AddOffsetsToTxnHandler):  # type: ignore[misc]
+    """Takes the offsets of a group into a transaction without committing any."""
+
+    def handle_response(self, response: Any) -> None:
+        if response.error_code != NoError.errno:
+            super().handle_response(response)
+            return
+        self.transaction_manager._transaction_started = True
+        self._result.done()
 
 
 def _value_bytes(output: Output) -> int:

@@ -1,8 +1,10 @@
-"""Repairs of kafka-python 3.0.12, which could wait for ever in two places, silently."""
+"""Repairs of kafka-python 3.0.12, which waits for ever in two places and leaks in a third."""
 
 from __future__ import annotations
 
-from kafka import KafkaConsumer, TopicPartition
+from typing import Any
+
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.errors import KafkaConnectionError
 from kafka.net.compat import KafkaNetClient
 
@@ -35,3 +37,15 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
         super().resume(*partitions)
         for partition in partitions:
             self._fetcher._paused_partition_records.pop(partition, None)
+
+
+class TidyAdmin(KafkaAdminClient):  # type: ignore[misc]
+    """Lets go of its thread and its sockets when it finds no broker."""
+
+    def __init__(self, **configs: Any) -> None:
+        try:
+            super().__init__(**configs)
+        except BaseException:
+            self._closed = not hasattr(self, "_net")
+            self.close()
+            raise

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from kafka import (
     ConsumerRebalanceListener,
-    KafkaAdminClient,
     KafkaConsumer,
     TopicPartition,
 )
@@ -25,6 +24,7 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOut
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import TidyAdmin
 from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import (
     ASK_TIMEOUT_MS,
@@ -88,7 +88,8 @@ class KafkaLog:
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership = self._consumer.group_metadata()
         self._succession = Succession(options.connection, options.outputs, options.group_id)
-        self._producer = _reaching(self._produce)
+        self._producer: BatchProducer | None = None
+        self._spoke = False  # since the last recovery
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
 
@@ -138,6 +139,8 @@ class KafkaLog:
                     self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
                 )
             except KafkaTimeoutError as error:  # kafka-python does not say why
+                if self._spoke:  # the brokers may have forgotten the end of what we said last
+                    self.recover()
                 raise LogUnavailable(
                     f"Kafka: no committed offset of partition {partition} within "
                     f"{ASK_TIMEOUT_MS // 1000} s: the group's coordinator is away, or a "
@@ -209,6 +212,8 @@ class KafkaLog:
             for partition, offset in offsets.items()
         }
         producer = self._producer
+        if producer is None:
+            raise Interrupted("nothing can be said yet")
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs)
@@ -221,29 +226,31 @@ class KafkaLog:
                     future.get(timeout=0)
             self._fault("in_transaction")
             producer.commit_transaction()
+            self._spoke = True
         except NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
     def recover(self) -> None:
         """See ``EventLog``."""
-        with contextlib.suppress(*NO_ANSWER):
-            self._producer.close(timeout=0)
+        if self._producer is not None:
+            with contextlib.suppress(*NO_ANSWER):
+                self._producer.close(timeout=0)
+            self._producer = None
         # A new producer of the same transactional id ends what the old one left open.
         self._producer = _reaching(self._produce)
+        self._spoke = False
 
     def topic(self) -> Topic:
         """See ``EventLog``."""
         with asking():
-            admin = KafkaAdminClient(
-                **self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS
-            )
+            admin = TidyAdmin(**self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
         return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
 
     def close(self) -> None:
         """See ``EventLog``."""
-        for client in (self._producer, self._consumer):
+        for client in filter(None, (self._producer, self._consumer)):
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
 

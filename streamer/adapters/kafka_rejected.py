@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import UnhurriedClient
+from streamer.adapters.kafka_client import TidyAdmin, UnhurriedClient
 from streamer.adapters.kafka_errors import NO_ANSWER, asking
 from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka_succession import Succession
@@ -62,7 +62,7 @@ class RejectedTopic:
     def __init__(self, options: RejectedOptions) -> None:
         self._options = options
         with asking():
-            admin = KafkaAdminClient(**options.connection)
+            admin = TidyAdmin(**options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([options.rejected])
         if not topic.get("partitions"):

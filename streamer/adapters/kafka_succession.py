@@ -18,7 +18,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import TopicPartition
 from kafka.admin import TransactionState
 from kafka.errors import (
     KafkaTimeoutError,
@@ -29,6 +29,7 @@ from kafka.errors import (
 )
 
 from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka_client import TidyAdmin
 
 # A coordinator that is up answers at once, and needs milliseconds to end a transaction.
 _ANSWER_S: Final = 10.0
@@ -62,28 +63,36 @@ class Succession:
         Raises:
             KafkaError: no answer, or a refusal.
         """
+        name = producer.config["transactional_id"]
         try:
-            places = self._places(producer)
-            # Asked before the id is taken, which wipes the answer; if what follows fails, it is
-            # known when this is tried again.
-            self._last = self._last or _last_state(
-                self._connection, producer.config["transactional_id"]
-            )
-            producer.init_transactions()
-            if self._last is not None:
-                commit = self._last is TransactionState.COMPLETE_COMMIT
-                producer.end_all(places, self._group, commit=commit)
+            with contextlib.closing(self._admin()) as admin:
+                # Asked before the id is taken, which wipes the answer; if what follows fails, it
+                # is known when this is tried again.
+                self._last = self._last or _last_state(admin, name)
+                producer.init_transactions()
+                if self._last is not None:
+                    commit = self._last is TransactionState.COMPLETE_COMMIT
+                    producer.end_all(self._places(producer), self._group, commit=commit)
+                    _last_state(admin, name)  # is known when all markers are written
             self._last = None
         except BaseException:
             producer.close(timeout=0)
             raise
 
+    def _admin(self) -> TidyAdmin:
+        wait_ms = round(1000 * _ANSWER_S)
+        return TidyAdmin(
+            **self._connection, bootstrap_timeout_ms=wait_ms, request_timeout_ms=wait_ms
+        )
+
     def _places(self, producer: BatchProducer) -> list[TopicPartition]:
-        places = [
-            TopicPartition(topic, partition)
-            for topic in self._topics
-            for partition in producer.partitions_for(topic) or ()
-        ]
+        places = []
+        for topic in self._topics:
+            try:
+                partitions = producer.partitions_for(topic)
+            except KafkaTimeoutError as error:
+                raise KafkaTimeoutError(f"nothing is known of topic {topic}") from error
+            places += [TopicPartition(topic, partition) for partition in partitions]
         for place in places:
             # The end of what lies there would be forgotten once more.
             if producer._metadata.leader_for_partition(place) in (None, _NO_LEADER):
@@ -91,27 +100,21 @@ class Succession:
         return places
 
 
-def _last_state(connection: Mapping[str, Any], name: str) -> TransactionState | None:
-    """How the last transaction of this name stands; ``None``: there was none, or nobody knows."""
+def _last_state(admin: TidyAdmin, name: str) -> TransactionState | None:
+    """How the last transaction of this name ended; ``None``: there was none, or nobody knows."""
     give_up_at = time.monotonic() + _ANSWER_S
-    admin = KafkaAdminClient(
-        **connection,
-        bootstrap_timeout_ms=round(1000 * _ANSWER_S),
-        request_timeout_ms=round(1000 * _ANSWER_S),
-    )
-    with contextlib.closing(admin):
-        while True:
-            try:
-                state = TransactionState(admin.describe_transactions([name])[name].state)
-                if state not in _NOT_YET_ENDED:
-                    return state
-            except TransactionalIdNotFoundError:
-                return None
-            except UnsupportedVersionError:
-                return None  # brokers before 3.0, which forget nothing
-            except RetriableError:
-                if time.monotonic() > give_up_at:
-                    raise
+    while True:
+        try:
+            state = TransactionState(admin.describe_transactions([name])[name].state)
+            if state not in _NOT_YET_ENDED:
+                return state
+        except TransactionalIdNotFoundError:
+            return None
+        except UnsupportedVersionError:
+            return None  # a broker before 3.0 cannot be asked
+        except RetriableError:
             if time.monotonic() > give_up_at:
-                raise KafkaTimeoutError(f"the transaction of {name} does not come to its end")
-            time.sleep(_ASK_AGAIN_S)
+                raise
+        if time.monotonic() > give_up_at:
+            raise KafkaTimeoutError(f"the transaction of {name} does not come to its end")
+        time.sleep(_ASK_AGAIN_S)

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from streamer.adapters.kafka_client import TidyAdmin
 from streamer.ports.log import LogUnavailable
 
 # A broker that is up answers at once; whoever waits for one wants to know soon.
@@ -54,7 +54,7 @@ def ensure(
         LogUnavailable: no broker answers, or it does not allow this.
     """
     try:
-        admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
+        admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
             existing = set(admin.list_topics())
             missing = [topic for topic in wanted if topic.name not in existing]
@@ -81,7 +81,7 @@ def kept(connection: Mapping[str, Any], names: Sequence[str]) -> list[Kept]:
     if not names:
         return []
     try:
-        admin = KafkaAdminClient(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
+        admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
             resources = [ConfigResource("TOPIC", name) for name in names]
             (configs,) = admin.describe_configs(resources, config_filter="all").values()

@@ -109,7 +109,7 @@ class MemoryLog:
         self._owned: set[int] = set()
         self._positions: dict[int, int] = {}
         self._paused: set[int] = set()
-        self._broken = False
+        self._broken = True
         self._generation = -1
         self.available = True
         self.refuse_next = False

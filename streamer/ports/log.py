@@ -115,7 +115,9 @@ class EventLog(Protocol):
         """
 
     def recover(self) -> None:
-        """Readies the way out again after ``Interrupted``: what was under way is settled now.
+        """Readies the way out, at the beginning and again after ``Interrupted``.
+
+        What was under way of this member, or of one before it of the same name, is settled then.
 
         Raises:
             LogUnavailable: the log does not answer.

@@ -90,7 +90,7 @@ class Worker:
         )
         self.health = health or Health()
         self._lag = Lag()
-        self._interrupted = False
+        self._unsettled = True
 
     @property
     def held(self) -> HeldStays:
@@ -153,7 +153,7 @@ class Worker:
             metrics.INTERRUPTED.inc()
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
-            self._interrupted = True
+            self._unsettled = True
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
@@ -213,11 +213,11 @@ class Worker:
         self._fault("after_save")
 
     def _settle(self) -> None:
-        """Ends what an interrupted transaction left open: until then nobody can say where C is."""
-        if self._interrupted:
+        """Ends what this or an earlier life left open: until then nobody can say where C is."""
+        if self._unsettled:
             with self.health.asking(Waiting.LOG, "Kafka to settle a transaction"):
                 self._log.recover()
-            self._interrupted = False
+            self._unsettled = False
 
     def _save_again(self) -> None:
         """Saves what an outage of the store has left, while the membership stays alive."""
