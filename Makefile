@@ -29,7 +29,7 @@ demo: install ## Real Kafka and Redis, a simulated ward, the service, and its al
 test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' -n logical --dist loadfile
-	$(BIN)/python -m pytest -m integration
+	$(BIN)/python -m pytest -m integration -n 2 --dist loadfile
 
 check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/ruff format --check .
