@@ -26,8 +26,8 @@ if TYPE_CHECKING:  # partitions come with stays, and those with torch: `streamer
 
 _log = structlog.get_logger()
 
-# Longer than a round that ends well: a commit and the producer that is made anew after it may each
-# hang for a minute. After five the group throws the member out anyway.
+# Longer than a round that ends well: a commit may hang for a minute, a producer that is made anew
+# and ends what was left open (019) for two. After five the group throws the member out anyway.
 STUCK_S: Final = 180.0
 SLOW_S: Final = 5.0  # a transaction takes some 10 ms; the longest in order waits for a new leader
 

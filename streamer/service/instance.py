@@ -20,7 +20,7 @@ def claim_instance(group: str) -> str:
     """Returns ``host-slot`` with the lowest slot that no living process of the group holds.
 
     A process that was killed and started again gets its slot back, so that its new producer
-    aborts the transaction that the old one left open.
+    ends the transaction that the old one left open.
 
     Raises:
         RuntimeError: no slot is free, or the temporary folder cannot be written.
