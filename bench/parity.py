@@ -32,11 +32,11 @@ from streamer.feeds.replay import replay
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features
-from trainer.metrics import Measure
-from trainer.scoring import Verdicts, judge
-from trainer.utility import normalized_utility
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features
+from trainer.decisions.predictions import Verdicts, judge
+from trainer.metrics.measures import Measure
+from trainer.metrics.utility import normalized_utility
 
 TOLERANCE = 1e-5  # the contract's
 UTILITY_TOLERANCE = 1e-3  # what a published figure shows

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.invented_stays import Row, stay, write_parquet
-from trainer.recipe import Recipe
+from trainer.training.recipe import Recipe
 
 QUICK = Recipe(
     teacher_rounds=5,

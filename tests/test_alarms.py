@@ -7,7 +7,7 @@ from streamer.core.alerts import AlertPolicy, Phase, empty_state, step
 from streamer.core.stays import HOUR_MS
 from tests.invented_stays import random_labels
 from tests.test_metrics import risks
-from trainer.alarms import (
+from trainer.decisions.alert_replay import (
     HIGH_PPV,
     LEAST_HIGH_STAYS,
     NEVER,

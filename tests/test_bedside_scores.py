@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.core.variables import INDEX, N_VARIABLES
-from trainer.bedside import (
+from trainer.data.clinical_scores import (
     Chart,
     mews_score,
     news2_score,

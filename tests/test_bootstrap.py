@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.test_metrics import scored
-from trainer.bootstrap import intervals, paired_intervals, replicates
-from trainer.metrics import METRICS, Measure, Scored
+from trainer.metrics.bootstrap import intervals, paired_intervals, replicates
+from trainer.metrics.measures import METRICS, Measure, Scored
 
 
 def noisier(on: Scored, spread: float) -> Scored:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainer.calibration import FLATTEST_LINE, fit_calibrator, fit_platt
-from trainer.reliability import expected_calibration_error
+from trainer.decisions.calibration import FLATTEST_LINE, fit_calibrator, fit_platt
+from trainer.metrics.calibration_error import expected_calibration_error
 
 N = 60_000
 

@@ -8,9 +8,9 @@ from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX
 from tests.invented_cohort import learnable_file
-from trainer.batches import by_length, lay_out, shuffled
-from trainer.cohort import load_cohort
-from trainer.dataset import LEAST_STD, build_features, fit_scaling, static_of
+from trainer.data.batches import by_length, lay_out, shuffled
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import LEAST_STD, build_features, fit_scaling, static_of
 
 
 @pytest.fixture(scope="module")

@@ -17,18 +17,18 @@ from streamer.core import features
 from streamer.core.cleaning import clean
 from tests.invented_cohort import QUICK, learnable_file
 from tests.models import random_bundle, random_model
-from trainer.alarms import alert_starts
-from trainer.challenge import AUROC_MARGIN, compare_bundles, is_better
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features, static_of
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, static_of
+from trainer.data.split import side_of
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.alert_replay import alert_starts
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
 from trainer.fit import fit
-from trainer.metrics import METRICS
+from trainer.metrics.measures import METRICS
+from trainer.metrics.utility import normalized_utility
 from trainer.progress import Reporter
-from trainer.seen import SeenPatients
-from trainer.split import side_of
-from trainer.utility import normalized_utility
+from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
 
 QUIET = Reporter(Console(quiet=True))
 

@@ -15,9 +15,9 @@ from tests.invented_cohort import learnable_file
 from tests.invented_stays import Row, stay, write_parquet
 from tests.models import random_bundle
 from trainer import cli
-from trainer.explanation_words import NO_DRUGS
-from trainer.scoring import Verdicts
-from trainer.suggestions import Kind, suggest
+from trainer.decisions.predictions import Verdicts
+from trainer.explain.suggestions import Kind, suggest
+from trainer.explain.text import NO_DRUGS
 
 
 def test_stays_of_each_kind_are_suggested(tmp_path: Path) -> None:
@@ -127,8 +127,8 @@ def test_help_is_honest_and_loads_nothing_that_computes() -> None:
 def test_pictures_without_matplotlib_say_what_to_install(
     trainer: Any, given: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "trainer.explanation_plots", None)
-    monkeypatch.delattr("trainer.explanation_plots", raising=False)
+    monkeypatch.setitem(sys.modules, "trainer.explain.plots", None)
+    monkeypatch.delattr("trainer.explain.plots", raising=False)
     code, _, errors = trainer("p000002", *given, "--out", tmp_path / "stay.png")
     assert code == 2
     assert "vigil-icu[train]" in errors

@@ -19,13 +19,13 @@ from streamer.feeds.replay import replay
 from tests.core.stream import ORIGIN_MS, Stream
 from tests.invented_stays import COLUMNS, Row, stay, write_parquet
 from tests.models import random_model
-from trainer.dataset import build_features
+from trainer.data.dataset import build_features
 from trainer.errors import InputError
-from trainer.explanation import Explanation, explain
-from trainer.explanation_plots import draw_influences, draw_stay
-from trainer.explanation_words import NO_DRUGS, as_object, reading
-from trainer.followed import parse
-from trainer.influence import Influence, Measurement, influences
+from trainer.explain.explanation import Explanation, explain
+from trainer.explain.influence import Influence, Measurement, influences
+from trainer.explain.measurement_arg import parse
+from trainer.explain.plots import draw_influences, draw_stay
+from trainer.explain.text import NO_DRUGS, as_object, reading
 
 ONSET_ROW = 20
 PANELS = (

@@ -16,18 +16,18 @@ from streamer.core.features import N_FEATURES
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import write_parquet
 from trainer import fit as fitting
-from trainer import training
-from trainer.checkpoint import FILE
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features, fit_scaling
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import side_of, split_patients
 from trainer.errors import ResumeError, TooLittleData
 from trainer.fit import Fitted, fit
-from trainer.material import Material
-from trainer.objective import Objective
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
-from trainer.split import side_of, split_patients
-from trainer.teacher import Lesson, no_lesson
+from trainer.training import loop
+from trainer.training.checkpoint import FILE
+from trainer.training.loss import Objective
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import Lesson, no_lesson
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -189,9 +189,9 @@ def test_training_stops_when_validation_gets_no_better(
     material = _material(data)
     scores = iter([0.5, 0.9, 0.8, 0.7, 0.95, 0.99])
     monkeypatch.setattr(
-        training, "_validate", lambda *_: {"validation_score": next(scores), "validation_loss": 0}
+        loop, "_validate", lambda *_: {"validation_score": next(scores), "validation_loss": 0}
     )
-    run = training.train(material, replace(QUICK, epochs=6, patience=2), _no_lesson(material))
+    run = loop.train(material, replace(QUICK, epochs=6, patience=2), _no_lesson(material))
     assert (len(run.history), run.best_epoch) == (4, 2)
 
 
@@ -219,8 +219,8 @@ def test_hours_count_alike_whatever_batch_they_are_in(data: Path) -> None:
 
 def test_the_lstm_learns_on_top_of_an_encoder_that_stays_as_it_is(data: Path) -> None:
     material = _material(data)
-    run = training.train(material, QUICK, _no_lesson(material))
-    other = training.train(material, replace(QUICK, memory_rate=5e-3), _no_lesson(material))
+    run = loop.train(material, QUICK, _no_lesson(material))
+    other = loop.train(material, replace(QUICK, memory_rate=5e-3), _no_lesson(material))
     for name, value in run.weights.items():
         is_memory = name.startswith(("lstm", "memory_head"))
         assert torch.equal(value, other.weights[name]) != is_memory, name

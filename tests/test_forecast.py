@@ -27,8 +27,10 @@ from tests.core.stream import admission, observation, record
 from tests.invented_cohort import QUICK, learnable_file
 from tests.invented_stays import Row, stay, write_parquet
 from tests.models import foretelling_model, random_bundle, random_model
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features, fit_scaling
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import split_patients
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
 from trainer.fit import fit
@@ -37,10 +39,8 @@ from trainer.forecast.figures import forecast_figures
 from trainer.forecast.hours import Future, outputs
 from trainer.forecast.table import forecast_rows
 from trainer.forecast.training import pinball, train_head
-from trainer.material import Material
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
-from trainer.split import split_patients
+from trainer.training.recipe import Recipe
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = Recipe(forecast_epochs=12, forecast_units=16, batch_hours=128, learning_rate=1e-2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.gates import gate_activity
+from trainer.explain.lstm_gates import gate_activity
 
 
 @pytest.mark.parametrize("layers", [1, 2])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.invented_stays import DATA, random_labels
-from trainer.cohort import counts, load_cohort
-from trainer.labels import HORIZON_HOURS, horizon_labels, hours_from_onset, onset_rows
-from trainer.utility import best_predictions, normalized_utility
+from trainer.data.cohort import counts, load_cohort
+from trainer.data.labels import HORIZON_HOURS, horizon_labels, hours_from_onset, onset_rows
+from trainer.metrics.utility import best_predictions, normalized_utility
 
 
 def test_horizons_begin_that_many_hours_before_onset() -> None:

@@ -18,7 +18,7 @@ from streamer.core.stays import HOUR_MS, LATE_BINS
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.feeds.replay import replay
 from tests.core.stream import MINUTE_MS, ORIGIN_MS, Event, Stream
-from trainer.cohort import load_cohort
+from trainer.data.cohort import load_cohort
 
 DATA = Path(__file__).parents[1] / "../shared/data/cinc2019"
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the real ICU data is not here")

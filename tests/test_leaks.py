@@ -27,18 +27,18 @@ from streamer.core.variables import INDEX
 from streamer.feeds.replay import replay
 from tests.core.stream import ORIGIN_MS, Stream, assert_same
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.choices import choose
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features, fit_scaling
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import SIDES, Side, Split, side_of, split_patients
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.operating_point import choose
+from trainer.decisions.predictions import judge
 from trainer.fit import fit
-from trainer.material import Material
+from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
-from trainer.ranking import auroc
-from trainer.scoring import judge
-from trainer.seen import SeenPatients
-from trainer.split import SIDES, Side, Split, side_of, split_patients
-from trainer.teacher import teach
-from trainer.training import architecture_of, train
+from trainer.training.loop import architecture_of, train
+from trainer.training.teacher import teach
 
 QUIET = Reporter(Console(quiet=True))
 

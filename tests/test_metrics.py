@@ -10,9 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from tests.invented_stays import random_labels
-from trainer.metrics import METRICS, Measure, Scored, lead_hours
-from trainer.ranking import Ranking, auprc, auroc, curve
-from trainer.reliability import (
+from trainer.metrics.calibration_error import (
     expected_calibration_error,
     logistic_line,
     logit,
@@ -20,7 +18,9 @@ from trainer.reliability import (
     newton_step,
     reliability_points,
 )
-from trainer.utility import normalized_utility
+from trainer.metrics.measures import METRICS, Measure, Scored, lead_hours
+from trainer.metrics.ranking import Ranking, auprc, auroc, curve
+from trainer.metrics.utility import normalized_utility
 
 # Sums of some thousand doubles in another order.
 ROUNDING = 1e-12

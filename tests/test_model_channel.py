@@ -11,7 +11,7 @@ from streamer.adapters.redis_models import KEPT, RedisModels
 from streamer.local import LocalStack
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.lease import Lease
+from trainer.registry.lease import Lease
 
 
 class Contract:

@@ -8,8 +8,8 @@ import pytest
 
 from bench.parity import Parity, compare, judged, places, utility
 from tests.invented_cohort import learnable_file
-from trainer.cohort import load_cohort
-from trainer.metrics import Measure
+from trainer.data.cohort import load_cohort
+from trainer.metrics.measures import Measure
 
 HOLDS = Parity(9, 9, 0, 0, 0, 1e-6, 0.4321, 0.4325, 1.0)
 

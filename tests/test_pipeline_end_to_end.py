@@ -22,7 +22,7 @@ from streamer.local.spawner import spawn
 from tests.models import random_bundle
 from tests.services import ANSWER_DEADLINE_S, START_DEADLINE_S, Line, service
 from tests.waiting import wait_until
-from trainer.cohort import load_cohort
+from trainer.data.cohort import load_cohort
 
 DATA = Path(__file__).parents[1] / "../shared/data/cinc2019"
 HOUR_MS = 3_600_000

@@ -8,14 +8,14 @@ import pytest
 
 from tests.invented_stays import random_labels
 from tests.test_metrics import risks
-from trainer.plots import (
+from trainer.decisions.thresholds import utility_curve
+from trainer.reports.plots import (
     plot_loss,
     plot_precision_recall,
     plot_reliability,
     plot_roc,
     plot_utility,
 )
-from trainer.thresholds import utility_curve
 
 
 def drawn_share(file: Path) -> float:

@@ -15,16 +15,16 @@ from streamer.adapters.bundle_model import build
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import Row, write_parquet
 from tests.models import random_bundle
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features
+from trainer.data.split import Split, side_of
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.predictions import judge
 from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import evaluate, overlap_warning
 from trainer.fit import fit
 from trainer.progress import Reporter
-from trainer.recalibration import LEAST_SEPTIC, Recalibrated, recalibrate, refuse_too_few
-from trainer.scoring import judge
-from trainer.seen import SeenPatients
-from trainer.split import Split, side_of
+from trainer.recalibrate import LEAST_SEPTIC, Recalibrated, recalibrate, refuse_too_few
 
 QUIET = Reporter(Console(quiet=True))
 SITE = 5000  # the first number of a patient of the site

@@ -11,11 +11,10 @@ from streamer.adapters.bundle import SHIPPED
 from streamer.adapters.memory_models import MemoryModels
 from streamer.ports.models import Superseded
 from tests.models import random_bundle
-from trainer import publishing
 from trainer.atomic import write_atomically
 from trainer.errors import UnknownModel
-from trainer.publishing import reconcile, seed
-from trainer.registry import MOST_BEFORE, Aliases, Registry
+from trainer.registry.publishing import reconcile, seed
+from trainer.registry.registry import MOST_BEFORE, Aliases, Registry, publishing
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
 IDS = [bundle.model_id for bundle in BUNDLES]

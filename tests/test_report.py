@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tests.test_metrics import scored
-from trainer.bootstrap import intervals
-from trainer.metrics import METRICS, Measure
-from trainer.report import report
+from trainer.metrics.bootstrap import intervals
+from trainer.metrics.measures import METRICS, Measure
+from trainer.metrics.report import report
 
 CONTRACT = {
     "n_patients",

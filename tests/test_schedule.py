@@ -26,10 +26,10 @@ from streamer.ports.models import Champion
 from tests.invented_cohort import learnable_file
 from tests.models import random_bundle, random_model
 from tests.waiting import wait_until
-from trainer.lease import Lease
-from trainer.registry import Registry
-from trainer.retraining import Retraining
-from trainer.schedule import cron_trigger, interval_trigger, period, serve
+from trainer.registry.lease import Lease
+from trainer.registry.registry import Registry
+from trainer.registry.retraining import Retraining
+from trainer.registry.schedule import cron_trigger, interval_trigger, period, serve
 
 # As QUICK, but long enough to learn.
 KNOBS = ("teacher_share=0", "encoder=16", "reading_epochs=40", "batch_hours=128", "hidden=16")
@@ -216,7 +216,7 @@ def test_what_another_publishes_during_training_stands(
 def test_a_lease_that_another_took_ends_the_training(
     start: Start, redis: Redis, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.retraining.RENEW_S", 0.0)
+    monkeypatch.setattr("trainer.registry.retraining.RENEW_S", 0.0)
     retraining, other = start(), Lease(redis, topic_prefix)
     fit = retraining._fit
 

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from trainer.split import FRACTIONS, SIDES, side_of, split_patients
+from trainer.data.split import FRACTIONS, SIDES, side_of, split_patients
 
 IDS = [f"p{i:06}" for i in range(20_000)]
 
@@ -30,7 +30,11 @@ def test_the_side_does_not_depend_on_the_other_patients() -> None:
 
 def test_the_side_is_the_same_in_another_process() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", "from trainer.split import *; print(*map(side_of, ['p1', 'ä']))"],
+        [
+            sys.executable,
+            "-c",
+            "from trainer.data.split import *; print(*map(side_of, ['p1', 'ä']))",
+        ],
         capture_output=True,
         text=True,
         check=True,

@@ -9,13 +9,13 @@ import pytest
 from streamer.adapters.cohort import Cohort
 from streamer.core.model import CLIP
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features, fit_scaling
-from trainer.material import Material
-from trainer.pieces import LEAST_WIDTH, choose_pieces
-from trainer.recipe import Recipe
-from trainer.split import Split
-from trainer.teacher import Lesson, fold_of, taught_by, teach
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import Split
+from trainer.training.piecewise import LEAST_WIDTH, choose_pieces
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import Lesson, fold_of, taught_by, teach
 
 TRAIN = np.arange(0, 160)
 OTHERS = np.arange(160, 200)

@@ -6,9 +6,13 @@ from numpy.typing import NDArray
 
 from tests.invented_stays import random_labels
 from tests.test_metrics import risks
-from trainer.metrics import lead_hours
-from trainer.thresholds import best_utility_threshold, choose_alert_threshold, utility_curve
-from trainer.utility import normalized_utility
+from trainer.decisions.thresholds import (
+    best_utility_threshold,
+    choose_alert_threshold,
+    utility_curve,
+)
+from trainer.metrics.measures import lead_hours
+from trainer.metrics.utility import normalized_utility
 
 
 @pytest.mark.parametrize("decimals", [7, 2, 0])  # at 0 decimals every risk is 0 or 1

@@ -14,16 +14,16 @@ import torch
 from rich.console import Console
 
 from tests.invented_cohort import QUICK, learnable_file
-from trainer import tuning
-from trainer.checkpoint import Epoch, Run
 from trainer.errors import InputError, ResumeError
 from trainer.fit import fit
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
-from trainer.space import SPACE, chosen_knobs
-from trainer.teacher import Lesson
-from trainer.trials import Search, Trial
-from trainer.tuning import tune
+from trainer.training.checkpoint import Epoch, Run
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import Lesson
+from trainer.tune import search as tuning
+from trainer.tune.search import tune
+from trainer.tune.space import SPACE, chosen_knobs
+from trainer.tune.trials import Search, Trial
 
 QUIET = Reporter(Console(quiet=True))
 RATES = chosen_knobs(["learning_rate", "encoder_dropout"])[0]

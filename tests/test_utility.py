@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.invented_stays import random_labels
-from trainer.utility import (
+from trainer.metrics.utility import (
     best_predictions,
     normalized_utility,
     patient_utility,

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Cohort
 from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
-from trainer.dataset import build_features, fit_scaling
-from trainer.material import Material
-from trainer.split import split_patients
-from trainer.windows import WINDOW_NAMES, window_features
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import split_patients
+from trainer.data.windows import WINDOW_NAMES, window_features
 
 LENGTHS = (31, 1, 2, 9, 40)
 VITALS = [variable.name for variable in VARIABLES if variable.is_vital]

@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from streamer.adapters import bundle_model
 from streamer.adapters.bundle import FORECAST, NO_FORECAST, Bundle
 from streamer.adapters.cohort import Cohort
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features
+from trainer.data.split import Split, split_patients
+from trainer.data.training_patients import seen_of
+from trainer.decisions.figures import figures_of
+from trainer.decisions.predictions import Verdicts, judge
 from trainer.errors import NothingToEvaluate
-from trainer.figures import figures_of
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
-from trainer.scoring import Verdicts, judge
-from trainer.seen import seen_of
-from trainer.split import Split, split_patients
 
 Patients: TypeAlias = Literal["all", "test"]
 

@@ -16,25 +16,25 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
-from trainer import plots
-from trainer.card import write_card
-from trainer.challenge import Comparison, compare_bundles
-from trainer.checkpoint import FILE as CHECKPOINT
-from trainer.checkpoint import Checkpoint, Epoch, Run
-from trainer.choices import Choices, choose
-from trainer.cohort import counts, fingerprint, load_cohort
-from trainer.dataset import build_features, fit_scaling
+from trainer.data.cohort import counts, fingerprint, load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import SIDES, Split, split_patients
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.figures import figures_of, subgroup_figures, without_id
+from trainer.decisions.operating_point import Choices, choose
+from trainer.decisions.predictions import Verdicts, judge
 from trainer.errors import TooLittleData
-from trainer.figures import figures_of, subgroup_figures, without_id
 from trainer.forecast.fitting import foretell
-from trainer.material import Material
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
-from trainer.scoring import Verdicts, judge
-from trainer.seen import SeenPatients
-from trainer.split import SIDES, Split, split_patients
-from trainer.teacher import Lesson, no_lesson, taught_by, teach
-from trainer.training import train, trained
+from trainer.registry.promotion import Comparison, compare_bundles
+from trainer.reports import plots
+from trainer.reports.card import write_card
+from trainer.training.checkpoint import FILE as CHECKPOINT
+from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.loop import train, trained
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import Lesson, no_lesson, taught_by, teach
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 LESSON = "teacher.npz"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
 from streamer.core.variables import INDEX
-from trainer.compare.entrants import Entrants
-from trainer.compare.family import Family, Fitted, Level, Settings, Task
+from trainer.compare.families import Entrants
+from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,16 @@ import pytest
 from streamer.adapters.cohort import Cohort
 from streamer.core.variables import INDEX
 from tests.invented_cohort import learnable_file
-from trainer.cohort import load_cohort
 from trainer.compare.classical import FAMILIES
-from trainer.compare.family import Family, Fitted, Level, Task
-from trainer.compare.markov import status_before
-from trainer.dataset import build_features, fit_scaling
-from trainer.history import places
-from trainer.material import Material
-from trainer.ranking import auroc
-from trainer.split import split_patients
-from trainer.windows import window_features
+from trainer.compare.models.markov import status_before
+from trainer.compare.protocol.family import Family, Fitted, Level, Task
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.rolling import places
+from trainer.data.split import split_patients
+from trainer.data.windows import window_features
+from trainer.metrics.ranking import auroc
 
 CUT = 10
 """What comes from this row of a stay on is changed."""

@@ -9,11 +9,11 @@ from streamer.adapters.cohort import Cohort
 from streamer.core.variables import INDEX
 from tests.compare.test_classical import task_of
 from tests.invented_cohort import learnable_file
-from trainer.cohort import load_cohort
-from trainer.compare.daily import daily
-from trainer.compare.days import OUTCOMES, cut, day_table
-from trainer.compare.family import Task
-from trainer.labels import horizon_labels
+from trainer.compare.experiments.daily import daily
+from trainer.compare.experiments.days import OUTCOMES, cut, day_table
+from trainer.compare.protocol.family import Task
+from trainer.data.cohort import load_cohort
+from trainer.data.labels import horizon_labels
 
 SAME, NEXT, SEPTIC = OUTCOMES
 

@@ -18,25 +18,25 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from tests.compare.rivals import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from tests.invented_cohort import QUICK, learnable_file
-from trainer.cohort import load_cohort
-from trainer.compare import pictures
-from trainer.compare.ablations import CHANGES, ENCODER_ALONE
-from trainer.compare.entrants import Entrants, everybody
-from trainer.compare.entries import Entry, slug
-from trainer.compare.family import Level
-from trainer.compare.findings import Findings
-from trainer.compare.pictures import shown
+from trainer.compare.experiments.ablations import CHANGES, ENCODER_ALONE
+from trainer.compare.families import Entrants, everybody
+from trainer.compare.models.shipped import recipe_of
+from trainer.compare.protocol.family import Level
+from trainer.compare.protocol.intervals import COMPARED
+from trainer.compare.protocol.results import Entry, slug
+from trainer.compare.report import plots
+from trainer.compare.report.findings import Findings
+from trainer.compare.report.plots import shown
 from trainer.compare.run import RESULTS, TRANSFERRED, compare
-from trainer.compare.shipped import recipe_of
-from trainer.compare.standings import COMPARED
-from trainer.dataset import build_features
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features
+from trainer.data.training_patients import SeenPatients, seen_of
 from trainer.errors import InputError, WrongUsage
 from trainer.evaluate import evaluate
 from trainer.fit import fit
-from trainer.metrics import METRICS
+from trainer.metrics.calibration_error import logit
+from trainer.metrics.measures import METRICS
 from trainer.progress import Reporter
-from trainer.reliability import logit
-from trainer.seen import SeenPatients, seen_of
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
@@ -84,7 +84,7 @@ def compared(data: Path, bundle: Bundle, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture
 def without_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "draw", lambda *_: [])
+    monkeypatch.setattr(plots, "draw", lambda *_: [])
 
 
 def rows(out: Path) -> dict[str, dict[str, str]]:

@@ -12,7 +12,8 @@ from rich.console import Console
 from tests.compare.rivals import NOTHING, RIVALS
 from tests.invented_cohort import QUICK, learnable_file
 from trainer import cli
-from trainer.compare import entrants, pictures
+from trainer.compare import families
+from trainer.compare.report import plots
 from trainer.fit import fit
 from trainer.progress import Reporter
 
@@ -37,8 +38,8 @@ def test_the_command_prints_the_table_and_says_where_the_page_is(
     data, fitted, out = learnable_file(tmp_path, 80), tmp_path / "fit", tmp_path / "out"
     recipe = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
     fit([data], fitted, recipe, reporter=Reporter(Console(quiet=True)), n_bootstrap=0)
-    monkeypatch.setattr(entrants, "everybody", lambda: RIVALS)
-    monkeypatch.setattr(pictures, "draw", lambda *_: [])
+    monkeypatch.setattr(families, "everybody", lambda: RIVALS)
+    monkeypatch.setattr(plots, "draw", lambda *_: [])
     words = ("--data", data, "--out", out, "--model", fitted / "bundle", "--bootstrap", 5)
     assert compare(monkeypatch, *words, "--only", "prevalence", "--threads", 1) == 0
     told = capsys.readouterr()
@@ -67,7 +68,7 @@ def test_all_faults_are_said_at_once(
 def test_what_is_not_installed_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(entrants, "find_spec", lambda name: None if name == "sklearn" else name)
+    monkeypatch.setattr(families, "find_spec", lambda name: None if name == "sklearn" else name)
     data = learnable_file(tmp_path, 30)
     assert compare(monkeypatch, "--data", data, "--out", tmp_path) == 2
     assert "needs scikit-learn: pip install" in capsys.readouterr().err

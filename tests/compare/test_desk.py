@@ -10,17 +10,17 @@ from streamer.adapters.cohort import Cohort, Progress
 from tests.compare.rivals import GOOD
 from tests.invented_cohort import learnable_file
 from tests.test_metrics import scored
-from trainer.bootstrap import paired_intervals
-from trainer.cohort import load_cohort, stays_of_site
-from trainer.compare.desk import enter
-from trainer.compare.entries import HeldOut
-from trainer.compare.family import Family, Fitted, Level, Settings, Task
-from trainer.compare.standings import COMPARED, standings
-from trainer.compare.transfer import at_hospital, can_cross
-from trainer.dataset import build_features, fit_scaling
-from trainer.material import Material
-from trainer.metrics import Measure
-from trainer.split import split_patients
+from trainer.compare.experiments.transfer import at_hospital, can_cross
+from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
+from trainer.compare.protocol.fitting import enter
+from trainer.compare.protocol.intervals import COMPARED, standings
+from trainer.compare.protocol.results import HeldOut
+from trainer.data.cohort import load_cohort, stays_of_site
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import split_patients
+from trainer.metrics.bootstrap import paired_intervals
+from trainer.metrics.measures import Measure
 
 
 def task_of(cohort: Cohort) -> Task:

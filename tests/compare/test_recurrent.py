@@ -14,17 +14,17 @@ from torch import nn
 from streamer.adapters.cohort import Cohort
 from streamer.core.features import N_FEATURES, NAMES
 from tests.invented_cohort import learnable_file
-from trainer.cohort import load_cohort
-from trainer.compare.cells import GRUD, Recurrent, lstm
-from trainer.compare.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
-from trainer.compare.family import Family, Task
-from trainer.compare.inputs import with_decay
-from trainer.compare.recurrent import FAMILIES
-from trainer.compare.sequences import FittedSequence
-from trainer.dataset import build_features, fit_scaling
-from trainer.material import Material
-from trainer.ranking import auroc
-from trainer.split import split_patients
+from trainer.compare.models.cells import GRUD, Recurrent, lstm
+from trainer.compare.models.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
+from trainer.compare.models.inputs import with_decay
+from trainer.compare.models.recurrent import FAMILIES
+from trainer.compare.models.sequences import FittedSequence
+from trainer.compare.protocol.family import Family, Task
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import split_patients
+from trainer.metrics.ranking import auroc
 
 QUICK = {"hidden": 8, "learning_rate": 3e-2, "dropout": 0.1, "epochs": 3}
 
@@ -112,7 +112,9 @@ def test_seed_and_training_make_the_network_and_test_patients_do_not(family: Fam
 
 def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.5, 0.9, 0.7])
-    monkeypatch.setattr("trainer.compare.sequences._validation_score", lambda _: next(scores))
+    monkeypatch.setattr(
+        "trainer.compare.models.sequences._validation_score", lambda _: next(scores)
+    )
     stays = material().split.validation
     kept = fit(FAMILIES[0], Task(material(), 0, 1)).scores(stays)
     scores = iter([0.9, 0.7, 0.5])

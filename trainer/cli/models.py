@@ -14,9 +14,9 @@ from streamer.adapters import bundle as bundles
 from streamer.adapters.bundle import MANIFEST
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
+from trainer.cli.options import Folder, check_writable, refuse
 from trainer.cli.redis import connect
-from trainer.cli.usage import Folder, check_writable, refuse
-from trainer.registry import Registry
+from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -106,7 +106,7 @@ def promote(
 ) -> None:
     """Puts a model in force: makes it champion and publishes it through Redis."""
     from streamer.adapters.bundle_model import build  # noqa: PLC0415 - it loads torch
-    from trainer import publishing  # noqa: PLC0415
+    from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
     if (Path(model) / MANIFEST).is_file():
@@ -131,7 +131,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Puts the champion before this one in force again."""
-    from trainer import publishing  # noqa: PLC0415
+    from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
     _change(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from trainer.compare.dense import DENSE
-from trainer.compare.family import Family
-from trainer.compare.markov import MARKOV
-from trainer.compare.references import REFERENCES
-from trainer.compare.shallow import SHALLOW
-from trainer.compare.trees import TREES
+from trainer.compare.models.dense import DENSE
+from trainer.compare.models.markov import MARKOV
+from trainer.compare.models.references import REFERENCES
+from trainer.compare.models.shallow import SHALLOW
+from trainer.compare.models.trees import TREES
+from trainer.compare.protocol.family import Family
 
 FAMILIES: Final[tuple[Family, ...]] = (*REFERENCES, *SHALLOW, *DENSE, *TREES, *MARKOV)

@@ -16,22 +16,22 @@ from streamer.adapters import bundle_model
 from streamer.adapters.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
-from trainer.compare import page, pictures, sheet
-from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
-from trainer.compare.average import average
-from trainer.compare.desk import Desk
-from trainer.compare.entrants import Entrants, Row, extras
-from trainer.compare.entries import HeldOut, slug
-from trainer.compare.family import Task
-from trainer.compare.findings import Findings, Spent, Terms, machine
-from trainer.compare.judging import Entered, judge_all
-from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
-from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
+from trainer.compare.experiments.ablations import Lessons, ablations, encoder_alone, network_family
+from trainer.compare.experiments.transfer import Crossing, can_cross, cross, trained_at
+from trainer.compare.families import Entrants, Row, extras
+from trainer.compare.models.average import average
+from trainer.compare.models.shipped import enter_bundle, recipe_of, refuse_other_patients
+from trainer.compare.protocol.family import Task
+from trainer.compare.protocol.fitting import Desk
+from trainer.compare.protocol.results import HeldOut, slug
+from trainer.compare.report import page, plots, table
+from trainer.compare.report.evaluate import Entered, judge_all
+from trainer.compare.report.findings import Findings, Spent, Terms, machine
+from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
+from trainer.metrics.report import SITES
 from trainer.progress import Reporter
-from trainer.report import SITES
-from trainer.scoring import cohort_logits
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
 TRANSFERRED: Final = "shipped recipe"
@@ -126,9 +126,9 @@ def compare(
         f"{spent.n_fitted} of {spent.n_entries} models fitted now, {spent.seconds:.0f} s in all; "
         f"the fits of all took {spent.fit_seconds:.0f} s"
     )
-    pictures.draw(found, out / page.PICTURES)
+    plots.draw(found, out / page.PICTURES)
     page.write(found, out)
-    sheet.write(found, out)
+    table.write(found, out)
     return found
 
 

@@ -33,7 +33,7 @@ from trainer.examples.drug_models import (
 from trainer.examples.estimates import Estimate, listed, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
 from trainer.examples.recurrent import Recurrent
-from trainer.gates import gate_activity
+from trainer.explain.lstm_gates import gate_activity
 from trainer.progress import Reporter
 
 Floats = NDArray[np.float64]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
-from trainer.bootstrap import TAILS, resamples
+from trainer.metrics.bootstrap import TAILS, resamples
 
 Floats = NDArray[np.float64]
 

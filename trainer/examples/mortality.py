@@ -14,10 +14,11 @@ from streamer.adapters.physionet2012 import read_2012
 from streamer.core.features import N_FEATURES
 from streamer.core.model import Calibration
 from streamer.core.network import Network
-from trainer.batches import by_length
-from trainer.calibration import fit_calibrator
-from trainer.checkpoint import Epoch
-from trainer.dataset import build_features, fit_scaling
+from trainer.data.batches import by_length
+from trainer.data.dataset import build_features, fit_scaling
+from trainer.data.material import Material
+from trainer.data.split import SIDES, split_patients
+from trainer.decisions.calibration import fit_calibrator
 from trainer.errors import TooLittleData
 from trainer.examples.estimates import Estimate, resampled, verdicts
 from trainer.examples.handout import Handout, Table, hand_out
@@ -26,14 +27,13 @@ from trainer.examples.mortality_recipe import RECIPE
 from trainer.examples.outcomes_2012 import HOURS, Outcomes, hourly, read_outcomes
 from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees
-from trainer.material import Material
-from trainer.objective import Objective
+from trainer.metrics.ranking import Ranking, auroc
 from trainer.progress import Reporter
-from trainer.ranking import Ranking, auroc
-from trainer.recipe import Recipe
-from trainer.split import SIDES, split_patients
-from trainer.teacher import no_lesson, teach
-from trainer.training import train, trained
+from trainer.training.checkpoint import Epoch
+from trainer.training.loop import train, trained
+from trainer.training.loss import Objective
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import no_lesson, teach
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trainer.examples import drawing
 from trainer.examples.estimates import Estimate
 from trainer.examples.ranked import Compared
-from trainer.ranking import curve
+from trainer.metrics.ranking import curve
 
 Floats = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from trainer.recipe import Recipe
+from trainer.training.recipe import Recipe
 
 RECIPE: Final = Recipe(
     teacher_rounds=120,  # a tenth of the hours of the sepsis data, and 48 alike in each stay

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamer.adapters.cohort import Progress
 from trainer.examples.estimates import Estimate, resampled
-from trainer.ranking import Ranking
+from trainer.metrics.ranking import Ranking
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

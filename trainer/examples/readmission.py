@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from streamer.adapters.cohort import Progress
+from trainer.data.split import Split, split_patients
 from trainer.errors import TooLittleData
 from trainer.examples import drawing
 from trainer.examples.admissions import Admissions, generate
@@ -22,9 +23,8 @@ from trainer.examples.handout import Handout, Table, hand_out
 from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
 from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
+from trainer.metrics.ranking import Ranking, curve
 from trainer.progress import Reporter
-from trainer.ranking import Ranking, curve
-from trainer.split import Split, split_patients
 
 Floats = NDArray[np.float64]
 

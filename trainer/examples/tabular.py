@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.ranking import auroc
+from trainer.metrics.ranking import auroc
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

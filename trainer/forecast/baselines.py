@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.forecast import HOURS, VITALS
+from trainer.data.material import Material
 from trainer.forecast.hours import Floats, Future, last_known, running_mean
 from trainer.forecast.table import WORDS
-from trainer.material import Material
 
 NAMES: Final = tuple(WORDS)
 """The last value; a + b last; a + b last + c the patient's running mean."""

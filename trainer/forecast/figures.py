@@ -11,9 +11,9 @@ from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.forecast import HOURS, LEVELS, VITALS
 from streamer.core.model import Model
 from streamer.core.variables import INDEX, VARIABLES
-from trainer.bootstrap import DEFAULT_SEED, TAILS, resamples
 from trainer.forecast.baselines import NAMES, Baselines
 from trainer.forecast.hours import Floats, Future, Rows, outputs
+from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples
 
 Sums = dict[str, NDArray[np.float64]]
 

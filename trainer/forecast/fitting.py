@@ -6,12 +6,12 @@ from typing import Any
 
 from streamer.adapters.bundle import FORECAST
 from streamer.core.model import Model
+from trainer.data.material import Material
 from trainer.forecast.baselines import fit_baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.forecast.training import train_head
-from trainer.material import Material
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
+from trainer.training.recipe import Recipe
 
 
 def foretell(

@@ -12,7 +12,7 @@ from streamer.core.cleaning import clean
 from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
 from streamer.core.model import Scaling
 from streamer.core.network import Network
-from trainer.batches import by_length
+from trainer.data.batches import by_length
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]

@@ -13,10 +13,10 @@ from torch.nn.functional import dropout
 from streamer.adapters.cohort import Progress
 from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
 from streamer.core.network import Network
+from trainer.data.material import Material
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
-from trainer.material import Material
-from trainer.recipe import Recipe
-from trainer.steps import descend, rate_at
+from trainer.training.optimizer import descend, rate_at
+from trainer.training.recipe import Recipe
 
 COVERAGE: Final = LEVELS[-1] - LEVELS[0]
 LEAST_HOURS: Final = 200

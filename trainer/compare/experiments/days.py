@@ -1,0 +1,120 @@
+"""Stays cut into ICU days: one row for each day and stay, at a stated moment of the day.
+
+An ICU day is 24 hours from ICU admission on, 24 to 48 and so on. A row knows the hours of its day
+up to its moment and the last values of the days before, and nothing later; a stay that has ended
+by then has no row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.cleaning import clean
+from trainer.compare.models.tables import SNAPSHOT_COLUMNS
+from trainer.data.labels import onset_rows
+from trainer.data.material import Material
+from trainer.data.rolling import Floats
+
+DAY_HOURS: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a row of a day is asked.
+
+    Attributes:
+        name: short words for tables.
+        after_hours: of the ICU day have passed at the moment of the question.
+        days_ahead: 0: sepsis by the end of this day; 1: by the end of the next one.
+        onset_only: asks only stays whose onset has not come, whether it will: what is of use at
+            the bedside. Otherwise a day is also asked about when the stay is septic already: the
+            textbook's question, to which yesterday's status is half of the answer. Records of the
+            public data end some hours after onset, so that few such days are in them.
+    """
+
+    name: str
+    after_hours: int
+    days_ahead: int
+    onset_only: bool
+
+    @property
+    def hours_left(self) -> int:
+        """From the moment of the question to the end of the day that it is about."""
+        return DAY_HOURS * (1 + self.days_ahead) - self.after_hours
+
+
+OUTCOMES: Final = (
+    Outcome("onset on the same day, asked after 6 h", 6, 0, True),
+    Outcome("onset on the next day, asked at the end of the day", 24, 1, True),
+    Outcome("septic by the end of the next day, asked at the end of the day", 24, 1, False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Rows of days; D of them, those of a stay one after the other.
+
+    Attributes:
+        row: (D,) the row of the cohort at whose end the question is asked.
+        stay: (D,) which stay it is of.
+        place: (D,) counted from 0 within the stay.
+        positive: (D,) the answer.
+        status: (D,) whether onset had come by the end of the last day that is over.
+    """
+
+    row: NDArray[np.int64]
+    stay: NDArray[np.int64]
+    place: NDArray[np.int64]
+    positive: NDArray[np.bool_]
+    status: NDArray[np.bool_]
+
+
+def cut(material: Material, outcome: Outcome) -> Days:
+    """The days of all stays that the question can be asked of.
+
+    Onset is where the official scorer sees it, six rows after the first positive label; it may
+    come after the last row of the stay.
+    """
+    cohort = material.cohort
+    hour = cohort.iculos - 1  # bins from ICU admission
+    day = hour // DAY_HOURS
+    stay = cohort.patient_of_row
+    onset = (hour[cohort.starts[:-1]] + onset_rows(cohort.label, cohort.starts))[stay]
+    asked = hour % DAY_HOURS == outcome.after_hours - 1
+    if outcome.onset_only:
+        asked &= onset > hour
+    row = np.flatnonzero(asked)
+    first = np.concatenate([[0], np.flatnonzero(np.diff(stay[row])) + 1])  # row of each stay
+    place = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))
+    days_over = day[row] + (outcome.after_hours == DAY_HOURS)
+    return Days(
+        row,
+        stay[row],
+        place,
+        onset[row] < DAY_HOURS * (day[row] + 1 + outcome.days_ahead),
+        onset[row] < DAY_HOURS * days_over,
+    )
+
+
+def day_table(material: Material, days: Days) -> Floats:
+    """(D, 4 x 34 + W) lowest, highest, mean and number of values of the day so far; a snapshot."""
+    cohort = material.cohort
+    values = clean(cohort.values)
+    hour = (cohort.iculos - 1)[days.row]
+    begin = np.maximum(days.row - hour % DAY_HOURS, cohort.starts[days.stay])
+    # Pairs of a day's first row and the one behind its last; the spare row may be behind them all.
+    bounds = np.column_stack([begin, days.row + 1]).ravel()
+    spare = np.full((1, values.shape[1]), np.nan, np.float32)
+    values = np.concatenate([values, spare])
+    known = ~np.isnan(values)
+    lowest = np.fmin.reduceat(values, bounds)[::2]
+    highest = np.fmax.reduceat(values, bounds)[::2]
+    count = np.add.reduceat(known, bounds, dtype=np.float32)[::2]
+    summed = np.add.reduceat(np.where(known, values, 0), bounds, dtype=np.float64)[::2]
+    mean = np.divide(summed, count, out=np.full_like(summed, np.nan), where=count > 0)
+    now = material.built[np.ix_(days.row, SNAPSHOT_COLUMNS)]
+    return np.concatenate([lowest, highest, mean, count, now], axis=1, dtype=np.float32)

@@ -1,0 +1,35 @@
+"""Two models asked together: the mean of what both say."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainer.compare.protocol.family import Level
+from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.decisions.operating_point import choose_rules
+from trainer.metrics.calibration_error import logit
+
+
+def average(one: Entry, other: Entry, held_out: HeldOut, alert_budget: float) -> Entry:
+    """The mean of the calibrated log odds, calibrated anew on validation patients.
+
+    What they cost adds up; fitting cost nothing more.
+    """
+    score = (_log_odds(one) + _log_odds(other)) / 2
+    side = held_out.validation
+    rules, _ = choose_rules(score[: side.n_rows], side, alert_budget)
+    return Entry(
+        f"average of {one.name} and {other.name}",
+        Level.SEQUENCE,
+        rules,
+        score,
+        (),
+        {},
+        one.microseconds + other.microseconds,
+        one.state_bytes + other.state_bytes,
+    )
+
+
+def _log_odds(entry: Entry) -> NDArray[np.float64]:
+    return logit(entry.rules.calibration.risks(entry.score))

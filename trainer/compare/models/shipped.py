@@ -1,0 +1,109 @@
+"""The model that is shipped, as a competitor: it is loaded as it is, not fitted again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.adapters import bundle_model
+from streamer.adapters.bundle import Bundle
+from streamer.core.features import MEMORY_SIZE, STATIC
+from streamer.core.model import Model
+from trainer.compare.protocol.family import Level, Task
+from trainer.compare.protocol.fitting import cost
+from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.data.material import Material
+from trainer.data.training_patients import FALSE_RATE, seen_of
+from trainer.decisions.operating_point import Rules
+from trainer.decisions.predictions import cohort_logits
+from trainer.errors import InputError
+from trainer.evaluate import CERTAIN
+from trainer.training.recipe import Recipe
+
+NAME: Final = "final LSTM"
+_FLOAT_BYTES: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkScores:
+    """The first head of a network, asked as the stream asks it.
+
+    Attributes:
+        model: that scores.
+        material: the cohort that can be asked about.
+    """
+
+    model: Model
+    material: Material
+
+    @property
+    def state_bytes(self) -> int:
+        """The hour, demographics, what features are made from, and the LSTM's h and c."""
+        size = self.model.architecture
+        kept = 1 + len(STATIC) + MEMORY_SIZE + 2 * size.layers * size.hidden
+        return _FLOAT_BYTES * kept
+
+    def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(R,) logits of the 6 h head; NaN in the hours of other stays."""
+        material = self.material
+        return cohort_logits(self.model, material.cohort, material.built, stays)[:, 0]
+
+
+def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
+    """The entry of a bundle, with the calibration and the thresholds that are in it."""
+    model = bundle_model.build(bundle)
+    fitted = NetworkScores(model, task.material)
+    microseconds = cost(fitted, task, task.material.split.validation)
+    score = fitted.scores(held_out.stays)[task.material.rows_of(held_out.stays)]
+    rules = Rules(model.calibrations[0], model.threshold, model.policy)
+    return Entry(NAME, Level.SEQUENCE, rules, score, (), {}, microseconds, fitted.state_bytes)
+
+
+def recipe_of(bundle: Bundle) -> Recipe:
+    """The recipe that a bundle was made by; a knob that is younger than the bundle has its default.
+
+    Raises:
+        InputError: it does not say, or it was made with knobs that this program does not have.
+    """
+    kept = bundle.manifest.get("recipe")
+    knobs = {each.name for each in fields(Recipe)}
+    if not isinstance(kept, dict) or not set(kept) <= knobs:
+        raise InputError(
+            f"bundle {bundle.model_id} was not made by a recipe of this program, so its ablations "
+            "cannot be; train one with `trainer fit` and name it with --model"
+        )
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()
+    }
+    return Recipe(**values)
+
+
+def refuse_other_patients(bundle: Bundle, material: Material, data: dict[str, Any]) -> None:
+    """Refuses a bundle that was fitted on other patients than the families are fitted on.
+
+    Args:
+        bundle: the final model.
+        material: the stays and their split.
+        data: what the manifest of a bundle made of them would say.
+
+    Raises:
+        InputError: it was; on more data, less data, or on patients that are to judge it.
+    """
+    fitted_on = bundle.manifest.get("data", {}).get("fitted_on")
+    seen = seen_of(bundle.manifest)
+    test = [material.cohort.patient_ids[i] for i in material.split.test]
+    n_seen = 0 if seen is None else seen.count(test)
+    if n_seen > CERTAIN * FALSE_RATE * len(test) + CERTAIN:
+        why = f"{n_seen} of the {len(test)} test patients served to fit it"
+    elif fitted_on != data["fitted_on"]:
+        why = "its training and validation patients are not those of these files"
+    else:
+        return
+    raise InputError(
+        f"bundle {bundle.model_id} cannot be compared with models that are fitted here: {why}. "
+        "Give the files that it was fitted on, or train one on these with `trainer fit` and name "
+        "it with --model"
+    )

@@ -1,0 +1,192 @@
+"""From a family to an entry: each candidate is fitted, the best on validation patients stays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from streamer.adapters.cohort import Cohort, Progress
+from trainer.compare.protocol.family import Family, Fitted, Task
+from trainer.compare.protocol.results import Attempt, Entry, HeldOut, slug
+from trainer.decisions.operating_point import choose_rules
+from trainer.decisions.thresholds import best_utility
+from trainer.metrics.ranking import auroc
+from trainer.progress import Reporter
+
+TIMED_STAYS: Final = 1000
+"""Some 40,000 hours: enough that what is done once for a call does not count."""
+
+TIMED_TIMES: Final = 3
+"""The least of these is taken: whatever else the machine does only ever adds."""
+
+
+def enter(
+    family: Family,
+    task: Task,
+    held_out: HeldOut,
+    alert_budget: float,
+    progress: Progress | None = None,
+) -> Entry:
+    """Fits every candidate of a family and asks the best one about all held-out patients.
+
+    Args:
+        family: what is entered.
+        task: what it is fitted to. Candidate, calibration and thresholds are chosen on its
+            validation patients, which may be some of those held out.
+        held_out: whose hours are scored, once the choice is made.
+        alert_budget: most alert starts per patient-day.
+        progress: called with steps done and steps in all, anew for each candidate.
+
+    Raises:
+        ValueError: a model that has no score for an hour, or no septic validation patient.
+    """
+    stays, rows = (
+        task.material.split.validation,
+        task.material.rows_of(task.material.split.validation),
+    )
+    side = task.material.cohort.take(stays)
+    attempts: list[Attempt] = []
+    best: tuple[Attempt, Fitted] | None = None
+    for settings in family.candidates or ({},):
+        started = time.monotonic()
+        fitted = family.fit(task, settings, progress)
+        seconds = time.monotonic() - started
+        score = _known(family, fitted.scores(stays)[rows])
+        attempts.append(_judge(settings, side, score, seconds))
+        if best is None or attempts[-1].quality > best[0].quality:
+            best = attempts[-1], fitted
+    assert best is not None  # a family without candidates is fitted once, with no settings
+    chosen, fitted = best
+    rules, _ = choose_rules(fitted.scores(stays)[rows], side, alert_budget)
+    microseconds = cost(fitted, task, stays)
+    asked = task.material.rows_of(held_out.stays)
+    score = _known(family, fitted.scores(held_out.stays)[asked])
+    return Entry(
+        family.name,
+        family.level,
+        rules,
+        score,
+        tuple(attempts),
+        chosen.settings,
+        microseconds,
+        fitted.state_bytes,
+    )
+
+
+def cost(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
+    """Microseconds of processor time on one thread to score an hour, whole stays in batches."""
+    some = stays[:TIMED_STAYS]
+    spent = []
+    with _one_thread():
+        for _ in range(TIMED_TIMES):
+            started = time.process_time()
+            fitted.scores(some)
+            spent.append(time.process_time() - started)
+    return 1e6 * min(spent) / float(task.material.cohort.lengths[some].sum())
+
+
+def _judge(settings: Any, side: Cohort, score: NDArray[np.float64], seconds: float) -> Attempt:
+    best = best_utility(side.label, side.starts, score)
+    return Attempt(dict(settings), best, auroc(side.label, score), round(seconds, 1))
+
+
+def _known(family: Family, score: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not np.isfinite(score).all():
+        raise ValueError(f"{family.name} gave {(~np.isfinite(score)).sum()} hours no score")
+    return score
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@dataclass(slots=True)
+class Desk:
+    """Fits what is not there yet and keeps it, so that a run that was cut goes on.
+
+    Attributes:
+        folder: of the entries.
+        held_out: whose hours are scored.
+        made_of: what every entry depends on.
+        alert_budget: most alert starts per patient-day.
+        only: names that are fitted anew, and no others; all that are missing where empty.
+        reporter: told how far it is.
+        absent: names of entries that are not there because they are not among ``only``.
+        n_fitted: entries that were fitted now.
+        n_entries: entries that are there.
+        fit_seconds: of all of these, whenever they were fitted.
+    """
+
+    folder: Path
+    held_out: HeldOut
+    made_of: dict[str, Any]
+    alert_budget: float
+    only: frozenset[str]
+    reporter: Reporter
+    absent: list[str] = field(default_factory=list)
+    n_fitted: int = 0
+    n_entries: int = 0
+    fit_seconds: float = 0.0
+
+    def enter(self, family: Family, task: Task, **depends_on: Any) -> Entry | None:
+        """The entry of a family, kept or new; ``None`` where it must not be fitted now.
+
+        Args:
+            family: what is entered.
+            task: what it is fitted to.
+            depends_on: what it is made of beside what every entry is.
+        """
+        made_of = {
+            **self.made_of,
+            **depends_on,
+            "seed": task.seed,
+            "level": family.level.value,
+            "candidates": [dict(settings) for settings in family.candidates],
+        }
+        file = self.folder / f"{slug(family.name)}.parquet"
+        named = slug(family.name) in self.only
+        if not named and (kept := Entry.load(file, made_of)) is not None:
+            return self._counted(kept)
+        if self.only and not named:
+            self.absent.append(family.name)
+            return None
+        with self.reporter.follow(family.name) as progress:
+            entry = enter(family, task, self.held_out, self.alert_budget, progress)
+        entry.save(file, self.held_out, made_of)
+        self.n_fitted += 1
+        self.reporter.say(_line(entry))
+        return self._counted(entry)
+
+    def _counted(self, entry: Entry) -> Entry:
+        self.n_entries += 1
+        self.fit_seconds += entry.seconds
+        return entry
+
+    def enter_all(self, families: Sequence[Family], task: Task, **depends_on: Any) -> list[Entry]:
+        """The entries of several families that are there."""
+        entries = (self.enter(family, task, **depends_on) for family in families)
+        return [entry for entry in entries if entry is not None]
+
+
+def _line(entry: Entry) -> str:
+    best = max(entry.attempts, key=lambda attempt: attempt.quality)
+    return (
+        f"{entry.name}: validation utility {best.utility:.4f}, AUROC {best.auroc:.4f} "
+        f"({len(entry.attempts)} tried, {entry.seconds:.0f} s)"
+    )

@@ -1,0 +1,100 @@
+"""From what was fitted to what was found: all of it judged on the test patients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainer.compare.experiments.transfer import WAYS, Crossing
+from trainer.compare.families import Row
+from trainer.compare.protocol.intervals import Standing, standings
+from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.compare.report.findings import Findings, Placed, Spent, Terms
+from trainer.data.cohort import stays_of_site
+from trainer.metrics.measures import Scored
+from trainer.metrics.report import SITES
+from trainer.metrics.subgroups import subgroups
+from trainer.progress import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """Everything that takes part, fitted.
+
+    Attributes:
+        final: the shipped model.
+        families: the best of each family.
+        ablations: the shipped recipe with something changed.
+        crossings: models at a hospital; of each hospital the final model is the first.
+        daily: the rows of the daily form.
+        absent: names of models that are not there.
+    """
+
+    final: Entry
+    families: Sequence[Entry]
+    ablations: Sequence[Entry]
+    crossings: Sequence[Crossing]
+    daily: Sequence[Row]
+    absent: Sequence[str]
+
+
+def judge_all(
+    entered: Entered, held_out: HeldOut, terms: Terms, spent: Spent, reporter: Reporter
+) -> Findings:
+    """Measures everybody, with intervals, all against the final model.
+
+    Args:
+        entered: who is judged.
+        held_out: on whose test patients.
+        terms: what the comparison is made with; says how many replicates.
+        spent: what fitting took.
+        reporter: told how far it is.
+    """
+    entries = (entered.final, *entered.families, *entered.ablations)
+    judged = [entry.on_test(held_out) for entry in entries]
+    with reporter.follow("intervals") as progress:
+        placed = list(map(Placed, entries, standings(judged, terms.n_bootstrap, progress)))
+    n = 1 + len(entered.families)
+    return Findings(
+        terms,
+        held_out,
+        placed[0],
+        placed[1:n],
+        placed[n:],
+        _crossings(entered.crossings, terms.n_bootstrap, reporter),
+        _groups(judged[0], held_out, terms.n_bootstrap, reporter),
+        entered.daily,
+        entered.absent,
+        spent,
+    )
+
+
+def _crossings(
+    crossings: Sequence[Crossing], n_bootstrap: int, reporter: Reporter
+) -> list[tuple[Crossing, Standing]]:
+    """Each crossing against the final model on the same hospital's test patients."""
+    found = []
+    for _, goal in WAYS:
+        here = [crossing for crossing in crossings if crossing.judged_on == goal]
+        if here:
+            scored = [crossing.scored for crossing in here]
+            with reporter.follow(f"intervals at hospital {goal}") as progress:
+                placed = standings(scored, n_bootstrap, progress)
+            found += list(zip(here, placed, strict=True))
+    return found
+
+
+def _groups(
+    scored: Scored, held_out: HeldOut, n_bootstrap: int, reporter: Reporter
+) -> list[tuple[str, Standing]]:
+    """The final model on each part of the test patients that can be measured."""
+    parts = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
+    for name in SITES:
+        here = stays_of_site(held_out.test, name)
+        if held_out.test.septic[here].any():
+            parts[f"hospital {name}"] = scored.take(here)
+    found = []
+    for name, part in parts.items():
+        with reporter.follow(f"intervals, {name}") as progress:
+            found.append((name, standings([part], n_bootstrap, progress)[0]))
+    return found

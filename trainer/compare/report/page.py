@@ -1,0 +1,314 @@
+"""The comparison as a page to read, Markdown: winners and losers alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from trainer.compare.protocol.family import Level
+from trainer.compare.protocol.intervals import COMPARED, Standing
+from trainer.compare.protocol.results import Entry
+from trainer.compare.report.findings import Findings, Placed
+from trainer.reports.card import SHOWN, figure
+
+FILE, PICTURES = "comparison.md", "comparison"
+
+_LEVELS: Final = {
+    Level.SEQUENCE: "Sequence: hours one after another, with a state",
+    Level.WINDOW: "Window: statistics of the hours before",
+    Level.SNAPSHOT: "Snapshot: last values, their ages, demographics",
+    Level.REFERENCE: "Reference: nothing of the patient, or a score of the bedside",
+    Level.TRUTH: "Not live: told what nobody knows at the bedside; a bound, not a competitor",
+}
+
+_SHORT: Final = {"utility": "utility", "auroc": "AUROC", "auprc": "AUPRC"}
+_REST: Final = tuple(name for name in SHOWN if name not in COMPARED)
+
+_HEAD: Final = """\
+# Model families on the same patients
+
+Made by `trainer compare`; nothing in it was written by hand. The final LSTM is model `{model}`.
+It is loaded as it is shipped, everything else was fitted for this page.
+
+## In short
+{short}
+
+## How it was compared
+- **Data**: {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours), fingerprint
+  `{fingerprint}`.
+- **Split** by a hash of the patient id (salt `{salt}`): {sides}. Models learn from training
+  patients. Settings are chosen on validation patients, by utility at the best threshold and AUROC
+  together; calibration and thresholds on the same ones. Test patients decide nothing.
+- **Equal chances**: the same hours, labels and scorer for all. A family that has settings to choose
+  has {candidates} of them; `settings` below are those chosen. The final LSTM had more: its recipe
+  was developed on these validation patients, and trees may have taught it (what that is worth: `no
+  teacher` among the ablations). The networks of the families learn from the labels alone.
+- **Decisions**: every model is calibrated in the same way, gets the threshold of the best official
+  utility, and the alert threshold that finds most septic stays within {budget} alert starts per
+  patient-day, all on validation patients.
+- **Intervals**: 95 %, a bootstrap over test patients ({n_bootstrap} replicates{few}). Differences
+  are paired: both models on the same resampled patients. `better` and `worse` stand only where the
+  interval of the difference leaves out 0.
+- **Cost**: microseconds of one thread from the streamer's features (or the charted hours, for what
+  does not use those) to the score of an hour, in batches of whole stays; bytes that must be kept of
+  a stay from one hour to the next. Of an average both add up.
+- **Machine**: {machine}; {threads} threads, seed {seed}. {versions}.
+- **Time**: {minutes_fit:.0f} min for all fits. The run that wrote this page took {minutes:.0f} min
+  and fitted {n_fitted} of {n_entries} models; the others were kept from runs before.
+"""
+
+_LEGEND: Final = """\
+Differences are of all live models. Curves are of the final LSTM, its average with the trees, and
+the model of each level that was best on validation patients; all on test patients. Dots are the
+thresholds that were chosen on validation patients. Reliability has logarithmic axes, where a bin
+without a positive hour has no place. Curves of alerts end where lower thresholds give fewer."""
+
+_FEWEST_REPLICATES: Final = 500
+"""With 20 an end of an interval is the outermost replicate; with 500, 12 lie beyond each."""
+
+_ECE_NOTE: Final = (
+    "Resampling adds noise to every bin of the calibration error, so its interval lies high: the "
+    "figure can be at its lower end or below.\n"
+)
+
+_LIMITS: Final = """\
+## What this does not show
+- An interval is about other patients of these hospitals. It holds for the models as they were
+  fitted; a fit with another seed differs as well (the ablations have one).
+- {n_pairs} models are compared with one, by three figures each. Of so many intervals that hold 95
+  times in 100, some leave out 0 by chance.
+- `No difference shown` is not "equal": the interval says how much could be hidden.
+- A family may do better with more settings, other inputs, or more care than it had here.
+- Labels are the challenge's, hours are rows of files written afterwards. Nothing here is about use
+  at a bedside.
+"""
+
+
+def write(found: Findings, folder: Path) -> Path:
+    """Writes ``comparison.md``, which shows the pictures of the folder ``comparison``."""
+    file = folder / FILE
+    parts = [_head(found), *_blocks(found), _rest(found), _chosen(found)]
+    if found.ablations:
+        parts.append(_ablations(found))
+    if found.crossings:
+        parts.append(_crossings(found))
+    parts.append(_groups(found))
+    if found.daily:
+        parts.append(_daily(found))
+    drawn = sorted((folder / PICTURES).glob("*.png"))
+    shown = "\n\n".join(f"![{_title(each)}]({PICTURES}/{each.name})" for each in drawn)
+    parts += [f"## Pictures\n{_LEGEND}\n\n{shown}\n", _limits(found)]
+    file.write_text("\n".join(parts), "utf-8")
+    return file
+
+
+def _head(found: Findings) -> str:
+    terms, data = found.terms, found.terms.data
+    sides = ", ".join(
+        f"{part['n_patients']:,} {side} ({part['n_septic']:,} septic)"
+        for side, part in data["sides"].items()
+    )
+    return _HEAD.format(
+        model=terms.model_id,
+        short=_short(found),
+        **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
+        fingerprint=data["sha256"][:16],
+        salt=terms.salt,
+        sides=sides,
+        candidates=found.most_candidates,
+        budget=terms.alert_budget,
+        n_bootstrap=terms.n_bootstrap,
+        few=", too few for ends to rely on" if terms.n_bootstrap < _FEWEST_REPLICATES else "",
+        machine=terms.machine,
+        threads=terms.threads,
+        seed=terms.seed,
+        versions=", ".join(f"{name} {version}" for name, version in terms.versions.items()),
+        minutes_fit=found.spent.fit_seconds / 60,
+        minutes=found.spent.seconds / 60,
+        n_fitted=found.spent.n_fitted,
+        n_entries=found.spent.n_entries,
+    )
+
+
+def _short(found: Findings) -> str:
+    figures = found.final.standing.figures
+    lines = [
+        f"- Final LSTM, {figures['n_patients']:,} test patients ({figures['n_septic']:,} septic): "
+        + ", ".join(f"{_SHORT[name]} {figure(figures, name)}" for name in COMPARED)
+        + "."
+    ]
+    live = [each for each in found.families if each.entry.level is not Level.TRUTH]
+    for metric in COMPARED:
+        better, worse, open_ = (
+            [each.name for each in live if each.standing.verdict(metric) == words]
+            for words in ("better", "worse", "no difference shown")
+        )
+        lines.append(
+            f"- {_SHORT[metric]}: of {len(live)} other live models {len(worse)} are worse; better: "
+            f"{'; '.join(better) or 'none'}; no difference shown: {'; '.join(open_) or 'none'}."
+        )
+    if found.absent:
+        lines.append(f"- Not fitted yet, so not in this page: {'; '.join(found.absent)}.")
+    return "\n".join(lines)
+
+
+def _blocks(found: Findings) -> Iterable[str]:
+    yield "## Test patients, by what a model may know\n"
+    for level, words in _LEVELS.items():
+        placed = found.at(level)
+        if placed:
+            yield f"### {words}\n{_compared([(each.name, each.standing) for each in placed])}"
+
+
+def _compared(rows: Sequence[tuple[str, Standing]], first: str = "model") -> str:
+    head = [first]
+    for name in COMPARED:
+        head += [_SHORT[name], "difference"]
+    lines = [
+        [
+            name,
+            *(
+                cell
+                for metric in COMPARED
+                for cell in (figure(standing.figures, metric), _difference(standing, metric))
+            ),
+        ]
+        for name, standing in rows
+    ]
+    return _table(head, lines)
+
+
+def _difference(standing: Standing, metric: str) -> str:
+    if not standing.differences:
+        return "-"
+    low, high = standing.differences[f"{metric}_ci"]
+    by = standing.differences[metric]
+    return f"{by:+.3f} [{low:+.3f}, {high:+.3f}] {standing.verdict(metric)}"
+
+
+def _rest(found: Findings) -> str:
+    lines = [
+        [each.name, *(figure(each.standing.figures, name) for name in _REST)]
+        for level in _LEVELS
+        for each in found.at(level)
+    ]
+    table = _table(["model", *(SHOWN[n] for n in _REST)], lines)
+    return f"### The other metrics\n{_ECE_NOTE}\n{table}"
+
+
+def _chosen(found: Findings) -> str:
+    lines = [_cost(each.entry) for level in _LEVELS for each in found.at(level)]
+    head = ["model", "settings", "tried", "fit, s", "µs an hour", "state, bytes"]
+    return f"### Settings and cost\n{_table(head, lines)}"
+
+
+def _cost(entry: Entry) -> list[str]:
+    return [
+        entry.name,
+        settings_of(entry) or "-",
+        str(len(entry.attempts)) if entry.attempts else "-",
+        f"{entry.seconds:.0f}" if entry.attempts else "-",
+        f"{entry.microseconds:.2f}",
+        f"{entry.state_bytes:,}",
+    ]
+
+
+def settings_of(entry: Entry) -> str:
+    """The chosen settings in a line."""
+    return ", ".join(f"{name} {value}" for name, value in entry.settings.items())
+
+
+def _ablations(found: Findings) -> str:
+    rows = [("final LSTM", found.final.standing)]
+    rows += [(_changed(each), each.standing) for each in found.ablations]
+    return (
+        "## Ablations\n`encoder alone` is the final network without what its LSTM adds. The others "
+        "are the shipped recipe, trained again with one thing changed; the trees were asked once "
+        "for all of them. `another seed` changes nothing but chance: what the others lose is to be "
+        f"seen beside that.\n\n{_compared(rows, 'recipe')}"
+    )
+
+
+def _changed(each: Placed) -> str:
+    said = settings_of(each.entry)
+    return f"{each.name} ({said})" if said else each.name
+
+
+def _crossings(found: Findings) -> str:
+    lines = [
+        [
+            crossing.name,
+            crossing.trained_on,
+            crossing.judged_on,
+            crossing.calibrated_on,
+            figure(standing.figures, "utility"),
+            _difference(standing, "utility"),
+            figure(standing.figures, "auroc"),
+            _difference(standing, "auroc"),
+            figure(standing.figures, "calibration_slope"),
+            figure(standing.figures, "alerts_per_patient_day"),
+        ]
+        for crossing, standing in found.crossings
+    ]
+    head = ["model", "trained at", "judged at", "calibrated at", "utility", "difference", "AUROC"]
+    head += ["difference", "calibration slope", "alerts per patient-day"]
+    return (
+        "## At a hospital it was not trained at\nTraining and validation patients of one hospital, "
+        "test patients of the other; then calibration and thresholds chosen anew on validation "
+        "patients of the other, which leaves the ranking as it is. Differences are to the final "
+        "LSTM, which learned from both, on the same patients: who learned at one hospital also "
+        "learned from fewer patients. The recipes themselves were developed on validation patients "
+        f"of both.\n\n{_table(head, lines)}"
+    )
+
+
+def _groups(found: Findings) -> str:
+    names = ("utility", "auroc", "auprc", "ece", "calibration_slope", "alerts_per_patient_day")
+    lines = [
+        [
+            name,
+            f"{standing.figures['n_patients']:,}",
+            f"{standing.figures['n_septic']:,}",
+            *(figure(standing.figures, metric) for metric in names),
+        ]
+        for name, standing in found.groups
+    ]
+    head = ["group", "stays", "septic", *(SHOWN[name] for name in names)]
+    return (
+        "## The final LSTM on parts of the test patients\nOne threshold for all. Small groups have "
+        f"wide intervals.\n\n{_table(head, lines)}"
+    )
+
+
+def _daily(found: Findings) -> str:
+    lines = [
+        [
+            row["outcome"],
+            row["name"],
+            f"{row['n_positive']:,} of {row['n_rows']:,}",
+            *(figure(dict(row), metric) for metric in ("auroc", "auprc")),
+        ]
+        for row in found.daily
+    ]
+    return (
+        "## The daily form of the task\nOne row for each ICU day: vital signs, laboratory values "
+        "and demographics; onset on the same day or the next. The hourly LSTM was not fitted for "
+        "this: it is asked at the same hours, by the head of the shortest horizon that reaches the "
+        "end of the day in question.\n\n"
+        + _table(["onset", "model", "positive days", "AUROC", "AUPRC"], lines)
+    )
+
+
+def _limits(found: Findings) -> str:
+    return _LIMITS.format(n_pairs=len(found.families) + len(found.ablations))
+
+
+def _title(picture: Path) -> str:
+    return picture.stem.replace("_", " ")
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[Any]]) -> str:
+    rule = "|---" * len(head) + "|"
+    rows = ["| " + " | ".join(map(str, line)) + " |" for line in (head, *lines)]
+    return "\n".join([rows[0], rule, *rows[1:], ""])

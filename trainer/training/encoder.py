@@ -1,0 +1,66 @@
+"""The first part of training: the encoder learns to read single hours, in random order.
+
+A batch of whole stays has few patients and hours that resemble each other; a batch of single hours
+has a thousand patients. The LSTM is not part of this: it needs the order of the hours.
+
+Only the first head forms the encoder; the others make do with what it reads. The teacher speaks of
+the first alone, and the bare labels of the longer horizons teach the encoder patients by heart: the
+first head lost 0.004 AUROC by them on validation patients, and they themselves were no better.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from torch.nn.functional import dropout
+
+from streamer.adapters.cohort import Progress
+from streamer.core.network import Network
+from trainer.data.material import Material
+from trainer.training.loss import Objective
+from trainer.training.optimizer import descend, rate_at
+from trainer.training.recipe import Recipe
+
+
+def read(
+    network: Network,
+    material: Material,
+    objective: Objective,
+    recipe: Recipe,
+    progress: Progress | None = None,
+) -> None:
+    """Trains the encoder and its head; the network is left with the average of the last weights.
+
+    Args:
+        network: changed in place.
+        material: data; only training patients are looked at.
+        objective: what is minimised.
+        recipe: knobs.
+        progress: called with steps done and steps in all.
+    """
+    device = network.bias.device
+    learns = [p for n, p in network.named_parameters() if not n.startswith(("lstm", "memory_head"))]
+    optimizer = torch.optim.AdamW(learns, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    average = copy.deepcopy(network.state_dict())
+    rows = material.rows_of(material.split.train)
+    n_batches = -(-len(rows) // recipe.batch_hours)
+    total = n_batches * recipe.reading_epochs
+    network.train()
+    step = 0
+    for epoch in range(recipe.reading_epochs):
+        order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
+        for batch in np.array_split(order, n_batches):
+            x = torch.from_numpy(material.scaling.apply(material.built[batch])).to(device)
+            read = network.encode(dropout(x, recipe.input_dropout))
+            logits = torch.cat(
+                [network.glance(read)[:, :1], network.glance(read.detach())[:, 1:]], 1
+            )
+            rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
+            loss = objective.loss(logits, batch)
+            descend(network, optimizer, average, loss, rate, step, recipe)
+            step += 1
+            if progress is not None:
+                progress(step, total)
+    network.load_state_dict(average)
