@@ -13,7 +13,7 @@ from bench.loads import Backlog
 from bench.peers import install
 from bench.peers.told import Told
 from bench.services import RUN, ServiceProcess, environment, settings_of
-from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics

@@ -13,7 +13,7 @@ from bench.comparison import Extent, put_load
 from bench.contestants import OURS, Garage, settings_for
 from bench.loads import Backlog, Load, hourly
 from bench.race import lap
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.redis.states import RedisStates
 
 _MIB: Final = 2**20
 _ROWS_A_STAY: Final = 8

@@ -53,14 +53,14 @@ _STORE: Final = "tests/test_states_contract.py::TestRedisStates::test"
 MUTATIONS: Final = (
     Mutation(
         "the fence: the epoch is not compared",
-        "streamer/adapters/redis_states.py",
+        "streamer/adapters/redis/states.py",
         "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",
         "",
         (f"{_STORE}_an_owner_before_the_last_one_is_fenced",),
     ),
     Mutation(
         "the watermark is not compared",
-        "streamer/adapters/redis_states.py",
+        "streamer/adapters/redis/states.py",
         "if watermark ~= ARGV[2] and watermark ~= ARGV[3] then "
         "return 'watermark ' .. watermark end\n",
         "",
@@ -71,7 +71,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the transaction: offsets are committed after the messages",
-        "streamer/adapters/kafka_log.py",
+        "streamer/adapters/kafka/log.py",
         "            producer.send_offsets_to_transaction(positions, self._membership)\n",
         "            producer.commit_transaction()\n"
         '            self._fault("in_transaction")\n'
@@ -81,7 +81,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "isolation: what is not yet committed is read, offsets too",
-        "streamer/adapters/kafka_options.py",
+        "streamer/adapters/kafka/options.py",
         "        # read as the last one that is settled.\n"
         '        isolation_level="read_committed",\n',
         '        isolation_level="read_uncommitted",\n',
@@ -109,14 +109,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the succession: what a broker forgot to end stays open",
-        "streamer/adapters/kafka_succession.py",
+        "streamer/adapters/kafka/recovery.py",
         "                if self._last is not None:\n",
         "                if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(
         "the succession: what was committed is taken back",
-        "streamer/adapters/kafka_succession.py",
+        "streamer/adapters/kafka/recovery.py",
         "commit = self._last is TransactionState.COMPLETE_COMMIT",
         "commit = False",
         (f"{_FORGOTTEN}[commit]",),

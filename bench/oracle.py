@@ -23,13 +23,13 @@ import numpy as np
 import torch
 
 from bench.reading import read_partition, read_topic
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core import codec
 from streamer.core.columns import Record, decode
+from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store

@@ -24,9 +24,9 @@ import numpy as np
 
 from bench.reading import read_topic
 from bench.services import ServiceProcess, environment, running, settings_of
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
-from streamer.adapters.cohort import Cohort
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.datasets.cohort import Cohort
 from streamer.feeds.publish import publish
 from streamer.feeds.replay import replay
 from streamer.local import LocalStack

@@ -20,11 +20,11 @@ from rich.progress import track
 from rich.table import Table
 
 from bench.machine import describe
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core.columns import Record, decode
+from streamer.core.expiry import KEPT_DAYS
 from streamer.core.scoring import Scorer
-from streamer.core.silence import KEPT_DAYS
 from streamer.core.stays import HOUR_MS, StayTable
 
 _START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle import NO_FORECAST, BundleError
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.bundles.bundle import NO_FORECAST, BundleError
 from streamer.core.columns import Record, decode
 from streamer.core.events import Refused
 from streamer.core.messages import write
-from streamer.core.rejections import Rejection, ValueProblem
+from streamer.core.reasons import Rejection, ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 

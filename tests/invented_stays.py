@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from streamer.adapters.physionet2019_rows import CONTEXT_COLUMNS, LABEL_COLUMN, VALUE_COLUMNS
+from streamer.datasets.physionet2019_rows import CONTEXT_COLUMNS, LABEL_COLUMN, VALUE_COLUMNS
 
 DATA = Path(__file__).parents[1] / "../shared/data"
 COLUMNS = (*VALUE_COLUMNS, *CONTEXT_COLUMNS, LABEL_COLUMN)

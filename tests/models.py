@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.bundle_model import make
+from streamer.bundles.build import make
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead, HeadSize

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from bench.reading import read_topic
 from bench.services import settings_of
-from streamer.adapters.kafka_batches import BatchProducer
+from streamer.adapters.kafka.producer import BatchProducer
 from streamer.cli import app
 from streamer.ports.log import Output
 from streamer.service.settings import Settings

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core.asleep import Asleep
+from streamer.core.evicted import Asleep
 from streamer.ports.states import StoreUnavailable
 from tests.test_worker import LIBRARY, assert_same, die
 from tests.twins import Event, Killed, Process, Twins, event, invented_log, oracle

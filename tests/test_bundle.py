@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED, Bundle, BundleError
-from streamer.adapters.bundle_model import build, make
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import build, make
+from streamer.bundles.bundle import SHIPPED, Bundle, BundleError
 from streamer.core.features import N_FEATURES
 from tests.models import foretelling_model, random_bundle, random_model
 

@@ -13,7 +13,7 @@ from bench.chaos.lane import deck
 from bench.chaos.report import report
 from bench.chaos.run import Outcome, Plan, run
 from streamer.core.columns import Record, decode
-from streamer.core.rejections import Reason
+from streamer.core.reasons import Reason
 from streamer.local import LocalStack
 
 NOW_MS = 1_800_000_000_000

@@ -8,11 +8,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from pydantic import SecretStr
 
-from streamer.adapters.bundle_model import make
-from streamer.adapters.memory_models import MemoryModels
+from streamer.adapters.memory.models import MemoryModels
+from streamer.bundles.build import make
+from streamer.diagnose import checks
+from streamer.diagnose.finding import Finding, Level
 from streamer.ports.states import StoreUnavailable
-from streamer.service import checks
-from streamer.service.findings import Finding, Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings

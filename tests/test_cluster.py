@@ -9,8 +9,8 @@ import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from bench.proxy import KafkaProxy
-from streamer.adapters.kafka_client import UnhurriedClient
-from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.adapters.kafka.client_fixes import UnhurriedClient
+from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack, ports
 from streamer.local.cluster import KafkaCluster
 from tests.waiting import wait_until

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import Cohort
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import Cohort
 from tests.invented_cohort import learnable_file
 from trainer.data.batches import by_length, lay_out, shuffled
 from trainer.data.cohort import load_cohort

@@ -10,11 +10,11 @@ from kafka import KafkaAdminClient
 from redis import Redis
 
 from bench.services import environment, settings_of
-from streamer.adapters.kafka_topics import Kept
+from streamer.adapters.kafka.topics import Kept
+from streamer.diagnose.checks import checks
+from streamer.diagnose.durability import of_redis, of_rejected, of_topic
+from streamer.diagnose.finding import Level
 from streamer.local import LocalStack
-from streamer.service.checks import checks
-from streamer.service.durability import of_redis, of_rejected, of_topic
-from streamer.service.findings import Level
 from streamer.service.topics import ensure_topics
 
 GOOD = {

@@ -11,8 +11,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.bundle_model import build, make
+from streamer.bundles.build import build, make
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.cleaning import clean
 from tests.invented_cohort import QUICK, learnable_file

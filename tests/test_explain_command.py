@@ -10,7 +10,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from streamer.adapters.physionet2019 import read_2019
+from streamer.datasets.physionet2019 import read_2019
 from tests.invented_cohort import learnable_file
 from tests.invented_stays import Row, stay, write_parquet
 from tests.models import random_bundle

@@ -10,11 +10,11 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
-from streamer.adapters.cohort import Cohort
-from streamer.adapters.physionet2019 import read_2019
 from streamer.core.alerts import AlertPolicy, Phase
 from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES
+from streamer.datasets.cohort import Cohort
+from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
 from tests.core.stream import ORIGIN_MS, Stream
 from tests.invented_stays import COLUMNS, Row, stay, write_parquet

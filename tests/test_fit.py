@@ -10,8 +10,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import build
 from streamer.core.features import N_FEATURES
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import write_parquet

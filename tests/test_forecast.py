@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from rich.console import Console
 from structlog.testing import capture_logs
 
-from streamer.adapters.bundle_model import build
-from streamer.adapters.cohort import Cohort
+from streamer.bundles.build import build
 from streamer.core.columns import decode
 from streamer.core.forecast import HOURS, VITALS
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.variables import VARIABLES
-from streamer.service.held import HeldStays
+from streamer.datasets.cohort import Cohort
+from streamer.service.stay_cache import HeldStays
 from tests.core.stream import admission, observation, record
 from tests.invented_cohort import QUICK, learnable_file
 from tests.invented_stays import Row, stay, write_parquet

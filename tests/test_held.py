@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.adapters.memory_states import MemoryStates
+from streamer.adapters.memory.states import MemoryStates
 from streamer.core.codec import Era
 from streamer.core.columns import Columns, decode
-from streamer.service.held import HeldStays
+from streamer.service.stay_cache import HeldStays
 from streamer.service.takeover import Partition
 from tests.core.stream import Event, discharge, observation, record
 from tests.models import random_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streamer.ports.states import StoreUnavailable
-from streamer.service import saving
+from streamer.service import pending_writes
 from tests.test_worker import LAST, LIBRARY, assert_same
 from tests.twins import Process, Twins, invented_log, oracle
 
@@ -28,7 +28,7 @@ def idle(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Process:
     """A worker that has done all there was, and looks at the store in each round from now on."""
     process = twins.process(max_batch=20)
     twins.drain(process)
-    monkeypatch.setattr(saving, "CONFIRM_S", -1.0)
+    monkeypatch.setattr(pending_writes, "CONFIRM_S", -1.0)
     return process
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 
-from streamer.adapters import kafka_batches
+from streamer.adapters.kafka import producer
 from streamer.ports.log import Output
 
 NOW_S = 1_767_225_600.25
@@ -26,8 +26,8 @@ OUTPUTS = st.builds(
 
 
 def ours(outputs: Sequence[Output], most_bytes: int) -> list[MemoryRecordsBuilder]:
-    with patch("streamer.adapters.kafka_batches.time.time", return_value=NOW_S):
-        return list(kafka_batches._batches(outputs, most_bytes))
+    with patch("streamer.adapters.kafka.producer.time.time", return_value=NOW_S):
+        return list(producer._batches(outputs, most_bytes))
 
 
 def closed(records: MemoryRecordsBuilder) -> bytes:

@@ -10,8 +10,8 @@ from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.transaction_manager import TransactionalRequestResult
 
-from streamer.adapters.kafka_client import TidyAdmin
-from streamer.adapters.kafka_options import KafkaOptions, new_producer
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.options import KafkaOptions, new_producer
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, Output
 from tests.waiting import wait_until

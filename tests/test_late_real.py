@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from bench.parity import TOLERANCE, offline
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
-from streamer.adapters.cohort import Cohort, site
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core.stays import HOUR_MS, LATE_BINS
 from streamer.core.variables import INDEX, VARIABLES
+from streamer.datasets.cohort import Cohort, site
 from streamer.feeds.replay import replay
 from tests.core.stream import MINUTE_MS, ORIGIN_MS, Event, Stream
 from trainer.data.cohort import load_cohort

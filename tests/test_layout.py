@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.service.settings import Settings
 from trainer.settings import TrainerSettings
 
@@ -24,22 +24,26 @@ LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "misc"}
 
 # What each part may import of the project; the longest matching prefix counts.
+_CORE = {"streamer.core"}
+_PORTS = _CORE | {"streamer.ports"}
+_EDGE = _PORTS | {"streamer.adapters", "streamer.bundles", "streamer.datasets"}
+_SERVICE = _EDGE | {"streamer.service"}
 ALLOWED = {
-    "streamer/core": {"streamer.core"},
-    "streamer/ports": {"streamer.core", "streamer.ports"},
-    "streamer/adapters": {"streamer.core", "streamer.ports", "streamer.adapters"},
-    "streamer/feeds": {"streamer.core", "streamer.ports", "streamer.adapters", "streamer.feeds"},
-    "streamer/sim": {"streamer.core", "streamer.feeds", "streamer.sim"},
+    "streamer/core": _CORE,
+    "streamer/ports": _PORTS,
+    "streamer/bundles": _CORE | {"streamer.bundles"},
+    "streamer/datasets": _CORE | {"streamer.datasets"},
+    "streamer/adapters": _PORTS | {"streamer.adapters"},
+    "streamer/adapters/redis": _PORTS | {"streamer.adapters", "streamer.bundles"},
+    "streamer/adapters/memory": _PORTS | {"streamer.adapters", "streamer.bundles"},
+    "streamer/feeds": _EDGE | {"streamer.feeds"},
+    "streamer/sim": _CORE | {"streamer.feeds", "streamer.sim"},
     "streamer/local": {"streamer.local"},
-    "streamer/service": {
-        "streamer.core",
-        "streamer.ports",
-        "streamer.adapters",
-        "streamer.service",
-    },
-    "streamer/monitor.py": {"streamer.core", "streamer.adapters"},
+    "streamer/service": _SERVICE,
+    "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
+    "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
-    "trainer": {"trainer", "streamer.core", "streamer.ports", "streamer.adapters"},
+    "trainer": _EDGE | {"trainer"},
     "bench": {"bench", "streamer", "trainer"},
     "tests": {"tests", "bench", "streamer", "trainer"},
 }

@@ -15,15 +15,15 @@ import torch
 from rich.console import Console
 from safetensors.torch import load as load_weights
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import FORECAST, SHIPPED, Bundle
-from streamer.adapters.bundle_model import build
-from streamer.adapters.cohort import Cohort, DataError
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import build
+from streamer.bundles.bundle import FORECAST, SHIPPED, Bundle
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.core.network import Network
 from streamer.core.stays import layout
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import Cohort, DataError
 from streamer.feeds.replay import replay
 from tests.core.stream import ORIGIN_MS, Stream, assert_same
 from tests.invented_cohort import QUICK, learnable_file

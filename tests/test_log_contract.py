@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from streamer.adapters import kafka_log, kafka_options
-from streamer.adapters.kafka_log import KafkaLog
-from streamer.adapters.kafka_options import KafkaOptions
-from streamer.adapters.memory_log import MemoryBroker, MemoryLog
+from streamer.adapters.kafka import log, options
+from streamer.adapters.kafka.log import KafkaLog
+from streamer.adapters.kafka.options import KafkaOptions
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from tests.waiting import wait_until
@@ -290,7 +290,7 @@ class TestKafkaLog(Contract):
             return sum(polled) == N * n
 
         wait_until(all_read, DEADLINE_S, "reading the backlog")
-        assert max(polled) <= N * (kafka_options.PARTITION_FETCH_BYTES // size + 1)
+        assert max(polled) <= N * (options.PARTITION_FETCH_BYTES // size + 1)
 
     def test_headers_longer_than_they_can_be_are_not_passed_on(self, world: World) -> None:
         assert isinstance(world, KafkaWorld)
@@ -330,7 +330,7 @@ class TestKafkaLog(Contract):
     def test_a_member_without_partitions_joins_anew(
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kafka_log, "_STUCK_S", -1.0)
+        monkeypatch.setattr(log, "_STUCK_S", -1.0)
         member = world.member()  # each poll without a partition makes a new consumer
         member.poll(0)
         monkeypatch.undo()
@@ -342,9 +342,9 @@ class TestKafkaLog(Contract):
         self, world: World, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as away:
-            away.setattr(kafka_log, "_STUCK_S", -1.0)
+            away.setattr(log, "_STUCK_S", -1.0)
             member = world.member()
-            away.setattr(kafka_log, "new_consumer", refuse)
+            away.setattr(log, "new_consumer", refuse)
             with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
                 member.poll(0)
         world.send(0, 1)
@@ -354,7 +354,7 @@ class TestKafkaLog(Contract):
     def test_a_silent_broker_is_away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         member = world.member()
         gain(member)
-        monkeypatch.setattr(kafka_log, "_SILENCE_MS", -1)
+        monkeypatch.setattr(log, "_SILENCE_MS", -1)
         with pytest.raises(LogUnavailable, match="no broker has answered"):
             member.poll(0)
         world.send(0, 1)
@@ -363,7 +363,7 @@ class TestKafkaLog(Contract):
 
     def test_no_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A real attempt would leave its socket to the garbage collector, amid another test.
-        monkeypatch.setattr(kafka_log, "new_consumer", refuse)
+        monkeypatch.setattr(log, "new_consumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
             KafkaLog(KafkaOptions({}, "topic", "group", "instance", ["risk"]))
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from redis import Redis
 
-from streamer.adapters.memory_models import MemoryModels
-from streamer.adapters.redis_models import KEPT, RedisModels
+from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.redis.models import KEPT, RedisModels
 from streamer.local import LocalStack
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable

@@ -8,12 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from streamer.adapters.cohort import NO_LABEL, Cohort, DataError
-from streamer.adapters.physionet2012 import read_2012
-from streamer.adapters.physionet2012_rows import Records
-from streamer.adapters.physionet2019 import read_2019
-from streamer.adapters.recordings import read_recordings
 from streamer.core.variables import INDEX, VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort, DataError
+from streamer.datasets.detect import read_recordings
+from streamer.datasets.physionet2012 import read_2012
+from streamer.datasets.physionet2012_rows import Records
+from streamer.datasets.physionet2019 import read_2019
 from tests.invented_stays import COLUMNS, DATA, stay, write_parquet, write_psv
 
 real_data = pytest.mark.skipif(not DATA.is_dir(), reason="the PhysioNet files are not here")

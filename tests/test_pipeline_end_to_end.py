@@ -15,8 +15,8 @@ import pytest
 from redis import Redis
 
 from bench import parity
-from streamer.adapters.cohort import Cohort
-from streamer.adapters.redis_models import RedisModels
+from streamer.adapters.redis.models import RedisModels
+from streamer.datasets.cohort import Cohort
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
 from tests.models import random_bundle

@@ -9,9 +9,9 @@ import pytest
 import torch
 from rich.console import Console
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import FORECAST, Bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import build
+from streamer.bundles.bundle import FORECAST, Bundle
 from tests.invented_cohort import QUICK, learnable_file, learnable_stays
 from tests.invented_stays import Row, write_parquet
 from tests.models import random_bundle

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED
-from streamer.adapters.memory_models import MemoryModels
+from streamer.adapters.memory.models import MemoryModels
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import SHIPPED
 from streamer.ports.models import Superseded
 from tests.models import random_bundle
 from trainer.atomic import write_atomically
 from trainer.errors import UnknownModel
 from trainer.registry.publishing import reconcile, seed
-from trainer.registry.registry import MOST_BEFORE, Aliases, Registry, publishing
+from trainer.registry import publishing
+from trainer.registry.registry import MOST_BEFORE, Aliases, Registry
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
 IDS = [bundle.model_id for bundle in BUNDLES]

@@ -16,10 +16,10 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
 from bench.services import ServiceProcess, environment, running
-from streamer.core.rejected import Selection
+from streamer.core.dead_letters import Selection
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.rejected import Replay, opened, replay
+from streamer.service.dead_letters import Replay, opened, replay
 from streamer.service.topics import ensure_topics
 from tests.rejected_desk import Desk
 from tests.services import Line, headers
@@ -154,7 +154,7 @@ def _accepts(desk: Desk) -> bool:
 _DYING = """
 import os, sys
 from streamer.core.columns import Record
-from streamer.core.rejected import Selection
+from streamer.core.dead_letters import Selection
 from streamer.service import rejected
 from streamer.service.settings import Settings
 
@@ -211,7 +211,7 @@ def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
 def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
     desk: Desk, point: str, skipped: int, committed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("streamer.service.rejected._MOST_RECORDS", 3)
+    monkeypatch.setattr("streamer.service.dead_letters._MOST_RECORDS", 3)
     for i in range(7):
         desk.put(f"p{i}")
     waits, go_on = threading.Event(), threading.Event()

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import Cohort
-from streamer.adapters.recordings import read_recordings
 from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import Cohort
+from streamer.datasets.detect import read_recordings
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.replay import replay, shortest_decimals
 from tests.invented_stays import COLUMNS, DATA, Row, stay, write_parquet, write_psv

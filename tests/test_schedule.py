@@ -17,10 +17,10 @@ import pytest
 from redis import Redis
 from structlog.testing import capture_logs
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED, Bundle
-from streamer.adapters.bundle_model import make
-from streamer.adapters.redis_models import RedisModels
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import make
+from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
 from tests.invented_cohort import learnable_file

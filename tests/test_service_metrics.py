@@ -13,7 +13,7 @@ import yaml
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from streamer.adapters.memory_log import MemoryLog
+from streamer.adapters.memory.log import MemoryLog
 from streamer.service import metrics
 from streamer.service.collectors import Ages, Figures
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind

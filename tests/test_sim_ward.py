@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from streamer.core.columns import Record, decode
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.variables import VARIABLES
 from streamer.feeds.message import Message
 from streamer.sim.scenario import Scenario, ScenarioError, Wire, parse_scenario

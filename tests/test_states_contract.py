@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from streamer.adapters import redis_states
-from streamer.adapters.memory_states import MemoryStates
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.memory.states import MemoryStates
+from streamer.adapters.redis import states
+from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable, Taken
 from tests.twins import stays_in
@@ -290,7 +290,7 @@ class TestRedisStates(Contract):
     def test_saves_too_large_for_one_round_trip_take_several(
         self, store: StateStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(redis_states, "_SENT_BYTES", 100)
+        monkeypatch.setattr(states, "_SENT_BYTES", 100)
         taken = [store.take(p) for p in range(5)]
         fenced = store.take(1)
         changes = [save_of(taken[p], 5, {"a": bytes(60)}, p) for p in range(5)]

@@ -19,10 +19,10 @@ from kafka.errors import KafkaTimeoutError
 from kafka.producer.transaction_manager import TransactionalRequestResult, TxnOffsetCommitHandler
 from kafka.structs import OffsetAndMetadata
 
-from streamer.adapters import kafka_log
-from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_rejected import RejectedOptions, RejectedTopic, WayBack
-from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.adapters.kafka import log
+from streamer.adapters.kafka.dead_letters import RejectedOptions, RejectedTopic, WayBack
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack
 from streamer.ports.log import LogUnavailable, Output
 from tests.waiting import wait_until
@@ -102,7 +102,7 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
     vitals = TopicPartition(world.vitals, 0)
     leave_open(world, producer, world.output(b"open"), {vitals: 2}, member._membership)
     with monkeypatch.context() as hurried:
-        hurried.setattr(kafka_log, "ASK_TIMEOUT_MS", 1_000)
+        hurried.setattr(log, "ASK_TIMEOUT_MS", 1_000)
         # Nobody remembers a commit once the name is taken: failing then must not lose it.
         with monkeypatch.context() as broken:
             broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)

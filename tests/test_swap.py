@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from streamer.adapters.bundle_model import make
+from streamer.bundles.build import make
 from streamer.ports.log import Output
-from streamer.service import swap
+from streamer.service import model_swap
 from tests.models import foretelling_model, random_bundle
 from tests.test_worker import assert_same, die
 from tests.twins import Killed, Process, Twins, invented_log, library, oracle
@@ -17,7 +17,7 @@ OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(swap, "LOOK_S", -1.0)
+    monkeypatch.setattr(model_swap, "LOOK_S", -1.0)
 
 
 class Swapped:

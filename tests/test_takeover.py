@@ -5,7 +5,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from streamer.adapters.memory_log import MemoryBroker, MemoryLog
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.ports.states import Taken
 from streamer.service import ownership
 from streamer.service.takeover import Refusal, Start, plan_start

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.model import CLIP
+from streamer.datasets.cohort import Cohort
 from tests.invented_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features, fit_scaling

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from streamer import Monitor
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.columns import decode
 from streamer.core.events import Refused
-from streamer.core.rejections import Reason
+from streamer.core.reasons import Reason
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import VARIABLES
 from tests.core.stream import (

@@ -15,9 +15,9 @@ import structlog
 from redis import Redis
 from rich.console import Console
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED
-from streamer.adapters.redis_models import RedisModels
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
 from tests.invented_cohort import learnable_file

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
+from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import build_features, fit_scaling
 from trainer.data.material import Material
 from trainer.data.split import split_patients

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from streamer.adapters.memory_log import MemoryBroker, MemoryLog
-from streamer.adapters.memory_models import MemoryModels
-from streamer.adapters.memory_states import MemoryStates
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.memory.states import MemoryStates
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable, Output
 from streamer.ports.states import Save, StateStore, StoreUnavailable

@@ -9,10 +9,10 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
 
-from streamer.adapters.kafka_log import KafkaLog
-from streamer.adapters.kafka_options import KafkaOptions
-from streamer.adapters.kafka_topics import Wanted, ensure
-from streamer.adapters.memory_log import MemoryBroker, MemoryLog
+from streamer.adapters.kafka.log import KafkaLog
+from streamer.adapters.kafka.options import KafkaOptions
+from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.core.columns import Record
 from streamer.local import LocalStack
 from streamer.ports.log import EventLog, Output

@@ -10,9 +10,9 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import FORECAST, NO_FORECAST, Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.bundles import build
+from streamer.bundles.bundle import FORECAST, NO_FORECAST, Bundle
+from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.split import Split, split_patients
@@ -67,7 +67,7 @@ def evaluate(
         DataError: files that cannot be read.
         NothingToEvaluate: no patient is left, or the bundle has no forecast to measure.
     """
-    model = bundle_model.build(bundle)
+    model = build.build(bundle)
     if forecast and not bundle.foretells:
         raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:

@@ -12,10 +12,10 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import build_features, fit_scaling
 from trainer.data.material import Material
@@ -237,9 +237,7 @@ def _bundle(
         "versions": versions(),
     }
     thresholds = {"threshold": choices.model.threshold, **asdict(choices.model.policy)}
-    return bundle_model.make(
-        choices.model, about, write_card(about, thresholds, cohort.patient_ids)
-    )
+    return build.make(choices.model, about, write_card(about, thresholds, cohort.patient_ids))
 
 
 def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:

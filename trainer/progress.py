@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 
 LINE_EVERY_S: Final = 10.0  # often enough to see life in a log, seldom enough to read it
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import FORECAST, Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.bundles import build
+from streamer.bundles.bundle import FORECAST, Bundle
+from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.split import Split
@@ -104,7 +104,7 @@ def recalibrate(
         TooLittleData: too few septic patients to choose on, or to judge by.
         NothingToEvaluate: nobody is held out, or the bundle does not say how it was split.
     """
-    model = bundle_model.build(bundle)
+    model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
     split = own_split(bundle, cohort)
@@ -198,4 +198,4 @@ def _bundle(
         about["data"] = {**old.manifest["data"], "seen": seen.also(chosen_on).to_text()}
     thresholds = {"threshold": choices.model.threshold, **asdict(choices.model.policy)}
     card = write_site_card(about, thresholds, before, difference, old.card)
-    return bundle_model.make(choices.model, about, card)
+    return build.make(choices.model, about, card)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core.model import Calibration
 
 Floats = NDArray[np.float32]

@@ -7,8 +7,8 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streamer.adapters.cohort import DataError
 from streamer.cli import feeds, local, looking, rejected, service
+from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable

@@ -13,10 +13,10 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
-from streamer.adapters.cohort import Cohort
-from streamer.adapters.recordings import read_recordings
-from streamer.cli.report import Report
+from streamer.cli.progress import Report
 from streamer.cli.signals import until_told
+from streamer.datasets.cohort import Cohort
+from streamer.datasets.detect import read_recordings
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
 from streamer.feeds.replay import replay as replayed

@@ -85,7 +85,7 @@ def patient(
     Exits with 1 when nothing is known.
     """
     # builds stays, and with them torch
-    from streamer.service.portrait import portray, render  # noqa: PLC0415
+    from streamer.cli.patient_view import portray, render  # noqa: PLC0415
 
     portrait = portray(Settings(), patient_id)
     if portrait is None:

@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 
 from streamer.cli import rejected_view as view
-from streamer.cli.report import Report
-from streamer.core.rejected import Selection
-from streamer.core.rejections import Reason
+from streamer.cli.progress import Report
+from streamer.core.dead_letters import Selection
+from streamer.core.reasons import Reason
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.rejected import Replay, opened, overview, plan
-from streamer.service.rejected import replay as replayed
+from streamer.service.dead_letters import Replay, opened, overview, plan
+from streamer.service.dead_letters import replay as replayed
 from streamer.service.settings import Settings
 
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.core.rejected import Rejected, Standing
-from streamer.core.rejections import Reason
+from streamer.core.dead_letters import Rejected, Standing
+from streamer.core.reasons import Reason
 from streamer.feeds.message import rfc3339
-from streamer.service.rejected import Overview, Replay
+from streamer.service.dead_letters import Overview, Replay
 
 _MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it
 _DETAIL: Final = 60

@@ -15,11 +15,11 @@ import structlog
 import typer
 
 from streamer.cli.signals import until_told
+from streamer.diagnose.checks import checks
+from streamer.diagnose.finding import Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import logs
-from streamer.service.checks import checks
-from streamer.service.findings import Level
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import alerts, bedside, explain, recurrence
+from streamer.core import alerts, clinical_scores, explain, recurrence
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.recurrence import Evaluation
@@ -123,9 +123,9 @@ def assess(
     last_ms = table["last_ms"][slots]
     known = last_ms != NEVER
     age_ms = np.where(known, time_ms[:, None] - np.where(known, last_ms, 0), -1)
-    recent = known & (age_ms <= bedside.VALID_HOURS * HOUR_MS)
+    recent = known & (age_ms <= clinical_scores.VALID_HOURS * HOUR_MS)
     last = np.where(recent, table["last_value"][slots], np.float32(np.nan))
-    scored = recent[:, list(bedside.COMPONENTS)].any(axis=1)
+    scored = recent[:, list(clinical_scores.COMPONENTS)].any(axis=1)
     return Assessments(
         event=events,
         says_risk=says_risk,
@@ -137,8 +137,8 @@ def assess(
         severity=np.where(phase == Phase.END, before.severity, after.severity),
         alert_start_ms=after.start_ms,
         alert_number=after.number,
-        news2=np.where(scored, bedside.news2(last, _on_oxygen(table, slots)), -1),
-        qsofa=np.where(scored, bedside.qsofa(last), -1),
+        news2=np.where(scored, clinical_scores.news2(last, _on_oxygen(table, slots)), -1),
+        qsofa=np.where(scored, clinical_scores.qsofa(last), -1),
         hours_of_data=table["open_bin"][slots] - table["first_bin"][slots] + 1,
         oldest_vital_ms=age_ms[:, VITALS].max(axis=1),
         missing=~recent[:, EXPECTED],
@@ -151,7 +151,7 @@ def assess(
 
 def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
     """Whether an FiO2 above room air was charted in the last 24 hour bins."""
-    back = np.arange(bedside.VALID_HOURS)
+    back = np.arange(clinical_scores.VALID_HOURS)
     places = (table["open_bin"][slots][:, None] - back) % RING
     charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], places, FIO2] > ROOM_AIR
     used: NDArray[np.bool_] = np.logical_or.reduce(charted, axis=1)

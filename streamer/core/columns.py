@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import Kind, Refused, parse
-from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NotRequired
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
-from streamer.core.rejections import Reason
+from streamer.core.reasons import Reason
 
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_PATIENT_ID: Final = 128

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamer.core.events import Kind, Refused
 from streamer.core.features import STATIC
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
     HOUR_MS,
     LATE_BINS,

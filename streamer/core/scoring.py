@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import lifecycle, recurrence, silence, timeline
+from streamer.core import expiry, lifecycle, recurrence, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
 from streamer.core.events import Kind, Refused
 from streamer.core.model import Model
-from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.waves import Plan, plan
 
@@ -79,11 +79,11 @@ class Scorer:
         at_home = self._at_home(columns, places, homes or {}, outcome)
         # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
         moves_clock = at_home & (columns.kind != _DISCHARGE)
-        days, turns = silence.follow(self.table, places, columns.logged_ms, moves_clock)
+        days, turns = expiry.follow(self.table, places, columns.logged_ms, moves_clock)
         begin = 0
         for turn in turns:
             self._score(columns, places, days, np.arange(begin, turn), at_home, outcome)
-            silence.let_go(self.table, int(places[turn]), int(days[turn]))
+            expiry.let_go(self.table, int(places[turn]), int(days[turn]))
             begin = turn
         rest = np.arange(begin, len(places))
         self._score(columns, places, days, rest, at_home, outcome)
@@ -126,7 +126,7 @@ class Scorer:
         slots = self._slots(columns, places, events[at_home[events]], outcome)
         pending = np.argsort(slots, kind="stable")
         pending = pending[slots[pending] >= 0]
-        silence.hear(self.table, slots[pending], days[pending])
+        expiry.hear(self.table, slots[pending], days[pending])
         while len(pending):
             pending = self._apply_heads(columns, slots, pending, outcome)
             pending = self._run(columns, slots, pending, outcome)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features
-from streamer.core.asleep import Asleep
+from streamer.core.evicted import Asleep
 from streamer.core.network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 

@@ -13,9 +13,9 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import NO_LABEL, Cohort
-from streamer.adapters.physionet2012_rows import Records
 from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort
+from streamer.datasets.physionet2012_rows import Records
 from streamer.feeds.message import Message, rfc3339
 
 HOUR_MS: Final = 3_600_000

@@ -14,7 +14,7 @@ from streamer.core import codec
 from streamer.core.columns import Columns, Record
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save

@@ -9,10 +9,10 @@ import structlog
 import torch
 from redis import Redis
 
-from streamer.adapters.kafka_log import KafkaLog
-from streamer.adapters.kafka_options import KafkaOptions
-from streamer.adapters.redis_models import RedisModels
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.kafka.log import KafkaLog
+from streamer.adapters.kafka.options import KafkaOptions
+from streamer.adapters.redis.models import RedisModels
+from streamer.adapters.redis.states import RedisStates
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics

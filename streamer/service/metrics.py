@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.service.collectors import Ages, Figures
 
 

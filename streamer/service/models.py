@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle import Bundle, BundleError
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.bundles.bundle import Bundle, BundleError
 from streamer.core.model import Model
 from streamer.ports.models import ModelChannel
 

@@ -14,9 +14,9 @@ from streamer.core.model import Model
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
-from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
-from streamer.service.saving import Unsaved
+from streamer.service.pending_writes import Unsaved
+from streamer.service.stay_cache import HeldStays
 from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
 
 _log = structlog.get_logger()

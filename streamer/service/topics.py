@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka_topics import Found, Wanted, ensure
+from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.topics import Found, Wanted, ensure
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week unless told otherwise. A replayed stay of two

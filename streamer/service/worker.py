@@ -27,13 +27,13 @@ from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
 from streamer.service.batch import Share, Topics, changed_states, process
 from streamer.service.health import Health
-from streamer.service.held import HeldStays
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
+from streamer.service.model_swap import InForce, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
-from streamer.service.saving import Unsaved
-from streamer.service.swap import InForce, move
+from streamer.service.pending_writes import Unsaved
+from streamer.service.stay_cache import HeldStays
 from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import Progress
 from trainer.compare.families import Entrants
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 

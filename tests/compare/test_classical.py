@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import Cohort
 from tests.invented_cohort import learnable_file
 from trainer.compare.classical import FAMILIES
 from trainer.compare.models.markov import status_before

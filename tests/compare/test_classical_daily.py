@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import Cohort
 from tests.compare.test_classical import task_of
 from tests.invented_cohort import learnable_file
 from trainer.compare.experiments.daily import daily

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from tests.compare.rivals import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from tests.invented_cohort import QUICK, learnable_file
 from trainer.compare.experiments.ablations import CHANGES, ENCODER_ALONE
@@ -246,7 +246,7 @@ def test_ablations_differ_by_what_was_taken_away(
         assert entries[name].settings == settings
     scores = [entry.score for entry in (compared.found.final.entry, *entries.values())]
     assert len(np.unique(np.stack(scores), axis=0)) == len(scores)
-    network = bundle_model.build(bundle).network
+    network = build.build(bundle).network
     x = torch.from_numpy(network_input(data, bundle, compared.found))
     with torch.inference_mode():
         glance = network.glance(network.encode(x))[:, 0].double().numpy()
@@ -259,7 +259,7 @@ def network_input(data: Path, bundle: Bundle, found: Findings) -> NDArray[np.flo
     cohort = load_cohort([data])
     stays = found.held_out.stays
     rows = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in stays])
-    return bundle_model.build(bundle).scaling.apply(build_features(cohort)[rows])
+    return build.build(bundle).scaling.apply(build_features(cohort)[rows])
 
 
 def test_groups_are_parts_of_the_test_patients(compared: Compared) -> None:

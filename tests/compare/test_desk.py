@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.datasets.cohort import Cohort, Progress
 from tests.compare.rivals import GOOD
 from tests.invented_cohort import learnable_file
 from tests.test_metrics import scored

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.features import N_FEATURES, NAMES
+from streamer.datasets.cohort import Cohort
 from tests.invented_cohort import learnable_file
 from trainer.compare.models.cells import GRUD, Recurrent, lstm
 from trainer.compare.models.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE

@@ -14,7 +14,7 @@ from streamer.core import features, recurrence
 from streamer.core.columns import Record, decode
 from streamer.core.messages import Message, write
 from streamer.core.model import Floats, Model, Scaling
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import HOUR_MS, StayTable
 from streamer.core.variables import INDEX

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.core.bedside import COMPONENTS, news2, qsofa
+from streamer.core.clinical_scores import COMPONENTS, news2, qsofa
 from streamer.core.variables import INDEX, N_VARIABLES
 
 # NEWS2, Royal College of Physicians 2017: both sides of every edge of the chart.

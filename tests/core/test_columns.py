@@ -8,7 +8,7 @@ import pytest
 
 from streamer.core.columns import Columns, Record, decode
 from streamer.core.events import Kind
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
 from tests.core.stream import ORIGIN_MS, admission, event, observation, record

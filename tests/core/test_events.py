@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamer.core.events import MAX_VALUE_BYTES, Kind, Refused, milliseconds, parse
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 
 
 def event(leave_out: str = "", **fields: Any) -> bytes:

@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import BundleError
-from streamer.adapters.bundle_model import make
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import make
+from streamer.bundles.bundle import BundleError
 from streamer.core import features
 from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
 from streamer.core.model import Model

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamer.core.features import STATIC
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.stays import HOUR_MS, MEDICATION_CLASSES, NEVER
 from tests.core.stream import (
     ORIGIN_MS,

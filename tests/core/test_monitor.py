@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from streamer.core.events import Refused
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.monitor import Monitor
 from tests.core.stream import Stream, admission, bins, discharge, observation
 from tests.models import random_bundle, random_model

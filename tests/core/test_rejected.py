@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.core.rejected import (
+from streamer.core.dead_letters import (
     MAX_CONTENT_BYTES,
     MAX_KEY_BYTES,
     REPLAYED_OF,

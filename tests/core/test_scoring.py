@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamer.core.columns import decode
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from tests.core.stream import (

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from streamer.core.codec import Era, encode
 from streamer.core.columns import Record, decode
-from streamer.core.rejections import Reason
+from streamer.core.expiry import KEPT_DAYS
+from streamer.core.reasons import Reason
 from streamer.core.scoring import Scorer
-from streamer.core.silence import KEPT_DAYS
 from streamer.core.stays import StayTable
 from tests.core.stream import ORIGIN_MS, Event, discharge, observation, record
 from tests.models import random_model

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import DataError
+from streamer.datasets.cohort import DataError
 from tests.examples.tutorials import diabetes_csv, many_admissions
 from trainer.examples.admissions import (
     DAYS,

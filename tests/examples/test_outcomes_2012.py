@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.adapters.cohort import DataError
-from streamer.adapters.physionet2012 import read_2012
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import DataError
+from streamer.datasets.physionet2012 import read_2012
 from tests.examples.tutorials import records_2012
 from trainer.examples.outcomes_2012 import HOURS, hourly, read_outcomes
 

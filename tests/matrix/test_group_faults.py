@@ -15,7 +15,7 @@ from kafka.structs import OffsetAndMetadata
 
 from bench.oracle import compare
 from bench.reading import read_topic
-from streamer.core.rejections import Reason
+from streamer.core.reasons import Reason
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 from streamer.service.worker import Worker

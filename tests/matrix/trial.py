@@ -17,7 +17,7 @@ from redis import Redis
 
 from bench.oracle import compare, table
 from bench.services import ServiceProcess, environment, settings_of
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.service import bootstrap
 from streamer.service.health import Health

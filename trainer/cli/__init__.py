@@ -10,8 +10,8 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
-from streamer.adapters.bundle import BundleError
-from streamer.adapters.cohort import DataError
+from streamer.bundles.bundle import BundleError
+from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
 from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune

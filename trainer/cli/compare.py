@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.adapters.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED
 from trainer.cli.options import (
     Data,
     Model,
@@ -57,7 +57,7 @@ def compare(
     check_writable("--out", out, faults)
     refuse(faults)
 
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.cli.tables import comparison_table  # noqa: PLC0415
     from trainer.compare.families import everybody  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.adapters.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED
 from trainer.cli.options import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
 from trainer.settings import TrainerSettings
 
@@ -61,7 +61,7 @@ def evaluate(
         faults.append(f"--predictions {predictions}: there is no folder {predictions.parent}")
     refuse(faults)
 
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer import evaluate as evaluating  # noqa: PLC0415
     from trainer.cli.tables import figures_table  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streamer.adapters.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED
 from trainer.cli.options import (
     Data,
     Model,
@@ -125,14 +125,14 @@ def _explain(
     as_json: bool,
     reporter: Reporter,
 ) -> None:
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
-    from streamer.adapters import bundle_model  # noqa: PLC0415
-    from streamer.adapters.physionet2019 import read_2019  # noqa: PLC0415
+    from streamer.bundles import build  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
+    from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415
     from trainer.data.training_patients import seen_of  # noqa: PLC0415
     from trainer.explain import explanation, text  # noqa: PLC0415
 
     bundle = bundles.load(folder)
-    model = bundle_model.build(bundle)
+    model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = read_2019(paths, need_label=False, progress=progress)
     stay = cohort.take([explanation.place_of(patient, cohort.patient_ids)])
@@ -170,8 +170,8 @@ def _draw(found: Explanation, picture: Path) -> list[Path]:
 def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: Reporter) -> None:
     import numpy as np  # noqa: PLC0415
 
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
-    from streamer.adapters import bundle_model  # noqa: PLC0415
+    from streamer.bundles import build  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.cli.tables import suggestions_table  # noqa: PLC0415
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
     from trainer.data.dataset import build_features  # noqa: PLC0415
@@ -179,7 +179,7 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     from trainer.explain import suggestions  # noqa: PLC0415
 
     bundle = bundles.load(folder)
-    model = bundle_model.build(bundle)
+    model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
     cohort = cohort.take(suggestions.unseen_stays(bundle, cohort))

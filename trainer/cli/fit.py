@@ -74,7 +74,7 @@ def fit(
 
     from rich.console import Console  # noqa: PLC0415
 
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer import fit as fitting  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import MANIFEST
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import MANIFEST
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
 from trainer.cli.options import Folder, check_writable, refuse
@@ -105,7 +105,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Puts a model in force: makes it champion and publishes it through Redis."""
-    from streamer.adapters.bundle_model import build  # noqa: PLC0415 - it loads torch
+    from streamer.bundles.build import build  # noqa: PLC0415 - it loads torch
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
@@ -174,7 +174,7 @@ def _open(folder: Path | None) -> Registry:
 
 
 def _channel() -> ModelChannel:
-    from streamer.adapters.redis_models import RedisModels  # noqa: PLC0415
+    from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
 
     settings, faults = TrainerSettings(), list[str]()
     client = connect(settings.redis_url, faults)

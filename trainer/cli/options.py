@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from streamer.adapters.bundle import MANIFEST
+from streamer.bundles.bundle import MANIFEST
 from trainer.errors import WrongUsage
 from trainer.settings import TrainerSettings
 

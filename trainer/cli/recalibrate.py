@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.adapters.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED
 from trainer.cli.options import (
     Data,
     Model,
@@ -57,7 +57,7 @@ def recalibrate(
         faults.append(f"--alert-budget must be above 0, not {alert_budget}")
     refuse(faults)
 
-    from streamer.adapters import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer import recalibrate as recalibration  # noqa: PLC0415
     from trainer.cli.tables import changes_table  # noqa: PLC0415
     from trainer.fit import BUNDLE  # noqa: PLC0415

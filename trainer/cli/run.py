@@ -75,7 +75,7 @@ def run(
     assert trigger is not None
     assert client is not None
 
-    from streamer.adapters.redis_models import RedisModels  # noqa: PLC0415
+    from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
     from trainer.registry.lease import Lease  # noqa: PLC0415
     from trainer.registry.logs import configure  # noqa: PLC0415
     from trainer.registry.registry import Registry  # noqa: PLC0415

@@ -12,8 +12,8 @@ from typing import Final
 
 import torch
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
 from trainer.compare.experiments.ablations import Lessons, ablations, encoder_alone, network_family
@@ -158,7 +158,7 @@ def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Des
         return []
     material = task.material
     with desk.reporter.follow("daily form") as progress:
-        model = bundle_model.build(bundle)
+        model = build.build(bundle)
         logits = cohort_logits(model, material.cohort, material.built, material.split.test)
         rows = entrants.daily(task, progress, logits)
     with write_atomically(file) as new:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
+from streamer.datasets.cohort import Cohort
 
 Stays = NDArray[np.int64]
 

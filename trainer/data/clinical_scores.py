@@ -17,11 +17,11 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.assessment import ROOM_AIR
-from streamer.core.bedside import VALID_HOURS, news2, qsofa
 from streamer.core.cleaning import clean
+from streamer.core.clinical_scores import VALID_HOURS, news2, qsofa
 from streamer.core.variables import FIO2, INDEX
+from streamer.datasets.cohort import Cohort
 from trainer.data.rolling import Floats, Places, last_known, picked, places
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress, site
-from streamer.adapters.physionet2019 import read_2019
+from streamer.datasets.cohort import Cohort, Progress, site
+from streamer.datasets.physionet2019 import read_2019
 
 
 @dataclass(frozen=True, slots=True)

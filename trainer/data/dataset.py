@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.model import Scaling
+from streamer.datasets.cohort import Cohort, Progress
 
 Floats = NDArray[np.float32]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.model import Scaling
+from streamer.datasets.cohort import Cohort
 from trainer.data.split import Split
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.alerts import AlertPolicy
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Network
+from streamer.datasets.cohort import Cohort
 from trainer.data.labels import horizon_labels
 from trainer.decisions.alert_replay import PolicyRule, alert_starts
 from trainer.decisions.calibration import fit_calibrator

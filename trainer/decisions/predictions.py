@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.batches import by_length
 from trainer.decisions.alert_replay import alert_starts
 from trainer.metrics.measures import Scored

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from streamer.adapters.cohort import DataError
+from streamer.datasets.cohort import DataError
 
 
 def read_columns(file: Path, columns: Sequence[str], kind: str, expected: str) -> Any:

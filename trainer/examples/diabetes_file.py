@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import DataError
-from streamer.adapters.files import numbers
+from streamer.datasets.cohort import DataError
+from streamer.datasets.files import numbers
 from trainer.examples.admissions import Admissions
 from trainer.examples.csv_file import read_columns
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.examples.drug_cohort import DRUGS, LONGEST, NOISE, SHAPES, curves, draw
 from trainer.examples.drug_figure import draw_effects
 from trainer.examples.drug_models import (

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.examples.drug_cohort import DrugCohort, recent
 from trainer.examples.recurrent import Cell, Recurrent, Schedule, Sequences, fit, predict
 

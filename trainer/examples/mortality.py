@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
-from streamer.adapters.physionet2012 import read_2012
 from streamer.core.features import N_FEATURES
 from streamer.core.model import Calibration
 from streamer.core.network import Network
+from streamer.datasets.cohort import Progress
+from streamer.datasets.physionet2012 import read_2012
 from trainer.data.batches import by_length
 from trainer.data.dataset import build_features, fit_scaling
 from trainer.data.material import Material

@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, DataError
-from streamer.adapters.files import numbers
-from streamer.adapters.physionet2012_rows import Records
 from streamer.core.variables import N_VARIABLES
+from streamer.datasets.cohort import Cohort, DataError
+from streamer.datasets.files import numbers
+from streamer.datasets.physionet2012_rows import Records
 from trainer.examples.csv_file import read_columns
 
 Floats = NDArray[np.float64]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 
 AT_ONCE: Final = 2048  # sequences of similar length that are run side by side when asked
 

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import NO_LABEL, Cohort
 from streamer.core import explain as occlusion
 from streamer.core.alerts import AlertPolicy
 from streamer.core.cleaning import clean
 from streamer.core.model import Model
 from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.labels import onset_rows
 from trainer.decisions.alert_replay import alert_phases
 from trainer.errors import InputError

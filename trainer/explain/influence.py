@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.model import Model
+from streamer.datasets.cohort import Cohort
 from trainer.explain.unroll import Unrolled, unroll
 
 Floats = NDArray[np.float32]

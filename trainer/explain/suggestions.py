@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.bundles.bundle import Bundle
+from streamer.datasets.cohort import Cohort
 from trainer.data.labels import onset_rows
 from trainer.data.split import split_patients
 from trainer.decisions.predictions import Verdicts

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.model import Model
+from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import build_features
 
 Floats = NDArray[np.float32]

@@ -7,10 +7,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.forecast import HOURS, LEVELS, VITALS
 from streamer.core.model import Model
 from streamer.core.variables import INDEX, VARIABLES
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.forecast.baselines import NAMES, Baselines
 from trainer.forecast.hours import Floats, Future, Rows, outputs
 from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from streamer.adapters.bundle import FORECAST
+from streamer.bundles.bundle import FORECAST
 from streamer.core.model import Model
 from trainer.data.material import Material
 from trainer.forecast.baselines import fit_baselines

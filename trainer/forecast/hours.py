@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
 from streamer.core.model import Scaling
 from streamer.core.network import Network
+from streamer.datasets.cohort import Cohort
 from trainer.data.batches import by_length
 
 Floats = NDArray[np.float32]

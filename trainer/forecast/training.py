@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from streamer.adapters.cohort import Progress
 from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
 from streamer.core.network import Network
+from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
 from trainer.training.optimizer import descend, rate_at

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import site
+from streamer.datasets.cohort import site
 from trainer.data.labels import hours_from_onset
 from trainer.metrics.calibration_error import (
     ECE_BINS,

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
+from streamer.datasets.cohort import Cohort
 
 AGE_BANDS: Final = ((0, 45), (45, 65), (65, 80), (80, 200))
 """Years, the first included and the second not. On the public data each band has 50 or more septic

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from streamer.adapters.redis_states import answering
+from streamer.adapters.redis.states import answering
 
 TTL_MS: Final = 60_000
 """A trainer that died blocks the others for a minute at most; a live one renews three times in

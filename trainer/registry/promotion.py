@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
+from streamer.datasets.cohort import Cohort
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import judge
 from trainer.metrics.bootstrap import paired_intervals
@@ -101,7 +101,7 @@ def compare_bundles(
             candidate.model_id, champion.model_id, len(stays), n_septic, {}, {}, {}, False, why
         )
     ours, theirs = (
-        Measure(judge(bundle_model.build(bundle), cohort, built, stays).scored())
+        Measure(judge(build.build(bundle), cohort, built, stays).scored())
         for bundle in (candidate, champion)
     )
     better, why = is_better(ours.figures(), theirs.figures())

@@ -13,8 +13,8 @@ they are brought together by three rules, told apart by the channel's version:
 
 from __future__ import annotations
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import SHIPPED, Bundle, BundleError
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import SHIPPED, Bundle, BundleError
 from streamer.ports.models import Champion, ModelChannel
 from trainer.registry.registry import Registry
 

@@ -21,8 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import Bundle
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import Bundle
 from trainer.atomic import write_atomically
 from trainer.errors import UnknownModel
 

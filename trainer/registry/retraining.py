@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import structlog
 
-from streamer.adapters import bundle as bundles
+from streamer.bundles import bundle as bundles
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
 from trainer.registry.lease import RENEW_S, Lease

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from streamer.adapters.bundle import FORECAST
-from streamer.adapters.cohort import site
+from streamer.bundles.bundle import FORECAST
+from streamer.datasets.cohort import site
 from trainer.forecast.table import forecast_rows
 
 Figures = dict[str, Any]

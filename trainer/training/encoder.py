@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch.nn.functional import dropout
 
-from streamer.adapters.cohort import Progress
 from streamer.core.network import Network
+from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 from trainer.training.loss import Objective
 from trainer.training.optimizer import descend, rate_at

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamer.adapters.cohort import Progress
 from streamer.core.features import N_FEATURES
 from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
 from trainer.data.material import Material
 from trainer.decisions.thresholds import best_utility

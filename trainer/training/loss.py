@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from streamer.adapters.cohort import Cohort
+from streamer.datasets.cohort import Cohort
 from trainer.data.labels import horizon_labels
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe

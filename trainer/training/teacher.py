@@ -22,7 +22,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.atomic import write_atomically
 from trainer.data.batches import some_at_a_time
 from trainer.data.material import Material

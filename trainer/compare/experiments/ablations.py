@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import torch
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Progress
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
+from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.data.cohort import fingerprint
@@ -95,7 +95,7 @@ def encoder_alone(bundle: Bundle) -> Family:
     """
 
     def fit(task: Task, _: Settings, __: Progress | None) -> Fitted:
-        model = bundle_model.build(bundle)
+        model = build.build(bundle)
         torch.nn.init.zeros_(model.network.memory_head)
         return NetworkScores(model, task.material)
 

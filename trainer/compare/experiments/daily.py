@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.compare.experiments.days import OUTCOMES, Days, Outcome, cut, day_table
 from trainer.compare.models.markov import marginal
 from trainer.compare.models.tables import standardise

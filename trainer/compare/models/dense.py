@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.compare.models.tables import SNAPSHOT, WINDOWS, ByHour, Table, examples, standardise
 from trainer.compare.protocol.family import Family, Settings, Task
 from trainer.data.rolling import Floats

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from streamer.adapters.cohort import Cohort, Progress
 from streamer.core.model import Scaling
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.compare.models.shallow import PENALTIES
 from trainer.compare.models.tables import NOTHING, SNAPSHOT, Table, examples, standardise
 from trainer.compare.protocol.family import Family, Level, Settings, Task

@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 from torch import nn
 
-from streamer.adapters.cohort import Progress
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.variables import N_VARIABLES
+from streamer.datasets.cohort import Progress
 from trainer.compare.models.cells import GRUD, Recurrent, lstm
 from trainer.compare.models.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
 from trainer.compare.models.inputs import Reader, standardised, with_decay

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.compare.protocol.family import Family, Level, Settings, Task
 from trainer.data.batches import some_at_a_time
 from trainer.data.clinical_scores import (

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.compare.models.cells import Recurrent
 from trainer.compare.models.inputs import Reader
 from trainer.compare.protocol.family import Task

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
@@ -54,7 +54,7 @@ class NetworkScores:
 
 def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
     """The entry of a bundle, with the calibration and the thresholds that are in it."""
-    model = bundle_model.build(bundle)
+    model = build.build(bundle)
     fitted = NetworkScores(model, task.material)
     microseconds = cost(fitted, task, task.material.split.validation)
     score = fitted.scores(held_out.stays)[task.material.rows_of(held_out.stays)]

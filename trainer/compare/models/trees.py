@@ -7,7 +7,7 @@ from typing import Any, Final
 import lightgbm
 import numpy as np
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.compare.models.tables import FEATURES, SNAPSHOT, WINDOWS, ByHour, Table, examples
 from trainer.compare.protocol.family import Family, Settings, Task
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.datasets.cohort import Cohort, Progress
 from trainer.compare.protocol.family import Family, Fitted, Task
 from trainer.compare.protocol.results import Attempt, Entry, HeldOut, slug
 from trainer.decisions.operating_point import choose_rules

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import percentiles, replicates
 from trainer.metrics.measures import METRICS, Measure, Scored
 

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core.alerts import AlertPolicy
 from streamer.core.model import Calibration
+from streamer.datasets.cohort import Cohort
 from trainer.atomic import write_atomically
 from trainer.compare.protocol.family import Level, Settings
 from trainer.data.material import Material

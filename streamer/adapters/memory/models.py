@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamer.adapters.redis_models import KEPT
+from streamer.adapters.redis.models import KEPT
 from streamer.ports.models import Champion, Superseded
 
 

@@ -15,13 +15,13 @@ from kafka.errors import KafkaError
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamer.adapters import bundle
-from streamer.adapters.kafka_topics import kept
-from streamer.adapters.redis_models import RedisModels
+from streamer.adapters.kafka.topics import kept
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles import bundle
+from streamer.diagnose import durability
+from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
-from streamer.service import durability
-from streamer.service.findings import Finding, Level
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 

@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamer.adapters.cohort import Cohort, DataError, Progress, concatenate
-from streamer.adapters.files import find_files, numbers, refuse_twice, runs
-from streamer.adapters.physionet2019_psv import read_psv
-from streamer.adapters.physionet2019_rows import (
+from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
+from streamer.datasets.files import find_files, numbers, refuse_twice, runs
+from streamer.datasets.physionet2019_psv import read_psv
+from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
     LABEL_COLUMN,
     VALUE_COLUMNS,

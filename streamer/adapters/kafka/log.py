@@ -23,19 +23,19 @@ from kafka import (
 from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
-from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import TidyAdmin
-from streamer.adapters.kafka_errors import NO_ANSWER, asking
-from streamer.adapters.kafka_options import (
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.errors import NO_ANSWER, asking
+from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
     KafkaOptions,
     new_consumer,
     new_producer,
 )
-from streamer.adapters.kafka_succession import Succession
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.recovery import Succession
 from streamer.core.columns import Record
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
+from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A reachable broker has described itself within the metadata's age; three of those are no hiccup.

@@ -11,7 +11,7 @@ from safetensors.torch import load as load_weights
 from safetensors.torch import save as save_weights
 from torch import Tensor
 
-from streamer.adapters.bundle import FORECAST, FORMAT, Bundle, BundleError
+from streamer.bundles.bundle import FORECAST, FORMAT, Bundle, BundleError
 from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead, HeadSize

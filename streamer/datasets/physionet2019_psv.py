@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.csv
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, DataError
-from streamer.adapters.physionet2019_rows import (
+from streamer.datasets.cohort import Cohort, DataError
+from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
     LABEL_COLUMN,
     VALUE_COLUMNS,

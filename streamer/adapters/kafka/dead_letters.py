@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
-from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import TidyAdmin, UnhurriedClient
-from streamer.adapters.kafka_errors import NO_ANSWER, asking
-from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka_succession import Succession
-from streamer.core.rejected import Rejected, read
+from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
+from streamer.adapters.kafka.errors import NO_ANSWER, asking
+from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.recovery import Succession
+from streamer.core.dead_letters import Rejected, read
 from streamer.ports.log import Interrupted, LogUnavailable
 
 _PARTITION: Final = 0  # both topics have one

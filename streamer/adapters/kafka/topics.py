@@ -10,7 +10,7 @@ from typing import Any, Final
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
-from streamer.adapters.kafka_client import TidyAdmin
+from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.ports.log import LogUnavailable
 
 # A broker that is up answers at once; whoever waits for one wants to know soon.

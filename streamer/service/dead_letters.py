@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.adapters.kafka_rejected import RejectedOptions, RejectedTopic, WayBack
-from streamer.adapters.shares import shares
-from streamer.core.rejected import Rejected, Selection, Standing
+from streamer.adapters.chunks import shares
+from streamer.adapters.kafka.dead_letters import RejectedOptions, RejectedTopic, WayBack
+from streamer.core.dead_letters import Rejected, Selection, Standing
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 

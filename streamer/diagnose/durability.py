@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from streamer.adapters.kafka_options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka_topics import Kept
-from streamer.service.findings import Finding, Level
+from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.topics import Kept
+from streamer.diagnose.finding import Finding, Level
 
 _HOUR_MS: Final = 3_600_000
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import structlog
 
-from streamer.core.asleep import Asleep
 from streamer.core.codec import CorruptState, Era, decode, heard_days
 from streamer.core.columns import Columns
 from streamer.core.events import Kind
+from streamer.core.evicted import Asleep
 from streamer.core.model import Model
 from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer

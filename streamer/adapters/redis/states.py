@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamer.adapters.shares import shares
+from streamer.adapters.chunks import shares
 from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"

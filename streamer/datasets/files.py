@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import DataError
+from streamer.datasets.cohort import DataError
 
 
 def runs(column: Any, file: Path, name: str) -> tuple[list[str], NDArray[np.int64]]:

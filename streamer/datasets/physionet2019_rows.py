@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import NO_LABEL, Cohort, DataError
 from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort, DataError
 
 VALUE_COLUMNS: Final = tuple(variable.challenge for variable in VARIABLES)
 CONTEXT_COLUMNS: Final = ("Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS")

@@ -9,9 +9,9 @@ from typing import Any, Final
 from kafka import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import ResumingConsumer, UnhurriedClient
-from streamer.core.rejected import MAX_CONTENT_BYTES
+from streamer.adapters.kafka.client_fixes import ResumingConsumer, UnhurriedClient
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.core.dead_letters import MAX_CONTENT_BYTES
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 ASK_TIMEOUT_MS: Final = 10_000

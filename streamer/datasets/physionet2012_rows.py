@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import DataError
-from streamer.adapters.files import numbers
 from streamer.core.variables import INDEX
+from streamer.datasets.cohort import DataError
+from streamer.datasets.files import numbers
 
 PARAMETERS: Final[dict[str, tuple[str, int]]] = {
     "HR": ("heart_rate", 0),

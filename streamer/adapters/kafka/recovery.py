@@ -28,8 +28,8 @@ from kafka.errors import (
     UnsupportedVersionError,
 )
 
-from streamer.adapters.kafka_batches import BatchProducer
-from streamer.adapters.kafka_client import TidyAdmin
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.producer import BatchProducer
 
 # A coordinator that is up answers at once, and needs milliseconds to end a transaction.
 _ANSWER_S: Final = 10.0

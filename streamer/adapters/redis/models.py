@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from streamer.adapters.redis_states import answering
+from streamer.adapters.redis.states import answering
 from streamer.ports.models import Champion, Superseded
 
 KEPT: Final = 5  # bundles; a rollback and a replay after a crash find theirs among them

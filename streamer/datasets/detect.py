@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamer.adapters.cohort import Cohort, DataError, Progress
-from streamer.adapters.files import find_files
-from streamer.adapters.physionet2012 import is_record, read_2012
-from streamer.adapters.physionet2012_rows import Records
-from streamer.adapters.physionet2019 import read_2019
+from streamer.datasets.cohort import Cohort, DataError, Progress
+from streamer.datasets.files import find_files
+from streamer.datasets.physionet2012 import is_record, read_2012
+from streamer.datasets.physionet2012_rows import Records
+from streamer.datasets.physionet2019 import read_2019
 
 
 def read_recordings(paths: Sequence[Path], progress: Progress | None = None) -> Cohort | Records:

@@ -22,7 +22,7 @@ from kafka.protocol.metadata import CoordinatorType
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.structs import ConsumerGroupMetadata
 
-from streamer.adapters.shares import shares
+from streamer.adapters.chunks import shares
 from streamer.ports.log import Output
 
 _FORMAT: Final = 2

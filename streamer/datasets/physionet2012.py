@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from streamer.adapters.cohort import DataError, Progress
-from streamer.adapters.files import find_files, refuse_twice, runs
-from streamer.adapters.physionet2012_rows import Records, assemble, concatenate
+from streamer.datasets.cohort import DataError, Progress
+from streamer.datasets.files import find_files, refuse_twice, runs
+from streamer.datasets.physionet2012_rows import Records, assemble, concatenate
 
 COLUMNS: Final = ("Time", "Parameter", "Value")
 HEADER: Final = ",".join(COLUMNS)

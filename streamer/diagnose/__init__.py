@@ -1,0 +1,1 @@
+"""What `streamer check` looks at: connections, settings, versions; a finding a line."""
