@@ -42,13 +42,14 @@ class Mutation:
     tests: tuple[str, ...]
 
 
-_CRASHES: Final = "tests/matrix/test_crashes.py::test_killed"
-_ZOMBIES: Final = "tests/matrix/test_zombies.py::test_asleep"
-_REDIS: Final = "tests/matrix/test_redis_faults.py::test_redis"
+_CRASHES: Final = "tests/faults/test_crashes.py::test_killed"
+_ZOMBIES: Final = "tests/faults/test_zombies.py::test_asleep"
+_REDIS: Final = "tests/faults/test_redis_faults.py::test_redis"
 _FORGOTTEN: Final = (
-    "tests/test_succession.py::test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have"
+    "tests/faults/test_recovery.py"
+    "::test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have"
 )
-_STORE: Final = "tests/test_states_contract.py::TestRedisStates::test"
+_STORE: Final = "tests/contract/test_states.py::TestRedisStates::test"
 
 MUTATIONS: Final = (
     Mutation(

@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from streamer.local.jars import KAFKA_VERSION
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 OURS = {"streamer": "streamer", "simulator": "streamer", "trainer": "trainer"}  # service: program
 HOST = "127.0.0.1:"
 

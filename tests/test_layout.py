@@ -12,9 +12,9 @@ import pytest
 
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.service.settings import Settings
+from tests.support.paths import ROOT
 from trainer.settings import TrainerSettings
 
-ROOT = Path(__file__).parents[1]
 FILES = sorted(
     path.relative_to(ROOT)
     for package in ("streamer", "trainer", "bench", "tests")

@@ -12,8 +12,8 @@ from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
 from streamer.core.network import Architecture
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
-from tests.core.stream import HeartRateModel, Stream, admission, event, observation
-from tests.models import random_model
+from tests.support.event_stream import HeartRateModel, Stream, admission, event, observation
+from tests.support.small_models import random_model
 
 MODEL = random_model(1)
 ERA = Era("m")

@@ -11,7 +11,7 @@ from streamer.core.events import Kind
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
-from tests.core.stream import ORIGIN_MS, admission, event, observation, record
+from tests.support.event_stream import ORIGIN_MS, admission, event, observation, record
 
 
 def one(units: dict[str, str] | None = None, **values: float | None) -> Columns:

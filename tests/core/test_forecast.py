@@ -18,8 +18,8 @@ from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
 from streamer.core.model import Model
 from streamer.core.variables import HIGH, INDEX, LOW
 from streamer.monitor import Monitor
-from tests.core.stream import Event, Stream, admission, discharge, observation
-from tests.models import foretelling_model, random_bundle
+from tests.support.event_stream import Event, Stream, admission, discharge, observation
+from tests.support.small_models import foretelling_model, random_bundle
 
 MODEL = foretelling_model(seed=3)
 

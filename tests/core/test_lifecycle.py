@@ -9,7 +9,7 @@ import pytest
 from streamer.core.features import STATIC
 from streamer.core.reasons import ValueProblem
 from streamer.core.stays import HOUR_MS, MEDICATION_CLASSES, NEVER
-from tests.core.stream import (
+from tests.support.event_stream import (
     ORIGIN_MS,
     Event,
     HeartRateModel,
@@ -23,7 +23,7 @@ from tests.core.stream import (
     observation,
     ring_value,
 )
-from tests.models import random_model
+from tests.support.small_models import random_model
 
 NETWORK = random_model(1)
 

@@ -7,8 +7,15 @@ import pytest
 
 from streamer.core.columns import Record
 from streamer.core.messages import SOURCE, headers, rfc3339
-from tests.core.stream import Event, HeartRateModel, Stream, admission, discharge, observation
-from tests.models import POLICY
+from tests.support.event_stream import (
+    Event,
+    HeartRateModel,
+    Stream,
+    admission,
+    discharge,
+    observation,
+)
+from tests.support.small_models import POLICY
 
 HEART = HeartRateModel()
 COURSE: list[Event] = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamer.core.network import Architecture
 from streamer.core.stays import HOUR_MS, StayTable
 from streamer.core.waves import SILENCE_BINS, Plan, plan
-from tests.core.stream import MINUTE_MS, ORIGIN_MS
+from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 
 SMALL = Architecture(n_features=1, hidden=1)
 

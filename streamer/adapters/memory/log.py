@@ -1,4 +1,4 @@
-"""The in-memory twin of `kafka_log`: same promises, one process, and failures at will."""
+"""The in-memory twin of `adapters.kafka.log`: same promises, one process, and failures at will."""
 
 from __future__ import annotations
 

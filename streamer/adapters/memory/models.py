@@ -1,4 +1,4 @@
-"""The in-memory twin of `redis_models`."""
+"""The in-memory twin of `adapters.redis.models`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The in-memory twin of `redis_states`: same promises, one process."""
+"""The in-memory twin of `adapters.redis.states`: same promises, one process."""
 
 from __future__ import annotations
 

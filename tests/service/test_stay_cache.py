@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from streamer.adapters.memory.states import MemoryStates
+from streamer.core.codec import Era
+from streamer.core.columns import Columns, decode
+from streamer.service.stay_cache import HeldStays
+from streamer.service.takeover import Partition
+from tests.support.event_stream import Event, discharge, observation, record
+from tests.support.small_models import random_model
+
+OLD, NEW = random_model(1), random_model(2)
+OWNED = {p: Partition(p, 1, 0, 0, 0, "topic-a", Era(OLD.model_id)) for p in (0, 1)}
+
+
+def columns(*events: Event) -> Columns:
+    return decode([record(event) for event in events], None)
+
+
+@pytest.fixture
+def held() -> HeldStays:
+    """Two models in use; the old one's table has a patient of partition 0."""
+    held = HeldStays(interval_ms=0, max_stays=0)
+    held.scorer(NEW)
+    held.scorer(OLD).table.add("p", 0)
+    return held
+
+
+@pytest.mark.parametrize("event", [observation(1), discharge(1)])
+def test_a_patient_of_another_models_table_is_at_home_there(held: HeldStays, event: Event) -> None:
+    assert held.settle(MemoryStates(), OWNED, columns(event), [1]) == {"p": 0}
+    assert held.settle(MemoryStates(), OWNED, columns(event), [0]) == {}
+
+
+def test_new_patients_settle_where_they_are_seen_first(held: HeldStays) -> None:
+    states = MemoryStates()
+    states.settle("topic-a", 0, ["q"])
+    events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
+    assert held.settle(states, OWNED, events, [1, 1, 1]) == {"q": 0}
+    assert states.settle("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
+
+
+def test_tables_of_models_out_of_use_are_let_go(held: HeldStays) -> None:
+    held.keep({NEW.model_id})
+    assert list(held.scorers) == [NEW.model_id]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from rich.console import Console
+
+from streamer.bundles.build import build, make
+from streamer.bundles.bundle import Bundle
+from streamer.core import features
+from streamer.core.cleaning import clean
+from tests.support.small_models import random_bundle, random_model
+from tests.support.synthetic_cohort import QUICK, learnable_file
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features, static_of
+from trainer.data.split import side_of
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.alert_replay import alert_starts
+from trainer.errors import NothingToEvaluate
+from trainer.evaluate import evaluate
+from trainer.fit import fit
+from trainer.metrics.measures import METRICS
+from trainer.metrics.utility import normalized_utility
+from trainer.progress import Reporter
+from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
+
+QUIET = Reporter(Console(quiet=True))
+
+
+def _listening() -> tuple[Reporter, io.StringIO]:
+    said = io.StringIO()
+    return Reporter(Console(file=said, width=1000)), said
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("fit")
+    return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
+
+
+def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bundle) -> None:
+    verdicts = evaluate(bundle, [data], reporter=QUIET).verdicts
+    model, cohort = build(bundle), load_cohort([data])
+    assert verdicts.cohort.patient_ids == cohort.patient_ids
+    static = static_of(cohort)
+    size = model.architecture
+    for i in range(len(cohort)):
+        memory = features.empty_memory(1)
+        h = c = np.zeros((1, size.layers, size.hidden), np.float32)
+        for row in range(cohort.starts[i], cohort.starts[i + 1]):
+            bins = np.array([cohort.iculos[row] - 1], np.int32)
+            values = clean(cohort.values[row : row + 1])
+            seen, memory = features.step(values, bins, static[i : i + 1], memory)
+            logits, h, c = model.step(seen, h, c)
+            # A risk is rounded to 7 decimals; a sum in another order may tip one of them.
+            np.testing.assert_allclose(
+                verdicts.risks[row], model.risks(logits)[0], rtol=0, atol=2e-7
+            )
+
+
+def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
+    found = evaluate(bundle, [data], reporter=QUIET, n_bootstrap=5)
+    figures, cohort = found.figures, load_cohort([data])
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert {f"{name}_ci" for name in METRICS} < set(figures)
+    model = build(bundle)
+    assert (figures["threshold"], figures["alert_threshold"], figures["model"]) == (
+        model.threshold,
+        model.policy.medium,
+        bundle.model_id,
+    )
+    risk = found.verdicts.risks[:, 0]
+    assert figures["utility"] == normalized_utility(
+        cohort.label, cohort.starts, risk > model.threshold
+    )
+    starts = alert_starts(risk, cohort.starts, model.policy).sum()
+    assert figures["alerts_per_patient_day"] == pytest.approx(starts / cohort.n_rows * 24)
+    assert set(figures["by_site"]) == {"A", "B"}
+    n = {name: part["n_patients"] for name, part in figures["by_site"].items()}
+    assert n["A"] + n["B"] == figures["n_patients"] == len(cohort)
+
+
+def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+    found = evaluate(bundle, [data], reporter=QUIET)
+    found.verdicts.write(tmp_path / "p.parquet")
+    table: Any = pq.read_table(tmp_path / "p.parquet")
+    assert table.column_names == ["patient", "hour", "risk", "positive"]
+    cohort = load_cohort([data])
+    patients = [cohort.patient_ids[i] for i in cohort.patient_of_row]
+    assert table["patient"].to_pylist() == patients
+    assert table["hour"].to_pylist() == cohort.iculos.tolist()
+    risk = table["risk"].to_numpy()
+    assert (risk == risk.round(7)).all()
+    assert table["positive"].to_pylist() == (risk > bundle.manifest["threshold"]).tolist()
+
+
+def test_patients_of_the_training_are_warned_of(data: Path, bundle: Bundle) -> None:
+    reporter, said = _listening()
+    n_fitted_on = sum(side_of(p) != "test" for p in load_cohort([data]).patient_ids)
+    evaluate(bundle, [data], reporter=reporter)
+    assert f"warning: bundle {bundle.model_id} was fitted on" in said.getvalue()
+    found = int(said.getvalue().split("fitted on ")[1].split()[0])
+    assert n_fitted_on <= found <= 80
+
+
+def test_the_test_side_and_new_patients_are_not_warned_of(
+    data: Path, bundle: Bundle, tmp_path: Path
+) -> None:
+    reporter, said = _listening()
+    side = evaluate(bundle, [data], reporter=reporter, patients="test")
+    everybody = load_cohort([data]).patient_ids
+    assert side.verdicts.cohort.patient_ids == [p for p in everybody if side_of(p) == "test"]
+    new = learnable_file(tmp_path, 80, seed=9, first_id=5000)
+    assert evaluate(bundle, [new], reporter=reporter).figures["n_patients"] == 80
+    assert "warning" not in said.getvalue()
+
+
+def test_a_bundle_that_does_not_say_how_it_was_split(data: Path) -> None:
+    reporter, said = _listening()
+    evaluate(random_bundle(), [data], reporter=reporter)
+    assert "does not say" in said.getvalue()
+    with pytest.raises(NothingToEvaluate, match="how its patients were split"):
+        evaluate(random_bundle(), [data], reporter=reporter, patients="test")
+
+
+def test_no_patient_on_the_test_side(tmp_path: Path, bundle: Bundle) -> None:
+    ids = range(10_000, 10_200)
+    patient = next(i for i in ids if side_of(f"p{i % 2}{i:05}") == "train")
+    file = learnable_file(tmp_path, 1, first_id=patient)
+    with pytest.raises(NothingToEvaluate, match="test side"):
+        evaluate(bundle, [file], reporter=QUIET, patients="test")
+
+
+def test_seen_patients_are_all_known_and_others_seldom() -> None:
+    ids = [f"p{i:06}" for i in range(4000)]
+    seen = SeenPatients.from_text(SeenPatients.of(ids).to_text())
+    assert seen.count(ids) == 4000
+    # 0.8 % of 20,000 are expected: 164, with a standard deviation of 13.
+    assert 100 < seen.count(f"q{i:06}" for i in range(20_000)) < 230
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "better"),
+    [
+        ((0.40, 0.83), (0.39, 0.82), True),
+        ((0.40, 0.83), (0.40, 0.82), False),
+        ((0.39, 0.90), (0.40, 0.82), False),
+        ((0.40, 0.82 - AUROC_MARGIN / 2), (0.39, 0.82), True),
+        ((0.40, 0.82 - AUROC_MARGIN * 2), (0.39, 0.82), False),
+        ((np.nan, 0.83), (0.39, 0.82), False),
+        ((0.40, np.nan), (0.39, 0.82), False),
+        ((0.40, 0.83), (np.nan, np.nan), False),
+    ],
+)
+def test_the_rule_of_taking_over(
+    candidate: tuple[float, float], champion: tuple[float, float], better: bool
+) -> None:
+    sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
+    found, why = is_better(*sides)
+    assert found is better
+    assert why
+
+
+def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
+    data: Path, bundle: Bundle
+) -> None:
+    cohort = load_cohort([data])
+    built, everybody = build_features(cohort), np.arange(len(cohort))
+    half = cohort.patient_ids[::2]
+    about = {"data": {"seen": SeenPatients.of(half).to_text()}}
+    champion = make(random_model(), about, "")
+    found = compare_bundles(bundle, champion, cohort, built, everybody, n_bootstrap=20)
+    assert found.n_patients <= len(cohort) - len(half)
+    assert found.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
+    assert (found.better, found.why) == is_better(found.candidate_figures, found.champion_figures)
+    low, high = found.difference_ci["auroc"]
+    difference = found.candidate_figures["auroc"] - found.champion_figures["auroc"]
+    assert low < difference < high
+    everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
+    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), cohort, built, everybody)
+    assert (hopeless.n_patients, hopeless.better) == (0, False)
+    assert "held out from both" in hopeless.why
+
+
+def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
+    cohort = load_cohort([data])
+    found = compare_bundles(bundle, bundle, cohort, build_features(cohort), np.arange(len(cohort)))
+    assert not found.better
+    assert "itself" in found.why
