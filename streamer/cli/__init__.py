@@ -1,4 +1,4 @@
-"""The `streamer` command: one file a group of subcommands; torch is loaded by none but `run`."""
+"""The `streamer` command, one file a subcommand; PyTorch is loaded by `run` and `patient` alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,19 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streamer.cli import feeds, local, looking, rejected, service
+from streamer.cli import (
+    alerts,
+    check,
+    demo,
+    patient,
+    pseudonym,
+    rejected,
+    replay,
+    run,
+    simulate,
+    topics,
+    up,
+)
 from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
@@ -27,16 +39,16 @@ app = typer.Typer(
     Research software for decision support; not a medical device.""",
 )
 for command in (
-    local.demo,
-    local.up,
-    service.topics,
-    service.run,
-    feeds.replay,
-    feeds.simulate,
-    looking.alerts,
-    looking.patient,
-    service.check,
-    service.pseudonym,
+    demo.demo,
+    up.up,
+    topics.topics,
+    run.run,
+    replay.replay,
+    simulate.simulate,
+    alerts.alerts,
+    patient.patient,
+    check.check,
+    pseudonym.pseudonym,
 ):
     app.command()(command)
 app.add_typer(rejected.app, name="rejected")

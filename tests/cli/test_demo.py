@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from streamer.cli import local as cli_local
+from streamer.cli import demo
 
 
 def test_the_demo_ends_when_a_part_of_it_fails(
@@ -15,7 +15,7 @@ def test_the_demo_ends_when_a_part_of_it_fails(
     told = threading.Event()
     with (
         pytest.raises(typer.Exit) as ended,
-        cli_local._child("service", ["no-such-command"], tmp_path, told),
+        demo._child("service", ["no-such-command"], tmp_path, told),
     ):
         assert told.wait(60)
     assert ended.value.exit_code == 1

@@ -1,9 +1,8 @@
-"""`streamer run`, `streamer topics` and `streamer check`: the service and what it stands on."""
+"""`streamer run`: the service."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
@@ -15,8 +14,6 @@ import structlog
 import typer
 
 from streamer.cli.signals import until_told
-from streamer.diagnose.checks import checks
-from streamer.diagnose.finding import Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import logs
@@ -35,21 +32,6 @@ _log = structlog.get_logger()
 # leaving then is safe: it is the crash that the protocol is made for.
 _LAST_MOMENT_S: Final = 9.0
 _RETRY_S: Final = 1.0
-
-
-def topics(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Creates the topics that are missing and checks the others."""
-    found = ensure_topics(Settings())
-    for topic in found:
-        if as_json:
-            print(json.dumps({name: getattr(topic, name) for name in topic.__slots__}))
-        else:
-            state = topic.fault or ("created" if topic.created else "there")
-            print(f"{topic.name:16} {topic.partitions:3} partitions  {state}")
-    if any(topic.fault for topic in found):
-        raise typer.Exit(1)
 
 
 def run(
@@ -116,32 +98,3 @@ def _leave_in_time(told: threading.Event) -> None:
     told.wait()
     time.sleep(_LAST_MOMENT_S)
     os._exit(0)
-
-
-def check(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Looks at everything the service stands on; a line each, and what to do about a bad one.
-
-    Exits with 1 when the service would not work.
-    """
-    bad = False
-    for finding in checks(Settings()):
-        bad |= finding.level is Level.BAD
-        if as_json:
-            content = {"check": finding.what, "level": finding.level, "says": finding.says}
-            print(json.dumps(content), flush=True)
-        else:
-            print(f"{finding.level:5} {finding.what:12} {finding.says}", flush=True)
-    if bad:
-        raise typer.Exit(1)
-
-
-def pseudonym(
-    patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
-) -> None:
-    """Prints what the service's log calls a patient; needs the service's STREAMER_LOG_KEY."""
-    key = Settings().log_key.get_secret_value()
-    if not key:
-        raise typer.BadParameter("set STREAMER_LOG_KEY to what the service has")
-    print(Pseudonyms(key).of(patient_id))

@@ -1,8 +1,7 @@
-"""`streamer up` and `streamer demo`: a real Kafka and Redis on this machine."""
+"""`streamer demo`: Kafka, Redis, a simulated ward, the service and its alerts, in one command."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from streamer.cli.looking import follow_alerts
+from streamer.cli.alerts import follow_alerts
 from streamer.cli.signals import until_told
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
@@ -24,31 +23,6 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 _CHILD_STOPS_S = 12.0  # the service promises ten
-
-
-def up(
-    data_dir: Annotated[
-        Path | None, typer.Option(help="Where data stays; default: a folder that is removed.")
-    ] = None,
-    kafka_port: Annotated[int, typer.Option(help="0: any free one.")] = 9092,
-    redis_port: Annotated[int, typer.Option(help="0: any free one.")] = 6379,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line when both answer.")
-    ] = False,
-) -> None:
-    """Starts a real Kafka and a real Redis on loopback and keeps them until Ctrl-C.
-
-    The other commands find them at the default ports without any setting.
-    """
-    with (
-        until_told() as told,
-        LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
-    ):
-        if as_json:
-            print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)
-        else:
-            print(f"Kafka  {stack.kafka}\nRedis  {stack.redis}\nCtrl-C stops both.", flush=True)
-        told.wait()
 
 
 def demo(

@@ -1,4 +1,4 @@
-"""`streamer alerts` and `streamer patient`: for people and programs that look on."""
+"""`streamer alerts`: follows the alert topic, readable or as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
-from rich.console import Console
 
 from streamer.cli.signals import until_told
 from streamer.ports.log import LogUnavailable
@@ -74,24 +73,3 @@ def readable(value: bytes) -> str:
         f"(alert above {alert['threshold']:.1%})  NEWS2 {news2}"
         + (f"  {reasons}" if reasons else "")
     )
-
-
-def patient(
-    patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Shows what is known of one patient: values and ages, risk, alert, model, log position.
-
-    Exits with 1 when nothing is known.
-    """
-    # builds stays, and with them torch
-    from streamer.cli.patient_view import portray, render  # noqa: PLC0415
-
-    portrait = portray(Settings(), patient_id)
-    if portrait is None:
-        print(f"Nothing is known of patient {patient_id!r}.")
-        raise typer.Exit(1)
-    if as_json:
-        print(json.dumps(portrait))
-    else:
-        render(portrait, Console())

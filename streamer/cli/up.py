@@ -1,0 +1,37 @@
+"""`streamer up`: a real Kafka and a real Redis on this machine, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamer.cli.signals import until_told
+from streamer.local import LocalStack
+
+
+def up(
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where data stays; default: a folder that is removed.")
+    ] = None,
+    kafka_port: Annotated[int, typer.Option(help="0: any free one.")] = 9092,
+    redis_port: Annotated[int, typer.Option(help="0: any free one.")] = 6379,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON line when both answer.")
+    ] = False,
+) -> None:
+    """Starts a real Kafka and a real Redis on loopback and keeps them until Ctrl-C.
+
+    The other commands find them at the default ports without any setting.
+    """
+    with (
+        until_told() as told,
+        LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
+    ):
+        if as_json:
+            print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)
+        else:
+            print(f"Kafka  {stack.kafka}\nRedis  {stack.redis}\nCtrl-C stops both.", flush=True)
+        told.wait()
