@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 
-class Asleep:
+class EvictedStays:
     """Sleeping patients, by input partition and by the day of the log on which they were heard."""
 
     def __init__(self) -> None:

@@ -70,14 +70,14 @@ def let_go(table: StayTable, partition: int, day: int) -> None:
     for patient in table.names(silent):
         table.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
-    asleep = table.asleep
-    silent_days = [heard for heard in asleep.days_in(partition) if day - heard > KEPT_DAYS]
-    for patient in asleep.names(partition, silent_days):
-        asleep.remove(patient)
+    evicted = table.evicted
+    silent_days = [heard for heard in evicted.days_in(partition) if day - heard > KEPT_DAYS]
+    for patient in evicted.names(partition, silent_days):
+        evicted.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
 
 
 def _heard(table: StayTable, partition: int) -> NDArray[Any]:
     """The days on which stays of a partition were heard of, those in the store alone included."""
     awake = table["heard_day"][table.slots_in(partition)]
-    return np.concatenate([awake, np.array(table.asleep.days_in(partition), awake.dtype)])
+    return np.concatenate([awake, np.array(table.evicted.days_in(partition), awake.dtype)])

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features
-from streamer.core.evicted import Asleep
+from streamer.core.evicted import EvictedStays
 from streamer.core.network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
@@ -105,12 +105,12 @@ class StayTable:
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved, ``gone`` has what was let go since then, by partition; ``asleep`` knows
+    since it was last saved, ``gone`` has what was let go since then, by partition; ``evicted`` knows
     the stays that are in the store alone.
     """
 
     def __init__(
-        self, architecture: Architecture, capacity: int = 64, asleep: Asleep | None = None
+        self, architecture: Architecture, capacity: int = 64, evicted: EvictedStays | None = None
     ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
@@ -124,7 +124,7 @@ class StayTable:
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
         self.gone: dict[int, set[str]] = {}
-        self.asleep = Asleep() if asleep is None else asleep
+        self.evicted = EvictedStays() if evicted is None else evicted
         self._free: list[int] = []
         self._grow(capacity)
 

@@ -14,7 +14,7 @@ import structlog
 from streamer.core.codec import CorruptState, Era, decode, heard_days
 from streamer.core.columns import Columns
 from streamer.core.events import Kind
-from streamer.core.evicted import Asleep
+from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
 from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer
@@ -30,7 +30,7 @@ class HeldStays:
 
     Attributes:
         scorers: by model id; two while a new model takes over.
-        asleep: stays of the owned partitions that are not in memory.
+        evicted: stays of the owned partitions that are not in memory.
 
     Args:
         interval_ms: evaluation interval of every scorer.
@@ -44,7 +44,7 @@ class HeldStays:
         self._max_stays = max_stays
         self._recent: dict[str, None] = {}  # who is in memory, the last heard of at the end
         self.scorers: dict[str, Scorer] = {}
-        self.asleep = Asleep()
+        self.evicted = EvictedStays()
 
     def __len__(self) -> int:
         return sum(len(scorer.table) for scorer in self.scorers.values())
@@ -54,7 +54,7 @@ class HeldStays:
         if model.model_id not in self.scorers:
             if self._forecast and model.forecaster is None:
                 _log.warning("no forecast: the model has no head for it", model=model.model_id)
-            table = StayTable(model.architecture, asleep=self.asleep)
+            table = StayTable(model.architecture, evicted=self.evicted)
             scorer = Scorer(model, table, self._interval_ms, self._forecast)
             self.scorers[model.model_id] = scorer
         return self.scorers[model.model_id]
@@ -74,7 +74,7 @@ class HeldStays:
             Refusal: a stay is damaged, or its patient has one on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
-        before, number = len(self) + len(self.asleep), partition.number
+        before, number = len(self) + len(self.evicted), partition.number
         try:
             for page in store.pages(number):
                 elsewhere = store.settle(partition.log_id, number, sorted(page))
@@ -95,7 +95,7 @@ class HeldStays:
         except BaseException:
             self.clear(number)
             raise
-        return len(self) + len(self.asleep) - before
+        return len(self) + len(self.evicted) - before
 
     def settle(
         self,
@@ -131,7 +131,7 @@ class HeldStays:
             homes |= store.settle(owned[number].log_id, number, list(patients))
         return homes
 
-    def wake(
+    def load(
         self,
         store: StateStore,
         owned: Mapping[int, Partition],
@@ -156,8 +156,8 @@ class HeldStays:
             self._recent.pop(patient, None)
             self._recent[patient] = None
         wanted: dict[int, set[str]] = {}
-        for patient in distinct if len(self.asleep) else ():
-            number = self.asleep.partition_of(patient)
+        for patient in distinct if len(self.evicted) else ():
+            number = self.evicted.partition_of(patient)
             if number is not None:
                 wanted.setdefault(number, set()).add(patient)
         for number, names in wanted.items():
@@ -171,7 +171,7 @@ class HeldStays:
                 # The take-over checks sleepers as well, so it refuses the partition.
                 raise Fenced(f"partition {number}: {error}") from error
 
-    def put_to_sleep(self) -> None:
+    def evict(self) -> None:
         """Frees memory of the stays least recently heard of; to be called when all are saved."""
         excess = len(self) - self._max_stays if self._max_stays else 0
         if len(self._recent) > 2 * self._max_stays:  # rejected, let go, or of a lost partition
@@ -185,7 +185,7 @@ class HeldStays:
                 slot = table.slot_of.get(patient)
                 if slot is not None:
                     heard_day = int(table["heard_day"][slot])
-                    self.asleep.add(patient, int(table.partitions[slot]), heard_day)
+                    self.evicted.add(patient, int(table.partitions[slot]), heard_day)
                     table.remove(patient)
                     excess -= 1
 
@@ -195,7 +195,7 @@ class HeldStays:
             for patient in scorer.table.names(scorer.table.slots_in(partition)):
                 scorer.table.remove(patient)
             scorer.table.gone.pop(partition, None)
-        self.asleep.clear(partition)
+        self.evicted.clear(partition)
 
     def keep(self, model_ids: set[str]) -> None:
         """Lets go of the tables of all other models."""
@@ -210,16 +210,16 @@ class HeldStays:
         names = sorted(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
         self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
-        sleeping = {p: new[p] for p in names[max(0, room) :]}
-        for patient, day in heard_days(scorer.table, sleeping, era).items():
-            self.asleep.add(patient, number, day)
+        evicted = {p: new[p] for p in names[max(0, room) :]}
+        for patient, day in heard_days(scorer.table, evicted, era).items():
+            self.evicted.add(patient, number, day)
 
     def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
         table = scorer.table
         foreign = decode(table, number, stored, era)
         rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
         for patient in stored:
-            self.asleep.remove(patient)
+            self.evicted.remove(patient)
         if self._max_stays:
             self._recent.update(dict.fromkeys(stored))
 
@@ -228,4 +228,4 @@ class HeldStays:
             slot = scorer.table.slot_of.get(patient)
             if slot is not None:
                 return int(scorer.table.partitions[slot])
-        return self.asleep.partition_of(patient)
+        return self.evicted.partition_of(patient)

@@ -180,7 +180,7 @@ class Worker:
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [mine[i].partition for i in columns.record.tolist()]
                 homes = self._held.settle(self._states, owned, columns, places)
-                self._held.wake(self._states, owned, columns.patients)
+                self._held.load(self._states, owned, columns.patients)
             shares[model_id] = Share(mine, columns, places, homes)
         results = [
             process(self._held.scorers[model_id], share, owned, self._rules.topics)
@@ -209,7 +209,7 @@ class Worker:
         self._unsaved.add(changed)
         tally.batch(results, changed)
         self._unsaved.save(owned)
-        self._held.put_to_sleep()
+        self._held.evict()
         self._fault("after_save")
 
     def _settle(self) -> None:

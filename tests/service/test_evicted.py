@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core.evicted import Asleep
+from streamer.core.evicted import EvictedStays
 from streamer.ports.states import StoreUnavailable
 from tests.service.test_worker import LIBRARY, assert_same, die
 from tests.support.fake_service import Event, Killed, Process, Twins, event, invented_log, oracle
@@ -41,7 +41,7 @@ def test_nobody_can_tell(expected: Twins, max_batch: int) -> None:
     twins.drain(process)
     assert_same(twins, expected)
     assert len(process.worker.held) == MOST
-    assert len(process.worker.held.asleep) == 20 - MOST
+    assert len(process.worker.held.evicted) == 20 - MOST
 
 
 def test_whoever_takes_over_holds_no_more(expected: Twins) -> None:
@@ -132,7 +132,7 @@ def with_sleepers() -> tuple[Twins, Process]:
     twins = bounded([event(p, f"p{p}", p, values={"heart_rate": 70}) for p in range(3)], 1)
     process = twins.process(max_batch=1)
     twins.drain(process)
-    assert [process.worker.held.asleep.partition_of(f"p{p}") for p in range(3)] == [0, 1, None]
+    assert [process.worker.held.evicted.partition_of(f"p{p}") for p in range(3)] == [0, 1, None]
     return twins, process
 
 
@@ -201,7 +201,7 @@ def test_sleepers_are_let_go_as_others_are() -> None:
             twins.broker.append(partition, key, value, 1_700_000_000_000 + 40 * day_ms)
         twins.drain(process)
         known.append(twins.known())
-        assert len(process.worker.held.asleep) == 0
+        assert len(process.worker.held.evicted) == 0
     assert known[0] == known[1]
     assert set(known[0][0]) == {"q"}
 
@@ -216,15 +216,15 @@ def test_strangers_are_not_remembered() -> None:
 
 
 def test_a_patient_is_asleep_in_one_place() -> None:
-    asleep = Asleep()
+    evicted = EvictedStays()
     for patient, day in (("a", 1), ("b", 1), ("c", 2)):
-        asleep.add(patient, 4, day)
-    asleep.add("d", 5, 1)
-    assert (len(asleep), asleep.partition_of("a"), asleep.partition_of("x")) == (4, 4, None)
-    assert sorted(asleep.days_in(4)) == [1, 2]
-    assert sorted(asleep.names(4, [1])) == ["a", "b"]
+        evicted.add(patient, 4, day)
+    evicted.add("d", 5, 1)
+    assert (len(evicted), evicted.partition_of("a"), evicted.partition_of("x")) == (4, 4, None)
+    assert sorted(evicted.days_in(4)) == [1, 2]
+    assert sorted(evicted.names(4, [1])) == ["a", "b"]
     for patient in ("a", "b", "x"):
-        asleep.remove(patient)
-    assert asleep.days_in(4) == [2]
-    asleep.clear(4)
-    assert (len(asleep), asleep.partition_of("d")) == (1, 5)
+        evicted.remove(patient)
+    assert evicted.days_in(4) == [2]
+    evicted.clear(4)
+    assert (len(evicted), evicted.partition_of("d")) == (1, 5)
