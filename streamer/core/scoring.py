@@ -64,54 +64,54 @@ class Scorer:
         self,
         columns: Columns,
         partitions: Sequence[int],
-        homes: Mapping[str, int] | None = None,
+        home_partitions: Mapping[str, int] | None = None,
     ) -> Outcome:
         """Takes a batch of events into the stays.
 
         Args:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
-            homes: the partitions on which patients are known to live who are not in the table.
+            home_partitions: the partitions on which patients are known to live who are not in the table.
         """
         outcome = Outcome([], list(columns.rejections), columns.problems.copy())
         outcome.n_events = len(columns.patients)
         places = np.asarray(partitions, np.int32)
-        at_home = self._at_home(columns, places, homes or {}, outcome)
+        on_home_partition = self._on_home_partition(columns, places, home_partitions or {}, outcome)
         # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
-        moves_clock = at_home & (columns.kind != _DISCHARGE)
+        moves_clock = on_home_partition & (columns.kind != _DISCHARGE)
         days, turns = expiry.follow(self.table, places, columns.logged_ms, moves_clock)
         begin = 0
         for turn in turns:
-            self._score(columns, places, days, np.arange(begin, turn), at_home, outcome)
+            self._score(columns, places, days, np.arange(begin, turn), on_home_partition, outcome)
             expiry.let_go(self.table, int(places[turn]), int(days[turn]))
             begin = turn
         rest = np.arange(begin, len(places))
-        self._score(columns, places, days, rest, at_home, outcome)
+        self._score(columns, places, days, rest, on_home_partition, outcome)
         outcome.rejections.sort(key=lambda rejection: rejection.record)
         return outcome
 
-    def _at_home(
+    def _on_home_partition(
         self,
         columns: Columns,
         places: NDArray[np.int32],
-        homes: Mapping[str, int],
+        home_partitions: Mapping[str, int],
         outcome: Outcome,
     ) -> NDArray[np.bool_]:
         """Finds the events on the partition of their patient's stay; rejects the others."""
         slot_of = self.table.slot_of
         slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
         home = np.where(slots >= 0, self.table.partitions[slots], places)
-        known = dict(homes)
+        known = dict(home_partitions)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, place = columns.patients[event], int(places[event])
             if columns.kind[event] != _DISCHARGE:
                 known.setdefault(patient, place)  # where a new patient is seen first
             home[event] = known.get(patient, place)
-        at_home: NDArray[np.bool_] = home == places
-        for event in np.flatnonzero(~at_home).tolist():
+        on_home_partition: NDArray[np.bool_] = home == places
+        for event in np.flatnonzero(~on_home_partition).tolist():
             detail = f"the stay is on partition {home[event]}, the event came on {places[event]}"
             _reject(columns, event, Reason.OTHER_PARTITION, detail, outcome)
-        return at_home
+        return on_home_partition
 
     def _score(
         self,
@@ -119,11 +119,11 @@ class Scorer:
         places: NDArray[np.int32],
         days: NDArray[np.int64],
         events: Events,
-        at_home: NDArray[np.bool_],
+        on_home_partition: NDArray[np.bool_],
         outcome: Outcome,
     ) -> None:
         """Scores a stretch of the batch in which no stay is let go."""
-        slots = self._slots(columns, places, events[at_home[events]], outcome)
+        slots = self._slots(columns, places, events[on_home_partition[events]], outcome)
         pending = np.argsort(slots, kind="stable")
         pending = pending[slots[pending] >= 0]
         expiry.hear(self.table, slots[pending], days[pending])

@@ -83,7 +83,9 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def claim_partition(
+        self, log_id: str, partition: int, patients: Sequence[str]
+    ) -> dict[str, int]:
         """Makes a partition the home of those patients who have none.
 
         Args:

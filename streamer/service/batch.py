@@ -70,13 +70,13 @@ class Share(NamedTuple):
         records: as they were read.
         columns: the events in them.
         places: the input partition of each event.
-        homes: the partition on which patients live who are not where their events came.
+        home_partitions: the partition on which patients live who are not where their events came.
     """
 
     records: Sequence[Record]
     columns: Columns
     places: Sequence[int]
-    homes: Mapping[str, int]
+    home_partitions: Mapping[str, int]
 
 
 def process(
@@ -88,7 +88,7 @@ def process(
     ``silent_until`` change states and say nothing.
     """
     with metrics.STAGE.labels(Stage.SCORE).time():
-        outcome = scorer.score(share.columns, share.places, share.homes)
+        outcome = scorer.score(share.columns, share.places, share.home_partitions)
     with metrics.STAGE.labels(Stage.WRITE).time():
         return _result(scorer.model, share, outcome, partitions, topics)
 

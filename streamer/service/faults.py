@@ -87,9 +87,11 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.first_width(log_id, n_partitions)
 
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def claim_partition(
+        self, log_id: str, partition: int, patients: Sequence[str]
+    ) -> dict[str, int]:
         """See ``StateStore``."""
-        return self._states.settle(log_id, partition, patients)
+        return self._states.claim_partition(log_id, partition, patients)
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""

@@ -77,7 +77,7 @@ class HeldStays:
         before, number = len(self) + len(self.evicted), partition.number
         try:
             for page in store.pages(number):
-                elsewhere = store.settle(partition.log_id, number, sorted(page))
+                elsewhere = store.claim_partition(partition.log_id, number, sorted(page))
                 for patient, home in sorted(elsewhere.items()):
                     raise Refusal(
                         f"a patient of its states lives on partition {home}: producers disagree "
@@ -97,7 +97,7 @@ class HeldStays:
             raise
         return len(self) + len(self.evicted) - before
 
-    def settle(
+    def claim_partition(
         self,
         store: StateStore,
         owned: Mapping[int, Partition],
@@ -118,18 +118,18 @@ class HeldStays:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        homes: dict[str, int] = {}
+        home_partitions: dict[str, int] = {}
         newcomers: dict[int, dict[str, None]] = {}
         is_discharge = (columns.kind == Kind.DISCHARGE).tolist()
         for event, patient in enumerate(columns.patients):
             number, home = partitions[event], self._partition_of(patient)
             if home is not None and home != number:
-                homes[patient] = home  # held here, maybe by another model's table
+                home_partitions[patient] = home  # held here, maybe by another model's table
             elif home is None and not is_discharge[event]:  # a discharge of nobody begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
-            homes |= store.settle(owned[number].log_id, number, list(patients))
-        return homes
+            home_partitions |= store.claim_partition(owned[number].log_id, number, list(patients))
+        return home_partitions
 
     def load(
         self,

@@ -179,9 +179,9 @@ class Worker:
                 columns = decode(mine, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [mine[i].partition for i in columns.record.tolist()]
-                homes = self._held.settle(self._states, owned, columns, places)
+                home_partitions = self._held.claim_partition(self._states, owned, columns, places)
                 self._held.load(self._states, owned, columns.patients)
-            shares[model_id] = Share(mine, columns, places, homes)
+            shares[model_id] = Share(mine, columns, places, home_partitions)
         results = [
             process(self._held.scorers[model_id], share, owned, self._rules.topics)
             for model_id, share in shares.items()

@@ -149,43 +149,43 @@ class Contract:
             assert store.find(patient, [0]) == (0, stays[patient])
 
     def test_a_patient_is_at_home_where_he_was_first(self, store: StateStore) -> None:
-        assert store.settle("topic-a", 0, ["a", *ODD_PATIENTS]) == {}
-        assert store.settle("topic-a", 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
+        assert store.claim_partition("topic-a", 0, ["a", *ODD_PATIENTS]) == {}
+        assert store.claim_partition("topic-a", 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
             ("a", *ODD_PATIENTS), 0
         )
-        assert store.settle("topic-a", 0, ["a", "b"]) == {"b": 1}
-        assert store.settle("topic-a", 1, []) == {}
+        assert store.claim_partition("topic-a", 0, ["a", "b"]) == {"b": 1}
+        assert store.claim_partition("topic-a", 1, []) == {}
 
     def test_a_home_is_one_of_its_topic(self, store: StateStore) -> None:
-        assert store.settle("topic-a", 0, ["a"]) == {}
-        assert store.settle("topic-b", 1, ["a"]) == {}
+        assert store.claim_partition("topic-a", 0, ["a"]) == {}
+        assert store.claim_partition("topic-b", 1, ["a"]) == {}
         store.save([replace(save_of(store.take(0), 5, {}), removed=["a"])])
-        assert store.settle("topic-a", 2, ["a"]) == {}
-        assert store.settle("topic-b", 2, ["a"]) == {"a": 1}
+        assert store.claim_partition("topic-a", 2, ["a"]) == {}
+        assert store.claim_partition("topic-b", 2, ["a"]) == {"a": 1}
 
     def test_many_patients_settle_at_once(self, store: StateStore) -> None:
         patients = [f"p{i}" for i in range(5_000)]
-        assert store.settle("topic-a", 3, patients) == {}
-        assert store.settle("topic-a", 4, patients) == dict.fromkeys(patients, 3)
+        assert store.claim_partition("topic-a", 3, patients) == {}
+        assert store.claim_partition("topic-a", 4, patients) == dict.fromkeys(patients, 3)
         store.save([replace(save_of(store.take(3), 5, {}, 3), removed=patients[1:])])
-        assert store.settle("topic-a", 4, patients) == {"p0": 3}
+        assert store.claim_partition("topic-a", 4, patients) == {"p0": 3}
 
     def test_whose_stay_is_removed_has_no_home(self, store: StateStore) -> None:
-        store.settle("topic-a", 0, ["a", "b"])
-        store.settle("topic-a", 1, ["c"])
+        store.claim_partition("topic-a", 0, ["a", "b"])
+        store.claim_partition("topic-a", 1, ["c"])
         first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
         store.save([first])
         after = replace(first, expected=5, watermark=6, changed={}, removed=["a", "c", "never"])
         store.save([after])
-        assert store.settle("topic-a", 2, ["a", "b", "c"]) == {"b": 0, "c": 1}
+        assert store.claim_partition("topic-a", 2, ["a", "b", "c"]) == {"b": 0, "c": 1}
 
     def test_who_is_fenced_makes_nobody_homeless(self, store: StateStore) -> None:
-        store.settle("topic-a", 0, ["a"])
+        store.claim_partition("topic-a", 0, ["a"])
         before = save_of(store.take(0), 5, {})
         store.take(0)
         with pytest.raises(Fenced):
             store.save([replace(before, removed=["a"])])
-        assert store.settle("topic-a", 1, ["a"]) == {"a": 0}
+        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
 
     def test_pages_hold_every_stay(self, store: StateStore) -> None:
         stays = {f"patient-{i}": i.to_bytes(4, "big") for i in range(3_000)}
@@ -258,7 +258,7 @@ class TestRedisStates(Contract):
     def test_who_did_not_leave_for_good_keeps_his_home(
         self, store: RedisStates, monkeypatch: pytest.MonkeyPatch, meanwhile: str
     ) -> None:
-        store.settle("topic-a", 0, ["a"])
+        store.claim_partition("topic-a", 0, ["a"])
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])
         leave = store._leave
@@ -272,7 +272,7 @@ class TestRedisStates(Contract):
 
         monkeypatch.setattr(store, "_leave", late)
         store.save([replace(first, expected=5, watermark=6, changed={}, removed=["a"])])
-        assert store.settle("topic-a", 1, ["a"]) == {"a": 0}
+        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
 
     def test_states_that_were_wiped_are_fenced_and_then_none(
         self, stack: LocalStack, topic_prefix: str

@@ -26,20 +26,22 @@ def logged(day: float, event: Event, partition: int = 0) -> Record:
     return record(event, timestamp_ms=round(ORIGIN_MS + day * DAY_MS))._replace(partition=partition)
 
 
-def scorer_after(*batches: Sequence[Record], homes: dict[str, int] | None = None) -> Scorer:
+def scorer_after(
+    *batches: Sequence[Record], home_partitions: dict[str, int] | None = None
+) -> Scorer:
     scorer = Scorer(MODEL, StayTable(MODEL.architecture, capacity=2), 0)
     for batch in batches:
         columns = decode(batch, None)
-        scorer.score(columns, [batch[i].partition for i in columns.record], homes)
+        scorer.score(columns, [batch[i].partition for i in columns.record], home_partitions)
     return scorer
 
 
 def rejected(
-    batch: Sequence[Record], homes: dict[str, int] | None = None
+    batch: Sequence[Record], home_partitions: dict[str, int] | None = None
 ) -> list[tuple[int, Reason]]:
     scorer = Scorer(MODEL, StayTable(MODEL.architecture), 0)
     columns = decode(batch, None)
-    outcome = scorer.score(columns, [batch[i].partition for i in columns.record], homes)
+    outcome = scorer.score(columns, [batch[i].partition for i in columns.record], home_partitions)
     return [(each.record, each.reason) for each in outcome.rejections]
 
 
@@ -138,7 +140,7 @@ class TestHome:
         batch = [logged(0, observation(0), partition=1)]
         assert rejected(batch, {"p": 0}) == [(0, Reason.OTHER_PARTITION)]
         assert rejected(batch, {"p": 1, "q": 0}) == []
-        assert "p" not in scorer_after(batch, homes={"p": 0}).table
+        assert "p" not in scorer_after(batch, home_partitions={"p": 0}).table
 
     def test_a_discharge_of_nobody_gives_no_home(self) -> None:
         batch = [logged(0, discharge(0)), logged(0, observation(1), partition=1)]

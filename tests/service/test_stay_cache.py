@@ -29,16 +29,16 @@ def held() -> HeldStays:
 
 @pytest.mark.parametrize("event", [observation(1), discharge(1)])
 def test_a_patient_of_another_models_table_is_at_home_there(held: HeldStays, event: Event) -> None:
-    assert held.settle(MemoryStates(), OWNED, columns(event), [1]) == {"p": 0}
-    assert held.settle(MemoryStates(), OWNED, columns(event), [0]) == {}
+    assert held.claim_partition(MemoryStates(), OWNED, columns(event), [1]) == {"p": 0}
+    assert held.claim_partition(MemoryStates(), OWNED, columns(event), [0]) == {}
 
 
 def test_new_patients_settle_where_they_are_seen_first(held: HeldStays) -> None:
     states = MemoryStates()
-    states.settle("topic-a", 0, ["q"])
+    states.claim_partition("topic-a", 0, ["q"])
     events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
-    assert held.settle(states, OWNED, events, [1, 1, 1]) == {"q": 0}
-    assert states.settle("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
+    assert held.claim_partition(states, OWNED, events, [1, 1, 1]) == {"q": 0}
+    assert states.claim_partition("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
 
 
 def test_tables_of_models_out_of_use_are_let_go(held: HeldStays) -> None:

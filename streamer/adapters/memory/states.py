@@ -24,7 +24,7 @@ class MemoryStates:
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
         self._widths: dict[str, int] = {}
-        self._homes: dict[tuple[str, str], int] = {}  # by topic id and patient
+        self._home_partitions: dict[tuple[str, str], int] = {}  # by topic id and patient
         self.available = True
 
     def take(self, partition: int) -> Taken:
@@ -38,11 +38,15 @@ class MemoryStates:
         self._ask()
         return self._widths.setdefault(log_id, n_partitions)
 
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def claim_partition(
+        self, log_id: str, partition: int, patients: Sequence[str]
+    ) -> dict[str, int]:
         """See ``StateStore``."""
         self._ask()
-        homes = {p: self._homes.setdefault((log_id, p), partition) for p in patients}
-        return {patient: home for patient, home in homes.items() if home != partition}
+        home_partitions = {
+            p: self._home_partitions.setdefault((log_id, p), partition) for p in patients
+        }
+        return {patient: home for patient, home in home_partitions.items() if home != partition}
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""
@@ -84,8 +88,8 @@ class MemoryStates:
         found.stays.update(change.changed)
         for patient in change.removed:
             found.stays.pop(patient, None)
-            if self._homes.get((change.log_id, patient)) == change.partition:
-                del self._homes[change.log_id, patient]
+            if self._home_partitions.get((change.log_id, patient)) == change.partition:
+                del self._home_partitions[change.log_id, patient]
         found.watermark = change.watermark
         found.model_id, found.swaps = change.model_id, change.swaps
         found.log_id = change.log_id

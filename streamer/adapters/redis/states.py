@@ -113,14 +113,18 @@ class RedisStates:
             _, first = pipe.execute()
         return int(first)
 
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def claim_partition(
+        self, log_id: str, partition: int, patients: Sequence[str]
+    ) -> dict[str, int]:
         """See ``StateStore``."""
         elsewhere: dict[str, int] = {}
         with answering():
             for some in _encoded(patients):
-                found: Any = self._settle(keys=[self._homes(log_id)], args=[partition, *some])
-                homes = zip(found[::2], found[1::2], strict=True)
-                elsewhere |= {patient.decode(): int(home) for patient, home in homes}
+                found: Any = self._settle(
+                    keys=[self._home_partitions(log_id)], args=[partition, *some]
+                )
+                home_partitions = zip(found[::2], found[1::2], strict=True)
+                elsewhere |= {patient.decode(): int(home) for patient, home in home_partitions}
         return elsewhere
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
@@ -172,7 +176,7 @@ class RedisStates:
             raise Fenced("the state store refused: " + ", ".join(refused))
         with answering():
             for change in changes:
-                keys = [self._homes(change.log_id), self.key(change.partition)]
+                keys = [self._home_partitions(change.log_id), self.key(change.partition)]
                 for some in _encoded(change.removed):
                     self._leave(keys=keys, args=[change.epoch, change.partition, *some])
 
@@ -189,7 +193,7 @@ class RedisStates:
         """See ``StateStore``."""
         self._redis.close()
 
-    def _homes(self, log_id: str) -> str:
+    def _home_partitions(self, log_id: str) -> str:
         return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
 
 
