@@ -12,7 +12,7 @@ from typing import Final, TextIO
 
 _MOST_SLOTS: Final = 1_000
 
-_held: list[TextIO] = []
+_cache: list[TextIO] = []
 """Open for as long as the process lives: the kernel lets go of the lock when it dies."""
 
 
@@ -34,6 +34,6 @@ def claim_instance(group: str) -> str:
         except OSError:
             lock.close()
             continue
-        _held.append(lock)
+        _cache.append(lock)
         return f"{socket.gethostname()}-{slot}"
     raise RuntimeError(f"{_MOST_SLOTS} instances of group {group!r} run on this host")

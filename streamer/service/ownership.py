@@ -16,7 +16,7 @@ from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
 from streamer.service.pending_writes import Unsaved
-from streamer.service.stay_cache import HeldStays
+from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
 
 _log = structlog.get_logger()
@@ -35,7 +35,7 @@ class Ownership:
         log: says what is assigned and what is committed.
         states: where states are taken from.
         library: where the model that stepped a partition's states is found.
-        held: where the stays of owned partitions go.
+        cache: where the stays of owned partitions go.
         unsaved: what of a lost partition must not be saved any more.
         rebuild_ms: how far back lost states are rebuilt.
         fault: see ``Worker``.
@@ -46,7 +46,7 @@ class Ownership:
         log: EventLog,
         states: StateStore,
         library: ModelLibrary,
-        held: HeldStays,
+        cache: StayCache,
         unsaved: Unsaved,
         rebuild_ms: int,
         fault: Callable[[str], None],
@@ -54,7 +54,7 @@ class Ownership:
         self._log = log
         self._states = states
         self._library = library
-        self._held = held
+        self._cache = cache
         self._unsaved = unsaved
         self._rebuild_ms = rebuild_ms
         self._fault = fault
@@ -136,14 +136,14 @@ class Ownership:
                 "rebuild them (docs/operations.md)"
             )
         model = model or in_force
-        self._held.scorer(model)
+        self._cache.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             Era(model.model_id, taken.swaps),
         )  # fmt: skip
         n_stays = 0
         if partition.watermark is not None:
-            n_stays = self._held.hold(partition, model, self._states)
+            n_stays = self._cache.hold(partition, model, self._states)
         else:
             # A crash in the first batch must find where reading began, not guess it by time.
             self._states.save([partition.save({})])
@@ -171,4 +171,4 @@ class Ownership:
     def _drop(self, number: int) -> None:
         self._unsaved.drop(number)
         if self.owned.pop(number, None) is not None:
-            self._held.clear(number)
+            self._cache.clear(number)

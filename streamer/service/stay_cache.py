@@ -25,7 +25,7 @@ from streamer.service.takeover import Partition, Refusal
 _log = structlog.get_logger()
 
 
-class HeldStays:
+class StayCache:
     """Stays of the owned partitions, by the model that steps them.
 
     Attributes:

@@ -38,7 +38,7 @@ def batch(
             metrics.ALERTS.labels(phase, severity).inc(count)
 
 
-def held(stays: Sized, partitions: Sized) -> None:
+def cache(stays: Sized, partitions: Sized) -> None:
     """Shows what this process holds."""
     metrics.STAYS.set(len(stays))
     metrics.PARTITIONS.set(len(partitions))

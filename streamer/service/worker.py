@@ -33,7 +33,7 @@ from streamer.service.model_swap import InForce, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.pending_writes import Unsaved
-from streamer.service.stay_cache import HeldStays
+from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition, Refused
 
 _log = structlog.get_logger()
@@ -83,19 +83,19 @@ class Worker:
         self._rules = rules
         self._fault = fault or _no_fault
         self._in_force = InForce(library)
-        self._held = HeldStays(rules.interval_ms, rules.max_stays, rules.forecast)
+        self._cache = StayCache(rules.interval_ms, rules.max_stays, rules.forecast)
         self._unsaved = Unsaved(log, states)
         self._ownership = Ownership(
-            log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
+            log, states, library, self._cache, self._unsaved, rules.rebuild_ms, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
         self._unsettled = True
 
     @property
-    def held(self) -> HeldStays:
+    def cache(self) -> StayCache:
         """The stays of the owned partitions, in memory or asleep."""
-        return self._held
+        return self._cache
 
     @property
     def refused(self) -> Mapping[int, Refused]:
@@ -157,10 +157,10 @@ class Worker:
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
-        self._held.keep(in_use | {self._in_force.model.model_id})
+        self._cache.keep(in_use | {self._in_force.model.model_id})
         self.health.look(ownership.owned.values(), ownership.refused)
         self._lag.look(ownership.owned, polled.left, records)
-        tally.held(self._held, ownership.owned)
+        tally.cache(self._cache, ownership.owned)
         return bool(records)
 
     def close(self) -> None:
@@ -179,11 +179,11 @@ class Worker:
                 columns = decode(mine, self._rules.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [mine[i].partition for i in columns.record.tolist()]
-                home_partitions = self._held.claim_partition(self._states, owned, columns, places)
-                self._held.load(self._states, owned, columns.patients)
+                home_partitions = self._cache.claim_partition(self._states, owned, columns, places)
+                self._cache.load(self._states, owned, columns.patients)
             shares[model_id] = Share(mine, columns, places, home_partitions)
         results = [
-            process(self._held.scorers[model_id], share, owned, self._rules.topics)
+            process(self._cache.scorers[model_id], share, owned, self._rules.topics)
             for model_id, share in shares.items()
         ]
         moved = [owned[p] for p in positions]
@@ -203,13 +203,13 @@ class Worker:
             partition.position = positions[partition.number]
         changed: list[Save] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
-            for model_id, scorer in self._held.scorers.items():
+            for model_id, scorer in self._cache.scorers.items():
                 of_model = [p for p in moved if p.era.model_id == model_id]
                 changed += changed_states(scorer, of_model)
         self._unsaved.add(changed)
         tally.batch(results, changed)
         self._unsaved.save(owned)
-        self._held.evict()
+        self._cache.evict()
         self._fault("after_save")
 
     def _settle(self) -> None:
@@ -248,9 +248,9 @@ class Worker:
         them, and those of an earlier one are re-warmed whenever they are loaded.
         """
         model, owned = self._in_force.model, self._ownership.owned
-        target = self._held.scorer(model)
+        target = self._cache.scorer(model)
         for partition in partitions:
-            source = self._held.scorers[partition.era.model_id]
+            source = self._cache.scorers[partition.era.model_id]
             moved = move(source.table, target.table, partition.number)
             partition.era = Era(model.model_id, partition.era.swaps + 1)
             metrics.REWARMED.inc(moved)

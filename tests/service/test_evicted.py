@@ -37,11 +37,11 @@ def test_nobody_can_tell(expected: Twins, max_batch: int) -> None:
     process = twins.process(max_batch)
     for _ in range(30):
         process.step()
-        assert len(process.worker.held) <= MOST
+        assert len(process.worker.cache) <= MOST
     twins.drain(process)
     assert_same(twins, expected)
-    assert len(process.worker.held) == MOST
-    assert len(process.worker.held.evicted) == 20 - MOST
+    assert len(process.worker.cache) == MOST
+    assert len(process.worker.cache.evicted) == 20 - MOST
 
 
 def test_whoever_takes_over_holds_no_more(expected: Twins) -> None:
@@ -53,7 +53,7 @@ def test_whoever_takes_over_holds_no_more(expected: Twins) -> None:
     second = twins.process(max_batch=20)
     second.log.pause([0, 1, 2])
     second.step()
-    assert len(second.worker.held) <= MOST
+    assert len(second.worker.cache) <= MOST
     twins.drain(second)
     assert_same(twins, expected)
 
@@ -132,7 +132,7 @@ def with_sleepers() -> tuple[Twins, Process]:
     twins = bounded([event(p, f"p{p}", p, values={"heart_rate": 70}) for p in range(3)], 1)
     process = twins.process(max_batch=1)
     twins.drain(process)
-    assert [process.worker.held.evicted.partition_of(f"p{p}") for p in range(3)] == [0, 1, None]
+    assert [process.worker.cache.evicted.partition_of(f"p{p}") for p in range(3)] == [0, 1, None]
     return twins, process
 
 
@@ -201,7 +201,7 @@ def test_sleepers_are_let_go_as_others_are() -> None:
             twins.broker.append(partition, key, value, 1_700_000_000_000 + 40 * day_ms)
         twins.drain(process)
         known.append(twins.known())
-        assert len(process.worker.held.evicted) == 0
+        assert len(process.worker.cache.evicted) == 0
     assert known[0] == known[1]
     assert set(known[0][0]) == {"q"}
 
@@ -211,8 +211,8 @@ def test_strangers_are_not_remembered() -> None:
     twins = bounded([*unknown, event(0, "p", 0, values={"heart_rate": 70})], max_stays=5)
     process = twins.process(max_batch=1)
     twins.drain(process)
-    assert len(process.worker.held) == 1
-    assert len(process.worker.held._recent) <= 2 * 5
+    assert len(process.worker.cache) == 1
+    assert len(process.worker.cache._recent) <= 2 * 5
 
 
 def test_a_patient_is_asleep_in_one_place() -> None:

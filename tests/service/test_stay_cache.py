@@ -5,7 +5,7 @@ import pytest
 from streamer.adapters.memory.states import MemoryStates
 from streamer.core.codec import Era
 from streamer.core.columns import Columns, decode
-from streamer.service.stay_cache import HeldStays
+from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition
 from tests.support.event_stream import Event, discharge, observation, record
 from tests.support.small_models import random_model
@@ -19,28 +19,28 @@ def columns(*events: Event) -> Columns:
 
 
 @pytest.fixture
-def held() -> HeldStays:
+def cache() -> StayCache:
     """Two models in use; the old one's table has a patient of partition 0."""
-    held = HeldStays(interval_ms=0, max_stays=0)
-    held.scorer(NEW)
-    held.scorer(OLD).table.add("p", 0)
-    return held
+    cache = StayCache(interval_ms=0, max_stays=0)
+    cache.scorer(NEW)
+    cache.scorer(OLD).table.add("p", 0)
+    return cache
 
 
 @pytest.mark.parametrize("event", [observation(1), discharge(1)])
-def test_a_patient_of_another_models_table_is_at_home_there(held: HeldStays, event: Event) -> None:
-    assert held.claim_partition(MemoryStates(), OWNED, columns(event), [1]) == {"p": 0}
-    assert held.claim_partition(MemoryStates(), OWNED, columns(event), [0]) == {}
+def test_a_patient_of_another_models_table_is_at_home_there(cache: StayCache, event: Event) -> None:
+    assert cache.claim_partition(MemoryStates(), OWNED, columns(event), [1]) == {"p": 0}
+    assert cache.claim_partition(MemoryStates(), OWNED, columns(event), [0]) == {}
 
 
-def test_new_patients_settle_where_they_are_seen_first(held: HeldStays) -> None:
+def test_new_patients_settle_where_they_are_seen_first(cache: StayCache) -> None:
     states = MemoryStates()
     states.claim_partition("topic-a", 0, ["q"])
     events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
-    assert held.claim_partition(states, OWNED, events, [1, 1, 1]) == {"q": 0}
+    assert cache.claim_partition(states, OWNED, events, [1, 1, 1]) == {"q": 0}
     assert states.claim_partition("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
 
 
-def test_tables_of_models_out_of_use_are_let_go(held: HeldStays) -> None:
-    held.keep({NEW.model_id})
-    assert list(held.scorers) == [NEW.model_id]
+def test_tables_of_models_out_of_use_are_let_go(cache: StayCache) -> None:
+    cache.keep({NEW.model_id})
+    assert list(cache.scorers) == [NEW.model_id]
