@@ -28,7 +28,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
+class StateWrite:
     """One atomic change of one partition's states.
 
     Attributes:
@@ -119,7 +119,7 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         """Applies each change whole or not at all, in one round trip.
 
         Raises:

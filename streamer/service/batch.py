@@ -17,7 +17,7 @@ from streamer.core.model import Model
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
-from streamer.ports.states import Save
+from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
@@ -137,7 +137,7 @@ def _result(
     return result
 
 
-def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
+def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[StateWrite]:
     """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
     table = scorer.table
     changed: dict[int, dict[str, bytes]] = {partition.number: {} for partition in partitions}

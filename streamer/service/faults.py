@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streamer.ports.states import Save, StateStore, Taken
+from streamer.ports.states import StateStore, StateWrite, Taken
 
 POINTS: Final = (
     "after_take",
@@ -103,7 +103,7 @@ class InterruptedSaves:
         """See ``StateStore``."""
         return self._states.fetch(partition, epoch, watermark, patients)
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
         for i, change in enumerate(changes):
             if i:

@@ -15,7 +15,7 @@ from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
-from streamer.service.pending_writes import Unsaved
+from streamer.service.pending_writes import PendingWrites
 from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
 
@@ -36,7 +36,7 @@ class Ownership:
         states: where states are taken from.
         library: where the model that stepped a partition's states is found.
         cache: where the stays of owned partitions go.
-        unsaved: what of a lost partition must not be saved any more.
+        pending: what of a lost partition must not be saved any more.
         rebuild_ms: how far back lost states are rebuilt.
         fault: see ``Worker``.
     """
@@ -47,7 +47,7 @@ class Ownership:
         states: StateStore,
         library: ModelLibrary,
         cache: StayCache,
-        unsaved: Unsaved,
+        pending: PendingWrites,
         rebuild_ms: int,
         fault: Callable[[str], None],
     ) -> None:
@@ -55,7 +55,7 @@ class Ownership:
         self._states = states
         self._library = library
         self._cache = cache
-        self._unsaved = unsaved
+        self._pending = pending
         self._rebuild_ms = rebuild_ms
         self._fault = fault
         self._untaken: set[int] = set()
@@ -169,6 +169,6 @@ class Ownership:
         self.refused[number] = Refused(why, before.since if before else now, looked=now)
 
     def _drop(self, number: int) -> None:
-        self._unsaved.drop(number)
+        self._pending.drop(number)
         if self.owned.pop(number, None) is not None:
             self._cache.clear(number)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from streamer.ports.log import EventLog
-from streamer.ports.states import Save, StateStore, StoreUnavailable
+from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
@@ -15,13 +15,13 @@ from streamer.service.takeover import Partition
 CONFIRM_S: Final = 5.0  # how late a worker without events notices that the store was wiped
 
 
-class Unsaved:
+class PendingWrites:
     """Changes on their way to the store; what an outage leaves here is sent again."""
 
     def __init__(self, log: EventLog, states: StateStore) -> None:
         self._log = log
         self._states = states
-        self._changes: list[Save] = []
+        self._changes: list[StateWrite] = []
 
     def __bool__(self) -> bool:
         return bool(self._changes)
@@ -31,7 +31,7 @@ class Unsaved:
         """The partitions that have something unsaved."""
         return [change.partition for change in self._changes]
 
-    def add(self, changes: Iterable[Save]) -> None:
+    def add(self, changes: Iterable[StateWrite]) -> None:
         """Notes what has to be saved."""
         self._changes += changes
 

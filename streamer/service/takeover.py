@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
-from streamer.ports.states import Save, Taken
+from streamer.ports.states import StateWrite, Taken
 
 
 @dataclass(slots=True)
@@ -39,9 +39,9 @@ class Partition:
     era: Era
     confirmed: float = field(default_factory=time.monotonic)
 
-    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
+    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> StateWrite:
         """A save of these stays, at the present position; refused unless the partition is ours."""
-        return Save(
+        return StateWrite(
             self.number,
             self.epoch,
             self.watermark,

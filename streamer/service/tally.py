@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sized
 
-from streamer.ports.states import Save
+from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.batch import Result
 
 
 def batch(
-    results: Iterable[Result], changed: Iterable[Save], clock: Callable[[], float] = time.time
+    results: Iterable[Result], changed: Iterable[StateWrite], clock: Callable[[], float] = time.time
 ) -> None:
     """Counts a batch whose messages are out.
 

@@ -23,7 +23,7 @@ import structlog
 from streamer.core.codec import Era
 from streamer.core.columns import Record, decode
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
-from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
+from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics, tally
 from streamer.service.batch import Share, Topics, changed_states, process
 from streamer.service.health import Health
@@ -32,7 +32,7 @@ from streamer.service.metrics import Stage, Waiting
 from streamer.service.model_swap import InForce, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
-from streamer.service.pending_writes import Unsaved
+from streamer.service.pending_writes import PendingWrites
 from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition, Refused
 
@@ -84,9 +84,9 @@ class Worker:
         self._fault = fault or _no_fault
         self._in_force = InForce(library)
         self._cache = StayCache(rules.interval_ms, rules.max_stays, rules.forecast)
-        self._unsaved = Unsaved(log, states)
+        self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
-            log, states, library, self._cache, self._unsaved, rules.rebuild_ms, self._fault
+            log, states, library, self._cache, self._pending, rules.rebuild_ms, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
@@ -130,7 +130,7 @@ class Worker:
             StoreUnavailable: the store does not answer; call again later. Nothing is lost.
         """
         self.health.beat()
-        if self._unsaved:
+        if self._pending:
             self._save_again()
         ownership = self._ownership
         with metrics.STAGE.labels(Stage.POLL).time():
@@ -145,7 +145,7 @@ class Worker:
             if records:
                 self._batch(records, positions)
             self._follow_model()
-            self._unsaved.confirm(ownership.owned)
+            self._pending.confirm(ownership.owned)
         except (LogUnavailable, StoreUnavailable):
             ownership.rewind()  # what this poll brought may not have been taken
             raise
@@ -201,14 +201,14 @@ class Worker:
         self._fault("after_transaction")
         for partition in moved:
             partition.position = positions[partition.number]
-        changed: list[Save] = []
+        changed: list[StateWrite] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._cache.scorers.items():
                 of_model = [p for p in moved if p.era.model_id == model_id]
                 changed += changed_states(scorer, of_model)
-        self._unsaved.add(changed)
+        self._pending.add(changed)
         tally.batch(results, changed)
-        self._unsaved.save(owned)
+        self._pending.save(owned)
         self._cache.evict()
         self._fault("after_save")
 
@@ -223,9 +223,9 @@ class Worker:
         """Saves what an outage of the store has left, while the membership stays alive."""
         ownership = self._ownership
         ownership.follow(self._log.poll(0))
-        waiting = self._unsaved.partitions
+        waiting = self._pending.partitions
         try:
-            self._unsaved.save(ownership.owned)
+            self._pending.save(ownership.owned)
         except Fenced as error:
             self._fenced(error)
         self._log.resume([p for p in waiting if p in ownership.owned])
@@ -254,8 +254,8 @@ class Worker:
             moved = move(source.table, target.table, partition.number)
             partition.era = Era(model.model_id, partition.era.swaps + 1)
             metrics.REWARMED.inc(moved)
-        self._unsaved.add(changed_states(target, partitions))
-        self._unsaved.save(owned)
+        self._pending.add(changed_states(target, partitions))
+        self._pending.save(owned)
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()

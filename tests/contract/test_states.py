@@ -11,16 +11,18 @@ from streamer.adapters.memory.states import MemoryStates
 from streamer.adapters.redis import states
 from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
-from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable, Taken
 from tests.support.fake_service import stays_in
 
 # Names that a careless store would take for something else, and what a patient id may be at most.
 ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128, "é" * 128, "\x00")
 
 
-def save_of(taken: Taken, watermark: int, changed: dict[str, bytes], partition: int = 0) -> Save:
+def save_of(
+    taken: Taken, watermark: int, changed: dict[str, bytes], partition: int = 0
+) -> StateWrite:
     """The next save of an owner who has just taken a partition."""
-    return Save(
+    return StateWrite(
         partition, taken.epoch, taken.watermark, watermark, "model-a", 3, "topic-a", changed
     )  # fmt: skip
 
@@ -107,7 +109,7 @@ class Contract:
         again = replace(
             first, expected=5, watermark=8, changed={"a": b"2", "d": b"2"}, removed=["b"]
         )
-        other = Save(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
+        other = StateWrite(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
         with pytest.raises(Fenced):
             store.save([again, other])
         assert stays_in(store, 0) == {"a": b"1", "b": b"1"}
@@ -333,7 +335,7 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         store.close()
 
 
-def check_outage(store: StateStore, change: Save) -> None:
+def check_outage(store: StateStore, change: StateWrite) -> None:
     """Every question to a store that is away raises the one error that may be tried again."""
     with pytest.raises(StoreUnavailable):
         store.take(0)

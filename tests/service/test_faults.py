@@ -7,7 +7,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from streamer.ports.states import Save
+from streamer.ports.states import StateWrite
 from streamer.service import faults
 from streamer.service.settings import Settings
 from tests.support.fake_service import States, stays_in
@@ -86,6 +86,8 @@ def test_between_two_saves_the_first_partition_is_saved_and_the_next_is_not() ->
         states, lambda _point: seen.append([states.watermark(p) for p in range(3)])
     )
     epochs = [interrupted.take(p).epoch for p in range(3)]
-    interrupted.save([Save(p, e, None, 7, "m", 0, "t", {"p": b"x"}) for p, e in enumerate(epochs)])
+    interrupted.save(
+        [StateWrite(p, e, None, 7, "m", 0, "t", {"p": b"x"}) for p, e in enumerate(epochs)]
+    )
     assert seen == [[7, None, None], [7, 7, None]]
     assert [stays_in(interrupted, p) for p in range(3)] == [{"p": b"x"}] * 3

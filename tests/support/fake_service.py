@@ -14,7 +14,7 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.memory.states import MemoryStates
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable, Output
-from streamer.ports.states import Save, StateStore, StoreUnavailable
+from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
 from streamer.service.batch import Topics
 from streamer.service.models import ModelLibrary
 from streamer.service.worker import Rules, Worker
@@ -41,7 +41,7 @@ class States(MemoryStates):
         super().__init__()
         self.lose_next_answer = False
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         super().save(changes)
         if self.lose_next_answer:
             self.lose_next_answer = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, StateWrite, StoreUnavailable, Taken
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ class MemoryStates:
             raise Fenced(f"the state store has another owner: partition {partition}")
         return {patient: found.stays[patient] for patient in patients if patient in found.stays}
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
         refused = [change.partition for change in changes if not self._save(change)]
         if refused:
@@ -79,7 +79,7 @@ class MemoryStates:
     def close(self) -> None:
         """See ``StateStore``."""
 
-    def _save(self, change: Save) -> bool:
+    def _save(self, change: StateWrite) -> bool:
         found = self._open(change.partition)
         if found.epoch != change.epoch:
             return False

@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from streamer.adapters.chunks import shares
-from streamer.ports.states import Fenced, Save, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, StateWrite, StoreUnavailable, Taken
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
 _MODEL, _SWAPS, _LOG = b"__model__", b"__swaps__", b"__log__"
@@ -155,7 +155,7 @@ class RedisStates:
         stays = zip(patients, answer[2:], strict=True)
         return {patient: stay for patient, stay in stays if stay is not None}
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
         answers: list[Any] = []
         for share in shares(changes, _stay_bytes, _SENT_BYTES):
@@ -197,7 +197,7 @@ class RedisStates:
         return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
 
 
-def _stay_bytes(change: Save) -> int:
+def _stay_bytes(change: StateWrite) -> int:
     return sum(map(len, change.changed.values()))
 
 
@@ -207,7 +207,7 @@ def _encoded(patients: Sequence[str]) -> Iterator[list[bytes]]:
         yield [patient.encode() for patient in patients[begin : begin + _HOMES_COUNT]]
 
 
-def _arguments(change: Save) -> list[bytes | str | int]:
+def _arguments(change: StateWrite) -> list[bytes | str | int]:
     stays = chain.from_iterable(
         (_STAY + patient.encode(), content) for patient, content in change.changed.items()
     )
