@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Lease:
     """What an owner finds when it takes a partition.
 
     Attributes:
@@ -65,7 +65,7 @@ class StoreUnavailable(RuntimeError):
 class StateStore(Protocol):
     """States of stays by input partition."""
 
-    def take(self, partition: int) -> Taken:
+    def take(self, partition: int) -> Lease:
         """Becomes the owner of a partition.
 
         Raises:

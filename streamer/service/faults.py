@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streamer.ports.states import StateStore, StateWrite, Taken
+from streamer.ports.states import Lease, StateStore, StateWrite
 
 POINTS: Final = (
     "after_take",
@@ -79,7 +79,7 @@ class InterruptedSaves:
         self._states = states
         self._fault = fault
 
-    def take(self, partition: int) -> Taken:
+    def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
         return self._states.take(partition)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
-from streamer.ports.states import StateWrite, Taken
+from streamer.ports.states import Lease, StateWrite
 
 
 @dataclass(slots=True)
@@ -91,7 +91,7 @@ class Start:
     silent_until: int
 
 
-def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild_ms: int) -> Start:
+def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild_ms: int) -> Start:
     """Decides where to start reading a partition that was just taken.
 
     Args:

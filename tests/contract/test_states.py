@@ -11,7 +11,7 @@ from streamer.adapters.memory.states import MemoryStates
 from streamer.adapters.redis import states
 from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
-from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, Lease, StateStore, StateWrite, StoreUnavailable
 from tests.support.fake_service import stays_in
 
 # Names that a careless store would take for something else, and what a patient id may be at most.
@@ -19,7 +19,7 @@ ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128
 
 
 def save_of(
-    taken: Taken, watermark: int, changed: dict[str, bytes], partition: int = 0
+    taken: Lease, watermark: int, changed: dict[str, bytes], partition: int = 0
 ) -> StateWrite:
     """The next save of an owner who has just taken a partition."""
     return StateWrite(
@@ -35,13 +35,13 @@ class Contract:
         raise NotImplementedError
 
     def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
-        assert store.take(0) == Taken(1, None, None, 0, None)
+        assert store.take(0) == Lease(1, None, None, 0, None)
         assert stays_in(store, 0) == {}
 
     def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
         stays = {"a": bytes(range(256)), "b": b""}
         store.save([save_of(store.take(0), 17, stays)])
-        assert store.take(0) == Taken(2, 17, "model-a", 3, "topic-a")
+        assert store.take(0) == Lease(2, 17, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == stays
 
     def test_partitions_are_apart(self, store: StateStore) -> None:
@@ -65,7 +65,7 @@ class Contract:
 
     def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
         with pytest.raises(Fenced):
-            store.save([save_of(Taken(1, None, None, 0, None), 5, {"a": b"x"})])
+            store.save([save_of(Lease(1, None, None, 0, None), 5, {"a": b"x"})])
         assert stays_in(store, 0) == {}
 
     @pytest.mark.parametrize("expected", [None, 0, 4, 6, 50])
@@ -98,7 +98,7 @@ class Contract:
         store.save([first])
         store.save([replace(first, expected=5, model_id="model-b", swaps=4, changed={"a": b"2"})])
         assert stays_in(store, 0) == {"a": b"2"}
-        assert store.take(0) == Taken(2, 5, "model-b", 4, "topic-a")
+        assert store.take(0) == Lease(2, 5, "model-b", 4, "topic-a")
 
     def test_a_refused_change_changes_nothing_and_the_others_go_through(
         self, store: StateStore
@@ -127,7 +127,7 @@ class Contract:
 
     def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
         store.save([save_of(store.take(0), 3, {})])
-        assert store.take(0) == Taken(2, 3, "model-a", 3, "topic-a")
+        assert store.take(0) == Lease(2, 3, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == {}
 
     def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
@@ -146,7 +146,7 @@ class Contract:
         stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
         store.save([save_of(store.take(0), 7, stays)])
         assert stays_in(store, 0) == stays
-        assert store.take(0) == Taken(2, 7, "model-a", 3, "topic-a")
+        assert store.take(0) == Lease(2, 7, "model-a", 3, "topic-a")
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
 
@@ -253,7 +253,7 @@ class TestRedisStates(Contract):
         names = [("a", "vitals"), ("b", "vitals"), ("a", "others")]
         for namespace, topic in names:
             store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
-            assert store.take(0) == Taken(1, None, None, 0, None)
+            assert store.take(0) == Lease(1, None, None, 0, None)
             store.close()
 
     @pytest.mark.parametrize("meanwhile", ["he came back", "another took the partition"])
@@ -324,7 +324,7 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         check_outage(store, change)
         own.redis_server.start()
         store.save([change])
-        assert store.take(0) == Taken(2, 5, "model-a", 3, "topic-a")
+        assert store.take(0) == Lease(2, 5, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
         client.config_set("maxmemory", "1")

@@ -6,7 +6,7 @@ from unittest.mock import ANY
 import pytest
 
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from streamer.ports.states import Taken
+from streamer.ports.states import Lease
 from streamer.service import ownership
 from streamer.service.takeover import Refusal, Start, plan_start
 from tests.support.fake_service import ORIGIN_MS, Twins, event, invented_log, library, stays_in
@@ -26,7 +26,7 @@ def start(watermark: int | None, committed: int | None, rebuild_ms: int = DAY) -
     if committed is not None:
         broker.committed[0] = committed
     known = watermark is not None
-    taken = Taken(1, watermark, "m" if known else None, 0, TOPIC if known else None)
+    taken = Lease(1, watermark, "m" if known else None, 0, TOPIC if known else None)
     return plan_start(MemoryLog(broker), 0, taken, TOPIC, rebuild_ms)
 
 
@@ -79,7 +79,7 @@ def test_what_is_refused_says_the_way_out(
 def test_a_topic_that_was_made_anew_is_refused() -> None:
     log = MemoryLog(MemoryBroker(1))
     with pytest.raises(Refusal, match="created anew"):
-        plan_start(log, 0, Taken(1, 0, "m", 0, "another topic"), TOPIC, DAY)
+        plan_start(log, 0, Lease(1, 0, "m", 0, "another topic"), TOPIC, DAY)
 
 
 def drained() -> Twins:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streamer.ports.states import Fenced, StateWrite, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, Lease, StateWrite, StoreUnavailable
 
 
 @dataclass(slots=True)
@@ -27,11 +27,11 @@ class MemoryStates:
         self._home_partitions: dict[tuple[str, str], int] = {}  # by topic id and patient
         self.available = True
 
-    def take(self, partition: int) -> Taken:
+    def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
         found = self._open(partition)
         found.epoch += 1
-        return Taken(found.epoch, found.watermark, found.model_id, found.swaps, found.log_id)
+        return Lease(found.epoch, found.watermark, found.model_id, found.swaps, found.log_id)
 
     def first_width(self, log_id: str, n_partitions: int) -> int:
         """See ``StateStore``."""

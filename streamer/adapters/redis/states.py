@@ -11,7 +11,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from streamer.adapters.chunks import shares
-from streamer.ports.states import Fenced, StateWrite, StoreUnavailable, Taken
+from streamer.ports.states import Fenced, Lease, StateWrite, StoreUnavailable
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
 _MODEL, _SWAPS, _LOG = b"__model__", b"__swaps__", b"__log__"
@@ -88,14 +88,14 @@ class RedisStates:
         """The key of a partition's hash; the braces keep it on one node of a Redis Cluster."""
         return f"{self._namespace}:states:{{{self._topic}/{partition}}}"
 
-    def take(self, partition: int) -> Taken:
+    def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
         with answering():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
             pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _SWAPS, _LOG])
             epoch, (watermark, model, swaps, log) = pipe.execute()
-        return Taken(
+        return Lease(
             epoch,
             None if watermark is None else int(watermark),
             None if model is None else model.decode(),
