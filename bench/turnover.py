@@ -43,20 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console, table = Console(), Table(title=f"{told.stays:,} stays on {describe()}")
     for name in ("stays so far", "in the table", "table MB", "resident MB", "let go", "seconds"):
         table.add_column(name, justify="right")
-    begun, let_go, n_hours = time.monotonic(), 0, told.stays // told.per_hour
+    begun, expire, n_hours = time.monotonic(), 0, told.stays // told.per_hour
     for hour in track(range(n_hours), "hours of the log", console=console):
         batch = list(_hour(hour, told.per_hour))
         columns = decode(batch, None)
         scorer.score(columns, [0] * len(columns.patients))
         scorer.table.touched[:] = False  # saved
-        let_go += len(scorer.table.gone.pop(0, ()))
+        expire += len(scorer.table.gone.pop(0, ()))
         if (hour + 1) % max(1, n_hours // _ROWS) == 0:
             table.add_row(
                 f"{(hour + 1) * told.per_hour:,}",
                 f"{len(scorer.table):,}",
                 f"{scorer.table.nbytes / 1e6:,.0f}",
                 f"{psutil.Process().memory_info().rss / 1e6:,.0f}",
-                f"{let_go:,}",
+                f"{expire:,}",
                 f"{time.monotonic() - begun:,.0f}",
             )
     console.print(table)

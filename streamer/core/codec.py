@@ -122,7 +122,7 @@ def decode(
     return foreign
 
 
-def heard_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
+def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
     """Returns the days of the log on which stays were last heard of, and adds none of them.
 
     Args:

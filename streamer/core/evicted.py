@@ -19,9 +19,9 @@ class EvictedStays:
     def __len__(self) -> int:
         return len(self._place_of)
 
-    def add(self, patient: str, partition: int, heard_day: int) -> None:
+    def add(self, patient: str, partition: int, last_seen_day: int) -> None:
         """Notes that a patient's stay is in the store alone."""
-        place = (partition, heard_day)
+        place = (partition, last_seen_day)
         self._place_of[patient] = place
         self._patients.setdefault(place, set()).add(patient)
 

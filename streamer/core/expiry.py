@@ -44,7 +44,7 @@ def follow(
     turns: list[int] = []
     for partition in np.unique(partitions).tolist():
         events = np.flatnonzero(partitions == partition)
-        heard = _heard(table, partition)
+        heard = _last_seen(table, partition)
         latest = heard.max(initial=0)
         day = np.maximum(np.maximum.accumulate(days[events]), latest)
         days[events] = day
@@ -55,7 +55,7 @@ def follow(
     return days, sorted(turns)
 
 
-def hear(table: StayTable, slots: NDArray[Any], days: Days) -> None:
+def touch(table: StayTable, slots: NDArray[Any], days: Days) -> None:
     """Notes for stays, which may repeat, the day on which they were heard of."""
     risen = days > table["heard_day"][slots]
     if risen.any():
@@ -63,7 +63,7 @@ def hear(table: StayTable, slots: NDArray[Any], days: Days) -> None:
         table.touched[slots[risen]] = True
 
 
-def let_go(table: StayTable, partition: int, day: int) -> None:
+def expire(table: StayTable, partition: int, day: int) -> None:
     """Removes the stays of a partition that were not heard of for ``KEPT_DAYS`` before ``day``."""
     slots = table.slots_in(partition)
     silent = slots[day - table["heard_day"][slots] > KEPT_DAYS]
@@ -77,7 +77,7 @@ def let_go(table: StayTable, partition: int, day: int) -> None:
         table.gone.setdefault(partition, set()).add(patient)
 
 
-def _heard(table: StayTable, partition: int) -> NDArray[Any]:
+def _last_seen(table: StayTable, partition: int) -> NDArray[Any]:
     """The days on which stays of a partition were heard of, those in the store alone included."""
     awake = table["heard_day"][table.slots_in(partition)]
     return np.concatenate([awake, np.array(table.evicted.days_in(partition), awake.dtype)])

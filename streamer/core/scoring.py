@@ -83,7 +83,7 @@ class Scorer:
         begin = 0
         for turn in turns:
             self._score(columns, places, days, np.arange(begin, turn), on_home_partition, outcome)
-            expiry.let_go(self.table, int(places[turn]), int(days[turn]))
+            expiry.expire(self.table, int(places[turn]), int(days[turn]))
             begin = turn
         rest = np.arange(begin, len(places))
         self._score(columns, places, days, rest, on_home_partition, outcome)
@@ -126,7 +126,7 @@ class Scorer:
         slots = self._slots(columns, places, events[on_home_partition[events]], outcome)
         pending = np.argsort(slots, kind="stable")
         pending = pending[slots[pending] >= 0]
-        expiry.hear(self.table, slots[pending], days[pending])
+        expiry.touch(self.table, slots[pending], days[pending])
         while len(pending):
             pending = self._apply_heads(columns, slots, pending, outcome)
             pending = self._run(columns, slots, pending, outcome)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, Era, decode, heard_days
+from streamer.core.codec import CorruptState, Era, decode, last_seen_days
 from streamer.core.columns import Columns
 from streamer.core.events import Kind
 from streamer.core.evicted import EvictedStays
@@ -184,8 +184,8 @@ class StayCache:
                 table = scorer.table
                 slot = table.slot_of.get(patient)
                 if slot is not None:
-                    heard_day = int(table["heard_day"][slot])
-                    self.evicted.add(patient, int(table.partitions[slot]), heard_day)
+                    last_seen_day = int(table["heard_day"][slot])
+                    self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
                     table.remove(patient)
                     excess -= 1
 
@@ -211,7 +211,7 @@ class StayCache:
         room = self._max_stays - len(self) if self._max_stays else len(names)
         self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
         evicted = {p: new[p] for p in names[max(0, room) :]}
-        for patient, day in heard_days(scorer.table, evicted, era).items():
+        for patient, day in last_seen_days(scorer.table, evicted, era).items():
             self.evicted.add(patient, number, day)
 
     def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:

@@ -165,10 +165,10 @@ def test_a_bed_that_is_no_text_is_refused() -> None:
 
 def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
     table = StayTable(MODEL.architecture)
-    heard_day = int(load(CONTENT)["heard_day"][0])
+    last_seen_day = int(load(CONTENT)["heard_day"][0])
     for era in (Era("0123456789ab"), Era("another")):
-        assert codec.heard_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
-            ("p", "q"), heard_day
+        assert codec.last_seen_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
+            ("p", "q"), last_seen_day
         )
     assert not len(table)
 
@@ -180,7 +180,7 @@ def test_who_may_sleep_can_be_woken(place: int, length: int, instead: bytes) -> 
     bad[place : place + length] = instead
     content, era = with_checksum(bad), Era("0123456789ab")
     read: list[bool] = []
-    for ask in (codec.heard_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
+    for ask in (codec.last_seen_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
         table = StayTable(MODEL.architecture)
         try:
             ask(table, {"p": content}, era)
