@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 LOOK_S: Final = 1.0  # between looks for a new model: a tenth of the promised ten seconds
 
 
-class InForce:
+class ActiveModel:
     """Follows the alias of the model in force.
 
     Attributes:
@@ -36,7 +36,7 @@ class InForce:
         self.model: Model = library.in_force()
         metrics.MODEL.show({self.model.model_id: 1})
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Looks for another model, if it is time to."""
         if time.monotonic() - self._looked <= LOOK_S:
             return

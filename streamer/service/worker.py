@@ -29,7 +29,7 @@ from streamer.service.batch import Share, Topics, changed_states, process
 from streamer.service.health import Health
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
-from streamer.service.model_swap import InForce, move
+from streamer.service.model_swap import ActiveModel, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.pending_writes import PendingWrites
@@ -82,7 +82,7 @@ class Worker:
         self._states = states
         self._rules = rules
         self._fault = fault or _no_fault
-        self._in_force = InForce(library)
+        self._active = ActiveModel(library)
         self._cache = StayCache(rules.interval_ms, rules.max_stays, rules.forecast)
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
@@ -141,7 +141,7 @@ class Worker:
         positions = {p: end for p, end in polled.positions.items() if p in ownership.owned}
         try:
             self._settle()
-            ownership.take(self._in_force.model)
+            ownership.take(self._active.model)
             if records:
                 self._batch(records, positions)
             self._follow_model()
@@ -157,7 +157,7 @@ class Worker:
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
-        self._cache.keep(in_use | {self._in_force.model.model_id})
+        self._cache.keep(in_use | {self._active.model.model_id})
         self.health.look(ownership.owned.values(), ownership.refused)
         self._lag.look(ownership.owned, polled.left, records)
         tally.cache(self._cache, ownership.owned)
@@ -232,11 +232,11 @@ class Worker:
         ownership.rewind()
 
     def _follow_model(self) -> None:
-        self._in_force.look()
+        self._active.refresh()
         outdated = [
             p
             for p in self._ownership.owned.values()
-            if p.era.model_id != self._in_force.model.model_id and p.caught_up
+            if p.era.model_id != self._active.model.model_id and p.caught_up
         ]
         if outdated:
             self._swap(outdated)
@@ -247,7 +247,7 @@ class Worker:
         One small write a partition, however many stays it has: stored stays say which era stepped
         them, and those of an earlier one are re-warmed whenever they are loaded.
         """
-        model, owned = self._in_force.model, self._ownership.owned
+        model, owned = self._active.model, self._ownership.owned
         target = self._cache.scorer(model)
         for partition in partitions:
             source = self._cache.scorers[partition.era.model_id]
