@@ -20,13 +20,13 @@ def patient(
     Exits with 1 when nothing is known.
     """
     # builds stays, and with them torch
-    from streamer.cli.patient_view import portray, render  # noqa: PLC0415
+    from streamer.cli.patient_view import describe, render  # noqa: PLC0415
 
-    portrait = portray(Settings(), patient_id)
-    if portrait is None:
+    description = describe(Settings(), patient_id)
+    if description is None:
         print(f"Nothing is known of patient {patient_id!r}.")
         raise typer.Exit(1)
     if as_json:
-        print(json.dumps(portrait))
+        print(json.dumps(description))
     else:
-        render(portrait, Console())
+        render(description, Console())

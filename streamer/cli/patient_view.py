@@ -29,7 +29,7 @@ _SEARCH_S: Final = 5.0
 _MINUTE_MS: Final = 60_000
 
 
-def portray(settings: Settings, patient: str) -> dict[str, Any] | None:
+def describe(settings: Settings, patient: str) -> dict[str, Any] | None:
     """Collects what is known of a patient, ``None`` if nothing is.
 
     Raises:
@@ -125,26 +125,26 @@ def _history(settings: Settings, patient: str, partition: int) -> list[dict[str,
     return risks[-HISTORY:]
 
 
-def render(portrait: dict[str, Any], console: Console) -> None:
+def render(description: dict[str, Any], console: Console) -> None:
     """Prints a portrait for people."""
     for name in ("patient_id", "ward", "bed", "admission", "discharge", "newest_event", "bin"):
-        if portrait.get(name) is not None:
-            console.print(f"{name.replace('_', ' '):14} {portrait[name]}", highlight=False)
-    if risk := portrait.get("risk"):
+        if description.get(name) is not None:
+            console.print(f"{name.replace('_', ' '):14} {description[name]}", highlight=False)
+    if risk := description.get("risk"):
         said = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
         console.print(f"{'sepsis risk':14} {said}", highlight=False)
-    if alert := portrait.get("alert"):
+    if alert := description.get("alert"):
         console.print(
             f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)", highlight=False
         )
-    if history := portrait.get("risk_history"):
+    if history := description.get("risk_history"):
         console.print(f"{'risk history':14} {_sparkline([r['risk'] for r in history])}")
     console.print(
-        f"{'position':14} partition {portrait['partition']}, offset {portrait.get('offset')}, "
-        f"model {portrait['model']}",
+        f"{'position':14} partition {description['partition']}, offset {description.get('offset')}, "
+        f"model {description['model']}",
         highlight=False,
     )
-    if values := portrait.get("values"):
+    if values := description.get("values"):
         table = Table("variable", "value", "unit", "age", box=None)
         for value in values:
             hours, minutes = divmod(value["age_minutes"], 60)
