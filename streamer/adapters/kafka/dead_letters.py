@@ -164,7 +164,7 @@ class WayBack:
                 max_request_size=MAX_MESSAGE_BYTES,
             )
             before = Succession(options.connection, (options.vitals, options.marks))
-            before.succeed(self._producer)
+            before.recover(self._producer)
             self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
 
     def reenter(self, chosen: Sequence[Rejected], *, repartition: bool = False) -> None:

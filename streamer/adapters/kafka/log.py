@@ -299,7 +299,7 @@ class KafkaLog:
 
     def _produce(self) -> BatchProducer:
         producer = new_producer(self._options)
-        self._succession.succeed(producer)
+        self._succession.recover(producer)
         return producer
 
     def _tp(self, partition: int) -> TopicPartition:

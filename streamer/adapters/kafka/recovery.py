@@ -55,7 +55,7 @@ class Succession:
         self._group = group
         self._last: TransactionState | None = None
 
-    def succeed(self, producer: BatchProducer) -> None:
+    def recover(self, producer: BatchProducer) -> None:
         """Makes a producer the only one of its transactional id, with nothing open of those before.
 
         It is closed if this fails: left alone it would go on trying, and fence the one made next.
