@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def shares(
+def chunks(
     things: Iterable[T], size_of: Callable[[T], int], most_bytes: int, most: int | None = None
 ) -> Iterator[list[T]]:
     """Cuts things, in their order, into shares that end with the one that reaches a bound.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.adapters.chunks import shares
+from streamer.adapters.chunks import chunks
 from streamer.adapters.kafka.dead_letters import RejectedOptions, RejectedTopic, WayBack
 from streamer.core.dead_letters import Rejected, Selection, Standing
 from streamer.service.settings import Settings
@@ -142,7 +142,7 @@ def replay(
     way_back = WayBack(options, topic, fault)
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
-        for share in shares(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
+        for share in chunks(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
             way_back.reenter(share, repartition=repartition)
             done.chosen.update(rejected.reason for rejected in share)
             if progress is not None:

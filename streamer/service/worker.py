@@ -173,7 +173,7 @@ class Worker:
         by_model: dict[str, list[Record]] = {}
         for record in records:
             by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        shares: dict[str, Share] = {}
+        chunks: dict[str, Share] = {}
         for model_id, mine in by_model.items():
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(mine, self._rules.future_limit_ms)
@@ -181,10 +181,10 @@ class Worker:
                 places = [mine[i].partition for i in columns.record.tolist()]
                 home_partitions = self._cache.claim_partition(self._states, owned, columns, places)
                 self._cache.load(self._states, owned, columns.patients)
-            shares[model_id] = Share(mine, columns, places, home_partitions)
+            chunks[model_id] = Share(mine, columns, places, home_partitions)
         results = [
             process(self._cache.scorers[model_id], share, owned, self._rules.topics)
-            for model_id, share in shares.items()
+            for model_id, share in chunks.items()
         ]
         moved = [owned[p] for p in positions]
         live = {

@@ -22,7 +22,7 @@ from kafka.protocol.metadata import CoordinatorType
 from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.structs import ConsumerGroupMetadata
 
-from streamer.adapters.chunks import shares
+from streamer.adapters.chunks import chunks
 from streamer.ports.log import Output
 
 _FORMAT: Final = 2
@@ -64,7 +64,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
             KafkaError: what was queued before more may be is not acknowledged in time.
         """
         futures: list[FutureRecordMetadata] = []
-        for share in shares(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
+        for share in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
             places: dict[TopicPartition, list[Output]] = {}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from streamer.adapters.chunks import shares
+from streamer.adapters.chunks import chunks
 from streamer.ports.states import Fenced, Lease, StateWrite, StoreUnavailable
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
@@ -158,7 +158,7 @@ class RedisStates:
     def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
         answers: list[Any] = []
-        for share in shares(changes, _stay_bytes, _SENT_BYTES):
+        for share in chunks(changes, _stay_bytes, _SENT_BYTES):
             with answering():
                 # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
                 # beside the writes, and right after a restart of Redis, too.
