@@ -17,7 +17,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
-from streamer.adapters.kafka.errors import NO_ANSWER, asking
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
@@ -61,7 +61,7 @@ class RejectedTopic:
 
     def __init__(self, options: RejectedOptions) -> None:
         self._options = options
-        with asking():
+        with kafka_errors():
             admin = TidyAdmin(**options.connection)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([options.rejected])
@@ -73,7 +73,7 @@ class RejectedTopic:
 
     def bounds(self) -> tuple[int, int]:
         """Returns the first offset that is kept and the next one to be written."""
-        with asking(), contextlib.closing(self._consumer()) as consumer:
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
             first = consumer.beginning_offsets([self._place])[self._place]
             end = consumer.end_offsets([self._place])[self._place]
         return first, end
@@ -92,7 +92,7 @@ class RejectedTopic:
         first, end = self.bounds()
         if not first <= offset < end:
             return None
-        with asking(), contextlib.closing(self._consumer()) as consumer:
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
             consumer.assign([self._place])
             consumer.seek(self._place, offset)
             for record in _until(consumer, self._place, offset + 1):
@@ -114,7 +114,7 @@ class RejectedTopic:
 
     def _whole(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
         place = TopicPartition(topic, _PARTITION)
-        with asking(), contextlib.closing(self._consumer()) as consumer:
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
             consumer.assign([place])
             consumer.seek_to_beginning(place)
             end = consumer.end_offsets([place])[place]
@@ -154,7 +154,7 @@ class WayBack:
         self._options = options
         self._topic = topic
         self._fault = fault or _no_fault
-        with asking():
+        with kafka_errors():
             self._producer = BatchProducer(
                 **options.connection,
                 kafka_client=UnhurriedClient,

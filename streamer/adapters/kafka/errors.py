@@ -14,7 +14,7 @@ NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 
 @contextlib.contextmanager
-def asking() -> Iterator[None]:
+def kafka_errors() -> Iterator[None]:
     """Turns whatever a client of kafka-python raises into ``LogUnavailable``."""
     try:
         yield

@@ -24,7 +24,7 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOut
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import NO_ANSWER, asking
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -96,7 +96,7 @@ class KafkaLog:
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
         self._rejoin_if_stuck()
-        with asking():
+        with kafka_errors():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
             except NoOffsetForPartitionError:
@@ -133,7 +133,7 @@ class KafkaLog:
 
     def committed(self, partition: int) -> int | None:
         """See ``EventLog``."""
-        with asking():
+        with kafka_errors():
             try:
                 offset: int | None = self._consumer.committed(
                     self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
@@ -151,7 +151,7 @@ class KafkaLog:
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
         tp = self._tp(partition)
-        with asking():
+        with kafka_errors():
             first = self._consumer.beginning_offsets([tp])[tp]
             end = self._consumer.end_offsets([tp])[tp]
         return first, end
@@ -159,7 +159,7 @@ class KafkaLog:
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
         """See ``EventLog``."""
         tp = self._tp(partition)
-        with asking():
+        with kafka_errors():
             found = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
         return None if found is None else int(found.offset)
 
@@ -168,7 +168,7 @@ class KafkaLog:
         tp, (first, _) = self._tp(partition), self.bounds(partition)
         if offset <= first:
             return None
-        with asking():
+        with kafka_errors():
             reader = KafkaConsumer(
                 **self._options.connection,
                 bootstrap_timeout_ms=ASK_TIMEOUT_MS,
@@ -242,7 +242,7 @@ class KafkaLog:
 
     def topic(self) -> Topic:
         """See ``EventLog``."""
-        with asking():
+        with kafka_errors():
             admin = TidyAdmin(**self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS)
             with contextlib.closing(admin):
                 (topic,) = admin.describe_topics([self._options.topic])
@@ -324,5 +324,5 @@ def _bounded(header: bytes | None, most: int) -> bytes | None:
 
 
 def _reaching(make: Callable[[], Any]) -> Any:
-    with asking():
+    with kafka_errors():
         return make()

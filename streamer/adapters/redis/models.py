@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from streamer.adapters.redis.states import answering
+from streamer.adapters.redis.states import redis_errors
 from streamer.ports.models import Champion, Superseded
 
 KEPT: Final = 5  # bundles; a rollback and a replay after a crash find theirs among them
@@ -45,20 +45,20 @@ class RedisModels:
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
-        with answering():
+        with redis_errors():
             found: Any = self._redis.hmget(self._champion, ["model", "version"])
         model, version = found
         return None if model is None else Champion(model.decode(), int(version))
 
     def fetch(self, model_id: str) -> bytes | None:
         """See ``ModelChannel``."""
-        with answering():
+        with redis_errors():
             packed: Any = self._redis.get(self._bundle + model_id)
         return None if packed is None else bytes(packed)
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """See ``ModelChannel``."""
-        with answering():
+        with redis_errors():
             done, version = self._publish(
                 keys=[self._champion, self._recent],
                 args=[model_id, expected_version, packed, self._bundle, KEPT],

@@ -90,7 +90,7 @@ class RedisStates:
 
     def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
-        with answering():
+        with redis_errors():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
             pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _SWAPS, _LOG])
@@ -106,7 +106,7 @@ class RedisStates:
     def first_width(self, log_id: str, n_partitions: int) -> int:
         """See ``StateStore``."""
         key = f"{self._namespace}:partitions:{{{self._topic}}}"
-        with answering():
+        with redis_errors():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hsetnx(key, log_id, str(n_partitions))
             pipe.hget(key, log_id)
@@ -118,7 +118,7 @@ class RedisStates:
     ) -> dict[str, int]:
         """See ``StateStore``."""
         elsewhere: dict[str, int] = {}
-        with answering():
+        with redis_errors():
             for some in _encoded(patients):
                 found: Any = self._settle(
                     keys=[self._home_partitions(log_id)], args=[partition, *some]
@@ -131,7 +131,7 @@ class RedisStates:
         """See ``StateStore``."""
         cursor = 0
         while True:
-            with answering():
+            with redis_errors():
                 answer: Any = self._redis.hscan(self.key(partition), cursor, count=_SCAN_COUNT)
             cursor, found = answer
             yield {
@@ -147,7 +147,7 @@ class RedisStates:
     ) -> dict[str, bytes]:
         """See ``StateStore``."""
         fields = [_EPOCH, _WATERMARK, *(_STAY + patient.encode() for patient in patients)]
-        with answering():
+        with redis_errors():
             answer: Any = self._redis.hmget(self.key(partition), fields)
         expected = [str(epoch).encode(), None if watermark is None else str(watermark).encode()]
         if answer[:2] != expected:
@@ -159,7 +159,7 @@ class RedisStates:
         """See ``StateStore``."""
         answers: list[Any] = []
         for share in chunks(changes, _stay_bytes, _SENT_BYTES):
-            with answering():
+            with redis_errors():
                 # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
                 # beside the writes, and right after a restart of Redis, too.
                 pipe = self._redis.pipeline(transaction=False)
@@ -174,7 +174,7 @@ class RedisStates:
         ]
         if refused:
             raise Fenced("the state store refused: " + ", ".join(refused))
-        with answering():
+        with redis_errors():
             for change in changes:
                 keys = [self._home_partitions(change.log_id), self.key(change.partition)]
                 for some in _encoded(change.removed):
@@ -182,7 +182,7 @@ class RedisStates:
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
-        with answering():
+        with redis_errors():
             pipe = self._redis.pipeline(transaction=False)
             for partition in partitions:
                 pipe.hget(self.key(partition), (_STAY + patient.encode()).decode())
@@ -225,7 +225,7 @@ def _arguments(change: StateWrite) -> list[bytes | str | int]:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def redis_errors() -> Iterator[None]:
     """Turns whatever keeps Redis from answering into one error that may be tried again."""
     try:
         yield
