@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from streamer.adapters.chunks import chunks
-from streamer.adapters.kafka.dead_letters import RejectedOptions, RejectedTopic, WayBack
+from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
 from streamer.core.dead_letters import Rejected, Selection, Standing
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -131,19 +131,19 @@ def replay(
         selection: which records.
         done: counts on, so that the caller knows how far it came even when this raises.
         again: also those that were re-entered once and refused again.
-        repartition: see ``WayBack.reenter``.
+        repartition: see ``DeadLetterReplayer.replay``.
         progress: called after each transaction.
-        fault: see ``WayBack``.
+        fault: see ``DeadLetterReplayer``.
 
     Raises:
         LogUnavailable: Kafka does not answer.
         Interrupted: another replay has taken over, or the outcome of a transaction is unknown.
     """
-    way_back = WayBack(options, topic, fault)
+    way_back = DeadLetterReplayer(options, topic, fault)
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
         for share in chunks(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
-            way_back.reenter(share, repartition=repartition)
+            way_back.replay(share, repartition=repartition)
             done.chosen.update(rejected.reason for rejected in share)
             if progress is not None:
                 progress()

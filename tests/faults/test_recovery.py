@@ -20,7 +20,7 @@ from kafka.producer.transaction_manager import TransactionalRequestResult, TxnOf
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka import log
-from streamer.adapters.kafka.dead_letters import RejectedOptions, RejectedTopic, WayBack
+from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack
@@ -132,9 +132,9 @@ def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -
     )
     ensure(world.connection, [Wanted(options.rejected, 1, {}), Wanted(options.marks, 1, {})], 1)
     topic = RejectedTopic(options)
-    first = WayBack(options, topic)
+    first = DeadLetterReplayer(options, topic)
     leave_open(world, first._producer, Output(world.vitals, 1, b"p", b"open", []), {})
-    WayBack(options, topic).close()
+    DeadLetterReplayer(options, topic).close()
     world.send(1, 1)
     reader = KafkaConsumer(**world.connection, isolation_level="read_committed")
     with contextlib.closing(reader):

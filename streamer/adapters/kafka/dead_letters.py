@@ -133,7 +133,7 @@ class RejectedTopic:
         )
 
 
-class WayBack:
+class DeadLetterReplayer:
     """The only one that re-enters rejected records, from its making on until the next is made.
 
     Args:
@@ -167,7 +167,7 @@ class WayBack:
             before.recover(self._producer)
             self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
 
-    def reenter(self, chosen: Sequence[Rejected], *, repartition: bool = False) -> None:
+    def replay(self, chosen: Sequence[Rejected], *, repartition: bool = False) -> None:
         """Writes records and their marks in one transaction.
 
         Key and value are unchanged. A record goes to the partition on which it came in, which is
