@@ -12,7 +12,7 @@ import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from streamer.cli.signals import until_told
+from streamer.cli.signals import stop_on_signal
 from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 
@@ -26,15 +26,15 @@ def alerts(
     as_json: Annotated[bool, typer.Option("--json", help="The messages as they are.")] = False,
 ) -> None:
     """Follows the alerts, readable or as JSON lines, until Ctrl-C."""
-    with until_told() as told:
+    with stop_on_signal() as stop:
         for line in follow_alerts(
-            Settings(), from_beginning=from_beginning, as_json=as_json, told=told
+            Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop
         ):
             print(line, flush=True)
 
 
 def follow_alerts(
-    settings: Settings, *, from_beginning: bool, as_json: bool, told: threading.Event
+    settings: Settings, *, from_beginning: bool, as_json: bool, stop: threading.Event
 ) -> Iterator[str]:
     """Yields alerts as lines until told to stop.
 
@@ -50,7 +50,7 @@ def follow_alerts(
             enable_auto_commit=False,
         )
         with contextlib.closing(consumer):
-            while not told.is_set():
+            while not stop.is_set():
                 for records in consumer.poll(timeout_ms=_POLL_MS).values():
                     for record in records:
                         yield record.value.decode() if as_json else readable(record.value)

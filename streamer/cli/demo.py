@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 
 from streamer.cli.alerts import follow_alerts
-from streamer.cli.signals import until_told
+from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
 from streamer.service.settings import Settings
@@ -36,7 +36,7 @@ def demo(
     """
     console = Console(stderr=True)
     with ExitStack() as running:
-        told = running.enter_context(until_told())
+        stop = running.enter_context(stop_on_signal())
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
         stack = running.enter_context(
             LocalStack(
@@ -51,14 +51,14 @@ def demo(
         ensure_topics(settings)
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
         for name, arguments in (("service", ["run"]), ("ward", ward)):
-            running.enter_context(_child(name, arguments, folder, told))
+            running.enter_context(_child(name, arguments, folder, stop))
         console.print(f"A ward of {beds} beds, {speed:g} times as fast as life. Alerts follow.\n")
-        for line in follow_alerts(settings, from_beginning=True, as_json=False, told=told):
+        for line in follow_alerts(settings, from_beginning=True, as_json=False, stop=stop):
             print(line, flush=True)
 
 
 @contextmanager
-def _child(name: str, arguments: list[str], folder: Path, told: threading.Event) -> Iterator[None]:
+def _child(name: str, arguments: list[str], folder: Path, stop: threading.Event) -> Iterator[None]:
     """A `streamer` process that ends with this block, and with this process if it is killed.
 
     If it fails, it tells the others to end: without it no alert would ever come.
@@ -69,7 +69,7 @@ def _child(name: str, arguments: list[str], folder: Path, told: threading.Event)
 
         def watch() -> None:
             if child.wait():
-                told.set()
+                stop.set()
 
         threading.Thread(target=watch, daemon=True).start()
         try:

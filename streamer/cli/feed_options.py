@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from streamer.cli.progress import Report
-from streamer.cli.signals import until_told
+from streamer.cli.signals import stop_on_signal
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
 from streamer.service.settings import Settings
@@ -33,7 +33,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
     settings = Settings()
     ensure_topics(settings)
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
-    with until_told() as told, Report(what) as report:
+    with stop_on_signal() as stop, Report(what) as report:
 
         def told_of(sent: int, due_ms: int) -> None:
             report.update(f"{sent} messages, feed time {rfc3339(due_ms // 1000 * 1000)}")
@@ -43,7 +43,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
             settings.kafka_connection(),
             topics,
             speed=speed,
-            stop=told,
+            stop=stop,
             progress=told_of,
         )
     Console(stderr=True).print(f"{sent} messages sent")

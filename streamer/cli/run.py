@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import structlog
 import typer
 
-from streamer.cli.signals import until_told
+from streamer.cli.signals import stop_on_signal
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import logs
@@ -49,14 +49,14 @@ def run(
     settings = Settings()
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
-    with until_told() as told, _listening(settings, health):
-        threading.Thread(target=_leave_in_time, args=(told,), daemon=True).start()
+    with stop_on_signal() as stop, _listening(settings, health):
+        threading.Thread(target=_leave_in_time, args=(stop,), daemon=True).start()
         try:
-            worker = _connected(settings, health, told)
+            worker = _connected(settings, health, stop)
             if worker is None:
                 return
             with contextlib.closing(worker):
-                worker.run(told, exit_when_idle)
+                worker.run(stop, exit_when_idle)
         except Exception as error:
             # A traceback would show what the log must not.
             _log.critical("failed", exc_info=error)
@@ -78,23 +78,23 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
         yield
 
 
-def _connected(settings: Settings, health: Health, told: threading.Event) -> Worker | None:
+def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:
     """Makes the worker as soon as Kafka and Redis answer; ``None``: told to stop before."""
     # torch is loaded here and not before: the other commands start without it
     from streamer.service import bootstrap  # noqa: PLC0415
 
-    while not told.is_set():
+    while not stop.is_set():
         health.beat()
         try:
             ensure_topics(settings)
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
             health.blocked(error)
-            told.wait(_RETRY_S)
+            stop.wait(_RETRY_S)
     return None
 
 
-def _leave_in_time(told: threading.Event) -> None:
-    told.wait()
+def _leave_in_time(stop: threading.Event) -> None:
+    stop.wait()
     time.sleep(_LAST_MOMENT_S)
     os._exit(0)

@@ -10,16 +10,16 @@ from types import FrameType
 
 
 @contextmanager
-def until_told() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """Yields an event that Ctrl-C and SIGTERM set, for as long as the block lasts."""
-    told = threading.Event()
+    stop = threading.Event()
 
     def tell(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
+        stop.set()
 
     before = {s: signal.signal(s, tell) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield told
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

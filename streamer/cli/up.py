@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.signals import until_told
+from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 
 
@@ -27,11 +27,11 @@ def up(
     The other commands find them at the default ports without any setting.
     """
     with (
-        until_told() as told,
+        stop_on_signal() as stop,
         LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
     ):
         if as_json:
             print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)
         else:
             print(f"Kafka  {stack.kafka}\nRedis  {stack.redis}\nCtrl-C stops both.", flush=True)
-        told.wait()
+        stop.wait()

@@ -12,11 +12,11 @@ from streamer.cli import demo
 def test_the_demo_ends_when_a_part_of_it_fails(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told = threading.Event()
+    stop = threading.Event()
     with (
         pytest.raises(typer.Exit) as ended,
-        demo._child("service", ["no-such-command"], tmp_path, told),
+        demo._child("service", ["no-such-command"], tmp_path, stop),
     ):
-        assert told.wait(60)
+        assert stop.wait(60)
     assert ended.value.exit_code == 1
     assert "service failed:" in capfd.readouterr().err

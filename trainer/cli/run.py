@@ -84,7 +84,7 @@ def run(
     options = [word for each in knobs for word in ("--set", each)]
     options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
-    with schedule.until_told() as stop:
+    with schedule.stop_on_signal() as stop:
         retraining = Retraining(
             paths, Registry(folder), RedisModels(client), Lease(client), options, stop
         )

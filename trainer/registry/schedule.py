@@ -74,7 +74,7 @@ def serve(trigger: BaseTrigger, job: Callable[[], object], stop: threading.Event
 
 
 @contextmanager
-def until_told() -> Iterator[threading.Event]:
+def stop_on_signal() -> Iterator[threading.Event]:
     """Yields an event that Ctrl-C and SIGTERM set, for as long as the block lasts."""
     told = threading.Event()
 
