@@ -12,7 +12,7 @@ from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.bundles.bundle import NO_FORECAST, BundleError
 from streamer.core.columns import Record, decode
-from streamer.core.events import Refused
+from streamer.core.events import EventRejected
 from streamer.core.messages import write
 from streamer.core.reasons import Rejection, ValueProblem
 from streamer.core.scoring import Scorer
@@ -64,11 +64,11 @@ class Monitor:
         """Takes one event and returns the risk and alert messages that it causes.
 
         Raises:
-            Refused: the event is one that the service would put on the rejected topic.
+            EventRejected: the event is one that the service would put on the rejected topic.
         """
         messages, rejections = self.update_many([event])
         if rejections:
-            raise Refused(rejections[0].reason, rejections[0].detail)
+            raise EventRejected(rejections[0].reason, rejections[0].detail)
         return messages
 
     def update_many(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
-from streamer.core.events import Kind, Refused, parse
+from streamer.core.events import EventRejected, Kind, parse
 from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
@@ -103,8 +103,8 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
             event = parse(value, key)
             if future_limit_ms is not None:
                 _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
-        except Refused as refused:
-            rejections.append(Rejection(i, refused.reason, refused.detail))
+        except EventRejected as rejected:
+            rejections.append(Rejection(i, rejected.reason, rejected.detail))
             continue
         if event["kind"] is _OBSERVATION:
             fields = event["fields"]
@@ -150,7 +150,7 @@ def _counts(name: str, number: float | None) -> bool:
 def _refuse_future(time_ms: int, timestamp_ms: int, limit_ms: int) -> None:
     ahead_ms = time_ms - timestamp_ms
     if ahead_ms > limit_ms:
-        raise Refused(
+        raise EventRejected(
             Reason.FUTURE_TIME,
             f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
             f"at most {limit_ms / 1000:.0f} s is allowed",

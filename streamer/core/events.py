@@ -66,7 +66,7 @@ _REQUIRED: Final = {
 }
 
 
-class Refused(ValueError):
+class EventRejected(ValueError):
     """An event that cannot be taken: ``reason`` for machines, ``detail`` for people."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -92,32 +92,36 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         key: the record's key, which must be the patient id in UTF-8.
 
     Raises:
-        Refused: with the reason; values and their units are not judged here.
+        EventRejected: with the reason; values and their units are not judged here.
     """
     if value is None:
-        raise Refused(Reason.EMPTY, "the record has no value")
+        raise EventRejected(Reason.EMPTY, "the record has no value")
     if len(value) > MAX_VALUE_BYTES:
-        raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
+        raise EventRejected(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
     try:
         fields: dict[str, Any] = _VALIDATOR.validate_json(value)
     except ValidationError as error:
-        raise _refused(value, error) from None
+        raise _rejected(value, error) from None
     patient = fields.get("patient_id")
     if not patient or len(patient) > MAX_PATIENT_ID:
-        raise Refused(Reason.NO_PATIENT, f"patient_id must have 1 to {MAX_PATIENT_ID} characters")
+        raise EventRejected(
+            Reason.NO_PATIENT, f"patient_id must have 1 to {MAX_PATIENT_ID} characters"
+        )
     if key is None:
-        raise Refused(Reason.NO_KEY, "the record's key must be the patient id")
+        raise EventRejected(Reason.NO_KEY, "the record's key must be the patient id")
     try:
         owner = key.decode()
     except UnicodeDecodeError as bad:
-        raise Refused(Reason.INVALID_UTF8, f"byte {bad.start} of the key") from None
+        raise EventRejected(Reason.INVALID_UTF8, f"byte {bad.start} of the key") from None
     if owner != patient:
-        raise Refused(Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)")
+        raise EventRejected(
+            Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)"
+        )
     time_ms = milliseconds(fields.get("time"))
     kind = _KINDS[fields.get("type", "observation")]
     for name in _REQUIRED[kind]:
         if name not in fields:
-            raise Refused(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
+            raise EventRejected(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
     return {"patient": patient, "time_ms": time_ms, "kind": kind, "fields": fields}
 
 
@@ -128,32 +132,32 @@ def milliseconds(time: str | int | None) -> int:
     (250, 42)
 
     Raises:
-        Refused: when it is absent, has no offset, or is no time at all.
+        EventRejected: when it is absent, has no offset, or is no time at all.
     """
     if time is None:
-        raise Refused(Reason.NO_TIME, "time is required")
+        raise EventRejected(Reason.NO_TIME, "time is required")
     if isinstance(time, str):
         try:
             moment = datetime.fromisoformat(time.upper())  # RFC 3339 allows a small t and z
         except ValueError:
-            raise Refused(Reason.BAD_TIME, "time is not RFC 3339") from None
+            raise EventRejected(Reason.BAD_TIME, "time is not RFC 3339") from None
         if moment.tzinfo is None:
-            raise Refused(Reason.BAD_TIME, "time has no offset; end it with Z or +hh:mm")
+            raise EventRejected(Reason.BAD_TIME, "time has no offset; end it with Z or +hh:mm")
         time = (moment - _EPOCH) // _MILLISECOND
     if not 0 <= time <= _LATEST_MS:
-        raise Refused(Reason.BAD_TIME, "time is not between the years 1970 and 9999")
+        raise EventRejected(Reason.BAD_TIME, "time is not between the years 1970 and 9999")
     return time
 
 
-def _refused(value: bytes, error: ValidationError) -> Refused:
+def _rejected(value: bytes, error: ValidationError) -> EventRejected:
     first = error.errors(include_url=False, include_input=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     if first["type"] != "json_invalid":
         if place.startswith("time"):
-            return Refused(Reason.BAD_TIME, "time must be a string or integer milliseconds")
-        return Refused(Reason.WRONG_TYPE, f"{place or 'event'}: {first['msg']}")
+            return EventRejected(Reason.BAD_TIME, "time must be a string or integer milliseconds")
+        return EventRejected(Reason.WRONG_TYPE, f"{place or 'event'}: {first['msg']}")
     try:
         value.decode()
     except UnicodeDecodeError as bad:
-        return Refused(Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8")
-    return Refused(Reason.NOT_JSON, first["msg"])
+        return EventRejected(Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8")
+    return EventRejected(Reason.NOT_JSON, first["msg"])

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.core.events import Kind, Refused
+from streamer.core.events import EventRejected, Kind
 from streamer.core.features import STATIC
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
@@ -97,13 +97,15 @@ def admit(
     true admission time. One that is repeated changes nothing: a particular once known stays.
 
     Raises:
-        Refused: it is earlier than the stay that runs.
+        EventRejected: it is earlier than the stay that runs.
     """
     origin_ms = table["origin_ms"][slot]
     if origin_ms == NEVER or leaves(table, slot, time_ms, _ADMISSION):
         begin(table, slot, time_ms, admitted=True)
     elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
-        raise Refused(Reason.TOO_LATE, "the admission is earlier than that of the present stay")
+        raise EventRejected(
+            Reason.TOO_LATE, "the admission is earlier than that of the present stay"
+        )
     elif not table["admitted"][slot] and time_ms <= table["newest_ms"][slot]:
         _rebin(table, slot, time_ms)
     _describe(table, slot, fields, problems)
@@ -113,18 +115,20 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
     """Ends the stay in a slot; results from before the discharge are still taken.
 
     Raises:
-        Refused: there is no stay, or it began later.
+        EventRejected: there is no stay, or it began later.
     """
     origin_ms = table["origin_ms"][slot]
     if origin_ms == NEVER:
-        raise Refused(Reason.NO_STAY, "a discharge of a patient who was never observed")
+        raise EventRejected(Reason.NO_STAY, "a discharge of a patient who was never observed")
     # Of two stays back to back, the discharge at the minute of the admission ends the first.
     follows_a_stay = table["past_ms"][slot] != NEVER
     if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
-        raise Refused(Reason.TOO_LATE, "the discharge is earlier than the present stay")
+        raise EventRejected(Reason.TOO_LATE, "the discharge is earlier than the present stay")
     discharge_ms = table["discharge_ms"][slot]
     if discharge_ms != NEVER and time_ms > discharge_ms:
-        raise Refused(Reason.NO_STAY, "a discharge after a discharge, with nothing in between")
+        raise EventRejected(
+            Reason.NO_STAY, "a discharge after a discharge, with nothing in between"
+        )
     if discharge_ms == NEVER:
         # Not before what was seen already: that, repeated, would look like the next stay.
         table["discharge_ms"][slot] = max(time_ms, int(table["newest_ms"][slot]))
@@ -135,10 +139,10 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) 
     """Notes whether a class of drug is running; of equal times a stop wins over a start.
 
     Raises:
-        Refused: it is of a past stay.
+        EventRejected: it is of a past stay.
     """
     if time_ms < table["past_ms"][slot]:
-        raise Refused(Reason.TOO_LATE, "the medication is of a past stay")
+        raise EventRejected(Reason.TOO_LATE, "the medication is of a past stay")
     kind = MEDICATION_CLASSES.index(fields.get("class") or "other")
     running = fields["action"] != "stop"
     known_ms = table["medication_ms"][slot, kind]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from streamer.core import expiry, lifecycle, recurrence, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
-from streamer.core.events import Kind, Refused
+from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
 from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
@@ -166,8 +166,8 @@ class Scorer:
             keep[place] = False
             try:
                 self._apply(columns, event, slot, outcome)
-            except Refused as refused:
-                _reject(columns, event, refused.reason, refused.detail, outcome)
+            except EventRejected as rejected:
+                _reject(columns, event, rejected.reason, rejected.detail, outcome)
             if self.table["alert_severity"][slot] and self.table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
         if ended:
