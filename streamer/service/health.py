@@ -22,7 +22,7 @@ from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
 if TYPE_CHECKING:  # partitions come with stays, and those with torch: `streamer` starts without
-    from streamer.service.takeover import Partition, Refused
+    from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()
 
@@ -55,11 +55,11 @@ class Reason:
     """One thing that keeps the service from its work.
 
     Attributes:
-        kind: `waiting`, `refused`, `rebuilding` or `stuck`.
+        kind: `waiting`, `blocked`, `rebuilding` or `stuck`.
         says: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
         waiting_on: what is waited for, with `waiting`.
-        partition: which input partition, with `refused` and `rebuilding`.
+        partition: which input partition, with `blocked` and `rebuilding`.
         progress: with `rebuilding`.
     """
 
@@ -161,21 +161,21 @@ class Health:
             _log.warning("waiting", on=on, reason=str(error))
         self._wait(on, str(error))
 
-    def look(self, owned: Iterable[Partition], refused: Mapping[int, Refused]) -> None:
+    def look(self, owned: Iterable[Partition], blocked: Mapping[int, BlockedPartition]) -> None:
         """Notes how partitions stand after a round in which log and store have answered.
 
         Args:
             owned: those that are worked on.
-            refused: why the others are not.
+            blocked: why the others are not.
         """
         owned = list(owned)
         waiting = [reason for reason in self._reasons if reason.kind == "waiting"]
-        if owned or refused or self.waiting_on != Waiting.ASSIGNMENT:
+        if owned or blocked or self.waiting_on != Waiting.ASSIGNMENT:
             self._goes_on(waiting)
             waiting = []
         told = [
             Reason("refused", each.why, self._clock(), partition=number)
-            for number, each in sorted(refused.items())
+            for number, each in sorted(blocked.items())
         ]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
         self._begun = {

@@ -17,7 +17,13 @@ from streamer.service import metrics
 from streamer.service.models import ModelLibrary
 from streamer.service.pending_writes import PendingWrites
 from streamer.service.stay_cache import StayCache
-from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
+from streamer.service.takeover import (
+    BlockedPartition,
+    Partition,
+    PartitionBlocked,
+    block_changed_width,
+    plan_start,
+)
 
 _log = structlog.get_logger()
 
@@ -29,7 +35,7 @@ class Ownership:
 
     Attributes:
         owned: partitions whose states are in memory, by number.
-        refused: partitions that are assigned to this process and not worked on.
+        blocked: partitions that are assigned to this process and not worked on.
 
     Args:
         log: says what is assigned and what is committed.
@@ -61,7 +67,7 @@ class Ownership:
         self._untaken: set[int] = set()
         self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
-        self.refused: dict[int, Refused] = {}
+        self.blocked: dict[int, BlockedPartition] = {}
 
     def follow(self, polled: Polled) -> None:
         """Drops what was lost and notes what is to be taken."""
@@ -71,7 +77,7 @@ class Ownership:
         for number in polled.lost:
             self._drop(number)
             self._untaken.discard(number)
-            self.refused.pop(number, None)
+            self.blocked.pop(number, None)
         self._untaken.update(polled.gained)
         self._watch_topic(polled.topic)
 
@@ -88,19 +94,19 @@ class Ownership:
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
-        again = {n for n, refused in self.refused.items() if now - refused.looked > LOOK_AGAIN_S}
+        again = {n for n, blocked in self.blocked.items() if now - blocked.looked > LOOK_AGAIN_S}
         if not self._untaken | again:
             return
         topic = self._log.topic()
         first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
         for number in sorted(self._untaken | again):
             try:
-                refuse_width(first_width, topic.n_partitions)
+                block_changed_width(first_width, topic.n_partitions)
                 self._take(number, topic.topic_id, in_force)
-            except Refusal as error:
-                self._refuse(number, error)
+            except PartitionBlocked as error:
+                self._block(number, error)
             else:
-                self.refused.pop(number, None)
+                self.blocked.pop(number, None)
             self._untaken.discard(number)
 
     def forget(self) -> None:
@@ -121,8 +127,8 @@ class Ownership:
         if self._described is not None:
             _log.warning("the input topic has changed", before=self._described, now=described)
             self.forget()
-            for refused in self.refused.values():
-                refused.looked = -math.inf
+            for blocked in self.blocked.values():
+                blocked.looked = -math.inf
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
@@ -130,7 +136,7 @@ class Ownership:
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
         if taken.watermark is not None and model is None:
-            raise Refusal(
+            raise PartitionBlocked(
                 f"its states were stepped by model {taken.model_id}, which is not published "
                 "any more. Publish it again, or delete the partition's states in Redis to "
                 "rebuild them (docs/operations.md)"
@@ -161,12 +167,12 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _refuse(self, number: int, refusal: Refusal) -> None:
+    def _block(self, number: int, block: PartitionBlocked) -> None:
         self._log.pause([number])
-        why, now, before = str(refusal), time.monotonic(), self.refused.get(number)
+        why, now, before = str(block), time.monotonic(), self.blocked.get(number)
         if before is None or before.why != why:
-            _log.error("partition refused", partition=number, error=why, patient=refusal.patient)
-        self.refused[number] = Refused(why, before.since if before else now, looked=now)
+            _log.error("partition refused", partition=number, error=why, patient=block.patient)
+        self.blocked[number] = BlockedPartition(why, before.since if before else now, looked=now)
 
     def _drop(self, number: int) -> None:
         self._pending.drop(number)

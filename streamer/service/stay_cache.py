@@ -20,7 +20,7 @@ from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.ports.states import Fenced, StateStore
-from streamer.service.takeover import Partition, Refusal
+from streamer.service.takeover import Partition, PartitionBlocked
 
 _log = structlog.get_logger()
 
@@ -71,7 +71,7 @@ class StayCache:
             How many there are.
 
         Raises:
-            Refusal: a stay is damaged, or its patient has one on another partition.
+            PartitionBlocked: a stay is damaged, or its patient has one on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
         before, number = len(self) + len(self.evicted), partition.number
@@ -79,7 +79,7 @@ class StayCache:
             for page in store.pages(number):
                 elsewhere = store.claim_partition(partition.log_id, number, sorted(page))
                 for patient, home in sorted(elsewhere.items()):
-                    raise Refusal(
+                    raise PartitionBlocked(
                         f"a patient of its states lives on partition {home}: producers disagree "
                         "on where a key belongs. Feed a new topic in one way (docs/operations.md)",
                         patient,
@@ -87,7 +87,7 @@ class StayCache:
                 self._hold_page(number, self.scorer(model), partition.era, page)
         except CorruptState as error:
             self.clear(number)
-            raise Refusal(
+            raise PartitionBlocked(
                 f"{error}. Delete the partition's states in Redis to rebuild them from the log "
                 "(docs/operations.md)",
                 error.patient,

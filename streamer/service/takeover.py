@@ -59,7 +59,7 @@ class Partition:
         return self.position >= self.silent_until
 
 
-class Refusal(RuntimeError):
+class PartitionBlocked(RuntimeError):
     """A partition that must not be taken; the message says why and the way out.
 
     The message goes where anybody reads it: of the patient it speaks of without a name.
@@ -75,7 +75,7 @@ class Refusal(RuntimeError):
 
 
 @dataclass(slots=True)
-class Refused:
+class BlockedPartition:
     """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
 
     why: str
@@ -102,18 +102,18 @@ def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild
         rebuild_ms: how far before C a rebuild starts, by record timestamps.
 
     Raises:
-        Refusal: going on would lose, double or mix something.
+        PartitionBlocked: going on would lose, double or mix something.
         LogUnavailable: the log does not answer.
     """
     watermark, committed = taken.watermark, log.committed(partition)
     first, end = log.bounds(partition)
     if taken.log_id is not None and taken.log_id != log_id:
-        raise Refusal(
+        raise PartitionBlocked(
             "the input topic was created anew since these states were saved. If its events are a "
             "new start, delete the partition's states in Redis (docs/operations.md)"
         )
     if committed is not None and committed > end:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the consumer group's committed offset {committed} lies behind the end of the topic, "
             f"{end}: the log has lost events, or is another one. Set the group's offset to {end} "
             "with Kafka's own tools and delete the partition's states in Redis "
@@ -124,19 +124,19 @@ def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild
             return Start(first, first)
         return Start(_rebuild_from(log, partition, committed, first, rebuild_ms), committed)
     if committed is None and watermark > first:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states include everything before offset {watermark}, but the consumer group has "
             "no committed offset: it was deleted or has expired. Set it back to "
             f"{watermark} with Kafka's own tools (docs/operations.md)"
         )
     if committed is not None and watermark > committed:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states are ahead of the log: watermark {watermark}, committed offset "
             f"{committed}. The group's offsets were set back. Set them to {watermark}, or delete "
             "the partition's states in Redis to rebuild them (docs/operations.md)"
         )
     if watermark < first or watermark > end:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states end at offset {watermark}, the topic holds {first} to {end}: events that "
             "were never seen are gone. Delete the partition's states in Redis to start from what "
             "is there (docs/operations.md)"
@@ -144,7 +144,7 @@ def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild
     return Start(watermark, watermark if committed is None else committed)
 
 
-def refuse_width(first_width: int, n_partitions: int) -> None:
+def block_changed_width(first_width: int, n_partitions: int) -> None:
     """Refuses a topic that has more partitions than when its states were begun.
 
     Args:
@@ -152,10 +152,10 @@ def refuse_width(first_width: int, n_partitions: int) -> None:
         n_partitions: how many it has now.
 
     Raises:
-        Refusal: they differ.
+        PartitionBlocked: they differ.
     """
     if n_partitions != first_width:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
             "states were saved: producers now put patients on other partitions than their states "
             "are on. Feed a new topic of the wanted width (docs/operations.md)"

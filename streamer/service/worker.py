@@ -34,7 +34,7 @@ from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.pending_writes import PendingWrites
 from streamer.service.stay_cache import StayCache
-from streamer.service.takeover import Partition, Refused
+from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()
 
@@ -98,9 +98,9 @@ class Worker:
         return self._cache
 
     @property
-    def refused(self) -> Mapping[int, Refused]:
+    def blocked(self) -> Mapping[int, BlockedPartition]:
         """The partitions that are not, though they are assigned to this process."""
-        return self._ownership.refused
+        return self._ownership.blocked
 
     @property
     def not_ready(self) -> list[str]:
@@ -158,7 +158,7 @@ class Worker:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
         self._cache.keep(in_use | {self._active.model.model_id})
-        self.health.look(ownership.owned.values(), ownership.refused)
+        self.health.look(ownership.owned.values(), ownership.blocked)
         self._lag.look(ownership.owned, polled.left, records)
         tally.cache(self._cache, ownership.owned)
         return bool(records)
