@@ -34,7 +34,7 @@ from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson, no_lesson, taught_by, teach
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, taught_by
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 LESSON = "teacher.npz"
@@ -95,10 +95,10 @@ def fit(
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
     with reporter.follow("teacher") as progress:
-        lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, progress)
+        soft_labels = learn_from_trees(material, recipe, out / LESSON, made_of, resume, progress)
     with reporter.follow("training") as progress:
         run = train(
-            material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
+            material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
         )
 
     choices = choose(
@@ -158,16 +158,16 @@ def learn_from_trees(
     made_of: dict[str, Any],
     resume: bool,
     progress: Progress | None,
-) -> Lesson:
+) -> SoftLabels:
     """Asks the teacher, or reads what it said before the run was cut."""
     if not recipe.teacher_share:
-        return no_lesson(material.cohort.n_rows, features.N_FEATURES)
+        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
     made_of = {**made_of, "recipe": taught_by(recipe)}
-    if resume and (kept := Lesson.load(file, made_of)) is not None:
+    if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    lesson = teach(material, recipe, torch.get_num_threads(), progress)
-    lesson.save(file, made_of)
-    return lesson
+    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+    soft_labels.save(file, made_of)
+    return soft_labels
 
 
 def refuse_too_little(cohort: Cohort, split: Split) -> None:

@@ -38,7 +38,7 @@ from trainer.fit import fit
 from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
 from trainer.training.loop import architecture_of, train
-from trainer.training.teacher import teach
+from trainer.training.teacher import fit_teacher
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -197,7 +197,7 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     recipe = replace(QUICK, epochs=1, fractions=FRACTIONS)
     rows = np.isin(cohort.patient_of_row, split.train)
     material = Material(cohort, built, fit_scaling(built, rows), split)
-    run = train(material, recipe, teach(material, recipe, threads=1))
+    run = train(material, recipe, fit_teacher(material, recipe, threads=1))
     network = Network(architecture_of(recipe))
     network.load_state_dict(run.best)
     model = choose(

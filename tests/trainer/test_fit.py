@@ -27,7 +27,7 @@ from trainer.training import loop
 from trainer.training.checkpoint import FILE
 from trainer.training.loss import Objective
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson, no_lesson
+from trainer.training.teacher import SoftLabels, no_soft_labels
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -191,7 +191,7 @@ def test_training_stops_when_validation_gets_no_better(
     monkeypatch.setattr(
         loop, "_validate", lambda *_: {"validation_score": next(scores), "validation_loss": 0}
     )
-    run = loop.train(material, replace(QUICK, epochs=6, patience=2), _no_lesson(material))
+    run = loop.train(material, replace(QUICK, epochs=6, patience=2), _no_soft_labels(material))
     assert (len(run.history), run.best_epoch) == (4, 2)
 
 
@@ -203,13 +203,13 @@ def _material(data: Path) -> Material:
     return Material(cohort, built, fit_scaling(built, rows), split)
 
 
-def _no_lesson(material: Material) -> Lesson:
-    return no_lesson(material.cohort.n_rows, N_FEATURES)
+def _no_soft_labels(material: Material) -> SoftLabels:
+    return no_soft_labels(material.cohort.n_rows, N_FEATURES)
 
 
 def test_hours_count_alike_whatever_batch_they_are_in(data: Path) -> None:
     material = _material(data)
-    objective = Objective(material.cohort, QUICK, _no_lesson(material), torch.device("cpu"))
+    objective = Objective(material.cohort, QUICK, _no_soft_labels(material), torch.device("cpu"))
     rows = np.arange(30)
     logits = torch.randn(30, 3, generator=torch.Generator().manual_seed(1))
     apart = objective.loss(logits[:10], rows[:10], 15) + objective.loss(logits[10:], rows[10:], 15)
@@ -219,8 +219,8 @@ def test_hours_count_alike_whatever_batch_they_are_in(data: Path) -> None:
 
 def test_the_lstm_learns_on_top_of_an_encoder_that_stays_as_it_is(data: Path) -> None:
     material = _material(data)
-    run = loop.train(material, QUICK, _no_lesson(material))
-    other = loop.train(material, replace(QUICK, memory_rate=5e-3), _no_lesson(material))
+    run = loop.train(material, QUICK, _no_soft_labels(material))
+    other = loop.train(material, replace(QUICK, memory_rate=5e-3), _no_soft_labels(material))
     for name, value in run.weights.items():
         is_memory = name.startswith(("lstm", "memory_head"))
         assert torch.equal(value, other.weights[name]) != is_memory, name

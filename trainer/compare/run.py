@@ -16,7 +16,12 @@ from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
-from trainer.compare.experiments.ablations import Lessons, ablations, encoder_alone, network_family
+from trainer.compare.experiments.ablations import (
+    SoftLabelVariants,
+    ablations,
+    encoder_alone,
+    network_family,
+)
 from trainer.compare.experiments.transfer import Crossing, can_cross, cross, trained_at
 from trainer.compare.families import Entrants, Row, extras
 from trainer.compare.models.average import average
@@ -71,7 +76,7 @@ def compare(
     started = time.monotonic()
     recipe = recipe_of(bundle)
     results = out / RESULTS
-    lessons = Lessons(results, recipe)
+    lessons = SoftLabelVariants(results, recipe)
     variants, alone = ablations(lessons), encoder_alone(bundle)
     moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
     moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}

@@ -33,7 +33,7 @@ from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train, trained
 from trainer.training.loss import Objective
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import no_lesson, teach
+from trainer.training.teacher import fit_teacher, no_soft_labels
 
 Floats = NDArray[np.float64]
 
@@ -150,15 +150,15 @@ def _train(
 ) -> NDArray[np.float64]:
     """Teacher, encoder and LSTM, as ``trainer fit``; returns the logits of all stays."""
     cohort = material.cohort
-    lesson = no_lesson(cohort.n_rows, N_FEATURES)
+    soft_labels = no_soft_labels(cohort.n_rows, N_FEATURES)
     if recipe.teacher_share:
         with reporter.follow("teacher") as progress:
-            lesson = teach(material, recipe, threads, progress)
+            soft_labels = fit_teacher(material, recipe, threads, progress)
     with reporter.follow("training") as progress:
         done = train(
             material,
             recipe,
-            lesson,
+            soft_labels,
             progress=progress,
             report=lambda e: reporter.say(
                 f"epoch {e['epoch']:.0f}: validation AUROC at 48 h {e['validation_score']:.4f}"

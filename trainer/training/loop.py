@@ -24,7 +24,7 @@ from trainer.training.loss import Objective
 from trainer.training.optimizer import descend, rate_at
 from trainer.training.piecewise import choose_pieces
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson
+from trainer.training.teacher import SoftLabels
 
 Validate: TypeAlias = Callable[[Network, Material, Objective], Epoch]
 """Figures of a network on the validation patients; ``validation_score`` decides which is kept."""
@@ -56,7 +56,7 @@ def trained(run: Run, recipe: Recipe) -> Network:
 def train(
     material: Material,
     recipe: Recipe,
-    lesson: Lesson,
+    soft_labels: SoftLabels,
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     report: Callable[[Epoch], None] | None = None,
@@ -69,7 +69,7 @@ def train(
     Args:
         material: data; test stays are not looked at.
         recipe: knobs.
-        lesson: what the teacher says of the training patients.
+        soft_labels: what the teacher says of the training patients.
         checkpoint: where the run is kept after each epoch; what it holds is gone on from.
         progress: called with steps done and steps in all, of the encoder's and of the LSTM's.
         report: called with the figures of each epoch over whole stays.
@@ -78,8 +78,8 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cohort, stays = material.cohort, material.split.train
     torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
-    network = _new_network(material, recipe, lesson).to(device)
-    objective = Objective(cohort, recipe, lesson, device)
+    network = _new_network(material, recipe, soft_labels).to(device)
+    objective = Objective(cohort, recipe, soft_labels, device)
     run = checkpoint.load(device) if checkpoint is not None else None
     if run is None:
         with torch.no_grad():
@@ -147,13 +147,13 @@ def _finished(run: Run, recipe: Recipe) -> bool:
     return epochs >= recipe.epochs or epochs - run.best_epoch >= recipe.patience
 
 
-def _new_network(material: Material, recipe: Recipe, lesson: Lesson) -> Network:
+def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> Network:
     network = Network(architecture_of(recipe))
     columns, edges = choose_pieces(
         material.built,
         material.scaling,
         material.rows_of(material.split.train),
-        lesson.gain,
+        soft_labels.gain,
         recipe.binned,
         recipe.bins,
     )

@@ -12,7 +12,7 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.labels import horizon_labels
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson
+from trainer.training.teacher import SoftLabels
 
 
 class Objective:
@@ -27,12 +27,12 @@ class Objective:
     """
 
     def __init__(
-        self, cohort: Cohort, recipe: Recipe, lesson: Lesson, device: torch.device
+        self, cohort: Cohort, recipe: Recipe, soft_labels: SoftLabels, device: torch.device
     ) -> None:
         weight = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)
         targets = horizon_labels(cohort.label, cohort.starts).astype(np.float32)
-        share = np.where(np.isnan(lesson.risk), 0, recipe.teacher_share).astype(np.float32)
-        targets[:, 0] += share * (np.nan_to_num(lesson.risk) - targets[:, 0])
+        share = np.where(np.isnan(soft_labels.risk), 0, recipe.teacher_share).astype(np.float32)
+        targets[:, 0] += share * (np.nan_to_num(soft_labels.risk) - targets[:, 0])
         self._weight = torch.from_numpy(weight).to(device)  # (R,)
         self._targets = torch.from_numpy(targets).to(device)  # (R, 3)
         self._heads = torch.tensor(recipe.head_weights, device=device)

@@ -46,7 +46,7 @@ _TREES: Final[dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class SoftLabels:
     """What the trees leave to the network; R rows, F features.
 
     Attributes:
@@ -63,7 +63,7 @@ class Lesson:
             np.savez(new, risk=self.risk, gain=self.gain, made_of=json.dumps(made_of))
 
     @classmethod
-    def load(cls, file: Path, made_of: dict[str, Any]) -> Lesson | None:
+    def load(cls, file: Path, made_of: dict[str, Any]) -> SoftLabels | None:
         """Reads a lesson; ``None`` where there is none, or one that was made of something else."""
         try:
             with file.open("rb") as content, np.load(content) as kept:
@@ -74,9 +74,9 @@ class Lesson:
         return None
 
 
-def no_lesson(n_rows: int, n_features: int) -> Lesson:
+def no_soft_labels(n_rows: int, n_features: int) -> SoftLabels:
     """What a network without a teacher has: the labels."""
-    return Lesson(np.full(n_rows, np.nan, np.float32), np.zeros(n_features))
+    return SoftLabels(np.full(n_rows, np.nan, np.float32), np.zeros(n_features))
 
 
 def fold_of(patient_id: str, folds: int) -> int:
@@ -93,9 +93,9 @@ def taught_by(recipe: Recipe) -> dict[str, Any]:
     return {name: knobs[name] for name in knobs if name.startswith("teacher_") or name in also}
 
 
-def teach(
+def fit_teacher(
     material: Material, recipe: Recipe, threads: int, progress: Progress | None = None
-) -> Lesson:
+) -> SoftLabels:
     """Fits trees on all folds of the training patients but one, and asks them about that one.
 
     A patient's risk has the mean of the log odds that trees of the two views say.
@@ -130,7 +130,7 @@ def teach(
     label = cohort.label[rows] == 1
     weights = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)[rows]
     views = (_hours, _windows) if recipe.teacher_windows else (_hours,)
-    lesson = no_lesson(cohort.n_rows, material.built.shape[1])
+    soft_labels = no_soft_labels(cohort.n_rows, material.built.shape[1])
     log_odds = np.full((len(views), len(rows)), np.nan)
     done = 0
     for said, view in zip(log_odds, views, strict=True):
@@ -142,12 +142,12 @@ def teach(
                 trees = lightgbm.train(settings, table.subset(taught), recipe.teacher_rounds)
                 said[asked] = trees.predict(seen[asked], raw_score=True, num_threads=threads)
                 if view is _hours:
-                    lesson.gain[:] += trees.feature_importance("gain")
+                    soft_labels.gain[:] += trees.feature_importance("gain")
             done += 1
             if progress is not None:
                 progress(done, len(views) * recipe.teacher_folds)
-    lesson.risk[rows] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
-    return lesson
+    soft_labels.risk[rows] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
+    return soft_labels
 
 
 def _hours(material: Material) -> NDArray[np.float32]:

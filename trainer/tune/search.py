@@ -26,7 +26,7 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson, no_lesson, taught_by, teach
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, taught_by
 from trainer.tune.plots import plot_importances, plot_trials
 from trainer.tune.space import Knob
 from trainer.tune.trials import Search, Trial
@@ -92,7 +92,7 @@ def tune(
         values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
         trial.set_user_attr("knobs", values)
         recipe = replace(base, **values)
-        lesson = _lesson(material, recipe, out, data["fitted_on"], reporter)
+        soft_labels = _soft_labels(material, recipe, out, data["fitted_on"], reporter)
 
         def report(epoch: Epoch) -> None:
             trial.set_user_attr("epochs", int(epoch["epoch"]))
@@ -101,7 +101,7 @@ def tune(
                 raise library.TrialPruned
 
         with reporter.follow(f"trial {trial.number}") as progress:
-            run = train(material, recipe, lesson, progress=progress, report=report)
+            run = train(material, recipe, soft_labels, progress=progress, report=report)
         best = run.history[run.best_epoch - 1]
         trial.set_user_attr("utility", best["validation_utility"])
         trial.set_user_attr("auroc", best["validation_auroc"])
@@ -199,21 +199,21 @@ def _cut_half_a_line(file: Path, lock: Any) -> None:
         lock.release()
 
 
-def _lesson(
+def _soft_labels(
     material: Material, recipe: Recipe, out: Path, fitted_on: str, reporter: Reporter
-) -> Lesson:
+) -> SoftLabels:
     """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
     if not recipe.teacher_share:
-        return no_lesson(material.cohort.n_rows, features.N_FEATURES)
+        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
     made_of = {"data": fitted_on, "features": features.RECIPE, **taught_by(recipe)}
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"
-    lesson = Lesson.load(file, made_of)
-    if lesson is None:
+    soft_labels = SoftLabels.load(file, made_of)
+    if soft_labels is None:
         with reporter.follow("teacher") as progress:
-            lesson = teach(material, recipe, torch.get_num_threads(), progress)
-        lesson.save(file, made_of)
-    return lesson
+            soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+        soft_labels.save(file, made_of)
+    return soft_labels
 
 
 def _read(trial: optuna.trial.FrozenTrial) -> Trial:

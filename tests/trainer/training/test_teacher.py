@@ -15,7 +15,7 @@ from trainer.data.material import Material
 from trainer.data.split import Split
 from trainer.training.piecewise import LEAST_WIDTH, choose_pieces
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson, fold_of, taught_by, teach
+from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, taught_by
 
 TRAIN = np.arange(0, 160)
 OTHERS = np.arange(160, 200)
@@ -26,38 +26,40 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return load_cohort([learnable_file(tmp_path_factory.mktemp("data"), 200)])
 
 
-def lesson_of(cohort: Cohort, recipe: Recipe = QUICK) -> Lesson:
+def soft_labels_of(cohort: Cohort, recipe: Recipe = QUICK) -> SoftLabels:
     built = build_features(cohort)
     scaling = fit_scaling(built, np.isin(cohort.patient_of_row, TRAIN))
     split = Split(TRAIN, OTHERS[::2], OTHERS[1::2])
-    return teach(Material(cohort, built, scaling, split), recipe, threads=1)
+    return fit_teacher(Material(cohort, built, scaling, split), recipe, threads=1)
 
 
 @pytest.fixture(scope="module")
-def lesson(cohort: Cohort) -> Lesson:
-    return lesson_of(cohort)
+def soft_labels(cohort: Cohort) -> SoftLabels:
+    return soft_labels_of(cohort)
 
 
-def test_training_patients_alone_are_taught_of(cohort: Cohort, lesson: Lesson) -> None:
+def test_training_patients_alone_are_taught_of(cohort: Cohort, soft_labels: SoftLabels) -> None:
     taught = np.isin(cohort.patient_of_row, TRAIN)
-    assert ((lesson.risk[taught] > 0) & (lesson.risk[taught] < 1)).all()
-    assert np.isnan(lesson.risk[~taught]).all()
+    assert ((soft_labels.risk[taught] > 0) & (soft_labels.risk[taught] < 1)).all()
+    assert np.isnan(soft_labels.risk[~taught]).all()
 
 
-def test_the_teacher_finds_what_there_is_to_learn(cohort: Cohort, lesson: Lesson) -> None:
+def test_the_teacher_finds_what_there_is_to_learn(cohort: Cohort, soft_labels: SoftLabels) -> None:
     rows = np.isin(cohort.patient_of_row, TRAIN)
     septic = cohort.label[rows] == 1
-    assert lesson.risk[rows][septic].mean() > lesson.risk[rows][~septic].mean()
-    assert lesson.gain.max() > 0
+    assert soft_labels.risk[rows][septic].mean() > soft_labels.risk[rows][~septic].mean()
+    assert soft_labels.gain.max() > 0
 
 
-def test_trees_that_see_the_hours_before_have_half_a_say(cohort: Cohort, lesson: Lesson) -> None:
+def test_trees_that_see_the_hours_before_have_half_a_say(
+    cohort: Cohort, soft_labels: SoftLabels
+) -> None:
     """They do not decide which features the network gets in pieces: it has none of theirs."""
-    alone = lesson_of(cohort, replace(QUICK, teacher_windows=0))
-    np.testing.assert_array_equal(lesson.gain, alone.gain)
+    alone = soft_labels_of(cohort, replace(QUICK, teacher_windows=0))
+    np.testing.assert_array_equal(soft_labels.gain, alone.gain)
     taught = np.isin(cohort.patient_of_row, TRAIN)
-    assert (lesson.risk[taught] != alone.risk[taught]).mean() > 0.9
-    one, both = (np.log(x.risk / (1 - x.risk))[taught] for x in (alone, lesson))
+    assert (soft_labels.risk[taught] != alone.risk[taught]).mean() > 0.9
+    one, both = (np.log(x.risk / (1 - x.risk))[taught] for x in (alone, soft_labels))
     septic = cohort.label[taught] == 1
     other = 2 * both - one  # what the windows say
     assert other[septic].mean() > other[~septic].mean()
@@ -65,11 +67,11 @@ def test_trees_that_see_the_hours_before_have_half_a_say(cohort: Cohort, lesson:
 
 def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort) -> None:
     """Turning a patient's labels round changes what others are told, not what he is told."""
-    before = lesson_of(cohort)
+    before = soft_labels_of(cohort)
     patient = int(TRAIN[3])
     turned = cohort.take(np.arange(len(cohort)))
     turned.label[turned.rows(patient)] ^= 1
-    after = lesson_of(turned)
+    after = soft_labels_of(turned)
     fold = fold_of(cohort.patient_ids[patient], QUICK.teacher_folds)
     for stay in TRAIN.tolist():
         rows = cohort.rows(stay)
@@ -80,29 +82,31 @@ def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort
 
 
 def test_labels_of_validation_and_test_patients_change_no_lesson(
-    cohort: Cohort, lesson: Lesson
+    cohort: Cohort, soft_labels: SoftLabels
 ) -> None:
     turned = cohort.take(np.arange(len(cohort)))
     others = ~np.isin(turned.patient_of_row, TRAIN)
     turned.label[others] ^= 1
-    again = lesson_of(turned)
-    np.testing.assert_array_equal(again.risk, lesson.risk)
-    np.testing.assert_array_equal(again.gain, lesson.gain)
+    again = soft_labels_of(turned)
+    np.testing.assert_array_equal(again.risk, soft_labels.risk)
+    np.testing.assert_array_equal(again.gain, soft_labels.gain)
 
 
-def test_a_lesson_is_kept_for_the_run_it_was_made_for(lesson: Lesson, tmp_path: Path) -> None:
+def test_a_lesson_is_kept_for_the_run_it_was_made_for(
+    soft_labels: SoftLabels, tmp_path: Path
+) -> None:
     file = tmp_path / "teacher.npz"
-    assert Lesson.load(file, {"data": "a"}) is None
-    lesson.save(file, {"data": "a"})
-    again = Lesson.load(file, {"data": "a"})
+    assert SoftLabels.load(file, {"data": "a"}) is None
+    soft_labels.save(file, {"data": "a"})
+    again = SoftLabels.load(file, {"data": "a"})
     assert again is not None
-    np.testing.assert_array_equal(again.risk, lesson.risk)
-    np.testing.assert_array_equal(again.gain, lesson.gain)
-    assert Lesson.load(file, {"data": "b"}) is None
+    np.testing.assert_array_equal(again.risk, soft_labels.risk)
+    np.testing.assert_array_equal(again.gain, soft_labels.gain)
+    assert SoftLabels.load(file, {"data": "b"}) is None
     whole = file.read_bytes()
     for damaged in (b"", b"rubbish", whole[:100], whole[:-100]):
         file.write_bytes(damaged)
-        assert Lesson.load(file, {"data": "a"}) is None
+        assert SoftLabels.load(file, {"data": "a"}) is None
 
 
 def test_knobs_of_the_network_make_no_other_lesson() -> None:
@@ -111,18 +115,18 @@ def test_knobs_of_the_network_make_no_other_lesson() -> None:
         assert taught_by(replace(QUICK, **other)) != taught_by(QUICK)
 
 
-def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, lesson: Lesson) -> None:
+def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: SoftLabels) -> None:
     built = build_features(cohort)
     rows = np.arange(cohort.starts[100])
     scaling = fit_scaling(built, np.arange(len(built)) < len(rows))
-    columns, edges = choose_pieces(built, scaling, rows, lesson.gain, 12, 5)
+    columns, edges = choose_pieces(built, scaling, rows, soft_labels.gain, 12, 5)
     assert columns.shape == (12,)
     assert edges.shape == (12, 6)
-    assert columns[0] == lesson.gain.argmax()
+    assert columns[0] == soft_labels.gain.argmax()
     # float32 keeps a width of 0.01 to 5e-7 within six standard deviations
     assert (np.diff(edges, axis=1) >= LEAST_WIDTH - 1e-6).all()
     assert np.abs(edges).max() <= CLIP + 5 * LEAST_WIDTH
     built[len(rows) :] = 1e6
-    again = choose_pieces(built, scaling, rows, lesson.gain, 12, 5)
+    again = choose_pieces(built, scaling, rows, soft_labels.gain, 12, 5)
     np.testing.assert_array_equal(again[0], columns)
     np.testing.assert_array_equal(again[1], edges)

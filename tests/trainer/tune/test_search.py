@@ -19,7 +19,7 @@ from trainer.fit import fit
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch, Run
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson
+from trainer.training.teacher import SoftLabels
 from trainer.tune import search as tuning
 from trainer.tune.search import tune
 from trainer.tune.space import SPACE, chosen_knobs
@@ -85,7 +85,7 @@ def test_a_second_call_goes_on_and_shares_the_teacher(
     for file in first_out.iterdir():
         (out / file.name).write_bytes(file.read_bytes())
 
-    def never(*_: object) -> Lesson:
+    def never(*_: object) -> SoftLabels:
         raise AssertionError("the lesson is there already")
 
     monkeypatch.setattr(tuning, "teach", never)

@@ -20,7 +20,7 @@ from trainer.decisions.operating_point import unchosen
 from trainer.fit import learn_from_trees
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import Lesson
+from trainer.training.teacher import SoftLabels
 
 ENCODER_ALONE: Final = "encoder alone"
 
@@ -35,7 +35,7 @@ the trees found most useful."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lessons:
+class SoftLabelVariants:
     """What the trees say, asked once for each set of training patients and kept.
 
     Attributes:
@@ -52,7 +52,7 @@ class Lessons:
         knobs = self.recipe.to_json()
         return {name: knob for name, knob in knobs.items() if not name.startswith("forecast_")}
 
-    def about(self, material: Material, progress: Progress | None) -> Lesson:
+    def about(self, material: Material, progress: Progress | None) -> SoftLabels:
         """The lesson of these training patients."""
         made_of = {
             "recipe": self.knobs,
@@ -63,7 +63,7 @@ class Lessons:
         return learn_from_trees(material, self.recipe, file, made_of, True, progress)
 
 
-def network_family(name: str, settings: Settings, lessons: Lessons) -> Family:
+def network_family(name: str, settings: Settings, lessons: SoftLabelVariants) -> Family:
     """The shipped recipe with some knobs changed, as a family of one candidate."""
 
     def fit(task: Task, changes: Settings, progress: Progress | None) -> Fitted:
@@ -77,7 +77,7 @@ def network_family(name: str, settings: Settings, lessons: Lessons) -> Family:
     return Family(name, Level.SEQUENCE, (settings,), fit)
 
 
-def ablations(lessons: Lessons) -> tuple[Family, ...]:
+def ablations(lessons: SoftLabelVariants) -> tuple[Family, ...]:
     """The shipped recipe with one thing changed at a time.
 
     Another seed changes nothing but chance: what the others lose is to be seen beside that.

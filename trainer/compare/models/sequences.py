@@ -21,7 +21,7 @@ from trainer.metrics.ranking import auroc
 from trainer.training.loss import Objective
 from trainer.training.optimizer import descend, rate_at
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import no_lesson
+from trainer.training.teacher import no_soft_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def train(
     torch.manual_seed(task.seed)
     material = task.material
     cohort, stays = material.cohort, material.split.train
-    lesson = no_lesson(cohort.n_rows, material.built.shape[1])
-    objective = Objective(cohort, recipe, lesson, torch.device("cpu"))
+    soft_labels = no_soft_labels(cohort.n_rows, material.built.shape[1])
+    objective = Objective(cohort, recipe, soft_labels, torch.device("cpu"))
     network = build()
     with torch.no_grad():
         network.heads.bias.copy_(objective.log_odds(material.rows_of(stays)))
