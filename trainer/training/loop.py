@@ -22,7 +22,7 @@ from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.encoder import read
 from trainer.training.loss import Objective
 from trainer.training.optimizer import descend, rate_at
-from trainer.training.piecewise import choose_pieces
+from trainer.training.piecewise import choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
 
@@ -149,7 +149,7 @@ def _finished(run: Run, recipe: Recipe) -> bool:
 
 def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> Network:
     network = Network(architecture_of(recipe))
-    columns, edges = choose_pieces(
+    columns, edges = choose_piecewise_encoding(
         material.built,
         material.scaling,
         material.rows_of(material.split.train),

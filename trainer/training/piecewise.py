@@ -15,7 +15,7 @@ LEAST_WIDTH: Final = 1e-2
 MOST_ROWS: Final = 50_000  # settle a quantile to 0.002 of the hours
 
 
-def choose_pieces(
+def choose_piecewise_encoding(
     built: NDArray[np.float32],
     scaling: Scaling,
     rows: NDArray[np.int64],

@@ -13,7 +13,7 @@ from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features, fit_scaling
 from trainer.data.material import Material
 from trainer.data.split import Split
-from trainer.training.piecewise import LEAST_WIDTH, choose_pieces
+from trainer.training.piecewise import LEAST_WIDTH, choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, taught_by
 
@@ -119,7 +119,7 @@ def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: S
     built = build_features(cohort)
     rows = np.arange(cohort.starts[100])
     scaling = fit_scaling(built, np.arange(len(built)) < len(rows))
-    columns, edges = choose_pieces(built, scaling, rows, soft_labels.gain, 12, 5)
+    columns, edges = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
     assert columns.shape == (12,)
     assert edges.shape == (12, 6)
     assert columns[0] == soft_labels.gain.argmax()
@@ -127,6 +127,6 @@ def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: S
     assert (np.diff(edges, axis=1) >= LEAST_WIDTH - 1e-6).all()
     assert np.abs(edges).max() <= CLIP + 5 * LEAST_WIDTH
     built[len(rows) :] = 1e6
-    again = choose_pieces(built, scaling, rows, soft_labels.gain, 12, 5)
+    again = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
     np.testing.assert_array_equal(again[0], columns)
     np.testing.assert_array_equal(again[1], edges)
