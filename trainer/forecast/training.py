@@ -15,7 +15,7 @@ from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
-from trainer.training.optimizer import descend, rate_at
+from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 
 COVERAGE: Final = LEVELS[-1] - LEVELS[0]
@@ -65,7 +65,9 @@ def train_head(
                 quantiles = head(dropout(x, recipe.input_dropout), torch.from_numpy(out[batch]))
                 target = _changes(head, built[batch], future.after(batch))
                 rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
-                descend(head, optimizer, average, pinball(quantiles, target), rate, step, recipe)
+                optimizer_step(
+                    head, optimizer, average, pinball(quantiles, target), rate, step, recipe
+                )
                 step += 1
                 if progress is not None:
                     progress(step, total)

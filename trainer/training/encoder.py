@@ -20,7 +20,7 @@ from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 from trainer.training.loss import Objective
-from trainer.training.optimizer import descend, rate_at
+from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 
 
@@ -59,7 +59,7 @@ def read(
             )
             rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
             loss = objective.loss(logits, batch)
-            descend(network, optimizer, average, loss, rate, step, recipe)
+            optimizer_step(network, optimizer, average, loss, rate, step, recipe)
             step += 1
             if progress is not None:
                 progress(step, total)

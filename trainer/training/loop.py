@@ -21,7 +21,7 @@ from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.encoder import read
 from trainer.training.loss import Objective
-from trainer.training.optimizer import descend, rate_at
+from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.piecewise import choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
@@ -112,7 +112,7 @@ def train(
             rate = recipe.memory_rate * rate_at(run.steps, recipe.warm_up_steps, total)
             logits = _logits(network, material, batch)  # (hours, 3)
             loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
-            descend(network, optimizer, run.average, loss, rate, run.steps, recipe)
+            optimizer_step(network, optimizer, run.average, loss, rate, run.steps, recipe)
             run.steps += 1
             losses.append(loss.item())
             if progress is not None:

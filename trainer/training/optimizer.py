@@ -20,7 +20,7 @@ def rate_at(step: int, warm_up: int, total: int) -> float:
     return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
-def descend(
+def optimizer_step(
     network: nn.Module,
     optimizer: Optimizer,
     average: dict[str, Tensor],

@@ -19,7 +19,7 @@ from trainer.data.material import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auroc
 from trainer.training.loss import Objective
-from trainer.training.optimizer import descend, rate_at
+from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import no_soft_labels
 
@@ -105,7 +105,7 @@ def train(
             logits = network(read(material, batch.rows))[0][torch.from_numpy(batch.real)]
             loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
             rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
-            descend(network, optimizer, average, loss, rate, step, recipe)
+            optimizer_step(network, optimizer, average, loss, rate, step, recipe)
             step += 1
             if progress is not None:
                 progress(step, total)
