@@ -18,7 +18,7 @@ from trainer.data.dataset import build_features
 from trainer.data.split import Split, split_patients
 from trainer.data.training_patients import seen_of
 from trainer.decisions.figures import figures_of
-from trainer.decisions.predictions import Verdicts, judge
+from trainer.decisions.predictions import Predictions, predict
 from trainer.errors import NothingToEvaluate
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
@@ -36,11 +36,11 @@ class Evaluation:
 
     Attributes:
         figures: the object of ``trainer evaluate --json``.
-        verdicts: risks and decisions, row by row.
+        predictions: risks and decisions, row by row.
     """
 
     figures: dict[str, Any]
-    verdicts: Verdicts
+    predictions: Predictions
 
 
 def evaluate(
@@ -81,9 +81,9 @@ def evaluate(
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)
     with reporter.follow("scoring") as progress:
-        verdicts = judge(model, cohort, built, np.arange(len(cohort)), progress)
+        predictions = predict(model, cohort, built, np.arange(len(cohort)), progress)
     with reporter.follow("intervals") as progress:
-        figures = figures_of(verdicts, model, bundle.model_id, n_bootstrap, progress)
+        figures = figures_of(predictions, model, bundle.model_id, n_bootstrap, progress)
     if forecast:
         with reporter.follow("forecast") as progress:
             figures[FORECAST] = forecast_figures(
@@ -95,7 +95,7 @@ def evaluate(
                 n_bootstrap,
                 progress,
             )
-    return Evaluation(figures, verdicts)
+    return Evaluation(figures, predictions)
 
 
 def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:

@@ -23,7 +23,7 @@ from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.figures import figures_of, subgroup_figures, without_id
 from trainer.decisions.operating_point import Choices, choose
-from trainer.decisions.predictions import Verdicts, judge
+from trainer.decisions.predictions import Predictions, predict
 from trainer.errors import TooLittleData
 from trainer.forecast.fitting import foretell
 from trainer.progress import Reporter
@@ -105,13 +105,13 @@ def fit(
         trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
     foretold = foretell(choices.model, material, recipe, reporter, n_bootstrap)
-    verdicts = judge(choices.model, cohort, built, split.test)
+    predictions = predict(choices.model, cohort, built, split.test)
     with reporter.follow("intervals") as progress:
-        test = figures_of(verdicts, choices.model, "", n_bootstrap, progress)
-        groups = subgroup_figures(verdicts, choices.model, n_bootstrap, progress)
+        test = figures_of(predictions, choices.model, "", n_bootstrap, progress)
+        groups = subgroup_figures(predictions, choices.model, n_bootstrap, progress)
     bundle = _bundle(choices, run, recipe, data, cohort, test, groups, foretold, n_bootstrap)
     bundle.save(out / BUNDLE)
-    _draw(choices, run, verdicts, out)
+    _draw(choices, run, predictions, out)
     comparison = None
     if against is not None:
         comparison = compare_bundles(bundle, against, cohort, built, split.test)
@@ -240,11 +240,11 @@ def _bundle(
     return build.make(choices.model, about, write_card(about, thresholds, cohort.patient_ids))
 
 
-def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:
+def _draw(choices: Choices, run: Run, predictions: Predictions, out: Path) -> None:
     """Writes history and pictures; loss and utility of validation, the curves of test patients."""
     folder = out / PLOTS
     folder.mkdir(exist_ok=True)
-    label, risk = verdicts.cohort.label, verdicts.risks[:, 0]
+    label, risk = predictions.cohort.label, predictions.risks[:, 0]
     losses = {
         name: [epoch[f"{name}_loss"] for epoch in run.history] for name in ("train", "validation")
     }

@@ -26,7 +26,7 @@ from trainer.data.split import Split
 from trainer.data.training_patients import seen_of
 from trainer.decisions.figures import figures_of, without_id
 from trainer.decisions.operating_point import Choices, choose
-from trainer.decisions.predictions import Verdicts, judge
+from trainer.decisions.predictions import Predictions, predict
 from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
 from trainer.fit import BUNDLE, versions
@@ -123,11 +123,11 @@ def recalibrate(
     choices = choose(model.network, model.scaling, cohort, built, chosen_on, budget)
     choices.model.forecaster = model.forecaster
 
-    said = [judge(each, cohort, built, split.test) for each in (model, choices.model)]
+    said = [predict(each, cohort, built, split.test) for each in (model, choices.model)]
     with reporter.follow("intervals") as progress:
         before, after = (
-            figures_of(verdicts, each, "", n_bootstrap, progress)
-            for verdicts, each in zip(said, (model, choices.model), strict=True)
+            figures_of(predictions, each, "", n_bootstrap, progress)
+            for predictions, each in zip(said, (model, choices.model), strict=True)
         )
         difference = _difference(said[1], said[0], n_bootstrap)
     about = {
@@ -167,7 +167,7 @@ def refuse_too_few(cohort: Cohort, chosen_on: NDArray[np.int64], split: Split) -
 
 
 def _difference(
-    after: Verdicts, before: Verdicts, n_bootstrap: int
+    after: Predictions, before: Predictions, n_bootstrap: int
 ) -> dict[str, tuple[float, float]]:
     if not n_bootstrap:
         return dict.fromkeys(METRICS, (math.nan, math.nan))

@@ -51,9 +51,9 @@ def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bundle) -> None:
-    verdicts = evaluate(bundle, [data], reporter=QUIET).verdicts
+    predictions = evaluate(bundle, [data], reporter=QUIET).predictions
     model, cohort = build(bundle), load_cohort([data])
-    assert verdicts.cohort.patient_ids == cohort.patient_ids
+    assert predictions.cohort.patient_ids == cohort.patient_ids
     static = static_of(cohort)
     size = model.architecture
     for i in range(len(cohort)):
@@ -66,7 +66,7 @@ def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bu
             logits, h, c = model.step(seen, h, c)
             # A risk is rounded to 7 decimals; a sum in another order may tip one of them.
             np.testing.assert_allclose(
-                verdicts.risks[row], model.risks(logits)[0], rtol=0, atol=2e-7
+                predictions.risks[row], model.risks(logits)[0], rtol=0, atol=2e-7
             )
 
 
@@ -81,7 +81,7 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
         model.policy.medium,
         bundle.model_id,
     )
-    risk = found.verdicts.risks[:, 0]
+    risk = found.predictions.risks[:, 0]
     assert figures["utility"] == normalized_utility(
         cohort.label, cohort.starts, risk > model.threshold
     )
@@ -94,7 +94,7 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
 
 def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path: Path) -> None:
     found = evaluate(bundle, [data], reporter=QUIET)
-    found.verdicts.write(tmp_path / "p.parquet")
+    found.predictions.write(tmp_path / "p.parquet")
     table: Any = pq.read_table(tmp_path / "p.parquet")
     assert table.column_names == ["patient", "hour", "risk", "positive"]
     cohort = load_cohort([data])
@@ -121,7 +121,7 @@ def test_the_test_side_and_new_patients_are_not_warned_of(
     reporter, said = _listening()
     side = evaluate(bundle, [data], reporter=reporter, patients="test")
     everybody = load_cohort([data]).patient_ids
-    assert side.verdicts.cohort.patient_ids == [p for p in everybody if side_of(p) == "test"]
+    assert side.predictions.cohort.patient_ids == [p for p in everybody if side_of(p) == "test"]
     new = learnable_file(tmp_path, 80, seed=9, first_id=5000)
     assert evaluate(bundle, [new], reporter=reporter).figures["n_patients"] == 80
     assert "warning" not in said.getvalue()

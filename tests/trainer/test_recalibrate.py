@@ -19,7 +19,7 @@ from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.split import Split, side_of
 from trainer.data.training_patients import SeenPatients
-from trainer.decisions.predictions import judge
+from trainer.decisions.predictions import predict
 from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import evaluate, overlap_warning
 from trainer.fit import fit
@@ -171,8 +171,8 @@ def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, si
     cohort = load_cohort([site])
     model = build(bundles.load(folder / "few" / "bundle"))
     chosen_on = np.array([i for i, p in enumerate(cohort.patient_ids) if side_of(p) != "test"])
-    verdicts = judge(model, cohort, build_features(cohort), chosen_on)
-    rate = verdicts.alert_starts.sum() / (verdicts.cohort.n_rows / 24)
+    predictions = predict(model, cohort, build_features(cohort), chosen_on)
+    rate = predictions.alert_starts.sum() / (predictions.cohort.n_rows / 24)
     assert rate == pytest.approx(few["alert_budget"]["starts_per_patient_day"])
 
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from streamer.core.model import Model
-from trainer.decisions.predictions import Verdicts
+from trainer.decisions.predictions import Predictions
 from trainer.metrics.report import report
 from trainer.metrics.subgroups import subgroups
 
 
 def figures_of(
-    verdicts: Verdicts,
+    predictions: Predictions,
     model: Model,
     model_id: str,
     n_bootstrap: int = 0,
@@ -20,7 +20,7 @@ def figures_of(
 ) -> dict[str, Any]:
     """The object of ``trainer evaluate --json`` for what a model said."""
     return report(
-        verdicts.scored(),
+        predictions.scored(),
         threshold=model.threshold,
         alert_threshold=model.policy.medium,
         model=model_id,
@@ -30,15 +30,15 @@ def figures_of(
 
 
 def subgroup_figures(
-    verdicts: Verdicts,
+    predictions: Predictions,
     model: Model,
     n_bootstrap: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """The same for each sex, age band and unit that can be measured."""
-    scored = verdicts.scored()
+    scored = predictions.scored()
     found = {}
-    for name, stays in subgroups(verdicts.cohort).items():
+    for name, stays in subgroups(predictions.cohort).items():
         part = report(
             scored.take(stays),
             threshold=model.threshold,

@@ -48,7 +48,7 @@ def cohort_logits(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class Predictions:
     """What a model said of some stays of a cohort; R rows.
 
     Attributes:
@@ -91,17 +91,17 @@ class Verdicts:
         pq.write_table(pa.table(columns), file)
 
 
-def judge(
+def predict(
     model: Model,
     cohort: Cohort,
     built: NDArray[np.float32],
     stays: NDArray[np.int64],
     progress: Progress | None = None,
-) -> Verdicts:
+) -> Predictions:
     """Scores these stays of a cohort; arguments as ``cohort_logits``."""
     logits = cohort_logits(model, cohort, built, stays, progress)
     side = cohort.take(stays)
     risks = model.risks(logits[cohort.rows_of(stays)])
-    return Verdicts(
+    return Predictions(
         side, risks, model.threshold, alert_starts(risks[:, 0], side.starts, model.policy)
     )

@@ -13,7 +13,7 @@ from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.labels import onset_rows
 from trainer.data.split import split_patients
-from trainer.decisions.predictions import Verdicts
+from trainer.decisions.predictions import Predictions
 from trainer.metrics.measures import lead_hours
 
 LEAST_HOURS: Final = 12
@@ -72,14 +72,14 @@ def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
     return np.arange(len(cohort))
 
 
-def suggest(verdicts: Verdicts, n: int) -> list[Suggestion]:
+def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
     """At most ``n`` stays of each kind, of those that a model has judged."""
-    cohort = verdicts.cohort
+    cohort = predictions.cohort
     first = cohort.starts[:-1]
     onset = onset_rows(cohort.label, cohort.starts)
-    lead = lead_hours(verdicts.alert_starts, cohort.label, cohort.starts)
-    highest = np.maximum.reduceat(verdicts.risks[:, 0], first)
-    alerted = np.logical_or.reduceat(verdicts.alert_starts, first)
+    lead = lead_hours(predictions.alert_starts, cohort.label, cohort.starts)
+    highest = np.maximum.reduceat(predictions.risks[:, 0], first)
+    alerted = np.logical_or.reduceat(predictions.alert_starts, first)
     long = cohort.lengths >= LEAST_HOURS
     septic = cohort.septic & (onset >= LEAST_HOURS)
     found = []

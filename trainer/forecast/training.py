@@ -57,7 +57,7 @@ def train_head(
             head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         average = copy.deepcopy(head.state_dict())
-        judge, best, least = copy.deepcopy(head), average, np.inf
+        predict, best, least = copy.deepcopy(head), average, np.inf
         for epoch in range(recipe.forecast_epochs):
             order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
             for batch in np.array_split(order, n_batches):
@@ -71,8 +71,8 @@ def train_head(
                 step += 1
                 if progress is not None:
                     progress(step, total)
-            judge.load_state_dict(average)
-            quantiles, target = _said(judge, material, future, out, validation)
+            predict.load_state_dict(average)
+            quantiles, target = _said(predict, material, future, out, validation)
             loss = pinball(quantiles, target).item()
             if loss < least:
                 best, least = copy.deepcopy(average), loss

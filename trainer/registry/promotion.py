@@ -12,7 +12,7 @@ from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.training_patients import seen_of
-from trainer.decisions.predictions import judge
+from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import Measure
 
@@ -101,7 +101,7 @@ def compare_bundles(
             candidate.model_id, champion.model_id, len(stays), n_septic, {}, {}, {}, False, why
         )
     ours, theirs = (
-        Measure(judge(build.build(bundle), cohort, built, stays).scored())
+        Measure(predict(build.build(bundle), cohort, built, stays).scored())
         for bundle in (candidate, champion)
     )
     better, why = is_better(ours.figures(), theirs.figures())

@@ -97,7 +97,7 @@ def train(
     else:
         network.load_state_dict(run.weights)
         optimizer.load_state_dict(run.optimizer)
-    judge = copy.deepcopy(network)  # carries the running average of the weights
+    predict = copy.deepcopy(network)  # carries the running average of the weights
     steps_in_epoch = sum(1 for _ in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, 0)))
     total = steps_in_epoch * recipe.epochs
     hours_in_batch = float(cohort.lengths[stays].sum()) / steps_in_epoch
@@ -118,8 +118,8 @@ def train(
             if progress is not None:
                 progress(run.steps, total)
 
-        judge.load_state_dict(run.average)
-        figures = (validate or _validate)(judge, material, objective)
+        predict.load_state_dict(run.average)
+        figures = (validate or _validate)(predict, material, objective)
         run.history.append(
             {
                 "epoch": epoch,
@@ -172,7 +172,7 @@ def _logits(network: Network, material: Material, batch: Batch) -> Tensor:
     return logits[torch.from_numpy(batch.real).to(device)]
 
 
-def _validate(judge: Network, material: Material, objective: Objective) -> Epoch:
+def _validate(predict: Network, material: Material, objective: Objective) -> Epoch:
     """Loss, ranking and best utility on the validation patients.
 
     The score that decides is utility and AUROC together. The loss turns first, while the ranking
@@ -180,11 +180,11 @@ def _validate(judge: Network, material: Material, objective: Objective) -> Epoch
     """
     stays = material.split.validation
     side = material.cohort.take(stays)
-    logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=judge.bias.device)
-    judge.eval()
+    logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=predict.bias.device)
+    predict.eval()
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
-            logits[batch.rows[batch.real]] = _logits(judge, material, batch)
+            logits[batch.rows[batch.real]] = _logits(predict, material, batch)
         rows = material.rows_of(stays)
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()

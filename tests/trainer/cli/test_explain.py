@@ -15,7 +15,7 @@ from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
 from trainer import cli
-from trainer.decisions.predictions import Verdicts
+from trainer.decisions.predictions import Predictions
 from trainer.explain.suggestions import Kind, suggest
 from trainer.explain.text import NO_DRUGS
 
@@ -29,7 +29,7 @@ def test_stays_of_each_kind_are_suggested(tmp_path: Path) -> None:
     for patient in ("xs1", "xn1"):
         alert_starts[cohort.rows(cohort.patient_ids.index(patient)).start + 10] = True
     risks = np.repeat(np.linspace(0.01, 0.02, cohort.n_rows)[:, None], 3, axis=1)
-    found = suggest(Verdicts(cohort, risks, 0.5, alert_starts), 1)
+    found = suggest(Predictions(cohort, risks, 0.5, alert_starts), 1)
     assert [(each.kind, each.patient) for each in found] == [
         (Kind.FORESEEN, "xs1"),
         (Kind.MISSED, "xs2"),
