@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.core.events import Refused
+from streamer.core.events import EventRejected
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.monitor import Monitor
 from tests.support.event_stream import Stream, admission, bins, discharge, observation
@@ -63,7 +63,7 @@ def test_what_is_refused_is_told_and_does_no_harm(
     folder: Path, event: dict[str, object], reason: Reason
 ) -> None:
     monitor = Monitor(folder, 0)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EventRejected) as refused:
         monitor.update(event)
     assert refused.value.reason is reason
     messages, rejections = monitor.update_many([observation(0, ph=7.3), event, observation(1)])

@@ -140,7 +140,8 @@ def render(description: dict[str, Any], console: Console) -> None:
     if history := description.get("risk_history"):
         console.print(f"{'risk history':14} {_sparkline([r['risk'] for r in history])}")
     console.print(
-        f"{'position':14} partition {description['partition']}, offset {description.get('offset')}, "
+        f"{'position':14} partition {description['partition']}, "
+        f"offset {description.get('offset')}, "
         f"model {description['model']}",
         highlight=False,
     )

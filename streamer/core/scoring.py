@@ -71,7 +71,7 @@ class Scorer:
         Args:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
-            home_partitions: the partitions on which patients are known to live who are not in the table.
+            home_partitions: by patient, for stays that are not in the table.
         """
         outcome = Outcome([], list(columns.rejections), columns.problems.copy())
         outcome.n_events = len(columns.patients)

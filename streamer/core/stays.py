@@ -105,8 +105,8 @@ class StayTable:
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved, ``gone`` has what was let go since then, by partition; ``evicted`` knows
-    the stays that are in the store alone.
+    since it was last saved, ``gone`` the patients that were removed since then, by partition.
+    ``evicted`` knows the stays that are in the store alone.
     """
 
     def __init__(

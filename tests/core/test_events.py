@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamer.core.events import MAX_VALUE_BYTES, Kind, Refused, milliseconds, parse
+from streamer.core.events import MAX_VALUE_BYTES, Kind, EventRejected, milliseconds, parse
 from streamer.core.reasons import Reason, ValueProblem
 
 
@@ -111,7 +111,7 @@ REFUSED: dict[str, tuple[bytes | None, bytes | None, Reason]] = {
 
 @pytest.mark.parametrize(("value", "key", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_and_why(value: bytes | None, key: bytes | None, reason: Reason) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EventRejected) as refused:
         parse(value, key)
     assert refused.value.reason is reason
     assert refused.value.detail

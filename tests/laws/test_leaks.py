@@ -33,7 +33,7 @@ from trainer.data.material import Material
 from trainer.data.split import SIDES, Side, Split, side_of, split_patients
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.operating_point import choose
-from trainer.decisions.predictions import judge
+from trainer.decisions.predictions import predict
 from trainer.fit import fit
 from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
@@ -76,12 +76,12 @@ def test_the_future_changes_no_risk_and_no_alert_of_the_past(
     stays, hour = np.arange(len(cohort)), 8
     hour_of_row = np.arange(cohort.n_rows) - cohort.starts[cohort.patient_of_row]
     past = hour_of_row < hour
-    before = judge(model, cohort, build_features(cohort), stays)
+    before = predict(model, cohort, build_features(cohort), stays)
 
     other = cohort.take(stays)
     other.values[~past] = other.values[~past][::-1] + 1
     other.values[~past, INDEX["lactate"]] = 9
-    after = judge(model, other, build_features(other), stays)
+    after = predict(model, other, build_features(other), stays)
     np.testing.assert_array_equal(after.risks[past], before.risks[past])
     np.testing.assert_array_equal(after.alert_starts[past], before.alert_starts[past])
     assert (after.risks[~past] != before.risks[~past]).mean() > 0.9
@@ -203,8 +203,8 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     model = choose(
         network, material.scaling, cohort, built, split.validation, recipe.alert_budget
     ).model
-    verdicts = judge(model, cohort, built, split.test)
-    return auroc(verdicts.cohort.label, verdicts.risks[:, 0])
+    predictions = predict(model, cohort, built, split.test)
+    return auroc(predictions.cohort.label, predictions.risks[:, 0])
 
 
 def test_with_permuted_labels_there_is_nothing_to_be_found() -> None:

@@ -14,7 +14,7 @@ from streamer.bundles.build import build
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.columns import decode
-from streamer.core.events import Refused
+from streamer.core.events import EventRejected
 from streamer.core.reasons import Reason
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import VARIABLES
@@ -314,7 +314,7 @@ def test_the_library_keeps_the_same_time() -> None:
         (observation(-1, lactate=6), Reason.BEFORE_ADMISSION),
         (admission(-1), Reason.TOO_LATE),
     ):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(EventRejected) as refused:
             monitor.update(bad)
         assert refused.value.reason is reason
     assert [monitor.update(each) for each in start[20:]] == [[]] * 41

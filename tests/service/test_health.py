@@ -8,7 +8,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import SLOW_S, STUCK_S, Health
 from streamer.service.metrics import Waiting
-from streamer.service.takeover import Partition, Refused
+from streamer.service.takeover import Partition, BlockedPartition
 from tests.support.fake_service import Twins, event, library
 
 START = 1_800_000_000.0
@@ -80,7 +80,7 @@ def test_a_reason_keeps_its_beginning(clock: Clock, health: Health) -> None:
 
 
 def test_a_refused_partition_is_a_reason_and_the_others_go_on(clock: Clock, health: Health) -> None:
-    refused = {3: Refused("its log is another one", 0, 0)}
+    refused = {3: BlockedPartition("its log is another one", 0, 0)}
     health.look([partition(0, 5, 5)], refused)
     clock.now += 60
     health.look([partition(0, 9, 5)], refused)
@@ -171,7 +171,7 @@ def test_the_gauges_say_the_same(
     assert shown("vigil_ready") == 1
     health.blocked(error("away"))
     assert [shown("vigil_waiting", on=each) for each in ("assignment", on)] == [0, 1]
-    health.look([partition(0, 5, 5)], {4: Refused("no", 0, 0)})
+    health.look([partition(0, 5, 5)], {4: BlockedPartition("no", 0, 0)})
     assert shown("vigil_partition_refused", partition="4") == 1
     assert shown("vigil_waiting", on=on) == 0
     health.look([partition(0, 5, 5)], {})

@@ -14,7 +14,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import STUCK_S, Health
 from streamer.service.http import serving
-from streamer.service.takeover import Partition, Refused
+from streamer.service.takeover import Partition, BlockedPartition
 
 
 def get(port: int, path: str) -> tuple[int, bytes, Message]:
@@ -41,7 +41,7 @@ def test_alive_ready_and_not() -> None:
         assert (status, headers["Content-Type"]) == (200, "application/json")
         assert set(json.loads(body)) == {"alive", "loop_age_seconds"}
         assert json.loads(body)["alive"] is True
-        health.look([rebuilt], {1: Refused("its log is another one", 0, 0)})
+        health.look([rebuilt], {1: BlockedPartition("its log is another one", 0, 0)})
         health.blocked(StoreUnavailable("Redis: away"))
         status, body, headers = get(port, "/readyz")
         assert (status, headers["Content-Type"]) == (503, "application/json")

@@ -8,7 +8,7 @@ import pytest
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.ports.states import Lease
 from streamer.service import ownership
-from streamer.service.takeover import Refusal, Start, plan_start
+from streamer.service.takeover import PartitionBlocked, Start, plan_start
 from tests.support.fake_service import ORIGIN_MS, Twins, event, invented_log, library, stays_in
 
 LIBRARY, _ = library(5)
@@ -71,14 +71,14 @@ def test_a_rebuild_goes_as_far_back_as_it_is_told() -> None:
 def test_what_is_refused_says_the_way_out(
     watermark: int | None, committed: int | None, says: str, way_out: str
 ) -> None:
-    with pytest.raises(Refusal, match=re.escape(says)) as refused:
+    with pytest.raises(PartitionBlocked, match=re.escape(says)) as refused:
         start(watermark, committed)
     assert way_out in str(refused.value)
 
 
 def test_a_topic_that_was_made_anew_is_refused() -> None:
     log = MemoryLog(MemoryBroker(1))
-    with pytest.raises(Refusal, match="created anew"):
+    with pytest.raises(PartitionBlocked, match="created anew"):
         plan_start(log, 0, Lease(1, 0, "m", 0, "another topic"), TOPIC, DAY)
 
 
@@ -190,11 +190,11 @@ def test_what_is_put_right_is_taken_without_a_restart(monkeypatch: pytest.Monkey
     twins.broker.committed[0] -= 1
     process = twins.process()
     process.step()
-    refused = process.worker.refused[0]
+    refused = process.worker.blocked[0]
     twins.broker.committed[0] = committed
     twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
     process.step()
-    assert process.worker.refused == {0: refused}, "not before it is time to look again"
+    assert process.worker.blocked == {0: refused}, "not before it is time to look again"
     monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
     twins.drain(process)
     assert process.worker.not_ready == []
@@ -205,9 +205,9 @@ def test_what_stays_wrong_is_refused_since_it_was(monkeypatch: pytest.MonkeyPatc
     twins.broker.committed[0] -= 1
     process = twins.process()
     process.step()
-    first = process.worker.refused[0]
+    first = process.worker.blocked[0]
     monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
     process.step()
-    again = process.worker.refused[0]
+    again = process.worker.blocked[0]
     assert (again.why, again.since) == (first.why, first.since)
     assert again.looked > first.looked

@@ -165,7 +165,7 @@ class Trial:
             f"{n} committed events{self._said()}",
         )
 
-    def claim_partition(self) -> None:
+    def settle(self) -> None:
         """Waits until everything was read, said and saved, and no transaction is open."""
         try:
             wait_until(self._settled, DEADLINE_S, "the end of the log")
@@ -177,7 +177,7 @@ class Trial:
 
     def judge(self) -> None:
         """Settles; then nothing said or kept may differ from the pure fold of the log."""
-        self.claim_partition()
+        self.settle()
         found = compare(self.settings)
         assert all(of.expected for of in found.values()), "a trial that tries nothing"
         examples = "\n".join(example for of in found.values() for example in of.examples)

@@ -76,7 +76,7 @@ def evaluate(
         forecast=forecast,
     )
     if predictions is not None:
-        found.verdicts.write(predictions)
+        found.predictions.write(predictions)
     if as_json:
         sys.stdout.write(json.dumps(found.figures) + "\n")
     else:

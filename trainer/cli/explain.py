@@ -175,7 +175,7 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     from trainer.cli.tables import suggestions_table  # noqa: PLC0415
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
     from trainer.data.dataset import build_features  # noqa: PLC0415
-    from trainer.decisions.predictions import judge  # noqa: PLC0415
+    from trainer.decisions.predictions import predict  # noqa: PLC0415
     from trainer.explain import suggestions  # noqa: PLC0415
 
     bundle = bundles.load(folder)
@@ -186,8 +186,8 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)
     with reporter.follow("scoring") as progress:
-        verdicts = judge(model, cohort, built, np.arange(len(cohort)), progress)
-    found = [asdict(each) for each in suggestions.suggest(verdicts, n)]
+        predictions = predict(model, cohort, built, np.arange(len(cohort)), progress)
+    found = [asdict(each) for each in suggestions.suggest(predictions, n)]
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from redis import Redis
 
-from streamer.adapters.redis.states import answering
+from streamer.adapters.redis.states import redis_errors
 
 TTL_MS: Final = 60_000
 """A trainer that died blocks the others for a minute at most; a live one renews three times in
@@ -63,7 +63,7 @@ class Lease:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        with answering():
+        with redis_errors():
             self.fence = int(self._acquire(keys=self._keys, args=[self._token, self._ttl_ms]))
         return self.fence > 0
 
@@ -73,7 +73,7 @@ class Lease:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        with answering():
+        with redis_errors():
             return bool(self._renew(keys=self._keys[:1], args=[self._token, self._ttl_ms]))
 
     def is_newest(self) -> bool:
@@ -82,7 +82,7 @@ class Lease:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        with answering():
+        with redis_errors():
             fence: Any = self._redis.get(self._keys[1])
         return self.fence > 0 and int(fence or 0) == self.fence
 
@@ -92,6 +92,6 @@ class Lease:
         Raises:
             StoreUnavailable: Redis does not answer.
         """
-        with answering():
+        with redis_errors():
             self._release(keys=self._keys[:1], args=[self._token])
         self.fence = 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.examples.estimates import Estimate, listed, predictions, resampled
+from trainer.examples.estimates import Estimate, listed, verdicts, resampled
 from trainer.examples.ranked import Asked, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
 
@@ -62,7 +62,7 @@ def test_intervals_hold_the_figure_about_as_often_as_they_say() -> None:
 
 def test_what_may_be_said_follows_from_the_interval() -> None:
     others = {"a": Estimate(1, 0.5, 2), "b": Estimate(-1, -2, -0.5), "c": Estimate(1, -1, 2)}
-    assert predictions(others) == "is better than a; is worse than b; cannot be told apart from c"
+    assert verdicts(others) == "is better than a; is worse than b; cannot be told apart from c"
     assert listed(["a", "b"]) == "a and b"
 
 

@@ -22,7 +22,7 @@ from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import Cohort
-from streamer.service.stay_cache import HeldStays
+from streamer.service.stay_cache import StayCache
 from tests.support.event_stream import admission, observation, record
 from tests.support.small_models import foretelling_model, random_bundle, random_model
 from tests.support.synthetic_cohort import QUICK, learnable_file
@@ -247,7 +247,7 @@ def test_coefficients_are_kept() -> None:
 
 
 def test_a_model_without_a_head_that_takes_over_is_told_once() -> None:
-    held = HeldStays(interval_ms=0, max_stays=0, forecast=True)
+    held = StayCache(interval_ms=0, max_stays=0, forecast=True)
     bare = build(random_bundle())
     with capture_logs() as found:
         held.scorer(foretelling_model())
