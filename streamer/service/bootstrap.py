@@ -20,7 +20,7 @@ from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
-from streamer.service.worker import Rules, Worker
+from streamer.service.worker import Worker, WorkerConfig
 
 _log = structlog.get_logger()
 
@@ -65,7 +65,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )
-    rules = Rules(
+    config = WorkerConfig(
         Topics(
             settings.topic_vitals,
             settings.topic_alerts,
@@ -91,4 +91,4 @@ def worker(settings: Settings, health: Health) -> Worker:
     if settings.fault:
         _log.warning("this process will fail on purpose", fault=settings.fault)
         states = faults.InterruptedSaves(states, fault)
-    return Worker(KafkaLog(options, fault), states, library, rules, fault, health)
+    return Worker(KafkaLog(options, fault), states, library, config, fault, health)

@@ -43,7 +43,7 @@ RETRY_S: Final = 0.5  # between questions to a store or log that does not answer
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class WorkerConfig:
     """What the worker is told by configuration."""
 
     topics: Topics
@@ -61,7 +61,7 @@ class Worker:
         log: where events come from and messages go.
         states: where states live.
         library: which model is in force.
-        rules: names, intervals, limits.
+        config: names, intervals, limits.
         fault: called with the name of each point between two effects; tests crash there.
         health: told how things are, for whoever asks.
 
@@ -74,19 +74,19 @@ class Worker:
         log: EventLog,
         states: StateStore,
         library: ModelLibrary,
-        rules: Rules,
+        config: WorkerConfig,
         fault: Callable[[str], None] | None = None,
         health: Health | None = None,
     ) -> None:
         self._log = log
         self._states = states
-        self._rules = rules
+        self._config = config
         self._fault = fault or _no_fault
         self._active = ActiveModel(library)
-        self._cache = StayCache(rules.interval_ms, rules.max_stays, rules.forecast)
+        self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
-            log, states, library, self._cache, self._pending, rules.rebuild_ms, self._fault
+            log, states, library, self._cache, self._pending, config.rebuild_ms, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
@@ -176,14 +176,14 @@ class Worker:
         chunks: dict[str, Share] = {}
         for model_id, mine in by_model.items():
             with metrics.STAGE.labels(Stage.DECODE).time():
-                columns = decode(mine, self._rules.future_limit_ms)
+                columns = decode(mine, self._config.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
                 places = [mine[i].partition for i in columns.record.tolist()]
                 home_partitions = self._cache.claim_partition(self._states, owned, columns, places)
                 self._cache.load(self._states, owned, columns.patients)
             chunks[model_id] = Share(mine, columns, places, home_partitions)
         results = [
-            process(self._cache.scorers[model_id], share, owned, self._rules.topics)
+            process(self._cache.scorers[model_id], share, owned, self._config.topics)
             for model_id, share in chunks.items()
         ]
         moved = [owned[p] for p in positions]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamer.core.events import MAX_VALUE_BYTES, Kind, EventRejected, milliseconds, parse
+from streamer.core.events import MAX_VALUE_BYTES, EventRejected, Kind, milliseconds, parse
 from streamer.core.reasons import Reason, ValueProblem
 
 

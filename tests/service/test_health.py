@@ -8,7 +8,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import SLOW_S, STUCK_S, Health
 from streamer.service.metrics import Waiting
-from streamer.service.takeover import Partition, BlockedPartition
+from streamer.service.takeover import BlockedPartition, Partition
 from tests.support.fake_service import Twins, event, library
 
 START = 1_800_000_000.0

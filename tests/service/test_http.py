@@ -14,7 +14,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import STUCK_S, Health
 from streamer.service.http import serving
-from streamer.service.takeover import Partition, BlockedPartition
+from streamer.service.takeover import BlockedPartition, Partition
 
 
 def get(port: int, path: str) -> tuple[int, bytes, Message]:

@@ -17,7 +17,7 @@ from streamer.ports.log import LogUnavailable, Output
 from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
 from streamer.service.batch import Topics
 from streamer.service.models import ModelLibrary
-from streamer.service.worker import Rules, Worker
+from streamer.service.worker import Worker, WorkerConfig
 from tests.support.small_models import random_bundle
 
 TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected")
@@ -75,7 +75,7 @@ class Process:
     def __init__(self, twins: Twins, max_batch: int) -> None:
         self.log = MemoryLog(twins.broker, max_batch)
         self.at: dict[str, Callable[[], None]] = {}
-        rules = Rules(
+        config = WorkerConfig(
             TOPICS,
             twins.interval_ms,
             None,
@@ -83,7 +83,7 @@ class Process:
             twins.max_stays,
             forecast=twins.forecast,
         )
-        self.worker = Worker(self.log, twins.states, twins.library, rules, self._fault)
+        self.worker = Worker(self.log, twins.states, twins.library, config, self._fault)
 
     def step(self) -> bool:
         """One round; a store or log that does not answer is waited for."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.examples.estimates import Estimate, listed, verdicts, resampled
+from trainer.examples.estimates import Estimate, listed, resampled, verdicts
 from trainer.examples.ranked import Asked, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
 
