@@ -29,7 +29,7 @@ _STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class OperatingPoint:
     """How the score of an hour becomes a risk, a yes and an alert.
 
     Attributes:
@@ -51,9 +51,9 @@ class Rules:
         )
 
 
-def choose_rules(
+def choose_operating_point(
     score: NDArray[np.float64], side: Cohort, alert_budget: float
-) -> tuple[Rules, AlertChoice]:
+) -> tuple[OperatingPoint, AlertChoice]:
     """Calibrates the scores of any model and chooses its thresholds.
 
     Args:
@@ -79,7 +79,7 @@ def choose_rules(
         alert_budget,
     )
     threshold = best_utility_threshold(label, starts, risk)
-    return Rules(calibration, threshold, rule.complete(alerts.threshold)), alerts
+    return OperatingPoint(calibration, threshold, rule.complete(alerts.threshold)), alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +129,14 @@ def choose(
     raw = unchosen(network, scaling)
     side = cohort.take(validation)
     logits = cohort_logits(raw, cohort, built, validation)[cohort.rows_of(validation)]
-    rules, alerts = choose_rules(logits[:, 0], side, alert_budget)
+    operating_point, alerts = choose_operating_point(logits[:, 0], side, alert_budget)
     labels = horizon_labels(side.label, side.starts)
     longer = (
         Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
     )
-    calibrations = (rules.calibration, *longer)
-    model = Model("", network, scaling, calibrations, rules.threshold, rules.policy)
-    risk = rules.calibration.risks(logits[:, 0])
+    calibrations = (operating_point.calibration, *longer)
+    model = Model(
+        "", network, scaling, calibrations, operating_point.threshold, operating_point.policy
+    )
+    risk = operating_point.calibration.risks(logits[:, 0])
     return Choices(model, alerts, *utility_curve(side.label, side.starts, risk))

@@ -278,7 +278,7 @@ def test_an_entry_comes_back_as_it_was_kept(compared: Compared, tmp_path: Path) 
     kept = Entry.load(file, {"data": "1", "candidates": [{"n": 1}]})
     assert kept is not None
     np.testing.assert_array_equal(kept.score, entry.score)
-    assert replace(kept, score=entry.score, rules=entry.rules) == entry
+    assert replace(kept, score=entry.score, operating_point=entry.operating_point) == entry
     before, after = entry.on_test(found.held_out), kept.on_test(found.held_out)
     np.testing.assert_array_equal(after.risk, before.risk)
     np.testing.assert_array_equal(after.positive, before.positive)

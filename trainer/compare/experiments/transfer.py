@@ -14,7 +14,7 @@ from trainer.data.cohort import stays_of_site
 from trainer.data.dataset import fit_scaling
 from trainer.data.material import Material
 from trainer.data.split import SIDES, Split
-from trainer.decisions.operating_point import Rules, choose_rules
+from trainer.decisions.operating_point import OperatingPoint, choose_operating_point
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
 
@@ -100,14 +100,16 @@ def cross(
                 continue
             scored = entry.on_test(desk.held_out).at_site(goal)
             found.append(Crossing(name, origin, goal, origin, scored))
-            rules = recalibrated(entry, desk.held_out, goal, desk.alert_budget)
-            scored = replace(entry, rules=rules).on_test(desk.held_out).at_site(goal)
+            operating_point = recalibrated(entry, desk.held_out, goal, desk.alert_budget)
+            scored = (
+                replace(entry, operating_point=operating_point).on_test(desk.held_out).at_site(goal)
+            )
             found.append(Crossing(name, origin, goal, goal, scored))
     return found
 
 
-def recalibrated(entry: Entry, held_out: HeldOut, goal: str, alert_budget: float) -> Rules:
+def recalibrated(entry: Entry, held_out: HeldOut, goal: str, alert_budget: float) -> OperatingPoint:
     """The rules that the validation patients of another hospital choose for the same scores."""
     side = held_out.validation
     here = stays_of_site(side, goal)
-    return choose_rules(entry.score[side.rows_of(here)], side.take(here), alert_budget)[0]
+    return choose_operating_point(entry.score[side.rows_of(here)], side.take(here), alert_budget)[0]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.decisions.operating_point import choose_rules
+from trainer.decisions.operating_point import choose_operating_point
 from trainer.metrics.calibration_error import logit
 
 
@@ -18,11 +18,11 @@ def average(one: Entry, other: Entry, held_out: HeldOut, alert_budget: float) ->
     """
     score = (_log_odds(one) + _log_odds(other)) / 2
     side = held_out.validation
-    rules, _ = choose_rules(score[: side.n_rows], side, alert_budget)
+    operating_point, _ = choose_operating_point(score[: side.n_rows], side, alert_budget)
     return Entry(
         f"average of {one.name} and {other.name}",
         Level.SEQUENCE,
-        rules,
+        operating_point,
         score,
         (),
         {},
@@ -32,4 +32,4 @@ def average(one: Entry, other: Entry, held_out: HeldOut, alert_budget: float) ->
 
 
 def _log_odds(entry: Entry) -> NDArray[np.float64]:
-    return logit(entry.rules.calibration.risks(entry.score))
+    return logit(entry.operating_point.calibration.risks(entry.score))

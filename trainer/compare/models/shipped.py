@@ -17,7 +17,7 @@ from trainer.compare.protocol.fitting import cost
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.material import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
-from trainer.decisions.operating_point import Rules
+from trainer.decisions.operating_point import OperatingPoint
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import InputError
 from trainer.evaluate import CERTAIN
@@ -58,8 +58,10 @@ def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
     fitted = NetworkScores(model, task.material)
     microseconds = cost(fitted, task, task.material.split.validation)
     score = fitted.scores(held_out.stays)[task.material.rows_of(held_out.stays)]
-    rules = Rules(model.calibrations[0], model.threshold, model.policy)
-    return Entry(NAME, Level.SEQUENCE, rules, score, (), {}, microseconds, fitted.state_bytes)
+    operating_point = OperatingPoint(model.calibrations[0], model.threshold, model.policy)
+    return Entry(
+        NAME, Level.SEQUENCE, operating_point, score, (), {}, microseconds, fitted.state_bytes
+    )
 
 
 def recipe_of(bundle: Bundle) -> Recipe:

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.compare.protocol.family import Family, Fitted, Task
 from trainer.compare.protocol.results import Attempt, Entry, HeldOut, slug
-from trainer.decisions.operating_point import choose_rules
+from trainer.decisions.operating_point import choose_operating_point
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
@@ -66,14 +66,14 @@ def enter(
             best = attempts[-1], fitted
     assert best is not None  # a family without candidates is fitted once, with no settings
     chosen, fitted = best
-    rules, _ = choose_rules(fitted.scores(stays)[rows], side, alert_budget)
+    operating_point, _ = choose_operating_point(fitted.scores(stays)[rows], side, alert_budget)
     microseconds = cost(fitted, task, stays)
     asked = task.material.rows_of(held_out.stays)
     score = _known(family, fitted.scores(held_out.stays)[asked])
     return Entry(
         family.name,
         family.level,
-        rules,
+        operating_point,
         score,
         tuple(attempts),
         chosen.settings,

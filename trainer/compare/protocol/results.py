@@ -19,7 +19,7 @@ from streamer.datasets.cohort import Cohort
 from trainer.atomic import write_atomically
 from trainer.compare.protocol.family import Level, Settings
 from trainer.data.material import Material
-from trainer.decisions.operating_point import Rules
+from trainer.decisions.operating_point import OperatingPoint
 from trainer.metrics.measures import Scored
 
 _KEY: Final = b"vigil"
@@ -77,7 +77,7 @@ class Entry:
     Attributes:
         name: for tables.
         level: what it may know.
-        rules: from its scores to risks, decisions and alerts.
+        operating_point: from its scores to risks, decisions and alerts.
         score: (R,) of the hours of ``HeldOut.stays``, one stay after the other.
         attempts: what was tried, in order; nothing where there was nothing to fit.
         settings: those that were best.
@@ -87,7 +87,7 @@ class Entry:
 
     name: str
     level: Level
-    rules: Rules
+    operating_point: OperatingPoint
     score: NDArray[np.float64]
     attempts: tuple[Attempt, ...]
     settings: Settings
@@ -101,11 +101,13 @@ class Entry:
 
     def on_validation(self, held_out: HeldOut) -> Scored:
         """What it says of the validation patients."""
-        return self.rules.apply(held_out.validation, self.score[: held_out.validation.n_rows])
+        return self.operating_point.apply(
+            held_out.validation, self.score[: held_out.validation.n_rows]
+        )
 
     def on_test(self, held_out: HeldOut) -> Scored:
         """What it says of the test patients."""
-        return self.rules.apply(held_out.test, self.score[held_out.validation.n_rows :])
+        return self.operating_point.apply(held_out.test, self.score[held_out.validation.n_rows :])
 
     def save(self, file: Path, held_out: HeldOut, made_of: dict[str, Any]) -> None:
         """Writes a parquet file: a row for each hour; what else there is in its metadata."""
@@ -131,11 +133,11 @@ class Entry:
             "attempts": [asdict(attempt) for attempt in self.attempts],
             "microseconds": self.microseconds,
             "state_bytes": self.state_bytes,
-            "threshold": self.rules.threshold,
-            "alert_policy": asdict(self.rules.policy),
+            "threshold": self.operating_point.threshold,
+            "alert_policy": asdict(self.operating_point.policy),
             "calibration": {
-                "scores": self.rules.calibration.logits.tolist(),
-                "calibrated": self.rules.calibration.calibrated.tolist(),
+                "scores": self.operating_point.calibration.logits.tolist(),
+                "calibrated": self.operating_point.calibration.calibrated.tolist(),
             },
         }
         table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
@@ -155,7 +157,7 @@ class Entry:
         return cls(
             about["name"],
             Level(about["level"]),
-            Rules(
+            OperatingPoint(
                 Calibration(np.array(knots["scores"]), np.array(knots["calibrated"])),
                 about["threshold"],
                 AlertPolicy(**about["alert_policy"]),

@@ -64,8 +64,8 @@ def draw(found: Findings, folder: Path) -> list[Path]:
             dash,
             each.entry.on_test(found.held_out),
             each.entry.on_validation(found.held_out),
-            each.entry.rules.threshold,
-            each.entry.rules.policy.medium,
+            each.entry.operating_point.threshold,
+            each.entry.operating_point.policy.medium,
         )
         for each, (color, dash) in zip(shown(found), _STYLES, strict=False)
     ]

@@ -58,12 +58,14 @@ def test_test_patients_choose_nothing(task: Task) -> None:
     entry = enter(GOOD, task, held_out, 0.3)
     changed = enter(GOOD, task_of(other), HeldOut.of(task_of(other).material), 0.3)
     assert changed.settings == entry.settings
-    assert changed.rules.threshold == entry.rules.threshold
-    assert changed.rules.policy == entry.rules.policy
+    assert changed.operating_point.threshold == entry.operating_point.threshold
+    assert changed.operating_point.policy == entry.operating_point.policy
     n = held_out.validation.n_rows
     np.testing.assert_array_equal(changed.score[:n], entry.score[:n])
     assert (changed.score[n:] != entry.score[n:]).any()
-    np.testing.assert_array_equal(changed.rules.calibration.logits, entry.rules.calibration.logits)
+    np.testing.assert_array_equal(
+        changed.operating_point.calibration.logits, entry.operating_point.calibration.logits
+    )
 
 
 def test_a_model_that_says_nothing_of_an_hour_is_refused(task: Task) -> None:
