@@ -16,13 +16,13 @@ import torch
 
 from bench import readme
 from bench.comparison import Comparison, Row
-from bench.contestants import LIGHT, OURS, SAME, Garage, ready, settings_for
+from bench.contestants import LIGHT, OURS, SAME, BenchEnv, ready, settings_for
 from bench.cores import Cores
 from bench.loads import Backlog, Load, hourly, one_hertz, put
 from bench.peers import install, light, same
 from bench.peers.network import MODEL
 from bench.peers.work import Bedside
-from bench.race import Lap, Output
+from bench.race import Measurement, Output
 from bench.reading import Tail, read_topic
 from bench.services import environment, running, settings_of
 from bench.table import comparison_table
@@ -34,7 +34,7 @@ from streamer.service.topics import ensure_topics
 DEADLINE_S = 55.0  # more than the 45 s after which a group misses a member
 STARTS = 3
 PLAIN = next(peer for peer in SAME if peer.module == "plain")
-LAP = Lap(1_000, 2.0, 0.5, 2**29, 2**28, 0, 0, 0, {"score": 1.0}, {})
+LAP = Measurement(1_000, 2.0, 0.5, 2**29, 2**28, 0, 0, 0, {"score": 1.0}, {})
 
 
 @pytest.fixture(autouse=True)
@@ -109,14 +109,14 @@ def test_the_plain_loop_goes_on_where_it_was_stopped(
     settings = settings_of(environment(stack, topic_prefix, partitions=2))
     ensure_topics(settings)
     events = list(hourly(rows=24, stays=4))
-    garage = Garage(stack, tmp_path, Cores((), ()), Path(), {})
+    bench_env = BenchEnv(stack, tmp_path, Cores((), ()), Path(), {})
     for half in (events[:12], events[12:]):
         backlog = put(Load("tiny", half, 0.0), settings)
-        own = settings_for(garage, backlog, f"{topic_prefix}plain-")
+        own = settings_for(bench_env, backlog, f"{topic_prefix}plain-")
         # Rarely a consumer of kafka-python never gets a partition. The service looks out for that,
         # a plain loop does not: start it again.
         for _ in range(STARTS):
-            processes = ready(PLAIN, garage, backlog, f"{topic_prefix}plain-", [0])
+            processes = ready(PLAIN, bench_env, backlog, f"{topic_prefix}plain-", [0])
             with running(processes):
                 records = read_topic(own, own.topic_risk, enough(backlog.n_due), DEADLINE_S)
             if len(records) >= backlog.n_due:
