@@ -11,7 +11,7 @@ from typing import Final
 from bench.cores import Cores
 from bench.loads import Backlog
 from bench.peers import install
-from bench.peers.told import Told
+from bench.peers.peer_config import PeerConfig
 from bench.services import RUN, ServiceProcess, environment, settings_of
 from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack
@@ -81,7 +81,7 @@ def bench_env(stack: LocalStack, folder: Path, cores: Cores, peers: bool = True)
 
 def settings_for(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> Settings:
     """Names of a contestant's own topics and group on the common backlog."""
-    return settings_of(_told(bench_env, backlog, prefix))
+    return settings_of(_environment(bench_env, backlog, prefix))
 
 
 def ready(
@@ -91,7 +91,7 @@ def ready(
 
     Only the service answers on its port.
     """
-    told = _told(bench_env, backlog, prefix)
+    told = _environment(bench_env, backlog, prefix)
     settings = settings_of(told)
     if contestant is OURS:
         ensure_topics(settings)
@@ -109,7 +109,7 @@ def ready(
     python = sys.executable if contestant.module == "plain" else str(bench_env.python)
     return [
         ServiceProcess(
-            _told_peer(contestant, bench_env, settings, backlog, f"{prefix}{place}").environment(),
+            _peer_environment(contestant, bench_env, settings, backlog, f"{prefix}{place}").environment(),
             bench_env.folder / f"{prefix}{place}.log",
             command=[
                 *bench_env.cores.taskset(place), python, "-m", f"bench.peers.{contestant.module}",
@@ -119,7 +119,7 @@ def ready(
     ]  # fmt: skip
 
 
-def _told(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> dict[str, str]:
+def _environment(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> dict[str, str]:
     return environment(
         bench_env.stack,
         prefix,
@@ -129,10 +129,10 @@ def _told(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> dict[str, str]:
     )
 
 
-def _told_peer(
+def _peer_environment(
     contestant: Contestant, bench_env: BenchEnv, settings: Settings, backlog: Backlog, name: str
-) -> Told:
-    return Told(
+) -> PeerConfig:
+    return PeerConfig(
         kafka=bench_env.stack.kafka,
         redis=bench_env.stack.redis,
         vitals=settings.topic_vitals,

@@ -18,7 +18,7 @@ MOST_AT_ONCE: Final[int] = Settings.model_fields["max_batch"].default
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PeerConfig:
     """Where a peer reads, writes and keeps its state.
 
     Attributes:
@@ -50,16 +50,18 @@ class Told:
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Reads what ``environment()`` gave."""
-        told = {
+        config = {
             name.removeprefix(_PREFIX).lower(): value
             for name, value in environment.items()
             if name.startswith(_PREFIX)
         }
         return cls(
-            **{name: told[name] for name in ("kafka", "redis", "vitals", "risk", "group", "work")},
-            folder=told["folder"],
-            interval_ms=int(told["interval_ms"]),
-            partitions=int(told["partitions"]),
+            **{
+                name: config[name] for name in ("kafka", "redis", "vitals", "risk", "group", "work")
+            },
+            folder=config["folder"],
+            interval_ms=int(config["interval_ms"]),
+            partitions=int(config["partitions"]),
         )
 
     def path(self, name: str) -> Path:
