@@ -51,7 +51,7 @@ class Monitor:
         forecast: bool = False,
     ) -> None:
         content = bundle.load(Path(model) if model else bundle.SHIPPED)
-        if forecast and not content.foretells:
+        if forecast and not content.has_forecast:
             raise BundleError(f"bundle {content.model_id}: {NO_FORECAST}")
         self._model = build(content)
         table = StayTable(self._model.architecture)

@@ -68,7 +68,7 @@ def evaluate(
         NothingToEvaluate: no patient is left, or the bundle has no forecast to measure.
     """
     model = build.build(bundle)
-    if forecast and not bundle.foretells:
+    if forecast and not bundle.has_forecast:
         raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)

@@ -25,7 +25,7 @@ from trainer.decisions.figures import figures_of, subgroup_figures, without_id
 from trainer.decisions.operating_point import Choices, choose
 from trainer.decisions.predictions import Predictions, predict
 from trainer.errors import TooLittleData
-from trainer.forecast.fitting import foretell
+from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
 from trainer.reports import plots
@@ -104,7 +104,7 @@ def fit(
     choices = choose(
         trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
-    foretold = foretell(choices.model, material, recipe, reporter, n_bootstrap)
+    foretold = fit_forecast(choices.model, material, recipe, reporter, n_bootstrap)
     predictions = predict(choices.model, cohort, built, split.test)
     with reporter.follow("intervals") as progress:
         test = figures_of(predictions, choices.model, "", n_bootstrap, progress)

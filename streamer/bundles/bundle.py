@@ -47,7 +47,7 @@ class Bundle:
         return digest.hexdigest()[:_ID_DIGITS]
 
     @property
-    def foretells(self) -> bool:
+    def has_forecast(self) -> bool:
         """Whether there is a forecast head in it."""
         return self.manifest.get(FORECAST) is not None
 

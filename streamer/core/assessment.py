@@ -91,7 +91,7 @@ def assess(
     events: NDArray[np.intp],
     *,
     says_risk: bool = True,
-    foretells: bool = False,
+    has_forecast: bool = False,
 ) -> Assessments:
     """Evaluates stays as they stand, steps their alert state and notes their risks.
 
@@ -101,7 +101,7 @@ def assess(
         slots: ``(n,)`` distinct stays that have had an observation.
         events: ``(n,)`` the event behind each.
         says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
-        foretells: whether to forecast vital signs as well; the model must have a head for it.
+        has_forecast: whether to forecast vital signs as well; the model must have a head for it.
     """
     evaluation = recurrence.evaluate(table, model, slots)
     table["risk"][slots] = evaluation.risks
@@ -144,7 +144,7 @@ def assess(
         missing=~recent[:, EXPECTED],
         causes=_causes(table, model, slots, evaluation, phase, age_ms),
         forecast=model.forecast(evaluation.features, table["look_h"][slots][:, -1])
-        if foretells
+        if has_forecast
         else None,
     )
 

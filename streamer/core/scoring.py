@@ -58,7 +58,7 @@ class Scorer:
         self.model = model
         self.table = table
         self.interval_ms = interval_ms
-        self._foretells = forecast and model.forecaster is not None
+        self._has_forecast = forecast and model.forecaster is not None
 
     def score(
         self,
@@ -274,7 +274,7 @@ class Scorer:
                 self.model,
                 slots[evaluates],
                 events[evaluates],
-                foretells=self._foretells,
+                has_forecast=self._has_forecast,
             )
             outcome.assessments.append(found)
 

@@ -134,7 +134,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
         says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
     yield Finding("model", Level.OK, says)
     in_force = shipped if packed is None else bundle.from_bytes(packed)
-    if settings.forecast and not in_force.foretells:
+    if settings.forecast and not in_force.has_forecast:
         says = f"STREAMER_FORECAST is on, and of {in_force.model_id}: {bundle.NO_FORECAST}"
         yield Finding("forecast", Level.WARN, says)
 

@@ -14,7 +14,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build, make
 from streamer.bundles.bundle import SHIPPED, Bundle, BundleError
 from streamer.core.features import N_FEATURES
-from tests.support.small_models import foretelling_model, random_bundle, random_model
+from tests.support.small_models import forecasting_model, random_bundle, random_model
 
 
 def test_a_folder_gives_the_bundle_back(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_id_follows_from_the_content_alone(tmp_path: Path) -> None:
 
 
 def test_a_forecast_head_is_an_optional_part() -> None:
-    model = foretelling_model(seed=4)
+    model = forecasting_model(seed=4)
     bundle = make(model, {}, "")
     again = build(bundles.from_bytes(bundle.to_bytes()))
     draws = np.random.default_rng(0)
@@ -82,7 +82,7 @@ def test_a_forecast_part_of_another_kind_is_refused(part: Any) -> None:
 def test_an_empty_forecast_part_foretells_nothing() -> None:
     bundle = _changed(random_bundle(), forecast=None)
     assert build(bundle).forecaster is None
-    assert not bundle.foretells
+    assert not bundle.has_forecast
 
 
 @pytest.mark.parametrize("manifest", ["[1]", "7", "null", "\u00ff"])

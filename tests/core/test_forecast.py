@@ -19,9 +19,9 @@ from streamer.core.model import Model
 from streamer.core.variables import HIGH, INDEX, LOW
 from streamer.monitor import Monitor
 from tests.support.event_stream import Event, Stream, admission, discharge, observation
-from tests.support.small_models import foretelling_model, random_bundle
+from tests.support.small_models import forecasting_model, random_bundle
 
-MODEL = foretelling_model(seed=3)
+MODEL = forecasting_model(seed=3)
 
 
 def hours(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -54,7 +54,7 @@ def test_a_forecast_is_the_same_bits_whoever_else_is_in_the_batch() -> None:
 
 
 def test_a_vital_sign_that_no_training_patient_had_is_never_foretold() -> None:
-    model = foretelling_model()
+    model = forecasting_model()
     assert model.forecaster is not None
     model.forecaster.scale[INDEX_OF["spo2"]] = torch.nan
     found = model.forecast(*hours(20))
@@ -138,7 +138,7 @@ def test_risks_and_states_are_the_same_bits_with_and_without() -> None:
 
 
 def test_no_forecast_where_none_is_asked_for_or_the_model_has_no_head() -> None:
-    bare = foretelling_model(seed=3)
+    bare = forecasting_model(seed=3)
     bare.forecaster = None
     for stream in (Stream(MODEL), Foretelling(bare)):
         assert not any("forecast" in message for message in stream.take(*COURSE))
@@ -163,7 +163,7 @@ def test_the_monitor_foretells_when_asked_to(tmp_path: Any) -> None:
         Monitor(tmp_path / "without", 0).update_many(COURSE)[0],
     ):
         assert "forecast" not in message
-    assert not bundles.load(tmp_path / "without").foretells
+    assert not bundles.load(tmp_path / "without").has_forecast
     with pytest.raises(BundleError, match="forecast_epochs"):
         Monitor(tmp_path / "without", forecast=True)
 

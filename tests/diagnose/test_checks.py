@@ -17,7 +17,7 @@ from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port
-from tests.support.small_models import foretelling_model, random_bundle
+from tests.support.small_models import forecasting_model, random_bundle
 
 
 def found(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[str, Finding]:
@@ -90,7 +90,7 @@ def test_forecasts_are_asked_of_the_model_in_force(
     monkeypatch: pytest.MonkeyPatch, has_head: bool
 ) -> None:
     models = MemoryModels()
-    bundle = make(foretelling_model(), {}, "") if has_head else random_bundle()
+    bundle = make(forecasting_model(), {}, "") if has_head else random_bundle()
     models.publish(bundle.model_id, bundle.to_bytes(), 0)
     monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
     levels = {each.what: each.level for each in checks._model(Settings(forecast=True))}

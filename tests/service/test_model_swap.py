@@ -9,7 +9,7 @@ from streamer.ports.log import Output
 from streamer.service import model_swap
 from tests.service.test_worker import assert_same, die
 from tests.support.fake_service import Killed, Process, Twins, invented_log, library, oracle
-from tests.support.small_models import foretelling_model, random_bundle
+from tests.support.small_models import forecasting_model, random_bundle
 
 EVENTS = invented_log(seed=4, n_events=120, n_partitions=2)
 OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
@@ -218,7 +218,7 @@ def test_a_bundle_that_cannot_be_used_leaves_the_model_in_force() -> None:
 
 
 def test_a_head_comes_and_goes_while_events_flow() -> None:
-    heads = [make(foretelling_model(seed), {}, "") for seed in (7, 8)]
+    heads = [make(forecasting_model(seed), {}, "") for seed in (7, 8)]
     after_models = []
     for restarts in (False, True):
         models, channel = library(5)

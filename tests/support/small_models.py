@@ -38,7 +38,7 @@ def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
     return make(random_model(seed, hidden, layers), {}, f"# An untrained model, seed {seed}\n")
 
 
-def foretelling_model(seed: int = 0, layers: int = 1) -> Model:
+def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
     """The same as ``random_model``, with a forecast head of random weights."""
     model = random_model(seed, layers=layers)
     head = ForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))

@@ -74,7 +74,7 @@ def test_network_and_scaling_stay_and_all_that_was_chosen_is_new(
     assert bundles.load(folder / "site" / "bundle").model_id == new.model_id != fitted.model_id
     assert build(new).model_id == new.model_id
     assert new.weights == fitted.weights
-    assert new.foretells == fitted.foretells
+    assert new.has_forecast == fitted.has_forecast
     assert new.manifest["metrics"].get(FORECAST) == fitted.manifest["metrics"].get(FORECAST)
     for kept in ("scaling", "architecture", "recipe", "split", "training"):
         assert new.manifest[kept] == fitted.manifest[kept]

@@ -30,7 +30,7 @@ class Baselines:
     ar1_mean: NDArray[np.float64]
 
     def predict(self, seen: Floats) -> dict[str, NDArray[np.float64]]:
-        """What each of ``NAMES`` foretells, ``(n, 5, 6)``, of raw features ``(n, F)``."""
+        """What each of ``NAMES`` has_forecast, ``(n, 5, 6)``, of raw features ``(n, F)``."""
         last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
         inputs = np.stack([np.ones_like(last), last, mean], axis=-1)  # (n, 5, 3)
         found = {"last": np.repeat(last[..., None], len(HOURS), axis=-1)}

@@ -14,7 +14,7 @@ from trainer.progress import Reporter
 from trainer.training.recipe import Recipe
 
 
-def foretell(
+def fit_forecast(
     model: Model, material: Material, recipe: Recipe, reporter: Reporter, n_bootstrap: int
 ) -> dict[str, Any]:
     """Gives a finished model a forecast head, unless the recipe does without one.

@@ -24,7 +24,7 @@ from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import Cohort
 from streamer.service.stay_cache import StayCache
 from tests.support.event_stream import admission, observation, record
-from tests.support.small_models import foretelling_model, random_bundle, random_model
+from tests.support.small_models import forecasting_model, random_bundle, random_model
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
 from trainer.data.cohort import load_cohort
@@ -196,7 +196,7 @@ def _streamed(model: Model, cohort: Cohort, i: int) -> NDArray[np.float32]:
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_stream_foretells_what_the_trainer_does(material: Material, layers: int) -> None:
-    model, cohort = foretelling_model(seed=2, layers=layers), material.cohort
+    model, cohort = forecasting_model(seed=2, layers=layers), material.cohort
     stays = np.arange(5)
     out = outputs(model.network, model.scaling, cohort, material.built, stays)
     rows = material.rows_of(stays)
@@ -226,7 +226,7 @@ def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
         [data], tmp_path / "without", replace(quick, forecast_epochs=0), reporter=QUIET,
         n_bootstrap=0,
     ).bundle  # fmt: skip
-    assert (bundle.foretells, without.foretells) == (True, False)
+    assert (bundle.has_forecast, without.has_forecast) == (True, False)
     assert "Forecast of vital signs" in bundle.card
     assert "Forecast of vital signs" not in without.card
     with pytest.raises(NothingToEvaluate, match="no forecast head"):
@@ -250,7 +250,7 @@ def test_a_model_without_a_head_that_takes_over_is_told_once() -> None:
     held = StayCache(interval_ms=0, max_stays=0, forecast=True)
     bare = build(random_bundle())
     with capture_logs() as found:
-        held.scorer(foretelling_model())
+        held.scorer(forecasting_model())
         for _ in range(2):
             held.scorer(bare)
     assert [log["log_level"] for log in found] == ["warning"]
