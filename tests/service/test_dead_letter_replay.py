@@ -21,7 +21,7 @@ from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.dead_letters import Replay, opened, replay
 from streamer.service.topics import ensure_topics
-from tests.support.rejected_topic import Desk
+from tests.support.rejected_topic import RejectedTopic
 from tests.support.running_service import Line, headers
 from tests.support.wait import wait_until
 
@@ -30,8 +30,8 @@ EVERYTHING = Selection()
 
 
 @pytest.fixture
-def desk(stack: LocalStack, topic_prefix: str) -> Iterator[Desk]:
-    opened_desk = Desk(environment(stack, topic_prefix, partitions=4))
+def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
+    opened_desk = RejectedTopic(environment(stack, topic_prefix, partitions=4))
     yield opened_desk
     opened_desk.close()
 
@@ -39,72 +39,72 @@ def desk(stack: LocalStack, topic_prefix: str) -> Iterator[Desk]:
 # --- replay
 
 
-def test_a_replay_counts_first_and_then_re_enters_each_record_once(desk: Desk) -> None:
+def test_a_replay_counts_first_and_then_re_enters_each_record_once(topic: RejectedTopic) -> None:
     for i in range(6):
-        desk.put(f"p{i}", "too_late" if i % 2 else "future_time", partition=i % 4)
-    would = desk.json("replay", "--reason", "too_late")
+        topic.put(f"p{i}", "too_late" if i % 2 else "future_time", partition=i % 4)
+    would = topic.json("replay", "--reason", "too_late")
     assert (would["dry_run"], would["by_reason"], would["re_entered"]) == (
         True, {"too_late": 3}, 0,
     )  # fmt: skip
-    assert "Add --yes" in desk.cli("replay").stdout
-    assert desk.entered() == []
-    assert desk.json("replay", "--reason", "too_late", "--yes")["re_entered"] == 3
-    again = desk.json("replay", "--yes")
+    assert "Add --yes" in topic.cli("replay").stdout
+    assert topic.entered() == []
+    assert topic.json("replay", "--reason", "too_late", "--yes")["re_entered"] == 3
+    again = topic.json("replay", "--yes")
     assert again["by_reason"] == {"future_time": 3}
     assert again["left_alone"] == {"re-entered": 3}
-    assert desk.json("replay", "--yes")["re_entered"] == 0
-    assert desk.keys() == {f"p{i}": 1 for i in range(6)}
-    found = desk.json("list")
+    assert topic.json("replay", "--yes")["re_entered"] == 0
+    assert topic.keys() == {f"p{i}": 1 for i in range(6)}
+    found = topic.json("list")
     assert {r["reason"]: r["re_entered"] for r in found["reasons"]} == {
         "too_late": 3, "future_time": 3,
     }  # fmt: skip
-    assert desk.json("show", "0")["re_entered"] is not None
+    assert topic.json("show", "0")["re_entered"] is not None
 
 
-def test_what_is_re_entered_is_as_it_came_and_where_it_came_in(desk: Desk) -> None:
+def test_what_is_re_entered_is_as_it_came_and_where_it_came_in(topic: RejectedTopic) -> None:
     began_ms = int(time.time() * 1000)
     for partition in range(4):
-        desk.put("p", partition=partition, traceparent="00-a-b-01")
-    desk.put("p", partition=9)  # the topic had more partitions once
-    desk.json("replay", "--yes")
-    entered = desk.entered()
+        topic.put("p", partition=partition, traceparent="00-a-b-01")
+    topic.put("p", partition=9)  # the topic had more partitions once
+    topic.json("replay", "--yes")
+    entered = topic.entered()
     assert {r.key for r in entered} == {b"p"}
     assert {json.loads(r.value)["patient_id"] for r in entered} == {"p"}
-    vitals = desk.settings.topic_vitals
+    vitals = topic.settings.topic_vitals
     by_rule = next(r.partition for r in entered if headers(r)["replayed-of"] == f"{vitals}/9/5")
     came = Counter(r.partition for r in entered)
     assert came == Counter([0, 1, 2, 3, by_rule])
     assert sum(headers(r).get("traceparent") == "00-a-b-01" for r in entered) == 4
     assert all(r.timestamp >= began_ms for r in entered)
-    probe = KafkaProducer(**desk.settings.kafka_connection())
+    probe = KafkaProducer(**topic.settings.kafka_connection())
     assert probe.send(vitals, b"x", b"p").get(timeout=10).partition == by_rule
     probe.close()
 
 
-def test_a_record_without_anything_in_it_stops_no_other(desk: Desk) -> None:
-    desk.put("p")
-    desk.put_nothing()
-    desk.put("q")
-    done = desk.json("replay", "--yes")
+def test_a_record_without_anything_in_it_stops_no_other(topic: RejectedTopic) -> None:
+    topic.put("p")
+    topic.put_nothing()
+    topic.put("q")
+    done = topic.json("replay", "--yes")
     assert (done["re_entered"], done["left_alone"]) == (2, {"without value": 1})
-    assert "without value" in desk.cli("replay").stdout
-    assert desk.json("list", "--reason", "empty")["reasons"][0]["without_value"] == 1
-    assert desk.keys() == {"p": 1, "q": 1}
+    assert "without value" in topic.cli("replay").stdout
+    assert topic.json("list", "--reason", "empty")["reasons"][0]["without_value"] == 1
+    assert topic.keys() == {"p": 1, "q": 1}
 
 
-def test_what_is_only_a_beginning_is_not_replayed(desk: Desk) -> None:
-    desk.put("p", "too_large", truncated="20000000")
-    desk.put("q")
-    done = desk.json("replay", "--again", "--yes")
+def test_what_is_only_a_beginning_is_not_replayed(topic: RejectedTopic) -> None:
+    topic.put("p", "too_large", truncated="20000000")
+    topic.put("q")
+    done = topic.json("replay", "--again", "--yes")
     assert (done["re_entered"], done["left_alone"]) == (1, {"truncated": 1})
-    assert desk.keys() == {"q": 1}
+    assert topic.keys() == {"q": 1}
 
 
-def test_a_repartition_puts_all_of_a_key_where_kafka_would(desk: Desk) -> None:
+def test_a_repartition_puts_all_of_a_key_where_kafka_would(topic: RejectedTopic) -> None:
     for partition in range(4):
-        desk.put("p", partition=partition)
-    desk.json("replay", "--repartition", "--yes")
-    entered = desk.entered()
+        topic.put("p", partition=partition)
+    topic.json("replay", "--repartition", "--yes")
+    entered = topic.entered()
     assert len(entered) == 4
     assert len({r.partition for r in entered}) == 1
 
@@ -121,32 +121,34 @@ def test_a_repartition_puts_all_of_a_key_where_kafka_would(desk: Desk) -> None:
         (["--since", "2100-01-01T00:00:00Z"], set()),
     ],
 )
-def test_a_replay_takes_what_was_chosen(desk: Desk, arguments: list[str], chosen: set[str]) -> None:
+def test_a_replay_takes_what_was_chosen(
+    topic: RejectedTopic, arguments: list[str], chosen: set[str]
+) -> None:
     for i, reason in enumerate(["too_late", "bad_time", "too_late", "no_time"]):
-        assert desk.put(f"p{i}", reason, partition=i) == i
-    desk.json("replay", *arguments, "--yes")
-    assert desk.keys() == dict.fromkeys(chosen, 1)
+        assert topic.put(f"p{i}", reason, partition=i) == i
+    topic.json("replay", *arguments, "--yes")
+    assert topic.keys() == dict.fromkeys(chosen, 1)
 
 
-def test_marks_of_a_topic_that_was_made_anew_count_no_more(desk: Desk) -> None:
-    desk.put("old")
-    desk.json("replay", "--yes")
-    admin = KafkaAdminClient(**desk.settings.kafka_connection())
-    admin.delete_topics([desk.settings.topic_rejected])
+def test_marks_of_a_topic_that_was_made_anew_count_no_more(topic: RejectedTopic) -> None:
+    topic.put("old")
+    topic.json("replay", "--yes")
+    admin = KafkaAdminClient(**topic.settings.kafka_connection())
+    admin.delete_topics([topic.settings.topic_rejected])
     wait_until(
-        lambda: desk.settings.topic_rejected not in admin.list_topics(), DEADLINE_S, "the end"
+        lambda: topic.settings.topic_rejected not in admin.list_topics(), DEADLINE_S, "the end"
     )
     admin.close()
-    ensure_topics(desk.settings)
-    wait_until(lambda: _accepts(desk), DEADLINE_S, "the new topic")
-    desk.json("replay", "--yes")
-    assert desk.keys() == {"old": 1, "new": 1}
+    ensure_topics(topic.settings)
+    wait_until(lambda: _accepts(topic), DEADLINE_S, "the new topic")
+    topic.json("replay", "--yes")
+    assert topic.keys() == {"old": 1, "new": 1}
 
 
-def _accepts(desk: Desk) -> bool:
-    if desk.json("list")["total"] == 0:
-        desk.put("new")
-    return bool(desk.json("list")["total"] == 1)
+def _accepts(topic: RejectedTopic) -> bool:
+    if topic.json("list")["total"] == 0:
+        topic.put("new")
+    return bool(topic.json("list")["total"] == 1)
 
 
 # --- cut off, and two at a time
@@ -182,20 +184,20 @@ rejected.replay(options, topic, Selection(), rejected.Replay(), fault=fault)
     ],
 )
 def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
-    desk: Desk, point: str, before: int
+    topic: RejectedTopic, point: str, before: int
 ) -> None:
     for i in range(7):
-        desk.put(f"p{i}")
+        topic.put(f"p{i}")
     dead = subprocess.run(
         [sys.executable, "-c", _DYING, point, str(before)],
-        env=os.environ | desk.told, timeout=DEADLINE_S, check=False,
+        env=os.environ | topic.told, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert dead.returncode == 9
-    done = desk.json("replay", "--yes")
+    done = topic.json("replay", "--yes")
     committed = before if point != "after_commit" else before + 1
     assert done["left_alone"] == ({"re-entered": 2 * committed} if committed else {})
     assert done["re_entered"] == 7 - 2 * committed
-    assert desk.keys() == {f"p{i}": 1 for i in range(7)}
+    assert topic.keys() == {f"p{i}": 1 for i in range(7)}
 
 
 @pytest.mark.parametrize(
@@ -209,11 +211,11 @@ def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
     ],
 )
 def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
-    desk: Desk, point: str, skipped: int, committed: int, monkeypatch: pytest.MonkeyPatch
+    topic: RejectedTopic, point: str, skipped: int, committed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("streamer.service.dead_letters._MOST_RECORDS", 3)
     for i in range(7):
-        desk.put(f"p{i}")
+        topic.put(f"p{i}")
     waits, go_on = threading.Event(), threading.Event()
     ended: list[BaseException] = []
     passed: Counter[str] = Counter()
@@ -226,7 +228,7 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
 
     def first() -> None:
         try:
-            replay(*opened(desk.settings), EVERYTHING, Replay(), fault=wait_there)
+            replay(*opened(topic.settings), EVERYTHING, Replay(), fault=wait_there)
         except (Interrupted, LogUnavailable) as error:
             ended.append(error)
 
@@ -234,22 +236,24 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
     earlier.start()
     try:
         assert waits.wait(DEADLINE_S)
-        replay(*opened(desk.settings), EVERYTHING, later := Replay())
+        replay(*opened(topic.settings), EVERYTHING, later := Replay())
     finally:
         go_on.set()
         earlier.join(DEADLINE_S)
     assert not earlier.is_alive()
     assert [type(error) for error in ended] == [Interrupted]
     assert later.chosen.total() == 7 - committed
-    assert desk.keys() == {f"p{i}": 1 for i in range(7)}
+    assert topic.keys() == {f"p{i}": 1 for i in range(7)}
 
 
-def test_a_replay_that_was_overtaken_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_that_was_overtaken_says_so(
+    topic: RejectedTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def overtaken(*_: object, **__: object) -> None:
         raise Interrupted("ProducerFencedError")
 
     monkeypatch.setattr("streamer.cli.rejected.replayed", overtaken)
-    result = desk.cli("replay", "--yes")
+    result = topic.cli("replay", "--yes")
     assert result.exit_code == 1
     assert "ProducerFencedError" in result.stderr
     assert "nothing is doubled" in result.stderr
@@ -263,19 +267,19 @@ def test_after_a_fix_a_record_counts_once_and_what_is_still_bad_comes_back_once(
     stack: LocalStack, tmp_path: Path, topic_prefix: str
 ) -> None:
     told = environment(stack, topic_prefix, partitions=2, kafka_session_timeout_ms=6000)
-    desk = Desk(told)
+    topic = RejectedTopic(told)
     strict = told | {"STREAMER_FUTURE_LIMIT": "60"}
     with running([ServiceProcess(strict, tmp_path / "strict.log")]):
-        line = Line(desk.settings)
+        line = Line(topic.settings)
         ahead_ms = int(time.time() * 1000) + 600_000
         ahead = line.event("p", time=ahead_ms, values={"heart_rate": 80})
         broken = line.send(b"{", b"p")
         assert headers(line.rejection_of(ahead))["reason"] == "future_time"
         assert headers(line.rejection_of(broken))["reason"] == "not_json"
-    vitals = desk.settings.topic_vitals
+    vitals = topic.settings.topic_vitals
     with running([ServiceProcess(told, tmp_path / "mended.log")]):
-        assert desk.json("replay", "--yes")["by_reason"] == {"future_time": 1, "not_json": 1}
-        entered = {headers(r).get("replayed-of"): r for r in desk.entered()}
+        assert topic.json("replay", "--yes")["by_reason"] == {"future_time": 1, "not_json": 1}
+        entered = {headers(r).get("replayed-of"): r for r in topic.entered()}
         again = {
             name: (entered[f"{vitals}/{place[0]}/{place[1]}"])
             for name, place in (("ahead", ahead), ("broken", broken))
@@ -287,19 +291,21 @@ def test_after_a_fix_a_record_counts_once_and_what_is_still_bad_comes_back_once(
         assert headers(back)["replayed-of"] == f"{vitals}/{broken[0]}/{broken[1]}"
         assert headers(back)["reason"] == "not_json"
 
-        left = desk.json("replay", "--yes")
+        left = topic.json("replay", "--yes")
         assert (left["re_entered"], left["left_alone"]) == (
             0, {"re-entered": 2, "refused again": 1},
         )  # fmt: skip
-        assert desk.json("replay", "--again", "--yes")["by_reason"] == {"not_json": 1}
+        assert topic.json("replay", "--again", "--yes")["by_reason"] == {"not_json": 1}
         wait_until(
-            lambda: desk.json("list", "--reason", "not_json")["total"] == 3, DEADLINE_S, "the third"
+            lambda: topic.json("list", "--reason", "not_json")["total"] == 3,
+            DEADLINE_S,
+            "the third",
         )
-        newest = desk.json("list", "--reason", "not_json", "--limit", "1")["records"][0]
+        newest = topic.json("list", "--reason", "not_json", "--limit", "1")["records"][0]
         assert newest["standing"] == "refused again"
-        shown = desk.json("show", str(newest["offset"]))
+        shown = topic.json("show", str(newest["offset"]))
         assert shown["first_origin"] == f"{vitals}/{broken[0]}/{broken[1]}" != shown["origin"]
         line.collect()
         assert len([r for r in line.risks if r["patient_id"] == "p"]) == 1
         line.close()
-    desk.close()
+    topic.close()

@@ -13,31 +13,31 @@ from streamer.core.columns import Record
 from streamer.local import LocalStack
 from streamer.service import metrics
 from tests.support.fake_service import ORIGIN_MS, TOPICS, Twins, library
-from tests.support.rejected_topic import Desk
+from tests.support.rejected_topic import RejectedTopic
 
 
 @pytest.fixture
-def desk(stack: LocalStack, topic_prefix: str) -> Iterator[Desk]:
-    opened_desk = Desk(environment(stack, topic_prefix, partitions=4))
+def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
+    opened_desk = RejectedTopic(environment(stack, topic_prefix, partitions=4))
     yield opened_desk
     opened_desk.close()
 
 
-def test_an_empty_topic(desk: Desk) -> None:
-    assert desk.json("list") == {"total": 0, "reasons": [], "records": []}
-    assert "Nothing was rejected" in desk.cli("list").stdout
-    assert desk.json("replay", "--yes")["re_entered"] == 0
-    missing = desk.cli("show", "0")
+def test_an_empty_topic(topic: RejectedTopic) -> None:
+    assert topic.json("list") == {"total": 0, "reasons": [], "records": []}
+    assert "Nothing was rejected" in topic.cli("list").stdout
+    assert topic.json("replay", "--yes")["re_entered"] == 0
+    missing = topic.cli("show", "0")
     assert missing.exit_code == 1
     assert "it is empty" in missing.stderr
-    assert desk.entered() == []
+    assert topic.entered() == []
 
 
-def test_the_list_counts_by_reason_and_shows_the_newest(desk: Desk) -> None:
+def test_the_list_counts_by_reason_and_shows_the_newest(topic: RejectedTopic) -> None:
     for i in range(5):
-        desk.put(f"late-{i}")
-    last = desk.put("clock", "future_time", partition=2)
-    found = desk.json("list", "--limit", "2")
+        topic.put(f"late-{i}")
+    last = topic.put("clock", "future_time", partition=2)
+    found = topic.json("list", "--limit", "2")
     assert found["total"] == 6
     assert [(r["reason"], r["count"], r["waiting"]) for r in found["reasons"]] == [
         ("too_late", 5, 5), ("future_time", 1, 1),
@@ -45,30 +45,30 @@ def test_the_list_counts_by_reason_and_shows_the_newest(desk: Desk) -> None:
     assert all(r["oldest"] <= r["newest"] for r in found["reasons"])
     assert [r["key"] for r in found["records"]] == ["clock", "late-4"]
     assert found["records"][0]["offset"] == last
-    assert found["records"][0]["origin"] == f"{desk.settings.topic_vitals}/2/5"
-    assert desk.json("list", "--reason", "future_time")["total"] == 1
-    assert desk.json("list", "--since", "1h")["total"] == 6
-    assert desk.json("list", "--since", "2100-01-01T00:00:00Z")["total"] == 0
-    shown = desk.cli("list").stdout
+    assert found["records"][0]["origin"] == f"{topic.settings.topic_vitals}/2/5"
+    assert topic.json("list", "--reason", "future_time")["total"] == 1
+    assert topic.json("list", "--since", "1h")["total"] == 6
+    assert topic.json("list", "--since", "2100-01-01T00:00:00Z")["total"] == 0
+    shown = topic.cli("list").stdout
     assert "too_late" in shown
     assert "late-4" in shown
 
 
-def test_show_tells_all_of_one_record(desk: Desk) -> None:
-    offset = desk.put("p1", "future_time", partition=3, traceparent="00-a-b-01")
-    found = desk.json("show", str(offset))
+def test_show_tells_all_of_one_record(topic: RejectedTopic) -> None:
+    offset = topic.put("p1", "future_time", partition=3, traceparent="00-a-b-01")
+    found = topic.json("show", str(offset))
     assert (found["reason"], found["key"], found["standing"]) == ("future_time", "p1", "waiting")
-    assert found["origin"] == found["first_origin"] == f"{desk.settings.topic_vitals}/3/5"
+    assert found["origin"] == found["first_origin"] == f"{topic.settings.topic_vitals}/3/5"
     assert json.loads(found["value"])["patient_id"] == "p1"
     assert found["headers"]["traceparent"] == "00-a-b-01"
-    shown = desk.cli("show", str(offset)).stdout
+    shown = topic.cli("show", str(offset)).stdout
     assert '"patient_id": "p1"' in shown
     assert "ahead of the record's timestamp" in shown
 
 
-def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(desk: Desk) -> None:
-    offset = desk.put("[red]\x1b[2Jp", detail="\x1b]0;owned\x07")
-    for shown in (desk.cli("show", str(offset)).stdout, desk.cli("list").stdout):
+def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedTopic) -> None:
+    offset = topic.put("[red]\x1b[2Jp", detail="\x1b]0;owned\x07")
+    for shown in (topic.cli("show", str(offset)).stdout, topic.cli("list").stdout):
         assert "\x1b" not in shown
         assert "[red]" in shown
 
@@ -86,12 +86,14 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(desk: Desk) -> N
         (["replay", "--offsets", "90", "--yes"], 1, "offset in 90"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told(desk: Desk, arguments: list[str], code: int, says: str) -> None:
-    desk.put("p")
-    result = desk.cli(*arguments)
+def test_a_mistake_is_told(
+    topic: RejectedTopic, arguments: list[str], code: int, says: str
+) -> None:
+    topic.put("p")
+    result = topic.cli(*arguments)
     assert result.exit_code == code
     assert says in " ".join(result.stderr.replace("│", " ").split())
-    assert desk.entered() == []
+    assert topic.entered() == []
 
 
 def test_counts_by_reason_are_metrics_too_and_what_a_record_carried_goes_with_it() -> None:

@@ -18,7 +18,7 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 
-class Desk:
+class RejectedTopic:
     """A rejected topic of its own, what was put there, and what came back."""
 
     def __init__(self, told: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ from trainer.compare.families import Entrants, Row, extras
 from trainer.compare.models.average import average
 from trainer.compare.models.shipped import enter_bundle, recipe_of, refuse_other_patients
 from trainer.compare.protocol.family import Task
-from trainer.compare.protocol.fitting import Desk
+from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import Entered, judge_all
@@ -95,21 +95,21 @@ def compare(
         "features": features.RECIPE,
         "alert_budget": recipe.alert_budget,
     }
-    desk = Desk(
+    runner = FamilyRunner(
         results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
     )
     final = enter_bundle(bundle, task, held_out)
-    families = desk.enter_all(entrants.families, task)
+    families = runner.enter_all(entrants.families, task)
     whole = {entry.name: entry for entry in families if entry.name in moved}
-    families += [average(final, trees, held_out, desk.alert_budget) for trees in whole.values()]
-    changed = desk.enter_all([alone], task, bundle=bundle.model_id)
-    changed += desk.enter_all(variants, task, recipe=lessons.knobs)
+    families += [average(final, trees, held_out, runner.alert_budget) for trees in whole.values()]
+    changed = runner.enter_all([alone], task, bundle=bundle.model_id)
+    changed += runner.enter_all(variants, task, recipe=lessons.knobs)
     crossings: list[Crossing] = []
     if can_cross(material):
         whole = {TRANSFERRED: final, **whole}
-        crossings = cross(moved, whole, task, desk, recipe=lessons.knobs)
-    daily = _daily(entrants, bundle, task, results / DAILY, desk)
-    entered = Entered(final, families, changed, crossings, daily, desk.absent)
+        crossings = cross(moved, whole, task, runner, recipe=lessons.knobs)
+    daily = _daily(entrants, bundle, task, results / DAILY, runner)
+    entered = Entered(final, families, changed, crossings, daily, runner.absent)
 
     terms = Terms(
         bundle.model_id,
@@ -123,7 +123,7 @@ def compare(
         machine(),
         {**versions(), **extras()},
     )
-    spent = Spent(0.0, desk.n_fitted, desk.n_entries, desk.fit_seconds)
+    spent = Spent(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
     found = judge_all(entered, held_out, terms, spent, reporter)
     spent = replace(spent, seconds=time.monotonic() - started)
     found = replace(found, spent=spent)
@@ -148,21 +148,23 @@ def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
         )
 
 
-def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
+def _daily(
+    entrants: Entrants, bundle: Bundle, task: Task, file: Path, runner: FamilyRunner
+) -> Sequence[Row]:
     """The rows of the daily form: kept, or worked out now."""
     if entrants.daily is None:
         return []
-    made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
-    if DAILY_NAME not in desk.only:
+    made_of = {**runner.made_of, "seed": task.seed, "bundle": bundle.model_id}
+    if DAILY_NAME not in runner.only:
         with suppress(OSError, KeyError, TypeError, ValueError):  # no rows, or damaged ones
             kept = json.loads(file.read_text())
             if kept["made_of"] == json.loads(json.dumps(made_of)):
                 return list(kept["rows"])
-    if desk.only and DAILY_NAME not in desk.only:
-        desk.absent.append(DAILY_NAME)
+    if runner.only and DAILY_NAME not in runner.only:
+        runner.absent.append(DAILY_NAME)
         return []
     material = task.material
-    with desk.reporter.follow("daily form") as progress:
+    with runner.reporter.follow("daily form") as progress:
         model = build.build(bundle)
         logits = cohort_logits(model, material.cohort, material.built, material.split.test)
         rows = entrants.daily(task, progress, logits)

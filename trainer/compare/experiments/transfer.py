@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from trainer.compare.protocol.family import Family, Task
-from trainer.compare.protocol.fitting import Desk
+from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.cohort import stays_of_site
 from trainer.data.dataset import fit_scaling
@@ -75,7 +75,7 @@ def cross(
     families: dict[str, Family],
     whole: dict[str, Entry],
     task: Task,
-    desk: Desk,
+    runner: FamilyRunner,
     **depends_on: Any,
 ) -> list[Crossing]:
     """Fits these families at each hospital and judges them at the other.
@@ -84,7 +84,7 @@ def cross(
         families: by name; each is fitted to one hospital at a time.
         whole: the same models fitted to both, by name.
         task: of all patients.
-        desk: keeps what was fitted.
+        runner: keeps what was fitted.
         depends_on: what they are made of beside what every entry is.
     """
     found = []
@@ -93,16 +93,18 @@ def cross(
         for origin, goal in WAYS:
             named = replace(family, name=trained_at(name, origin))
             if name in whole:
-                scored = whole[name].on_test(desk.held_out).at_site(goal)
+                scored = whole[name].on_test(runner.held_out).at_site(goal)
                 found.append(Crossing(name, both, goal, both, scored))
-            entry = desk.enter(named, at_hospital(task, origin), hospital=origin, **depends_on)
+            entry = runner.enter(named, at_hospital(task, origin), hospital=origin, **depends_on)
             if entry is None:
                 continue
-            scored = entry.on_test(desk.held_out).at_site(goal)
+            scored = entry.on_test(runner.held_out).at_site(goal)
             found.append(Crossing(name, origin, goal, origin, scored))
-            operating_point = recalibrated(entry, desk.held_out, goal, desk.alert_budget)
+            operating_point = recalibrated(entry, runner.held_out, goal, runner.alert_budget)
             scored = (
-                replace(entry, operating_point=operating_point).on_test(desk.held_out).at_site(goal)
+                replace(entry, operating_point=operating_point)
+                .on_test(runner.held_out)
+                .at_site(goal)
             )
             found.append(Crossing(name, origin, goal, goal, scored))
     return found

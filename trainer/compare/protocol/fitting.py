@@ -117,7 +117,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class Desk:
+class FamilyRunner:
     """Fits what is not there yet and keeps it, so that a run that was cut goes on.
 
     Attributes:
