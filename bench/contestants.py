@@ -109,7 +109,9 @@ def ready(
     python = sys.executable if contestant.module == "plain" else str(bench_env.python)
     return [
         ServiceProcess(
-            _peer_environment(contestant, bench_env, settings, backlog, f"{prefix}{place}").environment(),
+            _peer_config(
+                contestant, bench_env, settings, backlog, f"{prefix}{place}"
+            ).environment(),
             bench_env.folder / f"{prefix}{place}.log",
             command=[
                 *bench_env.cores.taskset(place), python, "-m", f"bench.peers.{contestant.module}",
@@ -129,7 +131,7 @@ def _environment(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> dict[str
     )
 
 
-def _peer_environment(
+def _peer_config(
     contestant: Contestant, bench_env: BenchEnv, settings: Settings, backlog: Backlog, name: str
 ) -> PeerConfig:
     return PeerConfig(

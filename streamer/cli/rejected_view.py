@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.core.dead_letters import Rejected, Standing
+from streamer.core.dead_letters import DeadLetter, Standing
 from streamer.core.reasons import Reason
 from streamer.feeds.message import rfc3339
 from streamer.service.dead_letters import Overview, Replay
@@ -98,7 +98,7 @@ def print_overview(found: Overview, console: Console) -> None:
         console.print(newest)
 
 
-def record_json(rejected: Rejected, reentered: Mapping[int, int]) -> dict[str, Any]:
+def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> dict[str, Any]:
     """One record with all that is known of it; bytes that are no UTF-8 are in base64."""
     mark_ms = reentered.get(rejected.offset)
     return {
@@ -116,7 +116,7 @@ def record_json(rejected: Rejected, reentered: Mapping[int, int]) -> dict[str, A
     }
 
 
-def print_record(rejected: Rejected, reentered: Mapping[int, int], console: Console) -> None:
+def print_record(rejected: DeadLetter, reentered: Mapping[int, int], console: Console) -> None:
     """Prints one record for people."""
     mark_ms = reentered.get(rejected.offset)
     standing = str(rejected.standing(reentered))

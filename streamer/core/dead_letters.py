@@ -44,7 +44,7 @@ class Standing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rejected:
+class DeadLetter:
     """One record of the rejected topic.
 
     Attributes:
@@ -105,7 +105,7 @@ class Selection:
     partition: int | None = None
     since_ms: int | None = None
 
-    def chooses(self, rejected: Rejected) -> bool:
+    def chooses(self, rejected: DeadLetter) -> bool:
         """Whether a record is meant."""
         origin = rejected.origin
         return (
@@ -140,11 +140,11 @@ def kept(
 
 def read(
     offset: int, time_ms: int, key: bytes | None, value: bytes | None, given: Headers
-) -> Rejected:
+) -> DeadLetter:
     """Reads a record of the rejected topic; headers that are missing or odd are no error."""
     texts = {name: content.decode(errors="replace") for name, content in given if content}
     try:
         origin = Origin(texts["topic"], int(texts["partition"]), int(texts["offset"]))
     except (KeyError, ValueError):
         origin = None
-    return Rejected(offset, time_ms, key, value, texts, origin)
+    return DeadLetter(offset, time_ms, key, value, texts, origin)

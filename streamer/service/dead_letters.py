@@ -9,7 +9,7 @@ from typing import Final
 
 from streamer.adapters.chunks import chunks
 from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
-from streamer.core.dead_letters import Rejected, Selection, Standing
+from streamer.core.dead_letters import DeadLetter, Selection, Standing
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -31,7 +31,7 @@ class Group:
         """How many."""
         return self.standings.total()
 
-    def add(self, rejected: Rejected, standing: Standing) -> None:
+    def add(self, rejected: DeadLetter, standing: Standing) -> None:
         """Counts one."""
         self.oldest_ms = min(self.oldest_ms, rejected.time_ms) if self.n else rejected.time_ms
         self.newest_ms = max(self.newest_ms, rejected.time_ms)
@@ -43,7 +43,7 @@ class Overview:
     """All chosen records by reason, the most frequent first, and the newest of them."""
 
     groups: dict[str, Group]
-    newest: list[tuple[Rejected, Standing]]
+    newest: list[tuple[DeadLetter, Standing]]
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ def overview(topic: RejectedTopic, selection: Selection, limit: int) -> Overview
     """
     reentered = topic.reentered()
     groups: dict[str, Group] = {}
-    newest: deque[tuple[Rejected, Standing]] = deque(maxlen=limit)
+    newest: deque[tuple[DeadLetter, Standing]] = deque(maxlen=limit)
     for rejected in topic.records(selection.since_ms):
         if selection.chooses(rejected):
             standing = rejected.standing(reentered)
@@ -157,7 +157,7 @@ def _waiting(
     selection: Selection,
     again: bool,
     counted: Replay,
-) -> Iterator[Rejected]:
+) -> Iterator[DeadLetter]:
     for rejected in topic.records(selection.since_ms):
         if not selection.chooses(rejected):
             continue
@@ -168,5 +168,5 @@ def _waiting(
             counted.left[standing] += 1
 
 
-def _value_bytes(rejected: Rejected) -> int:
+def _value_bytes(rejected: DeadLetter) -> int:
     return len(rejected.value or b"")

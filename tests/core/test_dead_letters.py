@@ -7,8 +7,8 @@ from streamer.core.dead_letters import (
     MAX_KEY_BYTES,
     REPLAYED_OF,
     TRACEPARENT,
+    DeadLetter,
     Origin,
-    Rejected,
     Selection,
     Standing,
     kept,
@@ -28,7 +28,7 @@ def size(content: bytes | None) -> int | None:
     return None if content is None else len(content)
 
 
-def rejected(offset: int = 7, time_ms: int = 1_000, **more: bytes) -> Rejected:
+def rejected(offset: int = 7, time_ms: int = 1_000, **more: bytes) -> DeadLetter:
     given = dict(HEADERS) | {name.replace("_", "-"): value for name, value in more.items()}
     return read(offset, time_ms, b"p", b"{}", list(given.items()))
 

@@ -21,7 +21,7 @@ from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
-from streamer.core.dead_letters import Rejected, read
+from streamer.core.dead_letters import DeadLetter, read
 from streamer.ports.log import Interrupted, LogUnavailable
 
 _PARTITION: Final = 0  # both topics have one
@@ -78,7 +78,7 @@ class RejectedTopic:
             end = consumer.end_offsets([self._place])[self._place]
         return first, end
 
-    def records(self, since_ms: int | None = None) -> Iterator[Rejected]:
+    def records(self, since_ms: int | None = None) -> Iterator[DeadLetter]:
         """Yields the records that are there now, in order.
 
         Args:
@@ -87,7 +87,7 @@ class RejectedTopic:
         for record in self._whole(self._options.rejected, since_ms):
             yield _read(record)
 
-    def at(self, offset: int) -> Rejected | None:
+    def at(self, offset: int) -> DeadLetter | None:
         """Returns the record at an offset; ``None`` if there is none."""
         first, end = self.bounds()
         if not first <= offset < end:
@@ -108,7 +108,7 @@ class RejectedTopic:
                 marks[int(offset)] = mark.timestamp
         return marks
 
-    def mark_key(self, rejected: Rejected) -> bytes:
+    def mark_key(self, rejected: DeadLetter) -> bytes:
         """The key of the mark of a record."""
         return f"{self._topic_id}/{rejected.offset}".encode()
 
@@ -167,7 +167,7 @@ class DeadLetterReplayer:
             before.recover(self._producer)
             self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
 
-    def replay(self, chosen: Sequence[Rejected], *, repartition: bool = False) -> None:
+    def replay(self, chosen: Sequence[DeadLetter], *, repartition: bool = False) -> None:
         """Writes records and their marks in one transaction.
 
         Key and value are unchanged. A record goes to the partition on which it came in, which is
@@ -221,14 +221,14 @@ class DeadLetterReplayer:
         with contextlib.suppress(*NO_ANSWER):
             self._producer.close(timeout=1)
 
-    def _home(self, rejected: Rejected) -> int | None:
+    def _home(self, rejected: DeadLetter) -> int | None:
         origin = rejected.origin
         if origin is None or origin.partition >= self._n_partitions:
             return None
         return origin.partition
 
 
-def _read(record: Any) -> Rejected:
+def _read(record: Any) -> DeadLetter:
     return read(record.offset, record.timestamp, record.key, record.value, record.headers or ())
 
 

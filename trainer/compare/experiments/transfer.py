@@ -100,12 +100,8 @@ def cross(
                 continue
             scored = entry.on_test(runner.held_out).at_site(goal)
             found.append(Crossing(name, origin, goal, origin, scored))
-            operating_point = recalibrated(entry, runner.held_out, goal, runner.alert_budget)
-            scored = (
-                replace(entry, operating_point=operating_point)
-                .on_test(runner.held_out)
-                .at_site(goal)
-            )
+            point = recalibrated(entry, runner.held_out, goal, runner.alert_budget)
+            scored = replace(entry, operating_point=point).on_test(runner.held_out).at_site(goal)
             found.append(Crossing(name, origin, goal, goal, scored))
     return found
 
