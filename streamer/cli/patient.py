@@ -19,7 +19,7 @@ def patient(
 
     Exits with 1 when nothing is known.
     """
-    # builds stays, and with them torch
+    # builds stays, which the other commands need not wait for
     from streamer.cli.patient_view import portray, render  # noqa: PLC0415
 
     portrait = portray(Settings(), patient_id)
