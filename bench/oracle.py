@@ -20,7 +20,6 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 
 from bench.reading import read_partition, read_topic
 from streamer.bundles import bundle
@@ -237,8 +236,6 @@ def table(found: Mapping[str, Differences]) -> str:
 def _compare_partition(
     settings: Settings, model: Model, partition: int, rejected: Sequence[Said]
 ) -> dict[str, Differences]:
-    # As in the service: threads that wait for each other cost more than these small steps take.
-    torch.set_num_threads(1)
     fold = Fold(model, settings)
     expected: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for records in read_partition(settings, settings.topic_vitals, partition):

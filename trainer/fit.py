@@ -101,8 +101,9 @@ def fit(
             material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
         )
 
+    network = trained(run, recipe).in_numpy()
     choices = choose(
-        trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
+        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
     foretold = fit_forecast(choices.model, material, recipe, reporter, n_bootstrap)
     predictions = predict(choices.model, cohort, built, split.test)

@@ -1,4 +1,4 @@
-"""The `streamer` command, one file a subcommand; PyTorch is loaded by `run` and `patient` alone."""
+"""The `streamer` command, one file a subcommand; each loads what it needs when it runs."""
 
 from __future__ import annotations
 

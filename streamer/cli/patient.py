@@ -19,7 +19,7 @@ def patient(
 
     Exits with 1 when nothing is known.
     """
-    # builds stays, and with them torch
+    # loads numpy and the core, which the other commands start without
     from streamer.cli.patient_view import describe, render  # noqa: PLC0415
 
     description = describe(Settings(), patient_id)

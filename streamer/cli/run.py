@@ -80,7 +80,7 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
 
 def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:
     """Makes the worker as soon as Kafka and Redis answer; ``None``: told to stop before."""
-    # torch is loaded here and not before: the other commands start without it
+    # what scores is loaded here and not before: the other commands start without it
     from streamer.service import bootstrap  # noqa: PLC0415
 
     while not stop.is_set():

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy
@@ -28,9 +27,11 @@ class Scaling:
 
     def apply(self, features: Floats) -> Floats:
         """Standardises ``(..., F)`` features; unknown (NaN) becomes 0, the training mean."""
-        scaled: Floats = (features - self.mean) / self.std
-        np.clip(scaled, -CLIP, CLIP, out=scaled)
-        scaled[np.isnan(scaled)] = 0.0
+        scaled: Floats = features - self.mean
+        np.divide(scaled, self.std, out=scaled)
+        np.maximum(scaled, -CLIP, out=scaled)
+        np.minimum(scaled, CLIP, out=scaled)
+        np.copyto(scaled, 0.0, where=np.isnan(scaled))
         return scaled
 
 
@@ -91,7 +92,7 @@ class Model:
         if len(calibrations) != len(HORIZONS):
             raise ValueError(f"a model needs one calibration for each of {HORIZONS}")
         self.model_id = model_id
-        self.network = network.eval()
+        self.network = network
         self.scaling = scaling
         self.calibrations = calibrations
         self.threshold = threshold
@@ -116,14 +117,8 @@ class Model:
         Returns:
             ``(n, 3)`` uncalibrated logits, and h and c after the step, shaped as they came.
         """
-        x = torch.from_numpy(self.scaling.apply(features))[None]
-        with torch.inference_mode():
-            logits, h1, c1 = self.network(x, _layers_first(h), _layers_first(c))
-            return (
-                logits[0].numpy().astype(np.float64),
-                h1.transpose(0, 1).contiguous().numpy(),
-                c1.transpose(0, 1).contiguous().numpy(),
-            )
+        logits, h1, c1 = self.network.step(self.scaling.apply(features), h, c)
+        return logits.astype(np.float64), h1, c1
 
     def forecast(self, features: Floats, out: Floats) -> Floats:
         """Foretells the vital signs of ``forecast.VITALS`` for ``forecast.HOURS``.
@@ -141,23 +136,17 @@ class Model:
         """
         if self.forecaster is None:
             raise ValueError(f"model {self.model_id} has no forecast head")
-        x = torch.from_numpy(self.scaling.apply(features))
-        return self.forecaster.values(features, x, torch.from_numpy(out))
+        return self.forecaster.values(features, self.scaling.apply(features), out)
 
     def logits(self, features: Floats) -> NDArray[np.float64]:
-        """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits."""
-        size = self.architecture
-        start = torch.zeros(size.layers, features.shape[1], size.hidden)
-        with torch.inference_mode():
-            x = torch.from_numpy(self.scaling.apply(features))
-            return np.asarray(self.network(x, start, start)[0].numpy(), np.float64)
+        """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits.
+
+        They are those of the chain of steps, bit for bit.
+        """
+        return self.network.run(self.scaling.apply(features))[0].astype(np.float64)
 
     def risks(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turns ``(..., 3)`` logits into calibrated risks that never fall with the horizon."""
         each = [cal.risks(logits[..., i]) for i, cal in enumerate(self.calibrations)]
         rising: NDArray[np.float64] = np.maximum.accumulate(np.stack(each, axis=-1), axis=-1)
         return rising
-
-
-def _layers_first(state: Floats) -> torch.Tensor:
-    return torch.from_numpy(state).transpose(0, 1).contiguous()

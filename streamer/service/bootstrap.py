@@ -6,7 +6,6 @@ import gc
 from typing import Final
 
 import structlog
-import torch
 from redis import Redis
 
 from streamer.adapters.kafka.log import KafkaLog
@@ -78,8 +77,6 @@ def worker(settings: Settings, health: Health) -> Worker:
         max_stays=settings.max_stays,
         forecast=settings.forecast,
     )
-    # One worker, one core: threads that wait for each other cost more than these small steps take.
-    torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
     # What is here now stays; what a batch makes dies with it, and is not worth looking at often.

@@ -21,7 +21,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
-if TYPE_CHECKING:  # partitions come with stays, and those with torch: `streamer` starts without
+if TYPE_CHECKING:  # partitions come with stays, and those with all that scores
     from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from streamer.bundles import bundle as bundles
@@ -56,7 +55,7 @@ def test_a_forecast_is_the_same_bits_whoever_else_is_in_the_batch() -> None:
 def test_a_vital_sign_that_no_training_patient_had_is_never_foretold() -> None:
     model = forecasting_model()
     assert model.forecaster is not None
-    model.forecaster.scale[INDEX_OF["spo2"]] = torch.nan
+    model.forecaster.scale[INDEX_OF["spo2"]] = np.nan
     found = model.forecast(*hours(20))
     assert np.isnan(found[:, INDEX_OF["spo2"]]).all()
     assert not np.isnan(found[:, INDEX_OF["map"]]).all()

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-import torch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from redis import Redis
@@ -53,7 +52,6 @@ class Hired:
             raise self._error
 
     def _run(self) -> None:
-        torch.set_num_threads(1)  # counts for the thread that says it
         try:
             self.worker.run(self._stop)
         except BaseException as error:

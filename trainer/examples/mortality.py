@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from streamer.core.features import N_FEATURES
 from streamer.core.model import Calibration
-from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from streamer.datasets.physionet2012 import read_2012
 from trainer.data.batches import by_length
@@ -32,6 +31,7 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train, trained
 from trainer.training.loss import Objective
+from trainer.training.network import TorchNetwork
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import fit_teacher, no_soft_labels
 
@@ -119,7 +119,7 @@ def run(
 
 
 def hour_logits(
-    network: Network, material: Material, stays: NDArray[np.int64]
+    network: TorchNetwork, material: Material, stays: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(N, HOURS) the first head's logit at each hour of these stays."""
     size = network.architecture
@@ -134,7 +134,7 @@ def hour_logits(
     return found[material.rows_of(stays)].reshape(len(stays), HOURS)
 
 
-def validate(network: Network, material: Material, objective: Objective) -> Epoch:
+def validate(network: TorchNetwork, material: Material, objective: Objective) -> Epoch:
     """How well the network ranks the validation patients at 48 hours."""
     stays = material.split.validation
     found = hour_logits(network, material, stays)

@@ -37,6 +37,7 @@ from trainer.fit import fit
 from trainer.metrics.calibration_error import logit
 from trainer.metrics.measures import METRICS
 from trainer.progress import Reporter
+from trainer.training.network import TorchNetwork
 
 QUIET = Reporter(Console(quiet=True))
 RECIPE = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
@@ -246,7 +247,7 @@ def test_ablations_differ_by_what_was_taken_away(
         assert entries[name].settings == settings
     scores = [entry.score for entry in (compared.found.final.entry, *entries.values())]
     assert len(np.unique(np.stack(scores), axis=0)) == len(scores)
-    network = build.build(bundle).network
+    network = TorchNetwork.of(build.build(bundle).network)
     x = torch.from_numpy(network_input(data, bundle, compared.found))
     with torch.inference_mode():
         glance = network.glance(network.encode(x))[:, 0].double().numpy()

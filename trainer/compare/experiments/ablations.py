@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
+from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
@@ -72,7 +74,8 @@ def network_family(name: str, settings: Settings, lessons: SoftLabelVariants) ->
         changed: dict[str, Any] = dict(changes)
         recipe = replace(lessons.recipe, **changed)
         run = train(material, recipe, lessons.about(material, progress), progress=progress)
-        return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
+        network = trained(run, recipe).in_numpy()
+        return NetworkScores(unchosen(network, material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 
@@ -96,7 +99,9 @@ def encoder_alone(bundle: Bundle) -> Family:
 
     def fit(task: Task, _: Settings, __: Progress | None) -> Fitted:
         model = build.build(bundle)
-        torch.nn.init.zeros_(model.network.memory_head)
+        weights = model.network.weights
+        silent = {**weights, "memory_head": np.zeros_like(weights["memory_head"])}
+        model.network = Network(model.architecture, silent)
         return NetworkScores(model, task.material)
 
     return Family(ENCODER_ALONE, Level.WINDOW, (), fit)
