@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from streamer.core.columns import Record
+from streamer.core.records import Records
 
 
 class Output(NamedTuple):
@@ -34,7 +34,7 @@ class Polled:
     Attributes:
         gained: partitions that this process owns from now on.
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
-        records: in the order of the log within each partition.
+        records: in the order of the log within each partition, as columns.
         positions: the next offset to be read, for each partition that moved.
         left: how many offsets are yet to be read, for each partition of which that was asked anew.
         topic: the input topic as the log last described it, some seconds ago at most.
@@ -42,7 +42,7 @@ class Polled:
 
     gained: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
+    records: Records = field(default_factory=Records.of)
     positions: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
     topic: Topic | None = None

@@ -13,7 +13,7 @@ from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from streamer.core.columns import Record
+from streamer.core.records import Record
 from streamer.local import LocalStack
 from streamer.ports.log import EventLog, Output
 from tests.support.wait import wait_until

@@ -80,8 +80,14 @@ class _Frame(NamedTuple):
     @classmethod
     def read(cls, data: bytes, start: int, end: int) -> _Frame:
         """Reads the header that begins there."""
-        base_offset, _, epoch, _, *fields, producer_id, _, _, n = _HEADER.unpack_from(data, start)
-        return cls(start, end, base_offset, epoch, *fields, producer_id, n)
+        (
+            base_offset, _, leader_epoch, _, crc, attributes, last_offset_delta, first_ms, max_ms,
+            producer_id, _, _, n,
+        ) = _HEADER.unpack_from(data, start)  # fmt: skip
+        return cls(
+            start, end, base_offset, leader_epoch, crc, attributes, last_offset_delta, first_ms,
+            max_ms, producer_id, n,
+        )  # fmt: skip
 
     @property
     def records(self) -> int:
@@ -96,7 +102,7 @@ class _Frame(NamedTuple):
     @property
     def codec(self) -> int:
         """How its records are compressed; 0: they are not."""
-        return self.attributes & DefaultRecordBatch.CODEC_MASK
+        return int(self.attributes & DefaultRecordBatch.CODEC_MASK)
 
     @property
     def kind(self) -> tuple[int, bool]:
@@ -262,12 +268,13 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             self.next_fetch_offset = batch.next_offset
             return
         partition = self.topic_partition.partition
-        records, error = as_columns(_checked(batch, self._data[at:end], self.check_crcs), partition)
+        theirs = _checked(batch, self._data[at:end], self.check_crcs)
+        records, wrong = as_columns(theirs, partition)
         self._hold(records, end - at)
-        if error is not None:
+        if wrong is not None:
             first = records.offset.item(-1) + 1 if records else batch.base_offset
             first = max(first, self.fetch_offset)
-            self._bad = self._refusal(first, max(first, last_offset), error, damaged=False)
+            self._bad = self._refusal(first, max(first, last_offset), wrong, damaged=False)
 
     def _skips(self, batch: DefaultRecordBatch) -> bool:
         """Whether a batch is a transaction's marker or of an aborted one; follows transactions."""
@@ -341,7 +348,7 @@ def _checked(batch: Any, content: bytes, check_crcs: bool) -> Iterator[Any]:
 
 
 class BatchConsumer(ResumingConsumer):
-    """A consumer whose `poll` returns parts of ``Records``, by partition. It knows no deserializers."""
+    """A consumer without deserializers; its `poll` returns parts of ``Records`` by partition."""
 
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)

@@ -15,8 +15,8 @@ import numpy as np
 from kafka.record.util import decode_varint
 from numpy.typing import NDArray
 
-from streamer.core.records import Record, Records
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
+from streamer.core.records import Record, Records
 
 # Headers that are passed on and are longer than they can be: by the W3C a trace has 55 bytes; an
 # origin is the name of a topic, at most 249 bytes, a partition and an offset.

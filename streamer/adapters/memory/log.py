@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from streamer.core.columns import Record
+from streamer.core.records import Record, Records
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
@@ -134,18 +134,20 @@ class MemoryLog:
         for partition in lost:
             self._positions.pop(partition, None)
         polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
+        read: list[Record] = []
         # A partition that was gained in this poll has no position yet.
         for partition in sorted(now & self._positions.keys() - self._paused):
             start = self._positions[partition]
             if start < broker.first[partition]:
                 raise LogUnavailable(f"offset {start} of partition {partition} was deleted")
-            room = self._max - len(polled.records)
+            room = self._max - len(read)
             records = broker.partitions[partition][start : start + room]
             if records:
-                polled.records += records
+                read += records
                 polled.positions[partition] = self._positions[partition] = start + len(records)
             end = len(broker.partitions[partition])
             polled.left[partition] = end - self._positions[partition]
+        polled.records = Records.of(read)
         return polled
 
     def committed(self, partition: int) -> int | None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kafka import TopicPartition
 from kafka.codec import gzip_encode, lz4_encode, snappy_encode, zstd_encode
@@ -42,7 +42,9 @@ def sized(content: bytes | None) -> bytes:
 
 
 # Lengths of lengths change at 64 and 8,192 bytes.
-BYTES = st.none() | st.binary(max_size=6) | st.builds(bytes, st.sampled_from([63, 64, 8_191, 8_192]))
+BYTES = (
+    st.none() | st.binary(max_size=6) | st.builds(bytes, st.sampled_from([63, 64, 8_191, 8_192]))
+)
 NAMES = st.sampled_from(["traceparent", "replayed-of", "", "détail", "ce_id"]).map(str.encode)
 HEADERS = st.lists(
     st.tuples(NAMES | st.just(b"\xff"), BYTES | st.just(bytes(300))), max_size=3
@@ -123,8 +125,10 @@ def batches(draw: st.DrawFn, base: int) -> tuple[bytes, int]:
         body += encoded(record, delta, draw(st.sampled_from([b"\0"] * 8 + [b"\1", b"\x80\1"])))
     n = len(records)
     codec = draw(st.sampled_from([0, 0, 1, 2, 3, 4]))
-    attributes = codec | draw(st.sampled_from([0, 0, TRANSACTIONAL])) | draw(
-        st.sampled_from([0, 0, APPEND_TIME])
+    attributes = (
+        codec
+        | draw(st.sampled_from([0, 0, TRANSACTIONAL]))
+        | draw(st.sampled_from([0, 0, APPEND_TIME]))
     )
     magic = 2
     packed = PACK[codec](body) if body or codec != 2 else body
