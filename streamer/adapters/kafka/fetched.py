@@ -30,6 +30,10 @@ _LENGTH: Final = Struct(">i")
 _ATTRIBUTES: Final = Struct(">h")
 _CHECKED: Final[int] = DefaultRecordBatch.ATTRIBUTES_OFFSET  # where begins what the CRC covers
 _MAGIC: Final[int] = MemoryRecords.MAGIC_OFFSET
+_CODEC_BITS: Final[int] = DefaultRecordBatch.CODEC_MASK
+_APPEND_TIME: Final[int] = DefaultRecordBatch.TIMESTAMP_TYPE_MASK
+_TRANSACTIONAL: Final[int] = DefaultRecordBatch.TRANSACTIONAL_MASK
+_CONTROL: Final[int] = DefaultRecordBatch.CONTROL_MASK
 _OVERHEAD: Final = MemoryRecords.LOG_OVERHEAD  # offset and length, before what the length counts
 _FORMAT: Final = 2
 _LZ4: Final = 3
@@ -102,7 +106,7 @@ class _Frame(NamedTuple):
     @property
     def codec(self) -> int:
         """How its records are compressed; 0: they are not."""
-        return int(self.attributes & DefaultRecordBatch.CODEC_MASK)
+        return self.attributes & _CODEC_BITS
 
     @property
     def kind(self) -> tuple[int, bool]:
@@ -112,16 +116,16 @@ class _Frame(NamedTuple):
     @property
     def is_control_batch(self) -> bool:
         """Whether it is a transaction's marker."""
-        return bool(self.attributes & DefaultRecordBatch.CONTROL_MASK)
+        return bool(self.attributes & _CONTROL)
 
     @property
     def is_transactional(self) -> bool:
         """Whether it belongs to a transaction."""
-        return bool(self.attributes & DefaultRecordBatch.TRANSACTIONAL_MASK)
+        return bool(self.attributes & _TRANSACTIONAL)
 
     def span(self, start: int, end: int) -> Span:
         """Its records, which are from ``start`` to ``end`` once they are decompressed."""
-        appended = bool(self.attributes & DefaultRecordBatch.TIMESTAMP_TYPE_MASK)
+        appended = bool(self.attributes & _APPEND_TIME)
         base_ms = self.max_ms if appended else self.first_ms
         return Span(start, end, self.n, self.base_offset, base_ms, appended)
 
@@ -149,6 +153,8 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
     def __init__(self, fetch_offset: int, tp: Any, records: MemoryRecords, **options: Any) -> None:
         super().__init__(fetch_offset, tp, records, **options)
         self._data = bytes(records._buffer)
+        self._view = memoryview(self._data)
+        self._is_committed_only = self.isolation_level == IsolationLevel.READ_COMMITTED
         self._at = 0  # where the next batch begins
         self._alone_until = 0  # batches that begin before this are parsed one by one
         self._parsed = Records.of()
@@ -232,20 +238,13 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         frame = _Frame.read(self._data, at, end)
         if frame.is_control_batch or frame.n < 0:
             return None
-        if (
-            self.check_crcs
-            and calc_crc32c(memoryview(self._data)[at + _CHECKED : end]) != frame.crc
-        ):
+        if self.check_crcs and calc_crc32c(self._view[at + _CHECKED : end]) != frame.crc:
             return None
         if self._is_committed_only and frame.producer_id >= 0:
             self._consume_aborted_transactions_up_to(frame.last_offset)
             if self._is_batch_aborted(frame):
                 return None
         return frame
-
-    @property
-    def _is_committed_only(self) -> bool:
-        return bool(self.isolation_level == IsolationLevel.READ_COMMITTED)
 
     def _read_one(self) -> None:
         """Reads the next batch with kafka-python's parser, step by step as its fetcher does."""
@@ -333,7 +332,7 @@ def _checked(batch: Any, content: bytes, check_crcs: bool) -> Iterator[Any]:
     if codec and batch.magic >= _FORMAT:
         # The same batch without compression.
         header = bytearray(content[: _HEADER.size])
-        _ATTRIBUTES.pack_into(header, _CHECKED, batch.attributes & ~DefaultRecordBatch.CODEC_MASK)
+        _ATTRIBUTES.pack_into(header, _CHECKED, batch.attributes & ~_CODEC_BITS)
         batch = DefaultRecordBatch(header + unpack(codec, content[_HEADER.size :]))
     elif codec and not (batch.magic == 0 and codec == _LZ4):  # that one had a framing of its own
         is_first = batch.magic == 0
