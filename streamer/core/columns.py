@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -95,7 +95,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
             if future_limit_ms is not None:
                 _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
         except Refused as refused:
-            rejections.append(Rejection(i, refused.reason, refused.detail))
+            rejections.append(_rejection(i, refused, read.unreadable))
             continue
         if event["kind"] is _OBSERVATION:
             fields = event["fields"]
@@ -131,6 +131,12 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     np.cumsum(counts, out=columns.cell_start[1:])
     _clean(columns, np.array(values, np.float64))
     return columns
+
+
+def _rejection(i: int, refused: Refused, unreadable: Mapping[int, str]) -> Rejection:
+    if i in unreadable:
+        return Rejection(i, Reason.UNREADABLE, unreadable[i])
+    return Rejection(i, refused.reason, refused.detail)
 
 
 def _counts(name: str, number: float | None) -> bool:

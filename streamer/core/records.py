@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, compress
+from dataclasses import dataclass, field
+from itertools import accumulate, chain, compress
 from typing import NamedTuple, overload
 
 import numpy as np
@@ -39,6 +39,8 @@ class Records(Sequence[Record]):
         values: ``n`` values.
         traceparents: ``n`` headers of that name, the last one of each record.
         replayed_of: the same; where a re-entered record came in for the first time.
+        unreadable: why there is no record at an index, but bytes that could not be read as one, or
+            as several up to its offset; these are its value. It has no key, so it is no event.
     """
 
     partition: NDArray[np.int32]
@@ -48,6 +50,7 @@ class Records(Sequence[Record]):
     values: list[bytes | None]
     traceparents: list[bytes | None]
     replayed_of: list[bytes | None]
+    unreadable: dict[int, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, records: Iterable[Record] = ()) -> Records:
@@ -70,6 +73,7 @@ class Records(Sequence[Record]):
             return parts[0]
         if not parts:
             return cls.of()
+        starts = accumulate(map(len, parts), initial=0)
         return cls(
             np.concatenate([part.partition for part in parts]),
             np.concatenate([part.offset for part in parts]),
@@ -78,6 +82,11 @@ class Records(Sequence[Record]):
             list(chain.from_iterable(part.values for part in parts)),
             list(chain.from_iterable(part.traceparents for part in parts)),
             list(chain.from_iterable(part.replayed_of for part in parts)),
+            {
+                start + index: why
+                for start, part in zip(starts, parts, strict=False)
+                for index, why in part.unreadable.items()
+            },
         )
 
     def of_partitions(self, numbers: Collection[int]) -> Records:
@@ -94,6 +103,7 @@ class Records(Sequence[Record]):
             list(compress(self.values, chosen)),
             list(compress(self.traceparents, chosen)),
             list(compress(self.replayed_of, chosen)),
+            {int(kept[:i].sum()): why for i, why in self.unreadable.items() if kept[i]},
         )
 
     def last_ms(self) -> dict[int, int]:
@@ -121,6 +131,7 @@ class Records(Sequence[Record]):
     def __getitem__(self, index: slice) -> Records: ...
     def __getitem__(self, index: int | slice) -> Record | Records:
         if isinstance(index, slice):
+            places = range(*index.indices(len(self)))
             return Records(
                 self.partition[index],
                 self.offset[index],
@@ -129,6 +140,7 @@ class Records(Sequence[Record]):
                 self.values[index],
                 self.traceparents[index],
                 self.replayed_of[index],
+                {places.index(i): why for i, why in self.unreadable.items() if i in places},
             )
         return Record(
             self.partition.item(index),

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from kafka.consumer.fetcher import Fetcher
@@ -20,114 +19,31 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords
 from kafka.record.util import calc_crc32c
 
+from streamer.adapters.kafka.batch_frames import CHECKED, FORMAT, HEADER, MAGIC, Frame, end_of
 from streamer.adapters.kafka.client_fixes import ResumingConsumer
 from streamer.adapters.kafka.codecs import unpack
-from streamer.adapters.kafka.record_batches import Span, as_columns, parse
+from streamer.adapters.kafka.odd_batches import read
+from streamer.adapters.kafka.record_batches import Span, parse
 from streamer.core.records import Records
 
-_HEADER: Final[Struct] = DefaultRecordBatch.HEADER_STRUCT
-_LENGTH: Final = Struct(">i")
-_ATTRIBUTES: Final = Struct(">h")
-_CHECKED: Final[int] = DefaultRecordBatch.ATTRIBUTES_OFFSET  # where begins what the CRC covers
-_MAGIC: Final[int] = MemoryRecords.MAGIC_OFFSET
-_CODEC_BITS: Final[int] = DefaultRecordBatch.CODEC_MASK
-_APPEND_TIME: Final[int] = DefaultRecordBatch.TIMESTAMP_TYPE_MASK
-_TRANSACTIONAL: Final[int] = DefaultRecordBatch.TRANSACTIONAL_MASK
-_CONTROL: Final[int] = DefaultRecordBatch.CONTROL_MASK
-_OVERHEAD: Final = MemoryRecords.LOG_OVERHEAD  # offset and length, before what the length counts
-_FORMAT: Final = 2
-_LZ4: Final = 3
 # Parsed at once: as much as a fetch brings of a partition. A batch that is larger is parsed alone.
 _GROUP_BYTES: Final = 1024 * 1024
 # Reading columns costs 60 us beside what it costs a record; kafka-python's parser 3 us a record.
 _FEW: Final = 16
 
 
-class BadBatch(KafkaError):  # type: ignore[misc]  # kafka-python has no types
-    """Records that cannot be read; ``__cause__`` is what their parser says.
+class DamagedBatch(KafkaError):  # type: ignore[misc]  # kafka-python has no types
+    """A batch whose bytes are not those that were written; another fetch may bring these.
 
     Attributes:
-        partition: where they are.
-        first_offset: of the first that cannot be read.
-        last_offset: of the last that cannot be read for this reason.
-        damaged: whether these are not the bytes that were written: another fetch may bring those.
+        partition: where it is.
+        offset: from where on nothing can be read.
     """
 
-    def __init__(
-        self, partition: int, first_offset: int, last_offset: int, why: Exception, *, damaged: bool
-    ) -> None:
-        super().__init__(
-            f"offsets {first_offset} to {last_offset} of partition {partition} cannot be read: "
-            f"{type(why).__name__}: {why}"
-        )
+    def __init__(self, partition: int, offset: int, why: Exception) -> None:
+        super().__init__(f"offset {offset} is damaged: {type(why).__name__}: {why}")
         self.partition = partition
-        self.first_offset = first_offset
-        self.last_offset = last_offset
-        self.damaged = damaged
-
-
-class _Frame(NamedTuple):
-    """Where a batch of format v2 is, and the fields of its header that matter."""
-
-    start: int
-    end: int
-    base_offset: int
-    leader_epoch: int
-    crc: int
-    attributes: int
-    last_offset_delta: int
-    first_ms: int
-    max_ms: int
-    producer_id: int
-    n: int
-
-    @classmethod
-    def read(cls, data: bytes, start: int, end: int) -> _Frame:
-        """Reads the header that begins there."""
-        (
-            base_offset, _, leader_epoch, _, crc, attributes, last_offset_delta, first_ms, max_ms,
-            producer_id, _, _, n,
-        ) = _HEADER.unpack_from(data, start)  # fmt: skip
-        return cls(
-            start, end, base_offset, leader_epoch, crc, attributes, last_offset_delta, first_ms,
-            max_ms, producer_id, n,
-        )  # fmt: skip
-
-    @property
-    def records(self) -> int:
-        """Where its records begin."""
-        return self.start + _HEADER.size
-
-    @property
-    def last_offset(self) -> int:
-        """The last offset that it takes, also where no record has it any more."""
-        return self.base_offset + self.last_offset_delta
-
-    @property
-    def codec(self) -> int:
-        """How its records are compressed; 0: they are not."""
-        return self.attributes & _CODEC_BITS
-
-    @property
-    def kind(self) -> tuple[int, bool]:
-        """What batches that are parsed together have in common."""
-        return self.leader_epoch, bool(self.codec)
-
-    @property
-    def is_control_batch(self) -> bool:
-        """Whether it is a transaction's marker."""
-        return bool(self.attributes & _CONTROL)
-
-    @property
-    def is_transactional(self) -> bool:
-        """Whether it belongs to a transaction."""
-        return bool(self.attributes & _TRANSACTIONAL)
-
-    def span(self, start: int, end: int) -> Span:
-        """Its records, which are from ``start`` to ``end`` once they are decompressed."""
-        appended = bool(self.attributes & _APPEND_TIME)
-        base_ms = self.max_ms if appended else self.first_ms
-        return Span(start, end, self.n, self.base_offset, base_ms, appended)
+        self.offset = offset
 
 
 class Taken:
@@ -158,7 +74,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         self._at = 0  # where the next batch begins
         self._alone_until = 0  # batches that begin before this are parsed one by one
         self._parsed = Records.of()
-        self._bad: BadBatch | None = None  # what comes after the parsed records
+        self._damaged: DamagedBatch | None = None  # what comes after the parsed records
         self._end: int | None = None  # the offset after the last batch that was read
         self._is_before = True  # nothing at or after the wanted offset has come yet
 
@@ -166,8 +82,8 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         """Returns the next records, ``n`` at most; the offset to go on from moves past them.
 
         Raises:
-            BadBatch: the next ones cannot be read. The fetcher goes on with other partitions, and
-                fetches this one again from where it is.
+            DamagedBatch: the next bytes are damaged. The fetcher goes on with other partitions,
+                and fetches this one again from where it is.
         """
         left = sys.maxsize if n is None else n
         parts: list[Records] = []
@@ -177,19 +93,19 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
                 self.next_fetch_offset = part.offset.item(-1) + 1
                 parts.append(part)
                 left -= len(part)
-            elif self._bad is None:
+            elif self._damaged is None:
                 self._advance()
             elif parts:
                 break
             else:
-                bad, self._bad = self._bad, None
+                damaged, self._damaged = self._damaged, None
                 self.drain()
-                raise bad
+                raise damaged
         return Taken(parts)
 
     def _advance(self) -> None:
         """Parses what comes next, or is done."""
-        if _end_of(self._data, self._at) is None:  # a batch that is not whole counts for nothing
+        if end_of(self._data, self._at) is None:  # a batch that is not whole counts for nothing
             if self._end is not None:  # a batch may end beyond its last record
                 self.next_fetch_offset = self._end
             self.drain()
@@ -207,9 +123,9 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         else:
             self._read_one()
 
-    def _group(self) -> tuple[list[_Frame], bytes, list[Span]]:
+    def _group(self) -> tuple[list[Frame], bytes, list[Span]]:
         """Returns plain batches that follow each other, and where their records are in the data."""
-        frames: list[_Frame] = []
+        frames: list[Frame] = []
         unpacked: list[bytes] = []
         spans: list[Span] = []
         at, size = self._at, 0
@@ -230,15 +146,15 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             at = frame.end
         return frames, b"".join(unpacked) if unpacked else self._data, spans
 
-    def _plain(self, at: int) -> _Frame | None:
+    def _plain(self, at: int) -> Frame | None:
         """Returns the batch that begins there, unless it needs a closer look."""
-        end = _end_of(self._data, at)
-        if end is None or end - at < _HEADER.size or self._data[at + _MAGIC] != _FORMAT:
+        end = end_of(self._data, at)
+        if end is None or end - at < HEADER.size or self._data[at + MAGIC] != FORMAT:
             return None
-        frame = _Frame.read(self._data, at, end)
+        frame = Frame.read(self._data, at, end)
         if frame.is_control_batch or frame.n < 0:
             return None
-        if self.check_crcs and calc_crc32c(self._view[at + _CHECKED : end]) != frame.crc:
+        if self.check_crcs and calc_crc32c(self._view[at + CHECKED : end]) != frame.crc:
             return None
         if self._is_committed_only and frame.producer_id >= 0:
             self._consume_aborted_transactions_up_to(frame.last_offset)
@@ -247,33 +163,26 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         return frame
 
     def _read_one(self) -> None:
-        """Reads the next batch with kafka-python's parser, step by step as its fetcher does."""
-        at, end = self._at, _end_of(self._data, self._at)
+        """Reads the next batch as kafka-python does, step by step."""
+        at, end, tp = self._at, end_of(self._data, self._at), self.topic_partition
         assert end is not None
+        content = self._data[at:end]
         try:
-            if end - at < MemoryRecords.MIN_SLICE:
-                raise CorruptRecordError(f"a batch of {end - at} bytes")
-            batch = MemoryRecords(self._data[at:end]).next_batch()
+            if len(content) < MemoryRecords.MIN_SLICE:
+                raise CorruptRecordError(f"a batch of {len(content)} bytes")
+            batch = MemoryRecords(content).next_batch()
             if self.check_crcs and not batch.validate_crc():
-                raise CorruptRecordError(f"the batch at offset {batch.base_offset} failed its CRC")
-            is_skipped = batch.magic == _FORMAT and self._skips(batch)
+                raise CorruptRecordError("its checksum is wrong")
+            is_skipped = batch.magic == FORMAT and self._skips(batch)
         except Exception as error:  # whatever a parser may make of foreign bytes
-            here = self.next_fetch_offset
-            self._bad = self._refusal(here, here, error, damaged=True)
+            self._damaged = DamagedBatch(tp.partition, self.next_fetch_offset, error)
+            self._damaged.__cause__ = error
             return
-        last_offset = batch.last_offset if batch.magic == _FORMAT else batch.base_offset
-        self._at, self._end = end, last_offset + 1 if batch.magic == _FORMAT else None
+        self._at, self._end = end, batch.last_offset + 1 if batch.magic == FORMAT else None
         if is_skipped:
             self.next_fetch_offset = batch.next_offset
-            return
-        partition = self.topic_partition.partition
-        theirs = _checked(batch, self._data[at:end], self.check_crcs)
-        records, wrong = as_columns(theirs, partition)
-        self._hold(records, end - at)
-        if wrong is not None:
-            first = records.offset.item(-1) + 1 if records else batch.base_offset
-            first = max(first, self.fetch_offset)
-            self._bad = self._refusal(first, max(first, last_offset), wrong, damaged=False)
+        else:
+            self._hold(read(batch, content, tp.partition, self.check_crcs), len(content))
 
     def _skips(self, batch: DefaultRecordBatch) -> bool:
         """Whether a batch is a transaction's marker or of an aborted one; follows transactions."""
@@ -301,20 +210,6 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             records = records[int(wanted[0]) :]
         self._parsed = records
 
-    def _refusal(self, first: int, last: int, why: Exception, *, damaged: bool) -> BadBatch:
-        bad = BadBatch(self.topic_partition.partition, first, last, why, damaged=damaged)
-        bad.__cause__ = why
-        return bad
-
-
-def _end_of(data: bytes, at: int) -> int | None:
-    """Returns where the batch that begins there ends, ``None`` where it is not whole."""
-    if len(data) - at < _OVERHEAD:
-        return None
-    (length,) = _LENGTH.unpack_from(data, at + MemoryRecords.LENGTH_OFFSET)
-    end: int = at + _OVERHEAD + length
-    return end if end <= len(data) else None
-
 
 def _is_abort(batch: DefaultRecordBatch) -> bool:
     """Whether a batch is the marker of an aborted transaction."""
@@ -324,26 +219,6 @@ def _is_abort(batch: DefaultRecordBatch) -> bool:
     if marker is None:
         raise RuntimeError("a transaction's marker is missing")
     return bool(marker.abort)
-
-
-def _checked(batch: Any, content: bytes, check_crcs: bool) -> Iterator[Any]:
-    """The records of a batch as kafka-python parses them, unless they are more than can be held."""
-    codec = batch.compression_type
-    if codec and batch.magic >= _FORMAT:
-        # The same batch without compression.
-        header = bytearray(content[: _HEADER.size])
-        _ATTRIBUTES.pack_into(header, _CHECKED, batch.attributes & ~_CODEC_BITS)
-        batch = DefaultRecordBatch(header + unpack(codec, content[_HEADER.size :]))
-    elif codec and not (batch.magic == 0 and codec == _LZ4):  # that one had a framing of its own
-        is_first = batch.magic == 0
-        key_at = batch.KEY_OFFSET_V0 if is_first else batch.KEY_OFFSET_V1
-        _, packed = batch._read_key_value(key_at)
-        if packed is not None:
-            unpack(codec, packed)
-    for record in batch:
-        if check_crcs and not record.validate_crc():
-            raise CorruptRecordError(f"the record at offset {record.offset} failed its CRC")
-        yield record
 
 
 class BatchConsumer(ResumingConsumer):

@@ -106,6 +106,16 @@ def _parse(data: bytes, spans: Sequence[Span], partition: int) -> Records:
     )
 
 
+def record_begins(data: bytes, start: int, n: int) -> list[int] | None:
+    """Returns where each of ``n`` records begins, ``None`` unless they fill the data from there."""
+    begins: list[int] = []
+    try:
+        _find(data, Span(start, len(data), n, 0, 0, False), begins)
+    except (_NotPlainError, IndexError, ValueError):
+        return None
+    return begins or None
+
+
 def _find(data: bytes, span: Span, begins: list[int]) -> None:
     """Appends where each record of a batch begins, with the number that is its length."""
     at = span.start

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Sequence
+from itertools import cycle, islice
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -18,8 +20,9 @@ from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.memory_records import MemoryRecords, MemoryRecordsBuilder
 from kafka.record.util import calc_crc32c, encode_varint
 
-from streamer.adapters.kafka import fetched
-from streamer.adapters.kafka.fetched import BadBatch, PartitionBatches
+from streamer.adapters.kafka import fetched, odd_batches
+from streamer.adapters.kafka.fetched import DamagedBatch, PartitionBatches
+from streamer.core.records import Records
 
 PARTITION = 3
 TP = TopicPartition("vitals", PARTITION)
@@ -27,6 +30,7 @@ TIME_MS = 1_700_000_000_000
 PACK = [bytes, gzip_encode, snappy_encode, lz4_encode, zstd_encode]
 TRANSACTIONAL, CONTROL, APPEND_TIME = 0x10, 0x20, 0x08
 ABORT, COMMIT = b"\0\0\0\0", b"\0\0\0\1"
+MOST_STEPS = 200
 BASE = 100  # the first offset of a fetch
 INT64 = st.integers(-(2**63), 2**63 - 1)
 
@@ -191,25 +195,46 @@ def behave_alike(content: bytes, sizes: Sequence[int], start: int = BASE, **opti
     """Drains both parsers in steps; they agree after each, up to the first error."""
     theirs = Fetcher.PartitionRecords(start, TP, MemoryRecords(content), **options)
     ours = PartitionBatches(start, TP, MemoryRecords(content), **options)
-    for step in range(200):
-        n = sizes[step % len(sizes)]
-        error: Exception | None = None
-        try:
-            expected = [row(record) for record in theirs.take(n)]
-        except Exception as refused:
-            error = refused
+    unwanted: list[int] = []  # offsets of what is unreadable before the start, and nobody's concern
+
+    def read(*batch: Any) -> Records:
+        records = odd_batches.read(*batch)
+        offsets = records.offset[list(records.unreadable)]
+        unwanted.extend(offsets[offsets < start].tolist())
+        return records
+
+    with patch.object(fetched, "read", read):
+        compare(ours, theirs, sizes, unwanted)
+
+
+def compare(
+    ours: PartitionBatches, theirs: Any, sizes: Sequence[int], unwanted: Sequence[int]
+) -> None:
+    for n in islice(cycle(sizes), MOST_STEPS):
+        expected, error = attempt(theirs, n)
         try:
             taken = ours.take(n)
-        except BadBatch as bad:
-            assert type(bad.__cause__) is type(error), bad
-            assert bad.partition == PARTITION
-            assert bad.first_offset <= bad.last_offset
+        except DamagedBatch as damaged:
+            assert unwanted or type(damaged.__cause__) is type(error)
+            assert damaged.partition == PARTITION
             assert not ours  # the fetcher goes on with other partitions
             return
+        records = Records.joined(list(taken))
+        rows = list(records)
+        assert len(taken) == len(rows) <= n
+        if records.unreadable:
+            first = min(records.unreadable)
+            if error is None:  # they say so when asked again
+                assert [tuple(row) for row in rows[:first]] == expected
+                _, error = attempt(theirs, n)
+            assert unwanted or type(error).__name__ in records.unreadable[first]
+            finish(ours)
+            return
+        if unwanted:
+            finish(ours)
+            return
         assert error is None
-        rows = [tuple(record) for part in taken for record in part]
-        assert rows == expected
-        assert len(taken) == len(rows)
+        assert [tuple(row) for row in rows] == expected
         assert ours.next_fetch_offset == theirs.next_fetch_offset
         assert ours.leader_epoch == theirs.leader_epoch
         assert bool(ours) == bool(theirs)
@@ -218,6 +243,23 @@ def behave_alike(content: bytes, sizes: Sequence[int], start: int = BASE, **opti
             assert bool(ours.bytes_read) == bool(theirs.bytes_read)
             return
     raise AssertionError("no end of it")
+
+
+def attempt(parser: Any, n: int) -> tuple[list[tuple[Any, ...]], Exception | None]:
+    try:
+        return [row(record) for record in parser.take(n)], None
+    except Exception as error:
+        return [], error
+
+
+def finish(ours: PartitionBatches) -> None:
+    """What is unreadable is moved past: an end is reached."""
+    with contextlib.suppress(DamagedBatch):
+        for _ in range(MOST_STEPS):
+            if not ours:
+                return
+            ours.take(1_000)
+        raise AssertionError("no end of it")
 
 
 @settings(deadline=None, max_examples=1_000)
