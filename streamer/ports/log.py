@@ -37,6 +37,8 @@ class Polled:
         records: in the order of the log within each partition, as columns.
         positions: the next offset to be read, for each partition that moved.
         left: how many offsets are yet to be read, for each partition of which that was asked anew.
+        damaged: why a partition cannot be read on from where it is: its bytes are not those that
+            were written. It is read again, unless it is paused; another answer may be whole.
         topic: the input topic as the log last described it, some seconds ago at most.
     """
 
@@ -45,6 +47,7 @@ class Polled:
     records: Records = field(default_factory=Records.of)
     positions: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
+    damaged: dict[int, str] = field(default_factory=dict)
     topic: Topic | None = None
 
 

@@ -21,6 +21,11 @@ from streamer.service.takeover import Partition, Refusal, Refused, plan_start, r
 
 _log = structlog.get_logger()
 
+_DAMAGED: Final = (
+    "It is read again every half minute, in case only the way here was bad. If it stays so, the "
+    "broker's log is damaged: delete the partition's records up to the next batch with Kafka's own "
+    "tools, and the partition's states in Redis (docs/operations.md)"
+)
 LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
 
 
@@ -73,6 +78,10 @@ class Ownership:
             self._untaken.discard(number)
             self.refused.pop(number, None)
         self._untaken.update(polled.gained)
+        for number, why in polled.damaged.items():
+            if number in self.owned:
+                self._drop(number)
+                self._refuse(number, Refusal(f"{why}. {_DAMAGED}"))
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:

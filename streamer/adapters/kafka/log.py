@@ -22,7 +22,7 @@ from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import NO_ANSWER, asking
-from streamer.adapters.kafka.fetched import BatchConsumer
+from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -89,11 +89,14 @@ class KafkaLog:
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
         self._rejoin_if_stuck()
+        damaged: dict[int, str] = {}
         with asking():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
+            except DamagedBatch as error:
+                fetched, damaged = {}, {error.partition: str(error)}
             except OffsetOutOfRangeError as error:
                 if self._sought & {tp.partition for tp in error.args[0]}:
                     raise LogUnavailable(
@@ -118,6 +121,7 @@ class KafkaLog:
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         polled.positions = {p: mine[-1].offset.item(-1) + 1 for p, mine in parts.items()}
+        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
         polled.left = self._left(now - gained)
         if now:
             self._unassigned_since = time.monotonic()
