@@ -26,7 +26,7 @@ SESSION_MS = 6_000  # the least that a broker allows
 DEADLINE_S = 60.0
 
 
-class _NoText(str):
+class NotUtf8(str):
     """A name that is not UTF-8 on the wire, as clients in other languages may send it."""
 
     def encode(self, *_: object) -> bytes:
@@ -140,7 +140,7 @@ class KafkaWorld(World):
 
     def send_unreadable(self, partition: int) -> None:
         self.sent[partition] += 1
-        header = (_NoText("name"), b"value")
+        header = (NotUtf8("name"), b"value")
         self.producer.send(self.vitals, b"content", b"p", [header], partition, TIME_MS)
         self.producer.flush()
 
