@@ -25,10 +25,11 @@ from bench.reading import read_partition, read_topic
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store

@@ -21,8 +21,9 @@ from rich.table import Table
 from bench.machine import describe
 from streamer.bundles import bundle
 from streamer.bundles.build import build
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.expiry import KEPT_DAYS
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import HOUR_MS, StayTable
 

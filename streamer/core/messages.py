@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
-from streamer.core.columns import Record
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.forecast import DIGITS, HOURS, VITALS
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
 from streamer.core.reasons import Rejection
+from streamer.core.records import Record
 from streamer.core.variables import VARIABLES
 
 HORIZON_HOURS: Final = 6

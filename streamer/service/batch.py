@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
-from streamer.core.columns import Columns, Record
+from streamer.core.columns import Columns
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.records import Records
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
@@ -73,7 +74,7 @@ class Share(NamedTuple):
         home_partitions: the partition on which patients live who are not where their events came.
     """
 
-    records: Sequence[Record]
+    records: Records
     columns: Columns
     places: Sequence[int]
     home_partitions: Mapping[str, int]
@@ -101,15 +102,18 @@ def _result(
     topics: Topics,
 ) -> Result:
     records, columns = share.records, share.columns
-    live = [record.offset >= partitions[record.partition].silent_until for record in records]
-    result = Result(n_live=sum(live))
+    live = np.zeros(len(records), bool)
+    for number in np.unique(records.partition).tolist():
+        mine = records.partition == number
+        live |= mine & (records.offset >= partitions[number].silent_until)
+    result = Result(n_live=int(live.sum()))
     result.n_silent = len(records) - result.n_live
     if not result.n_live:
         return result
     if not result.n_silent:  # of a batch that straddles the line these stay uncounted
         result.problems = outcome.problems
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
-    told = np.array(live)[columns.record]
+    told = live[columns.record]
     result.recorded_ms, result.measured_ms = columns.logged_ms[told], columns.time_ms[told]
     for rejection in outcome.rejections:
         if live[rejection.record]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.core.columns import Record
+from streamer.core.records import Record, Records
 from streamer.service import metrics
 
 # The log says every second where it ends; after this long something does not answer.
@@ -58,12 +58,12 @@ class Lag:
             left: records that are yet to be read, of those partitions of which that is known.
             taken: the records of this round, in the order of the log.
         """
-        newest = {record.partition: record.timestamp_ms / 1000 for record in taken}
+        newest_ms = Records.of(taken).last_ms()
         now = self._clock()
         places = {}
         for partition in owned:
             old = self._places.get(partition, _UNKNOWN)
-            last = newest.get(partition, old.newest)
+            last = newest_ms[partition] / 1000 if partition in newest_ms else old.newest
             if partition in left:
                 places[partition] = _Place(left[partition], last, now)
             else:

@@ -18,10 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
+from streamer.core.records import Records
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics, tally
@@ -137,7 +139,7 @@ class Worker:
             polled = self._log.poll(POLL_S)
         ownership.follow(polled)
         # Of a partition that is yet to be taken, what was read may not be what it must go on with.
-        records = [record for record in polled.records if record.partition in ownership.owned]
+        records = polled.records.of_partitions(ownership.owned)
         positions = {p: end for p, end in polled.positions.items() if p in ownership.owned}
         try:
             self._settle()
@@ -168,23 +170,24 @@ class Worker:
         self._log.close()
         self._states.close()
 
-    def _batch(self, records: Sequence[Record], positions: dict[int, int]) -> None:
+    def _batch(self, records: Records, positions: dict[int, int]) -> None:
         owned = self._ownership.owned
-        by_model: dict[str, list[Record]] = {}
-        for record in records:
-            by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        chunks: dict[str, Share] = {}
-        for model_id, mine in by_model.items():
+        by_model: dict[str, list[int]] = {}
+        for number in np.unique(records.partition).tolist():
+            by_model.setdefault(owned[number].era.model_id, []).append(number)
+        shares: dict[str, Share] = {}
+        for model_id, numbers in by_model.items():
+            mine = records.of_partitions(numbers)
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(mine, self._config.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
-                places = [mine[i].partition for i in columns.record.tolist()]
+                places = mine.partition[columns.record].tolist()
                 home_partitions = self._cache.claim_partition(self._states, owned, columns, places)
                 self._cache.load(self._states, owned, columns.patients)
-            chunks[model_id] = Share(mine, columns, places, home_partitions)
+            shares[model_id] = Share(mine, columns, places, home_partitions)
         results = [
             process(self._cache.scorers[model_id], share, owned, self._config.topics)
-            for model_id, share in chunks.items()
+            for model_id, share in shares.items()
         ]
         moved = [owned[p] for p in positions]
         live = {

@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from kafka.errors import KafkaConnectionError
+from kafka.record.default_records import DefaultRecordBatch
 
-from streamer.adapters.kafka import log, options
+from streamer.adapters.kafka import fetched, log, options
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.core.records import Records
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from tests.support.log_backends import (
@@ -126,6 +128,28 @@ class Contract:
         member.pause([0])
         member.resume([0])
         gain(member)
+
+    def test_what_cannot_be_read_has_a_place_among_the_records(self, world: World) -> None:
+        world.send(0, 2)
+        world.send_unreadable(0)
+        world.send(0, 1)
+        member = world.member()
+        gain(member)
+        parts: list[Records] = []
+        position = 0
+
+        def read_all() -> bool:
+            nonlocal position
+            polled = member.poll(0.2)
+            parts.append(polled.records)
+            position = polled.positions.get(0, position)
+            return position == 4
+
+        wait_until(read_all, DEADLINE_S, "the records around it")
+        records = Records.joined(parts)
+        assert [(r.offset, r.key) for r in records] == [(0, b"p"), (1, b"p"), (2, None), (3, b"p")]
+        assert "the name of a header is not UTF-8" in records.unreadable[2]
+        assert b"content" in (records[2].value or b"")
 
     def test_bounds_and_times(self, world: World) -> None:
         world.send(0, 5)
@@ -304,6 +328,25 @@ class TestKafkaLog(Contract):
         assert [tuple(None if h is None else len(h) for h in pair) for pair in read_back] == [
             (55, 300), (256, None), (None, 300), (None, None),
         ]  # fmt: skip
+
+    def test_damage_is_told_of_its_partition_and_ends_with_its_cause(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member = world.member()
+        gain(member)
+        with monkeypatch.context() as on_the_way:
+            on_the_way.setattr(fetched, "calc_crc32c", lambda _: 0)
+            on_the_way.setattr(DefaultRecordBatch, "validate_crc", lambda _: False)
+            world.send(0, 1)
+            damaged = wait_until(lambda: member.poll(0.2).damaged, DEADLINE_S, "the damage")
+            assert damaged.keys() == {0}
+            assert "offset 0 is damaged: CorruptRecordError" in damaged[0]
+            member.pause([0])
+        world.send(1, 3)
+        assert {record.partition for record in read(member, 3)} == {1}
+        member.seek(0, 0)
+        member.resume([0])
+        assert [(r.partition, r.offset) for r in read(member, 1)] == [(0, 0)]
 
     def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
         assert isinstance(world, KafkaWorld)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.services import environment
-from streamer.core.columns import Record
+from streamer.core.records import Record
 from streamer.local import LocalStack
 from streamer.service import metrics
 from tests.support.fake_service import ORIGIN_MS, TOPICS, Twins, library
