@@ -64,6 +64,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             process_group=0,
             pass_fds=held,
+            umask=0o077,  # data and logs are its owner's alone
         )
 
     started = _SPAWNER.thread.submit(start)

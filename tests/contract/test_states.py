@@ -327,10 +327,11 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         assert store.take(0) == Lease(2, 5, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
-        client.config_set("maxmemory", "1")
-        with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
-            store.save([replace(change, epoch=2, expected=5, watermark=6)])
-        client.config_set("maxmemory", "0")
+        with Redis.from_url(own.redis_admin) as admin:
+            admin.config_set("maxmemory", "1")
+            with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
+                store.save([replace(change, epoch=2, expected=5, watermark=6)])
+            admin.config_set("maxmemory", "0")
         assert store.take(0).watermark == 5
         store.close()
 
