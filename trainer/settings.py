@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamer.adapters.redis_local import default_url
+from streamer.adapters.redis.local import default_url
 
 
 class TrainerSettings(BaseSettings):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from streamer.adapters.redis_local import announced
+from streamer.adapters.redis.local import announced
 from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamer.adapters.redis_local import default_url
+from streamer.adapters.redis.local import default_url
 from streamer.service import faults
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
