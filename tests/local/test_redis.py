@@ -8,7 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 from redis import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, ResponseError
+from redis.retry import Retry
 
 from streamer.local import LocalStack, LocalStackError
 from streamer.local.ports import LOOPBACK
@@ -28,7 +30,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
 def test_nobody_gets_in_without_the_password(running: LocalStack, password: str | None) -> None:
     port = running.redis_server.port
     with (
-        Redis(LOOPBACK, port, password=password) as client,
+        Redis(LOOPBACK, port, password=password, retry=Retry(NoBackoff(), 0)) as client,
         pytest.raises(AuthenticationError),
     ):
         client.ping()
@@ -55,7 +57,7 @@ def test_programs_may_not_do_what_is_dangerous(
     running: LocalStack, command: tuple[str, ...]
 ) -> None:
     with Redis.from_url(running.redis) as client:
-        with pytest.raises(NoPermissionError):
+        with pytest.raises(ResponseError, match=r"no permissions|not allowed"):
             client.execute_command(*command)
         assert client.ping()
 
@@ -63,9 +65,7 @@ def test_programs_may_not_do_what_is_dangerous(
 def test_programs_may_ask_what_check_asks(running: LocalStack) -> None:
     with Redis.from_url(running.redis) as client:
         assert client.info()["aof_enabled"] == 1
-        assert client.config_get("appendfsync") == {b"appendfsync": b"everysec"} or (
-            client.config_get("appendfsync") == {"appendfsync": "everysec"}
-        )
+        assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
         assert client.role()[0] == b"master"
 
 
