@@ -25,9 +25,10 @@ _ROOT: Final = Path(__file__).parents[1]
 _MOMENTS: Final = {
     "environment": re.compile(r"^Successfully installed "),
     "servers": re.compile(r"^Kafka 127\."),
-    "first alert": re.compile(r" start "),
+    "first alert": re.compile(r"^\d{4}-\d\d-\d\dT\S+ +start "),
 }
-_KEPT: Final = ("PATH", "LANG", "TERM", "SSL_CERT_FILE")  # and what leads pip to its packages
+# And what leads pip and the download of Kafka through a site's own proxy.
+_KEPT: Final = re.compile(r"PATH|LANG|TERM|PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|(?i:https?_proxy)")
 _STOPS_S: Final = 30.0  # the demo promises its service's ten, and Kafka takes a few
 
 
@@ -55,7 +56,7 @@ def main() -> int:
 
 def newcomer(home: Path) -> dict[str, str]:
     """The environment of somebody who has just logged in for the first time."""
-    kept = {n: v for n, v in os.environ.items() if n in _KEPT or n.startswith("PIP_")}
+    kept = {n: v for n, v in os.environ.items() if _KEPT.fullmatch(n)}
     return kept | {"HOME": str(home), "STREAMER_HTTP_PORT": "0", "PYTHONUNBUFFERED": "1"}
 
 
