@@ -22,7 +22,7 @@ $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found on PATH." \
 		"Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(DEMO) $@
 
 demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
