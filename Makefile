@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench parity chaos
+.PHONY: help install demo test check bench parity chaos lock
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -48,3 +48,15 @@ parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER 
 
 chaos: install ## Breaks everything for MINUTES (15) and compares: make chaos MINUTES=5 SEED=7
 	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
+
+# For the images: exact versions with the sums of all their files, for every Linux and Python 3.11
+# and newer. Versions are those of constraints.txt.
+UV := uv==0.13.9
+LOCKED = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--constraints constraints.txt --custom-compile-command 'make lock' --no-annotate
+
+lock: install ## Writes deploy/*.lock anew, after constraints.txt or pyproject.toml changed.
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet '$(UV)'
+	$(LOCKED) pyproject.toml --output-file deploy/streamer.lock
+	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
+	$(LOCKED) deploy/build.in --output-file deploy/build.lock
