@@ -68,6 +68,12 @@ def main() -> None:
     except (DataError, ScenarioError) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        needed = "reading recordings needs pyarrow: pip install 'vigil-icu[replay]'"
+        print(f"Error: {needed}", file=sys.stderr)
+        sys.exit(2)
     except (LocalStackError, LogUnavailable, StoreUnavailable) as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)

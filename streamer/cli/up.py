@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.adapters.redis.local import announced
 from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 
@@ -24,11 +25,13 @@ def up(
 ) -> None:
     """Starts a real Kafka and a real Redis on loopback and keeps them until Ctrl-C.
 
-    The other commands find them at the default ports without any setting.
+    Your other commands find them at the default ports without any setting; programs connect to
+    the Redis URL that is printed, which has the password in it.
     """
     with (
         stop_on_signal() as stop,
         LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
+        announced(stack.redis),
     ):
         if as_json:
             print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)

@@ -86,6 +86,8 @@ def worker(settings: Settings, health: Health) -> Worker:
     fault = faults.parse(settings.fault)
     states: StateStore = state_store(settings)
     if settings.fault:
+        from streamer.service.fault_injection import InterruptedSaves  # noqa: PLC0415 - see faults
+
         _log.warning("this process will fail on purpose", fault=settings.fault)
-        states = faults.InterruptedSaves(states, fault)
+        states = InterruptedSaves(states, fault)
     return Worker(KafkaLog(options, fault), states, library, config, fault, health)

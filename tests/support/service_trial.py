@@ -87,6 +87,7 @@ class Trial:
         self.told = environment(stack, prefix, partitions=partitions, **told)
         self.settings = settings_of(self.told)
         self.redis = Redis.from_url(stack.redis)
+        self.redis_admin = Redis.from_url(stack.redis_admin)
         self.states = RedisStates(
             self.redis, f"vigil:{self.settings.group}", self.settings.topic_vitals
         )
@@ -108,6 +109,7 @@ class Trial:
             for service in self.services:
                 service.stop()
         self.redis.close()
+        self.redis_admin.close()
 
     def service(self, fault: str = "", **settings: str) -> ServiceProcess:
         """Starts a service process; a name of its own unless it is given one."""

@@ -266,5 +266,5 @@ def test_sigterm_ends_trainer_and_child_within_ten_seconds(
     finally:
         trainer.kill()
         trainer.wait()
-        with Redis.from_url(url) as client:
+        with Redis.from_url(urlsplit(stack.redis_admin)._replace(path="/9").geturl()) as client:
             client.flushdb()
