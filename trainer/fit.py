@@ -90,7 +90,11 @@ def fit(
     cohort, built, split = material.cohort, material.built, material.split
 
     out.mkdir(parents=True, exist_ok=True)
-    made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
+    made_of = {
+        "recipe": recipe.to_json(),
+        "data": data["fitted_on"],
+        "features": features.FEATURE_VERSION,
+    }
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)

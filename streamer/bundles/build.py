@@ -20,7 +20,7 @@ from streamer.core.variables import VARIABLES
 
 _PREFIX: Final = f"{FORECAST}."  # of the weights of the forecast head among the network's
 _FORETOLD: Final = {
-    "vitals": list(forecast.VITALS),
+    "vitals": list(forecast.FORECAST_VITALS),
     "hours": list(forecast.HOURS),
     "levels": list(forecast.LEVELS),
 }
@@ -36,8 +36,9 @@ def build(bundle: Bundle) -> Model:
     manifest = bundle.manifest
     _require(manifest.get("format") == FORMAT, f"format {manifest.get('format')} is unknown")
     _require(
-        manifest.get("features") == features.RECIPE,
-        f"made for features {manifest.get('features')!r}, this program has {features.RECIPE!r}",
+        manifest.get("features") == features.FEATURE_VERSION,
+        f"made for features {manifest.get('features')!r}, "
+        f"this program has {features.FEATURE_VERSION!r}",
     )
     _require(
         manifest.get("variables") == [variable.name for variable in VARIABLES],
@@ -81,7 +82,7 @@ def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
     manifest = {
         **about,
         "format": FORMAT,
-        "features": features.RECIPE,
+        "features": features.FEATURE_VERSION,
         "variables": [variable.name for variable in VARIABLES],
         "architecture": asdict(model.architecture),
         "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},

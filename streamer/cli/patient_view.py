@@ -66,7 +66,7 @@ def _stay(table: StayTable, slot: int) -> dict[str, Any]:
         return table[name][slot].tolist()
 
     newest_ms = at("newest_ms")
-    ward, bed = table.places[slot]
+    ward, bed = table.locations[slot]
     risk = at("risk")
     return {
         "ward": ward or None,

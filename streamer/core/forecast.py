@@ -17,15 +17,15 @@ from streamer.core.network import Weights, check_shapes
 from streamer.core.products import Floats, Product, block_rows, with_bias
 from streamer.core.variables import HIGH, INDEX, LOW
 
-VITALS: Final = ("heart_rate", "map", "resp_rate", "spo2", "temperature")
+FORECAST_VITALS: Final = ("heart_rate", "map", "resp_rate", "spo2", "temperature")
 DIGITS: Final = (1, 1, 1, 1, 2)
 """Decimals of each in a message: a tenth of what a monitor shows."""
 HOURS: Final = (1, 2, 3, 4, 5, 6)
 LEVELS: Final = (0.1, 0.5, 0.9)
 """Low, median and high: four of five values are to lie between the outer two."""
 
-VARIABLES: Final = np.array([INDEX[name] for name in VITALS])
-LAST: Final = np.array([features.NAMES.index(f"value:{name}") for name in VITALS])
+VARIABLES: Final = np.array([INDEX[name] for name in FORECAST_VITALS])
+LAST: Final = np.array([features.NAMES.index(f"value:{name}") for name in FORECAST_VITALS])
 """Columns of the features with the last known value of each."""
 
 LEAST_WIDTH: Final = 1e-3  # of a scale: an interval of no width could not be stretched
@@ -41,10 +41,10 @@ class HeadSize:
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each of the weights by its name."""
-        n_out = len(VITALS) * len(HOURS) * len(LEVELS)
+        n_out = len(FORECAST_VITALS) * len(HOURS) * len(LEVELS)
         return {
-            "scale": (len(VITALS),),
-            "stretch": (len(VITALS), len(HOURS)),
+            "scale": (len(FORECAST_VITALS),),
+            "stretch": (len(FORECAST_VITALS), len(HOURS)),
             "first.weight": (self.units, self.n_features + self.memory),
             "first.bias": (self.units,),
             "second.weight": (n_out, self.units),
@@ -78,7 +78,9 @@ class ForecastHead:
         self._first = Product(with_bias(by_name["first.weight"], by_name["first.bias"]))
         second = with_bias(by_name["second.weight"], by_name["second.bias"])
         # The outputs of a level side by side: longer runs for numpy.
-        second = second.reshape(-1, len(VITALS) * len(HOURS), len(LEVELS)).transpose(0, 2, 1)
+        second = second.reshape(-1, len(FORECAST_VITALS) * len(HOURS), len(LEVELS)).transpose(
+            0, 2, 1
+        )
         self._second = Product(second.reshape(size.units + 1, -1))
         self.rows = block_rows((self._first, self._second))
 
@@ -94,7 +96,9 @@ class ForecastHead:
         """
         read = self._first.of_rows(np.concatenate([x, out], axis=1), self.rows)
         raw = self._second.of_rows(np.maximum(read, 0), self.rows)
-        below, median, above = raw.reshape(-1, len(LEVELS), len(VITALS), len(HOURS)).swapaxes(0, 1)
+        below, median, above = raw.reshape(
+            -1, len(LEVELS), len(FORECAST_VITALS), len(HOURS)
+        ).swapaxes(0, 1)
         down = (_softplus(below) + LEAST_WIDTH) * self._stretch
         up = (_softplus(above) + LEAST_WIDTH) * self._stretch
         return np.stack([median - down, median, median + up], axis=-1)

@@ -28,7 +28,7 @@ _SEX: Final = {"female": 0.0, "male": 1.0}
 _ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _MAX_AGE_YEARS: Final = 120.0
 _MAX_HOSPITAL_HOURS: Final = 24.0 * 3660  # ten years: anything more is a charting error
-_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "heard_day")
+_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
 
@@ -171,9 +171,9 @@ def _describe(
         table["static"][slot] = known
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
-    ward, bed = table.places[slot]
-    table.places[slot] = (fields.get("ward") or ward, fields.get("bed") or bed)
-    table.touched[slot] |= table.places[slot] != (ward, bed)
+    ward, bed = table.locations[slot]
+    table.locations[slot] = (fields.get("ward") or ward, fields.get("bed") or bed)
+    table.touched[slot] |= table.locations[slot] != (ward, bed)
 
 
 def _within(value: float | None, low: float, high: float, problems: Counter[ValueProblem]) -> float:

@@ -121,7 +121,7 @@ class Model:
         return logits.astype(np.float64), h1, c1
 
     def forecast(self, features: Floats, out: Floats) -> Floats:
-        """Foretells the vital signs of ``forecast.VITALS`` for ``forecast.HOURS``.
+        """Foretells the vital signs of ``forecast.FORECAST_VITALS`` for ``forecast.HOURS``.
 
         Args:
             features: ``(n, F)`` raw features of the hour.

@@ -92,7 +92,7 @@ def compare(
     made_of = {
         "data": data["sha256"],
         "split": [recipe.salt, *recipe.fractions],
-        "features": features.RECIPE,
+        "features": features.FEATURE_VERSION,
         "alert_budget": recipe.alert_budget,
     }
     runner = FamilyRunner(

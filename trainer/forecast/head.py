@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu, softplus
 
-from streamer.core.forecast import HOURS, LEAST_WIDTH, LEVELS, VITALS, ForecastHead, HeadSize
+from streamer.core.forecast import (
+    FORECAST_VITALS,
+    HOURS,
+    LEAST_WIDTH,
+    LEVELS,
+    ForecastHead,
+    HeadSize,
+)
 from trainer.training.network import arrays
 
 
@@ -19,10 +26,10 @@ class TorchForecastHead(nn.Module):
     def __init__(self, size: HeadSize) -> None:
         super().__init__()
         self.size = size
-        self.register_buffer("scale", torch.ones(len(VITALS)))
-        self.register_buffer("stretch", torch.ones(len(VITALS), len(HOURS)))
+        self.register_buffer("scale", torch.ones(len(FORECAST_VITALS)))
+        self.register_buffer("stretch", torch.ones(len(FORECAST_VITALS), len(HOURS)))
         self.first = nn.Linear(size.n_features + size.memory, size.units)
-        self.second = nn.Linear(size.units, len(VITALS) * len(HOURS) * len(LEVELS))
+        self.second = nn.Linear(size.units, len(FORECAST_VITALS) * len(HOURS) * len(LEVELS))
         nn.init.zeros_(self.second.weight)  # begins as the last value carried forward
         nn.init.zeros_(self.second.bias)
 
@@ -38,7 +45,9 @@ class TorchForecastHead(nn.Module):
         """
         rows = torch.cat([x, out], dim=-1)
         raw = self.second(relu(self.first(rows)))
-        below, median, above = raw.reshape(-1, len(VITALS), len(HOURS), len(LEVELS)).unbind(-1)
+        below, median, above = raw.reshape(
+            -1, len(FORECAST_VITALS), len(HOURS), len(LEVELS)
+        ).unbind(-1)
         down = (softplus(below) + LEAST_WIDTH) * self.stretch
         up = (softplus(above) + LEAST_WIDTH) * self.stretch
         return torch.stack([median - down, median, median + up], dim=-1)

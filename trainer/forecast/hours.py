@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.cleaning import clean
-from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
 from streamer.core.model import Scaling
 from streamer.core.network import Network
 from streamer.datasets.cohort import Cohort
@@ -16,7 +16,7 @@ from trainer.data.batches import by_length
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in VITALS])
+_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in FORECAST_VITALS])
 
 
 def last_known(built: Floats) -> Floats:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS, ForecastHead, HeadSize
 from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
@@ -105,7 +105,7 @@ def _changes(head: TorchForecastHead, seen: Floats, after: Floats) -> Tensor:
 def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
     """The standard deviation of the change over three hours; NaN of what was never measured."""
     changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built)[rows]
-    scale = np.full(len(VITALS), np.nan, np.float32)
+    scale = np.full(len(FORECAST_VITALS), np.nan, np.float32)
     for place, change in enumerate(changes.T):
         known = change[~np.isnan(change)]
         if len(known):

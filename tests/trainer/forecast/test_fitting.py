@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from streamer.bundles.build import build
 from streamer.core.columns import decode
-from streamer.core.forecast import HOURS, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
@@ -93,7 +93,7 @@ def test_the_future_is_that_of_the_same_stay_and_measured(material: Material) ->
             inside = row + hour < cohort.starts[1]
             pulse = cohort.values[row + hour, 0] if inside else np.nan
             np.testing.assert_equal(after[row, 0, place], pulse)
-    assert np.isnan(after[:, VITALS.index("spo2")]).all()
+    assert np.isnan(after[:, FORECAST_VITALS.index("spo2")]).all()
 
 
 def test_it_learns_the_law_and_beats_the_last_value(material: Material, trained: Any) -> None:

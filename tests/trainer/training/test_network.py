@@ -13,7 +13,7 @@ from torch import Tensor
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import features
-from streamer.core.forecast import HOURS, VITALS, HeadSize
+from streamer.core.forecast import FORECAST_VITALS, HOURS, HeadSize
 from streamer.core.network import HORIZONS, Architecture, Network
 from streamer.core.products import Floats
 from trainer.forecast.head import TorchForecastHead
@@ -115,7 +115,7 @@ def test_both_heads_foretell_the_same() -> None:
     with torch.inference_mode():
         expected = head(torch.from_numpy(x), torch.from_numpy(out)).numpy()
     made = head.in_numpy().quantiles(x, out)
-    assert made.shape == (50, len(VITALS), len(HOURS), 3)
+    assert made.shape == (50, len(FORECAST_VITALS), len(HOURS), 3)
     np.testing.assert_allclose(made, expected, rtol=0, atol=5e-6)  # of values up to 10
 
 

@@ -59,7 +59,7 @@ class SoftLabelVariants:
         made_of = {
             "recipe": self.knobs,
             "data": fingerprint(material.cohort.take(material.split.train))["sha256"],
-            "features": features.RECIPE,
+            "features": features.FEATURE_VERSION,
         }
         file = self.folder / f"teacher-{str(made_of['data'])[:12]}.npz"
         return learn_from_trees(material, self.recipe, file, made_of, True, progress)
