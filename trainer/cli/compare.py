@@ -77,5 +77,5 @@ def compare(
         n_bootstrap=bootstrap,
         seed=seed,
     )
-    placed = sorted((found.final, *found.families), key=lambda each: each.rank)
-    comparison_table([(each.name, each.standing.figures) for each in placed], out)
+    ranked = sorted((found.final, *found.families), key=lambda each: each.rank)
+    comparison_table([(each.name, each.standing.figures) for each in ranked], out)

@@ -121,7 +121,7 @@ def test_pictures_are_drawn_and_shown_on_the_page(compared: Compared) -> None:
 
 
 def test_pictures_show_what_validation_patients_found_best(compared: Compared) -> None:
-    drawn = [placed.name for placed in shown(compared.found)]
+    drawn = [ranked.name for ranked in shown(compared.found)]
     assert drawn == ["final LSTM", AVERAGE, GOOD.name, WORSE.name, NOTHING.name]
 
 

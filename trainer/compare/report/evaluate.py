@@ -9,7 +9,7 @@ from trainer.compare.experiments.transfer import WAYS, Crossing
 from trainer.compare.families import Row
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.compare.report.findings import Findings, Placed, Spent, Terms
+from trainer.compare.report.findings import Findings, RankedEntry, Spent, Terms
 from trainer.data.cohort import stays_of_site
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
@@ -53,14 +53,14 @@ def judge_all(
     entries = (entered.final, *entered.families, *entered.ablations)
     judged = [entry.on_test(held_out) for entry in entries]
     with reporter.follow("intervals") as progress:
-        placed = list(map(Placed, entries, standings(judged, terms.n_bootstrap, progress)))
+        ranked = list(map(RankedEntry, entries, standings(judged, terms.n_bootstrap, progress)))
     n = 1 + len(entered.families)
     return Findings(
         terms,
         held_out,
-        placed[0],
-        placed[1:n],
-        placed[n:],
+        ranked[0],
+        ranked[1:n],
+        ranked[n:],
         _crossings(entered.crossings, terms.n_bootstrap, reporter),
         _groups(judged[0], held_out, terms.n_bootstrap, reporter),
         entered.daily,
@@ -79,8 +79,8 @@ def _crossings(
         if here:
             scored = [crossing.scored for crossing in here]
             with reporter.follow(f"intervals at hospital {goal}") as progress:
-                placed = standings(scored, n_bootstrap, progress)
-            found += list(zip(here, placed, strict=True))
+                ranked = standings(scored, n_bootstrap, progress)
+            found += list(zip(here, ranked, strict=True))
     return found
 
 

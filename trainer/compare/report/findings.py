@@ -19,7 +19,7 @@ from trainer.compare.protocol.results import Entry, HeldOut
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class RankedEntry:
     """A model with how it stands on the test patients."""
 
     entry: Entry
@@ -101,19 +101,19 @@ class Findings:
 
     terms: Terms
     held_out: HeldOut
-    final: Placed
-    families: Sequence[Placed]
-    ablations: Sequence[Placed]
+    final: RankedEntry
+    families: Sequence[RankedEntry]
+    ablations: Sequence[RankedEntry]
     crossings: Sequence[tuple[Crossing, Standing]]
     groups: Sequence[tuple[str, Standing]]
     daily: Sequence[Row]
     absent: Sequence[str]
     spent: Spent
 
-    def at(self, level: Level) -> list[Placed]:
+    def at(self, level: Level) -> list[RankedEntry]:
         """The models of a level, the final one among them, the highest utility first."""
-        placed = [each for each in (self.final, *self.families) if each.entry.level is level]
-        return sorted(placed, key=lambda each: each.rank)
+        ranked = [each for each in (self.final, *self.families) if each.entry.level is level]
+        return sorted(ranked, key=lambda each: each.rank)
 
     @property
     def most_candidates(self) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import COMPARED, Standing
 from trainer.compare.protocol.results import Entry
-from trainer.compare.report.findings import Findings, Placed
+from trainer.compare.report.findings import Findings, RankedEntry
 from trainer.reports.card import SHOWN, figure
 
 FILE, PICTURES = "comparison.md", "comparison"
@@ -156,9 +156,9 @@ def _short(found: Findings) -> str:
 def _blocks(found: Findings) -> Iterable[str]:
     yield "## Test patients, by what a model may know\n"
     for level, words in _LEVELS.items():
-        placed = found.at(level)
-        if placed:
-            yield f"### {words}\n{_compared([(each.name, each.standing) for each in placed])}"
+        ranked = found.at(level)
+        if ranked:
+            yield f"### {words}\n{_compared([(each.name, each.standing) for each in ranked])}"
 
 
 def _compared(rows: Sequence[tuple[str, Standing]], first: str = "model") -> str:
@@ -230,7 +230,7 @@ def _ablations(found: Findings) -> str:
     )
 
 
-def _changed(each: Placed) -> str:
+def _changed(each: RankedEntry) -> str:
     said = settings_of(each.entry)
     return f"{each.name} ({said})" if said else each.name
 

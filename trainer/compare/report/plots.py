@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from trainer.compare.protocol.family import Level
-from trainer.compare.report.findings import Findings, Placed
+from trainer.compare.report.findings import Findings, RankedEntry
 from trainer.decisions.alert_replay import PolicyRule, alert_starts
 from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
@@ -80,7 +80,7 @@ def draw(found: Findings, folder: Path) -> list[Path]:
     ]
 
 
-def shown(found: Findings) -> list[Placed]:
+def shown(found: Findings) -> list[RankedEntry]:
     """The final model, what is averaged with it, and the best of each level on validation patients.
 
     As many as a picture can hold; nothing of the test patients decides.
@@ -93,24 +93,24 @@ def shown(found: Findings) -> list[Placed]:
     return chosen
 
 
-def _quality(placed: Placed) -> float:
-    return max(attempt.quality for attempt in placed.entry.attempts)
+def _quality(ranked: RankedEntry) -> float:
+    return max(attempt.quality for attempt in ranked.entry.attempts)
 
 
 def _differences(found: Findings, folder: Path) -> Path:
     """Each live model's difference to the final one, with its interval."""
     # What is told the truth is so far away that the others would be one point beside it.
     live = [each for each in found.families if each.entry.level is not Level.TRUTH]
-    placed = sorted(live, key=lambda each: each.standing.differences["utility"])
-    figure = canvas((11.0, 1.6 + 0.27 * len(placed)))
+    ranked = sorted(live, key=lambda each: each.standing.differences["utility"])
+    figure = canvas((11.0, 1.6 + 0.27 * len(ranked)))
     panels = figure.subplots(1, 2, sharey=True)
     for panel, metric in zip(panels, ("utility", "auroc"), strict=True):
-        by = np.array([each.standing.differences[metric] for each in placed])
-        ends = [each.standing.differences[f"{metric}_ci"] for each in placed]
+        by = np.array([each.standing.differences[metric] for each in ranked])
+        ends = [each.standing.differences[f"{metric}_ci"] for each in ranked]
         low, high = np.array(ends).reshape(-1, 2).T
         panel.errorbar(
             by,
-            np.arange(len(placed)),
+            np.arange(len(ranked)),
             xerr=np.maximum(0, [by - low, high - by]),
             fmt="o",
             markersize=4,
@@ -121,7 +121,7 @@ def _differences(found: Findings, folder: Path) -> Path:
         words = "normalised utility" if metric == "utility" else "AUROC, hours"
         panel.set(title=words, xlabel="model less final LSTM, 95 % interval")
         panel.grid(alpha=0.25)
-    panels[0].set_yticks(np.arange(len(placed)), [each.name for each in placed])
+    panels[0].set_yticks(np.arange(len(ranked)), [each.name for each in ranked])
     return written(figure, folder / "differences.png")
 
 

@@ -107,15 +107,15 @@ def test_standings_are_paired_with_the_first() -> None:
     first, other = scored(1, 80), scored(1, 80)
     noise = np.random.default_rng(2).normal(0, 0.02, len(other.risk))
     other = replace(other, risk=np.clip(other.risk + noise, 1e-6, 1 - 1e-6))
-    placed = standings([first, other], 30)
-    assert placed[0].differences == {}
-    assert placed[0].verdict("auroc") is None
+    ranked = standings([first, other], 30)
+    assert ranked[0].differences == {}
+    assert ranked[0].verdict("auroc") is None
     expected = paired_intervals(Measure(other), Measure(first), 30)
     for name in COMPARED:
-        assert placed[1].differences[f"{name}_ci"] == expected[name]
-        by = placed[1].figures[name] - placed[0].figures[name]
-        assert placed[1].differences[name] == by
-    assert placed[1].figures["n_patients"] == 80
+        assert ranked[1].differences[f"{name}_ci"] == expected[name]
+        by = ranked[1].figures[name] - ranked[0].figures[name]
+        assert ranked[1].differences[name] == by
+    assert ranked[1].figures["n_patients"] == 80
 
 
 def test_what_cannot_be_measured_is_none() -> None:
