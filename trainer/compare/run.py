@@ -31,7 +31,7 @@ from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import Entered, judge_all
-from trainer.compare.report.findings import Findings, Spent, Terms, machine
+from trainer.compare.report.findings import Findings, Spent, Setup, machine
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
@@ -111,7 +111,7 @@ def compare(
     daily = _daily(entrants, bundle, task, results / DAILY, runner)
     entered = Entered(final, families, changed, crossings, daily, runner.absent)
 
-    terms = Terms(
+    setup = Setup(
         bundle.model_id,
         data,
         recipe.salt,
@@ -124,7 +124,7 @@ def compare(
         {**versions(), **extras()},
     )
     spent = Spent(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
-    found = judge_all(entered, held_out, terms, spent, reporter)
+    found = judge_all(entered, held_out, setup, spent, reporter)
     spent = replace(spent, seconds=time.monotonic() - started)
     found = replace(found, spent=spent)
     reporter.say(

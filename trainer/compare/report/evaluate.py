@@ -9,7 +9,7 @@ from trainer.compare.experiments.transfer import WAYS, Crossing
 from trainer.compare.families import Row
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.compare.report.findings import Findings, RankedEntry, Spent, Terms
+from trainer.compare.report.findings import Findings, RankedEntry, Spent, Setup
 from trainer.data.cohort import stays_of_site
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
@@ -39,30 +39,30 @@ class Entered:
 
 
 def judge_all(
-    entered: Entered, held_out: HeldOut, terms: Terms, spent: Spent, reporter: Reporter
+    entered: Entered, held_out: HeldOut, setup: Setup, spent: Spent, reporter: Reporter
 ) -> Findings:
     """Measures everybody, with intervals, all against the final model.
 
     Args:
         entered: who is judged.
         held_out: on whose test patients.
-        terms: what the comparison is made with; says how many replicates.
+        setup: what the comparison is made with; says how many replicates.
         spent: what fitting took.
         reporter: told how far it is.
     """
     entries = (entered.final, *entered.families, *entered.ablations)
     judged = [entry.on_test(held_out) for entry in entries]
     with reporter.follow("intervals") as progress:
-        ranked = list(map(RankedEntry, entries, standings(judged, terms.n_bootstrap, progress)))
+        ranked = list(map(RankedEntry, entries, standings(judged, setup.n_bootstrap, progress)))
     n = 1 + len(entered.families)
     return Findings(
-        terms,
+        setup,
         held_out,
         ranked[0],
         ranked[1:n],
         ranked[n:],
-        _crossings(entered.crossings, terms.n_bootstrap, reporter),
-        _groups(judged[0], held_out, terms.n_bootstrap, reporter),
+        _crossings(entered.crossings, setup.n_bootstrap, reporter),
+        _groups(judged[0], held_out, setup.n_bootstrap, reporter),
         entered.daily,
         entered.absent,
         spent,

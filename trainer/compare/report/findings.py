@@ -37,7 +37,7 @@ class RankedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Setup:
     """What the comparison was made with.
 
     Attributes:
@@ -87,7 +87,7 @@ class Findings:
     """Everything that was found.
 
     Attributes:
-        terms: what it was made with.
+        setup: what it was made with.
         held_out: the patients.
         final: the shipped model.
         families: all others, each the best of its candidates.
@@ -99,7 +99,7 @@ class Findings:
         spent: what it took.
     """
 
-    terms: Terms
+    setup: Setup
     held_out: HeldOut
     final: RankedEntry
     families: Sequence[RankedEntry]

@@ -104,26 +104,26 @@ def write(found: Findings, folder: Path) -> Path:
 
 
 def _head(found: Findings) -> str:
-    terms, data = found.terms, found.terms.data
+    setup, data = found.setup, found.setup.data
     sides = ", ".join(
         f"{part['n_patients']:,} {side} ({part['n_septic']:,} septic)"
         for side, part in data["sides"].items()
     )
     return _HEAD.format(
-        model=terms.model_id,
+        model=setup.model_id,
         short=_short(found),
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],
-        salt=terms.salt,
+        salt=setup.salt,
         sides=sides,
         candidates=found.most_candidates,
-        budget=terms.alert_budget,
-        n_bootstrap=terms.n_bootstrap,
-        few=", too few for ends to rely on" if terms.n_bootstrap < _FEWEST_REPLICATES else "",
-        machine=terms.machine,
-        threads=terms.threads,
-        seed=terms.seed,
-        versions=", ".join(f"{name} {version}" for name, version in terms.versions.items()),
+        budget=setup.alert_budget,
+        n_bootstrap=setup.n_bootstrap,
+        few=", too few for ends to rely on" if setup.n_bootstrap < _FEWEST_REPLICATES else "",
+        machine=setup.machine,
+        threads=setup.threads,
+        seed=setup.seed,
+        versions=", ".join(f"{name} {version}" for name, version in setup.versions.items()),
         minutes_fit=found.spent.fit_seconds / 60,
         minutes=found.spent.seconds / 60,
         n_fitted=found.spent.n_fitted,
