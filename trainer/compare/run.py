@@ -31,7 +31,7 @@ from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import Entered, judge_all
-from trainer.compare.report.findings import Findings, Spent, Setup, machine
+from trainer.compare.report.findings import Findings, Effort, Setup, machine
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
@@ -123,13 +123,13 @@ def compare(
         machine(),
         {**versions(), **extras()},
     )
-    spent = Spent(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
-    found = judge_all(entered, held_out, setup, spent, reporter)
-    spent = replace(spent, seconds=time.monotonic() - started)
-    found = replace(found, spent=spent)
+    effort = Effort(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
+    found = judge_all(entered, held_out, setup, effort, reporter)
+    effort = replace(effort, seconds=time.monotonic() - started)
+    found = replace(found, effort=effort)
     reporter.say(
-        f"{spent.n_fitted} of {spent.n_entries} models fitted now, {spent.seconds:.0f} s in all; "
-        f"the fits of all took {spent.fit_seconds:.0f} s"
+        f"{effort.n_fitted} of {effort.n_entries} models fitted now, {effort.seconds:.0f} s in all; "
+        f"the fits of all took {effort.fit_seconds:.0f} s"
     )
     plots.draw(found, out / page.PICTURES)
     page.write(found, out)

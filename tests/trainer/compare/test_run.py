@@ -149,7 +149,7 @@ def test_the_average_is_in_the_middle_of_the_log_odds(compared: Compared) -> Non
 @pytest.mark.usefixtures("without_pictures")
 def test_what_is_kept_is_not_fitted_again(compared: Compared, data: Path, bundle: Bundle) -> None:
     before = rows(compared.out)
-    assert again(data, compared.out, bundle).spent.n_fitted == 0
+    assert again(data, compared.out, bundle).effort.n_fitted == 0
     after = rows(compared.out)
     cost = "microseconds_per_hour"  # of the final model, which is asked each time
     for name in before:
@@ -164,7 +164,7 @@ def test_a_run_that_was_cut_fits_what_is_missing(
     (results / f"{slug(NOTHING.name)}.parquet").unlink()
     broken = results / f"{slug(GOOD.name)}.parquet"
     broken.write_bytes(broken.read_bytes()[:100])
-    assert again(data, compared.out, bundle).spent.n_fitted == 2
+    assert again(data, compared.out, bundle).effort.n_fitted == 2
 
 
 @pytest.mark.usefixtures("without_pictures")
@@ -173,7 +173,7 @@ def test_what_was_made_of_something_else_is_fitted_anew(
 ) -> None:
     other = pulse_family(WORSE.name, WORSE.level, {"noise": 3}, {"noise": 6}, {"noise": 8})
     changed = replace(RIVALS, families=(GOOD, other, NOTHING, BOUND))
-    assert again(data, compared.out, bundle, changed).spent.n_fitted == 1
+    assert again(data, compared.out, bundle, changed).effort.n_fitted == 1
     assert rows(compared.out)[WORSE.name]["settings"] == "noise 3"
     again(data, compared.out, bundle)
 
@@ -181,11 +181,11 @@ def test_what_was_made_of_something_else_is_fitted_anew(
 @pytest.mark.usefixtures("without_pictures")
 def test_only_what_is_named_is_fitted(data: Path, bundle: Bundle, tmp_path: Path) -> None:
     one = again(data, tmp_path, bundle, RIVALS, "prevalence")
-    assert (one.spent.n_fitted, [each.name for each in one.families]) == (1, [NOTHING.name])
+    assert (one.effort.n_fitted, [each.name for each in one.families]) == (1, [NOTHING.name])
     assert {GOOD.name, ENCODER_ALONE, f"{TRANSFERRED}, trained at A"} < set(one.absent)
     assert f"; {WORSE.name}; " in (tmp_path / "comparison.md").read_text()
     two = again(data, tmp_path, bundle, RIVALS, "pulse-noisy", "prevalence")
-    assert two.spent.n_fitted == 2  # who is named is fitted anew
+    assert two.effort.n_fitted == 2  # who is named is fitted anew
     three = again(data, tmp_path, bundle, RIVALS, GOOD.name)
     assert {each.name for each in three.families} == {GOOD.name, WORSE.name, NOTHING.name, AVERAGE}
     with pytest.raises(WrongUsage, match=r"--only gru: no such model.*pulse-noisy"):

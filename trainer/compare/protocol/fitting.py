@@ -85,13 +85,13 @@ def enter(
 def cost(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
     """Microseconds of processor time on one thread to score an hour, whole stays in batches."""
     some = stays[:TIMED_STAYS]
-    spent = []
+    effort = []
     with _one_thread():
         for _ in range(TIMED_TIMES):
             started = time.process_time()
             fitted.scores(some)
-            spent.append(time.process_time() - started)
-    return 1e6 * min(spent) / float(task.material.cohort.lengths[some].sum())
+            effort.append(time.process_time() - started)
+    return 1e6 * min(effort) / float(task.material.cohort.lengths[some].sum())
 
 
 def _judge(settings: Any, side: Cohort, score: NDArray[np.float64], seconds: float) -> Attempt:

@@ -9,7 +9,7 @@ from trainer.compare.experiments.transfer import WAYS, Crossing
 from trainer.compare.families import Row
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.compare.report.findings import Findings, RankedEntry, Spent, Setup
+from trainer.compare.report.findings import Findings, RankedEntry, Effort, Setup
 from trainer.data.cohort import stays_of_site
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
@@ -39,7 +39,7 @@ class Entered:
 
 
 def judge_all(
-    entered: Entered, held_out: HeldOut, setup: Setup, spent: Spent, reporter: Reporter
+    entered: Entered, held_out: HeldOut, setup: Setup, effort: Effort, reporter: Reporter
 ) -> Findings:
     """Measures everybody, with intervals, all against the final model.
 
@@ -47,7 +47,7 @@ def judge_all(
         entered: who is judged.
         held_out: on whose test patients.
         setup: what the comparison is made with; says how many replicates.
-        spent: what fitting took.
+        effort: what fitting took.
         reporter: told how far it is.
     """
     entries = (entered.final, *entered.families, *entered.ablations)
@@ -65,7 +65,7 @@ def judge_all(
         _groups(judged[0], held_out, setup.n_bootstrap, reporter),
         entered.daily,
         entered.absent,
-        spent,
+        effort,
     )
 
 

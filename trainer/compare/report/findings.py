@@ -66,7 +66,7 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class Effort:
     """What a comparison took.
 
     Attributes:
@@ -96,7 +96,7 @@ class Findings:
         groups: the final model on parts of the test patients.
         daily: the daily form of the task, as its fitting gives it.
         absent: names of models that were not fitted because they were not asked for.
-        spent: what it took.
+        effort: what it took.
     """
 
     setup: Setup
@@ -108,7 +108,7 @@ class Findings:
     groups: Sequence[tuple[str, Standing]]
     daily: Sequence[Row]
     absent: Sequence[str]
-    spent: Spent
+    effort: Effort
 
     def at(self, level: Level) -> list[RankedEntry]:
         """The models of a level, the final one among them, the highest utility first."""

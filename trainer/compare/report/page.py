@@ -124,10 +124,10 @@ def _head(found: Findings) -> str:
         threads=setup.threads,
         seed=setup.seed,
         versions=", ".join(f"{name} {version}" for name, version in setup.versions.items()),
-        minutes_fit=found.spent.fit_seconds / 60,
-        minutes=found.spent.seconds / 60,
-        n_fitted=found.spent.n_fitted,
-        n_entries=found.spent.n_entries,
+        minutes_fit=found.effort.fit_seconds / 60,
+        minutes=found.effort.seconds / 60,
+        n_fitted=found.effort.n_fitted,
+        n_entries=found.effort.n_entries,
     )
 
 
