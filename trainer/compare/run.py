@@ -30,7 +30,7 @@ from trainer.compare.protocol.family import Task
 from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
 from trainer.compare.report import page, plots, table
-from trainer.compare.report.evaluate import Entered, judge_all
+from trainer.compare.report.evaluate import FittedEntries, judge_all
 from trainer.compare.report.findings import Findings, Effort, Setup, machine
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
@@ -109,7 +109,7 @@ def compare(
         whole = {TRANSFERRED: final, **whole}
         crossings = cross(moved, whole, task, runner, recipe=lessons.knobs)
     daily = _daily(entrants, bundle, task, results / DAILY, runner)
-    entered = Entered(final, families, changed, crossings, daily, runner.absent)
+    fitted_entries = FittedEntries(final, families, changed, crossings, daily, runner.absent)
 
     setup = Setup(
         bundle.model_id,
@@ -124,7 +124,7 @@ def compare(
         {**versions(), **extras()},
     )
     effort = Effort(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
-    found = judge_all(entered, held_out, setup, effort, reporter)
+    found = judge_all(fitted_entries, held_out, setup, effort, reporter)
     effort = replace(effort, seconds=time.monotonic() - started)
     found = replace(found, effort=effort)
     reporter.say(

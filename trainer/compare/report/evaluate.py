@@ -18,7 +18,7 @@ from trainer.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
+class FittedEntries:
     """Everything that takes part, fitted.
 
     Attributes:
@@ -39,32 +39,32 @@ class Entered:
 
 
 def judge_all(
-    entered: Entered, held_out: HeldOut, setup: Setup, effort: Effort, reporter: Reporter
+    fitted_entries: FittedEntries, held_out: HeldOut, setup: Setup, effort: Effort, reporter: Reporter
 ) -> Findings:
     """Measures everybody, with intervals, all against the final model.
 
     Args:
-        entered: who is judged.
+        fitted_entries: who is judged.
         held_out: on whose test patients.
         setup: what the comparison is made with; says how many replicates.
         effort: what fitting took.
         reporter: told how far it is.
     """
-    entries = (entered.final, *entered.families, *entered.ablations)
+    entries = (fitted_entries.final, *fitted_entries.families, *fitted_entries.ablations)
     judged = [entry.on_test(held_out) for entry in entries]
     with reporter.follow("intervals") as progress:
         ranked = list(map(RankedEntry, entries, standings(judged, setup.n_bootstrap, progress)))
-    n = 1 + len(entered.families)
+    n = 1 + len(fitted_entries.families)
     return Findings(
         setup,
         held_out,
         ranked[0],
         ranked[1:n],
         ranked[n:],
-        _crossings(entered.crossings, setup.n_bootstrap, reporter),
+        _crossings(fitted_entries.crossings, setup.n_bootstrap, reporter),
         _groups(judged[0], held_out, setup.n_bootstrap, reporter),
-        entered.daily,
-        entered.absent,
+        fitted_entries.daily,
+        fitted_entries.absent,
         effort,
     )
 
