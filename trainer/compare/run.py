@@ -22,7 +22,7 @@ from trainer.compare.experiments.ablations import (
     encoder_alone,
     network_family,
 )
-from trainer.compare.experiments.transfer import Crossing, can_cross, cross, trained_at
+from trainer.compare.experiments.transfer import TransferResult, can_transfer, transfer, name_at
 from trainer.compare.families import Entrants, Row, extras
 from trainer.compare.models.average import average
 from trainer.compare.models.shipped import enter_bundle, recipe_of, refuse_other_patients
@@ -39,7 +39,7 @@ from trainer.metrics.report import SITES
 from trainer.progress import Reporter
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
-TRANSFERRED: Final = "shipped recipe"
+TRANSFER_NAME: Final = "shipped recipe"
 
 
 def compare(
@@ -78,10 +78,10 @@ def compare(
     results = out / RESULTS
     lessons = SoftLabelVariants(results, recipe)
     variants, alone = ablations(lessons), encoder_alone(bundle)
-    moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
+    moved = {TRANSFER_NAME: network_family(TRANSFER_NAME, {}, lessons)}
     moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
     named = [f.name for f in (*entrants.families, alone, *variants)]
-    named += [trained_at(each, origin) for each in moved for origin in SITES]
+    named += [name_at(each, origin) for each in moved for origin in SITES]
     refuse_unknown(only, [*named, DAILY_NAME] if entrants.daily else named)
 
     material, data = gather(paths, recipe, reporter)
@@ -104,12 +104,12 @@ def compare(
     families += [average(final, trees, held_out, runner.alert_budget) for trees in whole.values()]
     changed = runner.enter_all([alone], task, bundle=bundle.model_id)
     changed += runner.enter_all(variants, task, recipe=lessons.knobs)
-    crossings: list[Crossing] = []
-    if can_cross(material):
-        whole = {TRANSFERRED: final, **whole}
-        crossings = cross(moved, whole, task, runner, recipe=lessons.knobs)
+    transfers: list[TransferResult] = []
+    if can_transfer(material):
+        whole = {TRANSFER_NAME: final, **whole}
+        transfers = transfer(moved, whole, task, runner, recipe=lessons.knobs)
     daily = _daily(entrants, bundle, task, results / DAILY, runner)
-    fitted_entries = FittedEntries(final, families, changed, crossings, daily, runner.absent)
+    fitted_entries = FittedEntries(final, families, changed, transfers, daily, runner.absent)
 
     setup = Setup(
         bundle.model_id,

@@ -27,7 +27,7 @@ from trainer.compare.protocol.results import Entry, slug
 from trainer.compare.report import plots
 from trainer.compare.report.findings import Findings
 from trainer.compare.report.plots import shown
-from trainer.compare.run import RESULTS, TRANSFERRED, compare
+from trainer.compare.run import RESULTS, TRANSFER_NAME, compare
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.training_patients import SeenPatients, seen_of
@@ -182,7 +182,7 @@ def test_what_was_made_of_something_else_is_fitted_anew(
 def test_only_what_is_named_is_fitted(data: Path, bundle: Bundle, tmp_path: Path) -> None:
     one = again(data, tmp_path, bundle, RIVALS, "prevalence")
     assert (one.effort.n_fitted, [each.name for each in one.families]) == (1, [NOTHING.name])
-    assert {GOOD.name, ENCODER_ALONE, f"{TRANSFERRED}, trained at A"} < set(one.absent)
+    assert {GOOD.name, ENCODER_ALONE, f"{TRANSFER_NAME}, trained at A"} < set(one.absent)
     assert f"; {WORSE.name}; " in (tmp_path / "comparison.md").read_text()
     two = again(data, tmp_path, bundle, RIVALS, "pulse-noisy", "prevalence")
     assert two.effort.n_fitted == 2  # who is named is fitted anew
@@ -214,23 +214,23 @@ def test_a_knob_that_is_younger_than_the_bundle_has_its_default(bundle: Bundle) 
 
 
 def test_each_hospital_is_judged_by_those_who_learned_elsewhere(compared: Compared) -> None:
-    crossings = [crossing for crossing, _ in compared.found.crossings]
-    ways = [(c.name, c.trained_on, c.judged_on, c.calibrated_on) for c in crossings]
-    for name in (TRANSFERRED, GOOD.name):
+    transfers = [result for result, _ in compared.found.transfers]
+    ways = [(c.name, c.trained_on, c.judged_on, c.calibrated_on) for c in transfers]
+    for name in (TRANSFER_NAME, GOOD.name):
         for here, there in (("A", "B"), ("B", "A")):
             assert (name, here, there, here) in ways
             assert (name, here, there, there) in ways
-    for crossing, standing in compared.found.crossings:
-        sites = {patient[:2] for patient in crossing.scored.patient_ids}
-        assert sites == {"p0" if crossing.judged_on == "A" else "p1"}
-        assert standing.figures["n_patients"] == len(crossing.scored.patient_ids)
+    for result, standing in compared.found.transfers:
+        sites = {patient[:2] for patient in result.scored.patient_ids}
+        assert sites == {"p0" if result.judged_on == "A" else "p1"}
+        assert standing.figures["n_patients"] == len(result.scored.patient_ids)
     # The first of a hospital is the final model: the others are compared with it.
-    assert [bool(s.differences) for _, s in compared.found.crossings].count(False) == 2
+    assert [bool(s.differences) for _, s in compared.found.transfers].count(False) == 2
 
 
 def test_calibrating_anew_leaves_the_ranking(compared: Compared) -> None:
     found = {
-        (c.name, c.trained_on, c.judged_on, c.calibrated_on): s for c, s in compared.found.crossings
+        (c.name, c.trained_on, c.judged_on, c.calibrated_on): s for c, s in compared.found.transfers
     }
     before, after = found[GOOD.name, "A", "B", "A"], found[GOOD.name, "A", "B", "B"]
     # Risks are rounded to seven decimals, so a few may tie.

@@ -18,11 +18,11 @@ from trainer.decisions.operating_point import OperatingPoint, choose_operating_p
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
 
-WAYS: Final = ((SITES[0], SITES[1]), (SITES[1], SITES[0]))
+DIRECTIONS: Final = ((SITES[0], SITES[1]), (SITES[1], SITES[0]))
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
+class TransferResult:
     """A model at a hospital.
 
     Attributes:
@@ -40,7 +40,7 @@ class Crossing:
     scored: Scored
 
 
-def can_cross(material: Material) -> bool:
+def can_transfer(material: Material) -> bool:
     """Whether each hospital has septic and other patients on every side of the split."""
     septic = material.cohort.septic
     for name in SITES:
@@ -52,7 +52,7 @@ def can_cross(material: Material) -> bool:
     return True
 
 
-def at_hospital(task: Task, name: str) -> Task:
+def task_at(task: Task, name: str) -> Task:
     """The task for somebody who has the training and validation patients of one hospital alone."""
     whole = task.material
     here = stays_of_site(whole.cohort, name)
@@ -66,18 +66,18 @@ def at_hospital(task: Task, name: str) -> Task:
     return Task(Material(whole.cohort, whole.built, scaling, split), task.seed, task.threads)
 
 
-def trained_at(name: str, hospital: str) -> str:
+def name_at(name: str, hospital: str) -> str:
     """The name of a model that was fitted to the patients of one hospital."""
     return f"{name}, trained at {hospital}"
 
 
-def cross(
+def transfer(
     families: dict[str, Family],
     whole: dict[str, Entry],
     task: Task,
     runner: FamilyRunner,
     **depends_on: Any,
-) -> list[Crossing]:
+) -> list[TransferResult]:
     """Fits these families at each hospital and judges them at the other.
 
     Args:
@@ -90,19 +90,19 @@ def cross(
     found = []
     both = " and ".join(SITES)
     for name, family in families.items():
-        for origin, goal in WAYS:
-            named = replace(family, name=trained_at(name, origin))
+        for origin, goal in DIRECTIONS:
+            named = replace(family, name=name_at(name, origin))
             if name in whole:
                 scored = whole[name].on_test(runner.held_out).at_site(goal)
-                found.append(Crossing(name, both, goal, both, scored))
-            entry = runner.enter(named, at_hospital(task, origin), hospital=origin, **depends_on)
+                found.append(TransferResult(name, both, goal, both, scored))
+            entry = runner.enter(named, task_at(task, origin), hospital=origin, **depends_on)
             if entry is None:
                 continue
             scored = entry.on_test(runner.held_out).at_site(goal)
-            found.append(Crossing(name, origin, goal, origin, scored))
+            found.append(TransferResult(name, origin, goal, origin, scored))
             point = recalibrated(entry, runner.held_out, goal, runner.alert_budget)
             scored = replace(entry, operating_point=point).on_test(runner.held_out).at_site(goal)
-            found.append(Crossing(name, origin, goal, goal, scored))
+            found.append(TransferResult(name, origin, goal, goal, scored))
     return found
 
 

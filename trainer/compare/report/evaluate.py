@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.compare.experiments.transfer import WAYS, Crossing
+from trainer.compare.experiments.transfer import DIRECTIONS, TransferResult
 from trainer.compare.families import Row
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
@@ -25,7 +25,7 @@ class FittedEntries:
         final: the shipped model.
         families: the best of each family.
         ablations: the shipped recipe with something changed.
-        crossings: models at a hospital; of each hospital the final model is the first.
+        transfers: models at a hospital; of each hospital the final model is the first.
         daily: the rows of the daily form.
         absent: names of models that are not there.
     """
@@ -33,7 +33,7 @@ class FittedEntries:
     final: Entry
     families: Sequence[Entry]
     ablations: Sequence[Entry]
-    crossings: Sequence[Crossing]
+    transfers: Sequence[TransferResult]
     daily: Sequence[Row]
     absent: Sequence[str]
 
@@ -61,7 +61,7 @@ def judge_all(
         ranked[0],
         ranked[1:n],
         ranked[n:],
-        _crossings(fitted_entries.crossings, setup.n_bootstrap, reporter),
+        _transfers(fitted_entries.transfers, setup.n_bootstrap, reporter),
         _groups(judged[0], held_out, setup.n_bootstrap, reporter),
         fitted_entries.daily,
         fitted_entries.absent,
@@ -69,15 +69,15 @@ def judge_all(
     )
 
 
-def _crossings(
-    crossings: Sequence[Crossing], n_bootstrap: int, reporter: Reporter
-) -> list[tuple[Crossing, Standing]]:
+def _transfers(
+    transfers: Sequence[TransferResult], n_bootstrap: int, reporter: Reporter
+) -> list[tuple[TransferResult, Standing]]:
     """Each crossing against the final model on the same hospital's test patients."""
     found = []
-    for _, goal in WAYS:
-        here = [crossing for crossing in crossings if crossing.judged_on == goal]
+    for _, goal in DIRECTIONS:
+        here = [result for result in transfers if result.judged_on == goal]
         if here:
-            scored = [crossing.scored for crossing in here]
+            scored = [result.scored for result in here]
             with reporter.follow(f"intervals at hospital {goal}") as progress:
                 ranked = standings(scored, n_bootstrap, progress)
             found += list(zip(here, ranked, strict=True))

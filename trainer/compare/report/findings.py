@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from trainer.compare.experiments.transfer import Crossing
+from trainer.compare.experiments.transfer import TransferResult
 from trainer.compare.families import Row
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import Standing
@@ -92,7 +92,7 @@ class Findings:
         final: the shipped model.
         families: all others, each the best of its candidates.
         ablations: the shipped recipe with something taken away.
-        crossings: models at a hospital that they were, or were not, trained at.
+        transfers: models at a hospital that they were, or were not, trained at.
         groups: the final model on parts of the test patients.
         daily: the daily form of the task, as its fitting gives it.
         absent: names of models that were not fitted because they were not asked for.
@@ -104,7 +104,7 @@ class Findings:
     final: RankedEntry
     families: Sequence[RankedEntry]
     ablations: Sequence[RankedEntry]
-    crossings: Sequence[tuple[Crossing, Standing]]
+    transfers: Sequence[tuple[TransferResult, Standing]]
     groups: Sequence[tuple[str, Standing]]
     daily: Sequence[Row]
     absent: Sequence[str]

@@ -91,8 +91,8 @@ def write(found: Findings, folder: Path) -> Path:
     parts = [_head(found), *_blocks(found), _rest(found), _chosen(found)]
     if found.ablations:
         parts.append(_ablations(found))
-    if found.crossings:
-        parts.append(_crossings(found))
+    if found.transfers:
+        parts.append(_transfers(found))
     parts.append(_groups(found))
     if found.daily:
         parts.append(_daily(found))
@@ -235,13 +235,13 @@ def _changed(each: RankedEntry) -> str:
     return f"{each.name} ({said})" if said else each.name
 
 
-def _crossings(found: Findings) -> str:
+def _transfers(found: Findings) -> str:
     lines = [
         [
-            crossing.name,
-            crossing.trained_on,
-            crossing.judged_on,
-            crossing.calibrated_on,
+            result.name,
+            result.trained_on,
+            result.judged_on,
+            result.calibrated_on,
             figure(standing.figures, "utility"),
             _difference(standing, "utility"),
             figure(standing.figures, "auroc"),
@@ -249,7 +249,7 @@ def _crossings(found: Findings) -> str:
             figure(standing.figures, "calibration_slope"),
             figure(standing.figures, "alerts_per_patient_day"),
         ]
-        for crossing, standing in found.crossings
+        for result, standing in found.transfers
     ]
     head = ["model", "trained at", "judged at", "calibrated at", "utility", "difference", "AUROC"]
     head += ["difference", "calibration slope", "alerts per patient-day"]

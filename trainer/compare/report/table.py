@@ -48,12 +48,12 @@ def _rows(found: Findings) -> Iterator[dict[str, Any]]:
         yield {"block": each.entry.level.value, **_of(each.entry), **_figures(each.standing)}
     for each in found.ablations:
         yield {"block": "ablation", **_of(each.entry), **_figures(each.standing)}
-    for crossing, standing in found.crossings:
+    for result, standing in found.transfers:
         where = {
-            "name": crossing.name,
-            "trained_on": crossing.trained_on,
-            "judged_on": crossing.judged_on,
-            "calibrated_on": crossing.calibrated_on,
+            "name": result.name,
+            "trained_on": result.trained_on,
+            "judged_on": result.judged_on,
+            "calibrated_on": result.calibrated_on,
         }
         yield {"block": "transfer", **where, **_figures(standing)}
     for name, standing in found.groups:

@@ -10,7 +10,7 @@ from streamer.datasets.cohort import Cohort, Progress
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.tiny_families import GOOD
 from tests.trainer.metrics.test_measures import scored
-from trainer.compare.experiments.transfer import at_hospital, can_cross
+from trainer.compare.experiments.transfer import task_at, can_transfer
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.compare.protocol.fitting import enter
 from trainer.compare.protocol.intervals import COMPARED, standings
@@ -85,8 +85,8 @@ def test_a_model_that_says_nothing_of_an_hour_is_refused(task: Task) -> None:
 
 
 def test_a_hospital_has_its_own_patients_and_scaling(task: Task) -> None:
-    assert can_cross(task.material)
-    here = at_hospital(task, "A").material
+    assert can_transfer(task.material)
+    here = task_at(task, "A").material
     of_a = set(stays_of_site(here.cohort, "A").tolist())
     whole = task.material.split
     assert set(here.split.train.tolist()) == of_a & set(whole.train.tolist())
@@ -100,7 +100,7 @@ def test_a_hospital_has_its_own_patients_and_scaling(task: Task) -> None:
 def test_one_hospital_alone_cannot_be_left(task: Task) -> None:
     cohort = task.material.cohort
     alone = task_of(cohort.take(stays_of_site(cohort, "A")))
-    assert not can_cross(alone.material)
+    assert not can_transfer(alone.material)
 
 
 def test_standings_are_paired_with_the_first() -> None:
