@@ -17,7 +17,7 @@ from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
 from trainer.compare.experiments.ablations import (
-    SoftLabelVariants,
+    SoftLabelCache,
     ablations,
     encoder_alone,
     network_family,
@@ -76,9 +76,9 @@ def compare(
     started = time.monotonic()
     recipe = recipe_of(bundle)
     results = out / RESULTS
-    lessons = SoftLabelVariants(results, recipe)
-    variants, alone = ablations(lessons), encoder_alone(bundle)
-    moved = {TRANSFER_NAME: network_family(TRANSFER_NAME, {}, lessons)}
+    soft_labels = SoftLabelCache(results, recipe)
+    variants, alone = ablations(soft_labels), encoder_alone(bundle)
+    moved = {TRANSFER_NAME: network_family(TRANSFER_NAME, {}, soft_labels)}
     moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
     named = [f.name for f in (*entrants.families, alone, *variants)]
     named += [name_at(each, origin) for each in moved for origin in SITES]
@@ -103,11 +103,11 @@ def compare(
     whole = {entry.name: entry for entry in families if entry.name in moved}
     families += [average(final, trees, held_out, runner.alert_budget) for trees in whole.values()]
     changed = runner.enter_all([alone], task, bundle=bundle.model_id)
-    changed += runner.enter_all(variants, task, recipe=lessons.knobs)
+    changed += runner.enter_all(variants, task, recipe=soft_labels.knobs)
     transfers: list[TransferResult] = []
     if can_transfer(material):
         whole = {TRANSFER_NAME: final, **whole}
-        transfers = transfer(moved, whole, task, runner, recipe=lessons.knobs)
+        transfers = transfer(moved, whole, task, runner, recipe=soft_labels.knobs)
     daily = _daily(entrants, bundle, task, results / DAILY, runner)
     fitted_entries = FittedEntries(final, families, changed, transfers, daily, runner.absent)
 

@@ -35,7 +35,7 @@ the trees found most useful."""
 
 
 @dataclass(frozen=True, slots=True)
-class SoftLabelVariants:
+class SoftLabelCache:
     """What the trees say, asked once for each set of training patients and kept.
 
     Attributes:
@@ -52,7 +52,7 @@ class SoftLabelVariants:
         knobs = self.recipe.to_json()
         return {name: knob for name, knob in knobs.items() if not name.startswith("forecast_")}
 
-    def about(self, material: Material, progress: Progress | None) -> SoftLabels:
+    def load_or_fit(self, material: Material, progress: Progress | None) -> SoftLabels:
         """The lesson of these training patients."""
         made_of = {
             "recipe": self.knobs,
@@ -63,28 +63,28 @@ class SoftLabelVariants:
         return learn_from_trees(material, self.recipe, file, made_of, True, progress)
 
 
-def network_family(name: str, settings: Settings, lessons: SoftLabelVariants) -> Family:
+def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -> Family:
     """The shipped recipe with some knobs changed, as a family of one candidate."""
 
     def fit(task: Task, changes: Settings, progress: Progress | None) -> Fitted:
         torch.set_num_threads(task.threads)
         material = task.material
         changed: dict[str, Any] = dict(changes)
-        recipe = replace(lessons.recipe, **changed)
-        run = train(material, recipe, lessons.about(material, progress), progress=progress)
+        recipe = replace(soft_labels.recipe, **changed)
+        run = train(material, recipe, soft_labels.load_or_fit(material, progress), progress=progress)
         return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 
 
-def ablations(lessons: SoftLabelVariants) -> tuple[Family, ...]:
+def ablations(soft_labels: SoftLabelCache) -> tuple[Family, ...]:
     """The shipped recipe with one thing changed at a time.
 
     Another seed changes nothing but chance: what the others lose is to be seen beside that.
     """
     # Whatever is changed, the trees were asked once: the teacher is not part of what varies.
-    changes = {"another seed": {"seed": lessons.recipe.seed + 1}, **CHANGES}
-    return tuple(network_family(name, settings, lessons) for name, settings in changes.items())
+    changes = {"another seed": {"seed": soft_labels.recipe.seed + 1}, **CHANGES}
+    return tuple(network_family(name, settings, soft_labels) for name, settings in changes.items())
 
 
 def encoder_alone(bundle: Bundle) -> Family:
