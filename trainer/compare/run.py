@@ -25,7 +25,7 @@ from trainer.compare.experiments.ablations import (
 from trainer.compare.experiments.transfer import TransferResult, can_transfer, transfer, name_at
 from trainer.compare.families import Entrants, Row, extras
 from trainer.compare.models.average import average
-from trainer.compare.models.shipped import enter_bundle, recipe_of, refuse_other_patients
+from trainer.compare.models.shipped import bundle_entry, recipe_of, refuse_other_patients
 from trainer.compare.protocol.family import Task
 from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
@@ -98,12 +98,12 @@ def compare(
     runner = FamilyRunner(
         results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
     )
-    final = enter_bundle(bundle, task, held_out)
-    families = runner.enter_all(entrants.families, task)
+    final = bundle_entry(bundle, task, held_out)
+    families = runner.fit_or_load_all(entrants.families, task)
     whole = {entry.name: entry for entry in families if entry.name in moved}
     families += [average(final, trees, held_out, runner.alert_budget) for trees in whole.values()]
-    changed = runner.enter_all([alone], task, bundle=bundle.model_id)
-    changed += runner.enter_all(variants, task, recipe=soft_labels.knobs)
+    changed = runner.fit_or_load_all([alone], task, bundle=bundle.model_id)
+    changed += runner.fit_or_load_all(variants, task, recipe=soft_labels.knobs)
     transfers: list[TransferResult] = []
     if can_transfer(material):
         whole = {TRANSFER_NAME: final, **whole}

@@ -95,7 +95,7 @@ def transfer(
             if name in whole:
                 scored = whole[name].on_test(runner.held_out).at_site(goal)
                 found.append(TransferResult(name, both, goal, both, scored))
-            entry = runner.enter(named, task_at(task, origin), hospital=origin, **depends_on)
+            entry = runner.fit_or_load(named, task_at(task, origin), hospital=origin, **depends_on)
             if entry is None:
                 continue
             scored = entry.on_test(runner.held_out).at_site(goal)

@@ -13,7 +13,7 @@ from streamer.bundles.bundle import Bundle
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
-from trainer.compare.protocol.fitting import cost
+from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.material import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
@@ -52,11 +52,11 @@ class NetworkScores:
         return cohort_logits(self.model, material.cohort, material.built, stays)[:, 0]
 
 
-def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
+def bundle_entry(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
     """The entry of a bundle, with the calibration and the thresholds that are in it."""
     model = build.build(bundle)
     fitted = NetworkScores(model, task.material)
-    microseconds = cost(fitted, task, task.material.split.validation)
+    microseconds = microseconds_per_hour(fitted, task, task.material.split.validation)
     score = fitted.scores(held_out.stays)[task.material.rows_of(held_out.stays)]
     operating_point = OperatingPoint(model.calibrations[0], model.threshold, model.policy)
     return Entry(

@@ -29,7 +29,7 @@ TIMED_TIMES: Final = 3
 """The least of these is taken: whatever else the machine does only ever adds."""
 
 
-def enter(
+def fit_entry(
     family: Family,
     task: Task,
     held_out: HeldOut,
@@ -60,16 +60,16 @@ def enter(
         started = time.monotonic()
         fitted = family.fit(task, settings, progress)
         seconds = time.monotonic() - started
-        score = _known(family, fitted.scores(stays)[rows])
-        attempts.append(_judge(settings, side, score, seconds))
+        score = _require_finite(family, fitted.scores(stays)[rows])
+        attempts.append(_attempt(settings, side, score, seconds))
         if best is None or attempts[-1].quality > best[0].quality:
             best = attempts[-1], fitted
     assert best is not None  # a family without candidates is fitted once, with no settings
     chosen, fitted = best
     operating_point, _ = choose_operating_point(fitted.scores(stays)[rows], side, alert_budget)
-    microseconds = cost(fitted, task, stays)
+    microseconds = microseconds_per_hour(fitted, task, stays)
     asked = task.material.rows_of(held_out.stays)
-    score = _known(family, fitted.scores(held_out.stays)[asked])
+    score = _require_finite(family, fitted.scores(held_out.stays)[asked])
     return Entry(
         family.name,
         family.level,
@@ -82,7 +82,7 @@ def enter(
     )
 
 
-def cost(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
+def microseconds_per_hour(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
     """Microseconds of processor time on one thread to score an hour, whole stays in batches."""
     some = stays[:TIMED_STAYS]
     effort = []
@@ -94,12 +94,12 @@ def cost(fitted: Fitted, task: Task, stays: NDArray[np.int64]) -> float:
     return 1e6 * min(effort) / float(task.material.cohort.lengths[some].sum())
 
 
-def _judge(settings: Any, side: Cohort, score: NDArray[np.float64], seconds: float) -> Attempt:
+def _attempt(settings: Any, side: Cohort, score: NDArray[np.float64], seconds: float) -> Attempt:
     best = best_utility(side.label, side.starts, score)
     return Attempt(dict(settings), best, auroc(side.label, score), round(seconds, 1))
 
 
-def _known(family: Family, score: NDArray[np.float64]) -> NDArray[np.float64]:
+def _require_finite(family: Family, score: NDArray[np.float64]) -> NDArray[np.float64]:
     if not np.isfinite(score).all():
         raise ValueError(f"{family.name} gave {(~np.isfinite(score)).sum()} hours no score")
     return score
@@ -144,7 +144,7 @@ class FamilyRunner:
     n_entries: int = 0
     fit_seconds: float = 0.0
 
-    def enter(self, family: Family, task: Task, **depends_on: Any) -> Entry | None:
+    def fit_or_load(self, family: Family, task: Task, **depends_on: Any) -> Entry | None:
         """The entry of a family, kept or new; ``None`` where it must not be fitted now.
 
         Args:
@@ -167,10 +167,10 @@ class FamilyRunner:
             self.absent.append(family.name)
             return None
         with self.reporter.follow(family.name) as progress:
-            entry = enter(family, task, self.held_out, self.alert_budget, progress)
+            entry = fit_entry(family, task, self.held_out, self.alert_budget, progress)
         entry.save(file, self.held_out, made_of)
         self.n_fitted += 1
-        self.reporter.say(_line(entry))
+        self.reporter.say(_summary(entry))
         return self._counted(entry)
 
     def _counted(self, entry: Entry) -> Entry:
@@ -178,13 +178,13 @@ class FamilyRunner:
         self.fit_seconds += entry.seconds
         return entry
 
-    def enter_all(self, families: Sequence[Family], task: Task, **depends_on: Any) -> list[Entry]:
+    def fit_or_load_all(self, families: Sequence[Family], task: Task, **depends_on: Any) -> list[Entry]:
         """The entries of several families that are there."""
-        entries = (self.enter(family, task, **depends_on) for family in families)
+        entries = (self.fit_or_load(family, task, **depends_on) for family in families)
         return [entry for entry in entries if entry is not None]
 
 
-def _line(entry: Entry) -> str:
+def _summary(entry: Entry) -> str:
     best = max(entry.attempts, key=lambda attempt: attempt.quality)
     return (
         f"{entry.name}: validation utility {best.utility:.4f}, AUROC {best.auroc:.4f} "

@@ -12,7 +12,7 @@ from tests.support.tiny_families import GOOD
 from tests.trainer.metrics.test_measures import scored
 from trainer.compare.experiments.transfer import task_at, can_transfer
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
-from trainer.compare.protocol.fitting import enter
+from trainer.compare.protocol.fitting import fit_entry
 from trainer.compare.protocol.intervals import COMPARED, standings
 from trainer.compare.protocol.results import HeldOut
 from trainer.data.cohort import load_cohort, stays_of_site
@@ -37,7 +37,7 @@ def task(tmp_path_factory: pytest.TempPathFactory) -> Task:
 
 def test_the_candidate_that_is_best_on_validation_patients_is_taken(task: Task) -> None:
     steps: list[tuple[int, int]] = []
-    entry = enter(GOOD, task, HeldOut.of(task.material), 0.3, lambda *step: steps.append(step))
+    entry = fit_entry(GOOD, task, HeldOut.of(task.material), 0.3, lambda *step: steps.append(step))
     assert entry.settings == GOOD.candidates[1]
     qualities = [attempt.quality for attempt in entry.attempts]
     assert int(np.argmax(qualities)) == 1
@@ -55,8 +55,8 @@ def test_test_patients_choose_nothing(task: Task) -> None:
         values=np.where(of_test[:, None], 300 - cohort.values, cohort.values),
     )
     held_out = HeldOut.of(task.material)
-    entry = enter(GOOD, task, held_out, 0.3)
-    changed = enter(GOOD, task_of(other), HeldOut.of(task_of(other).material), 0.3)
+    entry = fit_entry(GOOD, task, held_out, 0.3)
+    changed = fit_entry(GOOD, task_of(other), HeldOut.of(task_of(other).material), 0.3)
     assert changed.settings == entry.settings
     assert changed.operating_point.threshold == entry.operating_point.threshold
     assert changed.operating_point.policy == entry.operating_point.policy
@@ -81,7 +81,7 @@ def test_a_model_that_says_nothing_of_an_hour_is_refused(task: Task) -> None:
 
     silent = Family("silent", Level.REFERENCE, (), fit)
     with pytest.raises(ValueError, match="silent gave"):
-        enter(silent, task, HeldOut.of(task.material), 0.3)
+        fit_entry(silent, task, HeldOut.of(task.material), 0.3)
 
 
 def test_a_hospital_has_its_own_patients_and_scaling(task: Task) -> None:
