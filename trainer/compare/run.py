@@ -22,7 +22,7 @@ from trainer.compare.experiments.ablations import (
     encoder_alone,
     network_family,
 )
-from trainer.compare.experiments.transfer import TransferResult, can_transfer, transfer, name_at
+from trainer.compare.experiments.transfer import TransferResult, can_transfer, name_at, transfer
 from trainer.compare.families import Entrants, Row, extras
 from trainer.compare.models.average import average
 from trainer.compare.models.shipped import bundle_entry, recipe_of, refuse_other_patients
@@ -31,7 +31,7 @@ from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import HeldOut, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import FittedEntries, judge_all
-from trainer.compare.report.findings import Findings, Effort, Setup, machine
+from trainer.compare.report.findings import Effort, Findings, Setup, machine
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions

@@ -30,8 +30,8 @@ from trainer.examples.drug_models import (
     now,
     summed,
 )
-from trainer.examples.estimates import Estimate, listed, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, join_names, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.recurrent import Recurrent
 from trainer.explain.lstm_gates import gate_activity
 from trainer.progress import Reporter
@@ -82,7 +82,7 @@ def run(
         with reporter.follow(f"cohort {i + 1} of {repetitions}") as progress:
             found.append(_repeat(seed * repetitions + i, patients, epochs, progress))
     first = found[0]
-    forecast = resampled(
+    forecast = bootstrap(
         lambda weight: np.array(
             [np.sqrt(np.average(first.squares[name], weights=weight)) for name in MODELS]
             + [
@@ -106,8 +106,8 @@ def run(
             for i, name in enumerate(MODELS)
         ],
     )
-    sentences = _read(errors, forecast, first, gates)
-    return hand_out(
+    sentences = _reading(errors, forecast, first, gates)
+    return write_handout(
         out, "drug-effects", "Drug effects that fade in different shapes", figure, table, sentences
     )
 
@@ -129,7 +129,7 @@ def response(model: Fitted, doses: Floats) -> Floats:
         without[..., drug] = 0
         given = without.copy()
         given[:, GIVEN_AT, drug] = 1
-        change = (model.says(given) - model.says(without)).mean(axis=0)
+        change = (model.predict_status(given) - model.predict_status(without)).mean(axis=0)
         found[drug] = change[GIVEN_AT : GIVEN_AT + LONGEST]
     return found
 
@@ -182,7 +182,7 @@ def _spread(errors: Floats) -> str:
     return f"{errors.mean():.0%} ({errors.min():.0%} to {errors.max():.0%})"
 
 
-def _read(
+def _reading(
     errors: dict[str, Floats], forecast: list[Estimate], first: Repetition, gates: Floats
 ) -> list[str]:
     n = len(errors[LSTM])
@@ -201,7 +201,7 @@ def _read(
         best = min(mean, key=lambda name: mean[name])
         sentences.append(
             f"Drug {drug} ({shape}) is recovered within {RECOVERED:.0%} in every cohort by: "
-            f"{listed(always)}; in no cohort by: {listed(never)}. The smallest error has "
+            f"{join_names(always)}; in no cohort by: {join_names(never)}. The smallest error has "
             f"{_quoted(best)} ({mean[best]:.0%})."
         )
     others = {

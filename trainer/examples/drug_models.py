@@ -16,7 +16,7 @@ from torch.nn.functional import mse_loss
 
 from streamer.datasets.cohort import Progress
 from trainer.examples.drug_cohort import DrugCohort, recent
-from trainer.examples.recurrent import Cell, Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.recurrent import Cell, Recurrent, Sequences, TrainingSchedule, fit, predict
 
 Floats = NDArray[np.float64]
 Covariates: TypeAlias = Callable[[Floats], Floats]
@@ -41,12 +41,12 @@ class Fitted:
     """A model that was fitted.
 
     Attributes:
-        says: (N, T) the status, from (N, T, 3) doses.
+        predict_status: (N, T) the status, from (N, T, 3) doses.
         network: the network inside, where there is one.
         note: what was chosen on validation patients.
     """
 
-    says: Callable[[Floats], Floats]
+    predict_status: Callable[[Floats], Floats]
     network: Recurrent | None = None
     note: str = ""
 
@@ -92,7 +92,7 @@ def fit_decay(train: DrugCohort, validation: DrugCohort) -> Fitted:
     """One exponential kernel for all drugs; its time constant is chosen on validation patients."""
     fitted = {hours: fit_glm(decayed(hours), train) for hours in TIME_CONSTANTS}
     best = min(fitted, key=lambda hours: mean_squares(fitted[hours], validation).mean())
-    return Fitted(fitted[best].says, note=f"time constant {best:.0f} h")
+    return Fitted(fitted[best].predict_status, note=f"time constant {best:.0f} h")
 
 
 def fit_network(
@@ -109,20 +109,20 @@ def fit_network(
         _sequences(train.doses, train.status),
         _sequences(validation.doses, validation.status),
         mse_loss,
-        Schedule(epochs, 30, 32, 5e-3, seed),
+        TrainingSchedule(epochs, 30, 32, 5e-3, seed),
         progress,
     )
 
-    def says(doses: Floats) -> Floats:
+    def predict_status(doses: Floats) -> Floats:
         predicted = predict(network, _sequences(doses, np.zeros(doses.shape[:2])))
         return predicted.T.astype(np.float64)
 
-    return Fitted(says, network, f"kept epoch {best}")
+    return Fitted(predict_status, network, f"kept epoch {best}")
 
 
 def mean_squares(model: Fitted, cohort: DrugCohort) -> Floats:
     """(N,) mean squared error of each patient."""
-    return np.asarray(((model.says(cohort.doses) - cohort.status) ** 2).mean(axis=1))
+    return np.asarray(((model.predict_status(cohort.doses) - cohort.status) ** 2).mean(axis=1))
 
 
 def _design(covariates: Covariates, doses: Floats) -> Floats:

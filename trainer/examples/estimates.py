@@ -33,7 +33,7 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def resampled(
+def bootstrap(
     statistics: Callable[[Floats], Floats],
     n: int,
     seed: int,
@@ -79,10 +79,10 @@ def verdicts(others: Mapping[str, Estimate]) -> str:
             kinds["is worse than"].append(name)
         else:
             kinds["cannot be told apart from"].append(name)
-    return "; ".join(f"{words} {listed(names)}" for words, names in kinds.items() if names)
+    return "; ".join(f"{words} {join_names(names)}" for words, names in kinds.items() if names)
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Names in a sentence.
 
     >>> listed(["a", "b", "c"]), listed(["a"]), listed([])

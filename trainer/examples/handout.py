@@ -50,7 +50,7 @@ class Handout:
     reading: str
 
 
-def hand_out(
+def write_handout(
     out: Path, name: str, title: str, figure: Figure, table: Table, sentences: Sequence[str]
 ) -> Handout:
     """Writes ``NAME.png`` and ``reading.md``.

@@ -20,12 +20,12 @@ from trainer.data.material import Material
 from trainer.data.split import SIDES, split_patients
 from trainer.decisions.calibration import fit_calibrator
 from trainer.errors import TooLittleData
-from trainer.examples.estimates import Estimate, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.mortality_figure import draw_mortality
 from trainer.examples.mortality_recipe import RECIPE
 from trainer.examples.outcomes_2012 import HOURS, Outcomes, hourly, read_outcomes
-from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
+from trainer.examples.ranked import FIGURES, Comparison, PatientLabels, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees
 from trainer.metrics.ranking import Ranking, auroc
 from trainer.progress import Reporter
@@ -90,7 +90,7 @@ def run(
             NETWORK: logits[:, -1],
             **_others(material, known, recipe.seed, threads, progress),
         }
-    asked = Asked(known.died[test], np.arange(len(test)))
+    asked = PatientLabels(known.died[test], np.arange(len(test)))
     thresholds = {
         name: best_threshold(known.died[split.validation], scores[name][split.validation])
         for name in MODELS
@@ -114,8 +114,10 @@ def run(
         ["at 48 h", *names],
         [[name, *(str(compared.figures[name][f]) for f in FIGURES)] for name in MODELS],
     )
-    sentences = _read(known.died[test], compared, hours, risks[test])
-    return hand_out(out, "mortality", "Death in hospital, from 48 hours", figure, table, sentences)
+    sentences = _reading(known.died[test], compared, hours, risks[test])
+    return write_handout(
+        out, "mortality", "Death in hospital, from 48 hours", figure, table, sentences
+    )
 
 
 def hour_logits(
@@ -191,7 +193,7 @@ def _by_hour(died: NDArray[np.bool_], logits: Floats, seed: int) -> list[Estimat
     """AUROC of the network at each hour of ``ASKED_AT``."""
     everybody = np.arange(len(died))
     rankings = [Ranking(died, logits[:, hour - 1], everybody) for hour in ASKED_AT]
-    return resampled(
+    return bootstrap(
         lambda weight: np.array([ranking.weigh(weight).auroc for ranking in rankings]),
         len(died),
         seed,
@@ -207,8 +209,8 @@ def _calibrated(
     return np.asarray(1 / (1 + np.exp(-line.apply(logits))))
 
 
-def _read(
-    died: NDArray[np.bool_], compared: Compared, hours: list[Estimate], risks: Floats
+def _reading(
+    died: NDArray[np.bool_], compared: Comparison, hours: list[Estimate], risks: Floats
 ) -> list[str]:
     share = float(died.mean())
     sentences = [
@@ -225,7 +227,7 @@ def _read(
             other: Estimate(-e.value, -e.high, -e.low)
             for other in MODELS
             if other != NETWORK
-            for e in [compared.behind[other][name]]
+            for e in [compared.differences[other][name]]
         }
         words = "event 1" if name == "least of both" else name
         sentences.append(f"By {words}, the network {verdicts(others)}.")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from trainer.examples import drawing
 from trainer.examples.estimates import Estimate
-from trainer.examples.ranked import Compared
+from trainer.examples.ranked import Comparison
 from trainer.metrics.ranking import curve
 
 Floats = NDArray[np.float64]
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 def draw_mortality(
     died: NDArray[np.bool_],
     scores: Mapping[str, Floats],
-    compared: Compared,
+    compared: Comparison,
     hours: Sequence[int],
     by_hour: Sequence[Estimate],
     risks: Floats,

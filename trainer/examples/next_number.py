@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
 from trainer.examples import drawing
-from trainer.examples.estimates import Estimate, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.number_sequences import BEYOND, KINDS, LENGTH, draw
-from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.recurrent import Recurrent, Sequences, TrainingSchedule, fit, predict
 from trainer.progress import Reporter
 
 Floats = NDArray[np.float64]
@@ -61,7 +61,7 @@ def run(
                 _prepared(train, train, own)[0],
                 _prepared(validation, train, own)[0],
                 mse_loss,
-                Schedule(epochs, 20, 128, 3e-3, seed),
+                TrainingSchedule(epochs, 20, 128, 3e-3, seed),
                 progress,
             )
     said = {
@@ -79,7 +79,7 @@ def run(
     }
     with reporter.follow("intervals") as progress:
         found = {
-            place: resampled(
+            place: bootstrap(
                 lambda w, place=place: _figures(errors[place], w),  # type: ignore[misc]
                 TEST,
                 seed,
@@ -92,8 +92,8 @@ def run(
         ["error, % of the sequence's size", *(f"{p} the training range" for p in PLACES)],
         [[name, *(_percent(found[p][i]) for p in PLACES)] for i, name in enumerate(MODELS)],
     )
-    return hand_out(
-        out, "next-number", "The next number of a sequence", figure, table, _read(found, errors)
+    return write_handout(
+        out, "next-number", "The next number of a sequence", figure, table, _reading(found, errors)
     )
 
 
@@ -154,7 +154,7 @@ def _percent(estimate: Estimate) -> str:
     return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
 
 
-def _read(found: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]) -> list[str]:
+def _reading(found: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]) -> list[str]:
     sentences = []
     for place, words in zip(
         PLACES,

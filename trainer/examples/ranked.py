@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.datasets.cohort import Progress
-from trainer.examples.estimates import Estimate, resampled
+from trainer.examples.estimates import Estimate, bootstrap
 from trainer.metrics.ranking import Ranking
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ last is the smaller one of the two: event 1 of the 2012 challenge (Silva 2012)."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PatientLabels:
     """What was asked, and what came of it; R questions, N patients.
 
     Attributes:
@@ -33,32 +33,32 @@ class Asked:
     label: Bools
     patient: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.int64] | Bools) -> Asked:
+    def take(self, rows: NDArray[np.int64] | Bools) -> PatientLabels:
         """These questions alone."""
-        return Asked(self.label[rows], self.patient[rows])
+        return PatientLabels(self.label[rows], self.patient[rows])
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """Figures of several models on the same patients.
 
     Attributes:
         figures: by model and ``FIGURES``.
-        behind: by model and ``FIGURES``: its figure minus that of the model compared with.
+        differences: by model and ``FIGURES``: its figure minus that of the model compared with.
     """
 
     figures: dict[str, dict[str, Estimate]]
-    behind: dict[str, dict[str, Estimate]]
+    differences: dict[str, dict[str, Estimate]]
 
 
 def compare(
-    asked: Asked,
+    asked: PatientLabels,
     risks: Mapping[str, Floats],
     thresholds: Mapping[str, float],
     against: str,
     seed: int,
     progress: Progress | None = None,
-) -> Compared:
+) -> Comparison:
     """Measures models, with intervals by resampling patients: the same ones for all of them.
 
     Args:
@@ -84,11 +84,11 @@ def compare(
         table = np.array(found)
         return np.concatenate([table, table - table[list(rankings).index(against)]]).ravel()
 
-    estimates = iter(resampled(statistics, n, seed, progress=progress))
-    figures, behind = (
+    estimates = iter(bootstrap(statistics, n, seed, progress=progress))
+    figures, differences = (
         {name: {figure: next(estimates) for figure in FIGURES} for name in risks} for _ in range(2)
     )
-    return Compared(figures, behind)
+    return Comparison(figures, differences)
 
 
 def best_threshold(label: Bools, risk: Floats) -> float:
@@ -104,7 +104,7 @@ def best_threshold(label: Bools, risk: Floats) -> float:
     return float((risk[order][best] + below) / 2)
 
 
-def _counts(asked: Asked, called: Bools, n: int) -> Floats:
+def _counts(asked: PatientLabels, called: Bools, n: int) -> Floats:
     """(N, 3) of each patient: events that were called, calls, events."""
     columns = (asked.label & called, called, asked.label)
     return np.stack(

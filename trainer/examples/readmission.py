@@ -18,10 +18,10 @@ from trainer.errors import TooLittleData
 from trainer.examples import drawing
 from trainer.examples.admissions import Admissions, generate
 from trainer.examples.diabetes_file import read_diabetes
-from trainer.examples.estimates import Estimate, listed, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
-from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
-from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.estimates import Estimate, bootstrap, join_names, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
+from trainer.examples.ranked import FIGURES, Comparison, PatientLabels, best_threshold, compare
+from trainer.examples.recurrent import Recurrent, Sequences, TrainingSchedule, fit, predict
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
 from trainer.metrics.ranking import Ranking, curve
 from trainer.progress import Reporter
@@ -86,7 +86,7 @@ def run(
     thresholds = {
         name: best_threshold(validation.readmitted, scores[name][on_validation]) for name in MODELS
     }
-    asked = Asked(test.readmitted, test.patient)
+    asked = PatientLabels(test.readmitted, test.patient)
     with reporter.follow("intervals") as progress:
         compared = compare(asked, risks, thresholds, LSTM, seed, progress)
     by_place = _by_place(test, risks, seed)
@@ -95,8 +95,8 @@ def run(
         ["", *FIGURES[:4]],
         [[name, *(str(compared.figures[name][f]) for f in FIGURES[:4])] for name in MODELS],
     )
-    sentences = _read(test, compared, by_place, best, data)
-    return hand_out(
+    sentences = _reading(test, compared, by_place, best, data)
+    return write_handout(
         out, "readmission", "Back within 30 days of discharge", figure, table, sentences
     )
 
@@ -167,7 +167,7 @@ def _fit_lstm(
         inputs.sequences(train),
         inputs.sequences(cohort.take(split.validation)),
         binary_cross_entropy_with_logits,
-        Schedule(epochs, 8, 128, 1e-3, seed),
+        TrainingSchedule(epochs, 8, 128, 1e-3, seed),
         progress,
     )
     logits = np.full(len(cohort.x), np.nan)
@@ -209,13 +209,13 @@ def _by_place(test: Admissions, risks: dict[str, Floats], seed: int) -> dict[str
             found = [ranking.weigh(weight).auroc for ranking in rankings]
             return np.array([*found, found[MODELS.index(LSTM)] - found[MODELS.index(LOGISTIC)]])
 
-        found[name] = resampled(areas, len(patients), seed)
+        found[name] = bootstrap(areas, len(patients), seed)
     return found
 
 
-def _read(
+def _reading(
     test: Admissions,
-    compared: Compared,
+    compared: Comparison,
     by_place: dict[str, list[Estimate]],
     best: int,
     data: Path | None,
@@ -230,7 +230,7 @@ def _read(
         "largest."
     ]
     for name, words in (("AUROC", "ranking"), ("AUPRC", "precision over all recalls")):
-        others = {m: _turned(compared.behind[m][name]) for m in MODELS if m != LSTM}
+        others = {m: _turned(compared.differences[m][name]) for m in MODELS if m != LSTM}
         sentences.append(f"By {name} ({words}), the LSTM {verdicts(others)}.")
     gain = {place: estimates[-1] for place, estimates in by_place.items()}
     known = [place for place, each in gain.items() if each.low > 0 or each.high < 0]
@@ -242,7 +242,7 @@ def _read(
         sentences.append(
             "Against logistic regression on the present admission alone, the LSTM's AUROC differs "
             f"among the 1st, 2nd ... admissions of the patients by {differs}. Told apart from no "
-            f"difference: {listed(known)}. At the 1st there is nothing to remember."
+            f"difference: {join_names(known)}. At the 1st there is nothing to remember."
         )
     precision = compared.figures[LSTM]["precision"]
     sentences.append(
@@ -268,7 +268,7 @@ def _turned(difference: Estimate) -> Estimate:
 def _draw(
     test: Admissions,
     risks: dict[str, Floats],
-    compared: Compared,
+    compared: Comparison,
     by_place: dict[str, list[Estimate]],
     generated: bool,
 ) -> Figure:

@@ -75,7 +75,7 @@ class Recurrent(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class TrainingSchedule:
     """How long and how fast a network learns.
 
     Attributes:
@@ -98,7 +98,7 @@ def fit(
     train: Sequences,
     validation: Sequences,
     loss: Loss,
-    schedule: Schedule,
+    schedule: TrainingSchedule,
     progress: Progress | None = None,
 ) -> tuple[Recurrent, int]:
     """Trains a network and returns it as it was in its best epoch on validation, with that epoch.

@@ -71,4 +71,4 @@ def test_a_glm_of_the_true_form_finds_the_true_weight() -> None:
     cohort.doses[..., 1:] = 0
     exact = type(cohort)(cohort.doses, effects(cohort.doses))
     fitted = fit_glm(decayed(6.0), exact)
-    np.testing.assert_allclose(fitted.says(cohort.doses), exact.status, atol=1e-9)
+    np.testing.assert_allclose(fitted.predict_status(cohort.doses), exact.status, atol=1e-9)

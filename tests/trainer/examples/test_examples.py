@@ -20,7 +20,7 @@ from trainer.examples.drug_models import MODELS, Fitted
 from trainer.examples.estimates import Estimate
 from trainer.examples.handout import Handout, Table
 from trainer.examples.mortality_recipe import RECIPE
-from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.recurrent import Recurrent, Sequences, TrainingSchedule, fit, predict
 
 SMALL = ["encoder=8", "hidden=8", "binned=2", "reading_epochs=1", "epochs=1", "teacher_share=0"]
 
@@ -73,7 +73,7 @@ def test_mortality(tmp_path: Path) -> None:
 def test_a_curve_is_recovered_by_what_acts_so() -> None:
     truth = curves()
 
-    def says(doses: np.ndarray) -> np.ndarray:
+    def predict_status(doses: np.ndarray) -> np.ndarray:
         found = np.zeros(doses.shape[:2])
         for lag in range(LONGEST):
             found[:, lag:] += doses[:, : doses.shape[1] - lag] @ truth[:, lag]
@@ -81,7 +81,7 @@ def test_a_curve_is_recovered_by_what_acts_so() -> None:
 
     doses = np.zeros((4, 72, 3))
     doses[:, 3] = 1  # is taken away where the drug itself is asked about
-    recovered = drug_effects.response(Fitted(says), doses)
+    recovered = drug_effects.response(Fitted(predict_status), doses)
     np.testing.assert_allclose(recovered, truth, atol=1e-12)
     np.testing.assert_allclose(drug_effects.curve_errors(recovered), 0, atol=1e-12)
     np.testing.assert_allclose(drug_effects.curve_errors(np.zeros_like(truth)), 1)
@@ -96,7 +96,7 @@ def test_the_reading_says_otherwise_where_it_is_otherwise() -> None:
         {n: Fitted(lambda d: d[..., 0], note="a note") for n in MODELS}, {}, {}
     )
     gates = np.random.default_rng(0).normal(size=(3, 4, LONGEST))
-    text = "\n".join(drug_effects._read(flat, [*same, *nothing], first, gates))
+    text = "\n".join(drug_effects._reading(flat, [*same, *nothing], first, gates))
     assert text.count("in every cohort by: RNN; in no cohort by: 'GLM, dose now'") == 3
     assert "the LSTM cannot be told apart from 'GLM, dose now'" in text
     assert "better" not in text
@@ -115,7 +115,7 @@ def test_a_network_stops_early_and_no_step_sees_the_next() -> None:
         sequences.take(np.arange(20)),
         sequences.take(np.arange(20, 40)),
         mse_loss,
-        Schedule(60, 3, 5, 1e-2, 0),
+        TrainingSchedule(60, 3, 5, 1e-2, 0),
         lambda done, _: asked.append(done),
     )
     assert asked[-1] == best + 3 < 60  # noise cannot be learned

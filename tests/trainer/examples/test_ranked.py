@@ -3,20 +3,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.examples.estimates import Estimate, listed, resampled, verdicts
-from trainer.examples.ranked import Asked, best_threshold, compare
+from trainer.examples.estimates import Estimate, bootstrap, join_names, verdicts
+from trainer.examples.ranked import PatientLabels, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
 
 N = 400
 
 
 @pytest.fixture(scope="module")
-def asked() -> Asked:
+def asked() -> PatientLabels:
     draws = np.random.default_rng(0)
-    return Asked(draws.random(2 * N) < 0.3, np.repeat(np.arange(N), 2))
+    return PatientLabels(draws.random(2 * N) < 0.3, np.repeat(np.arange(N), 2))
 
 
-def test_figures_are_those_of_the_risks(asked: Asked) -> None:
+def test_figures_are_those_of_the_risks(asked: PatientLabels) -> None:
     draws = np.random.default_rng(1)
     good = asked.label + draws.normal(0, 0.5, 2 * N)
     risks = {"good": good, "blind": draws.normal(0, 1, 2 * N)}
@@ -26,8 +26,8 @@ def test_figures_are_those_of_the_risks(asked: Asked) -> None:
     assert found.figures["good"]["recall"].value == called[asked.label].mean()
     assert found.figures["good"]["AUROC"].value > 0.85
     assert found.figures["blind"]["AUROC"].low < 0.5 < found.figures["blind"]["AUROC"].high
-    assert found.behind["good"]["AUROC"] == Estimate(0, 0, 0)
-    assert found.behind["blind"]["AUROC"].high < 0
+    assert found.differences["good"]["AUROC"] == Estimate(0, 0, 0)
+    assert found.differences["blind"]["AUROC"].high < 0
 
 
 def test_the_threshold_makes_the_smaller_of_both_largest() -> None:
@@ -49,7 +49,7 @@ def test_intervals_hold_the_figure_about_as_often_as_they_say() -> None:
     held = 0
     for seed in range(60):
         x = draws.normal(0, 1, 80)
-        (mean,) = resampled(
+        (mean,) = bootstrap(
             lambda w, x=x: np.array([np.average(x, weights=w)]),  # type: ignore[misc]
             80,
             seed,
@@ -63,7 +63,7 @@ def test_intervals_hold_the_figure_about_as_often_as_they_say() -> None:
 def test_what_may_be_said_follows_from_the_interval() -> None:
     others = {"a": Estimate(1, 0.5, 2), "b": Estimate(-1, -2, -0.5), "c": Estimate(1, -1, 2)}
     assert verdicts(others) == "is better than a; is worse than b; cannot be told apart from c"
-    assert listed(["a", "b"]) == "a and b"
+    assert join_names(["a", "b"]) == "a and b"
 
 
 def test_models_on_tables_find_what_is_there() -> None:

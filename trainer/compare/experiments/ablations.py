@@ -71,7 +71,9 @@ def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -
         material = task.material
         changed: dict[str, Any] = dict(changes)
         recipe = replace(soft_labels.recipe, **changed)
-        run = train(material, recipe, soft_labels.load_or_fit(material, progress), progress=progress)
+        run = train(
+            material, recipe, soft_labels.load_or_fit(material, progress), progress=progress
+        )
         return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)

@@ -178,7 +178,9 @@ class FamilyRunner:
         self.fit_seconds += entry.seconds
         return entry
 
-    def fit_or_load_all(self, families: Sequence[Family], task: Task, **depends_on: Any) -> list[Entry]:
+    def fit_or_load_all(
+        self, families: Sequence[Family], task: Task, **depends_on: Any
+    ) -> list[Entry]:
         """The entries of several families that are there."""
         entries = (self.fit_or_load(family, task, **depends_on) for family in families)
         return [entry for entry in entries if entry is not None]

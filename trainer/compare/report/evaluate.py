@@ -9,7 +9,7 @@ from trainer.compare.experiments.transfer import DIRECTIONS, TransferResult
 from trainer.compare.families import Row
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.compare.report.findings import Findings, RankedEntry, Effort, Setup
+from trainer.compare.report.findings import Effort, Findings, RankedEntry, Setup
 from trainer.data.cohort import stays_of_site
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
@@ -39,7 +39,11 @@ class FittedEntries:
 
 
 def judge_all(
-    fitted_entries: FittedEntries, held_out: HeldOut, setup: Setup, effort: Effort, reporter: Reporter
+    fitted_entries: FittedEntries,
+    held_out: HeldOut,
+    setup: Setup,
+    effort: Effort,
+    reporter: Reporter,
 ) -> Findings:
     """Measures everybody, with intervals, all against the final model.
 

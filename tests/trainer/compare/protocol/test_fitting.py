@@ -10,7 +10,7 @@ from streamer.datasets.cohort import Cohort, Progress
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.tiny_families import GOOD
 from tests.trainer.metrics.test_measures import scored
-from trainer.compare.experiments.transfer import task_at, can_transfer
+from trainer.compare.experiments.transfer import can_transfer, task_at
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.compare.protocol.fitting import fit_entry
 from trainer.compare.protocol.intervals import COMPARED, standings
