@@ -27,7 +27,7 @@ from trainer.compare.protocol.results import Entry, slug
 from trainer.compare.report import plots
 from trainer.compare.report.findings import Findings
 from trainer.compare.report.plots import shown
-from trainer.compare.run import RESULTS, TRANSFER_NAME, compare
+from trainer.compare.run import RESULTS, TRANSFER_NAME, Options, compare
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.training_patients import SeenPatients, seen_of
@@ -73,7 +73,7 @@ class Compared:
 def again(
     data: Path, out: Path, bundle: Bundle, entrants: Entrants = RIVALS, *only: str
 ) -> Findings:
-    return compare([data], out, bundle, entrants, reporter=QUIET, only=only, n_bootstrap=20)
+    return compare([data], out, bundle, entrants, Options(only, 20), reporter=QUIET)
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trainer.compare.classical import FAMILIES
 
 from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import learnable_file
-from trainer.compare.classical import FAMILIES
 from trainer.compare.models.markov import status_before
 from trainer.compare.protocol.family import Family, Fitted, Level, Task
 from trainer.data.cohort import load_cohort

@@ -15,8 +15,7 @@ from streamer.core.features import N_FEATURES, NAMES
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import learnable_file
 from trainer.compare.models.cells import GRUD, Recurrent, lstm
-from trainer.compare.models.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
-from trainer.compare.models.inputs import with_decay
+from trainer.compare.models.inputs import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE, with_decay
 from trainer.compare.models.recurrent import FAMILIES
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
