@@ -1,6 +1,6 @@
-"""What is fitted to the drug cohort: GLMs in their textbook forms, a vanilla RNN, an LSTM.
+"""Models of the drug cohort: GLMs in their textbook forms, a vanilla RNN, an LSTM.
 
-All see the same: which drug was given in which hour up to now. None sees the status before.
+All have the same inputs, the doses of each drug in each hour up to now; none sees a status.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from trainer.examples.recurrent import Cell, Recurrent, Sequences, TrainingSched
 
 Floats = NDArray[np.float64]
 Covariates: TypeAlias = Callable[[Floats], Floats]
-"""From (N, T, 3) doses to (N, T, K) covariates that look back alone."""
+"""From (N, T, 3) doses to (N, T, K) covariates, which depend on this hour and those before it."""
 
 RECENT_HOURS: Final = 12  # of "the sum of recent doses"
-LAGS: Final = 24  # hours of lagged covariates: a day, as one would choose without knowing more
+LAGS: Final = 24  # hours of lagged covariates: a day, the usual choice without more knowledge
 TIME_CONSTANTS: Final = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0)  # hours, of the fixed kernel
 HIDDEN: Final = 24
 GLM_NOW, GLM_SUM, GLM_DECAY, GLM_LAGS = (
@@ -41,9 +41,9 @@ class Fitted:
     """A model that was fitted.
 
     Attributes:
-        predict_status: (N, T) the status, from (N, T, 3) doses.
+        predict_status: from (N, T, 3) doses to the (N, T) status.
         network: the network inside, where there is one.
-        note: what was chosen on validation patients.
+        note: the choice on validation patients, in words.
     """
 
     predict_status: Callable[[Floats], Floats]
@@ -57,7 +57,7 @@ def now(doses: Floats) -> Floats:
 
 
 def summed(doses: Floats) -> Floats:
-    """How many doses of each drug there were within ``RECENT_HOURS``."""
+    """The number of doses of each drug within ``RECENT_HOURS``."""
     return np.stack([recent(doses[..., d], RECENT_HOURS) for d in range(doses.shape[2])], axis=2)
 
 
