@@ -85,7 +85,7 @@ def verdicts(others: Mapping[str, Estimate]) -> str:
 def join_names(names: Sequence[str]) -> str:
     """Names in a sentence.
 
-    >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
+    >>> join_names(["a", "b", "c"]), join_names(["a"]), join_names([])
     ('a, b and c', 'a', 'none')
     """
     if len(names) < 2:
