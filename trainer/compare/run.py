@@ -34,7 +34,7 @@ from trainer.compare.models.average import average
 from trainer.compare.models.shipped import bundle_entry, recipe_of, refuse_other_patients
 from trainer.compare.protocol.family import Family, Task
 from trainer.compare.protocol.fitting import FamilyRunner
-from trainer.compare.protocol.results import HeldOut, slug
+from trainer.compare.protocol.results import HeldOut, MadeOf, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import FittedEntries, evaluate_all
 from trainer.compare.report.findings import Effort, Findings, Setup, machine
@@ -43,6 +43,7 @@ from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
 from trainer.metrics.report import SITES
 from trainer.progress import Reporter
+from trainer.training.recipe import Recipe
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
 TRANSFER_NAME: Final = "shipped recipe"
@@ -99,19 +100,19 @@ def compare(
 
     material, data = gather(paths, recipe, reporter)
     refuse_other_patients(bundle, material, data["fitted_on"])
-    task = Task(material, options.seed, torch.get_num_threads())
-    made_of = {
-        "data": data["sha256"],
-        "split": [recipe.salt, *recipe.fractions],
-        "features": features.RECIPE,
-        "alert_budget": recipe.alert_budget,
-    }
-    only = frozenset(map(slug, options.only))
-    held_out = HeldOut.of(material)
-    runner = FamilyRunner(results, held_out, made_of, recipe.alert_budget, only, reporter)
 
+    task = Task(material, options.seed, torch.get_num_threads())
+    runner = FamilyRunner(
+        results,
+        HeldOut.of(material),
+        _made_of(recipe, data["sha256"]),
+        recipe.alert_budget,
+        frozenset(map(slug, options.only)),
+        reporter,
+    )
     results.mkdir(parents=True, exist_ok=True)
     entries = _fit_or_load_all(plan, bundle, task, runner)
+
     setup = Setup(
         model_id=bundle.model_id,
         data=data,
@@ -125,16 +126,11 @@ def compare(
         versions={**versions(), **extras()},
     )
     effort = Effort(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
-    findings = evaluate_all(entries, held_out, setup, effort, reporter)
+    findings = evaluate_all(entries, runner.held_out, setup, effort, reporter)
     effort = replace(effort, seconds=time.monotonic() - started)
     findings = replace(findings, effort=effort)
-    reporter.say(
-        f"{effort.n_fitted} of {effort.n_entries} models fitted now, {effort.seconds:.0f} s in "
-        f"all; the fits of all took {effort.fit_seconds:.0f} s"
-    )
-    plots.draw(findings, out / page.PICTURES)
-    page.write(findings, out)
-    table.write(findings, out)
+
+    _write_report(findings, out, reporter)
     return findings
 
 
@@ -188,6 +184,16 @@ def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
         )
 
 
+def _made_of(recipe: Recipe, data_sha256: str) -> MadeOf:
+    """Everything that all entries of a comparison depend on."""
+    return {
+        "data": data_sha256,
+        "split": [recipe.salt, *recipe.fractions],
+        "features": features.RECIPE,
+        "alert_budget": recipe.alert_budget,
+    }
+
+
 def _fit_or_load_all(plan: Plan, bundle: Bundle, task: Task, runner: FamilyRunner) -> FittedEntries:
     """Every entry of the plan that there is, in the order of the report."""
     final = bundle_entry(bundle, task, runner.held_out)
@@ -231,3 +237,15 @@ def _daily_rows(
     with write_atomically(file) as new:
         new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
     return rows
+
+
+def _write_report(findings: Findings, out: Path, reporter: Reporter) -> None:
+    """Says how long the fits took; writes the pictures, the page that shows them, and the table."""
+    effort = findings.effort
+    reporter.say(
+        f"{effort.n_fitted} of {effort.n_entries} models fitted now, {effort.seconds:.0f} s in "
+        f"all; the fits of all took {effort.fit_seconds:.0f} s"
+    )
+    plots.draw(findings, out / page.PICTURES)
+    page.write(findings, out)
+    table.write(findings, out)

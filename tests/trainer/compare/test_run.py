@@ -10,6 +10,7 @@ from streamer.bundles.bundle import Bundle
 from tests.support.comparison import AVERAGE, Compared, compare_tiny, csv_rows
 from tests.support.tiny_families import BOUND, GOOD, NOTHING, RIVALS, WORSE, pulse_family
 from trainer.compare.experiments.ablations import ENCODER_ALONE
+from trainer.compare.experiments.days import DailyRow
 from trainer.compare.protocol.results import slug
 from trainer.compare.run import RESULTS, TRANSFER_NAME
 from trainer.errors import WrongUsage
@@ -71,22 +72,30 @@ def test_only_what_is_named_is_fitted(data: Path, bundle: Bundle, tmp_path: Path
 
 @pytest.mark.usefixtures("without_pictures")
 def test_the_daily_form_is_worked_out_once(out: Path, data: Path, bundle: Bundle) -> None:
-    asked = []
+    calls = []
+    row: DailyRow = {
+        "name": "by day",
+        "outcome": "same day",
+        "n_rows": 50,
+        "n_positive": 4,
+        "auroc": 0.7,
+        "auroc_ci": [0.6, 0.8],
+        "auprc": 0.2,
+        "auprc_ci": [0.1, 0.3],
+    }
 
-    def daily(*_: object) -> list[dict[str, object]]:
-        asked.append(1)
-        row = {"name": "by day", "outcome": "same day", "n_rows": 50, "n_positive": 4}
-        row |= {"auroc": 0.7, "auprc": 0.2}
-        return [{**row, "auroc_ci": [0.6, 0.8], "auprc_ci": [0.1, 0.3]}]
+    def daily(*_: object) -> list[DailyRow]:
+        calls.append(1)
+        return [row]
 
     with_days = replace(RIVALS, daily=daily)
     for _ in range(2):
         compare_tiny(data, out, bundle, with_days)
-    assert len(asked) == 1
+    assert len(calls) == 1
     for n, damaged in enumerate(("", "[1]", '{"made_of": ')):
         (out / "results/daily.json").write_text(damaged)
         compare_tiny(data, out, bundle, with_days)
-        assert len(asked) == n + 2
+        assert len(calls) == n + 2
     page = (out / "comparison.md").read_text()
     assert "| same day | by day | 4 of 50 | 0.700 [0.600, 0.800] | 0.200 [0.100, 0.300] |" in page
     assert csv_rows(out)["by day"]["auroc_high"] == "0.8"

@@ -13,9 +13,10 @@ def test_each_drug_has_its_curves_and_its_gates() -> None:
     above, below = figure.axes[: len(DRUGS)], figure.axes[len(DRUGS) : 2 * len(DRUGS)]
     for d, axes in enumerate(above):
         truth, *lines = axes.get_lines()
-        np.testing.assert_allclose(truth.get_ydata(), curves()[d])
+        np.testing.assert_allclose(np.asarray(truth.get_ydata()), curves()[d])
         assert [line.get_label() for line in lines] == list(DRAWN)
-        np.testing.assert_allclose(lines[0].get_ydata(), curves()[d] + 0.1)  # the mean of both
+        mean = np.asarray(lines[0].get_ydata())
+        np.testing.assert_allclose(mean, curves()[d] + 0.1)
     for axes in below:
         (image,) = axes.get_images()
         assert image.get_array().shape == (5, LONGEST)  # type: ignore[union-attr]

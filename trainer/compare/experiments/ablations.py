@@ -81,7 +81,7 @@ def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -
 def ablations(soft_labels: SoftLabelCache) -> tuple[Family, ...]:
     """The shipped recipe with one thing changed at a time.
 
-    Another seed changes nothing but chance: what the others lose is to be seen beside that.
+    Another seed changes nothing but chance: a loss as small as its own says nothing.
     """
     # All of them learn from the same soft labels: the teacher itself does not vary.
     changes = {"another seed": {"seed": soft_labels.recipe.seed + 1}, **CHANGES}

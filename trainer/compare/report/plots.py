@@ -37,7 +37,7 @@ _STYLES: Final[tuple[tuple[str, Any], ...]] = (
 _QUIET: Final = "#999999"
 _SETTLED: Final = 0.01  # sensitivity
 _N_ALERT_THRESHOLDS: Final = 40
-_MOST_ALERTS: Final = 1.5  # per patient-day: more than one in 16 hours nobody reads
+_MOST_ALERTS: Final = 1.5  # per patient-day: staff would ignore more than one in 16 hours
 LONGEST_LEAD, LATEST = 48, 6  # hours before and after onset; records of septic stays end soon after
 
 
