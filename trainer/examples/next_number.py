@@ -185,7 +185,7 @@ def _reading(
     else:
         sentences.append(
             f"Outside the range that it learned in, the LSTM's relative error is {grows:.1f} "
-            "times what it was inside; the intervals overlap, so no change is shown."
+            "times what it was inside, which the intervals do not show to be a rise."
         )
     scaled = [estimates[where][MODELS.index(SCALED)] for where in RANGES]
     apart = scaled[1].low > scaled[0].high

@@ -19,7 +19,9 @@ _LEVELS: Final = {
     Level.WINDOW: "Window: statistics of the hours before",
     Level.SNAPSHOT: "Snapshot: last values, their ages, demographics",
     Level.REFERENCE: "Reference: nothing of the patient, or a score of the bedside",
-    Level.TRUTH: "Not live: uses the true status, which is unknown; a bound, not a competitor",
+    Level.TRUTH: (
+        "Not live: uses the true status, which is unknown at the bedside; a bound, not a competitor"
+    ),
 }
 
 _SHORT: Final = {"utility": "utility", "auroc": "AUROC", "auprc": "AUPRC"}
