@@ -33,7 +33,7 @@ def test_the_command_prints_the_reading(example: Any, tmp_path: Path) -> None:
     assert f"figure: {tmp_path / 'next-number.png'}" in out
 
 
-def test_all_that_is_wrong_is_said_at_once(example: Any, tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(example: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     words = ("--out", tmp_path / "file", "--data", tmp_path / "none", "--set", "size=3")
     code, _, err = example("mortality", *words)

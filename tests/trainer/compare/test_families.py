@@ -86,7 +86,7 @@ def test_families_have_three_candidates_or_none_and_names_of_their_own() -> None
     [f for f in NOT_RECURRENT if f.level in (Level.SNAPSHOT, Level.WINDOW)],
     ids=lambda f: f.name,
 )
-def test_whom_else_one_asks_about_changes_no_score(family: Family, task: Task) -> None:
+def test_other_stays_in_a_call_change_no_score(family: Family, task: Task) -> None:
     model = fitted(family, task)
     both = task.material.split.test[:2]
     rows = task.material.rows_of(both[1:])
@@ -95,7 +95,7 @@ def test_whom_else_one_asks_about_changes_no_score(family: Family, task: Task) -
     )
 
 
-def test_everybody_has_the_same_chances() -> None:
+def test_every_family_has_three_candidates_or_none_and_a_name_of_its_own() -> None:
     families = ENTRANTS.families
     assert {len(family.candidates) for family in families} == {0, 3}
     assert len({slug(family.name) for family in families}) == len(families)

@@ -23,7 +23,7 @@ def out(compared: Compared, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_what_is_kept_is_not_fitted_again(out: Path, data: Path, bundle: Bundle) -> None:
+def test_kept_results_are_not_fitted_again(out: Path, data: Path, bundle: Bundle) -> None:
     before = csv_rows(out)
     assert compare_tiny(data, out, bundle).effort.n_fitted == 0
     after = csv_rows(out)
@@ -33,7 +33,7 @@ def test_what_is_kept_is_not_fitted_again(out: Path, data: Path, bundle: Bundle)
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_a_run_that_was_cut_fits_what_is_missing(out: Path, data: Path, bundle: Bundle) -> None:
+def test_an_interrupted_run_fits_the_missing_models(out: Path, data: Path, bundle: Bundle) -> None:
     results = out / RESULTS
     (results / f"{slug(NOTHING.name)}.parquet").unlink()
     broken = results / f"{slug(GOOD.name)}.parquet"
@@ -42,9 +42,7 @@ def test_a_run_that_was_cut_fits_what_is_missing(out: Path, data: Path, bundle: 
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_what_was_made_of_something_else_is_fitted_anew(
-    out: Path, data: Path, bundle: Bundle
-) -> None:
+def test_a_result_of_other_candidates_is_fitted_anew(out: Path, data: Path, bundle: Bundle) -> None:
     other = pulse_family(WORSE.name, WORSE.level, {"noise": 3}, {"noise": 6}, {"noise": 8})
     changed = replace(RIVALS, families=(GOOD, other, NOTHING, BOUND))
     assert compare_tiny(data, out, bundle, changed).effort.n_fitted == 1
@@ -52,7 +50,7 @@ def test_what_was_made_of_something_else_is_fitted_anew(
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_only_what_is_named_is_fitted(data: Path, bundle: Bundle, tmp_path: Path) -> None:
+def test_only_named_models_are_fitted(data: Path, bundle: Bundle, tmp_path: Path) -> None:
     one = compare_tiny(data, tmp_path, bundle, RIVALS, "prevalence")
     assert (one.effort.n_fitted, [model.name for model in one.families]) == (1, [NOTHING.name])
     assert {GOOD.name, ENCODER_ALONE, f"{TRANSFER_NAME}, trained at A"} < set(one.absent)
@@ -71,7 +69,7 @@ def test_only_what_is_named_is_fitted(data: Path, bundle: Bundle, tmp_path: Path
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_the_daily_form_is_worked_out_once(out: Path, data: Path, bundle: Bundle) -> None:
+def test_the_daily_form_is_fitted_once(out: Path, data: Path, bundle: Bundle) -> None:
     calls = []
     row: DailyRow = {
         "name": "by day",

@@ -23,7 +23,7 @@ def column(cohort: Admissions, name: str) -> np.ndarray:
     return cohort.x[:, cohort.names.index(name)]
 
 
-def test_what_is_known_of_the_last_time_is_its_label(cohort: Admissions) -> None:
+def test_columns_of_the_last_admission_equal_its_label(cohort: Admissions) -> None:
     later = np.flatnonzero(cohort.n_before > 0)
     back = column(cohort, "back within 30 days last time")
     np.testing.assert_array_equal(back[later], cohort.readmitted[later - 1])
@@ -34,7 +34,7 @@ def test_what_is_known_of_the_last_time_is_its_label(cohort: Admissions) -> None
     assert not back[first].any()
 
 
-def test_a_patient_is_followed_as_long_as_is_said(cohort: Admissions) -> None:
+def test_a_patient_is_followed_for_the_documented_time(cohort: Admissions) -> None:
     lengths = np.diff(cohort.starts)
     assert lengths.min() >= 1
     assert lengths.max() <= MAX_ADMISSIONS

@@ -52,7 +52,7 @@ def test_nothing_of_the_outcome_is_among_the_columns(tmp_path: Path) -> None:
     assert not any("readmitted" in name for name in NAMES)
 
 
-def test_who_died_or_went_to_a_hospice_is_left_out(tmp_path: Path) -> None:
+def test_discharges_by_death_or_to_a_hospice_are_left_out(tmp_path: Path) -> None:
     rows = [
         {"encounter_id": str(i), "patient_nbr": str(i), "discharge_disposition_id": code}
         for i, code in enumerate(["1", *LEFT_OUT, "3"])

@@ -20,7 +20,7 @@ def test_drug_effects(tmp_path: Path) -> None:
     assert "after a dose of C they move most" in text
 
 
-def test_a_curve_is_recovered_by_what_acts_so() -> None:
+def test_a_model_with_the_true_effects_recovers_the_curves() -> None:
     truth = curves()
 
     def predict_status(doses: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def test_a_curve_is_recovered_by_what_acts_so() -> None:
     np.testing.assert_allclose(drug_effects.curve_errors(np.zeros_like(truth)), 1)
 
 
-def test_the_reading_says_otherwise_where_it_is_otherwise() -> None:
+def test_the_reading_follows_from_the_figures() -> None:
     flat = {name: np.full((2, 3), 0.9) for name in MODELS}
     flat["RNN"] = np.full((2, 3), 0.1)
     same = [Estimate(0.5, 0.4, 0.6)] * len(MODELS)

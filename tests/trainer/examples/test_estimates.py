@@ -21,7 +21,7 @@ def test_intervals_hold_the_figure_about_as_often_as_they_say() -> None:
     assert 50 <= held < 60
 
 
-def test_what_may_be_said_follows_from_the_interval() -> None:
+def test_verdicts_follow_from_the_intervals() -> None:
     others = {"a": Estimate(1, 0.5, 2), "b": Estimate(-1, -2, -0.5), "c": Estimate(1, -1, 2)}
     assert verdicts(others) == "is better than a; is worse than b; cannot be told apart from c"
     assert join_names(["a", "b"]) == "a and b"

@@ -6,7 +6,7 @@ import pytest
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
 
 
-def test_models_on_tables_find_what_is_there() -> None:
+def test_models_on_tables_learn_a_signal() -> None:
     draws = np.random.default_rng(4)
 
     def side(n: int) -> Side:

@@ -13,7 +13,7 @@ from trainer.compare.run import TRANSFER_NAME
 from trainer.data.cohort import load_cohort, stays_of_site
 
 
-def test_each_hospital_is_judged_by_those_who_learned_elsewhere(compared: Compared) -> None:
+def test_each_hospital_is_scored_by_models_of_the_other(compared: Compared) -> None:
     transfers = [result for result, _ in compared.findings.transfers]
     ways = [(c.name, c.trained_on, c.judged_on, c.calibrated_on) for c in transfers]
     for name in (TRANSFER_NAME, GOOD.name):

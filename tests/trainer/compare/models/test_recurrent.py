@@ -54,7 +54,7 @@ def fitted_to(family: Family) -> FittedSequence:
 
 
 @families
-def test_it_finds_what_there_is_to_learn(family: Family) -> None:
+def test_each_family_learns_the_synthetic_signal(family: Family) -> None:
     stays = material().split.test
     scores = fitted_to(family).scores(stays)
     rows = material().rows_of(stays)

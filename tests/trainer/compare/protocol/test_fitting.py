@@ -56,7 +56,7 @@ def test_test_patients_choose_nothing(task: Task) -> None:
     )
 
 
-def test_a_model_that_says_nothing_of_an_hour_is_refused(task: Task) -> None:
+def test_a_model_without_a_score_for_an_hour_is_refused(task: Task) -> None:
     @dataclass(frozen=True)
     class Silent:
         state_bytes: int = 0

@@ -11,7 +11,7 @@ from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import Measure
 
 
-def test_verdicts_say_no_more_than_the_interval(compared: Compared) -> None:
+def test_a_verdict_follows_from_its_interval(compared: Compared) -> None:
     for model in (*compared.findings.families, *compared.findings.ablations):
         for metric in COMPARED:
             difference = model.standing.differences[metric]
@@ -36,7 +36,7 @@ def test_standings_are_paired_with_the_first() -> None:
     assert ranked[1].figures["n_patients"] == 80
 
 
-def test_what_cannot_be_measured_is_none() -> None:
+def test_an_undefined_metric_is_none() -> None:
     flat = scored(1, 40)
     flat = replace(flat, risk=np.full(len(flat.risk), 0.1))
     figures = standings([flat], 5)[0].figures

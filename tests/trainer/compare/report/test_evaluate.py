@@ -10,7 +10,7 @@ from trainer.evaluate import evaluate
 from trainer.metrics.measures import METRICS
 
 
-def test_the_final_model_stands_as_its_evaluation_says(
+def test_the_final_model_has_the_figures_of_its_evaluation(
     compared: Compared, data: Path, bundle: Bundle
 ) -> None:
     expected = evaluate(bundle, [data], reporter=QUIET, patients="test").figures

@@ -6,7 +6,7 @@ from trainer.compare.experiments.ablations import CHANGES, ENCODER_ALONE
 from trainer.compare.protocol.family import Level
 
 
-def test_page_and_table_show_every_model_and_what_it_is_worth(compared: Compared) -> None:
+def test_page_and_table_show_every_model_with_its_figures(compared: Compared) -> None:
     page, table = (compared.out / "comparison.md").read_text(), csv_rows(compared.out)
     names = {"final LSTM", AVERAGE, *(f.name for f in RIVALS.families), ENCODER_ALONE, *CHANGES}
     assert names | {"another seed"} == set(table)

@@ -27,6 +27,6 @@ def test_pictures_are_drawn_and_shown_on_the_page(compared: Compared) -> None:
         assert (pixels[..., :3] < 1).any(axis=-1).mean() > 0.04
 
 
-def test_pictures_show_what_validation_patients_found_best(compared: Compared) -> None:
+def test_pictures_show_the_best_models_on_validation_patients(compared: Compared) -> None:
     drawn = [model.name for model in shown(compared.findings)]
     assert drawn == ["final LSTM", AVERAGE, GOOD.name, WORSE.name, NOTHING.name]
