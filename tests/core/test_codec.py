@@ -159,7 +159,7 @@ def test_a_cell_outside_of_the_ring_is_refused() -> None:
 def test_a_bed_that_is_no_text_is_refused() -> None:
     bad = bytearray(CONTENT)
     bad[-1] = 0xFF
-    with pytest.raises(CorruptState, match="no text"):
+    with pytest.raises(CorruptState, match="not valid UTF-8"):
         load(with_checksum(bad))
 
 
