@@ -238,8 +238,10 @@ def _gates(weights: Mapping[str, Floats], layer: int) -> Floats:
 
     Those of the sigmoids, i, f and o, are halved.
     """
-    parts = (weights[f"lstm.{name}_l{layer}"] for name in ("weight_ih", "weight_hh"))
-    biases = (weights[f"lstm.{name}_l{layer}"] for name in ("bias_ih", "bias_hh"))
-    together = with_bias(np.concatenate(list(parts), axis=1), sum(biases, np.float32(0)))
+    w, u, b, d = (
+        weights[f"lstm.{name}_l{layer}"]
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    together = with_bias(np.concatenate([w, u], axis=1), b + d)
     i, f, g, o = np.split(together, 4, axis=1)
     return np.concatenate([i / 2, f / 2, o / 2, g], axis=1)

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -61,8 +62,8 @@ def test_a_step_is_that_of_the_equations(size: Architecture) -> None:
     values = x[:, random_weights(size)["binned"], None]
     pieces = np.clip((values - low) / (high - low), 0, 1).reshape(len(x), -1)
     read = np.concatenate([x, pieces], axis=1)
-    for layer in ("first", "second"):
-        read = np.maximum(read @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"], 0)
+    for name in ("first", "second"):
+        read = np.maximum(read @ weights[f"{name}.weight"].T + weights[f"{name}.bias"], 0)
     above = read
     for layer in range(size.layers):
         w, u, b, d = (weights[f"lstm.{name}_l{layer}"] for name in
@@ -189,7 +190,7 @@ def test_threads_may_share_a_network() -> None:
 
 
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))])
-def test_a_copy_says_the_same(again: type[Network]) -> None:
+def test_a_copy_says_the_same(again: Callable[[Network], Network]) -> None:
     size = ARCHITECTURES[1]
     network = Network(size, random_weights(size))
     stays = random_stays(size, 9)

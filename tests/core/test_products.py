@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core import products
-from streamer.core.products import BLOCKS, Product, block_rows, floats, keeps_rows, with_bias
+from streamer.core.products import (
+    BLOCKS,
+    Floats,
+    Product,
+    block_rows,
+    floats,
+    keeps_rows,
+    with_bias,
+)
 
 
 @settings(max_examples=30, deadline=None)
@@ -57,7 +65,7 @@ def test_the_widest_block_that_keeps_bits_is_taken(monkeypatch: pytest.MonkeyPat
 def test_a_block_in_which_the_place_counts_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keeps_rows(1, 40, 40)
 
-    def by_place(self: Product, blocks: np.ndarray, out: np.ndarray) -> None:  # type: ignore[type-arg]
+    def by_place(self: Product, blocks: Floats, out: Floats) -> None:
         for _, columns, part in self.parts:
             np.matmul(blocks, part, out=out[..., columns])
             backwards = np.matmul(blocks[:, -1:, ::-1].copy(), part[::-1].copy())

@@ -94,7 +94,8 @@ def test_with_shipped_weights_both_are_as_near_to_the_exact_numbers() -> None:
     scores must not be further from it, and no risk may differ by more than 1e-6.
     """
     model = build(bundle.load(bundle.SHIPPED))
-    x = stays(features.N_FEATURES) / 2
+    x = stays(features.N_FEATURES)
+    x /= 2
     ours, theirs = by_numpy(model.network, x), by_torch(model.network, x)
     exact = by_torch(model.network, x, torch.float64)
     for part in (slice(3), slice(3, 67), slice(67, None)):  # logits, h, c
