@@ -66,14 +66,19 @@ class Product:
                 part[:] = weights[inputs, columns]
                 self.parts.append((inputs, columns, part))
 
-    def __call__(self, blocks: Floats, out: Floats) -> None:
-        """Multiplies ``(blocks, rows, n_in)`` into ``out`` ``(blocks, rows, n_out)``."""
+    def between(self, blocks: Floats, out: Floats) -> Bound:
+        """Returns what multiplies ``(blocks, rows, n_in)`` into ``out`` ``(blocks, rows, n_out)``.
+
+        Each call takes what is in ``blocks`` by then.
+        """
+        first, more = [], []
         for inputs, columns, part in self.parts:
-            some = out[..., columns]
+            step = blocks[..., inputs], part, out[..., columns]
             if inputs.start:
-                np.add(some, np.matmul(blocks[..., inputs], part), out=some)
+                more.append((*step, np.empty((*out.shape[:-1], part.shape[1]), np.float32)))
             else:
-                np.matmul(blocks[..., inputs], part, out=some)
+                first.append(step)
+        return Bound(first, more)
 
     def of_rows(self, given: Floats, rows: int) -> Floats:
         """Multiplies ``(n, n_in - 1)``, with a 1 after each row, in blocks of ``rows``."""
@@ -81,8 +86,29 @@ class Product:
         work, out = floats(n, row_length(self.n_in)), floats(n, self.n_out)
         work[: len(given), : self.n_in - 1] = given
         work[:, self.n_in - 1] = 1
-        self(work[:, : self.n_in].reshape(-1, rows, self.n_in), out.reshape(-1, rows, self.n_out))
+        blocks = work[:, : self.n_in].reshape(-1, rows, self.n_in)
+        self.between(blocks, out.reshape(-1, rows, self.n_out))()
         return out[: len(given)]
+
+
+class Bound:
+    """A product between two arrays; making views of them takes as long as a small product."""
+
+    def __init__(
+        self,
+        first: list[tuple[Floats, Floats, Floats]],
+        more: list[tuple[Floats, Floats, Floats, Floats]],
+    ) -> None:
+        self._first = first
+        self._more = more
+
+    def __call__(self) -> None:
+        """Multiplies what is in the one array by now into the other."""
+        for blocks, part, out in self._first:
+            np.matmul(blocks, part, out)
+        for blocks, part, out, sums in self._more:
+            np.matmul(blocks, part, sums)
+            np.add(out, sums, out)
 
 
 def block_rows(products: Iterable[Product]) -> int:
@@ -109,7 +135,7 @@ def keeps_rows(rows: int, n_in: int, n_out: int) -> bool:
     place = np.arange(rows)
     blocks[:, place, place] = followed[:, None]
     out = floats(rows * rows, rows, n_out)
-    product(blocks.reshape(rows * rows, rows, n_in), out)
+    product.between(blocks.reshape(rows * rows, rows, n_in), out)()
     at_places = out.reshape(rows, rows, rows, n_out)[:, place, place]  # (row, place, n_out)
     return bool((at_places == at_places[:, :1]).all())
 

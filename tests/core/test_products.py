@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,13 +67,18 @@ def test_the_widest_block_that_keeps_bits_is_taken(monkeypatch: pytest.MonkeyPat
 def test_a_block_in_which_the_place_counts_is_recognised(monkeypatch: pytest.MonkeyPatch) -> None:
     assert keeps_rows(1, 40, 40)
 
-    def by_place(self: Product, blocks: Floats, out: Floats) -> None:
-        for _, columns, part in self.parts:
-            np.matmul(blocks, part, out=out[..., columns])
-            backwards = np.matmul(blocks[:, -1:, ::-1].copy(), part[::-1].copy())
-            out[:, -1:, columns] = backwards  # the last row of a block is added up from behind
+    right = Product.between
 
-    monkeypatch.setattr(Product, "__call__", by_place)
+    def by_place(self: Product, blocks: Floats, out: Floats) -> Callable[[], None]:
+        def multiply() -> None:
+            right(self, blocks, out)()
+            # The last row of a block is added up from behind.
+            weights = np.concatenate([part for _, _, part in self.parts])
+            out[:, -1:] = np.matmul(blocks[:, -1:, ::-1].copy(), weights[::-1].copy())
+
+        return multiply
+
+    monkeypatch.setattr(Product, "between", by_place)
     keeps_rows.cache_clear()
     try:
         assert not keeps_rows(8, 40, 40)
