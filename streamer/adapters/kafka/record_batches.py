@@ -21,6 +21,8 @@ from streamer.core.records import Record, Records
 # Headers that are passed on and are longer than they can be: by the W3C a trace has 55 bytes; an
 # origin is the name of a topic, at most 249 bytes, a partition and an offset.
 PASSED_ON: Final = {TRACEPARENT: 256, REPLAYED_OF: 300}
+_TRACEPARENT: Final = TRACEPARENT.encode()
+_REPLAYED_OF: Final = REPLAYED_OF.encode()
 _PASSED_ON: Final = {name.encode(): most for name, most in PASSED_ON.items()}
 # Each header takes a round over the records; CloudEvents in binary mode have nine.
 _MOST_HEADERS: Final = 32
@@ -102,7 +104,8 @@ def _parse(data: bytes, spans: Sequence[Span], partition: int) -> Records:
         _sums([span.base_ms for span in spans], counts, delta_ms),
         _slices(data, key_at, key_end, key_bytes),
         _slices(data, value_at, value_end, value_bytes),
-        *passed_on.values(),
+        passed_on[_TRACEPARENT],
+        passed_on[_REPLAYED_OF],
     )
 
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from itertools import cycle, islice
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 from hypothesis import given, settings
@@ -53,21 +53,29 @@ NAMES = st.sampled_from(["traceparent", "replayed-of", "", "détail", "ce_id"]).
 HEADERS = st.lists(
     st.tuples(NAMES | st.just(b"\xff"), BYTES | st.just(bytes(300))), max_size=3
 ) | st.just([(b"ce_id", b"1")] * 40)
-FEW_HEADERS = st.just([]) | st.just([]) | HEADERS
+NONE: st.SearchStrategy[list[tuple[bytes, bytes | None]]] = st.just([])
+FEW_HEADERS = NONE | NONE | HEADERS
 DELTAS_MS = st.integers(-5_000, 5_000) | st.integers(-5_000, 5_000) | INT64
 GAPS = st.just(0) | st.integers(0, 3) | st.sampled_from([100, 2**20, -1])
-RECORDS = st.lists(
-    st.fixed_dictionaries(
-        {"key": BYTES, "value": BYTES, "headers": FEW_HEADERS, "delta_ms": DELTAS_MS, "gap": GAPS}
-    ),
-    max_size=5,
-)
 
 
-def encoded(record: dict[str, Any], delta: int, attributes: bytes = b"\0") -> bytes:
-    body = attributes + varint(record["delta_ms"]) + varint(delta)
-    body += sized(record["key"]) + sized(record["value"]) + varint(len(record["headers"]))
-    body += b"".join(sized(name) + sized(value) for name, value in record["headers"])
+class Sent(NamedTuple):
+    """A record as a producer has it; the gap is how many offsets before it are no record's."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[bytes, bytes | None]]
+    delta_ms: int = 0
+    gap: int = 0
+
+
+RECORDS = st.lists(st.builds(Sent, BYTES, BYTES, FEW_HEADERS, DELTAS_MS, GAPS), max_size=5)
+
+
+def encoded(record: Sent, delta: int, attributes: bytes = b"\0") -> bytes:
+    body = attributes + varint(record.delta_ms) + varint(delta)
+    body += sized(record.key) + sized(record.value) + varint(len(record.headers))
+    body += b"".join(sized(name) + sized(value) for name, value in record.headers)
     return varint(len(body)) + body
 
 
@@ -103,7 +111,7 @@ def batches(draw: st.DrawFn, base: int) -> tuple[bytes, int]:
     epoch, producer = draw(st.integers(0, 1)), draw(st.sampled_from([-1, -1, 7, 8]))
     if kind == "control":
         key = draw(st.sampled_from([ABORT, COMMIT, ABORT, COMMIT, None, b"1"]))
-        marker = {"key": key, "value": b"", "headers": [], "delta_ms": 0}
+        marker = Sent(key, b"", [])
         n = draw(st.sampled_from([1, 1, 1, 0]))
         attributes = CONTROL | draw(st.sampled_from([0, TRANSACTIONAL]))
         body = encoded(marker, 0)
@@ -115,9 +123,9 @@ def batches(draw: st.DrawFn, base: int) -> tuple[bytes, int]:
         codec = draw(st.integers(0, 4 if magic == 2 else 2 if magic == 0 else 3))
         builder = MemoryRecordsBuilder(magic, codec, 10_000_000)
         for record in records:
-            headers = [(n.decode(errors="replace"), v) for n, v in record["headers"]]
+            headers = [(n.decode(errors="replace"), v) for n, v in record.headers]
             stamp_ms = TIME_MS + draw(st.integers(-3, 3))
-            builder.append(stamp_ms, record["key"], record["value"], headers if magic == 2 else [])
+            builder.append(stamp_ms, record.key, record.value, headers if magic == 2 else [])
         builder.close()
         content = bytearray(builder.buffer())
         if magic == 2 or codec:
@@ -125,7 +133,7 @@ def batches(draw: st.DrawFn, base: int) -> tuple[bytes, int]:
         return bytes(content), base + max(1, len(records))
     delta, body = -1, b""
     for record in records:
-        delta += 1 + record["gap"]
+        delta += 1 + record.gap
         body += encoded(record, delta, draw(st.sampled_from([b"\0"] * 8 + [b"\1", b"\x80\1"])))
     n = len(records)
     codec = draw(st.sampled_from([0, 0, 1, 2, 3, 4]))
@@ -262,7 +270,7 @@ def finish(ours: PartitionBatches) -> None:
         raise AssertionError("no end of it")
 
 
-@settings(deadline=None, max_examples=1_000)
+@settings(deadline=None, max_examples=250)
 @given(
     fetches(),
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
