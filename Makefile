@@ -11,6 +11,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
+# Tests of real servers wait more than they compute: four at a time keep two cores busy.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
+
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -30,8 +33,8 @@ demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its al
 
 test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' -n logical --dist loadfile
-	$(BIN)/python -m pytest -m integration -n 2 --dist loadfile
+	$(PYTEST) -m 'not integration' -n logical
+	$(PYTEST) -m integration -n 4 tests
 
 check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/ruff format --check .
