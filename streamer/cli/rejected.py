@@ -183,6 +183,6 @@ def _range(text: str) -> range:
     return range(int(ends[1]), int(ends[2] or ends[1]) + 1)
 
 
-def _fail(says: str) -> NoReturn:
-    print(f"Error: {says}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
     raise typer.Exit(1)

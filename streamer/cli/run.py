@@ -89,7 +89,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
             ensure_topics(settings)
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
-            health.blocked(error)
+            health.note_outage(error)
             stop.wait(_RETRY_S)
     return None
 

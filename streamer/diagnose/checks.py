@@ -76,8 +76,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
     for topic in found:
         level = Level.OK if topic.fault is None else Level.BAD
-        says = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
-        yield Finding("topic", level, says)
+        message = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
+        yield Finding("topic", level, message)
     for one in kept(settings.kafka_connection(), [t.name for t in found if t.partitions]):
         is_input = one.name == settings.topic_vitals
         yield from durability.of_topic(one, settings.rebuild_hours if is_input else None)
@@ -129,14 +129,16 @@ def _model(settings: Settings) -> Iterator[Finding]:
         champion = channel.champion()
         packed = channel.fetch(champion.model_id) if champion and settings.forecast else None
     if champion is None:
-        says = f"{shipped.model_id}, the shipped one; nothing is published"
+        message = f"{shipped.model_id}, the shipped one; nothing is published"
     else:
-        says = f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
-    yield Finding("model", Level.OK, says)
+        message = (
+            f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
+        )
+    yield Finding("model", Level.OK, message)
     in_force = shipped if packed is None else bundle.from_bytes(packed)
     if settings.forecast and not in_force.has_forecast:
-        says = f"STREAMER_FORECAST is on, and of {in_force.model_id}: {bundle.NO_FORECAST}"
-        yield Finding("forecast", Level.WARN, says)
+        message = f"STREAMER_FORECAST is on, and of {in_force.model_id}: {bundle.NO_FORECAST}"
+        yield Finding("forecast", Level.WARN, message)
 
 
 def _service(settings: Settings) -> Finding:
@@ -152,8 +154,10 @@ def _service(settings: Settings) -> Finding:
         except ConnectionRefusedError:
             return Finding("service", Level.OK, f"none runs at {place}")
         except (OSError, HTTPException, ValueError, TypeError, KeyError):
-            says = f"what listens at {place} is no service; set STREAMER_HTTP_PORT to a free port"
-            return Finding("service", Level.WARN, says)
+            message = (
+                f"what listens at {place} is no service; set STREAMER_HTTP_PORT to a free port"
+            )
+            return Finding("service", Level.WARN, message)
     if reasons:
         return Finding("service", Level.WARN, f"at {place} is not ready: {'; '.join(reasons)}")
     return Finding("service", Level.OK, f"at {place} is ready")
@@ -162,11 +166,11 @@ def _service(settings: Settings) -> Finding:
 def _log(settings: Settings) -> Finding:
     if settings.log_key.get_secret_value():
         return Finding("log", Level.OK, "patients have the same pseudonym at each start")
-    says = (
+    message = (
         "STREAMER_LOG_KEY is not set: no pseudonym in the log can be looked up, and they change at "
         "each start"
     )
-    return Finding("log", Level.OK, says)
+    return Finding("log", Level.OK, message)
 
 
 def _versions() -> Iterator[Finding]:
@@ -176,7 +180,9 @@ def _versions() -> Iterator[Finding]:
             versions.append(f"{package} {importlib.metadata.version(package)}")
     yield Finding("versions", Level.OK, ", ".join(versions))
     if importlib.util.find_spec("crc32c") is None:
-        says = "not installed: reading Kafka is five times slower; pip install kafka-python[crc32c]"
-        yield Finding("crc32c", Level.WARN, says)
+        message = (
+            "not installed: reading Kafka is five times slower; pip install kafka-python[crc32c]"
+        )
+        yield Finding("crc32c", Level.WARN, message)
     else:
         yield Finding("crc32c", Level.OK, "is installed")

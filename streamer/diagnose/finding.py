@@ -20,4 +20,4 @@ class Finding:
 
     what: str
     level: Level
-    says: str
+    message: str

@@ -56,7 +56,7 @@ class Reason:
 
     Attributes:
         kind: `waiting`, `blocked`, `rebuilding` or `stuck`.
-        says: the reason in words, with the way out where a person is needed.
+        message: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
         waiting_on: what is waited for, with `waiting`.
         partition: which input partition, with `blocked` and `rebuilding`.
@@ -64,7 +64,7 @@ class Reason:
     """
 
     kind: str
-    says: str
+    message: str
     since: float
     waiting_on: Waiting | None = None
     partition: int | None = None
@@ -74,13 +74,13 @@ class Reason:
     def text(self) -> str:
         """The reason on one line."""
         if self.partition is None:
-            return self.says
-        return f"partition {self.partition}: {self.says}"
+            return self.message
+        return f"partition {self.partition}: {self.message}"
 
     def as_json(self) -> dict[str, Any]:
         """The reason as `/readyz` gives it."""
         since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        said: dict[str, Any] = {"kind": self.kind, "says": self.says, "since": since}
+        said: dict[str, Any] = {"kind": self.kind, "says": self.message, "since": since}
         if self.waiting_on is not None:
             said["waiting_on"] = self.waiting_on
         if self.partition is not None:
@@ -132,8 +132,8 @@ class Health:
         if asked is not None and self._clock() - asked.since > SLOW_S:
             reasons = (asked, *reasons)
         if not self.alive:
-            says = f"the loop has not moved for {self.loop_age_s:.0f} s"
-            reasons = (Reason("stuck", says, self._moved), *reasons)
+            message = f"the loop has not moved for {self.loop_age_s:.0f} s"
+            reasons = (Reason("stuck", message, self._moved), *reasons)
         return reasons
 
     @property
@@ -146,7 +146,7 @@ class Health:
         self._moved = self._clock()
 
     @contextmanager
-    def asking(self, on: Waiting, what: str) -> Iterator[None]:
+    def waiting_for(self, on: Waiting, what: str) -> Iterator[None]:
         """A question that holds the loop until it is answered: a reason, if it takes long."""
         self._asked = Reason("waiting", f"waiting for {what}", self._clock(), on)
         try:
@@ -154,14 +154,14 @@ class Health:
         finally:
             self._asked = None
 
-    def blocked(self, error: LogUnavailable | StoreUnavailable) -> None:
+    def note_outage(self, error: LogUnavailable | StoreUnavailable) -> None:
         """Nothing goes on until the log or the store answers again."""
         on = Waiting.LOG if isinstance(error, LogUnavailable) else Waiting.STORE
         if self.waiting_on != on:
             _log.warning("waiting", on=on, reason=str(error))
         self._wait(on, str(error))
 
-    def look(self, owned: Iterable[Partition], blocked: Mapping[int, BlockedPartition]) -> None:
+    def observe(self, owned: Iterable[Partition], blocked: Mapping[int, BlockedPartition]) -> None:
         """Notes how partitions stand after a round in which log and store have answered.
 
         Args:

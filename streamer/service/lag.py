@@ -48,7 +48,7 @@ class Lag:
         metrics.LAG_RECORDS.ask(self.records)
         metrics.LAG_SECONDS.ask(self.seconds)
 
-    def look(
+    def observe(
         self, owned: Iterable[int], left: Mapping[int, int], taken: Iterable[Record] = ()
     ) -> None:
         """Notes what a round of the loop has brought.

@@ -65,12 +65,12 @@ class PartitionBlocked(RuntimeError):
     The message goes where anybody reads it: of the patient it speaks of without a name.
 
     Args:
-        says: the message.
+        message: the reason and the way out.
         patient: whom it is about, for the log, which knows how to hide them.
     """
 
-    def __init__(self, says: str, patient: str | None = None) -> None:
-        super().__init__(says)
+    def __init__(self, message: str, patient: str | None = None) -> None:
+        super().__init__(message)
         self.patient = patient
 
 

@@ -114,7 +114,7 @@ class Worker:
             try:
                 busy = self.step()
             except (LogUnavailable, StoreUnavailable) as error:
-                self.health.blocked(error)
+                self.health.note_outage(error)
                 stop.wait(RETRY_S)
                 continue
             if busy or self.not_ready:
@@ -158,8 +158,8 @@ class Worker:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
         self._cache.keep(in_use | {self._active.model.model_id})
-        self.health.look(ownership.owned.values(), ownership.blocked)
-        self._lag.look(ownership.owned, polled.left, records)
+        self.health.observe(ownership.owned.values(), ownership.blocked)
+        self._lag.observe(ownership.owned, polled.left, records)
         tally.cache(self._cache, ownership.owned)
         return bool(records)
 
@@ -195,7 +195,7 @@ class Worker:
             outputs = [output for result in results for output in result.outputs]
             with (
                 metrics.STAGE.labels(Stage.TRANSACTION).time(),
-                self.health.asking(Waiting.LOG, "Kafka to take a transaction"),
+                self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
             ):
                 self._log.transact(outputs, live)
         self._fault("after_transaction")
@@ -215,7 +215,7 @@ class Worker:
     def _settle(self) -> None:
         """Ends what this or an earlier life left open: until then nobody can say where C is."""
         if self._unsettled:
-            with self.health.asking(Waiting.LOG, "Kafka to settle a transaction"):
+            with self.health.waiting_for(Waiting.LOG, "Kafka to settle a transaction"):
                 self._log.recover()
             self._unsettled = False
 

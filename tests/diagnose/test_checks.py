@@ -32,19 +32,19 @@ def test_a_service_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
     health = Health()
     with serving("127.0.0.1", free_port(), health) as port:
         assert port is not None
-        health.blocked(StoreUnavailable("Redis: away"))
+        health.note_outage(StoreUnavailable("Redis: away"))
         finding = found(monkeypatch, port)["service"]
         assert finding.level is Level.WARN
-        assert finding.says.endswith("is not ready: waiting for Redis: away")
-        health.look([], {})
+        assert finding.message.endswith("is not ready: waiting for Redis: away")
+        health.observe([], {})
         finding = found(monkeypatch, port)["service"]
-        assert (finding.level, finding.says) == (Level.OK, f"at 127.0.0.1:{port} is ready")
+        assert (finding.level, finding.message) == (Level.OK, f"at 127.0.0.1:{port} is ready")
 
 
 def test_without_one_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     finding = found(monkeypatch, port)["service"]
-    assert (finding.level, finding.says) == (Level.OK, f"none runs at 127.0.0.1:{port}")
+    assert (finding.level, finding.message) == (Level.OK, f"none runs at 127.0.0.1:{port}")
     assert "service" not in found(monkeypatch, 0)
 
 
@@ -75,14 +75,14 @@ def test_another_program_on_the_port_is_told(monkeypatch: pytest.MonkeyPatch, bo
     with another_program(body) as port:
         finding = found(monkeypatch, port)["service"]
     assert finding.level is Level.WARN
-    assert "STREAMER_HTTP_PORT" in finding.says
+    assert "STREAMER_HTTP_PORT" in finding.message
 
 
 def test_the_key_of_the_log_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with_key = found(monkeypatch, 0, "a secret of the ward")
-    assert "same pseudonym" in with_key["log"].says
-    assert not any("secret" in finding.says for finding in with_key.values())
-    assert "not set" in found(monkeypatch, 0)["log"].says
+    assert "same pseudonym" in with_key["log"].message
+    assert not any("secret" in finding.message for finding in with_key.values())
+    assert "not set" in found(monkeypatch, 0)["log"].message
 
 
 @pytest.mark.parametrize("has_head", [True, False])

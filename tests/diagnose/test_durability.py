@@ -38,7 +38,7 @@ def test_good_settings_are_not_mentioned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kept", "level", "says"),
+    ("kept", "level", "message"),
     [
         (topic(replicas=1, min_insync_replicas="1"), Level.WARN, "one replica"),
         (topic(min_insync_replicas="1"), Level.BAD, "Set it to 2"),
@@ -50,10 +50,10 @@ def test_good_settings_are_not_mentioned() -> None:
         (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
     ],
 )
-def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, says: str) -> None:
+def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, message: str) -> None:
     (finding,) = of_topic(kept, rebuild_hours=52)
     assert finding.level is level
-    assert says in finding.says
+    assert message in finding.message
 
 
 def test_only_the_input_must_reach_back() -> None:
@@ -66,12 +66,12 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
     for most in ("1048588", str(16 * 1024 * 1024 - 1)):
         (finding,) = of_rejected(topic(max_message_bytes=most))
         assert finding.level is Level.BAD
-        assert f"{most} bytes" in finding.says
-        assert "Set max.message.bytes to 16777216" in finding.says
+        assert f"{most} bytes" in finding.message
+        assert "Set max.message.bytes to 16777216" in finding.message
 
 
 @pytest.mark.parametrize(
-    ("info", "configs", "level", "says"),
+    ("info", "configs", "level", "message"),
     [
         ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "maxmemory-policy is allkeys-lru"),
         ({"role": "slave"}, {}, Level.BAD, "read-only replica"),
@@ -81,11 +81,11 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
     ],
 )
 def test_a_redis_that_forgets_is_said(
-    info: dict[str, Any], configs: dict[str, str], level: Level, says: str
+    info: dict[str, Any], configs: dict[str, str], level: Level, message: str
 ) -> None:
     (finding,) = of_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
     assert finding.level is level
-    assert says in finding.says
+    assert message in finding.message
 
 
 def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> None:
@@ -104,9 +104,9 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
         with contextlib.closing(Redis.from_url(own.redis)) as redis:
             redis.config_set("appendfsync", "no")
             redis.config_set("maxmemory-policy", "volatile-lru")
-        bad = [f.says for f in checks(settings) if f.level is not Level.OK]
-    for says in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
-        assert any(said.startswith(settings.topic_vitals) and says in said for said in bad)
+        bad = [f.message for f in checks(settings) if f.level is not Level.OK]
+    for message in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
+        assert any(said.startswith(settings.topic_vitals) and message in said for said in bad)
     assert any(said.startswith(f"{settings.topic_rejected} takes messages of") for said in bad)
-    for says in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
-        assert any(says in said for said in bad)
+    for message in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
+        assert any(message in said for said in bad)

@@ -74,7 +74,7 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedT
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "says"),
+    ("arguments", "code", "message"),
     [
         (["show", "99"], 1, "it holds offsets 0 to 0"),
         (["show", "first"], 2, "Invalid value"),
@@ -87,12 +87,12 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedT
     ],
 )  # fmt: skip
 def test_a_mistake_is_told(
-    topic: RejectedTopic, arguments: list[str], code: int, says: str
+    topic: RejectedTopic, arguments: list[str], code: int, message: str
 ) -> None:
     topic.put("p")
     result = topic.cli(*arguments)
     assert result.exit_code == code
-    assert says in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert topic.entered() == []
 
 

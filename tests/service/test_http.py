@@ -41,8 +41,8 @@ def test_alive_ready_and_not() -> None:
         assert (status, headers["Content-Type"]) == (200, "application/json")
         assert set(json.loads(body)) == {"alive", "loop_age_seconds"}
         assert json.loads(body)["alive"] is True
-        health.look([rebuilt], {1: BlockedPartition("its log is another one", 0, 0)})
-        health.blocked(StoreUnavailable("Redis: away"))
+        health.observe([rebuilt], {1: BlockedPartition("its log is another one", 0, 0)})
+        health.note_outage(StoreUnavailable("Redis: away"))
         status, body, headers = get(port, "/readyz")
         assert (status, headers["Content-Type"]) == (503, "application/json")
         said = json.loads(body)
@@ -58,7 +58,7 @@ def test_alive_ready_and_not() -> None:
         assert all(re.fullmatch(r"20\d\d-.*T.*Z", r["since"]) for r in said["reasons"])
         assert get(port, "/healthz")[0] == 200, "waiting is no reason for a restart"
         rebuilt.position = 110
-        health.look([rebuilt], {})
+        health.observe([rebuilt], {})
         status, body, _ = get(port, "/readyz?verbose")
         assert status == 200
         assert json.loads(body) == {"ready": True, "reasons": []}

@@ -57,7 +57,7 @@ def test_a_rebuild_goes_as_far_back_as_it_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("watermark", "committed", "says", "way_out"),
+    ("watermark", "committed", "message", "way_out"),
     [
         (50, 40, "states are ahead of the log: watermark 50, committed offset 40", "to 50"),
         (40, None, "no committed offset", "to 40"),
@@ -69,9 +69,9 @@ def test_a_rebuild_goes_as_far_back_as_it_is_told() -> None:
     ],
 )
 def test_what_is_refused_says_the_way_out(
-    watermark: int | None, committed: int | None, says: str, way_out: str
+    watermark: int | None, committed: int | None, message: str, way_out: str
 ) -> None:
-    with pytest.raises(PartitionBlocked, match=re.escape(says)) as refused:
+    with pytest.raises(PartitionBlocked, match=re.escape(message)) as refused:
         start(watermark, committed)
     assert way_out in str(refused.value)
 
