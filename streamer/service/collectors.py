@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Ages(Collector):
+class AgeHistogram(Collector):
     """A histogram that takes arrays: one call an observation would cost as much as decoding it.
 
     Args:
@@ -48,7 +48,7 @@ class Ages(Collector):
         yield family
 
 
-class Figures(Collector):
+class LabelledGauge(Collector):
     """A gauge whose label values come and go: what is not shown any more leaves no series behind.
 
     Args:
@@ -61,11 +61,11 @@ class Figures(Collector):
         self._name, self._sentence, self._label = name, sentence, label
         self._ask: Callable[[], Mapping[str, float]] = dict
 
-    def show(self, figures: Mapping[str, float]) -> None:
+    def set(self, figures: Mapping[str, float]) -> None:
         """Shows these figures, by the value of the label, and no others."""
         self._ask = lambda: figures
 
-    def ask(self, figures: Callable[[], Mapping[str, float]]) -> None:
+    def set_function(self, figures: Callable[[], Mapping[str, float]]) -> None:
         """Asks for the figures whenever it is scraped: for those that change by themselves."""
         self._ask = figures
 

@@ -174,7 +174,7 @@ class Health:
             self._goes_on(waiting)
             waiting = []
         told = [
-            Reason("refused", each.why, self._clock(), partition=number)
+            Reason("refused", each.reason, self._clock(), partition=number)
             for number, each in sorted(blocked.items())
         ]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
@@ -220,7 +220,7 @@ class Health:
 
     def _expose(self) -> None:
         reasons = self._reasons
-        metrics.REFUSED.show({str(r.partition): 1 for r in reasons if r.kind == "refused"})
+        metrics.REFUSED.set({str(r.partition): 1 for r in reasons if r.kind == "refused"})
         rebuilds = {str(r.partition): r.progress for r in reasons if r.progress is not None}
-        metrics.REBUILD_LEFT.show({p: each.total - each.done for p, each in rebuilds.items()})
-        metrics.REBUILD_DONE.show({p: each.done / each.total for p, each in rebuilds.items()})
+        metrics.REBUILD_LEFT.set({p: each.total - each.done for p, each in rebuilds.items()})
+        metrics.REBUILD_DONE.set({p: each.done / each.total for p, each in rebuilds.items()})

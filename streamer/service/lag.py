@@ -45,8 +45,8 @@ class Lag:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._places: dict[int, _Place] = {}
-        metrics.LAG_RECORDS.ask(self.records)
-        metrics.LAG_SECONDS.ask(self.seconds)
+        metrics.LAG_RECORDS.set_function(self.records)
+        metrics.LAG_SECONDS.set_function(self.seconds)
 
     def observe(
         self, owned: Iterable[int], left: Mapping[int, int], taken: Iterable[Record] = ()

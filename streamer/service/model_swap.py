@@ -17,7 +17,7 @@ from streamer.service.models import ModelLibrary
 
 _log = structlog.get_logger()
 
-LOOK_S: Final = 1.0  # between looks for a new model: a tenth of the promised ten seconds
+REFRESH_S: Final = 1.0  # between looks for a new model: a tenth of the promised ten seconds
 
 
 class ActiveModel:
@@ -32,15 +32,15 @@ class ActiveModel:
 
     def __init__(self, library: ModelLibrary) -> None:
         self._library = library
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
         self.model: Model = library.in_force()
-        metrics.MODEL.show({self.model.model_id: 1})
+        metrics.MODEL.set({self.model.model_id: 1})
 
     def refresh(self) -> None:
         """Looks for another model, if it is time to."""
-        if time.monotonic() - self._looked <= LOOK_S:
+        if time.monotonic() - self._refreshed <= REFRESH_S:
             return
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
         try:
             model = self._library.in_force(fallback=self.model)
         except StoreUnavailable as error:
@@ -48,7 +48,7 @@ class ActiveModel:
             return
         if model.model_id != self.model.model_id:
             _log.info("model in force", model=model.model_id, before=self.model.model_id)
-            metrics.MODEL.show({model.model_id: 1})
+            metrics.MODEL.set({model.model_id: 1})
             self.model = model
 
 

@@ -27,7 +27,7 @@ from streamer.service.takeover import (
 
 _log = structlog.get_logger()
 
-LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
+RETRY_BLOCKED_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
 
 
 class Ownership:
@@ -94,7 +94,9 @@ class Ownership:
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
-        again = {n for n, blocked in self.blocked.items() if now - blocked.looked > LOOK_AGAIN_S}
+        again = {
+            n for n, blocked in self.blocked.items() if now - blocked.checked_at > RETRY_BLOCKED_S
+        }
         if not self._untaken | again:
             return
         topic = self._log.topic()
@@ -128,7 +130,7 @@ class Ownership:
             _log.warning("the input topic has changed", before=self._described, now=described)
             self.forget()
             for blocked in self.blocked.values():
-                blocked.looked = -math.inf
+                blocked.checked_at = -math.inf
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
@@ -170,9 +172,11 @@ class Ownership:
     def _block(self, number: int, block: PartitionBlocked) -> None:
         self._log.pause([number])
         why, now, before = str(block), time.monotonic(), self.blocked.get(number)
-        if before is None or before.why != why:
+        if before is None or before.reason != why:
             _log.error("partition refused", partition=number, error=why, patient=block.patient)
-        self.blocked[number] = BlockedPartition(why, before.since if before else now, looked=now)
+        self.blocked[number] = BlockedPartition(
+            why, before.since if before else now, checked_at=now
+        )
 
     def _drop(self, number: int) -> None:
         self._pending.drop(number)

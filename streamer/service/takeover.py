@@ -78,9 +78,9 @@ class PartitionBlocked(RuntimeError):
 class BlockedPartition:
     """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
 
-    why: str
+    reason: str
     since: float
-    looked: float
+    checked_at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.adapters.memory.log import MemoryLog
 from streamer.service import metrics
-from streamer.service.collectors import Ages, Figures
+from streamer.service.collectors import AgeHistogram, LabelledGauge
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
 from tests.support.fake_service import MINUTE_MS, ORIGIN_MS, Twins, event, invented_log, library
 from tests.support.paths import ROOT
@@ -222,7 +222,7 @@ def test_every_stage_is_timed() -> None:
 
 
 def test_ages_are_a_histogram() -> None:
-    ages = Ages("a", "Ages.", "since", ("x", "y"), (0.1, 1, 10))
+    ages = AgeHistogram("a", "Ages.", "since", ("x", "y"), (0.1, 1, 10))
     ages.observe("x", np.array([0.05, 0.1, 0.5, 10.1, 99.0]))
     ages.observe("x", np.array([]))
     ages.observe("x", np.array([-3.0]))  # a clock that is behind
@@ -235,19 +235,19 @@ def test_ages_are_a_histogram() -> None:
 
 
 def test_figures_come_and_go() -> None:
-    figures = Figures("f", "Figures.", "partition")
+    figures = LabelledGauge("f", "Figures.", "partition")
 
     def shown() -> dict[str, float]:
         (family,) = figures.collect()
         return {s.labels["partition"]: s.value for s in family.samples}
 
     assert shown() == {}
-    figures.show({"0": 1, "1": 2})
+    figures.set({"0": 1, "1": 2})
     assert shown() == {"0": 1, "1": 2}
-    figures.show({"1": 3})
+    figures.set({"1": 3})
     assert shown() == {"1": 3}
     live = {"7": 1.0}
-    figures.ask(lambda: live)
+    figures.set_function(lambda: live)
     live["7"] = 2.0
     assert shown() == {"7": 2.0}
 

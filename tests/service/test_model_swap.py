@@ -17,7 +17,7 @@ OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_swap, "LOOK_S", -1.0)
+    monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
 
 
 class Swapped:

@@ -195,7 +195,7 @@ def test_what_is_put_right_is_taken_without_a_restart(monkeypatch: pytest.Monkey
     twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
     process.step()
     assert process.worker.blocked == {0: refused}, "not before it is time to look again"
-    monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
+    monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
     twins.drain(process)
     assert process.worker.not_ready == []
 
@@ -206,8 +206,8 @@ def test_what_stays_wrong_is_refused_since_it_was(monkeypatch: pytest.MonkeyPatc
     process = twins.process()
     process.step()
     first = process.worker.blocked[0]
-    monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
+    monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
     process.step()
     again = process.worker.blocked[0]
-    assert (again.why, again.since) == (first.why, first.since)
-    assert again.looked > first.looked
+    assert (again.reason, again.since) == (first.why, first.since)
+    assert again.checked_at > first.looked
