@@ -10,6 +10,7 @@ from typing import Final
 from streamer.adapters.chunks import chunks
 from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
 from streamer.core.dead_letters import DeadLetter, Selection, Standing
+from streamer.ports.faults import Fault
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -114,7 +115,7 @@ def replay(
     again: bool = False,
     repartition: bool = False,
     progress: Callable[[], None] | None = None,
-    fault: Callable[[str], None] | None = None,
+    fault: Fault | None = None,
 ) -> None:
     """Re-enters the chosen records that are there now and were not re-entered before.
 

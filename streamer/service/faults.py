@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.states import Lease, StateStore, StateWrite
 
 POINTS: Final = (
@@ -30,15 +31,8 @@ committed, committed; some partitions' states are saved, all are."""
 ACTIONS: Final[Mapping[str, signal.Signals]] = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 """Neither can be caught: no handler, no `finally`, no buffer that is still flushed."""
 
-Fault = Callable[[str], None]
-
 _AT: Final = re.compile(rf"({'|'.join(POINTS)})@([1-9]\d*):({'|'.join(ACTIONS)})")
 _RANDOM: Final = re.compile(r"random:(\d+):(0(?:\.\d+)?|1(?:\.0+)?)")
-
-
-def nothing(point: str) -> None:
-    """The fault of every day: none."""
-    del point
 
 
 def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
@@ -56,7 +50,7 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
     """
     strike = strike or _strike
     if not text:
-        return nothing
+        return no_fault
     if at := _AT.fullmatch(text):
         point, passing, action = at.groups()
         return _At(point, int(passing), action, strike)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from streamer.core.codec import Era
 from streamer.core.model import Model
+from streamer.ports.faults import Fault
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
@@ -55,7 +55,7 @@ class Ownership:
         cache: StayCache,
         pending: PendingWrites,
         rebuild_ms: int,
-        fault: Callable[[str], None],
+        fault: Fault,
     ) -> None:
         self._log = log
         self._states = states

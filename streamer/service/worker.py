@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,7 @@ import structlog
 
 from streamer.core.codec import Era
 from streamer.core.columns import Record, decode
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics, tally
@@ -75,13 +76,13 @@ class Worker:
         states: StateStore,
         library: ModelLibrary,
         config: WorkerConfig,
-        fault: Callable[[str], None] | None = None,
+        fault: Fault | None = None,
         health: Health | None = None,
     ) -> None:
         self._log = log
         self._states = states
         self._config = config
-        self._fault = fault or _no_fault
+        self._fault = fault or no_fault
         self._active = ActiveModel(library)
         self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
         self._pending = PendingWrites(log, states)
@@ -261,7 +262,3 @@ class Worker:
         metrics.FENCED.inc()
         _log.warning("fenced, taking partitions again", error=str(error))
         self._ownership.forget()
-
-
-def _no_fault(point: str) -> None:
-    del point

@@ -36,6 +36,7 @@ from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
 from streamer.core.columns import Record
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A reachable broker has described itself within the metadata's age; three of those are no hiccup.
@@ -77,9 +78,7 @@ class KafkaLog:
         LogUnavailable: no broker answers.
     """
 
-    def __init__(
-        self, options: KafkaOptions, fault: Callable[[str], None] = lambda _point: None
-    ) -> None:
+    def __init__(self, options: KafkaOptions, fault: Fault = no_fault) -> None:
         self._options = options
         self._fault = fault
         self._owned: set[int] = set()
