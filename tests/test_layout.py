@@ -27,7 +27,8 @@ VAGUE = {"utils", "util", "helpers", "common", "manager", "misc"}
 _CORE = {"streamer.core"}
 _PORTS = _CORE | {"streamer.ports"}
 _EDGE = _PORTS | {"streamer.adapters", "streamer.bundles", "streamer.datasets"}
-_SERVICE = _EDGE | {"streamer.service"}
+_PROCESS = {"streamer.process"}
+_SERVICE = _EDGE | _PROCESS | {"streamer.service"}
 ALLOWED = {
     "streamer/core": _CORE,
     "streamer/ports": _PORTS,
@@ -39,11 +40,12 @@ ALLOWED = {
     "streamer/feeds": _EDGE | {"streamer.feeds"},
     "streamer/sim": _CORE | {"streamer.feeds", "streamer.sim"},
     "streamer/local": {"streamer.local"},
+    "streamer/process": _PROCESS,
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
-    "trainer": _EDGE | {"trainer"},
+    "trainer": _EDGE | _PROCESS | {"trainer"},
     "bench": {"bench", "streamer", "trainer"},
     "tests": {"tests", "bench", "streamer", "trainer"},
 }

@@ -12,8 +12,8 @@ import typer
 from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
-from streamer.cli.signals import stop_on_signal
 from streamer.ports.log import LogUnavailable
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 
 _POLL_MS: Final = 200

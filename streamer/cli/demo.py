@@ -16,9 +16,9 @@ import typer
 from rich.console import Console
 
 from streamer.cli.alerts import follow_alerts
-from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from streamer.cli.progress import Report
-from streamer.cli.signals import stop_on_signal
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import structlog
 import typer
 
-from streamer.cli.signals import stop_on_signal
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.process.signals import stop_on_signal
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
+from streamer.process.signals import stop_on_signal
 
 
 def up(

@@ -209,5 +209,5 @@ def test_what_stays_wrong_is_refused_since_it_was(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
     process.step()
     again = process.worker.blocked[0]
-    assert (again.reason, again.since) == (first.why, first.since)
-    assert again.checked_at > first.looked
+    assert (again.reason, again.since) == (first.reason, first.since)
+    assert again.checked_at > first.checked_at
