@@ -88,6 +88,15 @@ def test_what_makes_a_bundle_needs_no_comparison_and_no_tutorial(file: Path) -> 
     assert not {n for n in imported(file) if n.startswith(tuple(f"trainer.{a}" for a in above))}
 
 
+@pytest.mark.parametrize(
+    "file",
+    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in {"service", "diagnose", "cli"}],
+    ids=str,
+)
+def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
+    assert not {name.split(".")[0] for name in imported(file)} & {"kafka", "redis"}
+
+
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)
 def test_the_core_is_pure(file: Path) -> None:
     assert not {name.split(".")[0] for name in imported(file)} & IMPURE

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from kafka import KafkaConsumer
-from kafka.errors import KafkaError
 
-from streamer.ports.log import LogUnavailable
+from streamer.adapters.kafka.read import follow
 from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
-
-_POLL_MS: Final = 200
 
 
 def alerts(
@@ -41,21 +36,9 @@ def follow_alerts(
     Raises:
         LogUnavailable: no broker answers.
     """
-    try:
-        consumer = KafkaConsumer(
-            settings.topic_alerts,
-            **settings.kafka_connection(),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest" if from_beginning else "latest",
-            enable_auto_commit=False,
-        )
-        with contextlib.closing(consumer):
-            while not stop.is_set():
-                for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                    for record in records:
-                        yield record.value.decode() if as_json else readable(record.value)
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    connection = settings.kafka_connection()
+    for value in follow(connection, settings.topic_alerts, stop, from_beginning=from_beginning):
+        yield value.decode() if as_json else readable(value)
 
 
 def readable(value: bytes) -> str:

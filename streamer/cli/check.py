@@ -23,9 +23,9 @@ def check(
     for finding in checks(Settings()):
         bad |= finding.level is Level.BAD
         if as_json:
-            content = {"check": finding.what, "level": finding.level, "says": finding.message}
+            content = {"check": finding.check, "level": finding.level, "says": finding.message}
             print(json.dumps(content), flush=True)
         else:
-            print(f"{finding.level:5} {finding.what:12} {finding.message}", flush=True)
+            print(f"{finding.level:5} {finding.check:12} {finding.message}", flush=True)
     if bad:
         raise typer.Exit(1)

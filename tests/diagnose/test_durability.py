@@ -1,4 +1,4 @@
-"""Settings under which the promises do not hold are said, each with the way out."""
+"""Settings under which the promises do not hold are reported, each with the way out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis import Redis
 from bench.services import environment, settings_of
 from streamer.adapters.kafka.topics import Kept
 from streamer.diagnose.checks import checks
-from streamer.diagnose.durability import of_redis, of_rejected, of_topic
+from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
 from streamer.diagnose.finding import Level
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
@@ -33,8 +33,8 @@ def topic(replicas: int = 3, **changed: str) -> Kept:
 
 
 def test_good_settings_are_not_mentioned() -> None:
-    assert not list(of_topic(topic(), rebuild_hours=52))
-    assert not list(of_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
+    assert not list(check_topic(topic(), rebuild_hours=52))
+    assert not list(check_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
 
 
 @pytest.mark.parametrize(
@@ -51,20 +51,20 @@ def test_good_settings_are_not_mentioned() -> None:
     ],
 )
 def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, message: str) -> None:
-    (finding,) = of_topic(kept, rebuild_hours=52)
+    (finding,) = check_topic(kept, rebuild_hours=52)
     assert finding.level is level
     assert message in finding.message
 
 
 def test_only_the_input_must_reach_back() -> None:
-    assert not list(of_topic(topic(retention_ms="1", cleanup_policy="compact")))
-    assert not list(of_topic(topic(retention_ms="-1"), rebuild_hours=52))
+    assert not list(check_topic(topic(retention_ms="1", cleanup_policy="compact")))
+    assert not list(check_topic(topic(retention_ms="-1"), rebuild_hours=52))
 
 
 def test_the_rejected_topic_must_take_the_largest_record() -> None:
-    assert not list(of_rejected(topic(max_message_bytes=str(16 * 1024 * 1024))))
+    assert not list(check_rejected_topic(topic(max_message_bytes=str(16 * 1024 * 1024))))
     for most in ("1048588", str(16 * 1024 * 1024 - 1)):
-        (finding,) = of_rejected(topic(max_message_bytes=most))
+        (finding,) = check_rejected_topic(topic(max_message_bytes=most))
         assert finding.level is Level.BAD
         assert f"{most} bytes" in finding.message
         assert "Set max.message.bytes to 16777216" in finding.message
@@ -83,7 +83,7 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
 def test_a_redis_that_forgets_is_said(
     info: dict[str, Any], configs: dict[str, str], level: Level, message: str
 ) -> None:
-    (finding,) = of_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
+    (finding,) = check_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
     assert finding.level is level
     assert message in finding.message
 
@@ -105,8 +105,8 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
             redis.config_set("appendfsync", "no")
             redis.config_set("maxmemory-policy", "volatile-lru")
         bad = [f.message for f in checks(settings) if f.level is not Level.OK]
-    for message in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
-        assert any(said.startswith(settings.topic_vitals) and message in said for said in bad)
-    assert any(said.startswith(f"{settings.topic_rejected} takes messages of") for said in bad)
-    for message in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
-        assert any(message in said for said in bad)
+    for part in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
+        assert any(text.startswith(settings.topic_vitals) and part in text for text in bad)
+    assert any(text.startswith(f"{settings.topic_rejected} takes messages of") for text in bad)
+    for part in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
+        assert any(part in text for text in bad)
