@@ -1,4 +1,4 @@
-"""Which partitions are ours: taking, dropping, refusing, and where each is read on from."""
+"""Ownership of partitions: take, drop or block them, and set the position each is read from."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from streamer.service.takeover import (
 
 _log = structlog.get_logger()
 
-RETRY_BLOCKED_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
+RETRY_BLOCKED_S: Final = 30.0  # each retry of a blocked partition loads its states
 
 
 class Ownership:
-    """Partitions on their way through a process: assigned, then owned or refused, then lost.
+    """The partitions of this process: assigned, then owned or blocked, then lost.
 
     Attributes:
         owned: partitions whose states are in memory, by number.
         blocked: partitions that are assigned to this process and not worked on.
 
     Args:
-        log: says what is assigned and what is committed.
-        states: where states are taken from.
-        library: where the model that stepped a partition's states is found.
-        cache: where the stays of owned partitions go.
-        pending: what of a lost partition must not be saved any more.
-        rebuild_ms: how far back lost states are rebuilt.
+        log: assigns partitions and knows the committed offsets.
+        states: the store; to take a partition fences its owner before.
+        library: finds the model that stepped a partition's states.
+        cache: holds the stays of owned partitions.
+        pending: unsaved writes; those of a lost partition are dropped.
+        rebuild_ms: milliseconds that lost states are rebuilt from, by record timestamps.
         fault: see ``Worker``.
     """
 
@@ -70,7 +70,7 @@ class Ownership:
         self.blocked: dict[int, BlockedPartition] = {}
 
     def follow(self, polled: Polled) -> None:
-        """Drops what was lost and notes what is to be taken."""
+        """Drops lost partitions and notes gained ones, to be taken."""
         if polled.gained or polled.lost:
             metrics.REBALANCES.inc()
             _log.info("assignment", gained=polled.gained, lost=polled.lost)
@@ -82,9 +82,10 @@ class Ownership:
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
-        """Takes what was assigned; each partition is then owned or refused.
+        """Takes the partitions that were assigned; each is then owned or blocked.
 
-        What was refused is tried again from time to time: whoever puts it right need not restart.
+        A blocked one is tried again every ``RETRY_BLOCKED_S``: once its cause is mended, no restart
+        is needed.
 
         Args:
             in_force: the model for partitions that no model has stepped yet.
@@ -112,18 +113,18 @@ class Ownership:
             self._untaken.discard(number)
 
     def forget(self) -> None:
-        """Forgets the states of everything owned, to be taken again: they may not be ours."""
+        """Forgets the states of all owned partitions, to be taken again: they may not be ours."""
         for number in list(self.owned):
             self._drop(number)
             self._untaken.add(number)
 
     def rewind(self) -> None:
-        """Reads again whatever the states in memory do not include."""
+        """Moves each partition back to the first record that its states do not include."""
         for number, partition in self.owned.items():
             self._log.seek(number, partition.position)
 
     def _watch_topic(self, described: Topic | None) -> None:
-        """Takes everything again when the topic is not what it was: the take-over judges it."""
+        """Takes all partitions again when the topic has changed: the take-over checks it."""
         if described is None or described == self._described:
             return
         if self._described is not None:
@@ -153,8 +154,8 @@ class Ownership:
         if partition.watermark is not None:
             n_stays = self._cache.hold(partition, model, self._states)
         else:
-            # A crash in the first batch must find where reading began, not guess it by time.
-            self._states.save([partition.save({})])
+            # After a crash in the first batch, the start must be known, not estimated by time.
+            self._states.save([partition.state_write({})])
             partition.watermark = start.position
         self.owned[number] = partition
         self._fault("after_take")
