@@ -19,7 +19,7 @@ from bench.services import ServiceProcess, environment, running
 from streamer.core.dead_letters import Selection
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.dead_letters import Replay, opened, replay
+from streamer.service.dead_letters import Replay, open_rejected_topic, replay
 from streamer.service.topics import ensure_topics
 from tests.support.rejected_topic import RejectedTopic
 from tests.support.running_service import Line, headers
@@ -157,10 +157,10 @@ _DYING = """
 import os, sys
 from streamer.core.columns import Record
 from streamer.core.dead_letters import Selection
-from streamer.service import rejected
+from streamer.service import dead_letters
 from streamer.service.settings import Settings
 
-rejected._MOST_RECORDS = 2
+dead_letters._MOST_RECORDS = 2
 left = int(sys.argv[2])
 
 def fault(point):
@@ -169,8 +169,8 @@ def fault(point):
     if left < 0:
         os._exit(9)
 
-options, topic = rejected.opened(Settings())
-rejected.replay(options, topic, Selection(), rejected.Replay(), fault=fault)
+topic = dead_letters.open_rejected_topic(Settings())
+dead_letters.replay(topic, Selection(), dead_letters.Replay(), fault=fault)
 """
 
 
@@ -228,7 +228,7 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
 
     def first() -> None:
         try:
-            replay(*opened(topic.settings), EVERYTHING, Replay(), fault=wait_there)
+            replay(open_rejected_topic(topic.settings), EVERYTHING, Replay(), fault=wait_there)
         except (Interrupted, LogUnavailable) as error:
             ended.append(error)
 
@@ -236,7 +236,7 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
     earlier.start()
     try:
         assert waits.wait(DEADLINE_S)
-        replay(*opened(topic.settings), EVERYTHING, later := Replay())
+        replay(open_rejected_topic(topic.settings), EVERYTHING, later := Replay())
     finally:
         go_on.set()
         earlier.join(DEADLINE_S)

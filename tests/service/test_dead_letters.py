@@ -25,7 +25,7 @@ def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
 
 def test_an_empty_topic(topic: RejectedTopic) -> None:
     assert topic.json("list") == {"total": 0, "reasons": [], "records": []}
-    assert "Nothing was rejected" in topic.cli("list").stdout
+    assert "No matching rejected records" in topic.cli("list").stdout
     assert topic.json("replay", "--yes")["re_entered"] == 0
     missing = topic.cli("show", "0")
     assert missing.exit_code == 1

@@ -72,6 +72,11 @@ class RejectedTopic:
         self._topic_id = str(topic["topic_id"])
         self._place = TopicPartition(options.rejected, _PARTITION)
 
+    @property
+    def options(self) -> RejectedOptions:
+        """The names of the topics, and how to reach Kafka."""
+        return self._options
+
     def bounds(self) -> tuple[int, int]:
         """Returns the first offset that is kept and the next one to be written."""
         with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
