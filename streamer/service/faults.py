@@ -1,7 +1,7 @@
-"""Faults on purpose: the process ends, or is stopped, between two of its effects.
+"""Fault injection: the process ends, or is stopped, between two of its effects.
 
-`STREAMER_FAULT` names where and when, so that what is tried is the program that runs in production
-and not one that was patched for the trial. Empty, the default, nothing ever happens.
+`STREAMER_FAULT` names the point and the passing, so that a trial runs the program that runs in
+production, not a patched one. Empty, the default, nothing ever happens.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ POINTS: Final = (
     "between_saves",
     "after_save",
 )
-"""The points that a batch passes: a partition was taken; its messages are not sent, sent and not
-committed, committed; some partitions' states are saved, all are."""
+"""The points that a batch passes, in order: a partition is taken; its messages are not yet sent,
+sent but not committed, committed; the states of some partitions are saved, of all."""
 
 ACTIONS: Final[Mapping[str, signal.Signals]] = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 """Neither can be caught: no handler, no `finally`, no buffer that is still flushed."""
@@ -42,11 +42,11 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
     point with the given probability. Passings are counted from the start of the process.
 
     Args:
-        text: what the setting says; empty for none.
+        text: the setting; empty for no fault.
         strike: called with the action, for tests; the process sends itself a signal by default.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text has none of these forms.
     """
     strike = strike or _strike
     if not text:
@@ -57,7 +57,7 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
     if chance := _RANDOM.fullmatch(text):
         return _Random(int(chance[1]), float(chance[2]), strike)
     raise ValueError(
-        f"{text!r} is no fault: POINT@N:kill, POINT@N:stop or random:SEED:PROBABILITY, "
+        f"{text!r} is not a fault: use POINT@N:kill, POINT@N:stop or random:SEED:PROBABILITY, "
         f"with a POINT of {', '.join(POINTS)}"
     )
 
@@ -65,8 +65,8 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
 class InterruptedSaves:
     """A state store that saves one partition after the other and passes a point in between.
 
-    The real one sends all partitions at once: a process that dies meanwhile may have got only some
-    of them through, and which these are cannot be chosen there.
+    The real one sends all partitions at once. When the process dies meanwhile only some of them may
+    arrive, and a trial cannot choose which.
     """
 
     def __init__(self, states: StateStore, fault: Fault) -> None:

@@ -1,8 +1,8 @@
-"""Every figure that the service exposes, in one typed list, each with its unit and a sentence.
+"""Metrics of the service in one typed list, each with its unit and a sentence.
 
-`CATALOGUE` is that list; the constants are what the service counts with. Labels have few values:
-those that are known beforehand are there from the start, so that a rate needs no first event;
-`partition` and `model` come and go with what the process owns and runs.
+`CATALOGUE` is that list; the constants are the counters and gauges themselves. Labels have few
+values: those that are known beforehand exist from the start, so that a rate needs no first event;
+`partition` and `model` come and go with the partitions and models of the process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
 class Kind(StrEnum):
-    """What Prometheus calls the types of a metric."""
+    """Types of a metric, in Prometheus' words."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a round of the loop spends its time on, in order."""
+    """Stages of a round of the loop, in order; `wake` loads evicted stays."""
 
     POLL = "poll"
     DECODE = "decode"
@@ -49,7 +49,7 @@ class Stage(StrEnum):
 
 
 class Waiting(StrEnum):
-    """What the whole service can be waiting for."""
+    """Dependencies that the whole service can wait for."""
 
     ASSIGNMENT = "assignment"
     LOG = "log"
@@ -58,7 +58,7 @@ class Waiting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of the list: the name as it is scraped, and what its figures mean."""
+    """One line of the list: the name as it is scraped, type, unit, labels and meaning."""
 
     name: str
     kind: Kind
@@ -70,7 +70,7 @@ class Metric:
 CATALOGUE: Final[list[Metric]] = []
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
-disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks when a counter was made
+disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the series
 
 _Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
 
@@ -120,7 +120,7 @@ def _stages(name: str, sentence: str) -> Histogram:
     return _from_the_start(stages, {"stage": Stage})
 
 
-# From a live event's way through the service to a laboratory's result and an outage's backlog.
+# From the latency of a live event to a late laboratory result and the backlog of an outage.
 _AGE_BOUNDS_S: Final = (
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400, 172_800,
 )  # fmt: skip

@@ -59,7 +59,9 @@ def test_anything_else_is_an_error_that_says_what_is_known(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMER_FAULT", text)
-    with pytest.raises(ValidationError, match=r"is no fault: POINT@N:kill.*before_transaction"):
+    with pytest.raises(
+        ValidationError, match=r"is not a fault: use POINT@N:kill.*before_transaction"
+    ):
         Settings()
 
 
