@@ -1,4 +1,4 @@
-"""`streamer alerts`: follows the alert topic, readable or as JSON lines."""
+"""`streamer alerts`: follow the alert topic, readable or as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,11 +16,17 @@ from streamer.service.settings import Settings
 
 def alerts(
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Also those that were sent before.")
+        bool,
+        typer.Option(
+            "--from-beginning",
+            help="Start with the oldest alert that is kept; default: new ones only.",
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The messages as they are.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the messages as they are, one JSON object a line.")
+    ] = False,
 ) -> None:
-    """Follows the alerts, readable or as JSON lines, until Ctrl-C."""
+    """Follow the alerts until Ctrl-C, readable or as JSON lines."""
     with stop_on_signal() as stop:
         for line in follow_alerts(
             Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop
@@ -31,7 +37,7 @@ def alerts(
 def follow_alerts(
     settings: Settings, *, from_beginning: bool, as_json: bool, stop: threading.Event
 ) -> Iterator[str]:
-    """Yields alerts as lines until told to stop.
+    """Yields alerts as lines until ``stop`` is set.
 
     Raises:
         LogUnavailable: no broker answers.
