@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from streamer.cli.progress import Report
+from streamer.cli.times import parse_time_ms
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
 from streamer.process.signals import stop_on_signal
@@ -78,10 +78,4 @@ def parse_start(text: str | None, hours: float) -> int:
     """
     if text is None:
         return int(time.time() * 1000) - math.ceil(hours * HOUR_MS)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--start is not RFC 3339: {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter("--start needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+    return parse_time_ms(text, "--start")

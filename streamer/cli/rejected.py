@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-from datetime import datetime
 from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
@@ -14,6 +13,7 @@ from rich.console import Console
 
 from streamer.cli import rejected_view as view
 from streamer.cli.progress import Report
+from streamer.cli.times import parse_time_ms
 from streamer.core.dead_letters import Selection
 from streamer.core.reasons import Reason
 from streamer.ports.log import Interrupted, LogUnavailable
@@ -179,13 +179,7 @@ def _since_ms(text: str | None) -> int | None:
         return None
     if age := re.fullmatch(r"(\d+)([smhd])", text):
         return int(time.time() * 1000) - int(age[1]) * _UNIT_MS[age[2]]
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--since is neither 30m, 6h, 2d nor RFC 3339: {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter("--since needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+    return parse_time_ms(text, "--since", "30m, 6h, 2d or RFC 3339")
 
 
 def _range(text: str) -> range:

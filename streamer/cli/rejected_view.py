@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from rich.console import Console
 from rich.table import Table
@@ -37,7 +37,59 @@ def printable(content: bytes | None) -> str:
     )
 
 
-def overview_json(overview: Overview) -> dict[str, Any]:
+class Base64(TypedDict):
+    """Bytes that are not UTF-8."""
+
+    base64: str
+
+
+class NewestJson(TypedDict):
+    """One of the newest records, in short."""
+
+    offset: int
+    time: str
+    reason: str
+    detail: str
+    key: str | Base64 | None
+    origin: str
+    standing: str
+
+
+class OverviewJson(TypedDict):
+    """Counts by reason and standing, and the newest records."""
+
+    total: int
+    reasons: list[dict[str, str | int]]
+    records: list[NewestJson]
+
+
+class RecordJson(TypedDict):
+    """One record with all that is known of it; times are RFC 3339."""
+
+    offset: int
+    time: str
+    reason: str
+    meaning: str
+    origin: str
+    first_origin: str
+    standing: str
+    re_entered: str | None
+    headers: dict[str, str]
+    key: str | Base64 | None
+    value: str | Base64 | None
+
+
+class ReplayJson(TypedDict):
+    """Counts of a replay, done or planned."""
+
+    dry_run: bool
+    re_entered: int
+    chosen: int
+    by_reason: dict[str, int]
+    left_alone: dict[str, int]
+
+
+def overview_json(overview: Overview) -> OverviewJson:
     """The counts and the newest records."""
     return {
         "total": sum(group.n for group in overview.groups.values()),
@@ -98,7 +150,7 @@ def print_overview(overview: Overview, console: Console) -> None:
         console.print(newest)
 
 
-def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> dict[str, Any]:
+def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> RecordJson:
     """One record with all that is known of it; bytes that are not UTF-8 are in base64."""
     mark_ms = reentered.get(rejected.offset)
     return {
@@ -138,7 +190,7 @@ def print_record(rejected: DeadLetter, reentered: Mapping[int, int], console: Co
         console.print(f"... cut after {_MOST_SHOWN} characters; --json has all of it")
 
 
-def replay_json(done: Replay, *, dry_run: bool) -> dict[str, Any]:
+def replay_json(done: Replay, *, dry_run: bool) -> ReplayJson:
     """The counts of a replay, done or planned."""
     return {
         "dry_run": dry_run,
@@ -170,7 +222,7 @@ def _meaning(reason: str) -> str:
     )
 
 
-def _text(content: bytes | None) -> str | dict[str, str] | None:
+def _text(content: bytes | None) -> str | Base64 | None:
     if content is None:
         return None
     try:
