@@ -170,7 +170,7 @@ def test_the_gauges_say_the_same(
     health.observe([partition(0, 5, 5)], {})
     assert shown("vigil_ready") == 1
     health.note_outage(error("away"))
-    assert [shown("vigil_waiting", on=each) for each in ("assignment", on)] == [0, 1]
+    assert [shown("vigil_waiting", on=dependency) for dependency in ("assignment", on)] == [0, 1]
     health.observe([partition(0, 5, 5)], {4: BlockedPartition("no", 0, 0)})
     assert shown("vigil_partition_refused", partition="4") == 1
     assert shown("vigil_waiting", on=on) == 0

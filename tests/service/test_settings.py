@@ -15,7 +15,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+def settings_of(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return Settings()
@@ -34,7 +34,7 @@ def test_without_any_it_is_this_machine() -> None:
 
 
 def test_the_names_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = told(
+    settings = settings_of(
         monkeypatch,
         KAFKA_BOOTSTRAP_SERVERS="a:1,b:2",
         REDIS_URL="redis://c:3/4",
@@ -61,7 +61,7 @@ def test_every_error_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "STREAMER_KAFKA_SECURITY_PROTOCOL": "TLS",
     }
     with pytest.raises(ValidationError) as errors:
-        told(monkeypatch, **wrong)
+        settings_of(monkeypatch, **wrong)
     fields = {f"STREAMER_{error['loc'][0]}".upper() for error in errors.value.errors()}
     assert fields == set(wrong)
 
@@ -75,7 +75,7 @@ SASL = {
 
 
 def test_sasl_reaches_the_clients_and_no_one_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = told(monkeypatch, **SASL, STREAMER_KAFKA_SSL_CAFILE="/ca.pem")
+    settings = settings_of(monkeypatch, **SASL, STREAMER_KAFKA_SSL_CAFILE="/ca.pem")
     assert settings.kafka_connection() == {
         "bootstrap_servers": ["127.0.0.1:9092"],
         "security_protocol": "SASL_SSL",
@@ -91,4 +91,4 @@ def test_sasl_reaches_the_clients_and_no_one_else(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("missing", list(SASL)[1:])
 def test_sasl_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     with pytest.raises(ValidationError, match=missing):
-        told(monkeypatch, **{name: value for name, value in SASL.items() if name != missing})
+        settings_of(monkeypatch, **{name: value for name, value in SASL.items() if name != missing})

@@ -49,8 +49,8 @@ def twins(events: list[Event]) -> Twins:
 
 
 def test_the_oracle_says_something_of_everything(expected: Twins) -> None:
-    said = {topic for topic, _, _ in expected.said()}
-    assert said == {"risk", "alerts", "vitals.rejected"}
+    topics = {topic for topic, _, _ in expected.said()}
+    assert topics == {"risk", "alerts", "vitals.rejected"}
     assert len(expected.messages("risk")) > 80
     assert {m["phase"] for m in expected.messages("alerts")} >= {"start", "end"}
     assert all(len(stays) == 2 for stays in expected.known().values())
