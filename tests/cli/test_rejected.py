@@ -82,7 +82,7 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedT
         (["replay", "--offsets", "90", "--yes"], 1, "offset in 90"),
     ],
 )  # fmt: skip
-def test_a_mistake_is_told(
+def test_a_wrong_option_is_an_error_that_names_it(
     topic: RejectedTopic, arguments: list[str], code: int, message: str
 ) -> None:
     topic.put("p")

@@ -41,7 +41,7 @@ def test_a_service_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> 
         assert (finding.level, finding.message) == (Level.OK, f"at 127.0.0.1:{port} is ready")
 
 
-def test_without_one_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_service_on_this_machine_the_check_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
     finding = findings(monkeypatch, port)["service"]
     assert (finding.level, finding.message) == (Level.OK, f"none runs at 127.0.0.1:{port}")
@@ -71,7 +71,9 @@ def another_program(body: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"reasons": 3}', b"\xff"])
-def test_another_program_on_the_port_is_told(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_another_program_on_the_port_is_reported(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
     with another_program(body) as port:
         finding = findings(monkeypatch, port)["service"]
     assert finding.level is Level.WARN

@@ -50,13 +50,13 @@ def test_good_settings_are_not_mentioned() -> None:
         (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
     ],
 )
-def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, message: str) -> None:
+def test_a_weak_setting_of_a_topic_is_reported(kept: Kept, level: Level, message: str) -> None:
     (finding,) = check_topic(kept, rebuild_hours=52)
     assert finding.level is level
     assert message in finding.message
 
 
-def test_only_the_input_must_reach_back() -> None:
+def test_only_the_input_topic_needs_retention() -> None:
     assert not list(check_topic(topic(retention_ms="1", cleanup_policy="compact")))
     assert not list(check_topic(topic(retention_ms="-1"), rebuild_hours=52))
 
@@ -80,7 +80,7 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
         ({"connected_slaves": 1}, {"min-replicas-to-write": "0"}, Level.WARN, "min-replicas"),
     ],
 )
-def test_a_redis_that_forgets_is_said(
+def test_a_weak_setting_of_redis_is_reported(
     info: dict[str, Any], configs: dict[str, str], level: Level, message: str
 ) -> None:
     (finding,) = check_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)

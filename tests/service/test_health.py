@@ -42,7 +42,7 @@ def kinds(health: Health) -> list[str]:
     return [reason.kind for reason in health.reasons]
 
 
-def test_at_first_it_waits_for_partitions(health: Health) -> None:
+def test_health_waits_for_the_first_assignment(health: Health) -> None:
     (reason,) = health.reasons
     assert reason.text == "waiting for the first assignment"
     assert reason.as_json() == {
@@ -159,7 +159,7 @@ def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(
 
 
 @pytest.mark.parametrize(("error", "on"), [(LogUnavailable, "log"), (StoreUnavailable, "store")])
-def test_the_gauges_say_the_same(
+def test_the_gauges_agree_with_the_reasons(
     health: Health, error: type[LogUnavailable | StoreUnavailable], on: str
 ) -> None:
     def shown(name: str, **labels: str) -> float | None:

@@ -126,7 +126,7 @@ def by_partition(name: str) -> dict[str, float]:
     return {s.labels["partition"]: s.value for s in scraped()[name].samples}
 
 
-def test_what_a_process_holds_is_shown_and_goes_with_it() -> None:
+def test_the_gauges_of_a_process_follow_its_partitions() -> None:
     twins = Twins(library(5)[0])
     twins.send(invented_log(seed=1))
     process = twins.process(max_batch=40)

@@ -113,7 +113,7 @@ def test_added_partitions_stop_everything_and_say_the_way_out(running: bool) -> 
     assert twins.known() == known | {2: {}}
 
 
-def test_what_is_put_right_is_taken_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mended_partition_is_taken_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = drained()
     committed = twins.broker.committed[0]
     twins.broker.committed[0] -= 1
@@ -129,7 +129,7 @@ def test_what_is_put_right_is_taken_without_a_restart(monkeypatch: pytest.Monkey
     assert process.worker.not_ready == []
 
 
-def test_what_stays_wrong_is_refused_since_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_that_stays_wrong_keeps_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = drained()
     twins.broker.committed[0] -= 1
     process = twins.process()

@@ -21,7 +21,7 @@ def settings_of(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings
     return Settings()
 
 
-def test_without_any_it_is_this_machine() -> None:
+def test_the_defaults_are_of_this_machine() -> None:
     settings = Settings()
     assert settings.kafka_connection() == {
         "bootstrap_servers": ["127.0.0.1:9092"],
@@ -51,7 +51,7 @@ def test_the_names_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.kafka_session_timeout_ms == 9000
 
 
-def test_every_error_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_setting_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {
         "STREAMER_PARTITIONS": "0",
         "STREAMER_RISK_INTERVAL": "often",
@@ -89,6 +89,8 @@ def test_sasl_reaches_the_clients_and_no_one_else(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("missing", list(SASL)[1:])
-def test_sasl_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_incomplete_sasl_settings_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     with pytest.raises(ValidationError, match=missing):
         settings_of(monkeypatch, **{name: value for name, value in SASL.items() if name != missing})

@@ -42,13 +42,13 @@ def start(watermark: int | None, committed: int | None, rebuild_ms: int = DAY) -
         (None, 4, Start(FIRST, 4)),  # nor is all of what was not taken
     ],
 )
-def test_where_reading_starts(
+def test_the_start_follows_from_watermark_and_committed_offset(
     watermark: int | None, committed: int | None, expected: Start
 ) -> None:
     assert start(watermark, committed) == expected
 
 
-def test_a_rebuild_goes_as_far_back_as_it_is_told() -> None:
+def test_a_rebuild_starts_the_configured_time_before_the_committed_offset() -> None:
     assert start(None, 60, rebuild_ms=0) == Start(59, 60)
     assert start(None, 60, rebuild_ms=5 * 3_600_000) == Start(54, 60)
     assert start(None, 60, rebuild_ms=100 * DAY) == Start(FIRST, 60)
@@ -66,7 +66,7 @@ def test_a_rebuild_goes_as_far_back_as_it_is_told() -> None:
         (101, 101, "committed offset 101 lies behind the end of the topic, 100", "to 100"),
     ],
 )
-def test_what_is_refused_says_the_way_out(
+def test_a_blocked_partition_names_the_way_out(
     watermark: int | None, committed: int | None, message: str, way_out: str
 ) -> None:
     with pytest.raises(PartitionBlocked, match=re.escape(message)) as refused:

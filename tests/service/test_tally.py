@@ -56,7 +56,7 @@ def test_events_are_counted_by_what_became_of_them() -> None:
     }
 
 
-def test_what_is_replayed_in_silence_is_counted_apart() -> None:
+def test_silently_replayed_events_are_counted_apart() -> None:
     twins = Twins(library(5)[0])
     events = [event(0, "p", minute, values={"heart_rate": 70}) for minute in range(20)]
     twins.send(events)
