@@ -94,10 +94,10 @@ MUTATIONS: Final = (
         '        self._fault("before_transaction")\n',
         "        for partition in moved:\n"
         "            partition.position = positions[partition.number]\n"
-        "        for model_id, scorer in self._held.scorers.items():\n"
-        "            mine = [p for p in moved if p.era.model_id == model_id]\n"
-        "            self._unsaved.add(changed_states(scorer, mine))\n"
-        "        self._unsaved.save(owned)\n"
+        "        for model_id, scorer in self._cache.scorers.items():\n"
+        "            stepped = [p for p in moved if p.era.model_id == model_id]\n"
+        "            self._pending.add(changed_states(scorer, stepped))\n"
+        "        self._pending.save(owned)\n"
         '        self._fault("before_transaction")\n',
         (f"{_CRASHES}[before_the_transaction]",),
     ),

@@ -27,7 +27,8 @@ VAGUE = {"utils", "util", "helpers", "common", "manager", "misc"}
 _CORE = {"streamer.core"}
 _PORTS = _CORE | {"streamer.ports"}
 _EDGE = _PORTS | {"streamer.adapters", "streamer.bundles", "streamer.datasets"}
-_SERVICE = _EDGE | {"streamer.service"}
+_PROCESS = {"streamer.process"}
+_SERVICE = _EDGE | _PROCESS | {"streamer.service"}
 ALLOWED = {
     "streamer/core": _CORE,
     "streamer/ports": _PORTS,
@@ -39,11 +40,12 @@ ALLOWED = {
     "streamer/feeds": _EDGE | {"streamer.feeds"},
     "streamer/sim": _CORE | {"streamer.feeds", "streamer.sim"},
     "streamer/local": {"streamer.local"},
+    "streamer/process": _PROCESS,
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
-    "trainer": _EDGE | {"trainer"},
+    "trainer": _EDGE | _PROCESS | {"trainer"},
     "bench": {"bench", "streamer", "trainer"},
     "tests": {"tests", "bench", "streamer", "trainer"},
 }
@@ -105,6 +107,15 @@ def test_rooms_of_the_trainer_import_from_lower_floors_only(file: Path) -> None:
     rooms = {name.split(".")[1] for name in imported(file) if name.startswith("trainer.")}
     upward = {r for r in rooms - {room} if r in FLOOR and FLOOR[r] >= FLOOR[room]}
     assert not upward
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in {"service", "diagnose", "cli"}],
+    ids=str,
+)
+def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
+    assert not {name.split(".")[0] for name in imported(file)} & {"kafka", "redis"}
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)

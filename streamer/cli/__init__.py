@@ -30,10 +30,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Vigil watches ICU patients for sepsis: events in from Kafka, LSTM state in Redis, alerts
-    out.
+    help="""Watch ICU patients for sepsis: events come from Kafka, LSTM states live in Redis, alerts
+    go to Kafka.
 
-    Start with `streamer demo`: it needs nothing else. Then, in terminals of their own:
+    Start with `streamer demo`: it needs nothing else. Then, each in its own terminal:
     `streamer up`, `streamer run`, `streamer replay FOLDER --patients 100`, `streamer alerts`.
 
     Research software for decision support; not a medical device.""",
@@ -61,9 +61,9 @@ def main() -> None:
     except ValidationError as error:
         print("The configuration is wrong:", file=sys.stderr)
         for fault in error.errors(include_url=False):
-            where = ".".join(str(part) for part in fault["loc"])
-            name = where if where.isupper() else f"STREAMER_{where.upper()}"
-            print(f"  {name if where else ''} {fault['msg']}", file=sys.stderr)
+            field = ".".join(str(part) for part in fault["loc"])
+            name = field if field.isupper() else f"STREAMER_{field.upper()}"
+            print(f"  {name if field else ''} {fault['msg']}", file=sys.stderr)
         sys.exit(2)
     except (DataError, ScenarioError) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -1,31 +1,32 @@
-"""`streamer alerts`: follows the alert topic, readable or as JSON lines."""
+"""`streamer alerts`: follow the alert topic, readable or as JSON lines."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
-from kafka import KafkaConsumer
-from kafka.errors import KafkaError
 
-from streamer.cli.signals import stop_on_signal
-from streamer.ports.log import LogUnavailable
+from streamer.adapters.kafka.read import follow
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
-
-_POLL_MS: Final = 200
 
 
 def alerts(
     from_beginning: Annotated[
-        bool, typer.Option("--from-beginning", help="Also those that were sent before.")
+        bool,
+        typer.Option(
+            "--from-beginning",
+            help="Start with the oldest alert that is kept; default: new ones only.",
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The messages as they are.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the messages as they are, one JSON object a line.")
+    ] = False,
 ) -> None:
-    """Follows the alerts, readable or as JSON lines, until Ctrl-C."""
+    """Follow the alerts until Ctrl-C, readable or as JSON lines."""
     with stop_on_signal() as stop:
         for line in follow_alerts(
             Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop
@@ -36,26 +37,14 @@ def alerts(
 def follow_alerts(
     settings: Settings, *, from_beginning: bool, as_json: bool, stop: threading.Event
 ) -> Iterator[str]:
-    """Yields alerts as lines until told to stop.
+    """Yields alerts as lines until ``stop`` is set.
 
     Raises:
         LogUnavailable: no broker answers.
     """
-    try:
-        consumer = KafkaConsumer(
-            settings.topic_alerts,
-            **settings.kafka_connection(),
-            isolation_level="read_committed",
-            auto_offset_reset="earliest" if from_beginning else "latest",
-            enable_auto_commit=False,
-        )
-        with contextlib.closing(consumer):
-            while not stop.is_set():
-                for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                    for record in records:
-                        yield record.value.decode() if as_json else readable(record.value)
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+    connection = settings.kafka_connection()
+    for value in follow(connection, settings.topic_alerts, stop, from_beginning=from_beginning):
+        yield value.decode() if as_json else readable(value)
 
 
 def readable(value: bytes) -> str:

@@ -1,4 +1,4 @@
-"""`streamer check`: what the service depends on, a line each, and how to mend it."""
+"""`streamer check`: check everything that the service depends on, one line for each finding."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from streamer.service.settings import Settings
 
 
 def check(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
 ) -> None:
-    """Looks at everything the service stands on; a line each, and what to do about a bad one.
+    """Check everything that the service depends on; a bad finding names the remedy.
 
     Exits with 1 when the service would not work.
     """
@@ -23,9 +23,9 @@ def check(
     for finding in checks(Settings()):
         bad |= finding.level is Level.BAD
         if as_json:
-            content = {"check": finding.what, "level": finding.level, "says": finding.says}
+            content = {"check": finding.check, "level": finding.level, "says": finding.message}
             print(json.dumps(content), flush=True)
         else:
-            print(f"{finding.level:5} {finding.what:12} {finding.says}", flush=True)
+            print(f"{finding.level:5} {finding.check:12} {finding.message}", flush=True)
     if bad:
         raise typer.Exit(1)

@@ -16,9 +16,9 @@ import typer
 from rich.console import Console
 
 from streamer.cli.alerts import follow_alerts
-from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -27,10 +27,10 @@ _CHILD_STOPS_S = 12.0  # the service promises ten
 
 def demo(
     beds: Annotated[int, typer.Option(min=1, help="Beds of the simulated ward.")] = 40,
-    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds a second.")] = 1200,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another ward.")] = 7,
+    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the ward.")] = 7,
 ) -> None:
-    """Runs everything on this machine: Kafka, Redis, a simulated ward, the service, its alerts.
+    """Run everything on this machine: Kafka, Redis, a simulated ward, the service, its alerts.
 
     Nothing else is needed. Ctrl-C stops all of it.
     """
@@ -52,16 +52,16 @@ def demo(
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
         for name, arguments in (("service", ["run"]), ("ward", ward)):
             running.enter_context(_child(name, arguments, folder, stop))
-        console.print(f"A ward of {beds} beds, {speed:g} times as fast as life. Alerts follow.\n")
+        console.print(f"A ward of {beds} beds at {speed:g} times real speed. Alerts follow.\n")
         for line in follow_alerts(settings, from_beginning=True, as_json=False, stop=stop):
             print(line, flush=True)
 
 
 @contextmanager
 def _child(name: str, arguments: list[str], folder: Path, stop: threading.Event) -> Iterator[None]:
-    """A `streamer` process that ends with this block, and with this process if it is killed.
+    """Runs a `streamer` process until the block ends, or this process is killed.
 
-    If it fails, it tells the others to end: without it no alert would ever come.
+    If it fails, ``stop`` is set: without it no alert would ever come.
     """
     log = folder / f"{name}.log"
     with log.open("wb") as output:

@@ -1,30 +1,34 @@
-"""The options of commands that send events, and the sending itself."""
+"""Options of the commands that send events, and the sending itself."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from streamer.cli.progress import Report
-from streamer.cli.signals import stop_on_signal
+from streamer.cli.times import parse_time_ms
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
+from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 HOUR_MS: Final = 3_600_000
 
 Speed = Annotated[
-    str, typer.Option(help="Feed seconds a second, or `max`. Never ahead of the real clock.")
+    str,
+    typer.Option(
+        help="Seconds of feed per second, or `max`; events never get ahead of the real clock."
+    ),
 ]
 Start = Annotated[
-    str | None, typer.Option(help="Feed time of the start, RFC 3339; default: so that it ends now.")
+    str | None,
+    typer.Option(help="Start of the feed, RFC 3339 with an offset; default: so that it ends now."),
 ]
 
 
@@ -35,7 +39,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
     with stop_on_signal() as stop, Report(what) as report:
 
-        def told_of(sent: int, due_ms: int) -> None:
+        def show(sent: int, due_ms: int) -> None:
             report.update(f"{sent} messages, feed time {rfc3339(due_ms // 1000 * 1000)}")
 
         sent = publish(
@@ -44,7 +48,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
             topics,
             speed=speed,
             stop=stop,
-            progress=told_of,
+            progress=show,
         )
     Console(stderr=True).print(f"{sent} messages sent")
 
@@ -74,10 +78,4 @@ def parse_start(text: str | None, hours: float) -> int:
     """
     if text is None:
         return int(time.time() * 1000) - math.ceil(hours * HOUR_MS)
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--start is not RFC 3339: {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter("--start needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+    return parse_time_ms(text, "--start")

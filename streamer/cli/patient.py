@@ -1,4 +1,4 @@
-"""`streamer patient`: what is known of one patient."""
+"""`streamer patient`: everything that is known of one patient."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from streamer.service.settings import Settings
 
 def patient(
     patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Shows what is known of one patient: values and ages, risk, alert, model, log position.
+    """Show what is known of one patient: values and ages, risk, alert, model, log position.
 
     Exits with 1 when nothing is known.
     """
     # loads numpy and the core, which the other commands start without
     from streamer.cli.patient_view import describe, render  # noqa: PLC0415
 
-    description = describe(Settings(), patient_id)
-    if description is None:
+    view = describe(Settings(), patient_id)
+    if view is None:
         print(f"Nothing is known of patient {patient_id!r}.")
         raise typer.Exit(1)
     if as_json:
-        print(json.dumps(description))
+        print(json.dumps(view))
     else:
-        render(description, Console())
+        render(view, Console())

@@ -1,35 +1,93 @@
-"""One patient as the state store and the risk topic know them."""
+"""View of one patient, as the state store and the risk topic know them."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import time
-from typing import Any, Final
+from typing import Any, Final, Required, TypedDict
 
-from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError
 from rich.console import Console
 from rich.table import Table
 
+from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
 from streamer.core.messages import rfc3339
 from streamer.core.network import HORIZONS
 from streamer.core.stays import MEDICATION_CLASSES, NEVER, StayTable
 from streamer.core.variables import VARIABLES
-from streamer.ports.log import LogUnavailable
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 HISTORY: Final = 24  # risks shown
-_LOOK_BACK: Final = 20_000  # records of the risk topic that are searched for them
-_SEARCH_S: Final = 5.0
+# A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
+_SEARCHED_RECORDS: Final = 20_000
+_SEARCH_S: Final = 5.0  # a person waits for the answer
 _MINUTE_MS: Final = 60_000
+_PARTICULARS: Final = (
+    "patient_id", "ward", "bed", "admission", "discharge", "newest_event", "bin",
+)  # fmt: skip
 
 
-def describe(settings: Settings, patient: str) -> dict[str, Any] | None:
+class Alert(TypedDict):
+    """The alert as it stands; ``last_start`` is RFC 3339."""
+
+    severity: str
+    number: int
+    last_start: str | None
+
+
+class Value(TypedDict):
+    """The last value of a variable, and its age at the newest event."""
+
+    variable: str
+    value: float
+    unit: str
+    age_minutes: int
+
+
+class Risk(TypedDict):
+    """One risk message, reduced to when and how high."""
+
+    time: str
+    bin: int
+    risk: float
+
+
+class StayView(TypedDict, total=False):
+    """The stored stay; times are RFC 3339, ``risk`` is by horizon."""
+
+    ward: str | None
+    bed: str | None
+    admission: str | None
+    discharge: str | None
+    newest_event: str | None
+    bin: int | None
+    risk: dict[str, float] | None
+    alert: Alert
+    medication: list[str]
+    values: list[Value]
+
+
+class PatientView(StayView, total=False):
+    """What is known of a patient; only the required keys where the model is not to be had.
+
+    ``offset`` is that of the event which caused the newest risk.
+    """
+
+    patient_id: Required[str]
+    partition: Required[int]
+    model: Required[str]
+    risk_history: list[Risk]
+    offset: int | None
+
+
+class _RiskMessage(Risk):
+    offset: int
+
+
+def describe(settings: Settings, patient: str) -> PatientView | None:
     """Collects what is known of a patient, ``None`` if nothing is.
 
     Raises:
@@ -39,10 +97,10 @@ def describe(settings: Settings, patient: str) -> dict[str, Any] | None:
     topics = {topic.name: topic.partitions for topic in ensure_topics(settings, create=False)}
     store = bootstrap.state_store(settings)
     with contextlib.closing(store):
-        found = store.find(patient, range(topics[settings.topic_vitals]))
-    if found is None:
+        stay = store.find(patient, range(topics[settings.topic_vitals]))
+    if stay is None:
         return None
-    partition, stored = found
+    partition, stored = stay
     model_id = model_of(stored)
     model = bootstrap.model_library(settings).get(model_id)
     if model is None:
@@ -50,18 +108,19 @@ def describe(settings: Settings, patient: str) -> dict[str, Any] | None:
     table = StayTable(model.architecture, capacity=1)
     decode(table, partition, {patient: stored})
     risks = _history(settings, patient, partition)
-    last = risks[-1] if risks else None
     return {
         "patient_id": patient,
         **_stay(table, table.slot_of[patient]),
-        "risk_history": [{name: risk[name] for name in ("time", "bin", "risk")} for risk in risks],
+        "risk_history": [
+            {"time": risk["time"], "bin": risk["bin"], "risk": risk["risk"]} for risk in risks
+        ],
         "model": model_id,
         "partition": partition,
-        "offset": last["offset"] if last else None,
+        "offset": risks[-1]["offset"] if risks else None,
     }
 
 
-def _stay(table: StayTable, slot: int) -> dict[str, Any]:
+def _stay(table: StayTable, slot: int) -> StayView:
     def at(name: str) -> Any:
         return table[name][slot].tolist()
 
@@ -99,53 +158,40 @@ def _stay(table: StayTable, slot: int) -> dict[str, Any]:
     }
 
 
-def _history(settings: Settings, patient: str, partition: int) -> list[dict[str, Any]]:
-    """The patient's newest risks among the last records of their partition."""
-    key = patient.encode()
-    risks: list[dict[str, Any]] = []
-    try:
-        consumer = KafkaConsumer(
-            **settings.kafka_connection(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-        )
-        with contextlib.closing(consumer):
-            tp = TopicPartition(settings.topic_risk, partition)
-            consumer.assign([tp])
-            first, end = consumer.beginning_offsets([tp])[tp], consumer.end_offsets([tp])[tp]
-            consumer.seek(tp, max(first, end - _LOOK_BACK))
-            give_up_at = time.monotonic() + _SEARCH_S
-            while consumer.position(tp) < end and time.monotonic() < give_up_at:
-                for record in consumer.poll(timeout_ms=200, max_records=2_000).get(tp, []):
-                    if record.key == key:
-                        risks.append(json.loads(record.value))
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
-    return risks[-HISTORY:]
+def _history(settings: Settings, patient: str, partition: int) -> list[_RiskMessage]:
+    """Returns the patient's newest risks among the last records of their partition."""
+    values = last_values(
+        settings.kafka_connection(),
+        settings.topic_risk,
+        partition,
+        patient.encode(),
+        n_records=_SEARCHED_RECORDS,
+        deadline_s=_SEARCH_S,
+    )
+    return [json.loads(value) for value in values[-HISTORY:]]
 
 
-def render(description: dict[str, Any], console: Console) -> None:
-    """Prints a portrait for people."""
-    for name in ("patient_id", "ward", "bed", "admission", "discharge", "newest_event", "bin"):
-        if description.get(name) is not None:
-            console.print(f"{name.replace('_', ' '):14} {description[name]}", highlight=False)
-    if risk := description.get("risk"):
-        said = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
-        console.print(f"{'sepsis risk':14} {said}", highlight=False)
-    if alert := description.get("alert"):
+def render(view: PatientView, console: Console) -> None:
+    """Prints a view for people."""
+    for name in _PARTICULARS:
+        if (particular := view.get(name)) is not None:
+            console.print(f"{name.replace('_', ' '):14} {particular}", highlight=False)
+    if risk := view.get("risk"):
+        by_horizon = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
+        console.print(f"{'sepsis risk':14} {by_horizon}", highlight=False)
+    if alert := view.get("alert"):
         console.print(
             f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)", highlight=False
         )
-    if history := description.get("risk_history"):
+    if history := view.get("risk_history"):
         console.print(f"{'risk history':14} {_sparkline([r['risk'] for r in history])}")
     console.print(
-        f"{'position':14} partition {description['partition']}, "
-        f"offset {description.get('offset')}, "
-        f"model {description['model']}",
+        f"{'position':14} partition {view['partition']}, "
+        f"offset {view.get('offset')}, "
+        f"model {view['model']}",
         highlight=False,
     )
-    if values := description.get("values"):
+    if values := view.get("values"):
         table = Table("variable", "value", "unit", "age", box=None)
         for value in values:
             hours, minutes = divmod(value["age_minutes"], 60)
@@ -156,7 +202,7 @@ def render(description: dict[str, Any], console: Console) -> None:
 
 
 def _sparkline(risks: list[float]) -> str:
-    """Risks as a line of blocks, from 0 to the highest of them, and the newest in figures.
+    """Draws risks as blocks between 0 and the highest of them, with the newest in figures.
 
     >>> _sparkline([0.0, 0.05, 0.1])
     '▁▅█ 10.0%'

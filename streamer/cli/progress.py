@@ -1,4 +1,4 @@
-"""How far a long command is: a line that moves on a terminal, elsewhere one now and then."""
+"""Progress of a long command: a live line on a terminal, elsewhere a plain line now and then."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Report:
     """Reports on standard error for as long as the block lasts.
 
     Args:
-        what: is being done.
+        what: the activity, such as "12 beds".
     """
 
     def __init__(self, what: str) -> None:
         self._console = Console(stderr=True)
         self._what = what
-        self._said_s = time.monotonic()
+        self._printed_s = time.monotonic()
         self._progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -40,10 +40,14 @@ class Report:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def update(self, how_far: str) -> None:
-        """Says how far it is."""
-        text = f"{self._what}: {how_far}"
+    def update(self, progress: str) -> None:
+        """Shows the progress.
+
+        Args:
+            progress: such as "300 messages".
+        """
+        text = f"{self._what}: {progress}"
         self._progress.update(self._task, description=text)
-        if not self._console.is_terminal and time.monotonic() - self._said_s > _PLAIN_LINE_S:
-            self._said_s = time.monotonic()
+        if not self._console.is_terminal and time.monotonic() - self._printed_s > _PLAIN_LINE_S:
+            self._printed_s = time.monotonic()
             self._console.print(text)

@@ -1,4 +1,4 @@
-"""`streamer pseudonym`: the name of a patient in the service's log."""
+"""`streamer pseudonym`: print a patient's pseudonym in the service's log."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from streamer.service.settings import Settings
 def pseudonym(
     patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
 ) -> None:
-    """Prints what the service's log calls a patient; needs the service's STREAMER_LOG_KEY."""
+    """Print a patient's pseudonym in the service's log; needs the service's STREAMER_LOG_KEY."""
     key = Settings().log_key.get_secret_value()
     if not key:
-        raise typer.BadParameter("set STREAMER_LOG_KEY to what the service has")
+        raise typer.BadParameter("STREAMER_LOG_KEY is not set; set it to the key of the service")
     print(Pseudonyms(key).of(patient_id))

@@ -1,4 +1,4 @@
-"""`streamer replay`: recorded stays as live events."""
+"""`streamer replay`: send recorded stays as live events."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ def replay(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            help="PhysioNet 2019 (.psv folder or .parquet) or 2012 (.txt folder or .parquet)."
+            help="Read PhysioNet 2019 (.psv folder or .parquet) or 2012 (.txt folder or .parquet)."
         ),
     ],
     speed: Speed = "max",
-    patients: Annotated[int | None, typer.Option(min=1, help="Only the first N.")] = None,
+    patients: Annotated[
+        int | None, typer.Option(min=1, help="Send only the first N; default: all.")
+    ] = None,
     admissions_per_hour: Annotated[
-        float | None, typer.Option(help="Spreads admissions; default: all at the start.")
+        float | None, typer.Option(help="Spread the admissions; default: all at the start.")
     ] = None,
     start: Start = None,
 ) -> None:
-    """Plays recorded ICU stays as live events, in the order in which they happened.
+    """Send recorded ICU stays as live events, in the order in which they happened.
 
     Example: `streamer replay training_setA --patients 100 --speed 3600`
     """

@@ -1,4 +1,4 @@
-"""`streamer run`: the service."""
+"""`streamer run`: run the service."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 import structlog
 import typer
 
-from streamer.cli.signals import stop_on_signal
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.process.signals import stop_on_signal
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-# SIGTERM promises an end within ten seconds. A broker that went away can hold a call for longer;
-# leaving then is safe: it is the crash that the protocol is made for.
+# The service promises to end within ten seconds of SIGTERM. A call to a broker that is away can
+# last longer; to exit then is safe, because the protocol survives a crash at any point.
 _LAST_MOMENT_S: Final = 9.0
 _RETRY_S: Final = 1.0
 
@@ -37,13 +37,15 @@ _RETRY_S: Final = 1.0
 def run(
     exit_when_idle: Annotated[
         float | None,
-        typer.Option(metavar="S", min=0, help="Exit after S seconds without an event."),
+        typer.Option(
+            metavar="S", min=0, help="Exit after S seconds without an event; default: never."
+        ),
     ] = None,
 ) -> None:
-    """Runs the service: steps patients' states event by event, writes risks and alerts.
+    """Run the service: step patients' states event by event, write risks and alerts.
 
-    Run it several times to share the partitions. SIGTERM or Ctrl-C: finishes the batch, leaves the
-    group, exits 0 within ten seconds. Liveness, readiness and metrics: http://127.0.0.1:8000
+    Several processes share the partitions. On SIGTERM or Ctrl-C it finishes the batch, leaves the
+    group and exits with 0 within ten seconds. Liveness, readiness and metrics: http://127.0.0.1:8000
     (STREAMER_HTTP_PORT).
     """
     settings = Settings()
@@ -58,7 +60,7 @@ def run(
             with contextlib.closing(worker):
                 worker.run(stop, exit_when_idle)
         except Exception as error:
-            # A traceback would show what the log must not.
+            # Python's own traceback could show a patient's id.
             _log.critical("failed", exc_info=error)
             raise typer.Exit(1) from None
 
@@ -79,8 +81,8 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
 
 
 def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:
-    """Makes the worker as soon as Kafka and Redis answer; ``None``: told to stop before."""
-    # what scores is loaded here and not before: the other commands start without it
+    """Makes the worker as soon as Kafka and Redis answer; ``None`` if ``stop`` is set before."""
+    # the scoring code is loaded here: the other commands start without it
     from streamer.service import bootstrap  # noqa: PLC0415
 
     while not stop.is_set():
@@ -89,7 +91,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
             ensure_topics(settings)
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
-            health.blocked(error)
+            health.note_outage(error)
             stop.wait(_RETRY_S)
     return None
 

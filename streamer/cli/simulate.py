@@ -1,4 +1,4 @@
-"""`streamer simulate`: a simulated ward as live events."""
+"""`streamer simulate`: send a simulated ward as live events."""
 
 from __future__ import annotations
 
@@ -13,23 +13,27 @@ from streamer.cli.feed_options import Speed, Start, parse_speed, parse_start, se
 from streamer.sim.scenario import Scenario, ScenarioError, parse_scenario
 from streamer.sim.ward import ward
 
-_ENDLESS_START_HOURS: Final = 14 * 24  # how long a ward without end can outpace the real clock
+_ENDLESS_START_HOURS: Final = 14 * 24  # simulated time before an endless ward meets the real clock
 
 
 def simulate(
-    beds: Annotated[int, typer.Option(min=1, help="Beds of the ward.")] = 20,
+    beds: Annotated[int, typer.Option(min=1, help="Number of beds.")] = 20,
     speed: Speed = "60",
-    seed: Annotated[int, typer.Option(min=0, help="Another seed is another ward.")] = 1,
-    hours: Annotated[float | None, typer.Option(min=0.1, help="Default: without end.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the ward.")] = 1,
+    hours: Annotated[
+        float | None, typer.Option(min=0.1, help="Hours to simulate; default: without end.")
+    ] = None,
     vitals_every: Annotated[
-        float, typer.Option(min=0.1, max=3600, help="Seconds between vital signs of a bed.")
+        float,
+        typer.Option(min=0.1, max=3600, help="Seconds between two sets of vital signs of a bed."),
     ] = 60,
     start: Start = None,
     scenario: Annotated[
-        Path | None, typer.Option(help="JSON file of all knobs; the options above win over it.")
+        Path | None,
+        typer.Option(help="JSON file of all parameters; the options above override it."),
     ] = None,
 ) -> None:
-    """Simulates a ward: admissions, vital signs, late labs, sepsis, discharges, and their truth.
+    """Simulate a ward: admissions, vital signs, late labs, sepsis, discharges, and the true labels.
 
     Example: `streamer simulate --beds 20 --speed 600 --hours 48`
     """

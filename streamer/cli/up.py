@@ -1,4 +1,4 @@
-"""`streamer up`: a real Kafka and a real Redis on this machine, until Ctrl-C."""
+"""`streamer up`: run a real Kafka and a real Redis on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Annotated
 import typer
 
 from streamer.adapters.redis.local import announced
-from streamer.cli.signals import stop_on_signal
 from streamer.local import LocalStack
+from streamer.process.signals import stop_on_signal
 
 
 def up(
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where data stays; default: a folder that is removed.")
+        Path | None, typer.Option(help="Folder that keeps the data; default: a temporary one.")
     ] = None,
-    kafka_port: Annotated[int, typer.Option(help="0: any free one.")] = 9092,
-    redis_port: Annotated[int, typer.Option(help="0: any free one.")] = 6379,
+    kafka_port: Annotated[int, typer.Option(help="Port of Kafka; 0: any free one.")] = 9092,
+    redis_port: Annotated[int, typer.Option(help="Port of Redis; 0: any free one.")] = 6379,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON line when both answer.")
+        bool, typer.Option("--json", help="Print one JSON line when both answer.")
     ] = False,
 ) -> None:
-    """Starts a real Kafka and a real Redis on loopback and keeps them until Ctrl-C.
+    """Start a real Kafka and a real Redis on loopback and keep them until Ctrl-C.
 
-    Your other commands find them at the default ports without any setting; programs connect to
-    the Redis URL that is printed, which has the password in it.
+    At the default ports your other commands need no setting. Programs connect to the Redis URL that
+    is printed, which has the password in it.
     """
     with (
         stop_on_signal() as stop,

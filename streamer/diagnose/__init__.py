@@ -1,1 +1,1 @@
-"""What `streamer check` looks at: connections, settings, versions; a finding a line."""
+"""The checks of `streamer check`: connections, settings, versions; one line for each finding."""

@@ -1,4 +1,4 @@
-"""What a check says: one line, and how good it is."""
+"""One finding of `streamer check`: what was checked, how good it is, and the way out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How good a finding is."""
+    """How good a finding is; with one that is bad the service would not work."""
 
     OK = "ok"
     WARN = "warn"
@@ -16,8 +16,14 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the check."""
+    """One line of the check.
 
-    what: str
+    Attributes:
+        check: what was checked, in one word.
+        level: how good it is.
+        message: the state of it, and the way out where it is not good.
+    """
+
+    check: str
     level: Level
-    says: str
+    message: str

@@ -1,4 +1,4 @@
-"""What was rejected, counted; and chosen records back into the input topic, exactly once each."""
+"""Dead letters: counts of rejected records, and their replay into the input topic, exactly once."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from typing import Final
 from streamer.adapters.chunks import chunks
 from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
 from streamer.core.dead_letters import DeadLetter, Selection, Standing
+from streamer.ports.faults import Fault
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
-# One transaction: small enough to be done in a second, however large the records are.
+# Bounds of one transaction: it is done within a second, however large the records are.
 _MOST_RECORDS: Final = 500
 _MOST_BYTES: Final = 8 * 1024 * 1024
 
 
 @dataclass(slots=True)
 class Group:
-    """The rejected records of one reason: how many, what became of them, first and last time."""
+    """The rejected records of one reason.
+
+    Attributes:
+        standings: counts by what became of them.
+        oldest_ms: when the first was rejected, epoch milliseconds.
+        newest_ms: when the last was rejected, epoch milliseconds.
+    """
 
     standings: Counter[Standing] = field(default_factory=Counter)
     oldest_ms: int = 0
@@ -28,11 +35,11 @@ class Group:
 
     @property
     def n(self) -> int:
-        """How many."""
+        """The number of records."""
         return self.standings.total()
 
     def add(self, rejected: DeadLetter, standing: Standing) -> None:
-        """Counts one."""
+        """Counts one record."""
         self.oldest_ms = min(self.oldest_ms, rejected.time_ms) if self.n else rejected.time_ms
         self.newest_ms = max(self.newest_ms, rejected.time_ms)
         self.standings[standing] += 1
@@ -40,7 +47,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All chosen records by reason, the most frequent first, and the newest of them."""
+    """All selected records by reason, the most frequent first, and the newest of them."""
 
     groups: dict[str, Group]
     newest: list[tuple[DeadLetter, Standing]]
@@ -48,18 +55,18 @@ class Overview:
 
 @dataclass(slots=True)
 class Replay:
-    """What a replay did or would do, by reason.
+    """Counts of a replay, done or planned.
 
     Attributes:
-        chosen: records that were, or would be, re-entered.
-        left: chosen ones left alone: re-entered before, refused again since, empty, or cut.
+        chosen: records that were, or would be, re-entered, by reason.
+        left: selected records that are left alone, by what became of them before.
     """
 
     chosen: Counter[str] = field(default_factory=Counter)
     left: Counter[Standing] = field(default_factory=Counter)
 
 
-def opened(settings: Settings) -> tuple[RejectedOptions, RejectedTopic]:
+def open_rejected_topic(settings: Settings) -> RejectedTopic:
     """Opens the rejected topic.
 
     Raises:
@@ -72,11 +79,11 @@ def opened(settings: Settings) -> tuple[RejectedOptions, RejectedTopic]:
         settings.topic_rejected,
         settings.topic_replayed,
     )
-    return options, RejectedTopic(options)
+    return RejectedTopic(options)
 
 
 def overview(topic: RejectedTopic, selection: Selection, limit: int) -> Overview:
-    """Counts what is chosen and keeps the ``limit`` newest records.
+    """Counts the selected records and keeps the ``limit`` newest.
 
     Raises:
         LogUnavailable: Kafka does not answer.
@@ -94,19 +101,18 @@ def overview(topic: RejectedTopic, selection: Selection, limit: int) -> Overview
 
 
 def plan(topic: RejectedTopic, selection: Selection, *, again: bool) -> Replay:
-    """Counts what a replay would do, and changes nothing.
+    """Counts the records that a replay would re-enter, and changes nothing.
 
     Raises:
         LogUnavailable: Kafka does not answer.
     """
-    would = Replay()
-    for rejected in _waiting(topic, topic.reentered(), selection, again, would):
-        would.chosen[rejected.reason] += 1
-    return would
+    planned = Replay()
+    for rejected in _waiting(topic, topic.reentered(), selection, again, planned):
+        planned.chosen[rejected.reason] += 1
+    return planned
 
 
 def replay(
-    options: RejectedOptions,
     topic: RejectedTopic,
     selection: Selection,
     done: Replay,
@@ -114,23 +120,22 @@ def replay(
     again: bool = False,
     repartition: bool = False,
     progress: Callable[[], None] | None = None,
-    fault: Callable[[str], None] | None = None,
+    fault: Fault | None = None,
 ) -> None:
-    """Re-enters the chosen records that are there now and were not re-entered before.
+    """Re-enters the selected records that are there now and were not re-entered before.
 
-    1. take the transactional id: whoever held it is settled and can do nothing any more;
+    1. take the transactional id: an earlier replay is ended and can write nothing any more;
     2. read the marks;
-    3. one transaction for some hundred records: each with its mark.
+    3. one transaction for some hundred records, each with its mark.
 
-    Cut off anywhere, a record is in the input topic with its mark or not at all. What is refused
-    again is a new record behind the end that is read here: there is no loop.
+    After a crash at any point a record is in the input topic with its mark, or not at all. A record
+    that is rejected again is a new one, behind the end that is read here: there is no loop.
 
     Args:
-        options: names of the topics.
         topic: the rejected topic.
-        selection: which records.
-        done: counts on, so that the caller knows how far it came even when this raises.
-        again: also those that were re-entered once and refused again.
+        selection: the records.
+        done: counted up, so that the caller knows the progress even when this raises.
+        again: also those that were re-entered once and rejected again.
         repartition: see ``DeadLetterReplayer.replay``.
         progress: called after each transaction.
         fault: see ``DeadLetterReplayer``.
@@ -139,16 +144,16 @@ def replay(
         LogUnavailable: Kafka does not answer.
         Interrupted: another replay has taken over, or the outcome of a transaction is unknown.
     """
-    way_back = DeadLetterReplayer(options, topic, fault)
+    replayer = DeadLetterReplayer(topic.options, topic, fault)
     try:
         waiting = _waiting(topic, topic.reentered(), selection, again, done)
-        for share in chunks(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
-            way_back.replay(share, repartition=repartition)
-            done.chosen.update(rejected.reason for rejected in share)
+        for chunk in chunks(waiting, _value_bytes, _MOST_BYTES, _MOST_RECORDS):
+            replayer.replay(chunk, repartition=repartition)
+            done.chosen.update(rejected.reason for rejected in chunk)
             if progress is not None:
                 progress()
     finally:
-        way_back.close()
+        replayer.close()
 
 
 def _waiting(
@@ -156,7 +161,7 @@ def _waiting(
     reentered: dict[int, int],
     selection: Selection,
     again: bool,
-    counted: Replay,
+    counts: Replay,
 ) -> Iterator[DeadLetter]:
     for rejected in topic.records(selection.since_ms):
         if not selection.chooses(rejected):
@@ -165,7 +170,7 @@ def _waiting(
         if standing is Standing.WAITING or (again and standing is Standing.REFUSED_AGAIN):
             yield rejected
         else:
-            counted.left[standing] += 1
+            counts.left[standing] += 1
 
 
 def _value_bytes(rejected: DeadLetter) -> int:

@@ -1,4 +1,4 @@
-"""Faults on purpose: the process ends, or is stopped, between two of its effects."""
+"""Fault injection: ends or stops the process between two of its effects."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from streamer.ports.faults import Fault
 from streamer.ports.states import Lease, StateStore, StateWrite
-from streamer.service.faults import POINTS, Fault
+from streamer.service.faults import POINTS
 
 ACTIONS: Final[Mapping[str, signal.Signals]] = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 """Neither can be caught: no handler, no `finally`, no buffer that is still flushed."""
@@ -27,11 +28,11 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
     point with the given probability. Passings are counted from the start of the process.
 
     Args:
-        text: what the setting says.
+        text: the setting.
         strike: called with the action, for tests; the process sends itself a signal by default.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text has none of these forms.
     """
     strike = strike or _strike
     if at := _AT.fullmatch(text):
@@ -40,7 +41,7 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
     if chance := _RANDOM.fullmatch(text):
         return _Random(int(chance[1]), float(chance[2]), strike)
     raise ValueError(
-        f"{text!r} is no fault: POINT@N:kill, POINT@N:stop or random:SEED:PROBABILITY, "
+        f"{text!r} is not a fault: use POINT@N:kill, POINT@N:stop or random:SEED:PROBABILITY, "
         f"with a POINT of {', '.join(POINTS)}"
     )
 
@@ -48,8 +49,8 @@ def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
 class InterruptedSaves:
     """A state store that saves one partition after the other and passes a point in between.
 
-    The real one sends all partitions at once: a process that dies meanwhile may have got only some
-    of them through, and which these are cannot be chosen there.
+    The real one sends all partitions at once. When the process dies meanwhile only some of them may
+    arrive, and a trial cannot choose which.
     """
 
     def __init__(self, states: StateStore, fault: Fault) -> None:

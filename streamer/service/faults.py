@@ -1,14 +1,15 @@
-"""The points between two effects at which a trial ends or stops the process.
+"""Fault points: where a trial ends or stops the process, between two of its effects.
 
-`STREAMER_FAULT` names where and when, so that what is tried is the program that runs in production
-and not one that was patched for the trial. Empty, the default, nothing ever happens. What strikes
-is in `fault_injection`, which the container image does not have.
+`STREAMER_FAULT` names the point and the passing, so that a trial runs the program that runs in
+production, not a patched one. Empty, the default, nothing ever happens. The faults themselves are
+in `fault_injection`, which the container image does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
+
+from streamer.ports.faults import Fault, no_fault
 
 POINTS: Final = (
     "after_take",
@@ -18,27 +19,20 @@ POINTS: Final = (
     "between_saves",
     "after_save",
 )
-"""The points that a batch passes: a partition was taken; its messages are not sent, sent and not
-committed, committed; some partitions' states are saved, all are."""
-
-Fault = Callable[[str], None]
-
-
-def nothing(point: str) -> None:
-    """The fault of every day: none."""
-    del point
+"""The points that a batch passes, in order: a partition is taken; its messages are not yet sent,
+sent but not committed, committed; the states of some partitions are saved, of all."""
 
 
 def parse(text: str) -> Fault:
-    """Reads a fault, as ``fault_injection.parse``; of an empty text it is ``nothing``.
+    """Reads a fault, as ``fault_injection.parse``; an empty text is ``no_fault``.
 
     Raises:
-        ValueError: the text is no fault, or this installation cannot cause any.
+        ValueError: the text is not a fault, or this installation cannot cause any.
     """
     if not text:
-        return nothing
+        return no_fault
     try:
         from streamer.service import fault_injection  # noqa: PLC0415 - images are without it
     except ImportError:
-        raise ValueError("faults on purpose are not part of this installation") from None
+        raise ValueError("fault injection is not part of this installation") from None
     return fault_injection.parse(text)

@@ -1,4 +1,4 @@
-"""A new model takes over stays: what was measured moves along, what old weights made does not."""
+"""Model swap: a new model takes over the measurements of stays, not what the old weights made."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from streamer.service.models import ModelLibrary
 
 _log = structlog.get_logger()
 
-LOOK_S: Final = 1.0  # between looks for a new model: a tenth of the promised ten seconds
+REFRESH_S: Final = 1.0  # between two reads of the alias: a tenth of the promised ten seconds
 
 
 class ActiveModel:
-    """Follows the alias of the model in force.
+    """The model in force, as the published alias names it.
 
     Attributes:
-        model: in force when last looked.
+        model: in force when the alias was last read.
 
     Raises:
         StoreUnavailable: Redis does not answer.
@@ -32,15 +32,15 @@ class ActiveModel:
 
     def __init__(self, library: ModelLibrary) -> None:
         self._library = library
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
         self.model: Model = library.in_force()
-        metrics.MODEL.show({self.model.model_id: 1})
+        metrics.MODEL.set({self.model.model_id: 1})
 
     def refresh(self) -> None:
-        """Looks for another model, if it is time to."""
-        if time.monotonic() - self._looked <= LOOK_S:
+        """Reads the alias again if ``REFRESH_S`` have passed; keeps the model in an outage."""
+        if time.monotonic() - self._refreshed <= REFRESH_S:
             return
-        self._looked = time.monotonic()
+        self._refreshed = time.monotonic()
         try:
             model = self._library.in_force(fallback=self.model)
         except StoreUnavailable as error:
@@ -48,16 +48,18 @@ class ActiveModel:
             return
         if model.model_id != self.model.model_id:
             _log.info("model in force", model=model.model_id, before=self.model.model_id)
-            metrics.MODEL.show({model.model_id: 1})
+            metrics.MODEL.set({model.model_id: 1})
             self.model = model
 
 
 def move(source: StayTable, target: StayTable, partition: int) -> int:
     """Moves the stays of a partition to the table of another model and re-warms them there.
 
-    Each stay is stepped from its hour ring by the new model when it is next looked at; until then
-    what is stored of it stands, for whoever loads it does the same (`codec.decode`). Returns the
-    number of stays moved.
+    The new model steps each stay again from its hour ring. What is stored of it stays as it is:
+    loading it does the same (`codec.decode`).
+
+    Returns:
+        The number of stays that were moved.
     """
     patients = source.names(source.slots_in(partition))
     for patient in patients:

@@ -1,4 +1,4 @@
-"""States that are to be saved: once their messages are out, nothing else may happen before."""
+"""Pending writes of states: once their messages are out, nothing else may happen before them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
-CONFIRM_S: Final = 5.0  # how late a worker without events notices that the store was wiped
+CONFIRM_S: Final = 5.0  # longest delay at which an idle worker notices that the store was wiped
 
 
 class PendingWrites:
-    """Changes on their way to the store; what an outage leaves here is sent again."""
+    """Writes on their way to the store; those that an outage leaves here are sent again."""
 
     def __init__(self, log: EventLog, states: StateStore) -> None:
         self._log = log
@@ -28,23 +28,26 @@ class PendingWrites:
 
     @property
     def partitions(self) -> list[int]:
-        """The partitions that have something unsaved."""
+        """The partitions that have a pending write."""
         return [change.partition for change in self._changes]
 
     def add(self, changes: Iterable[StateWrite]) -> None:
-        """Notes what has to be saved."""
+        """Adds writes, to be sent by the next ``save``."""
         self._changes += changes
 
     def drop(self, partition: int) -> None:
-        """Forgets what is unsaved of a partition that is not ours any more."""
+        """Forgets the writes of a partition that is not ours any more."""
         self._changes = [change for change in self._changes if change.partition != partition]
 
     def save(self, owned: Mapping[int, Partition]) -> None:
-        """Saves everything, each partition whole or not at all, and moves the watermarks.
+        """Saves all of them, each partition whole or not at all, and moves the watermarks.
+
+        Args:
+            owned: the partitions of this process, by number.
 
         Raises:
             Fenced: some partition is not ours any more.
-            StoreUnavailable: call again; until then its partitions are paused.
+            StoreUnavailable: call again; until then the partitions of these writes are paused.
         """
         with metrics.STAGE.labels(Stage.SAVE).time():
             try:
@@ -60,17 +63,17 @@ class PendingWrites:
         self._changes = []
 
     def confirm(self, owned: Mapping[int, Partition]) -> None:
-        """Saves nothing, where nothing was saved for a while: is what we left still there?
+        """Checks that the store still has the states of idle partitions, by a write without stays.
 
-        Without it a store that was wiped or set back would go unnoticed until the next event, and
-        the states would then be rebuilt while a patient waits.
+        Without it, a store that was wiped or restored from a backup would go unnoticed until the
+        next event, and the states would then be rebuilt while a patient waits.
 
         Raises:
-            Fenced: the states were wiped, set back, or taken by someone else.
+            Fenced: the states were wiped, restored from a backup, or taken by another process.
             StoreUnavailable: call again.
         """
         now = time.monotonic()
-        quiet = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
-        if quiet:
-            self.add(partition.save({}) for partition in quiet)
+        idle = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
+        if idle:
+            self.add(partition.state_write({}) for partition in idle)
             self.save(owned)

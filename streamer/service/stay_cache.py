@@ -1,7 +1,7 @@
-"""The stays that this process holds: a table, and a scorer on it, for each model in use.
+"""Cache of the stays of owned partitions: a table, and a scorer on it, for each model in use.
 
-At most so many are in memory. Those least recently heard of sleep: they are in the store alone,
-which they always are as well, and an event brings its patient's stay back before it is scored.
+The number of stays in memory is bounded. The least recently used are evicted: all stays are in the
+store anyway, and an event loads its patient's stay again before it is scored.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class StayCache:
         evicted: stays of the owned partitions that are not in memory.
 
     Args:
-        interval_ms: evaluation interval of every scorer.
+        interval_ms: evaluation interval of each scorer, in event time.
         max_stays: most stays in memory between two batches; 0 for no bound.
-        forecast: of every scorer, whether risks come with a forecast.
+        forecast: whether the risks of each scorer come with a forecast.
     """
 
     def __init__(self, interval_ms: int, max_stays: int, forecast: bool = False) -> None:
         self._interval_ms = interval_ms
         self._forecast = forecast
         self._max_stays = max_stays
-        self._recent: dict[str, None] = {}  # who is in memory, the last heard of at the end
+        self._recent: dict[str, None] = {}  # patients in memory, the most recently used last
         self.scorers: dict[str, Scorer] = {}
         self.evicted = EvictedStays()
 
@@ -60,15 +60,15 @@ class StayCache:
         return self.scorers[model.model_id]
 
     def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
-        """Takes in the stored stays of a partition, to sleep where there is no room.
+        """Takes in the stored stays of a partition; those beyond the bound are evicted at once.
 
         Args:
-            partition: what was taken.
-            model: what steps it.
-            store: where its stays are; of a page read again a patient may come twice.
+            partition: the partition that was taken.
+            model: the model that steps it.
+            store: holds its stays; a patient may come twice in its pages.
 
         Returns:
-            How many there are.
+            The number of stays.
 
         Raises:
             PartitionBlocked: a stay is damaged, or its patient has one on another partition.
@@ -81,7 +81,8 @@ class StayCache:
                 for patient, home in sorted(elsewhere.items()):
                     raise PartitionBlocked(
                         f"a patient of its states lives on partition {home}: producers disagree "
-                        "on where a key belongs. Feed a new topic in one way (docs/operations.md)",
+                        "on the partition of a key. Feed a new topic with one rule "
+                        "(docs/operations.md)",
                         patient,
                     )
                 self._hold_page(number, self.scorer(model), partition.era, page)
@@ -104,16 +105,16 @@ class StayCache:
         columns: Columns,
         partitions: Sequence[int],
     ) -> dict[str, int]:
-        """Finds where patients live: on one partition, for the whole group.
+        """Claims the home partition of new patients, one for the whole group.
 
         Args:
-            store: says where they live; who has no home gets one where his first event came.
+            store: knows the homes; a patient without one gets the partition of the first event.
             owned: the partitions of this process.
             columns: the events.
             partitions: the input partition of each event.
 
         Returns:
-            The home of each who lives on another partition than his events came on.
+            The home of each patient whose events came on another partition.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -124,8 +125,10 @@ class StayCache:
         for event, patient in enumerate(columns.patients):
             number, home = partitions[event], self._partition_of(patient)
             if home is not None and home != number:
-                home_partitions[patient] = home  # held here, maybe by another model's table
-            elif home is None and not is_discharge[event]:  # a discharge of nobody begins no stay
+                home_partitions[patient] = home  # in memory, maybe in another model's table
+            elif (
+                home is None and not is_discharge[event]
+            ):  # a discharge of an unknown patient begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
             home_partitions |= store.claim_partition(owned[number].log_id, number, list(patients))
@@ -137,16 +140,16 @@ class StayCache:
         owned: Mapping[int, Partition],
         patients: Sequence[str],
     ) -> None:
-        """Brings back sleeping stays of which events have come, before any of them is scored.
+        """Loads the evicted stays of patients who have events, before any event is scored.
 
         Args:
-            store: where they are.
+            store: holds the stays.
             owned: the partitions of this process.
-            patients: of each event; on whichever partition it came, its stay is to be seen.
+            patients: the patient of each event, on whichever partition it came.
 
         Raises:
-            Fenced: the states are not those that this owner left. Taken again, the partition is
-                refused if a stay is damaged; a patient whose stay is gone begins a new one.
+            Fenced: the states are not those that this owner left. When the partition is taken
+                again, a damaged stay blocks it; a patient whose stay is gone begins a new one.
             StoreUnavailable: the store does not answer.
         """
         if not self._max_stays:
@@ -168,13 +171,13 @@ class StayCache:
             try:
                 self._decode(number, self.scorers[partition.era.model_id], partition.era, stored)
             except CorruptState as error:
-                # The take-over checks sleepers as well, so it refuses the partition.
+                # The take-over checks evicted stays as well, so it blocks the partition.
                 raise Fenced(f"partition {number}: {error}") from error
 
     def evict(self) -> None:
-        """Frees memory of the stays least recently heard of; to be called when all are saved."""
+        """Removes the least recently used stays from memory; call it when all stays are saved."""
         excess = len(self) - self._max_stays if self._max_stays else 0
-        if len(self._recent) > 2 * self._max_stays:  # rejected, let go, or of a lost partition
+        if len(self._recent) > 2 * self._max_stays:  # of rejected, removed or lost patients, too
             tables = [scorer.table.slot_of for scorer in self.scorers.values()]
             self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
         while excess > 0:
@@ -198,7 +201,7 @@ class StayCache:
         self.evicted.clear(partition)
 
     def keep(self, model_ids: set[str]) -> None:
-        """Lets go of the tables of all other models."""
+        """Drops the tables of all other models."""
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
 
     def _hold_page(self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What was done, counted for whoever scrapes: once it is committed, so that it counts once."""
+"""Counts of committed batches into the metrics; a batch counts once, after its commit."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def batch(
     """Counts a batch whose messages are out.
 
     Args:
-        results: one for each model that had a share in the batch.
-        changed: the states that follow them.
+        results: one for each model that scored a part of the batch.
+        changed: the writes of states that follow the messages.
         clock: epoch seconds.
     """
     now = clock()
-    metrics.STAYS_REMOVED.inc(sum(len(save.removed) for save in changed))
+    metrics.STAYS_REMOVED.inc(sum(len(write.removed) for write in changed))
     for result in results:
         metrics.EVENTS.inc(result.n_live)
         metrics.REPLAYED.inc(result.n_silent)
@@ -39,6 +39,6 @@ def batch(
 
 
 def cache(stays: Sized, partitions: Sized) -> None:
-    """Shows what this process holds."""
+    """Sets the gauges of stays in memory and of owned partitions."""
     metrics.STAYS.set(len(stays))
     metrics.PARTITIONS.set(len(partitions))

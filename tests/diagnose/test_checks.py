@@ -20,32 +20,32 @@ from tests.service.test_http import free_port
 from tests.support.small_models import forecasting_model, random_bundle
 
 
-def found(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[str, Finding]:
+def findings(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[str, Finding]:
     """The findings of a check that has no Kafka nor Redis to look at."""
     for name in ("_kafka", "_redis", "_model"):
         monkeypatch.setattr(checks, name, lambda _settings: iter(()))
     settings = Settings(http_port=port, log_key=SecretStr(key))
-    return {finding.what: finding for finding in checks.checks(settings)}
+    return {finding.check: finding for finding in checks.checks(settings)}
 
 
 def test_a_service_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     health = Health()
     with serving("127.0.0.1", free_port(), health) as port:
         assert port is not None
-        health.blocked(StoreUnavailable("Redis: away"))
-        finding = found(monkeypatch, port)["service"]
+        health.note_outage(StoreUnavailable("Redis: away"))
+        finding = findings(monkeypatch, port)["service"]
         assert finding.level is Level.WARN
-        assert finding.says.endswith("is not ready: waiting for Redis: away")
-        health.look([], {})
-        finding = found(monkeypatch, port)["service"]
-        assert (finding.level, finding.says) == (Level.OK, f"at 127.0.0.1:{port} is ready")
+        assert finding.message.endswith("is not ready: waiting for Redis: away")
+        health.observe([], {})
+        finding = findings(monkeypatch, port)["service"]
+        assert (finding.level, finding.message) == (Level.OK, f"at 127.0.0.1:{port} is ready")
 
 
-def test_without_one_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_service_on_this_machine_the_check_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
     port = free_port()
-    finding = found(monkeypatch, port)["service"]
-    assert (finding.level, finding.says) == (Level.OK, f"none runs at 127.0.0.1:{port}")
-    assert "service" not in found(monkeypatch, 0)
+    finding = findings(monkeypatch, port)["service"]
+    assert (finding.level, finding.message) == (Level.OK, f"none runs at 127.0.0.1:{port}")
+    assert "service" not in findings(monkeypatch, 0)
 
 
 @contextmanager
@@ -71,18 +71,21 @@ def another_program(body: bytes) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"reasons": 3}', b"\xff"])
-def test_another_program_on_the_port_is_told(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_another_program_on_the_port_is_reported(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
     with another_program(body) as port:
-        finding = found(monkeypatch, port)["service"]
+        finding = findings(monkeypatch, port)["service"]
     assert finding.level is Level.WARN
-    assert "STREAMER_HTTP_PORT" in finding.says
+    assert "is used by another program" in finding.message
+    assert "STREAMER_HTTP_PORT" in finding.message
 
 
 def test_the_key_of_the_log_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_key = found(monkeypatch, 0, "a secret of the ward")
-    assert "same pseudonym" in with_key["log"].says
-    assert not any("secret" in finding.says for finding in with_key.values())
-    assert "not set" in found(monkeypatch, 0)["log"].says
+    with_key = findings(monkeypatch, 0, "a secret of the ward")
+    assert "same pseudonym" in with_key["log"].message
+    assert not any("secret" in finding.message for finding in with_key.values())
+    assert "not set" in findings(monkeypatch, 0)["log"].message
 
 
 @pytest.mark.parametrize("has_head", [True, False])
@@ -93,6 +96,6 @@ def test_forecasts_are_asked_of_the_model_in_force(
     bundle = make(forecasting_model(), {}, "") if has_head else random_bundle()
     models.publish(bundle.model_id, bundle.to_bytes(), 0)
     monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
-    levels = {each.what: each.level for each in checks._model(Settings(forecast=True))}
+    levels = {finding.check: finding.level for finding in checks._model(Settings(forecast=True))}
     assert levels == {"model": Level.OK} | ({} if has_head else {"forecast": Level.WARN})
-    assert "forecast" not in {each.what for each in checks._model(Settings())}
+    assert "forecast" not in {finding.check for finding in checks._model(Settings())}

@@ -1,4 +1,4 @@
-"""Settings under which the promises do not hold are said, each with the way out."""
+"""Settings under which the promises do not hold are reported, each with the way out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from redis import Redis
 from bench.services import environment, settings_of
 from streamer.adapters.kafka.topics import Kept
 from streamer.diagnose.checks import checks
-from streamer.diagnose.durability import of_redis, of_rejected, of_topic
+from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
 from streamer.diagnose.finding import Level
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
@@ -33,12 +33,12 @@ def topic(replicas: int = 3, **changed: str) -> Kept:
 
 
 def test_good_settings_are_not_mentioned() -> None:
-    assert not list(of_topic(topic(), rebuild_hours=52))
-    assert not list(of_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
+    assert not list(check_topic(topic(), rebuild_hours=52))
+    assert not list(check_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
 
 
 @pytest.mark.parametrize(
-    ("kept", "level", "says"),
+    ("kept", "level", "message"),
     [
         (topic(replicas=1, min_insync_replicas="1"), Level.WARN, "one replica"),
         (topic(min_insync_replicas="1"), Level.BAD, "Set it to 2"),
@@ -50,28 +50,28 @@ def test_good_settings_are_not_mentioned() -> None:
         (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
     ],
 )
-def test_a_topic_that_is_kept_badly_is_said(kept: Kept, level: Level, says: str) -> None:
-    (finding,) = of_topic(kept, rebuild_hours=52)
+def test_a_weak_setting_of_a_topic_is_reported(kept: Kept, level: Level, message: str) -> None:
+    (finding,) = check_topic(kept, rebuild_hours=52)
     assert finding.level is level
-    assert says in finding.says
+    assert message in finding.message
 
 
-def test_only_the_input_must_reach_back() -> None:
-    assert not list(of_topic(topic(retention_ms="1", cleanup_policy="compact")))
-    assert not list(of_topic(topic(retention_ms="-1"), rebuild_hours=52))
+def test_only_the_input_topic_needs_retention() -> None:
+    assert not list(check_topic(topic(retention_ms="1", cleanup_policy="compact")))
+    assert not list(check_topic(topic(retention_ms="-1"), rebuild_hours=52))
 
 
 def test_the_rejected_topic_must_take_the_largest_record() -> None:
-    assert not list(of_rejected(topic(max_message_bytes=str(16 * 1024 * 1024))))
+    assert not list(check_rejected_topic(topic(max_message_bytes=str(16 * 1024 * 1024))))
     for most in ("1048588", str(16 * 1024 * 1024 - 1)):
-        (finding,) = of_rejected(topic(max_message_bytes=most))
+        (finding,) = check_rejected_topic(topic(max_message_bytes=most))
         assert finding.level is Level.BAD
-        assert f"{most} bytes" in finding.says
-        assert "Set max.message.bytes to 16777216" in finding.says
+        assert f"{most} bytes" in finding.message
+        assert "Set max.message.bytes to 16777216" in finding.message
 
 
 @pytest.mark.parametrize(
-    ("info", "configs", "level", "says"),
+    ("info", "configs", "level", "message"),
     [
         ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "maxmemory-policy is allkeys-lru"),
         ({"role": "slave"}, {}, Level.BAD, "read-only replica"),
@@ -80,12 +80,12 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
         ({"connected_slaves": 1}, {"min-replicas-to-write": "0"}, Level.WARN, "min-replicas"),
     ],
 )
-def test_a_redis_that_forgets_is_said(
-    info: dict[str, Any], configs: dict[str, str], level: Level, says: str
+def test_a_weak_setting_of_redis_is_reported(
+    info: dict[str, Any], configs: dict[str, str], level: Level, message: str
 ) -> None:
-    (finding,) = of_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
+    (finding,) = check_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
     assert finding.level is level
-    assert says in finding.says
+    assert message in finding.message
 
 
 def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> None:
@@ -104,9 +104,9 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
         with contextlib.closing(Redis.from_url(own.redis_admin)) as redis:
             redis.config_set("appendfsync", "no")
             redis.config_set("maxmemory-policy", "volatile-lru")
-        bad = [f.says for f in checks(settings) if f.level is not Level.OK]
-    for says in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
-        assert any(said.startswith(settings.topic_vitals) and says in said for said in bad)
-    assert any(said.startswith(f"{settings.topic_rejected} takes messages of") for said in bad)
-    for says in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
-        assert any(says in said for said in bad)
+        bad = [f.message for f in checks(settings) if f.level is not Level.OK]
+    for part in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
+        assert any(text.startswith(settings.topic_vitals) and part in text for text in bad)
+    assert any(text.startswith(f"{settings.topic_rejected} takes messages of") for text in bad)
+    for part in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
+        assert any(part in text for text in bad)

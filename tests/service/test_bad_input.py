@@ -85,11 +85,13 @@ def test_a_record_larger_than_any_message_is_rejected_cut_and_the_service_goes_o
         **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
     )
     with contextlib.closing(producer):
-        places = [
+        positions = [
             producer.send(line.settings.topic_vitals, bytes(came), key, partition=0).get(60)
             for key in (b"p", bytes(key_bytes))
         ]
-    wide, both = (line.rejection_of((place.partition, place.offset)) for place in places)
+    wide, both = (
+        line.rejection_of((position.partition, position.offset)) for position in positions
+    )
     assert headers(wide)["reason"] == headers(both)["reason"] == "too_large"
     assert headers(wide)["truncated"] == headers(both)["truncated"] == str(came)
     assert (wide.key, len(wide.value)) == (b"p", most - 1)
@@ -168,8 +170,8 @@ def test_a_temperature_counts_in_its_unit(
     line: Line, value: float, unit: str, news2: int | None
 ) -> None:
     patient = f"temperature-{value}-{unit}"
-    place = line.event(patient, values={"temperature": value}, units={"temperature": unit})
-    assert line.risk_of(place)["news2"] == news2
+    position = line.event(patient, values={"temperature": value}, units={"temperature": unit})
+    assert line.risk_of(position)["news2"] == news2
 
 
 @pytest.mark.parametrize(("fio2", "news2"), [(21, 0), (0.21, 0), (40, 2), (0.4, 2), (5, 0)])
@@ -188,5 +190,5 @@ def test_an_odd_patient_id_is_an_id(line: Line, patient: str) -> None:
 def test_the_service_still_works_and_nothing_was_rejected_twice(line: Line) -> None:
     line.risk_of(line.event("last"))
     line.collect()
-    places = [(headers(r)["partition"], headers(r)["offset"]) for r in line.rejected]
-    assert len(places) == len(set(places)) >= len(BAD_EVENTS)
+    positions = [(headers(r)["partition"], headers(r)["offset"]) for r in line.rejected]
+    assert len(positions) == len(set(positions)) >= len(BAD_EVENTS)

@@ -7,6 +7,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from streamer.ports.faults import no_fault
 from streamer.ports.states import StateWrite
 from streamer.service import fault_injection, faults
 from streamer.service.settings import Settings
@@ -29,18 +30,18 @@ def strikes(text: str, passings: list[str]) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("action", fault_injection.ACTIONS)
 @pytest.mark.parametrize("point", faults.POINTS)
-def test_it_strikes_once_at_the_passing_that_is_named(point: str, action: str) -> None:
+def test_a_fault_strikes_once_at_the_named_passing(point: str, action: str) -> None:
     round_ = list(faults.POINTS)
     passings = round_ * 5
     expected = 2 * len(round_) + round_.index(point)
     assert strikes(f"{point}@3:{action}", passings) == [(expected, action)]
 
 
-def test_without_one_nothing_happens() -> None:
+def test_an_empty_fault_never_strikes() -> None:
     assert strikes("", list(faults.POINTS) * 3) == []
 
 
-def test_a_random_one_is_the_same_for_a_seed_and_as_frequent_as_told() -> None:
+def test_a_random_fault_repeats_with_its_seed_at_its_probability() -> None:
     passings = ["after_save"] * 2_000
     struck = strikes("random:4:0.1", passings)
     assert struck == strikes("random:4:0.1", passings)
@@ -55,11 +56,13 @@ def test_a_random_one_is_the_same_for_a_seed_and_as_frequent_as_told() -> None:
     ["kill", "after_save", "after_save@0:kill", "after_save@1:sleep", "lunch@1:kill",
      "random:1:2", "random:1:-0.1", "random:x:0.5", " after_save@1:kill"],
 )  # fmt: skip
-def test_anything_else_is_an_error_that_says_what_is_known(
+def test_another_text_is_an_error_that_lists_the_points(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STREAMER_FAULT", text)
-    with pytest.raises(ValidationError, match=r"is no fault: POINT@N:kill.*before_transaction"):
+    with pytest.raises(
+        ValidationError, match=r"is not a fault: use POINT@N:kill.*before_transaction"
+    ):
         Settings()
 
 
@@ -93,9 +96,11 @@ def test_between_two_saves_the_first_partition_is_saved_and_the_next_is_not() ->
     assert [stays_in(interrupted, p) for p in range(3)] == [{"p": b"x"}] * 3
 
 
-def test_an_installation_without_them_refuses_to_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_refused_without_fault_injection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(sys.modules, "streamer.service.fault_injection", None)
     monkeypatch.delattr("streamer.service.fault_injection")
-    assert faults.parse("") is faults.nothing
+    assert faults.parse("") is no_fault
     with pytest.raises(ValidationError, match="not part of this installation"):
         Settings(fault="after_save@1:kill")

@@ -42,7 +42,7 @@ def kinds(health: Health) -> list[str]:
     return [reason.kind for reason in health.reasons]
 
 
-def test_at_first_it_waits_for_partitions(health: Health) -> None:
+def test_health_waits_for_the_first_assignment(health: Health) -> None:
     (reason,) = health.reasons
     assert reason.text == "waiting for the first assignment"
     assert reason.as_json() == {
@@ -51,56 +51,56 @@ def test_at_first_it_waits_for_partitions(health: Health) -> None:
         "since": "2027-01-15T08:00:00Z",
         "waiting_on": "assignment",
     }
-    health.look([], {})
+    health.observe([], {})
     assert kinds(health) == ["waiting"], "a spare has no partition and stays so"
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     assert health.reasons == ()
-    health.look([], {})
+    health.observe([], {})
     assert health.reasons == (), "its share may go elsewhere"
 
 
 def test_a_reason_keeps_its_beginning(clock: Clock, health: Health) -> None:
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     clock.now += 10
-    health.blocked(StoreUnavailable("Redis: away"))
+    health.note_outage(StoreUnavailable("Redis: away"))
     clock.now += 10
-    health.blocked(StoreUnavailable("Redis: still away"))
+    health.note_outage(StoreUnavailable("Redis: still away"))
     (reason,) = health.reasons
-    assert (reason.since, reason.says) == (START + 10, "waiting for Redis: still away")
+    assert (reason.since, reason.message) == (START + 10, "waiting for Redis: still away")
     assert health.waiting_on == Waiting.STORE
     clock.now += 10
-    health.blocked(LogUnavailable("Kafka: away"))
+    health.note_outage(LogUnavailable("Kafka: away"))
     (reason,) = health.reasons
     assert (reason.since, reason.waiting_on) == (START + 30, Waiting.LOG)
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     assert not health.reasons
     clock.now += 10
-    health.blocked(LogUnavailable("Kafka: away"))
+    health.note_outage(LogUnavailable("Kafka: away"))
     assert [reason.since for reason in health.reasons] == [START + 40]
 
 
 def test_a_refused_partition_is_a_reason_and_the_others_go_on(clock: Clock, health: Health) -> None:
     refused = {3: BlockedPartition("its log is another one", 0, 0)}
-    health.look([partition(0, 5, 5)], refused)
+    health.observe([partition(0, 5, 5)], refused)
     clock.now += 60
-    health.look([partition(0, 9, 5)], refused)
+    health.observe([partition(0, 9, 5)], refused)
     (reason,) = health.reasons
     assert reason.text == "partition 3: its log is another one"
     assert (reason.kind, reason.partition, reason.since) == ("refused", 3, START)
-    health.look([partition(0, 9, 5), partition(3, 0, 0)], {})
+    health.observe([partition(0, 9, 5), partition(3, 0, 0)], {})
     assert health.reasons == ()
 
 
 def test_a_rebuild_says_how_far_it_is_and_how_long_it_takes(clock: Clock, health: Health) -> None:
     rebuilt = partition(2, 1_000, 1_400)
-    health.look([rebuilt, partition(1, 7, 7)], {})
+    health.observe([rebuilt, partition(1, 7, 7)], {})
     (reason,) = health.reasons
     assert reason.as_json()["progress"] == {
         "done": 0, "total": 400, "percent": 0.0, "seconds_left": None
     }  # fmt: skip
     clock.now += 10
     rebuilt.position = 1_100
-    health.look([rebuilt], {})
+    health.observe([rebuilt], {})
     (reason,) = health.reasons
     assert reason.since == START
     assert reason.as_json()["progress"] == {
@@ -111,16 +111,16 @@ def test_a_rebuild_says_how_far_it_is_and_how_long_it_takes(clock: Clock, health
         metrics.REGISTRY.get_sample_value("vigil_rebuild_left_records", {"partition": "2"}) == 300
     )
     rebuilt.position = 1_400
-    health.look([rebuilt], {})
+    health.observe([rebuilt], {})
     assert health.reasons == ()
     assert metrics.REGISTRY.get_sample_value("vigil_rebuild_done_ratio", {"partition": "2"}) is None
 
 
 def test_a_partition_that_is_taken_again_begins_anew(clock: Clock, health: Health) -> None:
-    health.look([partition(2, 1_200, 1_400)], {})
+    health.observe([partition(2, 1_200, 1_400)], {})
     clock.now += 5
-    health.look([], {})
-    health.look([partition(2, 1_000, 1_400, epoch=2)], {})
+    health.observe([], {})
+    health.observe([partition(2, 1_000, 1_400, epoch=2)], {})
     (reason,) = health.reasons
     assert reason.since == START + 5
     assert reason.progress is not None
@@ -128,7 +128,7 @@ def test_a_partition_that_is_taken_again_begins_anew(clock: Clock, health: Healt
 
 
 def test_a_loop_that_does_not_move_is_stuck(clock: Clock, health: Health) -> None:
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     clock.now += STUCK_S
     assert health.alive
     assert health.reasons == ()
@@ -145,8 +145,8 @@ def test_a_loop_that_does_not_move_is_stuck(clock: Clock, health: Health) -> Non
 def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(
     clock: Clock, health: Health
 ) -> None:
-    health.look([partition(0, 5, 5)], {})
-    with health.asking(Waiting.LOG, "Kafka to take a transaction"):
+    health.observe([partition(0, 5, 5)], {})
+    with health.waiting_for(Waiting.LOG, "Kafka to take a transaction"):
         assert kinds(health) == []
         clock.now += SLOW_S + 1
         (reason,) = health.reasons
@@ -159,7 +159,7 @@ def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(
 
 
 @pytest.mark.parametrize(("error", "on"), [(LogUnavailable, "log"), (StoreUnavailable, "store")])
-def test_the_gauges_say_the_same(
+def test_the_gauges_agree_with_the_reasons(
     health: Health, error: type[LogUnavailable | StoreUnavailable], on: str
 ) -> None:
     def shown(name: str, **labels: str) -> float | None:
@@ -167,14 +167,14 @@ def test_the_gauges_say_the_same(
 
     assert shown("vigil_ready") == 0
     assert shown("vigil_waiting", on="assignment") == 1
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     assert shown("vigil_ready") == 1
-    health.blocked(error("away"))
-    assert [shown("vigil_waiting", on=each) for each in ("assignment", on)] == [0, 1]
-    health.look([partition(0, 5, 5)], {4: BlockedPartition("no", 0, 0)})
+    health.note_outage(error("away"))
+    assert [shown("vigil_waiting", on=dependency) for dependency in ("assignment", on)] == [0, 1]
+    health.observe([partition(0, 5, 5)], {4: BlockedPartition("no", 0, 0)})
     assert shown("vigil_partition_refused", partition="4") == 1
     assert shown("vigil_waiting", on=on) == 0
-    health.look([partition(0, 5, 5)], {})
+    health.observe([partition(0, 5, 5)], {})
     assert shown("vigil_partition_refused", partition="4") is None
 
 

@@ -41,24 +41,24 @@ def test_alive_ready_and_not() -> None:
         assert (status, headers["Content-Type"]) == (200, "application/json")
         assert set(json.loads(body)) == {"alive", "loop_age_seconds"}
         assert json.loads(body)["alive"] is True
-        health.look([rebuilt], {1: BlockedPartition("its log is another one", 0, 0)})
-        health.blocked(StoreUnavailable("Redis: away"))
+        health.observe([rebuilt], {1: BlockedPartition("its log is another one", 0, 0)})
+        health.note_outage(StoreUnavailable("Redis: away"))
         status, body, headers = get(port, "/readyz")
         assert (status, headers["Content-Type"]) == (503, "application/json")
-        said = json.loads(body)
-        assert said["ready"] is False
-        assert [(r["kind"], r["says"]) for r in said["reasons"]] == [
+        answer = json.loads(body)
+        assert answer["ready"] is False
+        assert [(r["kind"], r["says"]) for r in answer["reasons"]] == [
             ("waiting", "waiting for Redis: away"),
             ("refused", "its log is another one"),
             ("rebuilding", "rebuilding its states"),
         ]
-        assert [r.get("partition") for r in said["reasons"]] == [None, 1, 3]
-        assert said["reasons"][0]["waiting_on"] == "store"
-        assert said["reasons"][2]["progress"]["total"] == 100
-        assert all(re.fullmatch(r"20\d\d-.*T.*Z", r["since"]) for r in said["reasons"])
+        assert [r.get("partition") for r in answer["reasons"]] == [None, 1, 3]
+        assert answer["reasons"][0]["waiting_on"] == "store"
+        assert answer["reasons"][2]["progress"]["total"] == 100
+        assert all(re.fullmatch(r"20\d\d-.*T.*Z", r["since"]) for r in answer["reasons"])
         assert get(port, "/healthz")[0] == 200, "waiting is no reason for a restart"
         rebuilt.position = 110
-        health.look([rebuilt], {})
+        health.observe([rebuilt], {})
         status, body, _ = get(port, "/readyz?verbose")
         assert status == 200
         assert json.loads(body) == {"ready": True, "reasons": []}

@@ -12,6 +12,7 @@ from redis import Redis
 from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.local import LocalStack
 from streamer.service import bootstrap
+from streamer.service.health import ReasonJson
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port, get
@@ -37,12 +38,12 @@ def ready(port: int) -> bool:
         return False
 
 
-def reasons(port: int) -> list[dict[str, Any]]:
+def reasons(port: int) -> list[ReasonJson]:
     try:
-        said: list[dict[str, Any]] = json.loads(get(port, "/readyz")[1])["reasons"]
+        answer: list[ReasonJson] = json.loads(get(port, "/readyz")[1])["reasons"]
     except OSError:
         return []
-    return said
+    return answer
 
 
 def send_everything(line: Line) -> None:
@@ -56,21 +57,21 @@ def send_everything(line: Line) -> None:
     line.event(f"{MARK}-time", time=f"{MARK}")
     line.send(f'{{"patient_id": "{MARK}-cut"'.encode(), f"{MARK}-cut".encode())
     line.send(b'{"patient_id":"x","time":1,"values":{}}', f"{MARK}-key".encode())
-    place = line.event(f"{MARK}-last")
-    line.risk_of(place)
+    position = line.event(f"{MARK}-last")
+    line.risk_of(position)
 
 
 def spoil(settings: Settings, patient: str) -> None:
     """Changes a byte of the stored state of a patient."""
     states = bootstrap.state_store(settings)
-    found = states.find(patient, range(2))
+    stay = states.find(patient, range(2))
     states.close()
-    assert found is not None
-    partition, stored = found
+    assert stay is not None
+    partition, stored = stay
     with contextlib.closing(Redis.from_url(settings.redis_url)) as client:
         key = states.key(partition)
         names: Any = client.hkeys(key)
-        (name,) = [each for each in names if each.endswith(patient.encode())]
+        (name,) = [field for field in names if field.endswith(patient.encode())]
         client.hset(key, name, stored[:-1] + b"?")
 
 
@@ -91,10 +92,12 @@ def test_neither_log_nor_port_tells_an_id(
     patient = f"{MARK}-good"
     spoil(settings, patient)
 
-    told = environment(stack, topic_prefix, partitions=2, kafka_session_timeout_ms=6000, **options)
-    told["STREAMER_HTTP_PORT"] = str(port)
-    again = ServiceProcess(told, tmp_path / "again.log")
-    assert settings_of(told).topic_vitals == settings.topic_vitals
+    variables = environment(
+        stack, topic_prefix, partitions=2, kafka_session_timeout_ms=6000, **options
+    )
+    variables["STREAMER_HTTP_PORT"] = str(port)
+    again = ServiceProcess(variables, tmp_path / "again.log")
+    assert settings_of(variables).topic_vitals == settings.topic_vitals
     with running([again]):
         wait_until(
             lambda: any(reason["kind"] == "refused" for reason in reasons(port)),
@@ -107,27 +110,27 @@ def test_neither_log_nor_port_tells_an_id(
 
     for text in (process.log, again.log, *served.values(), *refused.values()):
         assert MARK not in text
-    (line_of_refusal,) = [each for each in lines(again) if each["event"] == "partition refused"]
+    (line_of_refusal,) = [entry for entry in lines(again) if entry["event"] == "partition refused"]
     assert line_of_refusal["patient"] == Pseudonyms(KEY).of(patient)
-    assert {each["level"] for each in lines(process)} >= {"info"}
+    assert {entry["level"] for entry in lines(process)} >= {"info"}
 
 
 def test_a_service_without_kafka_says_so_from_the_start(tmp_path: Path) -> None:
     port, nobody = free_port(), free_port()
-    told = {
+    variables = {
         "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{nobody}",
         "REDIS_URL": f"redis://127.0.0.1:{nobody}/0",
         "STREAMER_HTTP_PORT": str(port),
     }
-    process = ServiceProcess(told, tmp_path / "service.log")
+    process = ServiceProcess(variables, tmp_path / "service.log")
     with running([process]):
-        found = wait_until(
-            lambda: [r for r in reasons(port) if r["waiting_on"] == "log"],
+        waits = wait_until(
+            lambda: [r for r in reasons(port) if r.get("waiting_on") == "log"],
             START_DEADLINE_S,
             "that it waits for Kafka",
         )
         assert get(port, "/healthz")[0] == 200
         code, _ = process.terminate()
     assert code == 0
-    assert found[0]["says"].startswith("waiting for Kafka")
-    assert [each["on"] for each in lines(process) if each["event"] == "waiting"] == ["log"]
+    assert waits[0]["says"].startswith("waiting for Kafka")
+    assert [entry["on"] for entry in lines(process) if entry["event"] == "waiting"] == ["log"]

@@ -6,7 +6,6 @@ import json
 import re
 from typing import Any
 
-import numpy as np
 import pytest
 import yaml
 from prometheus_client import generate_latest
@@ -14,9 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.adapters.memory.log import MemoryLog
 from streamer.service import metrics
-from streamer.service.collectors import Ages, Figures
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
-from tests.support.fake_service import MINUTE_MS, ORIGIN_MS, Twins, event, invented_log, library
+from tests.support.fake_service import Twins, invented_log, library
 from tests.support.paths import ROOT
 
 BY_PROCESS = {"partition", "model"}
@@ -124,77 +122,11 @@ def test_no_metric_has_a_series_for_each_patient() -> None:
         assert len(series) <= MOST_SERIES * max(1, bounds), name
 
 
-def test_events_are_counted_by_what_became_of_them() -> None:
-    names = (
-        "vigil_events_total",
-        "vigil_late_total",
-        "vigil_redundant_total",
-        "vigil_risks_total",
-        "vigil_event_age_seconds_count",
-    )
-
-    def counts() -> dict[str, float]:
-        found = {name: figure(name) for name in names[:-1]}
-        found["age"] = figure(names[-1], since="record")
-        found["not_json"] = figure("vigil_rejected_total", reason="not_json")
-        found["dropped"] = figure("vigil_values_dropped_total", reason="out_of_limits")
-        found["starts"] = sum(
-            figure("vigil_alerts_total", phase="start", severity=severity)
-            for severity in ("medium", "high")
-        )
-        return found
-
-    twins = Twins(library(5)[0])
-    process = twins.process(max_batch=1)  # so that nothing meets within one evaluation interval
-    before = counts()
-    early = event(0, "p", 10, values={"heart_rate": 71})
-    twins.send(
-        [
-            event(0, "p", 0, values={"heart_rate": 70}),
-            early,
-            event(0, "p", 130, values={"heart_rate": 90}),
-            early,  # a duplicate, and of a closed hour
-            event(0, "p", 20, values={"heart_rate": 75}),  # late
-            event(0, "p", 131, values={"heart_rate": 9_000}),
-            (0, b"p", b"{"),
-        ]
-    )
-    twins.drain(process)
-    after = counts()
-    starts = sum(m["phase"] == "start" for m in twins.messages("alerts"))
-    assert {name: after[name] - before[name] for name in after} == {
-        "vigil_events_total": 7,
-        "vigil_late_total": 2,
-        "vigil_redundant_total": 1,
-        "vigil_risks_total": len(twins.messages("risk")),
-        "age": 6,
-        "not_json": 1,
-        "dropped": 1,
-        "starts": starts,
-    }
-
-
-def test_what_is_replayed_in_silence_is_counted_apart() -> None:
-    twins = Twins(library(5)[0])
-    events = [event(0, "p", minute, values={"heart_rate": 70}) for minute in range(20)]
-    twins.send(events)
-    first = twins.process()
-    twins.drain(first)
-    twins.kill(first)
-    twins.states.wipe()
-    taken, replayed = figure("vigil_events_total"), figure("vigil_replayed_total")
-    second = twins.process()
-    twins.send([event(0, "p", 30, values={"heart_rate": 70})])
-    twins.drain(second)
-    assert figure("vigil_replayed_total") - replayed == 20
-    assert figure("vigil_events_total") - taken == 1
-
-
 def by_partition(name: str) -> dict[str, float]:
     return {s.labels["partition"]: s.value for s in scraped()[name].samples}
 
 
-def test_what_a_process_holds_is_shown_and_goes_with_it() -> None:
+def test_the_gauges_of_a_process_follow_its_partitions() -> None:
     twins = Twins(library(5)[0])
     twins.send(invented_log(seed=1))
     process = twins.process(max_batch=40)
@@ -219,53 +151,3 @@ def test_what_a_process_holds_is_shown_and_goes_with_it() -> None:
 def test_every_stage_is_timed() -> None:
     for stage in metrics.Stage:
         assert figure("vigil_stage_seconds_count", stage=stage) > 0, stage
-
-
-def test_ages_are_a_histogram() -> None:
-    ages = Ages("a", "Ages.", "since", ("x", "y"), (0.1, 1, 10))
-    ages.observe("x", np.array([0.05, 0.1, 0.5, 10.1, 99.0]))
-    ages.observe("x", np.array([]))
-    ages.observe("x", np.array([-3.0]))  # a clock that is behind
-    (family,) = ages.collect()
-    found = {(s.name, s.labels["since"], s.labels.get("le")): s.value for s in family.samples}
-    assert [found["a_bucket", "x", le] for le in ("0.1", "1.0", "10.0", "+Inf")] == [3, 4, 4, 6]
-    assert found["a_count", "x", None] == 6
-    assert found["a_sum", "x", None] == pytest.approx(106.75)
-    assert found["a_count", "y", None] == 0
-
-
-def test_figures_come_and_go() -> None:
-    figures = Figures("f", "Figures.", "partition")
-
-    def shown() -> dict[str, float]:
-        (family,) = figures.collect()
-        return {s.labels["partition"]: s.value for s in family.samples}
-
-    assert shown() == {}
-    figures.show({"0": 1, "1": 2})
-    assert shown() == {"0": 1, "1": 2}
-    figures.show({"1": 3})
-    assert shown() == {"1": 3}
-    live = {"7": 1.0}
-    figures.ask(lambda: live)
-    live["7"] = 2.0
-    assert shown() == {"7": 2.0}
-
-
-def test_ages_count_from_the_measurement_and_from_the_record() -> None:
-    twins = Twins(library(5)[0])
-    process = twins.process()
-    sums = {
-        since: figure("vigil_event_age_seconds_sum", since=since)
-        for since in ("record", "measurement")
-    }
-    hour_ms = 60 * MINUTE_MS
-    for lag_ms in (0, hour_ms):
-        partition, key, value = event(0, "p", 600 - lag_ms / MINUTE_MS, values={"heart_rate": 70})
-        twins.broker.append(partition, key, value, ORIGIN_MS + 600 * MINUTE_MS)
-    twins.drain(process)
-    more = {
-        since: figure("vigil_event_age_seconds_sum", since=since) - before
-        for since, before in sums.items()
-    }
-    assert more["measurement"] - more["record"] == pytest.approx(3600, abs=0.01)

@@ -17,7 +17,7 @@ OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 @pytest.fixture(autouse=True)
 def _look_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_swap, "LOOK_S", -1.0)
+    monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
 
 
 class Swapped:
@@ -70,19 +70,19 @@ def assert_one_swap(twins: Twins) -> None:
     plain.send(EVENTS)
     plain.drain(plain.process())
     for partition in range(2):
-        found = by_offset(twins, partition)
-        assert [offset for offset, _ in found] == [o for o, _ in by_offset(plain, partition)]
-        assert [model for model, _ in itertools.groupby(model for _, model in found)] == [OLD, NEW]
+        risks = by_offset(twins, partition)
+        assert [offset for offset, _ in risks] == [o for o, _ in by_offset(plain, partition)]
+        assert [model for model, _ in itertools.groupby(model for _, model in risks)] == [OLD, NEW]
         # The swap was at an event between the last old risk and the first new one.
-        last_old = max(offset for offset, model in found if model == OLD)
-        first_new = min(offset for offset, model in found if model == NEW)
-        said = [
+        last_old = max(offset for offset, model in risks if model == OLD)
+        first_new = min(offset for offset, model in risks if model == NEW)
+        messages = [
             output
             for output in twins.broker.outputs
             if output.partition == partition and output.topic != "vitals.rejected"
         ]
         assert any(
-            grouped(said) == grouped(in_two_halves(partition, n_old))
+            grouped(messages) == grouped(in_two_halves(partition, n_old))
             for n_old in range(last_old + 1, first_new + 1)
         )
 
@@ -153,8 +153,8 @@ def test_a_rollback_is_a_swap() -> None:
     swapped.publish(5)
     swapped.twins.drain(process)
     for partition, expected in enumerate([[OLD, NEW, OLD], [OLD]]):
-        found = [model for _, model in by_offset(swapped.twins, partition)]
-        assert [model for model, _ in itertools.groupby(found)] == expected
+        models = [model for _, model in by_offset(swapped.twins, partition)]
+        assert [model for model, _ in itertools.groupby(models)] == expected
         offsets = [offset for offset, _ in by_offset(swapped.twins, partition)]
         assert len(set(offsets)) == len(offsets) == len(evaluated(partition))
     assert all(swapped.twins.states.take(p).model_id == OLD for p in range(2))
@@ -177,7 +177,7 @@ def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
     models: list[tuple[int, int]],
 ) -> None:
     """Whoever stays in memory is moved at the swap, whoever is loaded after it is moved then."""
-    said = []
+    outcomes = []
     for restarts in (False, True):
         swapped = Swapped()
         twins = swapped.twins
@@ -193,8 +193,8 @@ def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
             process = twins.process()
         twins.send(EVENTS[60:])
         twins.drain(process)
-        said.append((twins.said(), twins.known()))
-    assert said[0] == said[1]
+        outcomes.append((twins.said(), twins.known()))
+    assert outcomes[0] == outcomes[1]
 
 
 def evaluated(partition: int) -> list[tuple[int, str]]:
@@ -234,8 +234,8 @@ def test_a_head_comes_and_goes_while_events_flow() -> None:
             twins.drain(process)
         after_models.append(twins.said())
         risks = twins.messages("risk")
-        assert {each["model"] for each in risks} >= {head.model_id for head in heads}
-        for each in risks:
-            has_head = each["model"] in {head.model_id for head in heads}
-            assert ("forecast" in each) == has_head
+        assert {risk["model"] for risk in risks} >= {head.model_id for head in heads}
+        for risk in risks:
+            has_head = risk["model"] in {head.model_id for head in heads}
+            assert ("forecast" in risk) == has_head
     assert after_models[0] == after_models[1]

@@ -15,13 +15,13 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.delenv(name)
 
 
-def told(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
+def settings_of(monkeypatch: pytest.MonkeyPatch, **environment: str) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     return Settings()
 
 
-def test_without_any_it_is_this_machine() -> None:
+def test_the_defaults_are_of_this_machine() -> None:
     settings = Settings()
     assert settings.kafka_connection() == {
         "bootstrap_servers": ["127.0.0.1:9092"],
@@ -34,7 +34,7 @@ def test_without_any_it_is_this_machine() -> None:
 
 
 def test_the_names_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = told(
+    settings = settings_of(
         monkeypatch,
         KAFKA_BOOTSTRAP_SERVERS="a:1,b:2",
         REDIS_URL="redis://c:3/4",
@@ -51,7 +51,7 @@ def test_the_names_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.kafka_session_timeout_ms == 9000
 
 
-def test_every_error_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_wrong_setting_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {
         "STREAMER_PARTITIONS": "0",
         "STREAMER_RISK_INTERVAL": "often",
@@ -61,7 +61,7 @@ def test_every_error_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "STREAMER_KAFKA_SECURITY_PROTOCOL": "TLS",
     }
     with pytest.raises(ValidationError) as errors:
-        told(monkeypatch, **wrong)
+        settings_of(monkeypatch, **wrong)
     fields = {f"STREAMER_{error['loc'][0]}".upper() for error in errors.value.errors()}
     assert fields == set(wrong)
 
@@ -75,7 +75,7 @@ SASL = {
 
 
 def test_sasl_reaches_the_clients_and_no_one_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = told(monkeypatch, **SASL, STREAMER_KAFKA_SSL_CAFILE="/ca.pem")
+    settings = settings_of(monkeypatch, **SASL, STREAMER_KAFKA_SSL_CAFILE="/ca.pem")
     assert settings.kafka_connection() == {
         "bootstrap_servers": ["127.0.0.1:9092"],
         "security_protocol": "SASL_SSL",
@@ -89,6 +89,8 @@ def test_sasl_reaches_the_clients_and_no_one_else(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("missing", list(SASL)[1:])
-def test_sasl_that_is_not_whole_is_an_error(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_incomplete_sasl_settings_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
     with pytest.raises(ValidationError, match=missing):
-        told(monkeypatch, **{name: value for name, value in SASL.items() if name != missing})
+        settings_of(monkeypatch, **{name: value for name, value in SASL.items() if name != missing})

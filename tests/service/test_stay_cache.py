@@ -33,7 +33,7 @@ def test_a_patient_of_another_models_table_is_at_home_there(cache: StayCache, ev
     assert cache.claim_partition(MemoryStates(), OWNED, columns(event), [0]) == {}
 
 
-def test_new_patients_settle_where_they_are_seen_first(cache: StayCache) -> None:
+def test_a_new_patient_is_at_home_where_the_first_event_came(cache: StayCache) -> None:
     states = MemoryStates()
     states.claim_partition("topic-a", 0, ["q"])
     events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
@@ -41,6 +41,6 @@ def test_new_patients_settle_where_they_are_seen_first(cache: StayCache) -> None
     assert states.claim_partition("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
 
 
-def test_tables_of_models_out_of_use_are_let_go(cache: StayCache) -> None:
+def test_tables_of_unused_models_are_dropped(cache: StayCache) -> None:
     cache.keep({NEW.model_id})
     assert list(cache.scorers) == [NEW.model_id]

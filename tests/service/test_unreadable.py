@@ -53,7 +53,7 @@ def test_damage_blocks_its_partition_alone_until_it_is_gone(
     twins.send([event(1, "q", 0, values={"heart_rate": 80})])
     process.step()
     assert risks(twins)[2:] == [("q", 0)]
-    monkeypatch.setattr(ownership, "LOOK_AGAIN_S", -1.0)
+    monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
     for _ in range(3):  # it is looked at, and nothing has changed
         process.step()
     assert len(risks(twins)) == 3

@@ -76,6 +76,7 @@ def run(
     assert client is not None
 
     from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
+    from streamer.process.signals import stop_on_signal  # noqa: PLC0415
     from trainer.registry.lease import Lease  # noqa: PLC0415
     from trainer.registry.logs import configure  # noqa: PLC0415
     from trainer.registry.registry import Registry  # noqa: PLC0415
@@ -84,7 +85,7 @@ def run(
     options = [word for each in knobs for word in ("--set", each)]
     options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
-    with schedule.stop_on_signal() as stop:
+    with stop_on_signal() as stop:
         retraining = Retraining(
             paths, Registry(folder), RedisModels(client), Lease(client), options, stop
         )

@@ -1,27 +1,14 @@
-"""The log of `trainer run`: one JSON object a line, or something for people."""
+"""The log of `trainer run`: one JSON object a line, or coloured lines for people."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Literal
 
-import structlog
+from streamer.process import logs
 
 
-def configure(form: Literal["json", "console"]) -> None:
-    """Sends structured events to standard error; libraries speak up from warnings on."""
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            renderer,
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+def configure(form: logs.LogFormat) -> None:
+    """Sends structured events to standard error; libraries log warnings and errors only."""
+    logs.configure(form)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import FrameType
 from typing import Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -71,19 +68,3 @@ def serve(trigger: BaseTrigger, job: Callable[[], object], stop: threading.Event
     scheduler.start()
     stop.wait()
     scheduler.shutdown(wait=True)
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """Yields an event that Ctrl-C and SIGTERM set, for as long as the block lasts."""
-    told = threading.Event()
-
-    def tell(_signal: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

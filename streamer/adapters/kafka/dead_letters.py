@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
 from streamer.core.dead_letters import DeadLetter, read
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable
 
 _PARTITION: Final = 0  # both topics have one
@@ -70,6 +71,11 @@ class RejectedTopic:
         # Offsets begin anew in a topic that was made anew: marks name the topic's identity, too.
         self._topic_id = str(topic["topic_id"])
         self._place = TopicPartition(options.rejected, _PARTITION)
+
+    @property
+    def options(self) -> RejectedOptions:
+        """The names of the topics, and how to reach Kafka."""
+        return self._options
 
     def bounds(self) -> tuple[int, int]:
         """Returns the first offset that is kept and the next one to be written."""
@@ -149,11 +155,11 @@ class DeadLetterReplayer:
         self,
         options: RejectedOptions,
         topic: RejectedTopic,
-        fault: Callable[[str], None] | None = None,
+        fault: Fault | None = None,
     ) -> None:
         self._options = options
         self._topic = topic
-        self._fault = fault or _no_fault
+        self._fault = fault or no_fault
         with kafka_errors():
             self._producer = BatchProducer(
                 **options.connection,
@@ -243,7 +249,3 @@ def _until(consumer: Any, place: TopicPartition, end: int) -> Iterator[Any]:
             give_up_at = time.monotonic() + _ANSWER_S
         elif time.monotonic() > give_up_at:
             raise LogUnavailable(f"Kafka brings nothing more of {place.topic}")
-
-
-def _no_fault(point: str) -> None:
-    del point

@@ -33,6 +33,7 @@ from streamer.adapters.kafka.options import (
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
 from streamer.core.records import Records
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A reachable broker has described itself within the metadata's age; three of those are no hiccup.
@@ -70,9 +71,7 @@ class KafkaLog:
         LogUnavailable: no broker answers.
     """
 
-    def __init__(
-        self, options: KafkaOptions, fault: Callable[[str], None] = lambda _point: None
-    ) -> None:
+    def __init__(self, options: KafkaOptions, fault: Fault = no_fault) -> None:
         self._options = options
         self._fault = fault
         self._owned: set[int] = set()

@@ -1,4 +1,4 @@
-"""What a worker notices although no event comes."""
+"""Pending writes are confirmed: an idle worker notices what became of its states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as an event, so that loops end where they are whole."""
+"""Ctrl-C and SIGTERM as an event, so that a loop ends between two rounds."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def stop_on_signal() -> Iterator[threading.Event]:
     """Yields an event that Ctrl-C and SIGTERM set, for as long as the block lasts."""
     stop = threading.Event()
 
-    def tell(_signal: int, _frame: FrameType | None) -> None:
+    def set_event(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
 
-    before = {s: signal.signal(s, tell) for s in (signal.SIGINT, signal.SIGTERM)}
+    before = {s: signal.signal(s, set_event) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stop
     finally:

@@ -1,4 +1,4 @@
-"""A worker with more patients than it may hold: whoever sleeps is woken, and nobody can tell."""
+"""A worker with more patients than it may hold in memory gives the same messages and stays."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def expected() -> Twins:
 
 
 @pytest.mark.parametrize("max_batch", [1, 5, 40])
-def test_nobody_can_tell(expected: Twins, max_batch: int) -> None:
+def test_a_bounded_cache_gives_the_same_messages_and_stays(expected: Twins, max_batch: int) -> None:
     twins = bounded(EVENTS)
     process = twins.process(max_batch)
     for _ in range(30):
@@ -44,7 +44,7 @@ def test_nobody_can_tell(expected: Twins, max_batch: int) -> None:
     assert len(process.worker.cache.evicted) == 20 - MOST
 
 
-def test_whoever_takes_over_holds_no_more(expected: Twins) -> None:
+def test_a_new_owner_keeps_the_bound(expected: Twins) -> None:
     twins = bounded(EVENTS)
     first = twins.process(max_batch=20)
     for _ in range(4):
@@ -71,7 +71,7 @@ def test_whoever_takes_over_holds_no_more(expected: Twins) -> None:
         max_size=3,
     ),
 )
-def test_nor_after_deaths(
+def test_a_bounded_cache_gives_the_same_after_crashes(
     seed: int, max_stays: int, max_batch: int, deaths: list[tuple[str, int]]
 ) -> None:
     events = invented_log(seed, n_events=90, n_patients=9)
@@ -88,7 +88,7 @@ def test_nor_after_deaths(
     assert_same(twins, oracle(LIBRARY, events))
 
 
-def test_an_outage_of_the_store_while_stays_wake(expected: Twins) -> None:
+def test_an_outage_of_the_store_while_stays_are_loaded(expected: Twins) -> None:
     twins = bounded(EVENTS)
     process = twins.process(max_batch=20)
     for _ in range(4):
@@ -103,7 +103,7 @@ def test_an_outage_of_the_store_while_stays_wake(expected: Twins) -> None:
 
 
 @pytest.mark.parametrize("older", [False, True])
-def test_a_store_that_lost_sleepers_is_noticed_before_anything_is_said(
+def test_a_store_that_lost_evicted_stays_is_noticed_before_any_message(
     expected: Twins, older: bool
 ) -> None:
     twins = bounded(EVENTS)
@@ -127,8 +127,8 @@ def cut(stay: bytes) -> bytes:
     return shorter[:6] + struct.pack("<I", crc32(shorter[10:])) + shorter[10:]
 
 
-def with_sleepers() -> tuple[Twins, Process]:
-    """A worker of three partitions with a patient each; who lives on the first two sleeps."""
+def with_evicted_stays() -> tuple[Twins, Process]:
+    """A worker of three partitions with a patient each; the stays of the first two are evicted."""
     twins = bounded([event(p, f"p{p}", p, values={"heart_rate": 70}) for p in range(3)], 1)
     process = twins.process(max_batch=1)
     twins.drain(process)
@@ -141,8 +141,8 @@ def epochs(twins: Twins) -> list[int]:
 
 
 @pytest.mark.parametrize("running", [False, True])
-def test_a_damaged_sleeper_stops_his_partition_alone(running: bool) -> None:
-    twins, process = with_sleepers()
+def test_a_damaged_evicted_stay_blocks_its_partition_alone(running: bool) -> None:
+    twins, process = with_evicted_stays()
     snapshot = twins.states.snapshot()
     snapshot[1].stays["p1"] = cut(snapshot[1].stays["p1"])  # p0 has the room of a new owner
     twins.states.restore(snapshot)
@@ -160,8 +160,8 @@ def test_a_damaged_sleeper_stops_his_partition_alone(running: bool) -> None:
     assert epochs(twins) == [2, 2, 2]
 
 
-def test_a_sleeper_who_is_gone_begins_anew() -> None:
-    twins, process = with_sleepers()
+def test_an_evicted_stay_that_is_gone_begins_anew() -> None:
+    twins, process = with_evicted_stays()
     snapshot = twins.states.snapshot()
     del snapshot[1].stays["p1"]
     twins.states.restore(snapshot)
@@ -174,7 +174,7 @@ def test_a_sleeper_who_is_gone_begins_anew() -> None:
     assert twins.known()[1] == new.known()[1]
 
 
-def test_a_sleeper_who_is_fed_on_another_partition_is_refused() -> None:
+def test_events_of_an_evicted_stay_on_another_partition_are_rejected() -> None:
     events = [event(0, f"p{i}", i, values={"heart_rate": 70}) for i in range(6)]
     events += [event(1, "p0", 60, values={"heart_rate": 71})]
     twins = bounded(events)
@@ -188,7 +188,7 @@ def test_a_sleeper_who_is_fed_on_another_partition_is_refused() -> None:
     assert_same(twins, oracle(LIBRARY, events))
 
 
-def test_sleepers_are_let_go_as_others_are() -> None:
+def test_evicted_stays_expire_as_others_do() -> None:
     day_ms = DAY_MINUTES * 60_000
     events = [event(0, f"p{i}", i, values={"heart_rate": 70}) for i in range(6)]
     later = [event(0, "q", 40 * DAY_MINUTES, values={"heart_rate": 70})]
@@ -206,7 +206,7 @@ def test_sleepers_are_let_go_as_others_are() -> None:
     assert set(known[0][0]) == {"q"}
 
 
-def test_strangers_are_not_remembered() -> None:
+def test_patients_without_a_stay_are_not_remembered() -> None:
     unknown = [event(0, f"p{i}", i, type="discharge") for i in range(50)]
     twins = bounded([*unknown, event(0, "p", 0, values={"heart_rate": 70})], max_stays=5)
     process = twins.process(max_batch=1)
@@ -215,7 +215,7 @@ def test_strangers_are_not_remembered() -> None:
     assert len(process.worker.cache._recent) <= 2 * 5
 
 
-def test_a_patient_is_asleep_in_one_place() -> None:
+def test_a_stay_is_evicted_on_one_partition() -> None:
     evicted = EvictedStays()
     for patient, day in (("a", 1), ("b", 1), ("c", 2)):
         evicted.add(patient, 4, day)
