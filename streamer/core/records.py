@@ -131,7 +131,7 @@ class Records(Sequence[Record]):
     def __getitem__(self, index: slice) -> Records: ...
     def __getitem__(self, index: int | slice) -> Record | Records:
         if isinstance(index, slice):
-            places = range(*index.indices(len(self)))
+            chosen = range(*index.indices(len(self)))
             return Records(
                 self.partition[index],
                 self.offset[index],
@@ -140,7 +140,7 @@ class Records(Sequence[Record]):
                 self.values[index],
                 self.traceparents[index],
                 self.replayed_of[index],
-                {places.index(i): why for i, why in self.unreadable.items() if i in places},
+                {chosen.index(i): why for i, why in self.unreadable.items() if i in chosen},
             )
         return Record(
             self.partition.item(index),
