@@ -17,8 +17,7 @@ from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.figures import figures_of, subgroup_figures, without_id

@@ -28,8 +28,7 @@ from streamer.feeds.replay import replay
 from tests.support.event_stream import ORIGIN_MS, Stream, assert_same
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Side, Split, side_of, split_patients
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.operating_point import choose

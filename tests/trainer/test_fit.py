@@ -17,8 +17,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stay
 from tests.support.synthetic_stays import write_parquet
 from trainer import fit as fitting
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import side_of, split_patients
 from trainer.errors import ResumeError, TooLittleData
 from trainer.fit import Fitted, fit

@@ -25,7 +25,7 @@ from trainer.data.clinical_scores import (
     qsofa_score,
     sirs_score,
 )
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.data.rolling import Floats, Places, ago, last_known, picked, places, spread, total
 
 HOURS: Final = (6, 12, 24)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.forecast import HOURS, VITALS
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.forecast.hours import Floats, Future, last_known, running_mean
 from trainer.forecast.table import WORDS
 

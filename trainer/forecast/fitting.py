@@ -6,7 +6,7 @@ from typing import Any
 
 from streamer.bundles.bundle import FORECAST
 from streamer.core.model import Model
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.forecast.baselines import fit_baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.forecast.training import train_head

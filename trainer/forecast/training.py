@@ -13,7 +13,7 @@ from torch.nn.functional import dropout
 from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
 from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe

@@ -18,7 +18,7 @@ from torch.nn.functional import dropout
 
 from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.training.loss import Objective
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe

@@ -15,7 +15,7 @@ from streamer.core.features import N_FEATURES
 from streamer.core.network import HORIZONS, Architecture, Network
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from streamer.datasets.cohort import Progress
 from trainer.atomic import write_atomically
 from trainer.data.batches import some_at_a_time
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.data.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from streamer.core import features
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.errors import InputError, ResumeError
 from trainer.fit import gather
 from trainer.progress import Reporter

@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
 from streamer.datasets.cohort import Cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.data.windows import WINDOW_NAMES, window_features
 

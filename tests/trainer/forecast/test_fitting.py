@@ -28,8 +28,7 @@ from tests.support.small_models import forecasting_model, random_bundle, random_
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate

@@ -10,8 +10,7 @@ from streamer.core.model import CLIP
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
 from trainer.training.piecewise import LEAST_WIDTH, choose_piecewise_encoding
 from trainer.training.recipe import Recipe

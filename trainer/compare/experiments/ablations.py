@@ -15,7 +15,7 @@ from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.data.cohort import fingerprint
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.decisions.operating_point import unchosen
 from trainer.fit import learn_from_trees
 from trainer.training.loop import train, trained

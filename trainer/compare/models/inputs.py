@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamer.core.model import Scaling
 from trainer.compare.models.columns import CONTEXT, MEASURED, SINCE, VALUE
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 
 Reader: TypeAlias = Callable[[Material, NDArray[np.int64]], Tensor]
 """Gives ``(T, B, I)`` float32 inputs of ``(T, B)`` rows; each column is one stay from its first

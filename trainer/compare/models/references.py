@@ -24,7 +24,7 @@ from trainer.data.clinical_scores import (
     sirs_score,
     sofa_score,
 )
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
 

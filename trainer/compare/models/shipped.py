@@ -15,7 +15,7 @@ from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import cost
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
 from trainer.decisions.operating_point import OperatingPoint
 from trainer.decisions.predictions import cohort_logits

@@ -12,8 +12,7 @@ from trainer.compare.classical import FAMILIES
 from trainer.compare.models.markov import status_before
 from trainer.compare.protocol.family import Family, Fitted, Level, Task
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.rolling import places
 from trainer.data.split import split_patients
 from trainer.data.windows import window_features

@@ -21,8 +21,7 @@ from trainer.compare.models.recurrent import FAMILIES
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.metrics.ranking import auroc
 

@@ -16,8 +16,7 @@ from trainer.compare.protocol.fitting import enter
 from trainer.compare.protocol.intervals import COMPARED, standings
 from trainer.compare.protocol.results import HeldOut
 from trainer.data.cohort import load_cohort, stays_of_site
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import Measure
