@@ -28,10 +28,10 @@ from streamer.feeds.replay import replay
 from tests.support.event_stream import ORIGIN_MS, Stream, assert_same
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.dataset import Dataset, Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Side, Split, side_of, split_patients
 from trainer.data.training_patients import SeenPatients
-from trainer.decisions.operating_point import choose
+from trainer.decisions.operating_point import calibrate
 from trainer.decisions.predictions import predict
 from trainer.fit import fit
 from trainer.metrics.ranking import auroc
@@ -75,12 +75,12 @@ def test_the_future_changes_no_risk_and_no_alert_of_the_past(
     stays, hour = np.arange(len(cohort)), 8
     hour_of_row = np.arange(cohort.n_rows) - cohort.starts[cohort.patient_of_row]
     past = hour_of_row < hour
-    before = predict(model, cohort, build_features(cohort), stays)
+    before = predict(model, Dataset.whole(cohort, build_features(cohort)))
 
     other = cohort.take(stays)
     other.values[~past] = other.values[~past][::-1] + 1
     other.values[~past, INDEX["lactate"]] = 9
-    after = predict(model, other, build_features(other), stays)
+    after = predict(model, Dataset.whole(other, build_features(other)))
     np.testing.assert_array_equal(after.risks[past], before.risks[past])
     np.testing.assert_array_equal(after.alert_starts[past], before.alert_starts[past])
     assert (after.risks[~past] != before.risks[~past]).mean() > 0.9
@@ -199,10 +199,10 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     run = train(material, recipe, fit_teacher(material, recipe, threads=1))
     network = Network(architecture_of(recipe))
     network.load_state_dict(run.best)
-    model = choose(
-        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
+    model = calibrate(
+        network, material.scaling, material.side("validation"), recipe.alert_budget
     ).model
-    predictions = predict(model, cohort, built, split.test)
+    predictions = predict(model, material.side("test"))
     return auroc(predictions.cohort.label, predictions.risks[:, 0])
 
 

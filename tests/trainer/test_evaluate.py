@@ -18,7 +18,7 @@ from streamer.core.cleaning import clean
 from tests.support.small_models import random_bundle, random_model
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, static_of
+from trainer.data.dataset import Dataset, build_features, static_of
 from trainer.data.split import side_of
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.alert_replay import alert_starts
@@ -177,11 +177,11 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     data: Path, bundle: Bundle
 ) -> None:
     cohort = load_cohort([data])
-    built, everybody = build_features(cohort), np.arange(len(cohort))
+    everybody = Dataset.whole(cohort, build_features(cohort))
     half = cohort.patient_ids[::2]
     about = {"data": {"seen": SeenPatients.of(half).to_text()}}
     champion = make(random_model(), about, "")
-    found = compare_bundles(bundle, champion, cohort, built, everybody, n_bootstrap=20)
+    found = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
     assert found.n_patients <= len(cohort) - len(half)
     assert found.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
     assert (found.better, found.why) == is_better(found.candidate_figures, found.champion_figures)
@@ -189,13 +189,13 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     difference = found.candidate_figures["auroc"] - found.champion_figures["auroc"]
     assert low < difference < high
     everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
-    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), cohort, built, everybody)
+    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
     assert (hopeless.n_patients, hopeless.better) == (0, False)
     assert "held out from both" in hopeless.why
 
 
 def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
     cohort = load_cohort([data])
-    found = compare_bundles(bundle, bundle, cohort, build_features(cohort), np.arange(len(cohort)))
+    found = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
     assert not found.better
     assert "itself" in found.why

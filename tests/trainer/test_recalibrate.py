@@ -16,7 +16,7 @@ from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import Row, write_parquet
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features
+from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import Split, side_of
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.predictions import predict
@@ -171,7 +171,7 @@ def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, si
     cohort = load_cohort([site])
     model = build(bundles.load(folder / "few" / "bundle"))
     chosen_on = np.array([i for i, p in enumerate(cohort.patient_ids) if side_of(p) != "test"])
-    predictions = predict(model, cohort, build_features(cohort), chosen_on)
+    predictions = predict(model, Dataset(cohort, build_features(cohort), chosen_on))
     rate = predictions.alert_starts.sum() / (predictions.cohort.n_rows / 24)
     assert rate == pytest.approx(few["alert_budget"]["starts_per_patient_day"])
 

@@ -28,7 +28,7 @@ from tests.support.small_models import forecasting_model, random_bundle, random_
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.dataset import Dataset, Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
@@ -96,10 +96,8 @@ def test_the_future_is_that_of_the_same_stay_and_measured(material: Material) ->
 
 
 def test_it_learns_the_law_and_beats_the_last_value(material: Material, trained: Any) -> None:
-    baselines, test = fit_baselines(material), material.split.test
-    figures = forecast_figures(
-        trained, baselines, material.cohort, material.built, test, n_bootstrap=50
-    )
+    baselines = fit_baselines(material)
+    figures = forecast_figures(trained, baselines, material.side("test"), n_bootstrap=50)
     for name in ("heart_rate", "map"):
         of = figures[name]
         assert of["mae"][5] < 0.9 * of["mae_last"][5]
@@ -118,8 +116,9 @@ def test_it_learns_the_law_and_beats_the_last_value(material: Material, trained:
 def test_figures_are_means_over_the_hours_that_came_true(material: Material, trained: Any) -> None:
     cohort, stays = material.cohort, material.split.test[:7]
     baselines = fit_baselines(material)
-    figures = forecast_figures(trained, baselines, cohort, material.built, stays)
-    out = outputs(trained.network, trained.scaling, cohort, material.built, stays)
+    dataset = material.dataset(stays)
+    figures = forecast_figures(trained, baselines, dataset)
+    out = outputs(trained.network, trained.scaling, dataset)
     rows = material.rows_of(stays)
     low, median, high = np.moveaxis(trained.forecast(material.built[rows], out[rows]), -1, 0)
     target = Future(cohort).after(rows)
@@ -165,7 +164,7 @@ def test_later_rows_do_not_change_a_forecast(material: Material, trained: Any) -
     first = np.array([0])
     found = []
     for built in (material.built, changed):
-        out = outputs(trained.network, trained.scaling, cohort, built, first)
+        out = outputs(trained.network, trained.scaling, Dataset(cohort, built, first))
         found.append(trained.forecast(built[: at + 2], out[: at + 2]))
     assert found[0][: at + 1].tobytes() == found[1][: at + 1].tobytes()
     assert found[0][at + 1].tobytes() != found[1][at + 1].tobytes()
@@ -197,7 +196,7 @@ def _streamed(model: Model, cohort: Cohort, i: int) -> NDArray[np.float32]:
 def test_the_stream_foretells_what_the_trainer_does(material: Material, layers: int) -> None:
     model, cohort = forecasting_model(seed=2, layers=layers), material.cohort
     stays = np.arange(5)
-    out = outputs(model.network, model.scaling, cohort, material.built, stays)
+    out = outputs(model.network, model.scaling, material.dataset(stays))
     rows = material.rows_of(stays)
     offline = model.forecast(material.built[rows], out[rows])
     streamed = np.concatenate([_streamed(model, cohort, i) for i in stays.tolist()])

@@ -16,7 +16,7 @@ from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.data.cohort import fingerprint
 from trainer.data.dataset import Material
-from trainer.decisions.operating_point import unchosen
+from trainer.decisions.operating_point import uncalibrated
 from trainer.fit import learn_from_trees
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
@@ -72,7 +72,7 @@ def network_family(name: str, settings: Settings, lessons: SoftLabelVariants) ->
         changed: dict[str, Any] = dict(changes)
         recipe = replace(lessons.recipe, **changed)
         run = train(material, recipe, lessons.about(material, progress), progress=progress)
-        return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
+        return NetworkScores(uncalibrated(trained(run, recipe), material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 

@@ -15,6 +15,7 @@ from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import cost
 from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.data.cohort import DataSummary
 from trainer.data.dataset import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
 from trainer.decisions.operating_point import OperatingPoint
@@ -48,8 +49,7 @@ class NetworkScores:
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) logits of the 6 h head; NaN in the hours of other stays."""
-        material = self.material
-        return cohort_logits(self.model, material.cohort, material.built, stays)[:, 0]
+        return cohort_logits(self.model, self.material.dataset(stays))[:, 0]
 
 
 def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
@@ -83,7 +83,7 @@ def recipe_of(bundle: Bundle) -> Recipe:
     return Recipe(**values)
 
 
-def refuse_other_patients(bundle: Bundle, material: Material, data: dict[str, Any]) -> None:
+def refuse_other_patients(bundle: Bundle, material: Material, data: DataSummary) -> None:
     """Refuses a bundle that was fitted on other patients than the families are fitted on.
 
     Args:

@@ -7,7 +7,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from trainer.compare.families import Row
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import Standing
 from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.data.cohort import DataSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Terms:
     """
 
     model_id: str
-    data: dict[str, Any]
+    data: DataSummary
     salt: str
     fractions: tuple[float, float, float]
     alert_budget: float
