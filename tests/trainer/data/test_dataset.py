@@ -8,7 +8,7 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import learnable_file
-from trainer.data.batches import by_length, lay_out, shuffled
+from trainer.data.batches import by_length, padded, shuffled
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import LEAST_STD, build_features, fit_scaling, static_of
 
@@ -96,7 +96,7 @@ def test_scaling_comes_from_the_marked_rows_alone() -> None:
 
 def test_a_batch_holds_whole_stays_and_says_where_they_end(cohort: Cohort) -> None:
     stays = np.array([4, 0, 9])
-    batch = lay_out(cohort, stays)
+    batch = padded(cohort, stays)
     assert batch.rows.shape == (cohort.lengths[stays].max(), 3)
     for column, stay in enumerate(stays):
         real = batch.rows[batch.real[:, column], column]

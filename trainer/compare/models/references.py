@@ -80,7 +80,7 @@ def _hour(cohort: Cohort) -> NDArray[np.float64]:
 def _bedside(name: str, score: Score, n_values: int) -> Family:
     def fit(task: Task, _: Settings, __: Progress | None) -> Rule:
         # A value and its time for each component.
-        return Rule(task.material, 8 * n_values, lambda some: score(Chart.of(some)))
+        return Rule(task.material, 8 * n_values, lambda some: score(Chart.from_cohort(some)))
 
     return Family(name, Level.REFERENCE, (), fit)
 
