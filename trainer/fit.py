@@ -39,7 +39,7 @@ from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, taught_by
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 SOFT_LABELS = "teacher.npz"
@@ -213,7 +213,7 @@ def learn_from_trees(
     """
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
-    made_of = {**made_of, "recipe": taught_by(recipe)}
+    made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
     soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)

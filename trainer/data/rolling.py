@@ -21,7 +21,7 @@ Combine: TypeAlias = Callable[[NDArray[Any], NDArray[Any]], NDArray[Any]]
 def elapsed_hours(starts: NDArray[np.int64]) -> Elapsed:
     """(R,) the hours of the stay before each row.
 
-    >>> places(np.array([0, 3, 5])).tolist()
+    >>> elapsed_hours(np.array([0, 3, 5])).tolist()
     [0, 1, 2, 0, 1]
     """
     return np.arange(starts[-1]) - np.repeat(starts[:-1], np.diff(starts))
@@ -30,7 +30,7 @@ def elapsed_hours(starts: NDArray[np.int64]) -> Elapsed:
 def lagged(values: Floats, hours: int, elapsed: Elapsed) -> Floats:
     """(R, V) the values this many rows before; NaN where the stay had not begun.
 
-    >>> ago(np.array([[1], [2], [3]], np.float32), 1, np.array([0, 1, 0])).ravel().tolist()
+    >>> lagged(np.array([[1], [2], [3]], np.float32), 1, np.array([0, 1, 0])).ravel().tolist()
     [nan, 1.0, nan]
     """
     before = np.full_like(values, np.nan)
@@ -45,7 +45,7 @@ def rolling_reduce(combine: Combine, values: Floats, hours: int, elapsed: Elapse
     Windows double: one of 4 rows is combined from two of 2 rows, which may overlap.
 
     >>> values = np.array([[3], [1], [2], [5]], np.float32)
-    >>> picked(np.fmin, values, 2, np.arange(4)).ravel().tolist()
+    >>> rolling_reduce(np.fmin, values, 2, np.arange(4)).ravel().tolist()
     [3.0, 1.0, 1.0, 2.0]
     """
     width = 1

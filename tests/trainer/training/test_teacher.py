@@ -14,7 +14,7 @@ from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
 from trainer.training.piecewise import LEAST_WIDTH, choose_piecewise_encoding
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, taught_by
+from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, teacher_knobs
 
 TRAIN = np.arange(0, 160)
 OTHERS = np.arange(160, 200)
@@ -109,9 +109,9 @@ def test_a_lesson_is_kept_for_the_run_it_was_made_for(
 
 
 def test_knobs_of_the_network_make_no_other_lesson() -> None:
-    assert taught_by(replace(QUICK, hidden=9, teacher_share=0.5)) == taught_by(QUICK)
+    assert teacher_knobs(replace(QUICK, hidden=9, teacher_share=0.5)) == teacher_knobs(QUICK)
     for other in ({"teacher_windows": 0}, {"teacher_rounds": 6}, {"salt": "x"}, {"seed": 1}):
-        assert taught_by(replace(QUICK, **other)) != taught_by(QUICK)
+        assert teacher_knobs(replace(QUICK, **other)) != teacher_knobs(QUICK)
 
 
 def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: SoftLabels) -> None:
