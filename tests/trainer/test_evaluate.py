@@ -11,16 +11,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from streamer.bundles.build import build, make
+from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.cleaning import clean
-from tests.support.small_models import random_bundle, random_model
+from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import Dataset, build_features, static_of
+from trainer.data.dataset import static_of
 from trainer.data.split import side_of
-from trainer.data.training_patients import SeenPatients
 from trainer.decisions.alert_replay import alert_starts
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
@@ -28,7 +27,6 @@ from trainer.fit import fit
 from trainer.metrics.measures import METRICS
 from trainer.metrics.utility import normalized_utility
 from trainer.progress import Reporter
-from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -141,61 +139,3 @@ def test_no_patient_on_the_test_side(tmp_path: Path, bundle: Bundle) -> None:
     file = learnable_file(tmp_path, 1, first_id=patient)
     with pytest.raises(NothingToEvaluate, match="test side"):
         evaluate(bundle, [file], reporter=QUIET, patients="test")
-
-
-def test_seen_patients_are_all_known_and_others_seldom() -> None:
-    ids = [f"p{i:06}" for i in range(4000)]
-    seen = SeenPatients.from_text(SeenPatients.of(ids).to_text())
-    assert seen.count(ids) == 4000
-    # 0.8 % of 20,000 are expected: 164, with a standard deviation of 13.
-    assert 100 < seen.count(f"q{i:06}" for i in range(20_000)) < 230
-
-
-@pytest.mark.parametrize(
-    ("candidate", "champion", "better"),
-    [
-        ((0.40, 0.83), (0.39, 0.82), True),
-        ((0.40, 0.83), (0.40, 0.82), False),
-        ((0.39, 0.90), (0.40, 0.82), False),
-        ((0.40, 0.82 - AUROC_MARGIN / 2), (0.39, 0.82), True),
-        ((0.40, 0.82 - AUROC_MARGIN * 2), (0.39, 0.82), False),
-        ((np.nan, 0.83), (0.39, 0.82), False),
-        ((0.40, np.nan), (0.39, 0.82), False),
-        ((0.40, 0.83), (np.nan, np.nan), False),
-    ],
-)
-def test_the_rule_of_taking_over(
-    candidate: tuple[float, float], champion: tuple[float, float], better: bool
-) -> None:
-    sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
-    found, why = is_better(*sides)
-    assert found is better
-    assert why
-
-
-def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
-    data: Path, bundle: Bundle
-) -> None:
-    cohort = load_cohort([data])
-    everybody = Dataset.whole(cohort, build_features(cohort))
-    half = cohort.patient_ids[::2]
-    about = {"data": {"seen": SeenPatients.of(half).to_text()}}
-    champion = make(random_model(), about, "")
-    found = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
-    assert found.n_patients <= len(cohort) - len(half)
-    assert found.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
-    assert (found.better, found.why) == is_better(found.candidate_figures, found.champion_figures)
-    low, high = found.difference_ci["auroc"]
-    difference = found.candidate_figures["auroc"] - found.champion_figures["auroc"]
-    assert low < difference < high
-    everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
-    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
-    assert (hopeless.n_patients, hopeless.better) == (0, False)
-    assert "held out from both" in hopeless.why
-
-
-def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
-    cohort = load_cohort([data])
-    found = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
-    assert not found.better
-    assert "itself" in found.why

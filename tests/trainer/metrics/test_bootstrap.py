@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.trainer.metrics.test_measures import scored
+from tests.support.scored_stays import random_scored
 from trainer.metrics.bootstrap import intervals, paired_intervals, replicates
 from trainer.metrics.measures import METRICS, Measure, Scored
 
@@ -15,14 +15,14 @@ def noisier(on: Scored, spread: float) -> Scored:
 
 
 def test_the_seed_alone_decides_the_replicates() -> None:
-    measure = Measure(scored(1, 60))
+    measure = Measure(random_scored(1, 60))
     first = replicates([measure], 20, seed=5)
     np.testing.assert_array_equal(replicates([measure], 20, seed=5), first)
     assert (replicates([measure], 20, seed=6) != first).any()
 
 
 def test_replicates_are_figures_of_resampled_stays() -> None:
-    on = scored(2, 50)
+    on = random_scored(2, 50)
     drawn = np.random.default_rng(9).integers(50, size=50)
     expected = Measure(on.take(drawn)).figures()
     found = dict(zip(METRICS, replicates([Measure(on)], 1, seed=9)[0, 0], strict=True))
@@ -34,7 +34,7 @@ def test_replicates_are_figures_of_resampled_stays() -> None:
 
 @pytest.mark.parametrize("n_stays", [60, 400])
 def test_the_calibration_line_of_a_replicate_is_its_own_fit(n_stays: int) -> None:
-    on = scored(3, n_stays)
+    on = random_scored(3, n_stays)
     column = METRICS.index("calibration_slope")
     quick = replicates([Measure(on)], 60, seed=1)[0, :, column]
     draws = np.random.default_rng(1)
@@ -47,9 +47,9 @@ def test_the_calibration_line_of_a_replicate_is_its_own_fit(n_stays: int) -> Non
 
 
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
-    truth = Measure(scored(100, 6000)).figures()
+    truth = Measure(random_scored(100, 6000)).figures()
     draws = np.random.default_rng(0)
-    whole = scored(100, 6000)
+    whole = random_scored(100, 6000)
     held = dict.fromkeys(("utility", "auroc", "patient_auroc", "brier"), 0)
     for seed in range(40):
         sample = whole.take(draws.integers(6000, size=200))
@@ -61,7 +61,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 
 def test_pairing_tells_apart_what_single_intervals_cannot() -> None:
-    on = scored(4, 200)
+    on = random_scored(4, 200)
     better, worse = Measure(on), Measure(noisier(on, 0.5))
     low, high = paired_intervals(better, worse, 200)["auroc"]
     assert 0 < low < high
@@ -71,10 +71,10 @@ def test_pairing_tells_apart_what_single_intervals_cannot() -> None:
 
 def test_models_measured_on_other_stays_are_refused() -> None:
     with pytest.raises(ValueError, match="same stays"):
-        paired_intervals(Measure(scored(5, 50)), Measure(scored(5, 51)), 10)
+        paired_intervals(Measure(random_scored(5, 50)), Measure(random_scored(5, 51)), 10)
 
 
 def test_progress_counts_replicates() -> None:
     seen: list[tuple[int, int]] = []
-    intervals(Measure(scored(6, 30)), 3, progress=lambda done, of: seen.append((done, of)))
+    intervals(Measure(random_scored(6, 30)), 3, progress=lambda done, of: seen.append((done, of)))
     assert seen == [(1, 3), (2, 3), (3, 3)]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.trainer.metrics.test_measures import scored
+from tests.support.scored_stays import random_scored
 from trainer.metrics.bootstrap import intervals
 from trainer.metrics.measures import METRICS, Measure
 from trainer.metrics.report import report
@@ -31,7 +31,7 @@ CONTRACT = {
 
 
 def test_every_promised_key_is_there_also_by_site() -> None:
-    on = scored(21)
+    on = random_scored(21)
     found = report(on, threshold=0.1, alert_threshold=0.3, model="abc")
     assert set(found) >= CONTRACT | {"by_site"}
     assert not any(name.endswith("_ci") for name in found)
@@ -49,7 +49,7 @@ def test_every_promised_key_is_there_also_by_site() -> None:
 
 
 def test_intervals_stand_beside_their_metric_when_asked_for() -> None:
-    on = scored(22, 60)
+    on = random_scored(22, 60)
     found = report(on, threshold=0.1, alert_threshold=0.3, model="abc", n_bootstrap=30, seed=4)
     expected = intervals(Measure(on), 30, seed=4)
     assert {name: found[f"{name}_ci"] for name in METRICS} == {
@@ -58,7 +58,7 @@ def test_intervals_stand_beside_their_metric_when_asked_for() -> None:
 
 
 def test_the_report_is_json_also_where_figures_are_missing() -> None:
-    on = scored(23, 40)
+    on = random_scored(23, 40)
     healthy = on.take(np.flatnonzero(np.maximum.reduceat(on.label, on.starts[:-1]) == 0)[::2])
     found = report(healthy, threshold=0.1, alert_threshold=0.3, model="abc", n_bootstrap=5)
     again = json.loads(json.dumps(found, allow_nan=False))

@@ -6,13 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.core.model import CLIP
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
-from trainer.training.piecewise import LEAST_WIDTH, choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, teacher_knobs
 
@@ -112,20 +110,3 @@ def test_knobs_of_the_network_make_no_other_lesson() -> None:
     assert teacher_knobs(replace(QUICK, hidden=9, teacher_share=0.5)) == teacher_knobs(QUICK)
     for other in ({"teacher_windows": 0}, {"teacher_rounds": 6}, {"salt": "x"}, {"seed": 1}):
         assert teacher_knobs(replace(QUICK, **other)) != teacher_knobs(QUICK)
-
-
-def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: SoftLabels) -> None:
-    built = build_features(cohort)
-    rows = np.arange(cohort.starts[100])
-    scaling = fit_scaling(built, np.arange(len(built)) < len(rows))
-    columns, edges = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
-    assert columns.shape == (12,)
-    assert edges.shape == (12, 6)
-    assert columns[0] == soft_labels.gain.argmax()
-    # float32 keeps a width of 0.01 to 5e-7 within six standard deviations
-    assert (np.diff(edges, axis=1) >= LEAST_WIDTH - 1e-6).all()
-    assert np.abs(edges).max() <= CLIP + 5 * LEAST_WIDTH
-    built[len(rows) :] = 1e6
-    again = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
-    np.testing.assert_array_equal(again[0], columns)
-    np.testing.assert_array_equal(again[1], edges)

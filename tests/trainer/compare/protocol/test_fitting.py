@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.datasets.cohort import Cohort, Progress
+from tests.support.scored_stays import random_scored
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.tiny_families import GOOD
-from tests.trainer.metrics.test_measures import scored
 from trainer.compare.experiments.transfer import at_hospital, can_cross
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.compare.protocol.fitting import enter
@@ -103,7 +103,7 @@ def test_one_hospital_alone_cannot_be_left(task: Task) -> None:
 
 
 def test_standings_are_paired_with_the_first() -> None:
-    first, other = scored(1, 80), scored(1, 80)
+    first, other = random_scored(1, 80), random_scored(1, 80)
     noise = np.random.default_rng(2).normal(0, 0.02, len(other.risk))
     other = replace(other, risk=np.clip(other.risk + noise, 1e-6, 1 - 1e-6))
     placed = standings([first, other], 30)
@@ -118,7 +118,7 @@ def test_standings_are_paired_with_the_first() -> None:
 
 
 def test_what_cannot_be_measured_is_none() -> None:
-    flat = scored(1, 40)
+    flat = random_scored(1, 40)
     flat = replace(flat, risk=np.full(len(flat.risk), 0.1))
     figures = standings([flat], 5)[0].figures
     assert figures["calibration_slope"] is None
