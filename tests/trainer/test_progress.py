@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import io
+import time
 
 import pytest
 from rich.console import Console
 
-import time
 from trainer.progress import LINE_EVERY_S, Reporter
 
 
