@@ -32,8 +32,8 @@ QUIET = Reporter(Console(quiet=True))
 
 
 def _listening() -> tuple[Reporter, io.StringIO]:
-    said = io.StringIO()
-    return Reporter(Console(file=said, width=1000)), said
+    output = io.StringIO()
+    return Reporter(Console(file=output, width=1000)), output
 
 
 @pytest.fixture(scope="module")
@@ -69,8 +69,8 @@ def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bu
 
 
 def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
-    found = evaluate(bundle, [data], reporter=QUIET, n_bootstrap=5)
-    figures, cohort = found.figures, load_cohort([data])
+    evaluation = evaluate(bundle, [data], reporter=QUIET, n_bootstrap=5)
+    figures, cohort = evaluation.figures, load_cohort([data])
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert {f"{name}_ci" for name in METRICS} < set(figures)
     model = build(bundle)
@@ -79,7 +79,7 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
         model.policy.medium,
         bundle.model_id,
     )
-    risk = found.predictions.risks[:, 0]
+    risk = evaluation.predictions.risks[:, 0]
     assert figures["utility"] == normalized_utility(
         cohort.label, cohort.starts, risk > model.threshold
     )
@@ -91,8 +91,8 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
 
 
 def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path: Path) -> None:
-    found = evaluate(bundle, [data], reporter=QUIET)
-    found.predictions.write(tmp_path / "p.parquet")
+    evaluation = evaluate(bundle, [data], reporter=QUIET)
+    evaluation.predictions.write(tmp_path / "p.parquet")
     table: Any = pq.read_table(tmp_path / "p.parquet")
     assert table.column_names == ["patient", "hour", "risk", "positive"]
     cohort = load_cohort([data])
@@ -105,30 +105,30 @@ def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path
 
 
 def test_patients_of_the_training_are_warned_of(data: Path, bundle: Bundle) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     n_fitted_on = sum(side_of(p) != "test" for p in load_cohort([data]).patient_ids)
     evaluate(bundle, [data], reporter=reporter)
-    assert f"warning: bundle {bundle.model_id} was fitted on" in said.getvalue()
-    found = int(said.getvalue().split("fitted on ")[1].split()[0])
-    assert n_fitted_on <= found <= 80
+    assert f"warning: bundle {bundle.model_id} was fitted on" in output.getvalue()
+    n_matched = int(output.getvalue().split("fitted on ")[1].split()[0])
+    assert n_fitted_on <= n_matched <= 80
 
 
 def test_the_test_side_and_new_patients_are_not_warned_of(
     data: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     side = evaluate(bundle, [data], reporter=reporter, patients="test")
     everybody = load_cohort([data]).patient_ids
     assert side.predictions.cohort.patient_ids == [p for p in everybody if side_of(p) == "test"]
     new = learnable_file(tmp_path, 80, seed=9, first_id=5000)
     assert evaluate(bundle, [new], reporter=reporter).figures["n_patients"] == 80
-    assert "warning" not in said.getvalue()
+    assert "warning" not in output.getvalue()
 
 
 def test_a_bundle_that_does_not_say_how_it_was_split(data: Path) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     evaluate(random_bundle(), [data], reporter=reporter)
-    assert "does not say" in said.getvalue()
+    assert "does not say" in output.getvalue()
     with pytest.raises(NothingToEvaluate, match="how its patients were split"):
         evaluate(random_bundle(), [data], reporter=reporter, patients="test")
 

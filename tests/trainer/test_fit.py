@@ -47,9 +47,9 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted
 def test_a_fit_leaves_a_bundle_that_scores_and_what_shows_how_it_went(
     fitted: tuple[Fitted, Path],
 ) -> None:
-    found, out = fitted
+    result, out = fitted
     bundle = bundles.load(out / "bundle")
-    assert bundle.model_id == found.bundle.model_id == build(bundle).model_id
+    assert bundle.model_id == result.bundle.model_id == build(bundle).model_id
     plots = {path.name for path in (out / "plots").iterdir()}
     assert plots == {
         "loss.png",
@@ -97,10 +97,10 @@ def test_the_card_shows_the_figures_of_the_manifest(fitted: tuple[Fitted, Path])
 def test_it_learns_what_there_is_to_learn(data: Path, tmp_path: Path) -> None:
     # A thousand hours are too few for a teacher.
     recipe = replace(QUICK, teacher_share=0.0, reading_epochs=40, encoder=16, hidden=16)
-    found = fit([data], tmp_path, recipe, reporter=QUIET, n_bootstrap=0)
-    epochs = found.run.history
-    assert epochs[found.run.best_epoch - 1]["validation_auroc"] > 0.85  # 0.5 is chance
-    assert found.test["auroc"] > 0.75
+    result = fit([data], tmp_path, recipe, reporter=QUIET, n_bootstrap=0)
+    epochs = result.run.history
+    assert epochs[result.run.best_epoch - 1]["validation_auroc"] > 0.85  # 0.5 is chance
+    assert result.test["auroc"] > 0.75
 
 
 def test_scaling_is_fitted_on_training_patients_alone(

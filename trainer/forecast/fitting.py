@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from streamer.bundles.bundle import FORECAST
 from streamer.core.model import Model
@@ -16,7 +16,7 @@ from trainer.training.recipe import Recipe
 
 def fit_forecast(
     model: Model, material: Material, recipe: Recipe, reporter: Reporter, n_bootstrap: int
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     """Gives a finished model a forecast head, unless the recipe does without one.
 
     Args:

@@ -35,8 +35,8 @@ def test_all_stays_together_are_each_stay_alone_in_the_streamers_rules() -> None
 
 def test_a_second_start_waits_for_the_lockout() -> None:
     risk = np.tile([0.3, 0.05], 13)
-    found = np.flatnonzero(alert_starts(risk, np.array([0, 26]), POLICY))
-    assert found.tolist() == [0, 12, 24]
+    starts = np.flatnonzero(alert_starts(risk, np.array([0, 26]), POLICY))
+    assert starts.tolist() == [0, 12, 24]
 
 
 def test_the_other_thresholds_follow_from_medium() -> None:

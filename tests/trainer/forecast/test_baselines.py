@@ -12,10 +12,10 @@ from trainer.forecast.hours import Future, last_known, running_mean
 
 def test_coefficients_are_kept() -> None:
     draws = np.random.default_rng(0)
-    given = Baselines(*draws.normal(size=(2, 5, 6, 3)))
-    kept = Baselines.from_json(json.loads(json.dumps(given.to_json())))
-    np.testing.assert_allclose(kept.ar1, given.ar1, rtol=1e-5)
-    np.testing.assert_allclose(kept.ar1_mean, given.ar1_mean, rtol=1e-5)
+    baselines = Baselines(*draws.normal(size=(2, 5, 6, 3)))
+    kept = Baselines.from_json(json.loads(json.dumps(baselines.to_json())))
+    np.testing.assert_allclose(kept.ar1, baselines.ar1, rtol=1e-5)
+    np.testing.assert_allclose(kept.ar1_mean, baselines.ar1_mean, rtol=1e-5)
 
 
 def test_baselines_are_linear_in_the_last_value_and_the_running_mean(material: Material) -> None:

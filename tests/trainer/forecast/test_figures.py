@@ -18,13 +18,13 @@ def test_it_learns_the_law_and_beats_the_last_value(material: Material, trained:
     baselines = fit_baselines(material)
     figures = forecast_figures(trained, baselines, material.side("test"), n_bootstrap=50)
     for name in ("heart_rate", "map"):
-        of = figures[name]
-        assert of["mae"][5] < 0.9 * of["mae_last"][5]
-        assert of["mae_minus_last_ci"][5][1] < 0
+        by_hour = figures[name]
+        assert by_hour["mae"][5] < 0.9 * by_hour["mae_last"][5]
+        assert by_hour["mae_minus_last_ci"][5][1] < 0
         # Nothing beats the law, which is an autoregression; few patients teach it roughly.
-        assert np.array(of["mae"]) == pytest.approx(of["mae_ar1"], rel=0.1)
-        assert np.array(of["coverage"]) == pytest.approx(0.8, abs=0.08)
-        assert of["width"][0] < of["width"][5]
+        assert np.array(by_hour["mae"]) == pytest.approx(by_hour["mae_ar1"], rel=0.1)
+        assert np.array(by_hour["coverage"]) == pytest.approx(0.8, abs=0.08)
+        assert by_hour["width"][0] < by_hour["width"][5]
     law = baselines.ar1[0, :, 1]
     assert law == pytest.approx([MEMORY**hour for hour in HOURS], abs=0.1)
     assert figures["spo2"]["n"] == [0] * 6

@@ -27,15 +27,16 @@ QUIET = Reporter(Console(quiet=True))
 def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
     data = learnable_file(tmp_path)
     quick = replace(QUICK, teacher_share=0.0, reading_epochs=1, epochs=1)
-    found = fit([data], tmp_path / "with", quick, reporter=QUIET, n_bootstrap=5)
-    bundle, figures = found.bundle, found.bundle.manifest["metrics"]["forecast"]
+    fitted = fit([data], tmp_path / "with", quick, reporter=QUIET, n_bootstrap=5)
+    bundle, figures = fitted.bundle, fitted.bundle.manifest["metrics"]["forecast"]
     for row in forecast_rows(figures["test"]):
         assert "| " + " | ".join(row) + " |" in bundle.card
     assert np.array(figures["test"]["heart_rate"]["mae_minus_last_ci"]).shape == (6, 2)
     again = evaluate(bundle, [data], reporter=QUIET, patients="test", forecast=True)
     for name in ("mae", "mae_ar1_mean", "coverage"):
         ours, theirs = (
-            of["heart_rate"][name] for of in (again.figures["forecast"], figures["test"])
+            by_vital["heart_rate"][name]
+            for by_vital in (again.figures["forecast"], figures["test"])
         )
         assert ours == pytest.approx(theirs, abs=1e-3)  # coefficients are kept to six digits
 
@@ -58,9 +59,9 @@ def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
 def test_a_model_without_a_head_that_takes_over_is_told_once() -> None:
     held = StayCache(interval_ms=0, max_stays=0, forecast=True)
     bare = build(random_bundle())
-    with capture_logs() as found:
+    with capture_logs() as logs:
         held.scorer(forecasting_model())
         for _ in range(2):
             held.scorer(bare)
-    assert [log["log_level"] for log in found] == ["warning"]
-    assert "no forecast" in found[0]["event"]
+    assert [log["log_level"] for log in logs] == ["warning"]
+    assert "no forecast" in logs[0]["event"]

@@ -24,10 +24,10 @@ def test_the_future_is_that_of_the_same_stay_and_measured(material: Material) ->
     rows = np.arange(cohort.n_rows)
     after = Future(cohort).after(rows)
     for row in (0, 5, int(cohort.starts[1]) - 3, int(cohort.starts[1]) - 1):
-        for place, hour in enumerate(HOURS):
+        for i, hour in enumerate(HOURS):
             inside = row + hour < cohort.starts[1]
             pulse = cohort.values[row + hour, 0] if inside else np.nan
-            np.testing.assert_equal(after[row, 0, place], pulse)
+            np.testing.assert_equal(after[row, 0, i], pulse)
     assert np.isnan(after[:, VITALS.index("spo2")]).all()
 
 
@@ -37,12 +37,12 @@ def test_later_rows_do_not_change_a_forecast(material: Material, trained: Model)
     values[at + 1 : cohort.starts[1], 0] = 200
     changed = build_features(replace(cohort, values=values))
     first = np.array([0])
-    found = []
+    forecasts = []
     for built in (material.built, changed):
         out = outputs(trained.network, trained.scaling, Dataset(cohort, built, first))
-        found.append(trained.forecast(built[: at + 2], out[: at + 2]))
-    assert found[0][: at + 1].tobytes() == found[1][: at + 1].tobytes()
-    assert found[0][at + 1].tobytes() != found[1][at + 1].tobytes()
+        forecasts.append(trained.forecast(built[: at + 2], out[: at + 2]))
+    assert forecasts[0][: at + 1].tobytes() == forecasts[1][: at + 1].tobytes()
+    assert forecasts[0][at + 1].tobytes() != forecasts[1][at + 1].tobytes()
 
 
 def _streamed(model: Model, cohort: Cohort, i: int) -> NDArray[np.float32]:

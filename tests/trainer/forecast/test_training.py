@@ -32,7 +32,7 @@ def test_test_patients_teach_nothing(material: Material) -> None:
     values[material.rows_of(material.split.test)] = np.nan
     blind = replace(material, built=built, cohort=replace(material.cohort, values=values))
     network = random_model(seed=1).network
-    heads = [train_head(network, each, recipe).state_dict() for each in (material, blind)]
+    heads = [train_head(network, seen, recipe).state_dict() for seen in (material, blind)]
     for name, value in heads[0].items():
         torch.testing.assert_close(value, heads[1][name], rtol=0, atol=0, equal_nan=True)
     np.testing.assert_array_equal(fit_baselines(material).ar1, fit_baselines(blind).ar1)

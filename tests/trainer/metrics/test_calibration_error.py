@@ -33,8 +33,8 @@ def test_calibration_error_worked_by_hand() -> None:
     label = np.array([0, 0, 1, 1, 1, 0, 0, 0])
     risk = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9])
     # Two bins of four: mean risk 0.25 and 0.75, share 0.5 and 0.25: (0.25 + 0.5)/2.
-    found = expected_calibration_error(label, risk, n_bins=2)
-    assert found == pytest.approx(0.375, rel=0, abs=ROUNDING)
+    error = expected_calibration_error(label, risk, n_bins=2)
+    assert error == pytest.approx(0.375, rel=0, abs=ROUNDING)
     mean, share = reliability_points(label, risk, n_bins=2)
     assert mean.tolist() == pytest.approx([0.25, 0.75], rel=0, abs=ROUNDING)
     assert share.tolist() == [0.5, 0.25]

@@ -37,16 +37,18 @@ def test_lead_is_that_of_the_first_alert_that_foresaw_onset() -> None:
 
 
 def test_figures_are_what_their_names_say() -> None:
-    on = random_scored(11)
-    figures = Measure(on).figures()
+    scored = random_scored(11)
+    figures = Measure(scored).figures()
     assert tuple(figures) == METRICS
-    label, risk = on.label, on.risk
-    first = on.starts[:-1]
-    leads = [lead for lead in lead_hours(on.alert_starts, label, on.starts) if lead > -np.inf]
+    label, risk = scored.label, scored.risk
+    first = scored.starts[:-1]
+    leads = [
+        lead for lead in lead_hours(scored.alert_starts, label, scored.starts) if lead > -np.inf
+    ]
     slope, intercept = logistic_line(logit(risk), label)
     precision, sensitivity, _ = precision_recall_curve(label, risk)
     expected = {
-        "utility": normalized_utility(label, on.starts, on.positive),
+        "utility": normalized_utility(label, scored.starts, scored.positive),
         "auroc": roc_auc_score(label, risk),
         "auprc": average_precision_score(label, risk),
         "patient_auroc": roc_auc_score(
@@ -57,15 +59,15 @@ def test_figures_are_what_their_names_say() -> None:
         "calibration_slope": slope,
         "calibration_intercept": intercept,
         "ppv_at_80_sensitivity": precision[np.flatnonzero(sensitivity >= 0.8)[-1]],
-        "alerts_per_patient_day": on.alert_starts.sum() / (len(label) / 24),
+        "alerts_per_patient_day": scored.alert_starts.sum() / (len(label) / 24),
         "alert_sensitivity": len(leads) / np.maximum.reduceat(label, first).sum(),
         "alert_ppv": sum(
-            on.alert_starts[row] and label[begin:end].any() and row >= onset - 48
-            for begin, end in pairwise(on.starts)
+            scored.alert_starts[row] and label[begin:end].any() and row >= onset - 48
+            for begin, end in pairwise(scored.starts)
             for onset in [begin + np.argmax(label[begin:end]) + 6]
             for row in range(begin, end)
         )
-        / on.alert_starts.sum(),
+        / scored.alert_starts.sum(),
         "lead_hours_median": np.median(leads),
     }
     # The line's optimum is flat: Newton stops where a step is under 1e-10.
@@ -73,12 +75,12 @@ def test_figures_are_what_their_names_say() -> None:
 
 
 def test_a_weight_of_two_is_the_stay_twice() -> None:
-    on = random_scored(12, 60)
+    scored = random_scored(12, 60)
     weight = np.ones(60)
     weight[[3, 5]] = 2
     weight[[7, 8]] = 0
     kept = np.repeat(np.arange(60), weight.astype(np.int64))
-    by_weight, by_repeat = Measure(on).figures(weight), Measure(on.take(kept)).figures()
+    by_weight, by_repeat = Measure(scored).figures(weight), Measure(scored.take(kept)).figures()
     for name in METRICS:
         if name == "ece":
             continue  # its bins are those of the whole set
@@ -88,8 +90,10 @@ def test_a_weight_of_two_is_the_stay_twice() -> None:
 
 
 def test_without_septic_stays_the_rest_is_still_measured() -> None:
-    on = random_scored(13, 40)
-    healthy = on.take(np.flatnonzero(np.maximum.reduceat(on.label, on.starts[:-1]) == 0))
+    scored = random_scored(13, 40)
+    healthy = scored.take(
+        np.flatnonzero(np.maximum.reduceat(scored.label, scored.starts[:-1]) == 0)
+    )
     figures = Measure(healthy).figures()
     missing = {name for name, value in figures.items() if math.isnan(value)}
     counted = {"ece", "brier", "alerts_per_patient_day", "alert_ppv"}
@@ -97,10 +101,10 @@ def test_without_septic_stays_the_rest_is_still_measured() -> None:
 
 
 def test_sites_are_told_by_the_patient_ids() -> None:
-    on = random_scored(14, 30)
-    a, b = on.at_site("A"), on.at_site("B")
+    scored = random_scored(14, 30)
+    a, b = scored.at_site("A"), scored.at_site("B")
     assert {p[:2] for p in a.patient_ids} == {"p0"}
     assert {p[:2] for p in b.patient_ids} == {"p1"}
-    assert len(a.label) + len(b.label) == len(on.label)
-    rows = slice(int(on.starts[2]), int(on.starts[3]))
-    np.testing.assert_array_equal(a.risk[a.starts[1] : a.starts[2]], on.risk[rows])
+    assert len(a.label) + len(b.label) == len(scored.label)
+    rows = slice(int(scored.starts[2]), int(scored.starts[3]))
+    np.testing.assert_array_equal(a.risk[a.starts[1] : a.starts[2]], scored.risk[rows])

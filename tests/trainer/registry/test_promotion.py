@@ -50,8 +50,8 @@ def test_the_rule_of_taking_over(
     candidate: tuple[float, float], champion: tuple[float, float], better: bool
 ) -> None:
     sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
-    found, why = is_better(*sides)
-    assert found is better
+    takes_over, why = is_better(*sides)
+    assert takes_over is better
     assert why
 
 
@@ -63,12 +63,14 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     half = cohort.patient_ids[::2]
     about = {"data": {"seen": SeenPatients.of(half).to_text()}}
     champion = make(random_model(), about, "")
-    found = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
-    assert found.n_patients <= len(cohort) - len(half)
-    assert found.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
-    assert (found.better, found.why) == is_better(found.candidate_figures, found.champion_figures)
-    low, high = found.difference_ci["auroc"]
-    difference = found.candidate_figures["auroc"] - found.champion_figures["auroc"]
+    comparison = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
+    assert comparison.n_patients <= len(cohort) - len(half)
+    assert comparison.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
+    assert (comparison.better, comparison.why) == is_better(
+        comparison.candidate_figures, comparison.champion_figures
+    )
+    low, high = comparison.difference_ci["auroc"]
+    difference = comparison.candidate_figures["auroc"] - comparison.champion_figures["auroc"]
     assert low < difference < high
     everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
     hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
@@ -78,6 +80,6 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
 
 def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
     cohort = load_cohort([data])
-    found = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
-    assert not found.better
-    assert "itself" in found.why
+    comparison = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
+    assert not comparison.better
+    assert "itself" in comparison.why
