@@ -59,7 +59,7 @@ def _streamed(model: Model, cohort: Cohort, i: int) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_stream_foretells_what_the_trainer_does(material: Material, layers: int) -> None:
+def test_streamed_forecasts_equal_offline_ones(material: Material, layers: int) -> None:
     model, cohort = forecasting_model(seed=2, layers=layers), material.cohort
     stays = np.arange(5)
     out = outputs(model.network, model.scaling, material.dataset(stays))

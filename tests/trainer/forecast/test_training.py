@@ -12,7 +12,7 @@ from trainer.forecast.baselines import fit_baselines
 from trainer.forecast.training import pinball, train_head
 
 
-def test_the_network_stays_as_it_is_and_a_seed_says_it_all(material: Material) -> None:
+def test_the_network_is_not_changed_and_equal_seeds_give_equal_heads(material: Material) -> None:
     model, recipe = random_model(seed=1), replace(FORECAST_RECIPE, forecast_epochs=1)
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
     state = torch.get_rng_state()

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from streamer.core.model import CLIP
 from streamer.datasets.cohort import Cohort
@@ -19,7 +18,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort) -> None:
     built = build_features(cohort)
-    gain: NDArray[np.float64] = np.random.default_rng(1).random(built.shape[1])
+    gain = np.random.default_rng(1).random((built.shape[1],))
     rows = np.arange(cohort.starts[100])
     scaling = fit_scaling(built, np.arange(len(built)) < len(rows))
     columns, edges = choose_piecewise_encoding(built, scaling, rows, gain, 12, 5)
