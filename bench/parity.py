@@ -33,7 +33,7 @@ from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features
+from trainer.data.dataset import Dataset, build_features
 from trainer.decisions.predictions import Predictions, predict
 from trainer.metrics.measures import Measure
 from trainer.metrics.utility import normalized_utility
@@ -72,7 +72,7 @@ class Parity:
 def judged(cohort: Cohort) -> Predictions:
     """What the shipped model says of these stays offline, as `trainer evaluate`."""
     model = build(bundle.load(bundle.SHIPPED))
-    return predict(model, cohort, build_features(cohort), np.arange(len(cohort)))
+    return predict(model, Dataset.whole(cohort, build_features(cohort)))
 
 
 def places(cohort: Cohort) -> list[Place]:

@@ -1,4 +1,4 @@
-"""A bundle made fit for another site: the whole of ``trainer recalibrate``.
+"""Recalibrates a bundle for another site: the whole of ``trainer recalibrate``.
 
 Elsewhere sepsis is more or less frequent and hours are charted differently, so that the same
 network gives risks that are too high or too low. Network, scaling and forecast stay as they are;
@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +21,17 @@ from streamer.bundles import build
 from streamer.bundles.bundle import FORECAST, Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
-from trainer.data.dataset import build_features
+from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import Split
 from trainer.data.training_patients import seen_of
-from trainer.decisions.figures import figures_of, without_id
-from trainer.decisions.operating_point import Choices, choose
-from trainer.decisions.predictions import Predictions, predict
+from trainer.decisions.operating_point import CalibratedModel, calibrate
+from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
 from trainer.fit import BUNDLE, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import METRICS, Measure
+from trainer.metrics.report import Figures
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
 from trainer.reports.card import write_site_card
@@ -46,23 +46,40 @@ septic patients who count."""
 
 
 @dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """Figures of both bundles on patients of the site that nothing was chosen on.
+
+    Attributes:
+        before: of the bundle that was recalibrated, as ``trainer evaluate --json``.
+        after: of the new one.
+        difference_ci: 95 % interval of after minus before, paired by patient.
+        n_bootstrap: replicates of the intervals.
+    """
+
+    before: Figures
+    after: Figures
+    difference_ci: dict[str, tuple[float, float]]
+    n_bootstrap: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recalibrated:
-    """What was made, and what it changed on patients of the site that nothing was chosen on.
+    """The new bundle, and its effect on patients of the site that nothing was chosen on.
 
     Attributes:
         bundle: the new one.
-        before: figures of the bundle it was made from, as ``trainer evaluate --json``.
+        before: figures of the bundle that was recalibrated, as ``trainer evaluate --json``.
         after: figures of the new one.
         difference_ci: 95 % interval of after minus before, paired by patient.
     """
 
     bundle: Bundle
-    before: dict[str, Any]
-    after: dict[str, Any]
+    before: Figures
+    after: Figures
     difference_ci: dict[str, tuple[float, float]]
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON values only; what cannot be had is null."""
+    def to_json(self) -> dict[str, object]:
+        """JSON values only; an interval that cannot be had is null."""
         ends = {
             name: None if math.isnan(pair[0]) else list(pair)
             for name, pair in self.difference_ci.items()
@@ -87,14 +104,14 @@ def recalibrate(
 ) -> Recalibrated:
     """Chooses calibration, threshold and alert policy for a site and writes a new bundle.
 
-    The bundle's own split says who is held out, so that a patient who was its test patient once
-    stays one, and whoever it was fitted on is never judged.
+    The bundle's own split decides who is held out: a patient who was its test patient once stays
+    one, and nobody it was fitted on serves to judge it.
 
     Args:
         bundle: gives network and scaling.
         paths: PhysioNet 2019 files or folders of the site, with labels.
         out: gets ``bundle/`` and ``recalibration.json``.
-        reporter: told how far it is; warned when patients were seen in training.
+        reporter: shows the progress, and a warning when patients were seen in training.
         alert_budget: most alert starts per patient-day; the bundle's own where absent.
         n_bootstrap: replicates of the intervals.
 
@@ -120,16 +137,18 @@ def recalibrate(
         built = build_features(cohort, progress)
     budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
     budget = budget or Recipe().alert_budget
-    choices = choose(model.network, model.scaling, cohort, built, chosen_on, budget)
-    choices.model.forecaster = model.forecaster
+    calibrated = calibrate(model.network, model.scaling, Dataset(cohort, built, chosen_on), budget)
+    calibrated.model.forecaster = model.forecaster
 
-    said = [predict(each, cohort, built, split.test) for each in (model, choices.model)]
+    test = Dataset(cohort, built, split.test)
+    old_predictions, new_predictions = predict(model, test), predict(calibrated.model, test)
     with reporter.follow("intervals") as progress:
-        before, after = (
-            figures_of(predictions, each, "", n_bootstrap, progress)
-            for predictions, each in zip(said, (model, choices.model), strict=True)
+        figures = SiteFigures(
+            figures_of(old_predictions, model, "", n_bootstrap, progress),
+            figures_of(new_predictions, calibrated.model, "", n_bootstrap, progress),
+            _difference(new_predictions, old_predictions, n_bootstrap),
+            n_bootstrap,
         )
-        difference = _difference(said[1], said[0], n_bootstrap)
     about = {
         "from": bundle.model_id,
         "data": fingerprint(cohort),
@@ -138,13 +157,16 @@ def recalibrate(
         "judged_on": asdict(counts(cohort.take(split.test))),
     }
     ids = [cohort.patient_ids[i] for i in chosen_on]
-    new = _bundle(bundle, choices, about, ids, budget, (before, after, difference), n_bootstrap)
-    found = Recalibrated(
-        new, {**before, "model": bundle.model_id}, {**after, "model": new.model_id}, difference
+    new = _bundle(bundle, calibrated, about, ids, budget, figures)
+    recalibrated = Recalibrated(
+        new,
+        {**figures.before, "model": bundle.model_id},
+        {**figures.after, "model": new.model_id},
+        figures.difference_ci,
     )
     new.save(out / BUNDLE)
-    (out / REPORT).write_text(json.dumps(found.to_json(), indent=1) + "\n")
-    return found
+    (out / REPORT).write_text(json.dumps(recalibrated.to_json(), indent=1) + "\n")
+    return recalibrated
 
 
 def refuse_too_few(cohort: Cohort, chosen_on: NDArray[np.int64], split: Split) -> None:
@@ -176,26 +198,27 @@ def _difference(
 
 def _bundle(
     old: Bundle,
-    choices: Choices,
-    recalibration: dict[str, Any],
+    calibrated: CalibratedModel,
+    recalibration: Mapping[str, object],
     chosen_on: list[str],
     budget: float,
-    found: tuple[dict[str, Any], dict[str, Any], dict[str, tuple[float, float]]],
-    n_bootstrap: int,
+    figures: SiteFigures,
 ) -> Bundle:
-    """The old manifest, but for what was chosen and measured here."""
-    before, after, difference = found
-    foretold = {name: of for name, of in old.manifest["metrics"].items() if name == FORECAST}
+    """The old manifest, except for the choices and figures that were made here."""
+    metrics = {"test": without_id(figures.after), "n_bootstrap": figures.n_bootstrap}
+    if FORECAST in old.manifest["metrics"]:
+        metrics[FORECAST] = old.manifest["metrics"][FORECAST]
     about = {
         **old.manifest,
         "recalibration": recalibration,
-        "metrics": {"test": without_id(after), "n_bootstrap": n_bootstrap, **foretold},
-        "alert_budget": {"budget": budget, **asdict(choices.alerts)},
+        "metrics": metrics,
+        "alert_budget": {"budget": budget, **asdict(calibrated.alerts)},
         "versions": versions(),
     }
     seen = seen_of(old.manifest)
     if seen is not None:
         about["data"] = {**old.manifest["data"], "seen": seen.also(chosen_on).to_text()}
-    thresholds = {"threshold": choices.model.threshold, **asdict(choices.model.policy)}
-    card = write_site_card(about, thresholds, before, difference, old.card)
-    return build.make(choices.model, about, card)
+    model = calibrated.model
+    thresholds = {"threshold": model.threshold, **asdict(model.policy)}
+    card = write_site_card(about, thresholds, figures.before, figures.difference_ci, old.card)
+    return build.make(model, about, card)

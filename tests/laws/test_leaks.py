@@ -27,11 +27,10 @@ from streamer.feeds.replay import replay
 from tests.support.event_stream import ORIGIN_MS, Stream, assert_same
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Dataset, Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Side, Split, side_of, split_patients
 from trainer.data.training_patients import SeenPatients
-from trainer.decisions.operating_point import choose
+from trainer.decisions.operating_point import calibrate
 from trainer.decisions.predictions import predict
 from trainer.fit import fit
 from trainer.metrics.ranking import auroc
@@ -67,20 +66,20 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 # The future
 
 
-@pytest.mark.parametrize("which", ["shipped", "fitted"])
+@pytest.mark.parametrize("bundle_name", ["shipped", "fitted"])
 def test_the_future_changes_no_risk_and_no_alert_of_the_past(
-    which: str, cohort: Cohort, fitted: Bundle
+    bundle_name: str, cohort: Cohort, fitted: Bundle
 ) -> None:
-    model = build(bundles.load(SHIPPED) if which == "shipped" else fitted)
+    model = build(bundles.load(SHIPPED) if bundle_name == "shipped" else fitted)
     stays, hour = np.arange(len(cohort)), 8
     hour_of_row = np.arange(cohort.n_rows) - cohort.starts[cohort.patient_of_row]
     past = hour_of_row < hour
-    before = predict(model, cohort, build_features(cohort), stays)
+    before = predict(model, Dataset.whole(cohort, build_features(cohort)))
 
     other = cohort.take(stays)
     other.values[~past] = other.values[~past][::-1] + 1
     other.values[~past, INDEX["lactate"]] = 9
-    after = predict(model, other, build_features(other), stays)
+    after = predict(model, Dataset.whole(other, build_features(other)))
     np.testing.assert_array_equal(after.risks[past], before.risks[past])
     np.testing.assert_array_equal(after.alert_starts[past], before.alert_starts[past])
     assert (after.risks[~past] != before.risks[~past]).mean() > 0.9
@@ -197,11 +196,13 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     rows = np.isin(cohort.patient_of_row, split.train)
     material = Material(cohort, built, fit_scaling(built, rows), split)
     run = train(material, recipe, fit_teacher(material, recipe, threads=1))
-    network = trained(run, recipe).in_numpy()
-    model = choose(
-        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
+    model = calibrate(
+        trained(run, recipe).in_numpy(),
+        material.scaling,
+        material.side("validation"),
+        recipe.alert_budget,
     ).model
-    predictions = predict(model, cohort, built, split.test)
+    predictions = predict(model, material.side("test"))
     return auroc(predictions.cohort.label, predictions.risks[:, 0])
 
 
@@ -218,13 +219,13 @@ def test_with_permuted_labels_there_is_nothing_to_be_found() -> None:
     assert 4 * np.sqrt((2 * m + 1) / 12) / m / np.sqrt(N_PERMUTATIONS) < 0.01
     assert auroc_of_a_fit(cohort, split) > 0.8, "with its own labels there is much to find"
 
-    found = []
+    areas = []
     for seed in range(N_PERMUTATIONS):
         permuted = cohort.take(np.arange(N_STAYS))
-        whose = np.random.default_rng([seed, N_STAYS]).permutation(N_STAYS)
-        permuted.label[:] = cohort.label.reshape(N_STAYS, HOURS)[whose].ravel()
-        found.append(auroc_of_a_fit(permuted, split))
-    assert np.mean(found) == pytest.approx(0.5, rel=0, abs=0.01), found
+        order = np.random.default_rng([seed, N_STAYS]).permutation(N_STAYS)
+        permuted.label[:] = cohort.label.reshape(N_STAYS, HOURS)[order].ravel()
+        areas.append(auroc_of_a_fit(permuted, split))
+    assert np.mean(areas) == pytest.approx(0.5, rel=0, abs=0.01), areas
 
 
 def test_the_label_is_no_part_of_what_a_stay_carries(cohort: Cohort, fitted: Bundle) -> None:
@@ -232,11 +233,11 @@ def test_the_label_is_no_part_of_what_a_stay_carries(cohort: Cohort, fitted: Bun
     carried = [*features.NAMES, *layout(model.architecture), *INDEX]
     assert not [name for name in carried if "label" in name or "sepsis" in name]
     some = cohort.take(np.arange(6))
-    told, mute = _streamed(model, some), _streamed(model, _relabelled(some))
-    assert told.messages == mute.messages
-    assert len(told.messages) >= some.n_rows
+    labelled, relabelled = _streamed(model, some), _streamed(model, _relabelled(some))
+    assert labelled.messages == relabelled.messages
+    assert len(labelled.messages) >= some.n_rows
     for patient in some.patient_ids:
-        assert_same(told.committed(patient), mute.committed(patient))
+        assert_same(labelled.committed(patient), relabelled.committed(patient))
     np.testing.assert_array_equal(build_features(_relabelled(some)), build_features(some))
 
 

@@ -6,8 +6,7 @@ import numpy as np
 
 from streamer.datasets.cohort import Cohort
 from trainer.compare.protocol.family import Task
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 
 

@@ -11,16 +11,15 @@ import pytest
 import torch
 from rich.console import Console
 
-from streamer.bundles.build import build, make
+from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.cleaning import clean
-from tests.support.small_models import random_bundle, random_model
+from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, static_of
+from trainer.data.dataset import static_of
 from trainer.data.split import side_of
-from trainer.data.training_patients import SeenPatients
 from trainer.decisions.alert_replay import alert_starts
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
@@ -28,14 +27,13 @@ from trainer.fit import fit
 from trainer.metrics.measures import METRICS
 from trainer.metrics.utility import normalized_utility
 from trainer.progress import Reporter
-from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
 
 QUIET = Reporter(Console(quiet=True))
 
 
 def _listening() -> tuple[Reporter, io.StringIO]:
-    said = io.StringIO()
-    return Reporter(Console(file=said, width=1000)), said
+    output = io.StringIO()
+    return Reporter(Console(file=output, width=1000)), output
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +69,8 @@ def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bu
 
 
 def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
-    found = evaluate(bundle, [data], reporter=QUIET, n_bootstrap=5)
-    figures, cohort = found.figures, load_cohort([data])
+    evaluation = evaluate(bundle, [data], reporter=QUIET, n_bootstrap=5)
+    figures, cohort = evaluation.figures, load_cohort([data])
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert {f"{name}_ci" for name in METRICS} < set(figures)
     model = build(bundle)
@@ -81,7 +79,7 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
         model.policy.medium,
         bundle.model_id,
     )
-    risk = found.predictions.risks[:, 0]
+    risk = evaluation.predictions.risks[:, 0]
     assert figures["utility"] == normalized_utility(
         cohort.label, cohort.starts, risk > model.threshold
     )
@@ -93,8 +91,8 @@ def test_figures_are_those_of_the_contract(data: Path, bundle: Bundle) -> None:
 
 
 def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path: Path) -> None:
-    found = evaluate(bundle, [data], reporter=QUIET)
-    found.predictions.write(tmp_path / "p.parquet")
+    evaluation = evaluate(bundle, [data], reporter=QUIET)
+    evaluation.predictions.write(tmp_path / "p.parquet")
     table: Any = pq.read_table(tmp_path / "p.parquet")
     assert table.column_names == ["patient", "hour", "risk", "positive"]
     cohort = load_cohort([data])
@@ -107,30 +105,30 @@ def test_predictions_are_written_row_by_row(data: Path, bundle: Bundle, tmp_path
 
 
 def test_patients_of_the_training_are_warned_of(data: Path, bundle: Bundle) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     n_fitted_on = sum(side_of(p) != "test" for p in load_cohort([data]).patient_ids)
     evaluate(bundle, [data], reporter=reporter)
-    assert f"warning: bundle {bundle.model_id} was fitted on" in said.getvalue()
-    found = int(said.getvalue().split("fitted on ")[1].split()[0])
-    assert n_fitted_on <= found <= 80
+    assert f"warning: bundle {bundle.model_id} was fitted on" in output.getvalue()
+    n_matched = int(output.getvalue().split("fitted on ")[1].split()[0])
+    assert n_fitted_on <= n_matched <= 80
 
 
 def test_the_test_side_and_new_patients_are_not_warned_of(
     data: Path, bundle: Bundle, tmp_path: Path
 ) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     side = evaluate(bundle, [data], reporter=reporter, patients="test")
     everybody = load_cohort([data]).patient_ids
     assert side.predictions.cohort.patient_ids == [p for p in everybody if side_of(p) == "test"]
     new = learnable_file(tmp_path, 80, seed=9, first_id=5000)
     assert evaluate(bundle, [new], reporter=reporter).figures["n_patients"] == 80
-    assert "warning" not in said.getvalue()
+    assert "warning" not in output.getvalue()
 
 
 def test_a_bundle_that_does_not_say_how_it_was_split(data: Path) -> None:
-    reporter, said = _listening()
+    reporter, output = _listening()
     evaluate(random_bundle(), [data], reporter=reporter)
-    assert "does not say" in said.getvalue()
+    assert "does not say" in output.getvalue()
     with pytest.raises(NothingToEvaluate, match="how its patients were split"):
         evaluate(random_bundle(), [data], reporter=reporter, patients="test")
 
@@ -141,61 +139,3 @@ def test_no_patient_on_the_test_side(tmp_path: Path, bundle: Bundle) -> None:
     file = learnable_file(tmp_path, 1, first_id=patient)
     with pytest.raises(NothingToEvaluate, match="test side"):
         evaluate(bundle, [file], reporter=QUIET, patients="test")
-
-
-def test_seen_patients_are_all_known_and_others_seldom() -> None:
-    ids = [f"p{i:06}" for i in range(4000)]
-    seen = SeenPatients.from_text(SeenPatients.of(ids).to_text())
-    assert seen.count(ids) == 4000
-    # 0.8 % of 20,000 are expected: 164, with a standard deviation of 13.
-    assert 100 < seen.count(f"q{i:06}" for i in range(20_000)) < 230
-
-
-@pytest.mark.parametrize(
-    ("candidate", "champion", "better"),
-    [
-        ((0.40, 0.83), (0.39, 0.82), True),
-        ((0.40, 0.83), (0.40, 0.82), False),
-        ((0.39, 0.90), (0.40, 0.82), False),
-        ((0.40, 0.82 - AUROC_MARGIN / 2), (0.39, 0.82), True),
-        ((0.40, 0.82 - AUROC_MARGIN * 2), (0.39, 0.82), False),
-        ((np.nan, 0.83), (0.39, 0.82), False),
-        ((0.40, np.nan), (0.39, 0.82), False),
-        ((0.40, 0.83), (np.nan, np.nan), False),
-    ],
-)
-def test_the_rule_of_taking_over(
-    candidate: tuple[float, float], champion: tuple[float, float], better: bool
-) -> None:
-    sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
-    found, why = is_better(*sides)
-    assert found is better
-    assert why
-
-
-def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
-    data: Path, bundle: Bundle
-) -> None:
-    cohort = load_cohort([data])
-    built, everybody = build_features(cohort), np.arange(len(cohort))
-    half = cohort.patient_ids[::2]
-    about = {"data": {"seen": SeenPatients.of(half).to_text()}}
-    champion = make(random_model(), about, "")
-    found = compare_bundles(bundle, champion, cohort, built, everybody, n_bootstrap=20)
-    assert found.n_patients <= len(cohort) - len(half)
-    assert found.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
-    assert (found.better, found.why) == is_better(found.candidate_figures, found.champion_figures)
-    low, high = found.difference_ci["auroc"]
-    difference = found.candidate_figures["auroc"] - found.champion_figures["auroc"]
-    assert low < difference < high
-    everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
-    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), cohort, built, everybody)
-    assert (hopeless.n_patients, hopeless.better) == (0, False)
-    assert "held out from both" in hopeless.why
-
-
-def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
-    cohort = load_cohort([data])
-    found = compare_bundles(bundle, bundle, cohort, build_features(cohort), np.arange(len(cohort)))
-    assert not found.better
-    assert "itself" in found.why

@@ -16,7 +16,7 @@ from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import Row, write_parquet
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features
+from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import Split, side_of
 from trainer.data.training_patients import SeenPatients
 from trainer.decisions.predictions import predict
@@ -63,14 +63,14 @@ def site(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path, fitted: Bundle, site: Path) -> Recalibrated:
+def recalibrated(folder: Path, fitted: Bundle, site: Path) -> Recalibrated:
     return recalibrate(fitted, [site], folder / "site", reporter=QUIET, n_bootstrap=50)
 
 
 def test_network_and_scaling_stay_and_all_that_was_chosen_is_new(
-    fitted: Bundle, found: Recalibrated, folder: Path
+    fitted: Bundle, recalibrated: Recalibrated, folder: Path
 ) -> None:
-    new = found.bundle
+    new = recalibrated.bundle
     assert bundles.load(folder / "site" / "bundle").model_id == new.model_id != fitted.model_id
     assert build(new).model_id == new.model_id
     assert new.weights == fitted.weights
@@ -83,26 +83,29 @@ def test_network_and_scaling_stay_and_all_that_was_chosen_is_new(
 
 
 def test_risks_of_the_site_become_right_on_patients_that_nothing_was_chosen_on(
-    found: Recalibrated,
+    recalibrated: Recalibrated,
 ) -> None:
-    assert found.after["ece"] < found.before["ece"]
-    assert found.difference_ci["ece"][1] < 0
+    assert recalibrated.after["ece"] < recalibrated.before["ece"]
+    assert recalibrated.difference_ci["ece"][1] < 0
     # The order of the risks is the network's; only rounding to seven digits may tie some.
-    assert found.after["auroc"] == pytest.approx(found.before["auroc"], abs=1e-4)
+    assert recalibrated.after["auroc"] == pytest.approx(recalibrated.before["auroc"], abs=1e-4)
 
 
 def test_figures_are_those_of_evaluate_on_the_same_held_out_patients(
-    found: Recalibrated, fitted: Bundle, site: Path
+    recalibrated: Recalibrated, fitted: Bundle, site: Path
 ) -> None:
-    for bundle, said in ((fitted, found.before), (found.bundle, found.after)):
+    for bundle, reported in (
+        (fitted, recalibrated.before),
+        (recalibrated.bundle, recalibrated.after),
+    ):
         figures = evaluate(bundle, [site], reporter=QUIET, patients="test").figures
-        assert {name: said[name] for name in figures if name != "by_site"} == {
+        assert {name: reported[name] for name in figures if name != "by_site"} == {
             name: value for name, value in figures.items() if name != "by_site"
         }
 
 
 def test_held_out_patients_choose_nothing(
-    found: Recalibrated, fitted: Bundle, folder: Path, site: Path
+    recalibrated: Recalibrated, fitted: Bundle, folder: Path, site: Path
 ) -> None:
     stays = learnable_stays(400, 1, SITE)
     some = {f"site-{patient}": rows for patient, rows in stays.items()}
@@ -116,50 +119,52 @@ def test_held_out_patients_choose_nothing(
     file = write_parquet(folder / "others.parquet", others)
     again = recalibrate(fitted, [file], folder / "again", reporter=QUIET, n_bootstrap=0).bundle
     for chosen in ("calibration", "threshold", "alert_policy", "alert_budget"):
-        assert again.manifest[chosen] == found.bundle.manifest[chosen]
-    assert again.manifest["metrics"]["test"]["auroc"] != found.after["auroc"]
+        assert again.manifest[chosen] == recalibrated.bundle.manifest[chosen]
+    assert again.manifest["metrics"]["test"]["auroc"] != recalibrated.after["auroc"]
 
 
 def test_the_manifest_says_where_it_comes_from_and_on_whom_it_was_chosen(
-    found: Recalibrated, fitted: Bundle, folder: Path, site: Path
+    recalibrated: Recalibrated, fitted: Bundle, folder: Path, site: Path
 ) -> None:
-    made, cohort = found.bundle.manifest["recalibration"], load_cohort([site])
+    made, cohort = recalibrated.bundle.manifest["recalibration"], load_cohort([site])
     chosen_on = [p for p in cohort.patient_ids if side_of(p) != "test"]
     assert made["from"] == fitted.model_id
     assert made["data"]["n_patients"] == len(cohort)
     assert made["chosen_on"]["n_patients"] == len(chosen_on)
     assert made["judged_on"]["n_patients"] == len(cohort) - len(chosen_on)
-    seen = SeenPatients.from_text(found.bundle.manifest["data"]["seen"])
+    seen = SeenPatients.from_text(recalibrated.bundle.manifest["data"]["seen"])
     trained_on = load_cohort([folder / "stays-80-0-0.parquet"]).patient_ids
     assert seen.count(chosen_on) == len(chosen_on)
     assert seen.count(trained_on) >= sum(side_of(p) != "test" for p in trained_on)
-    warning = overlap_warning(found.bundle, cohort)
+    warning = overlap_warning(recalibrated.bundle, cohort)
     assert warning is not None
     assert f"fitted on {seen.count(cohort.patient_ids)} of these" in warning
     report = json.loads((folder / "site" / "recalibration.json").read_text())
-    assert report["model"] == found.bundle.model_id
-    assert report["difference_ci"]["ece"] == list(found.difference_ci["ece"])
+    assert report["model"] == recalibrated.bundle.model_id
+    assert report["difference_ci"]["ece"] == list(recalibrated.difference_ci["ece"])
 
 
-def test_the_card_stands_in_front_of_the_old_one(found: Recalibrated, fitted: Bundle) -> None:
-    card = found.bundle.card
+def test_the_card_stands_in_front_of_the_old_one(
+    recalibrated: Recalibrated, fitted: Bundle
+) -> None:
+    card = recalibrated.bundle.card
     assert card.startswith("# Model card: hourly sepsis risk, calibrated for a site\n")
     assert f"bundle {fitted.model_id}, whose card stands below" in card
-    low, high = found.difference_ci["ece"]
+    low, high = recalibrated.difference_ci["ece"]
     assert f"[{low:.4f}, {high:.4f}]" in card
-    assert f"**positive** above {found.bundle.manifest['threshold']:.4f}" in card
+    assert f"**positive** above {recalibrated.bundle.manifest['threshold']:.4f}" in card
     assert "\n## Model card: hourly sepsis risk\n" in card
     assert "\n### What was not shown\n" in card
     assert "{" not in card
 
 
 def test_patients_of_the_training_are_warned_of(fitted: Bundle, folder: Path) -> None:
-    said = io.StringIO()
-    listening = Reporter(Console(file=said, width=1000))
+    output = io.StringIO()
+    listening = Reporter(Console(file=output, width=1000))
     everyone = learnable_file(folder, 240)  # the first 80 with these ids were in the training
     recalibrate(fitted, [everyone], folder / "warned", reporter=listening, n_bootstrap=0)
     n = sum(side_of(p) != "test" for p in load_cohort([everyone]).patient_ids)
-    assert f"of the {n} patients to choose on" in said.getvalue()
+    assert f"of the {n} patients to choose on" in output.getvalue()
 
 
 def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, site: Path) -> None:
@@ -171,7 +176,7 @@ def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, si
     cohort = load_cohort([site])
     model = build(bundles.load(folder / "few" / "bundle"))
     chosen_on = np.array([i for i, p in enumerate(cohort.patient_ids) if side_of(p) != "test"])
-    predictions = predict(model, cohort, build_features(cohort), chosen_on)
+    predictions = predict(model, Dataset(cohort, build_features(cohort), chosen_on))
     rate = predictions.alert_starts.sum() / (predictions.cohort.n_rows / 24)
     assert rate == pytest.approx(few["alert_budget"]["starts_per_patient_day"])
 

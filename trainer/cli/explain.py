@@ -168,13 +168,12 @@ def _draw(found: Explanation, picture: Path) -> list[Path]:
 
 
 def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: Reporter) -> None:
-    import numpy as np  # noqa: PLC0415
 
     from streamer.bundles import build  # noqa: PLC0415
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.cli.tables import suggestions_table  # noqa: PLC0415
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
-    from trainer.data.dataset import build_features  # noqa: PLC0415
+    from trainer.data.dataset import Dataset, build_features  # noqa: PLC0415
     from trainer.decisions.predictions import predict  # noqa: PLC0415
     from trainer.explain import suggestions  # noqa: PLC0415
 
@@ -186,7 +185,7 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)
     with reporter.follow("scoring") as progress:
-        predictions = predict(model, cohort, built, np.arange(len(cohort)), progress)
+        predictions = predict(model, Dataset.whole(cohort, built), progress)
     found = [asdict(each) for each in suggestions.suggest(predictions, n)]
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")

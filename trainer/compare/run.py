@@ -232,7 +232,7 @@ def _daily_rows(
     material = task.material
     with runner.reporter.follow("daily form") as progress:
         model = build.build(bundle)
-        logits = cohort_logits(model, material.cohort, material.built, material.split.test)
+        logits = cohort_logits(model, material.side("test"))
         rows = entrants.daily(task, progress, logits)
     with write_atomically(file) as new:
         new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())

@@ -1,11 +1,11 @@
-"""Scores that a nurse works out by hand, as far as our columns carry them.
+"""Clinical scores that a nurse works out by hand, as far as our columns carry them.
 
 A value counts for 24 h; a component with none counts as normal (0). Consciousness, urine, pressors
 and band cells have no column: MEWS reaches 11 of 14, NEWS2 17 of 20, qSOFA 2 of 3.
 
 References: SIRS: Bone et al., Chest 1992. MEWS: Subbe et al., QJM 2001. SOFA: Vincent et al.,
 Intensive Care Med 1996, its respiratory part from SpO2 / FiO2 with the cut-offs of Pandharipande
-et al., Crit Care Med 2009, and 2 at most: nobody tells us who is ventilated.
+et al., Crit Care Med 2009, and 2 at most: no column says who is ventilated.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from streamer.core.cleaning import clean
 from streamer.core.clinical_scores import VALID_HOURS, news2, qsofa
 from streamer.core.variables import FIO2, INDEX
 from streamer.datasets.cohort import Cohort
-from trainer.data.rolling import Floats, Places, last_known, picked, places
+from trainer.data.rolling import Elapsed, Floats, elapsed_hours, last_known, rolling_reduce
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """What is read off the chart at each row.
+    """The last charted values at each row.
 
     Attributes:
         last: (R, 34) the last cleaned value of each variable, NaN where none is 24 h young.
@@ -38,23 +38,23 @@ class Chart:
     on_oxygen: NDArray[np.bool_]
 
     @classmethod
-    def read(cls, values: Floats, place: Places) -> Chart:
-        """Reads it off (R, 34) cleaned values."""
-        last, since = last_known(values, place)
-        highest = picked(np.fmax, values[:, FIO2, None], VALID_HOURS, place)[:, 0]
+    def read(cls, values: Floats, elapsed: Elapsed) -> Chart:
+        """Reads (R, 34) cleaned values of stays."""
+        last, since = last_known(values, elapsed)
+        highest = rolling_reduce(np.fmax, values[:, FIO2, None], VALID_HOURS, elapsed)[:, 0]
         return cls(np.where(since <= VALID_HOURS, last, np.float32(np.nan)), highest > ROOM_AIR)
 
     @classmethod
-    def of(cls, cohort: Cohort) -> Chart:
-        """Reads it off a cohort as it was charted."""
-        return cls.read(clean(cohort.values), places(cohort.starts))
+    def from_cohort(cls, cohort: Cohort) -> Chart:
+        """Reads a cohort as it was charted."""
+        return cls.read(clean(cohort.values), elapsed_hours(cohort.starts))
 
 
 Score: TypeAlias = Callable[[Chart], Floats]
-"""From what is charted to (R,) points."""
+"""From a chart to (R,) points."""
 
-# Where each band begins, and the points below the first and in each: what lies between two printed
-# bands (a pressure of 70.5 mmHg) belongs to the lower one.
+# The lower edge of each band, and the points below the first and in each: a value between two
+# printed bands (a pressure of 70.5 mmHg) belongs to the lower one.
 _MEWS: Final = {
     "sbp": ([71, 81, 101, 200], [3, 2, 1, 0, 2]),
     "heart_rate": ([41, 51, 101, 111, 130], [2, 1, 0, 1, 2, 3]),
@@ -66,12 +66,12 @@ ORGANS: Final = ("coagulation", "liver", "circulation", "kidneys", "lungs")
 
 
 def qsofa_score(chart: Chart) -> Floats:
-    """(R,) 0 to 2; of the streamer."""
+    """(R,) 0 to 2; the streamer's."""
     return qsofa(chart.last).astype(np.float32)
 
 
 def news2_score(chart: Chart) -> Floats:
-    """(R,) 0 to 17; of the streamer."""
+    """(R,) 0 to 17; the streamer's."""
     return news2(chart.last, chart.on_oxygen).astype(np.float32)
 
 
@@ -96,10 +96,10 @@ def sirs_score(chart: Chart) -> Floats:
 def mews_score(chart: Chart) -> Floats:
     """(R,) 0 to 11."""
     points = np.zeros(len(chart.last), np.float32)
-    for name, (edges, worth) in _MEWS.items():
+    for name, (edges, band_points) in _MEWS.items():
         value = chart.last[:, INDEX[name]]
         band = np.searchsorted(np.array(edges, np.float32), value, side="right")
-        points += np.where(np.isnan(value), 0, np.array(worth, np.float32)[band])
+        points += np.where(np.isnan(value), 0, np.array(band_points, np.float32)[band])
     return points
 
 

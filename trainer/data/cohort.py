@@ -1,11 +1,12 @@
-"""The cohort that a model is made from: loaded, counted, fingerprinted."""
+"""Cohorts of labelled stays: loading, counts, and the fingerprint in a bundle's manifest."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,36 @@ from streamer.datasets.physionet2019 import read_2019
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many stays and hours, and how many of them septic (positive, for hours)."""
+    """Numbers of stays and hours, and of the septic ones among them (positive, for hours)."""
 
     n_patients: int
     n_septic: int
     n_rows: int
     n_positive_rows: int
+
+
+class Fingerprint(TypedDict):
+    """The identity of a cohort: a hash of everything read, and the ``Counts``."""
+
+    sha256: str
+    n_patients: int
+    n_septic: int
+    n_rows: int
+    n_positive_rows: int
+
+
+class DataSummary(Fingerprint):
+    """The manifest's account of the data: all stays, and the sides of the split.
+
+    Attributes:
+        fitted_on: hash of the training and validation stays alone.
+        sides: ``Counts`` by side.
+        seen: the patients that were fitted on, as ``SeenPatients.to_text``.
+    """
+
+    fitted_on: str
+    sides: dict[str, dict[str, int]]
+    seen: str
 
 
 def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Cohort:
@@ -43,12 +68,12 @@ def counts(cohort: Cohort) -> Counts:
 
 
 def stays_of_site(cohort: Cohort, name: str) -> NDArray[np.int64]:
-    """(n,) indices of the stays of hospital ``A`` or ``B``, told by the patient ids."""
+    """(n,) indices of the stays of hospital ``A`` or ``B``, known by the patient ids."""
     return np.array([i for i, p in enumerate(cohort.patient_ids) if site(p) == name], np.int64)
 
 
-def fingerprint(cohort: Cohort) -> dict[str, str | int]:
-    """What a bundle's manifest says of its data: a hash of everything read, and the counts.
+def fingerprint(cohort: Cohort) -> Fingerprint:
+    """The part of a bundle's manifest that identifies its data.
 
     Two cohorts with equal fingerprints hold the same patients in the same order with the same
     values, labels and demographics, whichever files they came from.
@@ -60,4 +85,11 @@ def fingerprint(cohort: Cohort) -> dict[str, str | int]:
     for whole in (cohort.starts, cohort.iculos, cohort.label):
         digest.update(np.ascontiguousarray(whole).tobytes())
     digest.update("\n".join([*cohort.sex, *cohort.icu_type]).encode())
-    return {"sha256": digest.hexdigest(), **asdict(counts(cohort))}
+    n = counts(cohort)
+    return {
+        "sha256": digest.hexdigest(),
+        "n_patients": n.n_patients,
+        "n_septic": n.n_septic,
+        "n_rows": n.n_rows,
+        "n_positive_rows": n.n_positive_rows,
+    }

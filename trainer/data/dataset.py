@@ -1,7 +1,8 @@
-"""From a cohort to what the network sees: the streamer's own feature builder, run hour by hour."""
+"""Features and scaling of whole cohorts, by the streamer's own feature builder, hour by hour."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.model import Scaling
 from streamer.datasets.cohort import Cohort, Progress
+from trainer.data.split import Side, Split
 
 Floats = NDArray[np.float32]
 
@@ -20,6 +22,65 @@ ICU_CODES: Final = {"medical": 0.0, "surgical": 1.0}
 LEAST_STD: Final = 1e-3
 """A feature that varies less over the training patients is constant: dividing by its standard
 deviation would make a giant of the first patient who differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Some stays of a cohort with their features, to be scored and measured.
+
+    Attributes:
+        cohort: all stays; R rows.
+        built: (R, F) raw features of all of them.
+        stays: (n,) indices of the stays that count.
+    """
+
+    cohort: Cohort
+    built: Floats
+    stays: NDArray[np.int64]
+
+    @classmethod
+    def whole(cls, cohort: Cohort, built: Floats) -> Dataset:
+        """All stays of a cohort."""
+        return cls(cohort, built, np.arange(len(cohort)))
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(r,) all rows of the stays that count, one stay after the other."""
+        return self.cohort.rows_of(self.stays)
+
+    @property
+    def part(self) -> Cohort:
+        """The stays that count, as a cohort of their own."""
+        return self.cohort.take(self.stays)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What training sees; R rows, F features.
+
+    Attributes:
+        cohort: the stays.
+        built: (R, F) raw features.
+        scaling: fitted on the training patients.
+        split: which stay is on which side.
+    """
+
+    cohort: Cohort
+    built: Floats
+    scaling: Scaling
+    split: Split
+
+    def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(n,) all rows of these stays, one stay after the other."""
+        return self.cohort.rows_of(stays)
+
+    def dataset(self, stays: NDArray[np.int64]) -> Dataset:
+        """These stays, to be scored."""
+        return Dataset(self.cohort, self.built, stays)
+
+    def side(self, side: Side) -> Dataset:
+        """The stays of one side of the split, to be scored."""
+        return self.dataset(self.split.side(side))
 
 
 def static_of(cohort: Cohort) -> Floats:

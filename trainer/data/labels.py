@@ -1,4 +1,4 @@
-"""What the three risk heads are taught: onset within 6, 24 and 48 hours."""
+"""Labels of the three risk heads: onset within 6, 24 and 48 hours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Puts each patient on one side: train, validation or test, never two."""
+"""The split of patients: each is on one side, train, validation or test, never on two."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def side_of(
 ) -> Side:
     """The side of a patient: depends on the id and the salt alone.
 
-    Whatever other patients are in the files, today or after the next download, a patient who was
-    once in the test set stays there.
+    A patient who was once in the test set stays there, whatever other patients are in the files,
+    today or after the next download.
 
     >>> side_of("p000001") == side_of("p000001")
     True
     """
     digest = hashlib.sha256(f"{salt}/{patient_id}".encode()).digest()
     # 53 bits: as many as a float has, so the quotient stays below 1.
-    place = (int.from_bytes(digest[:8], "big") >> 11) / 2**53
-    if place < fractions[0]:
+    position = (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    if position < fractions[0]:
         return "train"
-    return "validation" if place < fractions[0] + fractions[1] else "test"
+    return "validation" if position < fractions[0] + fractions[1] else "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +51,6 @@ class Split:
     def side(self, side: Side) -> NDArray[np.int64]:
         """(n,) indices of the stays of one side."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[side]
-
-    def prevalence(self, septic: NDArray[np.bool_]) -> dict[Side, float]:
-        """The share of septic stays on each side, NaN for an empty one.
-
-        Args:
-            septic: (N,) whether a stay is septic.
-        """
-        return {
-            side: float(septic[self.side(side)].mean()) if len(self.side(side)) else float("nan")
-            for side in SIDES
-        }
 
 
 def split_patients(

@@ -1,15 +1,15 @@
-"""Which patients a bundle was made with, kept small enough for its manifest: a Bloom filter.
+"""The patients that a bundle was fitted on, as a Bloom filter small enough for its manifest.
 
-Whoever evaluates a bundle must know whether it was fitted on the same patients, also when the files
-are others. The filter (Bloom, CACM 13(7):422-426, 1970) answers that for one id at a time and does
-not list the ids; who has an id can ask for it, so it is no secret either.
+An evaluation must know whether the bundle was fitted on the same patients, also when the files are
+others. The filter (Bloom, CACM 13(7):422-426, 1970) answers that for one id at a time and does not
+list the ids. It does not keep them secret either: anyone who has an id can ask for it.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 BITS_PER_PATIENT: Final = 10
 N_HASHES: Final = 7
-"""With ten bits a patient, seven hashes are best: one patient in 120 is taken for one seen."""
+"""With ten bits a patient, seven hashes are best: one patient in 120 is wrongly taken for a seen
+one."""
 
 FALSE_RATE: Final = 0.0082
-"""What follows from the two: (1 - exp(-7 / 10)) ** 7."""
+"""The rate that follows from the two: (1 - exp(-7 / 10)) ** 7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +41,17 @@ class SeenPatients:
         """Makes the filter of these patients."""
         bits = np.zeros(len(patient_ids) * BITS_PER_PATIENT // 8 + 1, np.uint8)
         for patient in patient_ids:
-            for place in _places(patient, len(bits) * 8):
-                bits[place // 8] |= 1 << place % 8
+            for bit in _bits_of(patient, len(bits) * 8):
+                bits[bit // 8] |= 1 << bit % 8
         return cls((bits,))
 
     def also(self, patient_ids: Sequence[str]) -> SeenPatients:
-        """These patients as well; in a filter beside, since a full one cannot take more."""
+        """Adds patients in a filter of their own, since a full filter cannot take more."""
         return SeenPatients(self.filters + SeenPatients.of(patient_ids).filters)
 
     @classmethod
     def from_text(cls, text: str) -> SeenPatients:
-        """Reads what ``to_text`` wrote."""
+        """Reads filters as of ``to_text``."""
         return cls(
             tuple(np.frombuffer(base64.b64decode(part), np.uint8) for part in text.split(","))
         )
@@ -63,7 +64,7 @@ class SeenPatients:
         return any(_holds(bits, patient) for bits in self.filters)
 
     def count(self, patient_ids: Iterable[str]) -> int:
-        """How many of these patients were seen, give or take ``false_rate`` of the others."""
+        """Counts the seen patients among these, give or take ``false_rate`` of the others."""
         return sum(patient in self for patient in patient_ids)
 
     @property
@@ -72,19 +73,18 @@ class SeenPatients:
         return FALSE_RATE * len(self.filters)
 
 
-def seen_of(manifest: dict[str, Any]) -> SeenPatients | None:
+def seen_of(manifest: Mapping[str, Any]) -> SeenPatients | None:
     """The patients that a bundle was fitted on, ``None`` where its manifest does not say."""
     text = manifest.get("data", {}).get("seen")
     return None if text is None else SeenPatients.from_text(text)
 
 
 def _holds(bits: NDArray[np.uint8], patient: str) -> bool:
-    places = _places(patient, len(bits) * 8)
-    return all(bits[place // 8] >> place % 8 & 1 for place in places)
+    return all(bits[bit // 8] >> bit % 8 & 1 for bit in _bits_of(patient, len(bits) * 8))
 
 
-def _places(patient: str, n_bits: int) -> list[int]:
-    # Two hashes make any number of them (Kirsch and Mitzenmacher 2006).
+def _bits_of(patient: str, n_bits: int) -> list[int]:
+    # Two hashes make any number of hashes (Kirsch and Mitzenmacher 2006).
     digest = hashlib.sha256(patient.encode()).digest()
     first, second = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big") | 1
     return [(first + i * second) % n_bits for i in range(N_HASHES)]

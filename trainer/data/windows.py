@@ -1,9 +1,9 @@
-"""What the best published models of this data look at: statistics of the hours before.
+"""Window features: statistics of the hours before, as the best published models of this data use.
 
-The streamer's features of the hour, and beside them the vital signs over the last 6, 12 and 24
+Beside the streamer's features of the hour stand the vital signs over the last 6, 12 and 24
 hours, the extremes and means of every variable so far, how often things were measured of late,
-scores, and ratios: what Morrill et al. (Crit Care Med 48(10), 2020) and the teams beside them gave
-to boosted trees. A vital sign counts with its last known value in an hour without one.
+scores, and ratios: the inputs that Morrill et al. (Crit Care Med 48(10), 2020) and the teams beside
+them gave to boosted trees. A vital sign counts with its last known value in an hour without one.
 """
 
 from __future__ import annotations
@@ -25,8 +25,17 @@ from trainer.data.clinical_scores import (
     qsofa_score,
     sirs_score,
 )
-from trainer.data.material import Material
-from trainer.data.rolling import Floats, Places, ago, last_known, picked, places, spread, total
+from trainer.data.dataset import Material
+from trainer.data.rolling import (
+    Elapsed,
+    Floats,
+    elapsed_hours,
+    lagged,
+    last_known,
+    rolling_mean_std,
+    rolling_reduce,
+    rolling_sum,
+)
 
 HOURS: Final = (6, 12, 24)
 _STATISTICS: Final = ("min", "max", "mean", "sd")
@@ -66,9 +75,9 @@ def _names() -> tuple[str, ...]:
     vitals = [VARIABLES[i].name for i in _VITALS]
     return (
         *NAMES,
-        *(f"{what}_{h}h:{v}" for h in HOURS for what in _STATISTICS for v in vitals),
+        *(f"{statistic}_{h}h:{v}" for h in HOURS for statistic in _STATISTICS for v in vitals),
         *(f"change_{hours}h:{v}" for hours in LAGS for v in vitals),
-        *(f"{what}:{v}" for what in ("lowest", "highest", "mean") for v in every),
+        *(f"{statistic}:{v}" for statistic in ("lowest", "highest", "mean") for v in every),
         *(f"measured_{hours}h:{v}" for hours in RECENT for v in every),
         *_LAB_WORK,
         *(f"sofa:{organ}" for organ in ORGANS),
@@ -89,35 +98,37 @@ WINDOW_STATE_BYTES: Final = (
 
 
 def window_features(material: Material, stays: NDArray[np.int64]) -> Floats:
-    """Returns raw features (rows of these stays, W), in the order of ``WINDOW_NAMES``."""
+    """Raw features (rows of these stays, W), in the order of ``WINDOW_NAMES``."""
     cohort = material.cohort.take(stays)
-    values, place = clean(cohort.values), places(cohort.starts)
+    values, elapsed = clean(cohort.values), elapsed_hours(cohort.starts)
     measured = (~np.isnan(values)).astype(np.float32)
-    last, since = last_known(values, place)
-    lowest = picked(np.fmin, values, int(place.max()) + 1, place)
-    highest = picked(np.fmax, values, int(place.max()) + 1, place)
-    with np.errstate(divide="ignore", invalid="ignore"):  # of nothing measured, or a zero
-        mean = total(values, None, place) / total(measured, None, place)
+    last, since = last_known(values, elapsed)
+    lowest = rolling_reduce(np.fmin, values, int(elapsed.max()) + 1, elapsed)
+    highest = rolling_reduce(np.fmax, values, int(elapsed.max()) + 1, elapsed)
+    with np.errstate(divide="ignore", invalid="ignore"):  # nothing measured, or a zero
+        mean = rolling_sum(values, None, elapsed) / rolling_sum(measured, None, elapsed)
         blocks = [
             material.built[material.rows_of(stays)],
-            *_vitals(last[:, _VITALS], place),
+            *_vitals(last[:, _VITALS], elapsed),
             *(_logged(extreme) for extreme in (lowest, highest, mean)),
-            *(total(measured, hours, place) for hours in RECENT),
-            _lab_work(measured, since, place),
-            *_scores(Chart.read(values, place), place),
-            _ratios(last, lowest, highest, place),
+            *(rolling_sum(measured, hours, elapsed) for hours in RECENT),
+            _lab_work(measured, since, elapsed),
+            *_scores(Chart.read(values, elapsed), elapsed),
+            _ratios(last, lowest, highest, elapsed),
         ]
     features = np.concatenate(blocks, axis=1, dtype=np.float32)
     features[np.isinf(features)] = np.nan
     return features
 
 
-def _vitals(vitals: Floats, place: Places) -> list[Floats]:
+def _vitals(vitals: Floats, elapsed: Elapsed) -> list[Floats]:
     blocks = []
-    for hours, (mean, sd) in zip(HOURS, spread(vitals, HOURS, place), strict=True):
-        low, high = (picked(pick, vitals, hours, place) for pick in (np.fmin, np.fmax))
+    for hours, (mean, sd) in zip(HOURS, rolling_mean_std(vitals, HOURS, elapsed), strict=True):
+        low, high = (
+            rolling_reduce(combine, vitals, hours, elapsed) for combine in (np.fmin, np.fmax)
+        )
         blocks += [low, high, mean, sd]
-    return [*blocks, *(vitals - ago(vitals, hours, place) for hours in LAGS)]
+    return [*blocks, *(vitals - lagged(vitals, hours, elapsed) for hours in LAGS)]
 
 
 def _logged(values: Floats) -> Floats:
@@ -127,14 +138,14 @@ def _logged(values: Floats) -> Floats:
     return logged
 
 
-def _lab_work(measured: Floats, since: Floats, place: Places) -> Floats:
-    """How busy the laboratory is with the patient: doctors who worry send blood."""
+def _lab_work(measured: Floats, since: Floats, elapsed: Elapsed) -> Floats:
+    """Laboratory activity of the patient: doctors who worry send blood."""
     labs = measured[:, _LABS].sum(axis=1, keepdims=True)
     return np.concatenate(
         [
-            *(total(labs, hours, place) for hours in RECENT),
+            *(rolling_sum(labs, hours, elapsed) for hours in RECENT),
             labs,
-            total(labs, None, place) / (place[:, None] + 1),
+            rolling_sum(labs, None, elapsed) / (elapsed[:, None] + 1),
             np.fmin.reduce(since[:, _LABS], axis=1, keepdims=True),
             measured[:, _VITALS].sum(axis=1, keepdims=True),
         ],
@@ -142,19 +153,19 @@ def _lab_work(measured: Floats, since: Floats, place: Places) -> Floats:
     )
 
 
-def _scores(chart: Chart, place: Places) -> list[Floats]:
+def _scores(chart: Chart, elapsed: Elapsed) -> list[Floats]:
     organs = organ_scores(chart)
     sofa = organs.sum(axis=1, keepdims=True)
     others = (score(chart)[:, None] for score in (sirs_score, qsofa_score, news2_score, mews_score))
-    return [organs, sofa, sofa - picked(np.fmin, sofa, max(HOURS), place), *others]
+    return [organs, sofa, sofa - rolling_reduce(np.fmin, sofa, max(HOURS), elapsed), *others]
 
 
-def _ratios(last: Floats, lowest: Floats, highest: Floats, place: Places) -> Floats:
+def _ratios(last: Floats, lowest: Floats, highest: Floats, elapsed: Elapsed) -> Floats:
     def now(name: str) -> Floats:
         return last[:, INDEX[name]]
 
     pressures = last[:, [INDEX["heart_rate"], INDEX["sbp"]]]
-    [(calm, _)] = spread(pressures, (6,), place)
+    [(calm, _)] = rolling_mean_std(pressures, (6,), elapsed)
     return np.stack(
         [
             calm[:, 0] / calm[:, 1],

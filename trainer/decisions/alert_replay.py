@@ -1,8 +1,8 @@
-"""The streamer's alert rules over whole stays, and how the three alert thresholds follow.
+"""Replay of the streamer's alert rules over whole stays, and the choice of the three thresholds.
 
 Three numbers come from one choice. ``medium`` is chosen on validation patients within the alert
-budget (``thresholds.choose_alert_threshold``); for each candidate, the other two follow from it, so
-that what is counted against the budget is exactly what the bundle's policy will do.
+budget (``thresholds.choose_alert_threshold``); for each candidate, the other two follow from it. So
+the alerts counted against the budget are exactly those that the bundle's policy will start.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from streamer.core.stays import HOUR_MS
 
 OFF_ODDS: Final = 0.6
 """An alert ends below this share of medium's odds. From one hour to the next the odds of a stay
-without sepsis fall below 0.71 of what they were once in twenty times (validation patients, risks
-above 2 %): 0.6 is clearly below, and no noise."""
+without sepsis fall below 0.71 of the hour before once in twenty times (validation patients, risks
+above 2 %): 0.6 is clearly below this noise."""
 
 HIGH_PPV: Final = 2.0
 """A high alert is twice as likely to be sepsis as a medium one: a difference to act upon."""
 
 LEAST_HIGH_STAYS: Final = 20
-"""The share of septic ones among fewer stays is not known to within 20 %."""
+"""Among fewer stays the share of septic ones is not known to within 20 %."""
 
 NEVER: Final = 1.0
-"""No risk is above it: severity stays medium where nothing higher can be told apart."""
+"""No risk is above it: severity stays medium where no higher risk is septic more often."""
 
 SUREST: Final = 1 - 1e-6
 """A medium threshold is below 1, also on a toy set whose risks were rounded to 1."""
@@ -86,7 +86,7 @@ class PolicyRule:
         self._highest = highest[order]
         septic = (np.maximum.reduceat(label, starts[:-1]) == 1)[order]
         n_above = np.arange(len(order), 0, -1)
-        # At place i: the septic share of the stays whose highest risk is that of i, or more.
+        # At index i: the septic share of the stays whose highest risk is that of i, or more.
         self._ppv = np.cumsum(septic[::-1])[::-1] / n_above
         self._ppv[n_above < LEAST_HIGH_STAYS] = 0
 
@@ -104,6 +104,6 @@ class PolicyRule:
         if at < len(self._ppv):
             enough = np.flatnonzero(self._ppv[at:] >= max(HIGH_PPV * self._ppv[at], 1e-9))
             if self._ppv[at] > 0 and len(enough):
-                place = at + int(enough[0])
-                high = float(self._highest[place - 1] + self._highest[place]) / 2
+                first = at + int(enough[0])
+                high = float(self._highest[first - 1] + self._highest[first]) / 2
         return AlertPolicy(medium, high if medium < high < NEVER else NEVER, odds / (1 + odds))

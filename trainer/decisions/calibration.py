@@ -1,4 +1,4 @@
-"""Calibration of one head on validation patients: from the network's logit to a probability's."""
+"""Calibration of one head on validation patients, from the network's logit to a probability's."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ POSITIVES_PER_KNOT: Final = 50
 one of them bend the curve."""
 
 PRIOR_POSITIVES: Final = 10.0
-"""How many positives the straight line is worth in each bin: pulls a bin of few towards it."""
+"""The weight of the straight line in each bin, in positives: pulls a bin of few towards it."""
 
 LEAST_SLOPE: Final = 0.1
-"""Of the line's slope, anywhere: the ranking stays strict, and a plateau cannot swallow a patient
-who gets worse."""
+"""The least slope of the map, as a share of the line's: the ranking stays strict, and a patient who
+gets worse cannot vanish on a plateau."""
 
 FLATTEST_LINE: Final = 0.05
-"""A slope is never below this, even where the risks of a model do not rank at all."""
+"""The least slope of the line, even where the risks of a model do not rank at all."""
 
 TAIL: Final = 5.0
-"""Logits beyond the outermost bin over which the map goes on with the slope of the line."""
+"""Logits beyond the outermost bin, over which the map goes on with the slope of the line."""
 
 
 def fit_platt(logits: Floats, label: NDArray[np.integer]) -> tuple[float, float]:
@@ -53,8 +53,8 @@ def fit_platt(logits: Floats, label: NDArray[np.integer]) -> tuple[float, float]
 def fit_calibrator(logits: Floats, label: NDArray[np.integer]) -> tuple[Floats, Floats]:
     """Knots of a strictly rising, piecewise linear map from logit to calibrated logit.
 
-    Platt's line, bent in up to 20 bins by what was observed there and the line did not foresee
-    (isotonic, so that the order of risks is kept). Bins hold equal shares of rows and positives
+    Platt's line, bent in up to 20 bins to the rates observed there (isotonic, so that the order of
+    risks is kept). Bins hold equal shares of rows and positives
     together: fine where risks are high, and also where nearly all rows are.
 
     Args:
@@ -95,8 +95,8 @@ def fit_calibrator(logits: Floats, label: NDArray[np.integer]) -> tuple[Floats, 
 def _pool(x: Floats, y: Floats, weight: Floats) -> tuple[Floats, Floats]:
     """Pool adjacent violators: means of neighbours until they rise; a pool is one knot."""
     pools: list[tuple[float, float, float]] = []
-    for here in zip(x.tolist(), y.tolist(), weight.tolist(), strict=True):
-        pool = here
+    for point in zip(x.tolist(), y.tolist(), weight.tolist(), strict=True):
+        pool = point
         while pools and pools[-1][1] >= pool[1]:
             before = pools.pop()
             total = before[2] + pool[2]

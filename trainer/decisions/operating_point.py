@@ -1,4 +1,4 @@
-"""What is chosen on validation patients alone: calibration, threshold, alert policy."""
+"""The operating point of a model, chosen on validation patients: calibration, threshold, alerts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Network
 from streamer.datasets.cohort import Cohort
+from trainer.data.dataset import Dataset
 from trainer.data.labels import horizon_labels
 from trainer.decisions.alert_replay import PolicyRule, alert_starts
 from trainer.decisions.calibration import fit_calibrator
@@ -30,7 +31,7 @@ _STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """How the score of an hour becomes a risk, a yes and an alert.
+    """The rules from the score of an hour to a risk, a yes and an alert.
 
     Attributes:
         calibration: from the score to the log odds of the 6 h risk.
@@ -43,7 +44,7 @@ class OperatingPoint:
     policy: AlertPolicy
 
     def apply(self, side: Cohort, score: NDArray[np.float64]) -> Scored:
-        """What is said of these stays, given the score ``(R,)`` of each of their hours."""
+        """Risks and decisions of these stays, from the score ``(R,)`` of each of their hours."""
         risk = self.calibration.risks(score)
         alerts = alert_starts(risk, side.starts, self.policy)
         return Scored(
@@ -62,7 +63,7 @@ def choose_operating_point(
         alert_budget: most alert starts per patient-day.
 
     Returns:
-        the rules, and the alert threshold with its cost on these patients.
+        the operating point, and the alert threshold with its cost on these patients.
 
     Raises:
         ValueError: no septic stay among them.
@@ -83,8 +84,8 @@ def choose_operating_point(
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """The finished model, and what its choices were made from.
+class CalibratedModel:
+    """A finished model, and how its alert threshold and its threshold were chosen.
 
     Attributes:
         model: with an id that the bundle will replace.
@@ -99,38 +100,30 @@ class Choices:
     utilities: NDArray[np.float64]
 
 
-def unchosen(network: Network, scaling: Scaling) -> Model:
-    """A model for its logits alone: nothing of what it would say is chosen yet."""
+def uncalibrated(network: Network, scaling: Scaling) -> Model:
+    """A model for its logits alone, without a calibration or thresholds of its own."""
     straight = (_STRAIGHT,) * len(HORIZONS)
     return Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
 
 
-def choose(
-    network: Network,
-    scaling: Scaling,
-    cohort: Cohort,
-    built: NDArray[np.float32],
-    validation: NDArray[np.int64],
-    alert_budget: float,
-) -> Choices:
+def calibrate(
+    network: Network, scaling: Scaling, validation: Dataset, alert_budget: float
+) -> CalibratedModel:
     """Calibrates a trained network and chooses its thresholds.
 
     Args:
         network: trained.
         scaling: of its features.
-        cohort: all stays.
-        built: (R, F) their raw features.
         validation: the stays that may be looked at.
         alert_budget: most alert starts per patient-day.
 
     Raises:
         ValueError: no septic stay among them.
     """
-    raw = unchosen(network, scaling)
-    side = cohort.take(validation)
-    logits = cohort_logits(raw, cohort, built, validation)[cohort.rows_of(validation)]
-    operating_point, alerts = choose_operating_point(logits[:, 0], side, alert_budget)
-    labels = horizon_labels(side.label, side.starts)
+    part = validation.part
+    logits = cohort_logits(uncalibrated(network, scaling), validation)[validation.rows]
+    operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget)
+    labels = horizon_labels(part.label, part.starts)
     longer = (
         Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
     )
@@ -139,4 +132,4 @@ def choose(
         "", network, scaling, calibrations, operating_point.threshold, operating_point.policy
     )
     risk = operating_point.calibration.risks(logits[:, 0])
-    return Choices(model, alerts, *utility_curve(side.label, side.starts, risk))
+    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk))

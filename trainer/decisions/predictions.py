@@ -1,4 +1,7 @@
-"""What a model says of every hour of a cohort, offline: the same numbers as the stream's."""
+"""A model's risks and decisions for every hour of a dataset, offline, and their figures.
+
+The numbers are those of the stream: the same features, network, calibration and alert rules.
+"""
 
 from __future__ import annotations
 
@@ -14,42 +17,39 @@ from streamer.core.model import Model
 from streamer.core.network import HORIZONS
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.batches import by_length
+from trainer.data.dataset import Dataset
 from trainer.decisions.alert_replay import alert_starts
 from trainer.metrics.measures import Scored
+from trainer.metrics.report import Figures, report
+from trainer.metrics.subgroups import subgroups
 
 
 def cohort_logits(
-    model: Model,
-    cohort: Cohort,
-    built: NDArray[np.float32],
-    stays: NDArray[np.int64],
-    progress: Progress | None = None,
+    model: Model, dataset: Dataset, progress: Progress | None = None
 ) -> NDArray[np.float64]:
     """Runs whole stays, similar lengths together.
 
     Args:
-        model: what scores.
-        cohort: the stays.
-        built: (R, F) raw features of the cohort, as ``dataset.build_features``.
-        stays: which ones to run.
+        model: gives the logits.
+        dataset: the stays to run.
         progress: called with stays done and stays in all.
 
     Returns:
-        (R, 3) logits, NaN in the rows of other stays.
+        (R, 3) logits of the three horizons, NaN in the rows of other stays of the cohort.
     """
-    logits = np.full((cohort.n_rows, len(HORIZONS)), np.nan)
+    logits = np.full((dataset.cohort.n_rows, len(HORIZONS)), np.nan)
     done = 0
-    for batch in by_length(cohort, stays):
-        logits[batch.rows[batch.real]] = model.logits(built[batch.rows])[batch.real]
+    for batch in by_length(dataset.cohort, dataset.stays):
+        logits[batch.rows[batch.real]] = model.logits(dataset.built[batch.rows])[batch.real]
         done += batch.rows.shape[1]
         if progress is not None:
-            progress(done, len(stays))
+            progress(done, len(dataset.stays))
     return logits
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model said of some stays of a cohort; R rows.
+    """A model's risks and decisions for some stays; R rows.
 
     Attributes:
         cohort: these stays alone.
@@ -69,7 +69,7 @@ class Predictions:
         return np.asarray(self.risks[:, 0] > self.threshold)
 
     def scored(self) -> Scored:
-        """The same, as what figures are made from."""
+        """The same, as the metrics take it."""
         return Scored(
             self.cohort.patient_ids,
             self.cohort.starts,
@@ -91,17 +91,72 @@ class Predictions:
         pq.write_table(pa.table(columns), file)
 
 
-def predict(
-    model: Model,
-    cohort: Cohort,
-    built: NDArray[np.float32],
-    stays: NDArray[np.int64],
-    progress: Progress | None = None,
-) -> Predictions:
-    """Scores these stays of a cohort; arguments as ``cohort_logits``."""
-    logits = cohort_logits(model, cohort, built, stays, progress)
-    side = cohort.take(stays)
-    risks = model.risks(logits[cohort.rows_of(stays)])
+def predict(model: Model, dataset: Dataset, progress: Progress | None = None) -> Predictions:
+    """Scores the stays of a dataset; arguments as ``cohort_logits``."""
+    logits = cohort_logits(model, dataset, progress)
+    part = dataset.part
+    risks = model.risks(logits[dataset.rows])
     return Predictions(
-        side, risks, model.threshold, alert_starts(risks[:, 0], side.starts, model.policy)
+        part, risks, model.threshold, alert_starts(risks[:, 0], part.starts, model.policy)
     )
+
+
+def figures_of(
+    predictions: Predictions,
+    model: Model,
+    model_id: str,
+    n_bootstrap: int = 0,
+    progress: Progress | None = None,
+) -> Figures:
+    """The object of ``trainer evaluate --json`` for a model's predictions.
+
+    Args:
+        predictions: of ``model``.
+        model: gives the thresholds that are reported.
+        model_id: id of its bundle.
+        n_bootstrap: replicates of the intervals; 0 for none.
+        progress: called with (replicates done, of).
+    """
+    return report(
+        predictions.scored(),
+        threshold=model.threshold,
+        alert_threshold=model.policy.medium,
+        model=model_id,
+        n_bootstrap=n_bootstrap,
+        progress=progress,
+    )
+
+
+def subgroup_figures(
+    predictions: Predictions,
+    model: Model,
+    n_bootstrap: int = 0,
+    progress: Progress | None = None,
+) -> dict[str, Figures]:
+    """The same for each sex, age band and unit with enough septic stays, by its name."""
+    scored = predictions.scored()
+    by_group = {}
+    for name, stays in subgroups(predictions.cohort).items():
+        figures = report(
+            scored.take(stays),
+            threshold=model.threshold,
+            alert_threshold=model.policy.medium,
+            model="",
+            n_bootstrap=n_bootstrap,
+            progress=progress,
+        )
+        by_group[name] = {
+            key: value
+            for key, value in figures.items()
+            if key not in ("by_site", "model", "threshold", "alert_threshold")
+        }
+    return by_group
+
+
+def without_id(figures: Figures) -> Figures:
+    """The figures for a manifest: a bundle's id is a hash of it, so it cannot name the bundle."""
+    by_site = {
+        name: {key: value for key, value in part.items() if key != "model"}
+        for name, part in figures["by_site"].items()
+    }
+    return {key: value for key, value in figures.items() if key != "model"} | {"by_site": by_site}

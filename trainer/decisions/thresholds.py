@@ -1,4 +1,4 @@
-"""What is chosen on validation patients: the two thresholds."""
+"""The two thresholds of a model, chosen on validation patients."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def best_utility_threshold(
 
 @dataclass(frozen=True, slots=True)
 class AlertChoice:
-    """An alert threshold and what it costs and finds on the patients it was chosen on.
+    """An alert threshold with its cost and its sensitivity on the patients it was chosen on.
 
     Attributes:
         threshold: an alert may start above this risk.
@@ -97,8 +97,8 @@ def choose_alert_threshold(
         budget_per_patient_day: most alert starts for each 24 rows, on average.
 
     Returns:
-        of equal sensitivities the one with the fewest alerts. With a budget that nothing meets
-        it is a threshold above every risk, with sensitivity 0.
+        the choice of highest sensitivity; of equals the one with the fewest alerts. With a budget
+        that nothing meets it is a threshold above every risk, with sensitivity 0.
 
     Raises:
         ValueError: a budget that is not above 0, or no septic stay.
@@ -113,10 +113,10 @@ def choose_alert_threshold(
     for threshold in _candidates(risk):
         alerts = alert_starts(risk, threshold)
         rate = float(alerts.sum() / (len(risk) / 24))
-        found = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
-        better = (found, -rate) > (best.sensitivity, -best.starts_per_patient_day)
+        sensitivity = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
+        better = (sensitivity, -rate) > (best.sensitivity, -best.starts_per_patient_day)
         if rate <= budget_per_patient_day and better:
-            best = AlertChoice(threshold, rate, float(found))
+            best = AlertChoice(threshold, rate, float(sensitivity))
     return best
 
 

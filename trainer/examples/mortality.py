@@ -14,8 +14,7 @@ from streamer.core.model import Calibration
 from streamer.datasets.cohort import Progress
 from streamer.datasets.physionet2012 import read_2012
 from trainer.data.batches import by_length
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import SIDES, split_patients
 from trainer.decisions.calibration import fit_calibrator
 from trainer.errors import TooLittleData

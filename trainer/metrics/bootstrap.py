@@ -1,13 +1,14 @@
-"""Intervals by resampling patients: the rows of a stay are not independent, the stays are."""
+"""Bootstrap intervals over patients: the rows of a stay are not independent, the stays are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.datasets.cohort import Progress
 from trainer.metrics.measures import METRICS, Measure
 
 DEFAULT_SEED: Final = 2019
@@ -17,7 +18,7 @@ TAILS: Final = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 
 def resamples(
-    n: int, n_replicates: int, seed: int, progress: Callable[[int, int], None] | None = None
+    n: int, n_replicates: int, seed: int, progress: Progress | None = None
 ) -> Iterator[NDArray[np.float64]]:
     """Yields ``(n,)`` how often each patient counts, for each replicate of a bootstrap.
 
@@ -38,7 +39,7 @@ def replicates(
     measures: Sequence[Measure],
     n_replicates: int,
     seed: int = DEFAULT_SEED,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float64]:
     """Figures of several models on the same resampled patients.
 
@@ -57,18 +58,18 @@ def replicates(
     n = measures[0].n_stays
     if any(measure.n_stays != n for measure in measures):
         raise ValueError("a paired bootstrap needs every model measured on the same stays")
-    found = np.empty((len(measures), n_replicates, len(METRICS)))
+    figures = np.empty((len(measures), n_replicates, len(METRICS)))
     for replicate, weight in enumerate(resamples(n, n_replicates, seed, progress)):
         for i, measure in enumerate(measures):
-            found[i, replicate] = list(measure.figures(weight).values())
-    return found
+            figures[i, replicate] = list(measure.figures(weight).values())
+    return figures
 
 
 def intervals(
     measure: Measure,
     n_replicates: int,
     seed: int = DEFAULT_SEED,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, tuple[float, float]]:
     """The 95 % percentile interval of each of ``METRICS``.
 
@@ -90,11 +91,11 @@ def paired_intervals(
     return percentiles(both[0] - both[1])
 
 
-def percentiles(found: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+def percentiles(figures: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
     """The 95 % interval of each of ``METRICS`` over replicates ``(replicates, len(METRICS))``."""
-    out = {}
+    by_name = {}
     for i, name in enumerate(METRICS):
-        values = found[:, i][~np.isnan(found[:, i])]
+        values = figures[:, i][~np.isnan(figures[:, i])]
         low, high = np.quantile(values, TAILS) if len(values) else (np.nan, np.nan)
-        out[name] = (float(low), float(high))
-    return out
+        by_name[name] = (float(low), float(high))
+    return by_name

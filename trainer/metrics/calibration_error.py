@@ -1,4 +1,4 @@
-"""How far risks can be taken at their word: calibration error and the calibration line."""
+"""Calibration of risks: the expected calibration error and the calibration line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ECE_BINS: Final = 20
 next to none; more bins would measure noise, ten would hide the upper end in one bin."""
 
 TINIEST_RISK: Final = 1e-7
-"""Risks are written with seven decimals; a written 0 or 1 has this much left for its logit."""
+"""Risks are written with seven decimals: for its logit, a 0 or 1 is moved inwards by this much."""
 
 _MOST_STEPS: Final = 100  # Newton takes under 10 on any data that has a solution
 _STEEPEST: Final = 1e6  # no line that was fitted to probabilities comes near
@@ -68,7 +68,7 @@ def logistic_line(
         x: (R,) such as the logit of a risk.
         label: (R,) 0 or 1.
         prior_weight: precision of a normal prior on the slope around 1. Above 0 it gives
-            separated classes a finite slope; 1 is nothing beside a few hundred positives.
+            separated classes a finite slope; 1 is negligible beside a few hundred positives.
     """
     y = label.astype(np.float64)
     if y.min() == y.max():

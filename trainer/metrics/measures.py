@@ -1,6 +1,6 @@
-"""Every figure that is reported of a model, each a function of how often a stay counts.
+"""Measures of a model, each a function of the weights of the stays.
 
-Written so, the plain figure (each stay once) and a bootstrap replicate are the same code.
+So the plain figure (each stay once) and a bootstrap replicate are the same code.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ METRICS: Final = (
 
 LEAD_WINDOW_HOURS: Final = 48.0
 """An alert this long before onset, or later, has foreseen it: the longest horizon of the model.
-An earlier one is a false alarm that happened to a patient who fell ill days after."""
+An earlier one is a false alarm for a patient who fell ill days after."""
 
 _MOST_STEPS: Final = 20
 _LAST_STEP: Final = 1e-5  # Newton squares its error at each step, so some 1e-9 is left after this
@@ -52,7 +52,7 @@ _LAST_STEP: Final = 1e-5  # Newton squares its error at each step, so some 1e-9 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Stays with what a model said of each hour; N stays, R rows.
+    """Stays with a model's risk and decisions at each hour; N stays, R rows.
 
     Attributes:
         patient_ids: N ids.
@@ -85,7 +85,7 @@ class Scored:
         )
 
     def at_site(self, name: str) -> Scored:
-        """The stays of hospital ``A`` or ``B``, told by the patient ids."""
+        """The stays of hospital ``A`` or ``B``, known by the patient ids."""
         return self.take(
             np.array([i for i, p in enumerate(self.patient_ids) if site(p) == name], np.int64)
         )
@@ -169,12 +169,12 @@ class Measure:
         self._true_alerts = np.add.reduceat(foresaw.astype(np.float64), first)
         self._septic = np.maximum.reduceat(label, first).astype(np.float64)
         lead = lead_hours(scored.alert_starts, label, scored.starts)
-        self._found = (~np.isneginf(lead)).astype(np.float64)
+        self._foreseen = (~np.isneginf(lead)).astype(np.float64)
         self._forewarned = np.argsort(lead, kind="stable")[np.isneginf(lead).sum() :]
         self._lead = lead[self._forewarned]
 
     def figures(self, weight: NDArray[np.float64] | None = None) -> dict[str, float]:
-        """All of ``METRICS``; NaN where one cannot be had, as without a positive row.
+        """All of ``METRICS``; NaN where one is undefined, as without a positive row.
 
         Args:
             weight: (N,) how often each stay counts; once each where absent.
@@ -195,7 +195,7 @@ class Measure:
             line[1],
             ranks.ppv,
             self._alerts @ w / (rows / 24),
-            _share(self._found, self._septic, w),
+            _share(self._foreseen, self._septic, w),
             _share(self._true_alerts, self._alerts, w),
             self._median_lead(w),
         )
@@ -208,7 +208,7 @@ class Measure:
             step = np.linalg.solve(np.tensordot(w, self._information, 1), w @ self._score)
             line = self._line + step
             weight = w[self._stay]
-            # From so near it takes two or three steps; more means that there is no maximum.
+            # From so near it takes two or three steps: more means that there is no maximum.
             for _ in range(_MOST_STEPS):
                 before, line = line, newton_step(self._log_odds, self._label, weight, line)
                 if np.abs(line - before).max() < _LAST_STEP:
@@ -231,6 +231,6 @@ class Measure:
 def _share(
     part: NDArray[np.float64], whole: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> float:
-    """Of ``(N,)`` counts; NaN where there is nothing to have a share of."""
+    """The weighted share of one ``(N,)`` count in another; NaN where that is 0."""
     most = float(whole @ weight)
     return float(part @ weight) / most if most > 0 else math.nan

@@ -1,4 +1,4 @@
-"""How well risks rank: the areas under the curves, exact with ties and with weights."""
+"""Ranking quality of risks: the areas under the curves, exact with ties and with weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """What ``Ranking.weigh`` found; NaN where there is no positive or no negative.
+    """The result of ``Ranking.weigh``; NaN where there is no positive or no negative.
 
     Attributes:
         auroc: area under the ROC curve; a tie counts one half.
@@ -29,7 +29,7 @@ class Ranking:
     Args:
         label: (R,) true or 1 where positive.
         risk: (R,) any order-preserving score.
-        group: (R,) which weight an item has, such as the index of its stay.
+        group: (R,) index of an item's weight, such as that of its stay.
 
     >>> Ranking(np.array([0, 1, 0, 1]), np.array([.1, .4, .4, .8]), np.arange(4)).weigh(np.ones(4))
     Ranks(auroc=0.875, auprc=0.8333333333333333, ppv=0.6666666666666666)
@@ -45,7 +45,7 @@ class Ranking:
         falling = risk[order]
         self._group = group[order]
         self._positive = np.flatnonzero(label[order] == 1)
-        first = np.flatnonzero(np.diff(falling, prepend=np.inf) != 0)  # of each run of ties
+        first = np.flatnonzero(np.diff(falling, prepend=np.inf) != 0)  # row of each run of ties
         run = np.searchsorted(first, self._positive, side="right") - 1
         # Only ties that hold a positive matter for any of the figures: 2 % of all rows.
         runs, self._first_positive = np.unique(run, return_index=True)
@@ -57,25 +57,25 @@ class Ranking:
 
         Args:
             weight: one for each group.
-            sensitivity: share of positives that the precision is asked at.
+            sensitivity: share of the positives at which the precision is taken.
         """
         weights = weight[self._group]
         so_far = np.concatenate([[0.0], np.cumsum(weights)])
         if not len(self._positive):
             return Ranks(np.nan, np.nan, np.nan)
-        here = np.add.reduceat(weights[self._positive], self._first_positive)
-        true = np.cumsum(here)
+        in_run = np.add.reduceat(weights[self._positive], self._first_positive)
+        true = np.cumsum(in_run)
         n_positive, n_negative = true[-1], so_far[-1] - true[-1]
         if n_positive <= 0 or n_negative <= 0:
             return Ranks(np.nan, np.nan, np.nan)
         called = so_far[self._end]
-        false_above = so_far[self._start] - (true - here)
+        false_above = so_far[self._start] - (true - in_run)
         below = n_negative - (false_above + (called - true)) / 2
         precision = true / np.where(called > 0, called, 1)
         reached = int(np.searchsorted(true, sensitivity * n_positive))
         return Ranks(
-            float((here * below).sum() / (n_positive * n_negative)),
-            float((here * precision).sum() / n_positive),
+            float((in_run * below).sum() / (n_positive * n_negative)),
+            float((in_run * precision).sum() / n_positive),
             float(precision[reached]),
         )
 
@@ -92,7 +92,7 @@ def auprc(label: NDArray[np.integer], risk: NDArray[np.floating]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What calling every risk from ``threshold`` up positive gives, by falling threshold.
+    """The ROC and precision-recall curves, by falling threshold: from it up a risk is positive.
 
     Attributes:
         threshold: (K,) the distinct risks.

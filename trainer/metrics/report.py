@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import DEFAULT_SEED, intervals
 from trainer.metrics.measures import Measure, Scored
 
 SITES: Final = ("A", "B")
+
+Figures: TypeAlias = dict[str, Any]
+"""JSON values by the names of ``METRICS``, with ``<metric>_ci`` = [low, high] beside them, counts,
+thresholds, ``model``, and ``by_site``: the same for each hospital."""
 
 
 def report(
@@ -22,30 +26,31 @@ def report(
     model: str,
     n_bootstrap: int = 0,
     seed: int = DEFAULT_SEED,
-    progress: Callable[[int, int], None] | None = None,
-) -> dict[str, object]:
+    progress: Progress | None = None,
+) -> Figures:
     """Counts, every metric, and the same again for each hospital that has patients here.
 
     Args:
-        scored: what the model said.
+        scored: the stays with the model's risks and decisions.
         threshold: above which a row is positive.
         alert_threshold: above which an alert starts.
         model: id of the bundle.
-        n_bootstrap: replicates for ``<metric>_ci`` = [low, high] (95 %); 0 for none.
+        n_bootstrap: replicates for ``<metric>_ci`` (95 %); 0 for none.
         seed: of the bootstrap.
         progress: called with (replicates done, of), anew for each hospital.
 
     Returns:
-        JSON values only; what cannot be had, such as a rank without a positive row, is null.
+        JSON values only; a figure that cannot be had, such as a rank without a positive row, is
+        null.
     """
 
-    def part(of: Scored) -> dict[str, object]:
-        out: dict[str, object] = {
-            "n_patients": len(of.patient_ids),
-            "n_septic": int(np.maximum.reduceat(of.label, of.starts[:-1]).sum()),
-            "n_rows": len(of.label),
+    def figures(part: Scored) -> Figures:
+        out: Figures = {
+            "n_patients": len(part.patient_ids),
+            "n_septic": int(np.maximum.reduceat(part.label, part.starts[:-1]).sum()),
+            "n_rows": len(part.label),
         }
-        measure = Measure(of)
+        measure = Measure(part)
         for name, value in measure.figures().items():
             out[name] = _number(value)
         if n_bootstrap:
@@ -53,9 +58,9 @@ def report(
                 out[f"{name}_ci"] = [_number(end) for end in ends]
         return {**out, "threshold": threshold, "alert_threshold": alert_threshold, "model": model}
 
-    here = [(name, scored.at_site(name)) for name in SITES]
-    by_site = {name: part(of) for name, of in here if len(of.patient_ids)}
-    return {**part(scored), "by_site": by_site}
+    sites = [(name, scored.at_site(name)) for name in SITES]
+    by_site = {name: figures(part) for name, part in sites if len(part.patient_ids)}
+    return {**figures(scored), "by_site": by_site}
 
 
 def _number(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""The same figures for parts of the patients, so that nobody is hidden in an average."""
+"""Subgroups of the patients, so that no group is hidden in an average."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ AGE_BANDS: Final = ((0, 45), (45, 65), (65, 80), (80, 200))
 test stays."""
 
 LEAST_SEPTIC: Final = 5
-"""With fewer septic stays a figure says nothing, and its interval hardly more."""
+"""With fewer septic stays a figure means nothing, and its interval hardly more."""
 
 
 def subgroups(cohort: Cohort) -> dict[str, NDArray[np.int64]]:
-    """Returns the stays of each sex, age band and unit that hold enough septic ones to measure."""
+    """Stays ``(n,)`` of each sex, age band and unit with at least ``LEAST_SEPTIC`` septic ones."""
     groups: dict[str, NDArray[np.bool_]] = {sex: cohort.sex == sex for sex in ("female", "male")}
     for low, high in AGE_BANDS:
         name = f"under {high}" if low == 0 else f"{low} and over" if high == 200 else None

@@ -4,7 +4,7 @@ Reyna MA et al., Crit Care Med 48(2):210-217 (2020), and the challenge's scorer.
 ``d`` = hours from onset, where onset is six rows after the first positive label:
 
 =============  ===========================  =================  =====
-stay, says     d <= -6                      -6 < d <= 3        d > 3
+stay, answer   d <= -6                      -6 < d <= 3        d > 3
 =============  ===========================  =================  =====
 septic, yes    max(d / 6 + 2, -0.05)        1/3 - d / 9        0
 septic, no     0                            -4/3 - 2 d / 9     0
@@ -36,10 +36,9 @@ _MISS: Final = MIN_FALSE_NEGATIVE / (DT_LATE - DT_OPTIMAL)
 
 
 def utility_table(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(R, 2) the utility of each row for saying no (column 0) and yes (column 1).
+    """(R, 2) the utility of each row for the answer no (column 0) and yes (column 1).
 
-    The difference of the columns is what a row is worth in training: its weight is the absolute
-    value.
+    The difference of the columns is a row's worth in training: its absolute value is the weight.
 
     >>> table = utility_table(np.array([0, 0], np.int8), np.array([0, 2]))
     >>> table.tolist()
@@ -62,10 +61,10 @@ def utility_table(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray
 def hour_weights(
     label: NDArray[np.int8], starts: NDArray[np.int64], utility_weight: float
 ) -> NDArray[np.float32]:
-    """(R,) what an hour counts in training: 1, and more where the answer is worth more.
+    """(R,) the weight of each hour in training: 1, and more where the answer is worth more.
 
-    ``1 + utility_weight * |dU|``, with dU the utility of saying yes less that of saying no. It only
-    weighs: what is estimated stays a probability, up to a shift that calibration undoes.
+    ``1 + utility_weight * |dU|``, with dU the utility of a yes less that of a no. Weights leave the
+    estimate a probability, up to a shift that calibration undoes.
 
     >>> hour_weights(np.array([0, 0], np.int8), np.array([0, 2]), 2.0).tolist()
     [1.100000023841858, 1.100000023841858]
@@ -88,7 +87,7 @@ class PatientUtility:
     Attributes:
         observed: utility of the predictions.
         best: utility of the ideal predictions.
-        inaction: utility of never saying yes.
+        inaction: utility of no at every row.
     """
 
     observed: NDArray[np.float64]
@@ -96,7 +95,7 @@ class PatientUtility:
     inaction: NDArray[np.float64]
 
     def normalized(self) -> float:
-        """1 is the ideal, 0 is never saying yes; NaN where no stay is septic.
+        """1 is the ideal, 0 is no at every row; NaN where no stay is septic.
 
         >>> one = np.ones(1)
         >>> PatientUtility(1.5 * one, 2 * one, 0 * one).normalized()
@@ -109,7 +108,7 @@ class PatientUtility:
 def patient_utility(
     label: NDArray[np.int8], starts: NDArray[np.int64], positive: NDArray[np.bool_]
 ) -> PatientUtility:
-    """Sums the utility of these predictions, and of the two it is measured against, by stay.
+    """Sums the utility by stay: of these predictions, of the ideal ones, and of no at every row.
 
     Args:
         label: (R,) the challenge's SepsisLabel.
@@ -118,8 +117,8 @@ def patient_utility(
     """
     table = utility_table(label, starts)
 
-    def total(said: NDArray[np.bool_]) -> NDArray[np.float64]:
-        rows = np.where(said, table[:, 1], table[:, 0])
+    def total(answer: NDArray[np.bool_]) -> NDArray[np.float64]:
+        rows = np.where(answer, table[:, 1], table[:, 0])
         sums: NDArray[np.float64] = np.add.reduceat(rows, starts[:-1])
         return sums
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
+from trainer.data.dataset import Dataset
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import paired_intervals
@@ -74,9 +75,7 @@ def is_better(candidate: dict[str, float], champion: dict[str, float]) -> tuple[
 def compare_bundles(
     candidate: Bundle,
     champion: Bundle,
-    cohort: Cohort,
-    built: NDArray[np.float32],
-    held_out: NDArray[np.int64],
+    held_out: Dataset,
     n_bootstrap: int = N_BOOTSTRAP,
 ) -> Comparison:
     """Judges both on the held-out patients that neither was fitted on.
@@ -84,25 +83,23 @@ def compare_bundles(
     Args:
         candidate: new.
         champion: in force.
-        cohort: all stays.
-        built: (R, F) their raw features.
         held_out: the candidate's test side.
         n_bootstrap: replicates of the paired interval.
     """
     if candidate.model_id == champion.model_id:
-        stays, why = held_out, "it is the champion itself"
+        stays, why = held_out.stays, "it is the champion itself"
     else:
-        stays, why = unseen_by(champion, cohort, held_out), ""
-    n_septic = int(cohort.septic[stays].sum())
+        stays, why = unseen_by(champion, held_out.cohort, held_out.stays), ""
+    n_septic = int(held_out.cohort.septic[stays].sum())
     if n_septic < LEAST_SEPTIC:
         why = "no septic patient is held out from both"
     if why:
         return Comparison(
             candidate.model_id, champion.model_id, len(stays), n_septic, {}, {}, {}, False, why
         )
+    dataset = replace(held_out, stays=stays)
     ours, theirs = (
-        Measure(predict(build.build(bundle), cohort, built, stays).scored())
-        for bundle in (candidate, champion)
+        Measure(predict(build.build(bundle), dataset).scored()) for bundle in (candidate, champion)
     )
     better, why = is_better(ours.figures(), theirs.figures())
     return Comparison(

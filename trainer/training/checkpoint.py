@@ -1,4 +1,4 @@
-"""A training run on disk: stopped at any moment, it goes on as if it had not been."""
+"""Checkpoints of a training run: stopped at any moment, it goes on as if it had not been."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FILE: Final = "checkpoint.pt"
 
 @dataclass(slots=True)
 class Run:
-    """Where a training run stands after an epoch: all that going on needs.
+    """The state of a training run after an epoch: all that going on needs.
 
     Attributes:
         weights: of the last step.
-        average: their running average, which is what is validated.
+        average: their running average, which is validated.
         optimizer: the optimiser's own state.
         steps: done so far.
         best: the average after the best epoch so far.
@@ -43,29 +43,29 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The file that a run is kept in.
+    """The file that keeps a run.
 
     Attributes:
         file: it need not be there yet.
-        made_of: what the run depends on (recipe, data, feature builder); a checkpoint of anything
+        made_of: recipe, data and feature builder that the run depends on; a checkpoint of anything
             else is refused.
     """
 
     file: Path
-    made_of: dict[str, Any]
+    made_of: dict[str, object]
 
     def load(self, device: torch.device) -> Run | None:
         """Reads the run, ``None`` when none was kept.
 
         Raises:
-            ResumeError: the checkpoint is broken, or of another recipe or other data.
+            ResumeError: the checkpoint is damaged, or of another recipe or other data.
         """
         if not self.file.exists():
             return None
         again = f"remove {self.file} or leave out --resume to begin anew"
         try:
             kept = torch.load(self.file, map_location=device, weights_only=True)
-        except Exception as error:  # whatever unpickling a broken file runs into
+        except Exception as error:  # unpickling a damaged file may raise anything
             raise ResumeError(f"{self.file} cannot be read ({error}); {again}") from error
         for name, value in self.made_of.items():
             if kept["made_of"].get(name) != value:
@@ -76,7 +76,7 @@ class Checkpoint:
         """Keeps the run; the file before is there until the new one is whole."""
         content = {
             "made_of": self.made_of,
-            "run": {each.name: getattr(run, each.name) for each in fields(run)},
+            "run": {f.name: getattr(run, f.name) for f in fields(run)},
         }
         with write_atomically(self.file) as new:
             torch.save(content, new)

@@ -1,11 +1,12 @@
-"""The first part of training: the encoder learns to read single hours, in random order.
+"""Training of the encoder, the first part of a run: single hours in random order.
 
 A batch of whole stays has few patients and hours that resemble each other; a batch of single hours
 has a thousand patients. The LSTM is not part of this: it needs the order of the hours.
 
-Only the first head forms the encoder; the others make do with what it reads. The teacher speaks of
-the first alone, and the bare labels of the longer horizons teach the encoder patients by heart: the
-first head lost 0.004 AUROC by them on validation patients, and they themselves were no better.
+Only the first head trains the encoder; the others use it as it is. The teacher has soft labels for
+the first alone, and from the bare labels of the longer horizons the encoder learns patients by
+heart: the first head lost 0.004 AUROC by them on validation patients, and they themselves were no
+better.
 """
 
 from __future__ import annotations
@@ -17,26 +18,26 @@ import torch
 from torch.nn.functional import dropout
 
 from streamer.datasets.cohort import Progress
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.training.loss import Objective
 from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 
 
-def read(
+def train_encoder(
     network: TorchNetwork,
     material: Material,
     objective: Objective,
     recipe: Recipe,
     progress: Progress | None = None,
 ) -> None:
-    """Trains the encoder and its head; the network is left with the average of the last weights.
+    """Trains the encoder and its head, and leaves the average of the last weights in the network.
 
     Args:
         network: changed in place.
         material: data; only training patients are looked at.
-        objective: what is minimised.
+        objective: the loss.
         recipe: knobs.
         progress: called with steps done and steps in all.
     """

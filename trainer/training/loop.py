@@ -15,11 +15,11 @@ from streamer.core.features import N_FEATURES
 from streamer.core.network import HORIZONS, Architecture
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
-from trainer.training.encoder import read
+from trainer.training.encoder import train_encoder
 from trainer.training.loss import Objective
 from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
@@ -63,14 +63,14 @@ def train(
     report: Callable[[Epoch], None] | None = None,
     validate: Validate | None = None,
 ) -> Run:
-    """Lets the encoder read hours, then trains the LSTM on whole stays.
+    """Trains the encoder on single hours, then the LSTM on whole stays.
 
     The second part goes on until the validation score gets no better, or for ``recipe.epochs``.
 
     Args:
         material: data; test stays are not looked at.
         recipe: knobs.
-        soft_labels: what the teacher says of the training patients.
+        soft_labels: the teacher's risks of the training patients.
         checkpoint: where the run is kept after each epoch; what it holds is gone on from.
         progress: called with steps done and steps in all, of the encoder's and of the LSTM's.
         report: called with the figures of each epoch over whole stays.
@@ -85,7 +85,7 @@ def train(
     if run is None:
         with torch.no_grad():
             network.bias.copy_(objective.log_odds(material.rows_of(stays)))
-        read(network, material, objective, recipe, progress)
+        train_encoder(network, material, objective, recipe, progress)
     learns = [network.memory_head, *network.lstm.parameters()]
     network.requires_grad_(False)
     for parameter in learns:

@@ -1,4 +1,4 @@
-"""What training minimises: how wrong the risks of three horizons are, hour by hour."""
+"""The loss that training minimises: cross entropy of the risks of three horizons, hour by hour."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from trainer.training.teacher import SoftLabels
 
 
 class Objective:
-    """Cross entropy of the three heads; an hour of the first counts by what it is worth.
+    """Cross entropy of the three heads; an hour of the first is weighted by its utility.
 
     Stays of one length share a batch, so batches hold very different numbers of hours. In training
-    the loss of a batch is therefore a sum over one and the same number: an hour counts as much in
+    the sum over a batch is therefore divided by the same number for all: an hour counts as much in
     a batch of long stays as in one of short stays.
 
     The first head learns partly from the label and partly from the teacher's risk of the same hour;
@@ -38,7 +38,7 @@ class Objective:
         self._heads = torch.tensor(recipe.head_weights, device=device)
 
     def log_odds(self, rows: NDArray[np.int64]) -> Tensor:
-        """``(3,)`` the logits that fit these rows best where nothing is known of them.
+        """``(3,)`` the constant logits that fit these rows best.
 
         Logits that begin there need not first be moved by all the weights before them. A head
         without a positive row begins where one row in a million would be.
@@ -50,12 +50,12 @@ class Objective:
         return torch.logit(share, eps=1e-6)
 
     def loss(self, logits: Tensor, rows: NDArray[np.int64], n_hours: float | None = None) -> Tensor:
-        """Sum over hours by ``n_hours``, summed over heads.
+        """The sum over hours divided by ``n_hours``, summed over heads.
 
         Args:
             logits: ``(n, 3)``.
             rows: ``(n,)`` the row of the cohort that each belongs to.
-            n_hours: the hours of a batch of average size; ``n`` where absent: a mean.
+            n_hours: the hours of a batch of average size; ``n`` where absent, so a mean.
         """
         chosen = torch.from_numpy(rows).to(logits.device)
         wrong = binary_cross_entropy_with_logits(logits, self._targets[chosen], reduction="none")

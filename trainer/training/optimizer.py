@@ -11,7 +11,7 @@ from trainer.training.recipe import Recipe
 
 
 def rate_at(step: int, warm_up: int, total: int) -> float:
-    """The share of the peak rate: rises linearly, then falls as half a cosine to nothing.
+    """The share of the peak rate: rises linearly, then falls as half a cosine to 0.
 
     >>> [round(rate_at(step, 2, 100), 2) for step in (0, 1, 50, 99)]
     [0.5, 1.0, 0.5, 0.0]
@@ -32,12 +32,12 @@ def optimizer_step(
     """Moves the weights down the gradient of ``loss``, and their running average after them.
 
     Args:
-        network: what is trained.
-        optimizer: of those of its weights that are.
-        average: of its state, by name; changed in place.
+        network: changed in place.
+        optimizer: of the weights that are trained.
+        average: of the network's state, by name; changed in place.
         loss: of this batch.
         rate: the learning rate.
-        step: how many came before this one.
+        step: number of steps before this one.
         recipe: knobs.
     """
     for group in optimizer.param_groups:
@@ -46,7 +46,7 @@ def optimizer_step(
     loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
     nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     optimizer.step()
-    # At first the average is short, or it would remember where the weights began.
+    # At first the average is short, or it would keep the initial weights.
     keep = min(recipe.average, (step + 1) / (step + 11))
     for name, value in network.state_dict().items():
         if value.is_floating_point():

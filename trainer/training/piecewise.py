@@ -1,4 +1,4 @@
-"""Which features the encoder also gets in pieces, and where the pieces end."""
+"""Piecewise encoding: the features that the encoder also gets in pieces, and the pieces' edges."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def choose_piecewise_encoding(
         built: ``(R, F)`` raw features.
         scaling: of the features.
         rows: the hours of training patients; nothing else is looked at.
-        gain: ``(F,)`` what a feature did for the teacher; the first are taken.
+        gain: ``(F,)`` of each feature to the teacher; those of most gain are taken.
         n_features: how many are taken.
         n_bins: pieces of a feature.
 
@@ -40,10 +40,10 @@ def choose_piecewise_encoding(
     some = rows[:: max(1, len(rows) // MOST_ROWS)]
     scaled = (built[np.ix_(some, columns)] - scaling.mean[columns]) / scaling.std[columns]
     edges = np.tile(np.linspace(-CLIP, CLIP, n_bins + 1), (len(columns), 1))
-    for place, values in enumerate(np.clip(scaled.T, -CLIP, CLIP)):
+    for column, values in enumerate(np.clip(scaled.T, -CLIP, CLIP)):
         known = values[~np.isnan(values)]
         if len(known):
-            edges[place] = np.quantile(known, np.linspace(0, 1, n_bins + 1))
+            edges[column] = np.quantile(known, np.linspace(0, 1, n_bins + 1))
     for i in range(1, n_bins + 1):
         edges[:, i] = np.maximum(edges[:, i], edges[:, i - 1] + LEAST_WIDTH)
     return columns, edges.astype(np.float32)

@@ -1,22 +1,22 @@
-"""What gradient-boosted trees say of the training hours, for the network to learn from.
+"""The teacher: soft labels of the training hours by gradient-boosted trees, for the network.
 
-Trees read a table of features better than a network finds out from 1,659 septic stays; a network
-that is shown their risks beside the labels comes close to them (Hinton et al. 2015). The risks of a
-training patient come from trees that have not seen the patient: their own training data they know
+From 1,659 septic stays, trees learn more of a table of features than a network does; a network that
+is trained on their risks beside the labels comes close to them (Hinton et al. 2015). The risks of a
+training patient come from trees that have not seen the patient: trees know their own training data
 by heart, and the network would learn that.
 
-One set of trees sees what the network sees. Another also sees the hours before as they were, which
-a stay's memory has no room for; what it alone can tell, the network learns to tell as far as its
-own view goes (privileged information: Vapnik and Izmailov 2015, Lopez-Paz et al. 2016).
+One set of trees sees the network's features. Another also sees the hours before as they were, for
+which a stay's memory has no room; the network learns what it can of this from its own features
+(privileged information: Vapnik and Izmailov 2015, Lopez-Paz et al. 2016).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,58 +25,58 @@ from numpy.typing import NDArray
 from streamer.datasets.cohort import Progress
 from trainer.atomic import write_atomically
 from trainer.data.batches import some_at_a_time
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.data.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
-from trainer.training.recipe import Recipe
+from trainer.training.recipe import KnobValue, Recipe
 from trainer.training.tree_settings import HOURLY_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
 class SoftLabels:
-    """What the trees leave to the network; R rows, F features.
+    """The trees' risks and feature gains, for the network; R rows, F features.
 
     Attributes:
-        risk: (R,) of the 6 h label; NaN for everybody but training patients.
-        gain: (F,) how much each feature did for the trees.
+        risk: (R,) of the 6 h label; NaN in the rows of all but training patients.
+        gain: (F,) of each feature, summed over the trees.
     """
 
     risk: NDArray[np.float32]
     gain: NDArray[np.float64]
 
-    def save(self, file: Path, made_of: dict[str, Any]) -> None:
-        """Keeps the lesson with what it depends on."""
+    def save(self, file: Path, made_of: Mapping[str, object]) -> None:
+        """Writes the soft labels with everything they depend on."""
         with write_atomically(file) as new:
-            np.savez(new, risk=self.risk, gain=self.gain, made_of=json.dumps(made_of))
+            np.savez(new, risk=self.risk, gain=self.gain, made_of=json.dumps(dict(made_of)))
 
     @classmethod
-    def load(cls, file: Path, made_of: dict[str, Any]) -> SoftLabels | None:
-        """Reads a lesson; ``None`` where there is none, or one that was made of something else."""
+    def load(cls, file: Path, made_of: Mapping[str, object]) -> SoftLabels | None:
+        """Reads soft labels; ``None`` where there are none, or they were made of something else."""
         try:
             with file.open("rb") as content, np.load(content) as kept:
                 if json.loads(str(kept["made_of"])) == made_of:
                     return cls(kept["risk"], kept["gain"])
-        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # no lesson, or a damaged one
+        except (OSError, EOFError, KeyError, ValueError, BadZipFile):  # no file, or a damaged one
             return None
         return None
 
 
 def no_soft_labels(n_rows: int, n_features: int) -> SoftLabels:
-    """What a network without a teacher has: the labels."""
+    """Soft labels without a teacher: every hour has its label alone."""
     return SoftLabels(np.full(n_rows, np.nan, np.float32), np.zeros(n_features))
 
 
 def fold_of(patient_id: str, folds: int) -> int:
-    """Which fold a patient is in; depends on the id alone."""
+    """The fold of a patient: depends on the id alone."""
     digest = hashlib.sha256(f"fold/{patient_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") % folds
 
 
-def taught_by(recipe: Recipe) -> dict[str, Any]:
-    """The knobs that a lesson depends on: with another network the same lesson will do."""
+def teacher_knobs(recipe: Recipe) -> dict[str, KnobValue]:
+    """The knobs that soft labels depend on; those of the network are not among them."""
     knobs = recipe.to_json()
-    del knobs["teacher_share"]  # of the network's target
+    del knobs["teacher_share"]  # a knob of the network's target
     also = ("seed", "salt", "fractions", "utility_weight")
     return {name: knobs[name] for name in knobs if name.startswith("teacher_") or name in also}
 
@@ -84,14 +84,14 @@ def taught_by(recipe: Recipe) -> dict[str, Any]:
 def fit_teacher(
     material: Material, recipe: Recipe, threads: int, progress: Progress | None = None
 ) -> SoftLabels:
-    """Fits trees on all folds of the training patients but one, and asks them about that one.
+    """Fits trees on all folds of the training patients but one, and predicts that one, for each.
 
-    A patient's risk has the mean of the log odds that trees of the two views say.
+    A patient's log odds are the mean of those by the trees of the two views.
 
     Args:
-        material: what is known of all stays; only those of training patients are looked at.
+        material: data; only training patients are looked at.
         recipe: knobs.
-        threads: that may be used.
+        threads: number of threads that may be used.
         progress: called with sets of trees done and to be done.
 
     Raises:
@@ -107,7 +107,7 @@ def fit_teacher(
     cohort, stays = material.cohort, material.split.train
     rows = material.rows_of(stays)
     folds = np.array([fold_of(cohort.patient_ids[i], recipe.teacher_folds) for i in stays])
-    fold = np.repeat(folds, cohort.lengths[stays])  # of each training row
+    fold = np.repeat(folds, cohort.lengths[stays])  # (training rows,)
     settings = {
         **HOURLY_SETTINGS,
         "force_row_wise": True,
@@ -122,14 +122,16 @@ def fit_teacher(
     soft_labels = no_soft_labels(cohort.n_rows, material.built.shape[1])
     log_odds = np.full((len(views), len(rows)), np.nan)
     done = 0
-    for said, view in zip(log_odds, views, strict=True):
+    for view_log_odds, view in zip(log_odds, views, strict=True):
         seen = view(material)
         table = lightgbm.Dataset(seen, label, weight=weights, params=settings).construct()
         for left_out in range(recipe.teacher_folds):
-            asked, taught = fold == left_out, np.flatnonzero(fold != left_out).tolist()
-            if asked.any() and len(taught):
-                trees = lightgbm.train(settings, table.subset(taught), recipe.teacher_rounds)
-                said[asked] = trees.predict(seen[asked], raw_score=True, num_threads=threads)
+            asked, fitted_on = fold == left_out, np.flatnonzero(fold != left_out).tolist()
+            if asked.any() and len(fitted_on):
+                trees = lightgbm.train(settings, table.subset(fitted_on), recipe.teacher_rounds)
+                view_log_odds[asked] = trees.predict(
+                    seen[asked], raw_score=True, num_threads=threads
+                )
                 if view is _hours:
                     soft_labels.gain[:] += trees.feature_importance("gain")
             done += 1
@@ -140,12 +142,12 @@ def fit_teacher(
 
 
 def _hours(material: Material) -> NDArray[np.float32]:
-    """(rows of training stays, F): what the network sees."""
+    """(rows of training stays, F): the network's features."""
     return material.built[material.rows_of(material.split.train)]
 
 
 def _windows(material: Material) -> NDArray[np.float32]:
-    """(rows of training stays, W): what the network sees, and the hours before as they were."""
+    """(rows of training stays, W): the network's features, and the hours before as they were."""
     stays = material.split.train
     seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
     begin = 0

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Final
 import torch
 
 from streamer.core import features
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.errors import InputError, ResumeError
 from trainer.fit import gather
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, taught_by
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 from trainer.tune.plots import plot_importances, plot_trials
 from trainer.tune.space import Knob
 from trainer.tune.trials import Search, Trial
@@ -205,7 +205,7 @@ def _soft_labels(
     """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
-    made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **taught_by(recipe)}
+    made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **teacher_knobs(recipe)}
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"
     soft_labels = SoftLabels.load(file, made_of)

@@ -12,7 +12,7 @@ from trainer.compare.models.recurrent import RECURRENT
 from trainer.compare.protocol.family import Family, Fitted, Level, Task
 from trainer.compare.protocol.results import slug
 from trainer.data.cohort import load_cohort
-from trainer.data.rolling import places
+from trainer.data.rolling import elapsed_hours
 from trainer.metrics.ranking import auroc
 
 ENTRANTS = everybody()
@@ -39,7 +39,9 @@ def task(cohort: Cohort) -> Task:
 def other_future(cohort: Cohort, task: Task) -> Task:
     """The same stays; those of test patients go on in another way, septic or not."""
     changed = cohort.take(np.arange(len(cohort)))
-    late = np.isin(cohort.patient_of_row, task.material.split.test) & (places(cohort.starts) >= CUT)
+    late = np.isin(cohort.patient_of_row, task.material.split.test) & (
+        elapsed_hours(cohort.starts) >= CUT
+    )
     for name, value in {"heart_rate": 170, "sbp": 70, "resp_rate": 40, "creatinine": 6}.items():
         changed.values[late, INDEX[name]] = value
     changed.label[late] ^= 1
@@ -62,7 +64,7 @@ def test_a_score_follows_from_hours_gone_by_and_from_training_patients(
     mine = np.isin(material.cohort.patient_of_row, test)
     assert np.isfinite(before[mine]).all()
     assert np.isnan(before[~mine]).all()
-    late = places(material.cohort.starts) >= CUT
+    late = elapsed_hours(material.cohort.starts) >= CUT
     np.testing.assert_array_equal(after[mine & ~late], before[mine & ~late])
     if family.name not in {"prevalence", "clock alone", "Markov chain on its own prediction"}:
         assert not np.array_equal(after[mine & late], before[mine & late])

@@ -81,8 +81,8 @@ def test_oxygen_that_was_turned_off_counts_for_a_day() -> None:
     ],
 )
 def test_mews_at_the_edges_of_its_bands(name: str, points: dict[float, int]) -> None:
-    found = {value: int(mews_score(chart({name: value}))[0]) for value in points}
-    assert found == points
+    points_by_value = {value: int(mews_score(chart({name: value}))[0]) for value in points}
+    assert points_by_value == points
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_mews_at_the_edges_of_its_bands(name: str, points: dict[float, int]) -> 
     ],
 )
 def test_sofa_at_the_edges_of_its_bands(name: str, organ: int, points: dict[float, int]) -> None:
-    found = {value: int(organ_scores(chart({name: value}))[0, organ]) for value in points}
-    assert found == points
+    points_by_value = {value: int(organ_scores(chart({name: value}))[0, organ]) for value in points}
+    assert points_by_value == points
 
 
 def test_the_lungs_need_both_values_and_reach_two_points() -> None:

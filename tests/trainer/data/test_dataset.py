@@ -8,9 +8,16 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import learnable_file
-from trainer.data.batches import by_length, lay_out, shuffled
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import LEAST_STD, build_features, fit_scaling, static_of
+from trainer.data.dataset import (
+    LEAST_STD,
+    Dataset,
+    Material,
+    build_features,
+    fit_scaling,
+    static_of,
+)
+from trainer.data.split import SIDES, side_of, split_patients
 
 
 @pytest.fixture(scope="module")
@@ -94,33 +101,18 @@ def test_scaling_comes_from_the_marked_rows_alone() -> None:
     np.testing.assert_array_equal(again.std, scaling.std)
 
 
-def test_a_batch_holds_whole_stays_and_says_where_they_end(cohort: Cohort) -> None:
-    stays = np.array([4, 0, 9])
-    batch = lay_out(cohort, stays)
-    assert batch.rows.shape == (cohort.lengths[stays].max(), 3)
-    for column, stay in enumerate(stays):
-        real = batch.rows[batch.real[:, column], column]
-        assert real.tolist() == list(range(cohort.starts[stay], cohort.starts[stay + 1]))
-        assert (batch.rows[:, column] < cohort.starts[stay + 1]).all()
+def test_a_dataset_counts_its_stays_alone(cohort: Cohort) -> None:
+    built = build_features(cohort)
+    dataset = Dataset(cohort, built, np.array([7, 3]))
+    assert dataset.part.patient_ids == [cohort.patient_ids[7], cohort.patient_ids[3]]
+    rows = [*range(*cohort.starts[7:9]), *range(*cohort.starts[3:5])]
+    assert dataset.rows.tolist() == rows
+    assert Dataset.whole(cohort, built).rows.tolist() == list(range(cohort.n_rows))
 
 
-@pytest.mark.parametrize("kind", ["shuffled", "by_length"])
-def test_every_stay_comes_once(cohort: Cohort, kind: str) -> None:
-    stays = np.arange(3, 38)
-    draws = np.random.default_rng(1)
-    batches = (
-        shuffled(cohort, stays, 4, draws) if kind == "shuffled" else by_length(cohort, stays, 4)
-    )
-    rows = np.sort(np.concatenate([batch.rows[batch.real] for batch in batches]))
-    expected = np.concatenate([np.arange(cohort.starts[i], cohort.starts[i + 1]) for i in stays])
-    np.testing.assert_array_equal(rows, expected)
-
-
-def test_epochs_differ_and_can_be_drawn_again(cohort: Cohort) -> None:
-    def order(seed: int) -> list[int]:
-        draws = np.random.default_rng(seed)
-        batches = shuffled(cohort, np.arange(40), 4, draws)
-        return [int(row) for batch in batches for row in batch.rows[0]]
-
-    assert order(1) == order(1)
-    assert order(1) != order(2)
+def test_the_sides_of_the_material_are_those_of_its_split(cohort: Cohort) -> None:
+    built = build_features(cohort)
+    split = split_patients(cohort.patient_ids)
+    material = Material(cohort, built, fit_scaling(built, np.ones(len(built), bool)), split)
+    for side in SIDES:
+        assert {side_of(patient) for patient in material.side(side).part.patient_ids} == {side}

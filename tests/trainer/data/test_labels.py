@@ -50,9 +50,9 @@ def test_stays_that_end_early_without_sepsis_are_negative() -> None:
 @pytest.mark.skipif(not DATA.is_dir(), reason="the PhysioNet files are not here")
 def test_labels_and_utility_of_the_public_patients() -> None:
     cohort = load_cohort([DATA / "cinc2019"])
-    found = counts(cohort)
-    assert (found.n_patients, found.n_septic) == (32_419, 2_345)
-    assert (found.n_rows, found.n_positive_rows) == (1_246_058, 22_335)
+    n = counts(cohort)
+    assert (n.n_patients, n.n_septic) == (32_419, 2_345)
+    assert (n.n_rows, n.n_positive_rows) == (1_246_058, 22_335)
     horizons = horizon_labels(cohort.label, cohort.starts)
     np.testing.assert_array_equal(horizons[:, 0], cohort.label)
     never = np.zeros(cohort.n_rows, np.bool_)

@@ -29,7 +29,7 @@ def test_the_side_does_not_depend_on_the_other_patients() -> None:
 
 
 def test_the_side_is_the_same_in_another_process() -> None:
-    told = subprocess.run(
+    sides = subprocess.run(
         [
             sys.executable,
             "-c",
@@ -40,7 +40,7 @@ def test_the_side_is_the_same_in_another_process() -> None:
         check=True,
         env={"PYTHONHASHSEED": "1", "PYTHONPATH": ":".join(sys.path)},
     ).stdout.split()
-    assert told == [side_of("p1"), side_of("ä")]
+    assert sides == [side_of("p1"), side_of("ä")]
 
 
 def test_known_sides_stay_where_published_figures_put_them() -> None:
@@ -56,16 +56,6 @@ def test_another_salt_is_another_split() -> None:
     by_chance = 1 - sum(f * f for f in FRACTIONS)
     # Four binomial standard deviations.
     assert moved == pytest.approx(by_chance, rel=0, abs=4 * (0.25 / 20_000) ** 0.5)
-
-
-def test_prevalence_by_side() -> None:
-    split = split_patients(IDS)
-    septic = np.zeros(len(IDS), np.bool_)
-    septic[split.test[:30]] = True
-    expected = {"train": 0, "validation": 0, "test": 30 / len(split.test)}
-    assert split.prevalence(septic) == expected
-    nobody = split_patients([]).prevalence(np.zeros(0, np.bool_))
-    assert all(np.isnan(share) for share in nobody.values())
 
 
 @pytest.mark.parametrize("fractions", [(0.7, 0.2, 0.2), (1.1, -0.2, 0.1)])

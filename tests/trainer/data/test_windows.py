@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
 from streamer.datasets.cohort import Cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
 from trainer.data.windows import WINDOW_NAMES, window_features
 
@@ -81,8 +80,8 @@ def test_statistics_of_a_vital_sign(
                 if window
                 else [np.nan] * 4
             )
-    found = [features[f"{what}_{hours}h:{name}"] for what in ("min", "max", "mean", "sd")]
-    np.testing.assert_allclose(np.column_stack(found), expected, rtol=1e-4, atol=1e-3)
+    statistics = [features[f"{what}_{hours}h:{name}"] for what in ("min", "max", "mean", "sd")]
+    np.testing.assert_allclose(np.column_stack(statistics), expected, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize("hours", [1, 3, 6, 12, 23])
@@ -112,8 +111,8 @@ def test_extremes_mean_and_counts_so_far(
             recent = [(~np.isnan(stay[max(row - h + 1, 0) : row + 1])).sum() for h in (8, 24)]
             expected.append([*three, *recent])
     names = ("lowest", "highest", "mean", "measured_8h", "measured_24h")
-    found = np.column_stack([features[f"{what}:{name}"] for what in names])
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    statistics = np.column_stack([features[f"{what}:{name}"] for what in names])
+    np.testing.assert_allclose(statistics, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_laboratory_work_and_ratios(

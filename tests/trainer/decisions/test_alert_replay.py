@@ -5,8 +5,8 @@ import pytest
 
 from streamer.core.alerts import AlertPolicy, Phase, empty_state, step
 from streamer.core.stays import HOUR_MS
+from tests.support.scored_stays import random_risks
 from tests.support.synthetic_stays import random_labels
-from tests.trainer.metrics.test_measures import risks
 from trainer.decisions.alert_replay import (
     HIGH_PPV,
     LEAST_HIGH_STAYS,
@@ -22,7 +22,7 @@ POLICY = AlertPolicy(medium=0.2, high=0.5, off=0.1)
 
 def test_all_stays_together_are_each_stay_alone_in_the_streamers_rules() -> None:
     label, starts = random_labels(3, 60)
-    risk = risks(label, 3)
+    risk = random_risks(label, 3)
     phases = alert_phases(risk, starts, POLICY)
     for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
         state = empty_state(1)
@@ -35,13 +35,13 @@ def test_all_stays_together_are_each_stay_alone_in_the_streamers_rules() -> None
 
 def test_a_second_start_waits_for_the_lockout() -> None:
     risk = np.tile([0.3, 0.05], 13)
-    found = np.flatnonzero(alert_starts(risk, np.array([0, 26]), POLICY))
-    assert found.tolist() == [0, 12, 24]
+    starts = np.flatnonzero(alert_starts(risk, np.array([0, 26]), POLICY))
+    assert starts.tolist() == [0, 12, 24]
 
 
 def test_the_other_thresholds_follow_from_medium() -> None:
     label, starts = random_labels(5, 900)
-    risk = risks(label, 5)
+    risk = random_risks(label, 5)
     policy = PolicyRule(label, starts, risk).complete(0.25)
     odds = 0.25 / 0.75 * OFF_ODDS
     assert policy.off == pytest.approx(odds / (1 + odds), rel=1e-12)
@@ -58,10 +58,10 @@ def test_the_other_thresholds_follow_from_medium() -> None:
 
 def test_high_is_never_where_nothing_tells_it_apart() -> None:
     label, starts = random_labels(6, 40)
-    rule = PolicyRule(label, starts, risks(label, 6))
+    rule = PolicyRule(label, starts, random_risks(label, 6))
     assert rule.complete(0.3).high == NEVER  # 40 stays cannot show twice the share
     assert rule.complete(0.9999).high == NEVER
-    healthy = PolicyRule(np.zeros_like(label), starts, risks(label, 6))
+    healthy = PolicyRule(np.zeros_like(label), starts, random_risks(label, 6))
     assert healthy.complete(0.01).high == NEVER
 
 

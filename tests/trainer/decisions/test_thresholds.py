@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.support.scored_stays import random_risks
 from tests.support.synthetic_stays import random_labels
-from tests.trainer.metrics.test_measures import risks
 from trainer.decisions.thresholds import (
     best_utility_threshold,
     choose_alert_threshold,
@@ -18,7 +18,7 @@ from trainer.metrics.utility import normalized_utility
 @pytest.mark.parametrize("decimals", [7, 2, 0])  # at 0 decimals every risk is 0 or 1
 def test_the_curve_is_the_utility_at_each_threshold(decimals: int) -> None:
     label, starts = random_labels(1, 40)
-    risk = risks(label, 1, decimals)
+    risk = random_risks(label, 1, decimals)
     thresholds, utilities = utility_curve(label, starts, risk)
     assert (np.diff(thresholds) < 0).all()
     assert len(thresholds) == len(np.unique(risk)) + 1
@@ -30,7 +30,7 @@ def test_the_curve_is_the_utility_at_each_threshold(decimals: int) -> None:
 
 def test_no_threshold_does_better_than_the_one_chosen() -> None:
     label, starts = random_labels(2)
-    risk = risks(label, 2, 3)
+    risk = random_risks(label, 2, 3)
     chosen = best_utility_threshold(label, starts, risk)
     best = normalized_utility(label, starts, risk > chosen)
     others = [normalized_utility(label, starts, risk > t) for t in np.linspace(-0.1, 1.1, 1201)]
@@ -64,7 +64,7 @@ def rising(starts: NDArray[np.int64], risk: NDArray[np.float64], t: float) -> ND
 @pytest.mark.parametrize("budget", [0.05, 0.3, 2.0, 50.0])
 def test_the_alert_threshold_finds_most_within_the_budget(budget: float) -> None:
     label, starts = random_labels(3, 150)
-    risk = risks(label, 3, 2)  # few enough risks that every one is a candidate
+    risk = random_risks(label, 3, 2)  # few enough risks that every one is a candidate
 
     def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
         return rising(starts, r, t)
@@ -85,7 +85,7 @@ def test_the_alert_threshold_finds_most_within_the_budget(budget: float) -> None
 
 def test_many_risks_are_searched_through_a_hundred_thresholds() -> None:
     label, starts = random_labels(4)
-    risk = risks(label, 4)
+    risk = random_risks(label, 4)
     tried: list[float] = []
 
     def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
@@ -101,7 +101,7 @@ def test_many_risks_are_searched_through_a_hundred_thresholds() -> None:
 
 def test_a_budget_that_nothing_meets_alerts_nobody() -> None:
     label, starts = random_labels(5)
-    risk = risks(label, 5)
+    risk = random_risks(label, 5)
     chosen = choose_alert_threshold(
         label, starts, risk, lambda r, _: np.ones(len(r), np.bool_), 0.5
     )

@@ -15,7 +15,7 @@ from trainer.metrics.utility import (
 )
 
 
-def plain_score(labels: NDArray[np.int8], said: NDArray[np.bool_]) -> float:
+def plain_score(labels: NDArray[np.int8], answers: NDArray[np.bool_]) -> float:
     """The definition, hour by hour, of one stay."""
     total = 0.0
     septic = bool(labels.any())
@@ -23,12 +23,12 @@ def plain_score(labels: NDArray[np.int8], said: NDArray[np.bool_]) -> float:
     for t in range(len(labels)):
         d = t - onset
         if not septic:
-            total += -0.05 if said[t] else 0.0
+            total += -0.05 if answers[t] else 0.0
         elif d > 3:
             continue
         elif d <= -6:
-            total += max((d + 12) / 6, -0.05) if said[t] else 0.0
-        elif said[t]:
+            total += max((d + 12) / 6, -0.05) if answers[t] else 0.0
+        elif answers[t]:
             total += (3 - d) / 9
         else:
             total += -2 * (d + 6) / 9
@@ -36,7 +36,7 @@ def plain_score(labels: NDArray[np.int8], said: NDArray[np.bool_]) -> float:
 
 
 def plain_normalized(
-    label: NDArray[np.int8], starts: NDArray[np.int64], said: NDArray[np.bool_]
+    label: NDArray[np.int8], starts: NDArray[np.int64], answers: NDArray[np.bool_]
 ) -> float:
     observed = best = inaction = 0.0
     for a, b in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
@@ -45,7 +45,7 @@ def plain_normalized(
         if labels.any():
             onset = int(labels.argmax()) + 6
             ideal[max(0, onset - 12) : min(onset + 3, b - a - 1) + 1] = True
-        observed += plain_score(labels, said[a:b])
+        observed += plain_score(labels, answers[a:b])
         best += plain_score(labels, ideal)
         inaction += plain_score(labels, np.zeros(b - a, np.bool_))
     return (observed - inaction) / (best - inaction)
@@ -63,26 +63,26 @@ def test_a_case_worked_by_hand() -> None:
     # (-979 - 27 + 80 + 1800 + 120)/(1350 + 480 + 1800 + 120) = 994/3750.
     label = np.array([0] * 10 + [1] * 10 + [0] * 4 + [1] * 3, np.int8)
     starts = np.array([0, 20, 24, 27])
-    said = np.zeros(27, np.bool_)
-    said[[3, 5, 12, 13, 18, 20, 21, 23, 25]] = True
-    sums = patient_utility(label, starts, said)
+    answers = np.zeros(27, np.bool_)
+    answers[[3, 5, 12, 13, 18, 20, 21, 23, 25]] = True
+    sums = patient_utility(label, starts, answers)
     close = 1e-14  # sums of ten fractions: some rounding of the last bit
     assert sums.observed.tolist() == pytest.approx(
         [-979 / 180, -27 / 180, 80 / 180], rel=0, abs=close
     )
     assert sums.inaction.tolist() == pytest.approx([-10, 0, -2 / 3], rel=0, abs=close)
     assert sums.best.tolist() == pytest.approx([7.5, 0, 8 / 3], rel=0, abs=close)
-    assert normalized_utility(label, starts, said) == pytest.approx(994 / 3750, rel=0, abs=close)
+    assert normalized_utility(label, starts, answers) == pytest.approx(994 / 3750, rel=0, abs=close)
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("share_positive", [0.02, 0.5, 1.0])
 def test_equal_to_the_definition_hour_by_hour(seed: int, share_positive: float) -> None:
     label, starts = random_labels(seed)
-    said = np.random.default_rng(seed).random(len(label)) < share_positive
-    expected = plain_normalized(label, starts, said)
+    answers = np.random.default_rng(seed).random(len(label)) < share_positive
+    expected = plain_normalized(label, starts, answers)
     # 1e-12 on sums of 9,000 rows: some hundred roundings of the last bit.
-    assert normalized_utility(label, starts, said) == pytest.approx(expected, rel=0, abs=1e-12)
+    assert normalized_utility(label, starts, answers) == pytest.approx(expected, rel=0, abs=1e-12)
 
 
 def test_ends_of_the_scale() -> None:
@@ -98,8 +98,8 @@ def test_what_a_row_gains_by_a_yes() -> None:
     table = utility_table(label, np.array([0, 40]))
     gain = table[:, 1] - table[:, 0]
     expected = {-13: -0.05, -12: 0, -9: 0.5, -6: 1, -3: 4 / 3, 0: 5 / 3, 3: 2, 4: 0, 13: 0}
-    found = {d: gain[26 + d] for d in expected}
-    assert found == pytest.approx(expected, rel=0, abs=1e-14)
+    gains = {d: gain[26 + d] for d in expected}
+    assert gains == pytest.approx(expected, rel=0, abs=1e-14)
 
 
 def test_no_other_predictions_beat_the_best() -> None:

@@ -6,8 +6,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from tests.support.scored_stays import random_risks
 from tests.support.synthetic_stays import random_labels
-from tests.trainer.metrics.test_measures import risks
 from trainer.decisions.thresholds import utility_curve
 from trainer.reports.plots import (
     plot_loss,
@@ -27,7 +27,7 @@ def drawn_share(file: Path) -> float:
 @pytest.mark.parametrize("decimals", [7, 1])
 def test_every_picture_is_written_where_it_says(tmp_path: Path, decimals: int) -> None:
     label, starts = random_labels(1)
-    risk = risks(label, 1, decimals)
+    risk = random_risks(label, 1, decimals)
     thresholds, utilities = utility_curve(label, starts, risk)
     written = [
         plot_loss({"train": [0.5, 0.4], "validation": [0.6, 0.5]}, tmp_path, best=2),

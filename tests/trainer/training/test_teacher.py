@@ -6,16 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamer.core.model import CLIP
 from streamer.datasets.cohort import Cohort
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features, fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
-from trainer.training.piecewise import LEAST_WIDTH, choose_piecewise_encoding
 from trainer.training.recipe import Recipe
-from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, taught_by
+from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, teacher_knobs
 
 TRAIN = np.arange(0, 160)
 OTHERS = np.arange(160, 200)
@@ -38,7 +35,7 @@ def soft_labels(cohort: Cohort) -> SoftLabels:
     return soft_labels_of(cohort)
 
 
-def test_training_patients_alone_are_taught_of(cohort: Cohort, soft_labels: SoftLabels) -> None:
+def test_training_patients_alone_have_soft_labels(cohort: Cohort, soft_labels: SoftLabels) -> None:
     taught = np.isin(cohort.patient_of_row, TRAIN)
     assert ((soft_labels.risk[taught] > 0) & (soft_labels.risk[taught] < 1)).all()
     assert np.isnan(soft_labels.risk[~taught]).all()
@@ -51,9 +48,7 @@ def test_the_teacher_finds_what_there_is_to_learn(cohort: Cohort, soft_labels: S
     assert soft_labels.gain.max() > 0
 
 
-def test_trees_that_see_the_hours_before_have_half_a_say(
-    cohort: Cohort, soft_labels: SoftLabels
-) -> None:
+def test_trees_of_both_views_count_equally(cohort: Cohort, soft_labels: SoftLabels) -> None:
     """They do not decide which features the network gets in pieces: it has none of theirs."""
     alone = soft_labels_of(cohort, replace(QUICK, teacher_windows=0))
     np.testing.assert_array_equal(soft_labels.gain, alone.gain)
@@ -65,8 +60,8 @@ def test_trees_that_see_the_hours_before_have_half_a_say(
     assert other[septic].mean() > other[~septic].mean()
 
 
-def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort) -> None:
-    """Turning a patient's labels round changes what others are told, not what he is told."""
+def test_no_patient_is_predicted_by_trees_that_saw_the_patient(cohort: Cohort) -> None:
+    """Turning a patient's labels round changes the soft labels of others, not the patient's own."""
     before = soft_labels_of(cohort)
     patient = int(TRAIN[3])
     turned = cohort.take(np.arange(len(cohort)))
@@ -81,7 +76,7 @@ def test_a_patient_is_never_told_of_by_trees_that_saw_the_patient(cohort: Cohort
     assert not np.array_equal(before.risk, after.risk, equal_nan=True)
 
 
-def test_labels_of_validation_and_test_patients_change_no_lesson(
+def test_labels_of_validation_and_test_patients_change_no_soft_label(
     cohort: Cohort, soft_labels: SoftLabels
 ) -> None:
     turned = cohort.take(np.arange(len(cohort)))
@@ -92,7 +87,7 @@ def test_labels_of_validation_and_test_patients_change_no_lesson(
     np.testing.assert_array_equal(again.gain, soft_labels.gain)
 
 
-def test_a_lesson_is_kept_for_the_run_it_was_made_for(
+def test_soft_labels_are_kept_for_the_run_they_were_made_for(
     soft_labels: SoftLabels, tmp_path: Path
 ) -> None:
     file = tmp_path / "teacher.npz"
@@ -109,24 +104,7 @@ def test_a_lesson_is_kept_for_the_run_it_was_made_for(
         assert SoftLabels.load(file, {"data": "a"}) is None
 
 
-def test_knobs_of_the_network_make_no_other_lesson() -> None:
-    assert taught_by(replace(QUICK, hidden=9, teacher_share=0.5)) == taught_by(QUICK)
+def test_knobs_of_the_network_change_no_soft_label() -> None:
+    assert teacher_knobs(replace(QUICK, hidden=9, teacher_share=0.5)) == teacher_knobs(QUICK)
     for other in ({"teacher_windows": 0}, {"teacher_rounds": 6}, {"salt": "x"}, {"seed": 1}):
-        assert taught_by(replace(QUICK, **other)) != taught_by(QUICK)
-
-
-def test_pieces_come_from_the_rows_given_and_rise(cohort: Cohort, soft_labels: SoftLabels) -> None:
-    built = build_features(cohort)
-    rows = np.arange(cohort.starts[100])
-    scaling = fit_scaling(built, np.arange(len(built)) < len(rows))
-    columns, edges = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
-    assert columns.shape == (12,)
-    assert edges.shape == (12, 6)
-    assert columns[0] == soft_labels.gain.argmax()
-    # float32 keeps a width of 0.01 to 5e-7 within six standard deviations
-    assert (np.diff(edges, axis=1) >= LEAST_WIDTH - 1e-6).all()
-    assert np.abs(edges).max() <= CLIP + 5 * LEAST_WIDTH
-    built[len(rows) :] = 1e6
-    again = choose_piecewise_encoding(built, scaling, rows, soft_labels.gain, 12, 5)
-    np.testing.assert_array_equal(again[0], columns)
-    np.testing.assert_array_equal(again[1], edges)
+        assert teacher_knobs(replace(QUICK, **other)) != teacher_knobs(QUICK)

@@ -86,9 +86,9 @@ def test_a_second_call_goes_on_and_shares_the_teacher(
         (out / file.name).write_bytes(file.read_bytes())
 
     def never(*_: object) -> SoftLabels:
-        raise AssertionError("the lesson is there already")
+        raise AssertionError("the soft labels are there already")
 
-    monkeypatch.setattr(tuning, "teach", never)
+    monkeypatch.setattr(tuning, "fit_teacher", never)
     after = tune([data], out, QUICK, reporter=QUIET, knobs=RATES, n_trials=2)
     assert after.trials[:3] == before.trials
     assert [each.number for each in after.trials] == [0, 1, 2, 3, 4]

@@ -17,8 +17,8 @@ from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.data.cohort import fingerprint
-from trainer.data.material import Material
-from trainer.decisions.operating_point import unchosen
+from trainer.data.dataset import Material
+from trainer.decisions.operating_point import uncalibrated
 from trainer.fit import learn_from_trees
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
@@ -76,7 +76,7 @@ def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -
         targets = soft_labels.load_or_fit(material, progress)
         run = train(material, recipe, targets, progress=progress)
         network = trained(run, recipe).in_numpy()
-        return NetworkScores(unchosen(network, material.scaling), material)
+        return NetworkScores(uncalibrated(network, material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
 from trainer.compare.models.tables import SNAPSHOT_COLUMNS
+from trainer.data.dataset import Material
 from trainer.data.labels import onset_rows
-from trainer.data.material import Material
 from trainer.data.rolling import Floats
 
 DAY_HOURS: Final = 24

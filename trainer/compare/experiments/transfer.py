@@ -14,8 +14,7 @@ from trainer.compare.protocol.family import Family, Task
 from trainer.compare.protocol.fitting import FamilyRunner
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.cohort import stays_of_site
-from trainer.data.dataset import fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, fit_scaling
 from trainer.data.split import SIDES, Split
 from trainer.decisions.operating_point import OperatingPoint, choose_operating_point
 from trainer.metrics.measures import Scored

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from streamer.core.features import NAMES
 from streamer.core.model import Scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 
 
 def _columns(*names: str) -> NDArray[np.int64]:

@@ -30,7 +30,7 @@ from trainer.compare.models.shallow import PENALTIES
 from trainer.compare.models.tables import NOTHING, SNAPSHOT, Table, examples, standardise
 from trainer.compare.protocol.family import Family, Level, Settings, Task
 from trainer.data.batches import some_at_a_time
-from trainer.data.rolling import Floats, places
+from trainer.data.rolling import Floats, elapsed_hours
 
 _STATUS_BYTES: Final = 8
 
@@ -75,7 +75,7 @@ class Markov:
             after_no[rows],
             after_yes[rows],
             cohort.patient_of_row[rows],
-            places(cohort.starts)[rows],
+            elapsed_hours(cohort.starts)[rows],
         )
         return scores
 

@@ -24,7 +24,7 @@ from trainer.data.clinical_scores import (
     sirs_score,
     sofa_score,
 )
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
 
@@ -80,7 +80,7 @@ def _hour(cohort: Cohort) -> NDArray[np.float64]:
 def _bedside(name: str, score: Score, n_values: int) -> Family:
     def fit(task: Task, _: Settings, __: Progress | None) -> Rule:
         # A value and its time for each component.
-        return Rule(task.material, 8 * n_values, lambda some: score(Chart.of(some)))
+        return Rule(task.material, 8 * n_values, lambda some: score(Chart.from_cohort(some)))
 
     return Family(name, Level.REFERENCE, (), fit)
 

@@ -15,7 +15,7 @@ from trainer.compare.models.cells import Recurrent
 from trainer.compare.models.inputs import Reader
 from trainer.compare.protocol.family import Task
 from trainer.data.batches import by_length, shuffled
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auroc
 from trainer.training.loss import Objective

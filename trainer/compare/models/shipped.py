@@ -15,7 +15,7 @@ from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
 from trainer.decisions.operating_point import OperatingPoint
 from trainer.decisions.predictions import cohort_logits
@@ -48,8 +48,7 @@ class NetworkScores:
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) logits of the 6 h head; NaN in the hours of other stays."""
-        material = self.material
-        return cohort_logits(self.model, material.cohort, material.built, stays)[:, 0]
+        return cohort_logits(self.model, self.material.dataset(stays))[:, 0]
 
 
 def bundle_entry(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:

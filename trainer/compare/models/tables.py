@@ -15,8 +15,7 @@ from streamer.core.variables import N_VARIABLES
 from trainer.compare.models.inputs import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.compare.protocol.family import Level, Task
 from trainer.data.batches import some_at_a_time
-from trainer.data.dataset import fit_scaling
-from trainer.data.material import Material
+from trainer.data.dataset import Material, fit_scaling
 from trainer.data.rolling import Floats
 from trainer.data.windows import WINDOW_NAMES, WINDOW_STATE_BYTES, window_features
 from trainer.metrics.utility import hour_weights

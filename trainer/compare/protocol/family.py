@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.datasets.cohort import Progress
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 
 Settings: TypeAlias = Mapping[str, float | int | str]
 """Hyperparameters by name."""

@@ -19,7 +19,7 @@ from streamer.core.model import Calibration
 from streamer.datasets.cohort import Cohort
 from trainer.atomic import write_atomically
 from trainer.compare.protocol.family import Level, Settings
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 from trainer.decisions.operating_point import OperatingPoint
 from trainer.metrics.measures import Scored
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,6 +15,7 @@ from trainer.compare.experiments.transfer import TransferResult
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import Standing
 from trainer.compare.protocol.results import Entry, HeldOut
+from trainer.data.cohort import DataSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Setup:
     """
 
     model_id: str
-    data: Mapping[str, Any]
+    data: DataSummary
     salt: str
     fractions: tuple[float, float, float]
     alert_budget: float

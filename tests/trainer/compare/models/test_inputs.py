@@ -12,7 +12,7 @@ from tests.support.compare_task import material_of
 from tests.support.synthetic_cohort import learnable_file
 from trainer.compare.models.inputs import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE, with_decay
 from trainer.data.cohort import load_cohort
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 
 
 @cache

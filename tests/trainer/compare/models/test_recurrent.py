@@ -17,8 +17,7 @@ from trainer.compare.models.recurrent import RECURRENT
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
 from trainer.data.cohort import load_cohort
-from trainer.data.dataset import build_features
-from trainer.data.material import Material
+from trainer.data.dataset import Material, build_features
 from trainer.metrics.ranking import auroc
 
 QUICK = {"hidden": 8, "learning_rate": 3e-2, "dropout": 0.1, "epochs": 3}

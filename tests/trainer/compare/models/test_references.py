@@ -40,5 +40,5 @@ def test_the_clock_scores_equal_hours_alike(task: Task) -> None:
 def test_a_bedside_score_is_that_of_the_chart(task: Task) -> None:
     material, stays = task.material, task.material.split.test
     scores = BY_NAME["NEWS2 (without CVPU)"].fit(task, {}, None).scores(stays)
-    expected = news2_score(Chart.of(material.cohort.take(stays)))
+    expected = news2_score(Chart.from_cohort(material.cohort.take(stays)))
     np.testing.assert_array_equal(scores[material.rows_of(stays)], expected)

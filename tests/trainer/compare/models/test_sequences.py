@@ -14,7 +14,7 @@ from trainer.compare.models.recurrent import RECURRENT
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
 from trainer.data.cohort import load_cohort
-from trainer.data.material import Material
+from trainer.data.dataset import Material
 
 QUICK = {"hidden": 8, "learning_rate": 3e-2, "dropout": 0.1, "epochs": 3}
 

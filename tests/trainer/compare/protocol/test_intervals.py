@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from tests.support.comparison import Compared
-from tests.trainer.metrics.test_measures import scored
+from tests.support.scored_stays import random_scored
 from trainer.compare.protocol.intervals import COMPARED, standings
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import Measure
@@ -23,7 +23,7 @@ def test_a_verdict_follows_from_its_interval(compared: Compared) -> None:
 
 
 def test_standings_are_paired_with_the_first() -> None:
-    first, other = scored(1, 80), scored(1, 80)
+    first, other = random_scored(1, 80), random_scored(1, 80)
     noise = np.random.default_rng(2).normal(0, 0.02, len(other.risk))
     other = replace(other, risk=np.clip(other.risk + noise, 1e-6, 1 - 1e-6))
     ranked = standings([first, other], 30)
@@ -37,7 +37,7 @@ def test_standings_are_paired_with_the_first() -> None:
 
 
 def test_an_undefined_metric_is_none() -> None:
-    flat = scored(1, 40)
+    flat = random_scored(1, 40)
     flat = replace(flat, risk=np.full(len(flat.risk), 0.1))
     figures = standings([flat], 5)[0].figures
     assert figures["calibration_slope"] is None
