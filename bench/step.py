@@ -24,7 +24,7 @@ from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core.network import Network
 from streamer.core.products import Floats
-from trainer.network import TorchNetwork
+from trainer.training.network import TorchNetwork
 
 STAYS = (1, 14, 64, 1000)
 _SEQUENCE = (40, 256)  # hours and stays of a batch of `trainer evaluate`
