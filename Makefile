@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench parity chaos lock
+.PHONY: help install demo test check bench parity chaos lock sbom audit
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -53,13 +53,26 @@ chaos: install ## Breaks everything for MINUTES (15) and compares: make chaos MI
 	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
 
 # For the images: exact versions with the sums of all their files, for every Linux and Python 3.11
-# and newer. Versions are those of constraints.txt.
-UV := uv==0.13.9
-LOCKED = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+# and newer. Versions are those of constraints.txt. These tools have an environment of their own.
+TOOLS := .venv-tools/bin
+LOCKED = $(TOOLS)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
 	--constraints constraints.txt --custom-compile-command 'make lock' --no-annotate
+LOCKS := streamer trainer
 
-lock: install ## Writes deploy/*.lock anew, after constraints.txt or pyproject.toml changed.
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet '$(UV)'
+.venv-tools/.installed: Makefile
+	$(PYTHON) -m venv .venv-tools
+	$(TOOLS)/python -m pip install --disable-pip-version-check --quiet \
+		'uv==0.13.9' 'cyclonedx-bom==7.5.0' 'pip-audit==2.10.1'
+	@touch $@
+
+lock: .venv-tools/.installed ## Writes deploy/*.lock anew, when constraints.txt or pyproject.toml changed.
 	$(LOCKED) pyproject.toml --output-file deploy/streamer.lock
 	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
 	$(LOCKED) deploy/build.in --output-file deploy/build.lock
+
+sbom: .venv-tools/.installed ## What is in the images, as CycloneDX: out/sbom-*.json
+	@mkdir -p out
+	$(foreach lock,$(LOCKS),$(TOOLS)/cyclonedx-py requirements deploy/$(lock).lock -o out/sbom-$(lock).json &&) true
+
+audit: .venv-tools/.installed ## Known holes in what is in the images; asks PyPI, so it needs the network.
+	$(foreach lock,$(LOCKS),$(TOOLS)/pip-audit --disable-pip --require-hashes -r deploy/$(lock).lock &&) true

@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from streamer.local.jars import KAFKA_VERSION
+from tests.support.images import locked
 from tests.support.paths import ROOT
 
 OURS = {"streamer": "streamer", "simulator": "streamer", "trainer": "trainer"}  # service: program
@@ -41,6 +42,17 @@ def dockerfiles() -> list[Path]:
     )
 
 
+BUILD_REQUIRES = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+
+
+def constraints() -> dict[str, str]:
+    """The version of each package that the tests ran with."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = [line for line in lines if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", pin) for pin in pins)
+    return {canonicalize_name(name): version for name, version in (p.split("==") for p in pins)}
+
+
 def tag(image: str) -> str:
     return image.partition(":")[2]
 
@@ -54,15 +66,20 @@ def test_services_and_profiles() -> None:
     }
 
 
-def test_every_image_is_pinned() -> None:
-    images = [service["image"] for service in compose()["services"].values()]
-    images += [
-        rest for path in dockerfiles() for name, rest in instructions(path) if name == "FROM"
-    ]
-    assert len(images) == 7
-    for image in images:
-        assert re.match(r"\d+\.\d+", tag(image)), f"{image} has no version"
-    assert tag(compose()["services"]["kafka"]["image"]) == KAFKA_VERSION
+def test_every_image_is_pinned_by_digest() -> None:
+    services = compose()["services"]
+    theirs = [each["image"] for name, each in services.items() if name not in OURS]
+    bases = {
+        rest.removeprefix("BASE=")
+        for path in dockerfiles()
+        for name, rest in instructions(path)
+        if name == "ARG" and rest.startswith("BASE=")
+    }
+    assert len(theirs) == 2
+    assert len(bases) == 1, "both images share the layers of one base"
+    for image in [*theirs, *bases]:
+        assert re.fullmatch(r"[a-z/]+:\d+\.\d+\.\d+[a-z-]*@sha256:[0-9a-f]{64}", image)
+    assert tag(services["kafka"]["image"]).partition("@")[0] == KAFKA_VERSION
 
 
 def test_only_this_machine_reaches_what_is_published() -> None:
@@ -91,9 +108,17 @@ def test_the_broker_is_reached_under_one_address_from_each_side() -> None:
 def test_redis_keeps_what_it_acknowledged() -> None:
     words = compose()["services"]["redis"]["command"]
     options = dict(zip(words[1::2], words[2::2], strict=True))
-    assert words[0] == "redis-server"
+    assert words[0] == "valkey-server"
     assert options["--appendonly"] == "yes"
     assert options["--maxmemory-policy"] == "noeviction"
+
+
+@pytest.mark.parametrize("name", ["kafka", "redis", "streamer", "simulator"])
+def test_what_runs_on_is_bounded(name: str) -> None:
+    service = compose()["services"][name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -129,33 +154,85 @@ def test_every_setting_that_is_used_is_documented() -> None:
 
 
 @pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
-def test_an_image_runs_unprivileged_from_pinned_versions(path: Path) -> None:
+def test_an_image_is_built_in_two_stages_and_runs_as_a_number(path: Path) -> None:
     steps = instructions(path)
     names = [name for name, _ in steps]
+    assert [rest for name, rest in steps if name == "FROM"] == ["${BASE} AS build", "${BASE}"]
+    run = names.index("FROM", names.index("FROM") + 1)
+    assert [rest for name, rest in steps[run:] if name == "COPY"] == [
+        "--from=build /opt/vigil /opt/vigil"
+    ]
     user = names.index("USER")
+    assert user > run
     assert names.count("USER") == 1
-    assert steps[user][1] not in {"root", "0"}
+    assert steps[user][1] == "10001:10001"
     assert user < names.index("ENTRYPOINT")
     assert "RUN" not in names[user:]
-    installs = [rest for name, rest in steps if name == "RUN" and "pip install" in rest]
-    assert len(installs) == 1
-    assert "-c constraints.txt" in installs[0]
+    assert not any(
+        "pip" in rest for name, rest in steps[run:] if name == "RUN" and "rm -rf" not in rest
+    )
+    labels = next(rest for name, rest in steps if name == "LABEL")
+    for label in ("title", "description", "version", "revision", "licenses"):
+        assert f"org.opencontainers.image.{label}=" in labels
+    assert (
+        dict(re.findall(r"(\w+)=(\S+)", " ".join(r for n, r in steps if n == "ARG")))["VERSION"]
+        == project()["version"]
+    )
     assert not re.search(r"(?i)secret|password|token|api_?key", path.read_text())
 
 
 @pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
+def test_every_package_in_an_image_is_checked_against_a_lock(path: Path) -> None:
+    runs = " ".join(rest for name, rest in instructions(path) if name == "RUN")
+    installs = re.findall(r"pip(?: --python \S+)? install [^&;]*", runs)
+    assert len(installs) >= 3
+    unchecked = [each for each in installs if "--require-hashes" not in each]
+    # Our own wheel, and PyTorch of another index, which is asked for by an argument.
+    assert [("--no-index" in each, "--index-url" in each) for each in unchecked] in (
+        [(True, False)],
+        [(False, True), (True, False)],
+    )
+    assert all("--no-deps" in each for each in unchecked)
+
+
+@pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
 def test_an_image_is_built_from_what_exists_and_nothing_else(path: Path) -> None:
+    program = path.suffix[1:]
     copied = {
         source.removeprefix("./")
         for name, rest in instructions(path)
-        if name == "COPY"
+        if name == "COPY" and not rest.startswith("--from")
         for source in shlex.split(rest)[:-1]
     }
-    assert copied >= {"constraints.txt", "pyproject.toml", "streamer", "trainer"}
+    packages = {"streamer"} if program == "streamer" else {"streamer", "trainer"}
+    locks = {"deploy/build.lock", f"deploy/{program}.lock"}
+    assert copied == packages | locks | {"pyproject.toml", "README.md", "LICENSE"}
     assert all((ROOT / source).exists() for source in copied)
+    assert (ROOT / "streamer" / "service" / "fault_injection.py").exists()
     ignored = path.with_name(f"{path.name}.dockerignore").read_text().split()
     assert "*" in ignored
     assert {line[1:] for line in ignored if line.startswith("!")} == copied
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("streamer.lock", []), ("trainer.lock", ["train"]), ("build.lock", None)]
+)
+def test_a_lock_is_of_the_constraints_and_complete(lock: str, extras: list[str] | None) -> None:
+    text = (ROOT / "deploy" / lock).read_text()
+    versions = {requirement.name: requirement.specifier for requirement in locked(lock)}
+    asked = [project()["dependencies"]] if extras is not None else [BUILD_REQUIRES]
+    asked += [project()["optional-dependencies"][extra] for extra in extras or []]
+    for requirement in [Requirement(line) for group in asked for line in group]:
+        (only,) = versions[canonicalize_name(requirement.name)]
+        assert only.operator == "=="
+        assert requirement.specifier.contains(only.version), requirement
+    pinned = constraints()
+    for name, (only,) in versions.items():
+        assert pinned.get(name, only.version) == only.version
+    per_package = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert len(per_package) == len(locked(lock))
+    assert all("--hash=sha256:" in each for each in per_package)
+    assert "://" not in text, "where packages come from is the business of who installs"
 
 
 def test_the_health_of_the_service_is_asked_at_its_port() -> None:
@@ -166,10 +243,7 @@ def test_the_health_of_the_service_is_asked_at_its_port() -> None:
 
 
 def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = [line for line in lines if not line.startswith("#")]
-    assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", pin) for pin in pins)
-    versions = {canonicalize_name(name): version for name, version in (p.split("==") for p in pins)}
+    versions = constraints()
     groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
     for requirement in [Requirement(line) for group in groups for line in group]:
         version = versions[canonicalize_name(requirement.name)]
