@@ -32,7 +32,7 @@ def test_a_worker_on_kafka_and_redis_takes_its_partitions(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "RedisModels", lambda _client: MemoryModels())
-    settings = settings_of(environment(stack, topic_prefix, partitions=2))
+    settings = settings_of(environment(stack, topic_prefix, partitions=2, instance=topic_prefix))
     ensure_topics(settings)
     with contextlib.closing(bootstrap.worker(settings, Health())) as worker:
 
