@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 import psutil
-import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,8 +21,9 @@ from rich.table import Table
 from bench.machine import describe
 from streamer.bundles import bundle
 from streamer.bundles.build import build
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.expiry import KEPT_DAYS
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import HOUR_MS, StayTable
 
@@ -37,7 +37,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stays", type=int, default=1_000_000)
     parser.add_argument("--per-hour", type=int, default=50, help="admissions in an hour of the log")
     told = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     model = build(bundle.load(bundle.SHIPPED))
     scorer = Scorer(model, StayTable(model.architecture), interval_ms=60_000)
     console, table = Console(), Table(title=f"{told.stays:,} stays on {describe()}")

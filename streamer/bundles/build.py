@@ -7,21 +7,20 @@ from typing import Any, Final
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.torch import load as load_weights
-from safetensors.torch import save as save_weights
-from torch import Tensor
+from safetensors.numpy import load as load_weights
+from safetensors.numpy import save as save_weights
 
 from streamer.bundles.bundle import FORECAST, FORMAT, Bundle, BundleError
 from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead, HeadSize
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.core.network import HORIZONS, Architecture, Network, Weights
 from streamer.core.variables import VARIABLES
 
 _PREFIX: Final = f"{FORECAST}."  # of the weights of the forecast head among the network's
 _FORETOLD: Final = {
-    "vitals": list(forecast.VITALS),
+    "vitals": list(forecast.FORECAST_VITALS),
     "hours": list(forecast.HOURS),
     "levels": list(forecast.LEVELS),
 }
@@ -37,8 +36,9 @@ def build(bundle: Bundle) -> Model:
     manifest = bundle.manifest
     _require(manifest.get("format") == FORMAT, f"format {manifest.get('format')} is unknown")
     _require(
-        manifest.get("features") == features.RECIPE,
-        f"made for features {manifest.get('features')!r}, this program has {features.RECIPE!r}",
+        manifest.get("features") == features.FEATURE_VERSION,
+        f"made for features {manifest.get('features')!r}, "
+        f"this program has {features.FEATURE_VERSION!r}",
     )
     _require(
         manifest.get("variables") == [variable.name for variable in VARIABLES],
@@ -48,8 +48,7 @@ def build(bundle: Bundle) -> Model:
     try:
         weights = load_weights(bundle.weights)
         ours = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
-        network = Network(Architecture(**manifest["architecture"]))
-        network.load_state_dict(weights)
+        network = Network(Architecture(**manifest["architecture"]), weights)
         return Model(
             bundle.model_id,
             network,
@@ -83,7 +82,7 @@ def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
     manifest = {
         **about,
         "format": FORMAT,
-        "features": features.RECIPE,
+        "features": features.FEATURE_VERSION,
         "variables": [variable.name for variable in VARIABLES],
         "architecture": asdict(model.architecture),
         "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
@@ -94,26 +93,25 @@ def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
         "threshold": model.threshold,
         "alert_policy": asdict(model.policy),
     }
-    weights = model.network.state_dict()
+    weights = dict(model.network.weights)
     if model.forecaster is not None:
         manifest[FORECAST] = {**asdict(model.forecaster.size), **_FORETOLD}
-        own = model.forecaster.state_dict()
+        own = model.forecaster.weights
         weights |= {_PREFIX + name: value for name, value in own.items()}
     bundle = Bundle(manifest, save_weights(weights), card)
     manifest["model"] = bundle.model_id
     return bundle
 
 
-def _forecaster(about: dict[str, Any] | None, weights: dict[str, Tensor]) -> ForecastHead | None:
+def _forecaster(about: dict[str, Any] | None, weights: Weights) -> ForecastHead | None:
     if about is None:
         return None
     _require(isinstance(about, dict), f"its {FORECAST} is no JSON object")
     size = {name: value for name, value in about.items() if name not in _FORETOLD}
     foretold = {name: about.get(name) for name in _FORETOLD}
     _require(foretold == _FORETOLD, f"it foretells {foretold}, this program {_FORETOLD}")
-    head = ForecastHead(HeadSize(**size))
-    head.load_state_dict({name.removeprefix(_PREFIX): value for name, value in weights.items()})
-    return head.eval()
+    own = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    return ForecastHead(HeadSize(**size), own)
 
 
 def _require(holds: bool, why_not: str) -> None:

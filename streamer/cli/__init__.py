@@ -1,7 +1,4 @@
-"""The `streamer` command, one file for each subcommand.
-
-Only `run` and `patient` load PyTorch.
-"""
+"""The `streamer` command, one file a subcommand; each loads what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -70,6 +67,12 @@ def main() -> None:
         sys.exit(2)
     except (DataError, ScenarioError) as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        needed = "reading recordings needs pyarrow: pip install 'vigil-icu[replay]'"
+        print(f"Error: {needed}", file=sys.stderr)
         sys.exit(2)
     except (LocalStackError, LogUnavailable, StoreUnavailable) as error:
         print(f"Error: {error}", file=sys.stderr)

@@ -46,7 +46,7 @@ def demo(
         )
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
         os.environ["REDIS_URL"] = stack.redis
-        console.print(f"Kafka {stack.kafka}, Redis {stack.redis}")
+        console.print(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}")
         settings = Settings()
         ensure_topics(settings)
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]

@@ -19,7 +19,7 @@ def patient(
 
     Exits with 1 when nothing is known.
     """
-    # PyTorch is loaded here: building a stay needs it, the other commands do not
+    # loads numpy and the core, which the other commands start without
     from streamer.cli.patient_view import describe, render  # noqa: PLC0415
 
     view = describe(Settings(), patient_id)

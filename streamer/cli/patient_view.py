@@ -125,7 +125,7 @@ def _stay(table: StayTable, slot: int) -> StayView:
         return table[name][slot].tolist()
 
     newest_ms = at("newest_ms")
-    ward, bed = table.places[slot]
+    ward, bed = table.locations[slot]
     risk = at("risk")
     return {
         "ward": ward or None,

@@ -9,7 +9,6 @@ import typer
 
 from streamer.cli.feed_options import Speed, Start, parse_speed, parse_start, send
 from streamer.datasets.cohort import Cohort
-from streamer.datasets.detect import read_recordings
 from streamer.feeds.replay import replay as replayed
 
 _MINUTES_STAY_HOURS: Final = 49  # records of the 2012 set end after two days
@@ -35,6 +34,8 @@ def replay(
 
     Example: `streamer replay training_setA --patients 100 --speed 3600`
     """
+    from streamer.datasets.detect import read_recordings  # noqa: PLC0415 - of the extra `replay`
+
     pace = parse_speed(speed)
     recorded = read_recordings(paths)
     n = min(len(recorded), patients or len(recorded))

@@ -82,7 +82,7 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
 
 def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:
     """Makes the worker as soon as Kafka and Redis answer; ``None`` if ``stop`` is set before."""
-    # torch is loaded here: the other commands start without it
+    # the scoring code is loaded here: the other commands start without it
     from streamer.service import bootstrap  # noqa: PLC0415
 
     while not stop.is_set():

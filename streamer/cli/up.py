@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.adapters.redis.local import announced
 from streamer.local import LocalStack
 from streamer.process.signals import stop_on_signal
 
@@ -24,11 +25,13 @@ def up(
 ) -> None:
     """Start a real Kafka and a real Redis on loopback and keep them until Ctrl-C.
 
-    At the default ports the other commands need no setting.
+    At the default ports your other commands need no setting. Programs connect to the Redis URL that
+    is printed, which has the password in it.
     """
     with (
         stop_on_signal() as stop,
         LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
+        announced(stack.redis),
     ):
         if as_json:
             print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)

@@ -1,4 +1,4 @@
-"""What is said of a stay at an evaluation: risks, alert, bedside scores, quality of the data."""
+"""The assessment of a stay at an evaluation: risks, alert, bedside scores, data quality."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from streamer.core.stays import HOUR_MS, NEVER, RING, Slots, StayTable
 from streamer.core.variables import FIO2, INDEX
 
 MINUTE_MS: Final = 60_000
-VITALS: Final = np.array(
+FRESHNESS_VITALS: Final = np.array(
     [INDEX[name] for name in ("heart_rate", "spo2", "temperature", "sbp", "map", "resp_rate")]
 )
-"""The signs that every bed has; the oldest of them tells how fresh the picture is."""
+"""The vital signs that every bed has; the oldest of them tells how fresh the data is."""
 EXPECTED: Final = np.array(
     [
-        *VITALS,
+        *FRESHNESS_VITALS,
         *(INDEX[n] for n in ("lactate", "wbc", "creatinine", "platelets", "bilirubin_total")),
     ]
 )
-"""What a clinician would want to have seen in 24 h before trusting a sepsis risk."""
+"""Variables that a clinician wants measured within 24 h before trusting a sepsis risk."""
 ROOM_AIR: Final = np.float32(0.21)
 
 
@@ -140,20 +140,20 @@ def assess(
         news2=np.where(scored, clinical_scores.news2(last, _on_oxygen(table, slots)), -1),
         qsofa=np.where(scored, clinical_scores.qsofa(last), -1),
         hours_of_data=table["open_bin"][slots] - table["first_bin"][slots] + 1,
-        oldest_vital_ms=age_ms[:, VITALS].max(axis=1),
+        oldest_vital_ms=age_ms[:, FRESHNESS_VITALS].max(axis=1),
         missing=~recent[:, EXPECTED],
         causes=_causes(table, model, slots, evaluation, phase, age_ms),
-        forecast=model.forecast(evaluation.features, table["look_h"][slots][:, -1])
+        forecast=model.forecast(evaluation.features, table["provisional_h"][slots][:, -1])
         if has_forecast
         else None,
     )
 
 
 def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
-    """Whether an FiO2 above room air was charted in the last 24 hour bins."""
+    """Returns whether an FiO2 above room air was charted in the last 24 hour bins."""
     back = np.arange(clinical_scores.VALID_HOURS)
-    places = (table["open_bin"][slots][:, None] - back) % RING
-    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], places, FIO2] > ROOM_AIR
+    rows = (table["open_bin"][slots][:, None] - back) % RING
+    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], rows, FIO2] > ROOM_AIR
     used: NDArray[np.bool_] = np.logical_or.reduce(charted, axis=1)
     return used
 

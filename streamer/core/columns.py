@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import EventRejected, Kind, parse
 from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.records import Record, Records
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
@@ -27,18 +28,6 @@ class _Places(dict[str, int]):
 
 
 _variable: Final = _Places(INDEX).__getitem__
-
-
-class Record(NamedTuple):
-    """One record of the log, as far as scoring needs it."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    traceparent: bytes | None = None
-    replayed_of: bytes | None = None  # where a re-entered record came in for the first time
 
 
 @dataclass(slots=True)
@@ -87,6 +76,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
         future_limit_ms: an event this much later than its record's timestamp is refused; ``None``
             turns the check off.
     """
+    read = Records.of(records)
     record: list[int] = []
     patients: list[str] = []
     time_ms: list[int] = []
@@ -98,13 +88,14 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     rejections: list[Rejection] = []
     problems: Counter[ValueProblem] = Counter()
 
-    for i, (_, _, timestamp_ms, key, value, _, _) in enumerate(records):
+    log = zip(read.timestamp_ms.tolist(), read.keys, read.values, strict=True)
+    for i, (timestamp_ms, key, value) in enumerate(log):
         try:
             event = parse(value, key)
             if future_limit_ms is not None:
                 _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
         except EventRejected as rejected:
-            rejections.append(Rejection(i, rejected.reason, rejected.detail))
+            rejections.append(_rejection(i, rejected, read.unreadable))
             continue
         if event["kind"] is _OBSERVATION:
             fields = event["fields"]
@@ -128,7 +119,7 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
         np.array(record, np.intp),
         patients,
         np.array(time_ms, np.int64),
-        np.array([records[i].timestamp_ms for i in record], np.int64),
+        read.timestamp_ms[record],
         np.array(kinds, np.uint8),
         details,
         np.zeros(len(record) + 1, np.intp),
@@ -140,6 +131,12 @@ def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
     np.cumsum(counts, out=columns.cell_start[1:])
     _clean(columns, np.array(values, np.float64))
     return columns
+
+
+def _rejection(i: int, rejected: EventRejected, unreadable: Mapping[int, str]) -> Rejection:
+    if i in unreadable:
+        return Rejection(i, Reason.UNREADABLE, unreadable[i])
+    return Rejection(i, rejected.reason, rejected.detail)
 
 
 def _counts(name: str, number: float | None) -> bool:

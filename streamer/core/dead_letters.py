@@ -139,10 +139,10 @@ def kept(
 
 
 def read(
-    offset: int, time_ms: int, key: bytes | None, value: bytes | None, given: Headers
+    offset: int, time_ms: int, key: bytes | None, value: bytes | None, headers: Headers
 ) -> DeadLetter:
     """Reads a record of the rejected topic; headers that are missing or odd are no error."""
-    texts = {name: content.decode(errors="replace") for name, content in given if content}
+    texts = {name: content.decode(errors="replace") for name, content in headers if content}
     try:
         origin = Origin(texts["topic"], int(texts["partition"]), int(texts["offset"]))
     except (KeyError, ValueError):

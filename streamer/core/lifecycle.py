@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamer.core import stay_rules
 from streamer.core.events import EventRejected, Kind
 from streamer.core.features import STATIC
 from streamer.core.reasons import Reason, ValueProblem
@@ -20,7 +21,6 @@ from streamer.core.stays import (
     StayTable,
 )
 from streamer.core.timeline import cells_of, fold
-from streamer.core.waves import SILENCE_BINS
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
@@ -28,7 +28,7 @@ _SEX: Final = {"female": 0.0, "male": 1.0}
 _ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _MAX_AGE_YEARS: Final = 120.0
 _MAX_HOSPITAL_HOURS: Final = 24.0 * 3660  # ten years: anything more is a charting error
-_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "heard_day")
+_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
 
@@ -71,17 +71,17 @@ def observed(table: StayTable, slot: int, time_ms: int) -> None:
 def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     """Whether an event leaves the stay in the slot behind and begins another.
 
-    An observation does so after a discharge or after two weeks of silence, by the same rule as
-    `waves.plan`; an admission when it is later than all that was seen, and not before a discharge.
+    The rules are those of `stay_rules`; other kinds of events begin no stay.
     """
     origin_ms = int(table["origin_ms"][slot])
     discharge_ms = int(table["discharge_ms"][slot])
     if kind == _ADMISSION:
-        return time_ms >= discharge_ms and time_ms > max(int(table["newest_ms"][slot]), origin_ms)
+        newest_ms = int(table["newest_ms"][slot])
+        return stay_rules.admission_begins_stay(time_ms, origin_ms, newest_ms, discharge_ms)
     if kind != _OBSERVATION:
         return False
     silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
-    return silent_bins > SILENCE_BINS or (discharge_ms != NEVER and time_ms > discharge_ms)
+    return bool(stay_rules.observation_begins_stay(silent_bins, time_ms, discharge_ms))
 
 
 def admit(
@@ -171,9 +171,9 @@ def _describe(
         table["static"][slot] = known
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
-    ward, bed = table.places[slot]
-    table.places[slot] = (fields.get("ward") or ward, fields.get("bed") or bed)
-    table.touched[slot] |= table.places[slot] != (ward, bed)
+    ward, bed = table.locations[slot]
+    table.locations[slot] = (fields.get("ward") or ward, fields.get("bed") or bed)
+    table.touched[slot] |= table.locations[slot] != (ward, bed)
 
 
 def _within(value: float | None, low: float, high: float, problems: Counter[ValueProblem]) -> float:

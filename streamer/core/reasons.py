@@ -24,6 +24,7 @@ class Reason(StrEnum):
     BEFORE_ADMISSION = "before_admission"
     NO_STAY = "no_stay"
     OTHER_PARTITION = "other_partition"
+    UNREADABLE = "unreadable"
 
     @property
     def sentence(self) -> str:
@@ -48,6 +49,7 @@ _SENTENCES = {
     Reason.NO_STAY: "A discharge of a patient who was not admitted nor observed before it.",
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
+    Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
 }
 
 

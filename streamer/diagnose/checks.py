@@ -28,7 +28,7 @@ from streamer.service.topics import ensure_topics
 _TIMEOUT_S: Final = 5.0  # a person waits for the answer
 _LOOPBACK: Final = "127.0.0.1"
 _ANY_HOST: Final = ("", "0.0.0.0", "::")  # addresses to listen on that cannot be called
-_PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "torch", "numpy", "pydantic")
+_PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "numpy", "pydantic")
 
 
 def checks(settings: Settings) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Run a command that dies with the process that asked for it: `tether.py PARENT COMMAND…`.
+"""Run a command that dies with the process that asked for it: `die_with_parent.py PARENT COMMAND…`.
 
 The kernel is asked to send SIGKILL when the parent ends, however it ends, and the command then
 replaces this program (same process id; `execv` keeps the request). The alternative, a

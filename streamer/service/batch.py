@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
-from streamer.core.columns import Columns, Record
+from streamer.core.columns import Columns
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.records import Records
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
@@ -83,7 +84,7 @@ class ModelBatch(NamedTuple):
         home_partitions: the home of each patient whose events came on another partition.
     """
 
-    records: Sequence[Record]
+    records: Records
     columns: Columns
     partitions: Sequence[int]
     home_partitions: Mapping[str, int]
@@ -117,15 +118,18 @@ def _result(
     topics: Topics,
 ) -> Result:
     records, columns = batch.records, batch.columns
-    is_live = [record.offset >= owned[record.partition].silent_until for record in records]
-    result = Result(n_live=sum(is_live))
+    is_live = np.zeros(len(records), np.bool_)
+    for number in np.unique(records.partition).tolist():
+        of_partition = records.partition == number
+        is_live |= of_partition & (records.offset >= owned[number].silent_until)
+    result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
     if not result.n_live:
         return result
     if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
         result.problems = outcome.problems
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
-    is_live_event = np.array(is_live)[columns.record]
+    is_live_event = is_live[columns.record]
     result.recorded_ms = columns.logged_ms[is_live_event]
     result.measured_ms = columns.time_ms[is_live_event]
     for rejection in outcome.rejections:

@@ -6,7 +6,6 @@ import gc
 from typing import Final
 
 import structlog
-import torch
 
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
@@ -74,8 +73,6 @@ def worker(settings: Settings, health: Health) -> Worker:
         max_stays=settings.max_stays,
         forecast=settings.forecast,
     )
-    # One worker uses one core: for steps this small, waiting threads cost more than they save.
-    torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
     # Objects that exist now stay; those of a batch die with it: collect rarely, and only those.
@@ -85,6 +82,8 @@ def worker(settings: Settings, health: Health) -> Worker:
     fault = faults.parse(settings.fault)
     states: StateStore = state_store(settings)
     if settings.fault:
+        from streamer.service.fault_injection import InterruptedSaves  # noqa: PLC0415 - see faults
+
         _log.warning("this process will fail on purpose", fault=settings.fault)
-        states = faults.InterruptedSaves(states, fault)
+        states = InterruptedSaves(states, fault)
     return Worker(KafkaLog(options, fault), states, library, config, fault, health)

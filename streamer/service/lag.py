@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.core.columns import Record
+from streamer.core.records import Record, Records
 from streamer.service import metrics
 
 # The log reports its end every second; after this long without a report something is away.
@@ -65,12 +65,12 @@ class Lag:
             left: records that are yet to be read, by partition, where the log reported it.
             taken: the records of this round, in the order of the log.
         """
-        newest = {record.partition: record.timestamp_ms / 1000 for record in taken}
+        newest_ms = Records.of(taken).last_ms()
         now = self._clock()
         lags = {}
         for partition in owned:
             old = self._lags.get(partition, _UNKNOWN)
-            last = newest.get(partition, old.newest)
+            last = newest_ms[partition] / 1000 if partition in newest_ms else old.newest
             if partition in left:
                 lags[partition] = _PartitionLag(left[partition], last, now)
             else:

@@ -68,7 +68,7 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         for name in source.fields:
             if name not in WEIGHT_FIELDS:
                 target[name][new] = source[name][old]
-        target.places[new] = source.places[old]
+        target.locations[new] = source.locations[old]
         target.touched[new] = source.touched[old]
         source.remove(patient)
     rewarm(target, np.array([target.slot_of[patient] for patient in patients], np.intp))

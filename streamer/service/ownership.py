@@ -27,6 +27,11 @@ from streamer.service.takeover import (
 
 _log = structlog.get_logger()
 
+_DAMAGED: Final = (
+    "It is read again every half minute, in case only the way here was bad. If it stays so, the "
+    "broker's log is damaged: delete the partition's records up to the next batch with Kafka's own "
+    "tools, and the partition's states in Redis (docs/operations.md)"
+)
 RETRY_BLOCKED_S: Final = 30.0  # each retry of a blocked partition loads its states
 
 
@@ -79,6 +84,10 @@ class Ownership:
             self._untaken.discard(number)
             self.blocked.pop(number, None)
         self._untaken.update(polled.gained)
+        for number, why in polled.damaged.items():
+            if number in self.owned:
+                self._drop(number)
+                self._block(number, PartitionBlocked(f"{why}. {_DAMAGED}"))
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamer.adapters.redis.local import default_url
 from streamer.service import faults
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -23,7 +24,7 @@ class Settings(BaseSettings):
         description="Kafka brokers as host:port, comma separated",
     )
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
+        default_factory=default_url,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="Redis that keeps the states and the published models",
     )

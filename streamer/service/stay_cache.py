@@ -187,7 +187,7 @@ class StayCache:
                 table = scorer.table
                 slot = table.slot_of.get(patient)
                 if slot is not None:
-                    last_seen_day = int(table["heard_day"][slot])
+                    last_seen_day = int(table["last_seen_day"][slot])
                     self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
                     table.remove(patient)
                     excess -= 1

@@ -19,10 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
+from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
 from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
@@ -149,7 +151,7 @@ class Worker:
             polled = self._log.poll(POLL_S)
         ownership.follow(polled)
         # Skip records of partitions that we do not own yet: the take-over decides where to start.
-        records = [record for record in polled.records if record.partition in ownership.owned]
+        records = polled.records.of_partitions(ownership.owned)
         positions = {
             number: position
             for number, position in polled.positions.items()
@@ -184,7 +186,7 @@ class Worker:
         self._log.close()
         self._states.close()
 
-    def _batch(self, records: Sequence[Record], positions: dict[int, int]) -> None:
+    def _batch(self, records: Records, positions: dict[int, int]) -> None:
         """Performs steps 2 to 4 of the module's list on records of owned partitions."""
         owned = self._ownership.owned
         # 2. load the stays that are needed, then score
@@ -215,18 +217,19 @@ class Worker:
         self._cache.evict()
         self._fault("after_save")
 
-    def _decode(self, records: Sequence[Record]) -> dict[str, ModelBatch]:
+    def _decode(self, records: Records) -> dict[str, ModelBatch]:
         """Splits records by the model of their partition, and loads the stays of their patients."""
         owned = self._ownership.owned
-        by_model: dict[str, list[Record]] = {}
-        for record in records:
-            by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
+        by_model: dict[str, list[int]] = {}
+        for number in np.unique(records.partition).tolist():
+            by_model.setdefault(owned[number].era.model_id, []).append(number)
         batches: dict[str, ModelBatch] = {}
-        for model_id, own_records in by_model.items():
+        for model_id, numbers in by_model.items():
+            own_records = records.of_partitions(numbers)
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(own_records, self._config.future_limit_ms)
             with metrics.STAGE.labels(Stage.WAKE).time():
-                partitions = [own_records[i].partition for i in columns.record.tolist()]
+                partitions = own_records.partition[columns.record].tolist()
                 homes = self._cache.claim_partition(self._states, owned, columns, partitions)
                 self._cache.load(self._states, owned, columns.patients)
             batches[model_id] = ModelBatch(own_records, columns, partitions, homes)

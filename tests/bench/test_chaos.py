@@ -8,8 +8,9 @@ from bench.chaos import on_kafka, on_redis, on_services, sender
 from bench.chaos.events import invented
 from bench.chaos.lane import deck
 from bench.chaos.run import Outcome
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.reasons import Reason
+from streamer.core.records import Record
 
 NOW_MS = 1_800_000_000_000
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from kafka.errors import KafkaConnectionError
 
-from streamer.adapters.kafka import log, options
+from streamer.adapters.kafka import log
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.core.records import Records
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from tests.support.log_backends import (
@@ -126,6 +127,28 @@ class Contract:
         member.pause([0])
         member.resume([0])
         gain(member)
+
+    def test_what_cannot_be_read_has_a_place_among_the_records(self, world: World) -> None:
+        world.send(0, 2)
+        world.send_unreadable(0)
+        world.send(0, 1)
+        member = world.member()
+        gain(member)
+        parts: list[Records] = []
+        position = 0
+
+        def read_all() -> bool:
+            nonlocal position
+            polled = member.poll(0.2)
+            parts.append(polled.records)
+            position = polled.positions.get(0, position)
+            return position == 4
+
+        wait_until(read_all, DEADLINE_S, "the records around it")
+        records = Records.joined(parts)
+        assert [(r.offset, r.key) for r in records] == [(0, b"p"), (1, b"p"), (2, None), (3, b"p")]
+        assert "the name of a header is not UTF-8" in records.unreadable[2]
+        assert b"content" in (records[2].value or b"")
 
     def test_bounds_and_times(self, world: World) -> None:
         world.send(0, 5)
@@ -271,39 +294,6 @@ class TestKafkaLog(Contract):
                 assert world.heard() == []
             finally:
                 before.close()
-
-    def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
-        self, world: World
-    ) -> None:
-        assert isinstance(world, KafkaWorld)
-        size, n = 300_000, 12
-        for partition in range(N):
-            for _ in range(n):
-                world.producer.send(world.vitals, bytes(size), b"p", None, partition, TIME_MS)
-        world.producer.flush()
-        member = world.member()
-        gain(member)
-        polled: list[int] = []
-
-        def all_read() -> bool:
-            polled.append(len(member.poll(0.2).records))
-            return sum(polled) == N * n
-
-        wait_until(all_read, DEADLINE_S, "reading the backlog")
-        assert max(polled) <= N * (options.PARTITION_FETCH_BYTES // size + 1)
-
-    def test_headers_longer_than_they_can_be_are_not_passed_on(self, world: World) -> None:
-        assert isinstance(world, KafkaWorld)
-        sizes = [(55, 300), (256, 301), (257, 300), (600_000, 300_000)]
-        for sent in ([("traceparent", bytes(t)), ("replayed-of", bytes(o))] for t, o in sizes):
-            world.producer.send(world.vitals, b"{}", b"p", sent, 0, TIME_MS)
-        world.producer.flush()
-        member = world.member()
-        gain(member)
-        read_back = [(r.traceparent, r.replayed_of) for r in read(member, len(sizes))]
-        assert [tuple(None if h is None else len(h) for h in pair) for pair in read_back] == [
-            (55, 300), (256, None), (None, 300), (None, None),
-        ]  # fmt: skip
 
     def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
         assert isinstance(world, KafkaWorld)

@@ -13,6 +13,7 @@ from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.ports.states import Fenced, Lease, StateStore, StateWrite, StoreUnavailable
 from tests.support.fake_service import stays_in
+from tests.support.redis_servers import SERVERS, redis_run_by
 
 # Names that a careless store would take for something else, and what a patient id may be at most.
 ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128, "é" * 128, "\x00")
@@ -25,6 +26,13 @@ def save_of(
     return StateWrite(
         partition, taken.epoch, taken.watermark, watermark, "model-a", 3, "topic-a", changed
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    """In place of the shared one: Redis alone, run by each of the servers that are there."""
+    with redis_run_by(request.param) as running:
+        yield running
 
 
 class Contract:
@@ -314,8 +322,9 @@ class TestRedisStates(Contract):
         store.close()
 
 
-def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
-    with LocalStack(existing_kafka="127.0.0.1:1") as own:
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_redis_that_is_gone_is_unavailable_until_it_is_back(server: str) -> None:
+    with redis_run_by(server) as own:
         client = Redis.from_url(own.redis, socket_timeout=5)
         store = RedisStates(client, "test", "vitals")
         change = save_of(store.take(0), 5, {"a": b"1"})
@@ -327,10 +336,11 @@ def test_a_redis_that_is_gone_is_unavailable_until_it_is_back() -> None:
         assert store.take(0) == Lease(2, 5, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == {"a": b"1"}
         # A Redis without memory refuses writes, which is an outage too, and no fence.
-        client.config_set("maxmemory", "1")
-        with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
-            store.save([replace(change, epoch=2, expected=5, watermark=6)])
-        client.config_set("maxmemory", "0")
+        with Redis.from_url(own.redis_admin) as admin:
+            admin.config_set("maxmemory", "1")
+            with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
+                store.save([replace(change, epoch=2, expected=5, watermark=6)])
+            admin.config_set("maxmemory", "0")
         assert store.take(0).watermark == 5
         store.close()
 

@@ -44,7 +44,7 @@ def test_what_is_loaded_is_what_was_stored() -> None:
     table = load(CONTENT)
     slot = table.slot_of["p"]
     assert table.partitions[slot] == 4
-    assert table.places[slot] == ("W", "7")
+    assert table.locations[slot] == ("W", "7")
     assert not table.touched[slot]
     assert codec.encode(table, np.array([slot]), Era("0123456789ab")) == [CONTENT]
 
@@ -63,7 +63,7 @@ def test_what_is_loaded_is_what_was_stored() -> None:
 )
 def test_places_come_back_whatever_is_in_them(ward: str, bed: str) -> None:
     table = load(stored(ward=ward, bed=bed))
-    assert table.places[table.slot_of["p"]] == (ward, bed)
+    assert table.locations[table.slot_of["p"]] == (ward, bed)
 
 
 def test_a_slot_that_was_used_before_keeps_nothing_of_it() -> None:
@@ -159,13 +159,13 @@ def test_a_cell_outside_of_the_ring_is_refused() -> None:
 def test_a_bed_that_is_no_text_is_refused() -> None:
     bad = bytearray(CONTENT)
     bad[-1] = 0xFF
-    with pytest.raises(CorruptState, match="no text"):
+    with pytest.raises(CorruptState, match="not valid UTF-8"):
         load(with_checksum(bad))
 
 
 def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
     table = StayTable(MODEL.architecture)
-    last_seen_day = int(load(CONTENT)["heard_day"][0])
+    last_seen_day = int(load(CONTENT)["last_seen_day"][0])
     for era in (Era("0123456789ab"), Era("another")):
         assert codec.last_seen_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
             ("p", "q"), last_seen_day

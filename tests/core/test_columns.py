@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core.columns import Columns, Record, decode
+from streamer.core.columns import Columns, decode
 from streamer.core.events import Kind
 from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.records import Record
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
 from tests.support.event_stream import ORIGIN_MS, admission, event, observation, record

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core.codec import Era, encode
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.expiry import KEPT_DAYS
 from streamer.core.reasons import Reason
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from tests.support.event_stream import ORIGIN_MS, Event, discharge, observation, record

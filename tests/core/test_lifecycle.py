@@ -97,7 +97,7 @@ def test_a_repeated_admission_fills_in_and_does_not_overwrite() -> None:
         admission(age=70, sex="female", ward="B", bed="2"),
     )
     assert (static(again)["age"], static(again)["sex"]) == (60, 0)
-    assert again.table.places[0] == ("B", "2")
+    assert again.table.locations[0] == ("B", "2")
     assert ring_value(again, 0, "ph") == np.float32(7.3)
     assert again.rejections == []
 

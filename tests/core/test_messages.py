@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streamer.core.columns import Record
 from streamer.core.messages import SOURCE, headers, rfc3339
+from streamer.core.records import Record
 from tests.support.event_stream import (
     Event,
     HeartRateModel,

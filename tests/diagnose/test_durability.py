@@ -101,7 +101,7 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
         with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
             admin.create_topics(topics, wait_for_metadata=True)
         ensure_topics(settings)
-        with contextlib.closing(Redis.from_url(own.redis)) as redis:
+        with contextlib.closing(Redis.from_url(own.redis_admin)) as redis:
             redis.config_set("appendfsync", "no")
             redis.config_set("maxmemory-policy", "volatile-lru")
         bad = [f.message for f in checks(settings) if f.level is not Level.OK]

@@ -96,11 +96,11 @@ def test_redis_is_wiped(trial: Trial, while_it_runs: bool) -> None:
     with trial.hired():
         trial.settle()
         if while_it_runs:
-            trial.redis.flushall()
+            trial.redis_admin.flushall()
             trial.send()
             trial.judge()
     if not while_it_runs:
-        trial.redis.flushall()
+        trial.redis_admin.flushall()
         trial.send()
         with trial.hired():
             trial.judge()
@@ -135,7 +135,7 @@ def test_redis_takes_no_writes(
     says: str,
 ) -> None:
     trial.send(200)
-    with trial.hired() as worker, closing(Redis.from_url(own.redis)) as redis:
+    with trial.hired() as worker, closing(Redis.from_url(own.redis_admin)) as redis:
         trial.wait_for_commit()
         breaks(redis)
         trial.send()

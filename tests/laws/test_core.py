@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from streamer.core import codec, features, recurrence
 from streamer.core.cleaning import clean
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.messages import write
+from streamer.core.records import Record
 from streamer.core.scoring import Outcome, Scorer
 from streamer.core.stays import StayTable
 from streamer.core.variables import VARIABLES

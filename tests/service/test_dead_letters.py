@@ -155,7 +155,7 @@ def _accepts(topic: RejectedTopic) -> bool:
 
 _DYING = """
 import os, sys
-from streamer.core.columns import Record
+from streamer.core.records import Record
 from streamer.core.dead_letters import Selection
 from streamer.service import dead_letters
 from streamer.service.settings import Settings

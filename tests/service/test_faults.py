@@ -7,8 +7,9 @@ import sys
 import pytest
 from pydantic import ValidationError
 
+from streamer.ports.faults import no_fault
 from streamer.ports.states import StateWrite
-from streamer.service import faults
+from streamer.service import fault_injection, faults
 from streamer.service.settings import Settings
 from tests.support.fake_service import States, stays_in
 
@@ -21,13 +22,13 @@ def strikes(text: str, passings: list[str]) -> list[tuple[int, str]]:
     def note(action: str) -> None:
         struck.append((at, action))
 
-    fault = faults.parse(text, note)
+    fault = fault_injection.parse(text, note) if text else faults.parse(text)
     for at, point in enumerate(passings):  # noqa: B007 - `note` reads it
         fault(point)
     return struck
 
 
-@pytest.mark.parametrize("action", faults.ACTIONS)
+@pytest.mark.parametrize("action", fault_injection.ACTIONS)
 @pytest.mark.parametrize("point", faults.POINTS)
 def test_a_fault_strikes_once_at_the_named_passing(point: str, action: str) -> None:
     round_ = list(faults.POINTS)
@@ -84,7 +85,7 @@ def test_a_process_is_killed_and_nothing_of_it_runs_after() -> None:
 def test_between_two_saves_the_first_partition_is_saved_and_the_next_is_not() -> None:
     states = States()
     seen: list[list[int | None]] = []
-    interrupted = faults.InterruptedSaves(
+    interrupted = fault_injection.InterruptedSaves(
         states, lambda _point: seen.append([states.watermark(p) for p in range(3)])
     )
     epochs = [interrupted.take(p).epoch for p in range(3)]
@@ -93,3 +94,13 @@ def test_between_two_saves_the_first_partition_is_saved_and_the_next_is_not() ->
     )
     assert seen == [[7, None, None], [7, 7, None]]
     assert [stays_in(interrupted, p) for p in range(3)] == [{"p": b"x"}] * 3
+
+
+def test_a_fault_is_refused_without_fault_injection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "streamer.service.fault_injection", None)
+    monkeypatch.delattr("streamer.service.fault_injection")
+    assert faults.parse("") is no_fault
+    with pytest.raises(ValidationError, match="not part of this installation"):
+        Settings(fault="after_save@1:kill")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from streamer.core.columns import Record
+from streamer.core.records import Record
 from streamer.service.lag import QUIET_S, Lag
 
 NOW = 1_800_000_000.0

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.reasons import ValueProblem
+from streamer.core.records import Record
 from streamer.core.variables import VARIABLES
 from streamer.feeds.message import Message
 from streamer.sim.scenario import Scenario, ScenarioError, Wire, parse_scenario

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features, recurrence
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.messages import Message, write
 from streamer.core.model import Floats, Model, Scaling
 from streamer.core.reasons import ValueProblem
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import HOUR_MS, StayTable
 from streamer.core.variables import INDEX

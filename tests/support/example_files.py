@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import matplotlib.image
 import numpy as np
 from rich.console import Console
 
 from trainer.examples.diabetes_file import NEEDED
+from trainer.examples.handout import Handout
 from trainer.progress import Reporter
 
 ADMISSION = {
@@ -78,3 +80,14 @@ def records_2012(folder: Path, n: int, seed: int = 0) -> tuple[Path, Path]:
     file = folder / "Outcomes-a.txt"
     file.write_text("\n".join(outcomes) + "\n")
     return data, file
+
+
+def reading_of(handout: Handout) -> str:
+    """Checks that figure and reading are there; returns the reading."""
+    pixels = matplotlib.image.imread(handout.figure)
+    assert (pixels[..., :3] < 1).any(axis=-1).mean() > 0.05
+    text = (handout.figure.parent / "reading.md").read_text()
+    assert text == handout.reading
+    assert f"]({handout.figure.name})" in text
+    assert "nan" not in text
+    return text

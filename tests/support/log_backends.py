@@ -13,7 +13,7 @@ from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from streamer.core.columns import Record
+from streamer.core.records import Record
 from streamer.local import LocalStack
 from streamer.ports.log import EventLog, Output
 from tests.support.wait import wait_until
@@ -26,6 +26,13 @@ SESSION_MS = 6_000  # the least that a broker allows
 DEADLINE_S = 60.0
 
 
+class NotUtf8(str):
+    """A name that is not UTF-8 on the wire, as clients in other languages may send it."""
+
+    def encode(self, *_: object) -> bytes:
+        return b"\xff"
+
+
 class World:
     """A topic, its group and the topic that outputs go to, behind either adapter."""
 
@@ -36,6 +43,10 @@ class World:
 
     def send(self, partition: int, n: int = 1) -> None:
         """Appends records whose value is their offset and whose time is a second each."""
+        raise NotImplementedError
+
+    def send_unreadable(self, partition: int) -> None:
+        """Appends what no parser takes for a record."""
         raise NotImplementedError
 
     def heard(self) -> list[bytes | None]:
@@ -72,6 +83,9 @@ class MemoryWorld(World):
         for _ in range(n):
             offset = len(self.broker.partitions[partition])
             self.broker.append(partition, b"p", b"%d" % offset, TIME_MS + 1000 * offset)
+
+    def send_unreadable(self, partition: int) -> None:
+        self.broker.append_unreadable(partition, b"content", "the name of a header is not UTF-8")
 
     def heard(self) -> list[bytes | None]:
         return [output.value for output in self.broker.outputs]
@@ -122,6 +136,12 @@ class KafkaWorld(World):
             self.producer.send(
                 self.vitals, b"%d" % offset, b"p", None, partition, TIME_MS + 1000 * offset
             )
+        self.producer.flush()
+
+    def send_unreadable(self, partition: int) -> None:
+        self.sent[partition] += 1
+        header = (NotUtf8("name"), b"value")
+        self.producer.send(self.vitals, b"content", b"p", [header], partition, TIME_MS)
         self.producer.flush()
 
     def heard(self) -> list[bytes | None]:

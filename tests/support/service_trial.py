@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-import torch
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
 from redis import Redis
@@ -53,7 +52,6 @@ class Hired:
             raise self._error
 
     def _run(self) -> None:
-        torch.set_num_threads(1)  # counts for the thread that says it
         try:
             self.worker.run(self._stop)
         except BaseException as error:
@@ -89,6 +87,7 @@ class Trial:
         self.told = environment(stack, prefix, partitions=partitions, **told)
         self.settings = settings_of(self.told)
         self.redis = Redis.from_url(stack.redis)
+        self.redis_admin = Redis.from_url(stack.redis_admin)
         self.states = RedisStates(
             self.redis, f"vigil:{self.settings.group}", self.settings.topic_vitals
         )
@@ -110,6 +109,7 @@ class Trial:
             for service in self.services:
                 service.stop()
         self.redis.close()
+        self.redis_admin.close()
 
     def service(self, fault: str = "", **settings: str) -> ServiceProcess:
         """Starts a service process; a name of its own unless it is given one."""

@@ -9,11 +9,13 @@ from streamer.bundles.build import make
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.alerts import AlertPolicy
-from streamer.core.forecast import ForecastHead, HeadSize
+from streamer.core.forecast import HeadSize
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Architecture, Network
+from trainer.forecast.head import TorchForecastHead
+from trainer.training.network import TorchNetwork
 
-# As in the service: threads that wait for each other cost more than such small steps take.
+# Threads that wait for each other cost more than such small networks take.
 torch.set_num_threads(1)
 
 # Random weights give risks around one half; these thresholds lie where they cross often.
@@ -24,7 +26,7 @@ def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
     """A model with random weights and believable scaling."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = Network(Architecture(features.N_FEATURES, hidden, layers))
+    network = TorchNetwork(Architecture(features.N_FEATURES, hidden, layers)).in_numpy()
     scaling = Scaling(
         rng.uniform(0, 50, features.N_FEATURES).astype(np.float32),
         rng.uniform(1, 30, features.N_FEATURES).astype(np.float32),
@@ -41,9 +43,15 @@ def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
 def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
     """The same as ``random_model``, with a forecast head of random weights."""
     model = random_model(seed, layers=layers)
-    head = ForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
+    head = TorchForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
     torch.nn.init.normal_(head.second.weight)
     head.scale.copy_(torch.tensor([10.0, 12.0, 4.0, 2.0, 0.5]))
     head.stretch.uniform_(0.9, 1.1)
-    model.forecaster = head.requires_grad_(False).eval()
+    model.forecaster = head.in_numpy()
     return model
+
+
+def silenced(network: Network, *names: str) -> Network:
+    """The same network with these of its weights zero."""
+    zeros = {name: np.zeros_like(network.weights[name]) for name in names}
+    return Network(network.architecture, {**network.weights, **zeros})

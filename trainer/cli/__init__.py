@@ -41,7 +41,8 @@ app.add_typer(models.app, name="models")
 app.add_typer(example.app, name="example")
 
 
-_EXTRA: Final = ("matplotlib", "sklearn", "lightgbm", "optuna")  # that `train` installs
+# What the extra `train` installs.
+_EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optuna", "apscheduler")
 
 
 def main() -> None:

@@ -72,10 +72,8 @@ def compare(
         out,
         bundles.load(model),
         entrants,
+        run.Options(only or (), bootstrap, seed),
         reporter=Reporter(),
-        only=only or (),
-        n_bootstrap=bootstrap,
-        seed=seed,
     )
-    placed = sorted((found.final, *found.families), key=lambda each: each.rank)
-    comparison_table([(each.name, each.standing.figures) for each in placed], out)
+    ranked = sorted((found.final, *found.families), key=lambda each: each.rank)
+    comparison_table([(each.name, each.standing.figures) for each in ranked], out)

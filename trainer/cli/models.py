@@ -105,7 +105,7 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Puts a model in force: makes it champion and publishes it through Redis."""
-    from streamer.bundles.build import build  # noqa: PLC0415 - it loads torch
+    from streamer.bundles.build import build  # noqa: PLC0415 - the others need no network
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)

@@ -24,6 +24,7 @@ from trainer.explain.influence import Influence, Measurement, influences
 from trainer.explain.lstm_gates import Gates, gate_activity
 from trainer.explain.measurement_arg import Followed
 from trainer.explain.unroll import unroll
+from trainer.training.network import TorchNetwork
 
 N_EACH: Final = 2
 """So many vital signs, and so many other values, are followed where none is named. Vital signs are
@@ -119,7 +120,7 @@ def explain(model: Model, stay: Cohort, follow: Sequence[Followed] = ()) -> Expl
         if follow
         else _strongest(contributions, values, peak)
     )
-    network = model.network
+    network = TorchNetwork.of(model.network)
     with torch.inference_mode():
         read = network.encode(torch.from_numpy(model.scaling.apply(seen)))
         start = torch.zeros(model.architecture.layers, 1, model.architecture.hidden)

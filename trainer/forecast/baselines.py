@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.forecast import HOURS, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS
 from trainer.data.material import Material
 from trainer.forecast.hours import Floats, Future, last_known, running_mean
 from trainer.forecast.table import WORDS
@@ -61,8 +61,8 @@ def fit_baselines(material: Material) -> Baselines:
     rows = rows[:: -(-len(rows) // _MOST_ROWS)]
     seen, after = material.built[rows], Future(material.cohort).after(rows)
     last, mean = (part(seen).astype(np.float64) for part in (last_known, running_mean))
-    fitted = {name: np.zeros((len(VITALS), len(HOURS), 3)) for name in NAMES[1:]}
-    for vital, hour in np.ndindex(len(VITALS), len(HOURS)):
+    fitted = {name: np.zeros((len(FORECAST_VITALS), len(HOURS), 3)) for name in NAMES[1:]}
+    for vital, hour in np.ndindex(len(FORECAST_VITALS), len(HOURS)):
         target = after[:, vital, hour].astype(np.float64)
         known = ~(np.isnan(target) | np.isnan(last[:, vital]))
         inputs = np.stack([np.ones(len(rows)), last[:, vital], mean[:, vital]], axis=1)[known]

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.forecast import HOURS, LEVELS, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS
 from streamer.core.model import Model
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.datasets.cohort import Cohort, Progress
@@ -48,12 +48,12 @@ def forecast_figures(
     sums = _sums_by_stay(model, baselines, cohort, built, stays, progress)
     figures = _means(sums, np.ones(len(stays)))
     found: dict[str, Any] = {"hours": list(HOURS)}
-    for place, name in enumerate(VITALS):
+    for place, name in enumerate(FORECAST_VITALS):
         found[name] = {"unit": VARIABLES[INDEX[name]].ucum}
         found[name]["n"] = sums["n"].sum(axis=0)[place].astype(int).tolist()
         found[name] |= {key: _listed(value[place]) for key, value in figures.items()}
     for other, ends in _paired(sums, n_bootstrap).items():
-        for place, name in enumerate(VITALS):
+        for place, name in enumerate(FORECAST_VITALS):
             found[name][f"mae_minus_{other}_ci"] = [_listed(pair) for pair in ends[place]]
     return found
 

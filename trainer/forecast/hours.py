@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.cleaning import clean
-from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
 from streamer.core.model import Scaling
 from streamer.core.network import Network
 from streamer.datasets.cohort import Cohort
@@ -17,7 +16,7 @@ from trainer.data.batches import by_length
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in VITALS])
+_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in FORECAST_VITALS])
 
 
 def last_known(built: Floats) -> Floats:
@@ -67,13 +66,8 @@ def outputs(
         built: (R, F) their raw features.
         stays: which ones to run; the rows of others stay NaN.
     """
-    size = network.architecture
-    found = np.full((cohort.n_rows, size.hidden), np.nan, np.float32)
-    network.eval()
-    with torch.inference_mode():
-        for batch in by_length(cohort, stays):
-            x = torch.from_numpy(scaling.apply(built[batch.rows]))  # (T, B, F)
-            start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-            out, _, _ = network.remember(network.encode(x), start, start)
-            found[batch.rows[batch.real]] = out.numpy()[batch.real]
+    found = np.full((cohort.n_rows, network.architecture.hidden), np.nan, np.float32)
+    for batch in by_length(cohort, stays):
+        _, out = network.run(scaling.apply(built[batch.rows]))  # (T, B, hidden)
+        found[batch.rows[batch.real]] = out[batch.real]
     return found

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS, ForecastHead, HeadSize
 from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
+from trainer.forecast.head import TorchForecastHead
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
@@ -49,7 +50,7 @@ def train_head(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed + _SEED_APART)
         size = HeadSize(built.shape[1], out.shape[1], recipe.forecast_units)
-        head = ForecastHead(size)
+        head = TorchForecastHead(size)
         head.scale.copy_(torch.from_numpy(_scale(built, future, rows)))
         n_batches = -(-len(rows) // recipe.batch_hours)
         total, step = n_batches * recipe.forecast_epochs, 0
@@ -79,7 +80,7 @@ def train_head(
     head.load_state_dict(best)
     quantiles, target = _said(head, material, future, out, validation)
     head.stretch.copy_(_stretch(quantiles, target))
-    return head.requires_grad_(False).eval()
+    return head.in_numpy()
 
 
 def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
@@ -96,7 +97,7 @@ def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
-def _changes(head: ForecastHead, seen: Floats, after: Floats) -> Tensor:
+def _changes(head: TorchForecastHead, seen: Floats, after: Floats) -> Tensor:
     """The changes that came true ``(n, 5, 6)``, in units of the head's scale."""
     return torch.from_numpy(after - last_known(seen)[..., None]) / head.scale[:, None]
 
@@ -104,7 +105,7 @@ def _changes(head: ForecastHead, seen: Floats, after: Floats) -> Tensor:
 def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
     """The standard deviation of the change over three hours; NaN of what was never measured."""
     changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built)[rows]
-    scale = np.full(len(VITALS), np.nan, np.float32)
+    scale = np.full(len(FORECAST_VITALS), np.nan, np.float32)
     for place, change in enumerate(changes.T):
         known = change[~np.isnan(change)]
         if len(known):
@@ -113,7 +114,7 @@ def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
 
 
 def _said(
-    head: ForecastHead, material: Material, future: Future, out: Floats, rows: Rows
+    head: TorchForecastHead, material: Material, future: Future, out: Floats, rows: Rows
 ) -> tuple[Tensor, Tensor]:
     """Quantiles ``(n, 5, 6, 3)`` and targets ``(n, 5, 6)`` of rows, in units of the scale."""
     quantiles, targets = [], []

@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch.nn.functional import dropout
 
-from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 from trainer.training.loss import Objective
+from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 
 
 def read(
-    network: Network,
+    network: TorchNetwork,
     material: Material,
     objective: Objective,
     recipe: Recipe,

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from streamer.core.features import N_FEATURES
-from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.core.network import HORIZONS, Architecture
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
 from trainer.data.material import Material
@@ -21,12 +21,13 @@ from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.encoder import read
 from trainer.training.loss import Objective
+from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.piecewise import choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
 
-Validate: TypeAlias = Callable[[Network, Material, Objective], Epoch]
+Validate: TypeAlias = Callable[[TorchNetwork, Material, Objective], Epoch]
 """Figures of a network on the validation patients; ``validation_score`` decides which is kept."""
 
 EPOCHS_PER_SEED: Final = 10_000  # no run has more: two seeds never share an epoch's random numbers
@@ -46,9 +47,9 @@ def architecture_of(recipe: Recipe) -> Architecture:
     )
 
 
-def trained(run: Run, recipe: Recipe) -> Network:
+def trained(run: Run, recipe: Recipe) -> TorchNetwork:
     """The network of the best epoch of a run, on the processor."""
-    network = Network(architecture_of(recipe))
+    network = TorchNetwork(architecture_of(recipe))
     network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
     return network
 
@@ -147,8 +148,8 @@ def _finished(run: Run, recipe: Recipe) -> bool:
     return epochs >= recipe.epochs or epochs - run.best_epoch >= recipe.patience
 
 
-def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> Network:
-    network = Network(architecture_of(recipe))
+def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> TorchNetwork:
+    network = TorchNetwork(architecture_of(recipe))
     columns, edges = choose_piecewise_encoding(
         material.built,
         material.scaling,
@@ -162,7 +163,7 @@ def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) ->
     return network
 
 
-def _logits(network: Network, material: Material, batch: Batch) -> Tensor:
+def _logits(network: TorchNetwork, material: Material, batch: Batch) -> Tensor:
     """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours."""
     size = network.architecture
     device = network.bias.device
@@ -172,7 +173,7 @@ def _logits(network: Network, material: Material, batch: Batch) -> Tensor:
     return logits[torch.from_numpy(batch.real).to(device)]
 
 
-def _validate(predict: Network, material: Material, objective: Objective) -> Epoch:
+def _validate(network: TorchNetwork, material: Material, objective: Objective) -> Epoch:
     """Loss, ranking and best utility on the validation patients.
 
     The score that decides is utility and AUROC together. The loss turns first, while the ranking
@@ -180,11 +181,11 @@ def _validate(predict: Network, material: Material, objective: Objective) -> Epo
     """
     stays = material.split.validation
     side = material.cohort.take(stays)
-    logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=predict.bias.device)
-    predict.eval()
+    logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=network.bias.device)
+    network.eval()
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
-            logits[batch.rows[batch.real]] = _logits(predict, material, batch)
+            logits[batch.rows[batch.real]] = _logits(network, material, batch)
         rows = material.rows_of(stays)
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()

@@ -16,7 +16,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -30,19 +30,7 @@ from trainer.data.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
-
-_TREES: Final[dict[str, Any]] = {
-    "objective": "binary",
-    "min_data_in_leaf": 500,  # hours, some 13 stays: smaller leaves are single patients
-    "feature_fraction": 0.3,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "lambda_l2": 10.0,
-    "max_bin": 127,
-    "deterministic": True,
-    "force_row_wise": True,
-    "verbose": -1,
-}
+from trainer.training.tree_settings import HOURLY_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +109,8 @@ def fit_teacher(
     folds = np.array([fold_of(cohort.patient_ids[i], recipe.teacher_folds) for i in stays])
     fold = np.repeat(folds, cohort.lengths[stays])  # of each training row
     settings = {
-        **_TREES,
+        **HOURLY_SETTINGS,
+        "force_row_wise": True,
         "num_leaves": recipe.teacher_leaves,
         "learning_rate": recipe.teacher_rate,
         "seed": recipe.seed,

@@ -80,7 +80,7 @@ def tune(
     made_of = {
         "recipe": base.to_json(),
         "data": data["fitted_on"],
-        "features": features.RECIPE,
+        "features": features.FEATURE_VERSION,
         "knobs": [asdict(knob) for knob in knobs],
     }
     study = _study(out, base.seed, made_of)
@@ -205,7 +205,7 @@ def _soft_labels(
     """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
-    made_of = {"data": fitted_on, "features": features.RECIPE, **taught_by(recipe)}
+    made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **taught_by(recipe)}
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"
     soft_labels = SoftLabels.load(file, made_of)

@@ -13,18 +13,16 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Final
 
-from kafka import (
-    ConsumerRebalanceListener,
-    KafkaConsumer,
-    TopicPartition,
-)
+from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
 from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -34,8 +32,7 @@ from streamer.adapters.kafka.options import (
 )
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import Succession
-from streamer.core.columns import Record
-from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
+from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
@@ -45,10 +42,6 @@ _SILENCE_MS: Final = 15_000
 _STUCK_S: Final = 30.0
 _LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
 _NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
-# Headers that are passed on and are longer than they can be: by the W3C a trace has 55 bytes; an
-# origin is the name of a topic, at most 249 bytes, a partition and an offset.
-_MOST_TRACE_BYTES: Final = 256
-_MOST_ORIGIN_BYTES: Final = 300
 
 
 @dataclass(slots=True)
@@ -95,11 +88,14 @@ class KafkaLog:
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
         self._rejoin_if_stuck()
+        damaged: dict[int, str] = {}
         with kafka_errors():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
+            except DamagedBatch as error:
+                fetched, damaged = {}, {error.partition: str(error)}
             except OffsetOutOfRangeError as error:
                 if self._sought & {tp.partition for tp in error.args[0]}:
                     raise LogUnavailable(
@@ -120,11 +116,11 @@ class KafkaLog:
         self._owned = now
         self._sought -= lost
         polled = Polled(sorted(gained), sorted(lost), topic=self._described())
-        for tp, records in fetched.items():
-            if tp.partition in gained or not records:
-                continue  # not positioned yet: they come again after the seek
-            polled.records += [_record(record) for record in records]
-            polled.positions[tp.partition] = records[-1].offset + 1
+        # What was gained has no position yet: its records come again after the seek.
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        polled.records = Records.joined(list(chain.from_iterable(parts.values())))
+        polled.positions = {p: mine[-1].offset.item(-1) + 1 for p, mine in parts.items()}
+        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
         polled.left = self._left(now - gained)
         if now:
             self._unassigned_since = time.monotonic()
@@ -168,7 +164,7 @@ class KafkaLog:
         if offset <= first:
             return None
         with kafka_errors():
-            reader = KafkaConsumer(
+            reader = BatchConsumer(
                 **self._options.connection,
                 bootstrap_timeout_ms=ASK_TIMEOUT_MS,
                 enable_auto_commit=False,
@@ -181,8 +177,9 @@ class KafkaLog:
                 for back in (1, 10, 1_000):
                     reader.seek(tp, max(first, offset - back))
                     found = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
-                    before = [record.timestamp for record in found if record.offset < offset]
-                    if before:
+                    read = Records.joined(found)
+                    before = read.timestamp_ms[read.offset < offset]
+                    if len(before):
                         return int(before[-1])
         return None
 
@@ -303,23 +300,6 @@ class KafkaLog:
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
-
-
-def _record(record: Any) -> Record:
-    headers = dict(record.headers) if record.headers else {}
-    return Record(
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        _bounded(headers.get(TRACEPARENT), _MOST_TRACE_BYTES),
-        _bounded(headers.get(REPLAYED_OF), _MOST_ORIGIN_BYTES),
-    )
-
-
-def _bounded(header: bytes | None, most: int) -> bytes | None:
-    return header if header is not None and len(header) <= most else None
 
 
 def _reaching(make: Callable[[], Any]) -> Any:

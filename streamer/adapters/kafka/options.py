@@ -9,7 +9,8 @@ from typing import Any, Final
 from kafka import ConsumerRebalanceListener
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 
-from streamer.adapters.kafka.client_fixes import ResumingConsumer, UnhurriedClient
+from streamer.adapters.kafka.client_fixes import UnhurriedClient
+from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.core.dead_letters import MAX_CONTENT_BYTES
 
@@ -49,7 +50,7 @@ class KafkaOptions:
 
 def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> Any:
     """Returns a consumer that has joined nothing yet; its first poll does."""
-    consumer = ResumingConsumer(
+    consumer = BatchConsumer(
         **options.connection,
         group_id=options.group_id,
         # Messages of other transactions count only when committed; and a committed offset is

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from streamer.core.columns import Record
+from streamer.core.records import Record, Records
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
@@ -25,6 +25,8 @@ class MemoryBroker:
         members: who is in the group; position decides who owns what.
         generation: rises whenever the members change; a commit of an earlier one is refused.
         holders: who was last told that a partition is theirs.
+        damaged: places, partition and offset, at which nothing can be read.
+        unreadable: why what is at a place, partition and offset, is no record.
     """
 
     def __init__(self, n_partitions: int) -> None:
@@ -36,6 +38,8 @@ class MemoryBroker:
         self.members: list[MemoryLog] = []
         self.generation = 0
         self.holders: dict[int, MemoryLog] = {}
+        self.damaged: set[tuple[int, int]] = set()
+        self.unreadable: dict[tuple[int, int], str] = {}
 
     def append(
         self,
@@ -50,6 +54,12 @@ class MemoryBroker:
             timestamp_ms = _FIRST_TIMESTAMP_MS + len(records)
         records.append(Record(partition, len(records), timestamp_ms, key, value))
         return len(records) - 1
+
+    def append_unreadable(self, partition: int, content: bytes, why: str) -> int:
+        """Puts bytes that are no record at the end of a partition and returns their offset."""
+        offset = self.append(partition, None, content)
+        self.unreadable[partition, offset] = why
+        return offset
 
     def recreate(self) -> None:
         """Deletes the input topic with the group's offsets in it, and makes it again, empty."""
@@ -134,18 +144,28 @@ class MemoryLog:
         for partition in lost:
             self._positions.pop(partition, None)
         polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
+        read: list[Record] = []
         # A partition that was gained in this poll has no position yet.
         for partition in sorted(now & self._positions.keys() - self._paused):
             start = self._positions[partition]
             if start < broker.first[partition]:
                 raise LogUnavailable(f"offset {start} of partition {partition} was deleted")
-            room = self._max - len(polled.records)
+            room = self._max - len(read)
+            if (partition, start) in broker.damaged:
+                polled.damaged[partition] = f"offset {start} is damaged"
+                continue
             records = broker.partitions[partition][start : start + room]
+            whole = (i for i, r in enumerate(records) if (partition, r.offset) in broker.damaged)
+            records = records[: next(whole, None)]
             if records:
-                polled.records += records
+                read += records
                 polled.positions[partition] = self._positions[partition] = start + len(records)
             end = len(broker.partitions[partition])
             polled.left[partition] = end - self._positions[partition]
+        polled.records = Records.of(read)
+        for i, record in enumerate(read):
+            if (why := broker.unreadable.get((record.partition, record.offset))) is not None:
+                polled.records.unreadable[i] = why
         return polled
 
     def committed(self, partition: int) -> int | None:

@@ -73,7 +73,7 @@ def redis_url(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     url = urlsplit(stack.redis)._replace(path="/8").geturl()
     monkeypatch.setenv("REDIS_URL", url)
     yield url
-    with Redis.from_url(url) as client:
+    with Redis.from_url(urlsplit(stack.redis_admin)._replace(path="/8").geturl()) as client:
         client.flushdb()
 
 

@@ -34,9 +34,9 @@ def test_an_hour_has_the_last_value_charted_in_it(tmp_path: Path) -> None:
 def test_outcomes_come_in_the_order_of_the_records(tmp_path: Path) -> None:
     data, file = records_2012(tmp_path, 6)
     ids = read_2012([data]).patient_ids
-    found = read_outcomes(file, ids[::-1])
-    assert found.died.tolist() == [False, False, True, False, False, True]
-    np.testing.assert_array_equal(found.saps, [10, 10, 13, 10, np.nan, 13])
+    outcomes = read_outcomes(file, ids[::-1])
+    assert outcomes.died.tolist() == [False, False, True, False, False, True]
+    np.testing.assert_array_equal(outcomes.saps, [10, 10, 13, 10, np.nan, 13])
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_wrong_outcomes_are_refused(tmp_path: Path, text: str, message: str) -> 
 @real_data
 def test_the_public_records_have_their_outcomes() -> None:
     records = read_2012([CINC2012 / "cinc2012_seta.parquet"])
-    found = read_outcomes(CINC2012 / "cinc2012_outcomes-a.txt", records.patient_ids)
-    assert (len(found.died), int(found.died.sum())) == (4000, 554)
-    cohort = hourly(records, found.died)
+    outcomes = read_outcomes(CINC2012 / "cinc2012_outcomes-a.txt", records.patient_ids)
+    assert (len(outcomes.died), int(outcomes.died.sum())) == (4000, 554)
+    cohort = hourly(records, outcomes.died)
     assert cohort.n_rows == 4000 * HOURS
     assert np.nanmedian(cohort.values[:, INDEX["heart_rate"]]) == pytest.approx(86, abs=3)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from matplotlib.figure import Figure
 
 from streamer.core.alerts import AlertPolicy, Phase
@@ -17,7 +16,7 @@ from streamer.datasets.cohort import Cohort
 from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
 from tests.support.event_stream import ORIGIN_MS, Stream
-from tests.support.small_models import random_model
+from tests.support.small_models import random_model, silenced
 from tests.support.synthetic_stays import COLUMNS, Row, stay, write_parquet
 from trainer.data.dataset import build_features
 from trainer.errors import InputError
@@ -121,8 +120,7 @@ def test_the_two_ways_of_an_influence_add_up(found: Explanation) -> None:
 
 def test_what_never_reads_the_state_is_not_changed_by_it(tmp_path: Path) -> None:
     model, cohort = random_model(3), one_stay(tmp_path)
-    with torch.no_grad():
-        model.network.memory_head.zero_()
+    model.network = silenced(model.network, "memory_head")
     (lactate,) = influences(model, cohort, clean(cohort.values), [Measurement(INDEX["lactate"], 5)])
     assert (lactate.by_state == 0).all()
     assert (lactate.by_features == lactate.change).all()

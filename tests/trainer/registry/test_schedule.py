@@ -23,7 +23,7 @@ from streamer.bundles.build import make
 from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
-from tests.support.small_models import random_bundle, random_model
+from tests.support.small_models import random_bundle, random_model, silenced
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.wait import wait_until
 from trainer.registry.lease import Lease
@@ -101,8 +101,7 @@ def redis(stack: LocalStack) -> Iterator[Redis]:
 def _hopeless() -> Bundle:
     """A champion that gives everybody the same risk and never says yes: AUROC 0.5, utility 0."""
     model = random_model()
-    model.network.glance_head.data.zero_()
-    model.network.memory_head.data.zero_()
+    model.network = silenced(model.network, "glance_head", "memory_head")
     model.threshold = 0.9999999
     return make(model, {}, "")
 
@@ -267,5 +266,5 @@ def test_sigterm_ends_trainer_and_child_within_ten_seconds(
     finally:
         trainer.kill()
         trainer.wait()
-        with Redis.from_url(url) as client:
+        with Redis.from_url(urlsplit(stack.redis_admin)._replace(path="/9").geturl()) as client:
             client.flushdb()

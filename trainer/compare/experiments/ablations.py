@@ -1,4 +1,4 @@
-"""What each part of the shipped recipe is worth: trained again without it."""
+"""Ablations: the shipped recipe trained again with one part changed or left out."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import torch
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
+from streamer.core.network import Network
 from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
@@ -30,16 +32,16 @@ CHANGES: Final[dict[str, Settings]] = {
     "no dropout in the encoder": {"encoder_dropout": 0.0, "input_dropout": 0.0},
     "all hours count alike": {"utility_weight": 0.0},
 }
-"""What is changed in the recipe. Without a teacher the pieces are still those of the features that
-the trees found most useful."""
+"""Changes of the recipe, by the name of the ablation. Without a teacher the piecewise encoding is
+still of the features that the trees found most useful."""
 
 
 @dataclass(frozen=True, slots=True)
-class SoftLabelVariants:
-    """What the trees say, asked once for each set of training patients and kept.
+class SoftLabelCache:
+    """The teacher's soft labels, fitted once for each set of training patients and kept.
 
     Attributes:
-        folder: where lessons are kept.
+        folder: holds a file for each set of training patients.
         recipe: of the trees: the one that is ablated, without any change.
     """
 
@@ -47,56 +49,60 @@ class SoftLabelVariants:
     recipe: Recipe
 
     @property
-    def knobs(self) -> dict[str, Any]:
-        """What the risks of a network depend on: the recipe without its forecast of vital signs."""
+    def knobs(self) -> dict[str, object]:
+        """The recipe without its forecast of vital signs, on which no risk depends."""
         knobs = self.recipe.to_json()
         return {name: knob for name, knob in knobs.items() if not name.startswith("forecast_")}
 
-    def about(self, material: Material, progress: Progress | None) -> SoftLabels:
-        """The lesson of these training patients."""
+    def load_or_fit(self, material: Material, progress: Progress | None) -> SoftLabels:
+        """The soft labels of these training patients."""
         made_of = {
             "recipe": self.knobs,
             "data": fingerprint(material.cohort.take(material.split.train))["sha256"],
-            "features": features.RECIPE,
+            "features": features.FEATURE_VERSION,
         }
         file = self.folder / f"teacher-{str(made_of['data'])[:12]}.npz"
         return learn_from_trees(material, self.recipe, file, made_of, True, progress)
 
 
-def network_family(name: str, settings: Settings, lessons: SoftLabelVariants) -> Family:
+def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -> Family:
     """The shipped recipe with some knobs changed, as a family of one candidate."""
 
     def fit(task: Task, changes: Settings, progress: Progress | None) -> Fitted:
         torch.set_num_threads(task.threads)
         material = task.material
-        changed: dict[str, Any] = dict(changes)
-        recipe = replace(lessons.recipe, **changed)
-        run = train(material, recipe, lessons.about(material, progress), progress=progress)
-        return NetworkScores(unchosen(trained(run, recipe), material.scaling), material)
+        changed: Any = dict(changes)
+        recipe = replace(soft_labels.recipe, **changed)
+        targets = soft_labels.load_or_fit(material, progress)
+        run = train(material, recipe, targets, progress=progress)
+        network = trained(run, recipe).in_numpy()
+        return NetworkScores(unchosen(network, material.scaling), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 
 
-def ablations(lessons: SoftLabelVariants) -> tuple[Family, ...]:
+def ablations(soft_labels: SoftLabelCache) -> tuple[Family, ...]:
     """The shipped recipe with one thing changed at a time.
 
-    Another seed changes nothing but chance: what the others lose is to be seen beside that.
+    Another seed changes nothing but chance: a loss as small as its own says nothing.
     """
-    # Whatever is changed, the trees were asked once: the teacher is not part of what varies.
-    changes = {"another seed": {"seed": lessons.recipe.seed + 1}, **CHANGES}
-    return tuple(network_family(name, settings, lessons) for name, settings in changes.items())
+    # All of them learn from the same soft labels: the teacher itself does not vary.
+    changes = {"another seed": {"seed": soft_labels.recipe.seed + 1}, **CHANGES}
+    return tuple(network_family(name, settings, soft_labels) for name, settings in changes.items())
 
 
 def encoder_alone(bundle: Bundle) -> Family:
     """The final model without its LSTM.
 
-    The LSTM was trained on top of an encoder that stayed as it was, so what is left without it is
-    the encoder as it would have been alone.
+    The encoder was trained first and did not change while the LSTM was trained on top of it, so the
+    rest is the encoder as it would have been alone.
     """
 
     def fit(task: Task, _: Settings, __: Progress | None) -> Fitted:
         model = build.build(bundle)
-        torch.nn.init.zeros_(model.network.memory_head)
+        weights = model.network.weights
+        silent = {**weights, "memory_head": np.zeros_like(weights["memory_head"])}
+        model.network = Network(model.architecture, silent)
         return NetworkScores(model, task.material)
 
     return Family(ENCODER_ALONE, Level.WINDOW, (), fit)

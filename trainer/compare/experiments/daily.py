@@ -1,10 +1,10 @@
-"""The daily form of the task, as textbooks have it: a row for each ICU day."""
+"""The daily form of the task, as in textbooks: a row for each ICU day."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import lightgbm
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from streamer.datasets.cohort import Progress
-from trainer.compare.experiments.days import OUTCOMES, Days, Outcome, cut, day_table
+from trainer.compare.experiments.days import OUTCOMES, DailyRow, Days, Outcome, cut, day_table
 from trainer.compare.models.markov import marginal
 from trainer.compare.models.tables import standardise
 from trainer.compare.protocol.family import Task
@@ -22,21 +22,16 @@ from trainer.data.rolling import Floats
 from trainer.data.split import Side
 from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples
 from trainer.metrics.ranking import Ranking, auroc
+from trainer.training.tree_settings import BASE_SETTINGS, TreeSettings
 
 REPLICATES: Final = 1000
 
-_TREES: Final[dict[str, Any]] = {
-    "objective": "binary",
+_TREES: Final[TreeSettings] = {
+    **BASE_SETTINGS,
     "metric": "auc",
     "learning_rate": 0.03,
     "min_data_in_leaf": 50,  # days
-    "feature_fraction": 0.3,
-    "bagging_fraction": 0.7,
-    "bagging_freq": 1,
-    "lambda_l2": 10.0,
-    "deterministic": True,
     "force_row_wise": True,
-    "verbose": -1,
 }
 _ROUNDS: Final = 500
 _PATIENCE: Final = 50
@@ -45,8 +40,8 @@ _LEAVES: Final = (4, 8, 16)
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """An outcome with its days, their table as it is and standardised, and who is on which side."""
+class _OutcomeData:
+    """An outcome with its days, their table raw and standardised, and the days of each side."""
 
     task: Task
     outcome: Outcome
@@ -56,59 +51,58 @@ class _Question:
     sides: dict[Side, NDArray[np.bool_]]
 
 
-_Answers = Callable[[_Question], Iterator[NDArray[np.float64]]]
-"""Of each candidate a score for each day."""
+_Fit = Callable[[_OutcomeData], Iterator[NDArray[np.float64]]]
+"""Fits a model's candidates; yields the (D,) scores of each."""
 
 
 def daily(
     task: Task,
     progress: Progress | None = None,
     logits: NDArray[np.float64] | None = None,
-) -> list[dict[str, Any]]:
-    """Fits the daily form and judges it on test patients; the best of three candidates each.
+) -> list[DailyRow]:
+    """Fits the daily form and measures it on test patients; the best of three candidates each.
 
     Args:
         task: as for a family.
         progress: called with models fitted and models in all.
-        logits: (R, 3) of the hourly network, where it takes part: asked is the head of the
-            shortest horizon that reaches the end of the day in question.
+        logits: (R, 3) of the hourly network, which is then measured too: by the head of the
+            shortest horizon that reaches the end of the day that is predicted.
 
     Returns:
-        a row for each outcome and model: ``name``, ``outcome``, ``n_rows``, ``n_positive``,
-        ``auroc``, ``auprc`` and the ends of their 95 % intervals over resampled patients,
-        ``auroc_ci`` and ``auprc_ci``. Candidates are chosen on validation patients. An outcome that
-        has one answer only on a side is left out.
+        a row for each outcome and model, with 95 % intervals over resampled patients. Candidates
+        are chosen on validation patients. An outcome that is the same for all days of a side is
+        left out.
     """
-    rows = []
-    questions = [question for outcome in OUTCOMES if (question := _ask(task, outcome)) is not None]
-    total = sum(len(_models(question.outcome)) for question in questions)
-    for question in questions:
-        for name, answers in _models(question.outcome).items():
-            candidates = list(answers(question))
-            judged = question.sides["validation"]
-            known = question.days.positive[judged].astype(np.int8)
-            best = max(candidates, key=lambda score: auroc(known, score[judged]))
-            rows.append(_figures(name, question, best))
+    rows: list[DailyRow] = []
+    outcomes = [data for outcome in OUTCOMES if (data := _outcome_data(task, outcome)) is not None]
+    total = sum(len(_models(data.outcome)) for data in outcomes)
+    for data in outcomes:
+        for name, fit in _models(data.outcome).items():
+            candidates = list(fit(data))
+            validation = data.sides["validation"]
+            label = data.days.positive[validation].astype(np.int8)
+            quality = [auroc(label, score[validation]) for score in candidates]
+            rows.append(_row(name, data, candidates[int(np.argmax(quality))]))
             if progress is not None:
                 progress(len(rows), total)
         if logits is not None:
-            left = question.outcome.hours_left
+            left = data.outcome.hours_left
             head = min(i for i, horizon in enumerate(HORIZON_HOURS) if horizon >= left)
-            score = logits[question.days.row, head]
-            name = f"hourly LSTM, {HORIZON_HOURS[head]} h head"
-            rows.append(_figures(name, question, score))
+            score = logits[data.days.row, head]
+            rows.append(_row(f"hourly LSTM, {HORIZON_HOURS[head]} h head", data, score))
     return rows
 
 
-def _models(outcome: Outcome) -> dict[str, _Answers]:
-    models: dict[str, _Answers] = {"logistic regression": _logistic, "LightGBM": _trees}
+def _models(outcome: Outcome) -> dict[str, _Fit]:
+    models: dict[str, _Fit] = {"logistic regression": _logistic, "LightGBM": _trees}
     if not outcome.onset_only:
-        models["AR(1) GLM on yesterday's true status (not live)"] = _told_the_truth
-        models["AR(1) GLM on its own prediction"] = _fed_back
+        models["AR(1) GLM on yesterday's true status (not live)"] = _on_true_status
+        models["AR(1) GLM on its own prediction"] = _on_own_prediction
     return models
 
 
-def _ask(task: Task, outcome: Outcome) -> _Question | None:
+def _outcome_data(task: Task, outcome: Outcome) -> _OutcomeData | None:
+    """The days of an outcome; ``None`` where it is the same for all days of a side."""
     material = task.material
     days = cut(material, outcome)
     split = material.split
@@ -122,84 +116,85 @@ def _ask(task: Task, outcome: Outcome) -> _Question | None:
             return None
     raw = day_table(material, days)
     scaling = standardise(raw[sides["train"]])
-    return _Question(task, outcome, days, raw, scaling.apply(raw), sides)
+    return _OutcomeData(task, outcome, days, raw, scaling.apply(raw), sides)
 
 
-def _logistic(question: _Question) -> Iterator[NDArray[np.float64]]:
+def _logistic(data: _OutcomeData) -> Iterator[NDArray[np.float64]]:
     for c in _PENALTIES:
-        yield _regression(question, question.scaled, c).decision_function(question.scaled)
+        yield _regression(data, data.scaled, c).decision_function(data.scaled)
 
 
-def _told_the_truth(question: _Question) -> Iterator[NDArray[np.float64]]:
-    x, _ = _with_status(question)
+def _on_true_status(data: _OutcomeData) -> Iterator[NDArray[np.float64]]:
+    x, _ = _with_status(data)
     for c in _PENALTIES:
-        yield _regression(question, x, c).decision_function(x)
+        yield _regression(data, x, c).decision_function(x)
 
 
-def _fed_back(question: _Question) -> Iterator[NDArray[np.float64]]:
-    """The same regression, its own probability in the place of the status: see ``marginal``."""
-    x, unit = _with_status(question)
-    days = question.days
+def _on_own_prediction(data: _OutcomeData) -> Iterator[NDArray[np.float64]]:
+    """The same regression with its own probability instead of the status: see ``marginal``."""
+    x, unit = _with_status(data)
+    days = data.days
     for c in _PENALTIES:
-        model = _regression(question, x, c)
+        model = _regression(data, x, c)
         slope = model.coef_[0, -1] * unit
         after_no = model.decision_function(x) - slope * days.status
-        yield marginal(after_no, after_no + slope, days.stay, days.place)
+        yield marginal(after_no, after_no + slope, days.stay, days.step)
 
 
-def _with_status(question: _Question) -> tuple[Floats, float]:
-    """The table with the status beside it, and what the status counts there.
+def _with_status(data: _OutcomeData) -> tuple[Floats, float]:
+    """The table with the status as last column, and the factor that scales the status.
 
-    It is scaled as the others are, or the penalty would weigh most on it, which is seldom 1.
+    The status is scaled as the other columns are: unscaled, with its few 1s, it would be penalised
+    most.
     """
-    status = question.days.status[:, None]
-    unit = 1 / max(float(status[question.sides["train"]].std()), LEAST_STD)
-    return np.concatenate([question.scaled, unit * status], axis=1, dtype=np.float32), unit
+    status = data.days.status[:, None]
+    unit = 1 / max(float(status[data.sides["train"]].std()), LEAST_STD)
+    return np.concatenate([data.scaled, unit * status], axis=1, dtype=np.float32), unit
 
 
-def _regression(question: _Question, x: Floats, c: float) -> LogisticRegression:
-    learns = question.sides["train"]
+def _regression(data: _OutcomeData, x: Floats, c: float) -> LogisticRegression:
+    train = data.sides["train"]
     model = LogisticRegression(C=c, max_iter=2000, tol=1e-3)
-    return model.fit(x[learns], question.days.positive[learns])
+    return model.fit(x[train], data.days.positive[train])
 
 
-def _trees(question: _Question) -> Iterator[NDArray[np.float64]]:
-    learns, judges = question.sides["train"], question.sides["validation"]
-    positive = question.days.positive
+def _trees(data: _OutcomeData) -> Iterator[NDArray[np.float64]]:
+    train, validation = data.sides["train"], data.sides["validation"]
+    positive = data.days.positive
     for leaves in _LEAVES:
-        knobs = {
+        knobs: TreeSettings = {
             **_TREES,
             "num_leaves": leaves,
-            "seed": question.task.seed,
-            "num_threads": question.task.threads,
+            "seed": data.task.seed,
+            "num_threads": data.task.threads,
         }
-        learned = lightgbm.Dataset(question.raw[learns], positive[learns], params=knobs)
-        judged = lightgbm.Dataset(
-            question.raw[judges], positive[judges], reference=learned, params=knobs
+        training_set = lightgbm.Dataset(data.raw[train], positive[train], params=knobs)
+        validation_set = lightgbm.Dataset(
+            data.raw[validation], positive[validation], reference=training_set, params=knobs
         )
         trees = lightgbm.train(
             knobs,
-            learned,
+            training_set,
             _ROUNDS,
-            valid_sets=[judged],
+            valid_sets=[validation_set],
             callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
         )
-        yield np.asarray(trees.predict(question.raw, raw_score=True))
+        yield np.asarray(trees.predict(data.raw, raw_score=True))
 
 
-def _figures(name: str, question: _Question, score: NDArray[np.float64]) -> dict[str, Any]:
-    judged = question.sides["test"]
-    positive = question.days.positive[judged]
-    _, patient = np.unique(question.days.stay[judged], return_inverse=True)
-    ranking = Ranking(positive, score[judged], patient)
+def _row(name: str, data: _OutcomeData, score: NDArray[np.float64]) -> DailyRow:
+    test = data.sides["test"]
+    positive = data.days.positive[test]
+    _, patient = np.unique(data.days.stay[test], return_inverse=True)
+    ranking = Ranking(positive, score[test], patient)
     n = int(patient.max()) + 1 if len(patient) else 0
     whole = ranking.weigh(np.ones(n))
     drawn = resamples(n, REPLICATES if n else 0, DEFAULT_SEED)
     again = [ranking.weigh(weight) for weight in drawn]
     return {
         "name": name,
-        "outcome": question.outcome.name,
-        "n_rows": int(judged.sum()),
+        "outcome": data.outcome.name,
+        "n_rows": int(test.sum()),
         "n_positive": int(positive.sum()),
         "auroc": whole.auroc,
         "auroc_ci": _interval([ranks.auroc for ranks in again]),
@@ -208,6 +203,6 @@ def _figures(name: str, question: _Question, score: NDArray[np.float64]) -> dict
     }
 
 
-def _interval(found: list[float]) -> list[float]:
-    known = np.array(found)[np.isfinite(found)]
+def _interval(values: list[float]) -> list[float]:
+    known = np.array(values)[np.isfinite(values)]
     return np.quantile(known, TAILS).tolist() if len(known) else [np.nan, np.nan]

@@ -8,7 +8,7 @@ by then has no row.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,18 +22,31 @@ from trainer.data.rolling import Floats
 DAY_HOURS: Final = 24
 
 
+class DailyRow(TypedDict):
+    """The figures of a model on an outcome, as they are kept in ``daily.json``."""
+
+    name: str
+    outcome: str
+    n_rows: int
+    n_positive: int
+    auroc: float
+    auroc_ci: list[float]
+    auprc: float
+    auprc_ci: list[float]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a row of a day is asked.
+    """The outcome that a row of a day is to predict.
 
     Attributes:
         name: short words for tables.
-        after_hours: of the ICU day have passed at the moment of the question.
+        after_hours: hours of the ICU day that have passed at the moment of prediction.
         days_ahead: 0: sepsis by the end of this day; 1: by the end of the next one.
-        onset_only: asks only stays whose onset has not come, whether it will: what is of use at
-            the bedside. Otherwise a day is also asked about when the stay is septic already: the
-            textbook's question, to which yesterday's status is half of the answer. Records of the
-            public data end some hours after onset, so that few such days are in them.
+        onset_only: leaves out stays whose onset has come, as is useful at the bedside. Otherwise
+            days of a stay that is septic already are rows too: the textbook's form, where
+            yesterday's status is half of the answer. Records of the public data end some hours
+            after onset, so few such days are in them.
     """
 
     name: str
@@ -43,7 +56,7 @@ class Outcome:
 
     @property
     def hours_left(self) -> int:
-        """From the moment of the question to the end of the day that it is about."""
+        """Hours from the moment of prediction to the end of the day that is predicted."""
         return DAY_HOURS * (1 + self.days_ahead) - self.after_hours
 
 
@@ -59,22 +72,22 @@ class Days:
     """Rows of days; D of them, those of a stay one after the other.
 
     Attributes:
-        row: (D,) the row of the cohort at whose end the question is asked.
-        stay: (D,) which stay it is of.
-        place: (D,) counted from 0 within the stay.
-        positive: (D,) the answer.
+        row: (D,) the row of the cohort at whose end the prediction is made.
+        stay: (D,) index of the stay.
+        step: (D,) number of the day's row within the stay, from 0.
+        positive: (D,) the outcome.
         status: (D,) whether onset had come by the end of the last day that is over.
     """
 
     row: NDArray[np.int64]
     stay: NDArray[np.int64]
-    place: NDArray[np.int64]
+    step: NDArray[np.int64]
     positive: NDArray[np.bool_]
     status: NDArray[np.bool_]
 
 
 def cut(material: Material, outcome: Outcome) -> Days:
-    """The days of all stays that the question can be asked of.
+    """The days of all stays on which the outcome can be predicted.
 
     Onset is where the official scorer sees it, six rows after the first positive label; it may
     come after the last row of the stay.
@@ -84,24 +97,27 @@ def cut(material: Material, outcome: Outcome) -> Days:
     day = hour // DAY_HOURS
     stay = cohort.patient_of_row
     onset = (hour[cohort.starts[:-1]] + onset_rows(cohort.label, cohort.starts))[stay]
-    asked = hour % DAY_HOURS == outcome.after_hours - 1
+    chosen = hour % DAY_HOURS == outcome.after_hours - 1
     if outcome.onset_only:
-        asked &= onset > hour
-    row = np.flatnonzero(asked)
+        chosen &= onset > hour
+    row = np.flatnonzero(chosen)
     first = np.concatenate([[0], np.flatnonzero(np.diff(stay[row])) + 1])  # row of each stay
-    place = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))
+    step = np.arange(len(row)) - np.repeat(first, np.diff(np.append(first, len(row))))
     days_over = day[row] + (outcome.after_hours == DAY_HOURS)
     return Days(
         row,
         stay[row],
-        place,
+        step,
         onset[row] < DAY_HOURS * (day[row] + 1 + outcome.days_ahead),
         onset[row] < DAY_HOURS * days_over,
     )
 
 
 def day_table(material: Material, days: Days) -> Floats:
-    """(D, 4 x 34 + W) lowest, highest, mean and number of values of the day so far; a snapshot."""
+    """(D, 4 x 34 + W) lowest, highest, mean and number of values of the day so far; a snapshot.
+
+    The snapshot has W columns of ``SNAPSHOT``; a statistic of no value is NaN, their number 0.
+    """
     cohort = material.cohort
     values = clean(cohort.values)
     hour = (cohort.iculos - 1)[days.row]

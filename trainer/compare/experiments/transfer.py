@@ -1,9 +1,12 @@
-"""Trained at one hospital, judged at the other: before and after its patients calibrate anew."""
+"""Transfer between hospitals: models fitted at one and measured at the other.
+
+Each is measured twice: as it was calibrated, and calibrated anew on patients of the other hospital.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -18,19 +21,19 @@ from trainer.decisions.operating_point import OperatingPoint, choose_operating_p
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
 
-WAYS: Final = ((SITES[0], SITES[1]), (SITES[1], SITES[0]))
+DIRECTIONS: Final = ((SITES[0], SITES[1]), (SITES[1], SITES[0]))
 
 
 @dataclass(frozen=True, slots=True)
-class Crossing:
-    """A model at a hospital.
+class TransferResult:
+    """The predictions of a model at a hospital.
 
     Attributes:
         name: of the model.
         trained_on: ``A``, ``B`` or ``A and B``.
-        judged_on: whose test patients.
-        calibrated_on: whose validation patients chose calibration and thresholds.
-        scored: what it said.
+        judged_on: the hospital of the test patients, ``A`` or ``B``.
+        calibrated_on: the hospitals whose validation patients chose calibration and thresholds.
+        scored: its predictions for these test patients.
     """
 
     name: str
@@ -40,74 +43,76 @@ class Crossing:
     scored: Scored
 
 
-def can_cross(material: Material) -> bool:
+def can_transfer(material: Material) -> bool:
     """Whether each hospital has septic and other patients on every side of the split."""
     septic = material.cohort.septic
     for name in SITES:
         here = stays_of_site(material.cohort, name)
         for side in SIDES:
-            found = septic[np.intersect1d(material.split.side(side), here)]
-            if not 0 < found.sum() < len(found):
+            on_side = septic[np.intersect1d(material.split.side(side), here)]
+            if not 0 < on_side.sum() < len(on_side):
                 return False
     return True
 
 
-def at_hospital(task: Task, name: str) -> Task:
-    """The task for somebody who has the training and validation patients of one hospital alone."""
-    whole = task.material
-    here = stays_of_site(whole.cohort, name)
+def task_at(task: Task, name: str) -> Task:
+    """The task with the training and validation patients of one hospital alone."""
+    material = task.material
+    here = stays_of_site(material.cohort, name)
     split = Split(
-        np.intersect1d(whole.split.train, here),
-        np.intersect1d(whole.split.validation, here),
-        whole.split.test,
+        np.intersect1d(material.split.train, here),
+        np.intersect1d(material.split.validation, here),
+        material.split.test,
     )
-    rows = np.isin(whole.cohort.patient_of_row, split.train)
-    scaling = fit_scaling(whole.built, rows)
-    return Task(Material(whole.cohort, whole.built, scaling, split), task.seed, task.threads)
+    rows = np.isin(material.cohort.patient_of_row, split.train)
+    scaling = fit_scaling(material.built, rows)
+    return Task(Material(material.cohort, material.built, scaling, split), task.seed, task.threads)
 
 
-def trained_at(name: str, hospital: str) -> str:
+def name_at(name: str, hospital: str) -> str:
     """The name of a model that was fitted to the patients of one hospital."""
     return f"{name}, trained at {hospital}"
 
 
-def cross(
+def transfer(
     families: dict[str, Family],
-    whole: dict[str, Entry],
+    at_both: dict[str, Entry],
     task: Task,
     runner: FamilyRunner,
-    **depends_on: Any,
-) -> list[Crossing]:
-    """Fits these families at each hospital and judges them at the other.
+    **depends_on: object,
+) -> list[TransferResult]:
+    """Fits families at each hospital and applies them at the other.
 
     Args:
         families: by name; each is fitted to one hospital at a time.
-        whole: the same models fitted to both, by name.
-        task: of all patients.
-        runner: keeps what was fitted.
-        depends_on: what they are made of beside what every entry is.
+        at_both: the same models fitted to both hospitals, by name.
+        task: of the patients of both.
+        runner: fits the models and keeps their entries.
+        depends_on: JSON values that the entries depend on beside ``runner.made_of``.
     """
-    found = []
+    results = []
     both = " and ".join(SITES)
     for name, family in families.items():
-        for origin, goal in WAYS:
-            named = replace(family, name=trained_at(name, origin))
-            if name in whole:
-                scored = whole[name].on_test(runner.held_out).at_site(goal)
-                found.append(Crossing(name, both, goal, both, scored))
-            entry = runner.enter(named, at_hospital(task, origin), hospital=origin, **depends_on)
+        for source, target in DIRECTIONS:
+            named = replace(family, name=name_at(name, source))
+            if name in at_both:
+                scored = at_both[name].on_test(runner.held_out).at_site(target)
+                results.append(TransferResult(name, both, target, both, scored))
+            entry = runner.fit_or_load(named, task_at(task, source), hospital=source, **depends_on)
             if entry is None:
                 continue
-            scored = entry.on_test(runner.held_out).at_site(goal)
-            found.append(Crossing(name, origin, goal, origin, scored))
-            point = recalibrated(entry, runner.held_out, goal, runner.alert_budget)
-            scored = replace(entry, operating_point=point).on_test(runner.held_out).at_site(goal)
-            found.append(Crossing(name, origin, goal, goal, scored))
-    return found
+            scored = entry.on_test(runner.held_out).at_site(target)
+            results.append(TransferResult(name, source, target, source, scored))
+            point = recalibrated(entry, runner.held_out, target, runner.alert_budget)
+            scored = replace(entry, operating_point=point).on_test(runner.held_out).at_site(target)
+            results.append(TransferResult(name, source, target, target, scored))
+    return results
 
 
-def recalibrated(entry: Entry, held_out: HeldOut, goal: str, alert_budget: float) -> OperatingPoint:
-    """The rules that the validation patients of another hospital choose for the same scores."""
+def recalibrated(
+    entry: Entry, held_out: HeldOut, target: str, alert_budget: float
+) -> OperatingPoint:
+    """The operating point for the same scores, chosen on another hospital's patients."""
     side = held_out.validation
-    here = stays_of_site(side, goal)
+    here = stays_of_site(side, target)
     return choose_operating_point(entry.score[side.rows_of(here)], side.take(here), alert_budget)[0]

@@ -1,4 +1,4 @@
-"""Two models asked together: the mean of what both say."""
+"""The average of two models: the mean of their calibrated log odds."""
 
 from __future__ import annotations
 
@@ -12,9 +12,15 @@ from trainer.metrics.calibration_error import logit
 
 
 def average(one: Entry, other: Entry, held_out: HeldOut, alert_budget: float) -> Entry:
-    """The mean of the calibrated log odds, calibrated anew on validation patients.
+    """The entry of an average, calibrated anew on validation patients.
 
-    What they cost adds up; fitting cost nothing more.
+    Its cost is the sum of both; nothing is fitted.
+
+    Args:
+        one: the first model.
+        other: the second model.
+        held_out: the patients that both scored.
+        alert_budget: most alert starts per patient-day.
     """
     score = (_log_odds(one) + _log_odds(other)) / 2
     side = held_out.validation

@@ -1,4 +1,4 @@
-"""Recurrent networks that are compared: one layer of a kind of cell, one head a horizon."""
+"""The recurrent networks of the comparison: one layer of cells, and a head for each horizon."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ class GRUD(nn.Module):
     Rep 8:6085 (2018), equations 10 to 15. With ``m`` whether a variable is measured, ``d`` days
     since, ``x`` its last value in standard deviations from the training mean and ``h`` the state::
 
-        fade(d) = exp(-max(0, w d + b))     # from 1 to 0; of x one w and b a variable
+        fade(d) = exp(-max(0, w d + b))     # from 1 to 0; for x one w and b for each variable
         x'      = m x + (1 - m) fade(d) x   # towards 0, the training mean
         h'      = fade_h(d) h               # each unit looks at the d of all variables
         z, r    = sigmoid(W [x', m] + U h' + b)
         h       = (1 - z) h' + z tanh(W [x', m] + U (r h') + b)
 
-    Clock and demographics, which are always known, stand beside ``x'``. Called as ``nn.GRU`` is.
+    Clock and demographics, which are always known, stand beside ``x'``. It is called as ``nn.GRU``.
     """
 
     def __init__(self, n_variables: int, n_context: int, hidden: int) -> None:
@@ -35,10 +35,10 @@ class GRUD(nn.Module):
         self.hidden = hidden
         self.input_fade = nn.Parameter(torch.empty(2, n_variables))  # w and b
         self.state_fade = nn.Linear(n_variables, hidden)
-        self.given = nn.Linear(2 * n_variables + n_context, 3 * hidden)  # for z, r, candidate
+        self.from_inputs = nn.Linear(2 * n_variables + n_context, 3 * hidden)  # for z, r, candidate
         self.gates = nn.Linear(hidden, 2 * hidden, bias=False)
         self.candidate = nn.Linear(hidden, hidden, bias=False)
-        # Above 0, where the fades have a gradient; an average age of all variables counts at first.
+        # Above 0, where the fades have a gradient; at first the mean age of all variables counts.
         nn.init.uniform_(self.input_fade, 0, 0.1)
         nn.init.uniform_(self.state_fade.weight, 0, 1 / n_variables)
         nn.init.zeros_(self.state_fade.bias)
@@ -56,19 +56,19 @@ class GRUD(nn.Module):
         value, measured, days, context = torch.split(x, self.parts, dim=-1)
         w, b = self.input_fade
         faded = torch.where(measured > 0, value, value * _fade(days * w + b))
-        given = self.given(torch.cat([faded, measured, context], dim=-1))  # (T, B, 3 H)
+        gates = self.from_inputs(torch.cat([faded, measured, context], dim=-1))  # (T, B, 3 H)
         fades = _fade(self.state_fade(days))  # (T, B, H)
         state = x.new_zeros(x.shape[1], self.hidden) if h is None else h[0]
         states = []
-        for given_gates, given_candidate, fade in zip(
-            given[..., : 2 * self.hidden].unbind(),
-            given[..., 2 * self.hidden :].unbind(),
+        for input_gates, input_candidate, fade in zip(
+            gates[..., : 2 * self.hidden].unbind(),
+            gates[..., 2 * self.hidden :].unbind(),
             fades.unbind(),
             strict=True,
         ):
             state = state * fade
-            update, reset = torch.sigmoid(given_gates + self.gates(state)).chunk(2, dim=-1)
-            new = torch.tanh(given_candidate + self.candidate(reset * state))
+            update, reset = torch.sigmoid(input_gates + self.gates(state)).chunk(2, dim=-1)
+            new = torch.tanh(input_candidate + self.candidate(reset * state))
             state = torch.lerp(state, new, update)
             states.append(state)
         return torch.stack(states), state[None]
@@ -98,7 +98,7 @@ class Recurrent(nn.Module):
 
 
 def lstm(n_inputs: int, hidden: int) -> nn.LSTM:
-    """An LSTM that remembers at first: forget gates begin open (Jozefowicz et al. 2015)."""
+    """An LSTM whose forget gates begin open, so it remembers at first (Jozefowicz et al. 2015)."""
     layer = nn.LSTM(n_inputs, hidden)
     with torch.no_grad():
         for name, bias in layer.named_parameters():

@@ -1,4 +1,4 @@
-"""A feed-forward network without time: single hours, shuffled."""
+"""Feed-forward networks on single hours, shuffled, without any order in time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DROPOUT: Final = 0.2
 
 
 def network(n_columns: int, units: int) -> nn.Sequential:
-    """Two hidden layers."""
+    """Two hidden layers and the logit of an hour."""
     return nn.Sequential(
         nn.Linear(n_columns, units),
         nn.ReLU(),
@@ -47,19 +47,19 @@ def _dense(table: Table) -> Family:
         torch.manual_seed(task.seed)
         net = network(table.n_columns, int(settings["units"]))
         rate = hours.y.mean()
-        # To begin at the usual risk saves the first hundreds of steps.
+        # Starting at the mean risk saves the first hundreds of steps.
         nn.init.constant_(net.get_parameter("6.bias"), float(np.log(rate / (1 - rate))))
         optimizer = torch.optim.AdamW(net.parameters(), weight_decay=_WEIGHT_DECAY)
         y, weight = torch.from_numpy(hours.y.astype(np.float32)), torch.from_numpy(hours.weight)
 
-        def say(x: Floats) -> Floats:
+        def score_rows(x: Floats) -> Floats:
             with torch.inference_mode():
                 logits: Floats = net(torch.from_numpy(x))[:, 0].numpy()
             return logits
 
-        fitted = ByHour(task, table, say, scaling)
-        judges = material.split.validation
-        rows = material.rows_of(judges)
+        fitted = ByHour(task, table, score_rows, scaling)
+        validation = material.split.validation
+        rows = material.rows_of(validation)
         best, best_auroc = net.state_dict(), -np.inf
         n_batches = -(-len(y) // _BATCH)
         step, steps = 0, EPOCHS * n_batches
@@ -78,7 +78,7 @@ def _dense(table: Table) -> Family:
                 if progress is not None:
                     progress(step, steps)
             net.eval()
-            ranking = auroc(material.cohort.label[rows], fitted.scores(judges)[rows])
+            ranking = auroc(material.cohort.label[rows], fitted.scores(validation)[rows])
             if ranking > best_auroc:
                 best, best_auroc = copy.deepcopy(net.state_dict()), ranking
         net.load_state_dict(best)

@@ -1,4 +1,4 @@
-"""What a recurrent network is given of an hour: columns of the streamer's features."""
+"""Inputs of the families: groups of the streamer's features, and their form for networks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,36 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from streamer.core.features import NAMES
 from streamer.core.model import Scaling
-from trainer.compare.models.columns import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.data.material import Material
 
+
+def _columns(*names: str) -> NDArray[np.int64]:
+    """Indices into ``NAMES``; a name that ends in a colon stands for all variables."""
+    return np.flatnonzero([name in names or f"{name.split(':')[0]}:" in names for name in NAMES])
+
+
+VALUE: Final = _columns("value:")
+"""The last value of each variable, carried forward."""
+MEASURED: Final = _columns("measured:")
+SINCE: Final = _columns("log_hours_since:")
+CONTEXT: Final = _columns(
+    "log_hour", "hour", "age", "sex", "medical", "surgical", "log_hours_in_hospital"
+)
+"""The clock and the demographics."""
+EVERYTHING: Final = np.arange(len(NAMES))
+
 Reader: TypeAlias = Callable[[Material, NDArray[np.int64]], Tensor]
-"""Gives ``(T, B, I)`` float32 inputs of ``(T, B)`` rows; each column is one stay from its first
-hour on. The inputs of an hour follow from the rows up to it alone."""
+"""From ``(T, B)`` rows of the cohort to ``(T, B, I)`` float32 inputs. Each column is one stay from
+its first hour on; the inputs of an hour follow from the rows up to it alone."""
 
 HOURS_PER_DAY: Final = np.float32(24)
 """Ages go into decays in days, so that their weights are about 1 and learn at the others' pace."""
 
 
 def standardised(columns: NDArray[np.int64]) -> Reader:
-    """Gives these features, standardised; unknown is 0, the training mean."""
+    """Reads these features, standardised; unknown is 0, the training mean."""
 
     def read(material: Material, rows: NDArray[np.int64]) -> Tensor:
         scaling = Scaling(material.scaling.mean[columns], material.scaling.std[columns])
@@ -33,10 +49,17 @@ def standardised(columns: NDArray[np.int64]) -> Reader:
 
 
 def with_decay(material: Material, rows: NDArray[np.int64]) -> Tensor:
-    """Gives what ``cells.GRUD`` takes: values, masks, days since measured, context.
+    """Reads the inputs of ``cells.GRUD``: values, masks, days since measured, context.
 
-    Days since measured are the paper's: at an hour that measures a variable they still count from
-    the measurement before, and without one from the first hour of the stay.
+    Days since measured are counted as in the paper: at an hour that measures a variable they still
+    count from the measurement before, and without one from the first hour of the stay.
+
+    Args:
+        material: the cohort and its features.
+        rows: (T, B) rows of the cohort, a stay in each column.
+
+    Returns:
+        (T, B, 3 V + C) float32, for V variables and C columns of context.
     """
     hours = np.zeros((*rows.shape, len(SINCE)), np.float32)
     hours[1:] = np.expm1(material.built[rows[:-1, :, None], SINCE]) + 1

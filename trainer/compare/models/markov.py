@@ -1,18 +1,18 @@
-"""Yesterday's answer as a covariate: logistic regression on the status of the hour before.
+"""Markov chains of hours: logistic regression on the status of the hour before.
 
-The textbook's form, an AR(1) generalised linear model, is told the true status of the hour before.
-Here that is the challenge's label, which turns six hours before onset: at the bedside nobody has
-it, so this form is a bound on what persistence is worth, and no competitor.
+The textbook's form, an AR(1) generalised linear model, uses the true status of the hour before.
+Here that is the challenge's label, which turns six hours before onset. It is unknown at the
+bedside, so this form is a bound on what persistence is worth, not a competitor.
 
-The form that can live has only its own prediction. With ``p`` the probability that the status was
-positive an hour ago, that it is positive now is::
+The live form has only its own prediction. With ``p`` the probability that the status was positive
+an hour ago, the probability that it is positive now is::
 
     p' = p P(1 | 1, x) + (1 - p) P(1 | 0, x)
 
-with both transitions from the very same regression: what the model says of a stay whose status
-nobody ever sees. The status before the first hour counts as negative in both forms.
+Both transitions come from the very same regression, so this is its prediction for a stay whose
+status is never seen. The status before the first hour counts as negative in both forms.
 
-No hour weights more than another here: the transitions are compounded, and must be probabilities.
+All hours have equal weight here: the transitions are compounded, and must be probabilities.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ class Markov:
     """A fitted chain of hours.
 
     Attributes:
-        task: whose stays it can be asked about.
+        task: the stays that can be scored.
         table: the covariates beside the previous status.
-        scaling: of these.
+        scaling: of the covariates.
         regression: fitted to the covariates and, in the last column, the previous status.
-        knows_truth: whether it is told the true status.
+        knows_truth: whether it uses the true status.
     """
 
     task: Task
@@ -55,7 +55,7 @@ class Markov:
 
     @property
     def state_bytes(self) -> int:
-        """What the covariates need, and the last prediction."""
+        """The state of the covariates, and the last prediction."""
         return self.table.state_bytes + _STATUS_BYTES
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -69,13 +69,13 @@ class Markov:
         after_yes = after_no + self.regression.coef_[0, -1]
         if self.knows_truth:
             return np.where(status_before(cohort) == 1, after_yes, after_no)
-        asked = self.task.material.rows_of(stays)
+        rows = self.task.material.rows_of(stays)
         scores = np.full_like(after_no, np.nan)
-        scores[asked] = marginal(
-            after_no[asked],
-            after_yes[asked],
-            cohort.patient_of_row[asked],
-            places(cohort.starts)[asked],
+        scores[rows] = marginal(
+            after_no[rows],
+            after_yes[rows],
+            cohort.patient_of_row[rows],
+            places(cohort.starts)[rows],
         )
         return scores
 
@@ -84,25 +84,25 @@ def marginal(
     after_no: NDArray[np.float64],
     after_yes: NDArray[np.float64],
     stay: NDArray[np.int64],
-    place: NDArray[np.int64],
+    step: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """(R,) log odds of a positive status when none of those before is known.
+    """(R,) log odds of a positive status when no status before is known.
 
     Args:
         after_no: (R,) log odds where the status before was negative.
         after_yes: (R,) the same where it was positive.
-        stay: (R,) which stay a row is of.
-        place: (R,) counted from 0 within the stay, without a gap.
+        stay: (R,) index of the stay of each row.
+        step: (R,) number of the row within its stay, from 0, without a gap.
 
     >>> half, sure, stay = np.zeros(2), np.full(2, 50.0), np.zeros(2, np.int64)
     >>> np.exp(marginal(half, sure, stay, np.arange(2))).round(3).tolist()
     [1.0, 3.0]
     """
     odds = np.empty_like(after_no)
-    # Logs of probabilities, by stay. That of log odds z is -log(1 + exp(-z)): nothing overflows.
+    # Log probabilities, by stay. For log odds z it is -log(1 + exp(-z)), which does not overflow.
     yes, no = np.full(stay.max() + 1, -np.inf), np.zeros(stay.max() + 1)
-    order = np.argsort(place, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(place[order])) + 1):
+    order = np.argsort(step, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(step[order])) + 1):
         here = stay[rows]
         now = [
             np.logaddexp(
@@ -133,14 +133,14 @@ def _markov(name: str, table: Table, knows_truth: bool) -> Family:
         hours = examples(task, table, stays)
         scaling = standardise(hours.x)
         x = _beside(hours.x, status_before(task.material.cohort)[task.material.rows_of(stays)])
-        # The status never turns back, so without any penalty its coefficient has no end.
+        # The status never turns back, so without a penalty its coefficient would be infinite.
         model = LogisticRegression(C=settings.get("c", 1.0), max_iter=2000, tol=1e-3)
         return Markov(task, table, scaling, model.fit(x, hours.y), knows_truth)
 
-    # Without covariates it says the same of everybody who has been there as long.
+    # Without covariates the prediction depends on the hour of the stay alone.
     live = Level.SEQUENCE if table.n_columns else Level.REFERENCE
     level = Level.TRUTH if knows_truth else live
-    # At 1e-2 it lost 0.03 AUROC to 1e-3 on its own prediction, on validation patients.
+    # On its own prediction C = 1e-2 lost 0.03 AUROC to 1e-3, on validation patients.
     penalties = tuple({"c": c} for c in PENALTIES) if table.n_columns else ()
     return Family(name, level, penalties, fit)
 

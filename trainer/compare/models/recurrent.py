@@ -1,4 +1,4 @@
-"""The recurrent families: three cells on equal inputs, GRU-D, and the ladder of the LSTM."""
+"""The recurrent families: three cells on equal inputs, GRU-D, and LSTMs on ever more inputs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.variables import N_VARIABLES
 from streamer.datasets.cohort import Progress
 from trainer.compare.models.cells import GRUD, Recurrent, lstm
-from trainer.compare.models.columns import CONTEXT, EVERYTHING, MEASURED, SINCE, VALUE
-from trainer.compare.models.inputs import Reader, standardised, with_decay
+from trainer.compare.models.inputs import (
+    CONTEXT,
+    EVERYTHING,
+    MEASURED,
+    SINCE,
+    VALUE,
+    Reader,
+    standardised,
+    with_decay,
+)
 from trainer.compare.models.sequences import train
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task
 from trainer.training.recipe import Recipe
@@ -34,8 +42,8 @@ _FLOAT_BYTES: Final = 4
 _PLAIN: Final = np.concatenate([VALUE, CONTEXT])
 _WITH_AGES: Final = np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
 
-# What the inputs of the next hour need of those before, in numbers: beside the hour and the
-# demographics the last values, with them the hours since, or all that the features are made from.
+# Numbers that must be kept for the inputs of the next hour: beside the hour and the demographics
+# the last values, with them the hours since, or the whole memory of the features.
 _KEEPS_CONTEXT: Final = 1 + len(STATIC)
 _KEEPS_LAST: Final = _KEEPS_CONTEXT + N_VARIABLES
 _KEEPS_AGES: Final = _KEEPS_LAST + N_VARIABLES
@@ -49,10 +57,10 @@ def _family(
 
     Args:
         name: for tables.
-        layer: makes the cells, of so many hidden units.
-        read: what they are given.
+        layer: makes the cells for a number of hidden units.
+        read: reads their inputs.
         keeps: numbers that the inputs need of the hours before.
-        vectors: of hidden units that are carried: h, and c of an LSTM.
+        vectors: vectors of hidden units in the state: h, and c of an LSTM.
     """
 
     def fit(task: Task, settings: Settings, progress: Progress | None) -> Fitted:
@@ -72,7 +80,7 @@ def _family(
 
 _with_ages = standardised(_WITH_AGES)
 
-FAMILIES: Final[tuple[Family, ...]] = (
+RECURRENT: Final[tuple[Family, ...]] = (
     _family("vanilla RNN", partial(nn.RNN, len(_WITH_AGES)), _with_ages, _KEEPS_AGES, 1),
     _family("GRU", partial(nn.GRU, len(_WITH_AGES)), _with_ages, _KEEPS_AGES, 1),
     _family("GRU-D", partial(GRUD, N_VARIABLES, len(CONTEXT)), with_decay, _KEEPS_AGES, 1),
@@ -86,4 +94,4 @@ FAMILIES: Final[tuple[Family, ...]] = (
         2,
     ),
 )
-"""The vanilla RNN and the GRU are given what the LSTM with masks and ages is given."""
+"""The vanilla RNN and the GRU have the inputs of the LSTM with masks and ages."""

@@ -1,4 +1,4 @@
-"""What every model must beat: no knowledge of the patient, and the scores of the bedside."""
+"""References that every model must beat: constants, the clock, and the scores of the bedside."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class Rule:
     """A score that follows from the charted rows of a stay.
 
     Attributes:
-        material: the stays it can be asked about.
-        state_bytes: what must be kept of a stay.
-        points: (R,) of the stays of a cohort.
+        material: the stays that can be scored.
+        state_bytes: bytes that must be kept of a stay.
+        points: from a cohort to (R,) points of its hours.
     """
 
     material: Material
@@ -54,7 +54,7 @@ class Rule:
 
 
 def _fit_prevalence(task: Task, _: Settings, __: Progress | None) -> Rule:
-    """The same for every hour: the share of positive hours."""
+    """A constant: the share of positive training hours, as log odds."""
     material = task.material
     rate = material.cohort.label[material.rows_of(material.split.train)].mean()
     odds = np.log(rate / (1 - rate))

@@ -1,4 +1,4 @@
-"""Training and asking of recurrent networks, the same for all cells: whole stays, hour by hour."""
+"""Training and scoring of recurrent networks on whole stays, the same for all cells."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class FittedSequence:
     """A recurrent network that was trained.
 
     Attributes:
-        material: the cohort that can be asked about.
-        read: what the network is given of it.
+        material: the cohort that can be scored.
+        read: reads the inputs of the network.
         network: trained.
-        state_bytes: what must be kept of a stay from one hour to the next.
+        state_bytes: bytes that must be kept of a stay from one hour to the next.
     """
 
     material: Material
@@ -44,7 +44,7 @@ class FittedSequence:
         """(R,) log odds of the 6 h label; NaN in the hours of other stays.
 
         Args:
-            stays: which ones of the cohort to ask about.
+            stays: which ones of the cohort to score.
         """
         cohort = self.material.cohort
         scores = np.full(cohort.n_rows, np.nan)
@@ -71,10 +71,10 @@ def train(
 
     Args:
         task: the data; test patients are not looked at.
-        read: what the network is given.
+        read: reads the inputs of the network.
         build: makes the network, with weights drawn from torch's generator.
         recipe: knobs; ``learning_rate`` is the peak of the rate.
-        state_bytes: what must be kept of a stay.
+        state_bytes: bytes that must be kept of a stay.
         progress: called with steps done and steps in all.
     """
     torch.set_num_threads(task.threads)

@@ -1,4 +1,4 @@
-"""The classical models of one hour: logistic regression, naive Bayes, support vector machines."""
+"""Classical models of one hour: logistic regression, naive Bayes, support vector machines."""
 
 from __future__ import annotations
 
@@ -51,25 +51,25 @@ def _logistic(table: Table) -> Family:
 def _fit_bayes(task: Task, settings: Settings, _: Progress | None) -> ByHour:
     """Gaussian naive Bayes: every column a bell curve in each class, independent of the others.
 
-    A score is the mean of what the columns say and not their sum: taken for independent they add
-    up to log odds of 200, for which the line of the calibration cannot be flat enough.
+    A score is the mean over the columns and not their sum: taken for independent they add up to log
+    odds of 200, for which the line of the calibration cannot be flat enough.
     """
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
     model = GaussianNB(var_smoothing=settings["smoothing"])
     model.fit(hours.x, hours.y, hours.weight)
 
-    def say(x: Floats) -> NDArray[np.float64]:
+    def score_rows(x: Floats) -> NDArray[np.float64]:
         odds: NDArray[np.float64] = np.diff(model.predict_joint_log_proba(x), axis=1)[:, 0]
         return odds / SNAPSHOT.n_columns
 
-    return ByHour(task, SNAPSHOT, say, scaling)
+    return ByHour(task, SNAPSHOT, score_rows, scaling)
 
 
 def _fit_linear_svm(task: Task, settings: Settings, _: Progress | None) -> ByHour:
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
-    model = _hinge(task, settings).fit(hours.x, hours.y, sample_weight=_both_alike(hours))
+    model = _hinge(task, settings).fit(hours.x, hours.y, sample_weight=_balanced_weights(hours))
     return ByHour(task, SNAPSHOT, model.decision_function, scaling)
 
 
@@ -86,7 +86,7 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
     kernel.fit(hours.x[landmarks])
     pieces = np.array_split(hours.x, -(-len(hours.x) // 50_000))
     x = np.concatenate([kernel.transform(piece) for piece in pieces], dtype=np.float32)
-    model = _hinge(task, settings).fit(x, hours.y, sample_weight=_both_alike(hours))
+    model = _hinge(task, settings).fit(x, hours.y, sample_weight=_balanced_weights(hours))
     return ByHour(
         task, SNAPSHOT, lambda some: model.decision_function(kernel.transform(some)), scaling
     )
@@ -99,10 +99,10 @@ def _hinge(task: Task, settings: Settings) -> SGDClassifier:
     )
 
 
-def _both_alike(hours: Examples) -> Floats:
-    """Weights that give both classes half of the whole.
+def _balanced_weights(hours: Examples) -> Floats:
+    """Weights by which each class has half of the total.
 
-    A hinge takes sides, and 1 positive hour in 50 would lose everywhere.
+    A hinge loss predicts the class itself, and 1 positive hour in 50 would lose everywhere.
     """
     weight = hours.weight.copy()
     for positive in (False, True):

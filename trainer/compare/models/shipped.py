@@ -1,4 +1,4 @@
-"""The model that is shipped, as a competitor: it is loaded as it is, not fitted again."""
+"""The shipped model in the comparison: loaded as it is, not fitted again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamer.bundles.bundle import Bundle
 from streamer.core.features import MEMORY_SIZE, STATIC
 from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
-from trainer.compare.protocol.fitting import cost
+from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.material import Material
 from trainer.data.training_patients import FALSE_RATE, seen_of
@@ -29,11 +29,11 @@ _FLOAT_BYTES: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class NetworkScores:
-    """The first head of a network, asked as the stream asks it.
+    """The 6 h head of a network, scored as in the stream.
 
     Attributes:
-        model: that scores.
-        material: the cohort that can be asked about.
+        model: the network with its scaling.
+        material: the cohort that can be scored.
     """
 
     model: Model
@@ -41,7 +41,7 @@ class NetworkScores:
 
     @property
     def state_bytes(self) -> int:
-        """The hour, demographics, what features are made from, and the LSTM's h and c."""
+        """The hour, demographics, the memory of the features, and the LSTM's h and c."""
         size = self.model.architecture
         kept = 1 + len(STATIC) + MEMORY_SIZE + 2 * size.layers * size.hidden
         return _FLOAT_BYTES * kept
@@ -52,11 +52,11 @@ class NetworkScores:
         return cohort_logits(self.model, material.cohort, material.built, stays)[:, 0]
 
 
-def enter_bundle(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
+def bundle_entry(bundle: Bundle, task: Task, held_out: HeldOut) -> Entry:
     """The entry of a bundle, with the calibration and the thresholds that are in it."""
     model = build.build(bundle)
     fitted = NetworkScores(model, task.material)
-    microseconds = cost(fitted, task, task.material.split.validation)
+    microseconds = microseconds_per_hour(fitted, task, task.material.split.validation)
     score = fitted.scores(held_out.stays)[task.material.rows_of(held_out.stays)]
     operating_point = OperatingPoint(model.calibrations[0], model.threshold, model.policy)
     return Entry(
@@ -68,39 +68,36 @@ def recipe_of(bundle: Bundle) -> Recipe:
     """The recipe that a bundle was made by; a knob that is younger than the bundle has its default.
 
     Raises:
-        InputError: it does not say, or it was made with knobs that this program does not have.
+        InputError: the manifest has no recipe, or one with knobs that this version lacks.
     """
     kept = bundle.manifest.get("recipe")
-    knobs = {each.name for each in fields(Recipe)}
+    knobs = {field.name for field in fields(Recipe)}
     if not isinstance(kept, dict) or not set(kept) <= knobs:
         raise InputError(
             f"bundle {bundle.model_id} was not made by a recipe of this program, so its ablations "
             "cannot be; train one with `trainer fit` and name it with --model"
         )
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()
-    }
+    values: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()}
     return Recipe(**values)
 
 
-def refuse_other_patients(bundle: Bundle, material: Material, data: dict[str, Any]) -> None:
+def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) -> None:
     """Refuses a bundle that was fitted on other patients than the families are fitted on.
 
     Args:
         bundle: the final model.
         material: the stays and their split.
-        data: what the manifest of a bundle made of them would say.
+        fitted_on: fingerprint of their training and validation patients.
 
     Raises:
-        InputError: it was; on more data, less data, or on patients that are to judge it.
+        InputError: the bundle was fitted on more data, less data, or on test patients.
     """
-    fitted_on = bundle.manifest.get("data", {}).get("fitted_on")
     seen = seen_of(bundle.manifest)
     test = [material.cohort.patient_ids[i] for i in material.split.test]
     n_seen = 0 if seen is None else seen.count(test)
     if n_seen > CERTAIN * FALSE_RATE * len(test) + CERTAIN:
         why = f"{n_seen} of the {len(test)} test patients served to fit it"
-    elif fitted_on != data["fitted_on"]:
+    elif bundle.manifest.get("data", {}).get("fitted_on") != fitted_on:
         why = "its training and validation patients are not those of these files"
     else:
         return

@@ -1,4 +1,4 @@
-"""What an hour is to a model that reads each hour for itself: a row of one of these tables."""
+"""Tables with a row for each hour, for models that read each hour for itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamer.core.features import MEMORY_SIZE, NAMES
 from streamer.core.model import Scaling
 from streamer.core.variables import N_VARIABLES
-from trainer.compare.models.columns import CONTEXT, MEASURED, SINCE, VALUE
+from trainer.compare.models.inputs import CONTEXT, MEASURED, SINCE, VALUE
 from trainer.compare.protocol.family import Level, Task
 from trainer.data.batches import some_at_a_time
 from trainer.data.dataset import fit_scaling
@@ -34,10 +34,10 @@ class Table:
 
     Attributes:
         name: short words for the names of families.
-        level: what they tell.
+        level: of the information in the columns.
         n_columns: W.
-        state_bytes: what must be kept of a stay to work out its next row.
-        rows: (rows of these stays, W) raw values, NaN where unknown.
+        state_bytes: bytes that must be kept of a stay to make its next row.
+        rows: from stays to (R, W) raw values of their hours, NaN where unknown.
     """
 
     name: str
@@ -66,21 +66,21 @@ SNAPSHOT: Final = Table(
 FEATURES: Final = Table(
     "windows from the state", Level.WINDOW, len(NAMES), 4 * MEMORY_SIZE + _STATIC_BYTES, _features
 )
-"""What the network sees: windows that need no more than its memory."""
+"""The features of the shipped network: windows that need no more than its memory."""
 WINDOWS: Final = Table(
     "windows", Level.WINDOW, len(WINDOW_NAMES), WINDOW_STATE_BYTES, window_features
 )
-"""What the best published models see."""
+"""Windows over the raw hours, as the best published models use them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Hours to learn from; R rows.
+    """Labelled hours; R rows.
 
     Attributes:
         x: (R, W) of a table.
         y: (R,) the challenge's label.
-        weight: (R,) what an hour counts.
+        weight: (R,) of each hour in the loss.
     """
 
     x: Floats
@@ -89,23 +89,23 @@ class Examples:
 
 
 def examples(task: Task, table: Table, stays: NDArray[np.int64]) -> Examples:
-    """The hours of these stays, weighted as those of the network's teacher are."""
+    """The labelled hours of these stays, weighted as for the network's teacher."""
     cohort, rows = task.material.cohort, task.material.rows_of(stays)
     x = np.empty((len(rows), table.n_columns), np.float32)
     begin = 0
     for some in some_at_a_time(stays):
-        piece = table.rows(task.material, some)
-        x[begin : begin + len(piece)] = piece
-        begin += len(piece)
+        block = table.rows(task.material, some)
+        x[begin : begin + len(block)] = block
+        begin += len(block)
     weight = hour_weights(cohort.label, cohort.starts, Recipe().utility_weight)
     return Examples(x, cohort.label[rows] == 1, weight[rows])
 
 
 def standardise(x: Floats) -> Scaling:
-    """Fits a scaling to training rows (R, W) and applies it in place; what is unknown becomes 0."""
+    """Fits a scaling to training rows (R, W) and applies it in place; unknown values become 0."""
     scaling = fit_scaling(x, np.ones(len(x), bool))
-    for piece in np.array_split(x, -(-len(x) // 50_000)):  # views: a copy could be gigabytes
-        piece[:] = scaling.apply(piece)
+    for block in np.array_split(x, -(-len(x) // 50_000)):  # views: a copy could be gigabytes
+        block[:] = scaling.apply(block)
     return scaling
 
 
@@ -114,20 +114,20 @@ class ByHour:
     """A fitted model that reads each hour for itself.
 
     Attributes:
-        task: whose stays it can be asked about.
-        table: what it reads.
-        say: from rows of the table to their scores.
-        scaling: that the rows are standardised with, if they are.
+        task: the stays that can be scored.
+        table: its input.
+        score_rows: from rows of the table to their scores.
+        scaling: standardises the rows; ``None`` where they stay raw.
     """
 
     task: Task
     table: Table
-    say: Callable[[Floats], NDArray[np.floating]]
+    score_rows: Callable[[Floats], NDArray[np.floating]]
     scaling: Scaling | None = None
 
     @property
     def state_bytes(self) -> int:
-        """What the table needs."""
+        """The state of the table."""
         return self.table.state_bytes
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -136,5 +136,7 @@ class ByHour:
         scores = np.full(material.cohort.n_rows, np.nan)
         for some in some_at_a_time(stays):
             x = self.table.rows(material, some)
-            scores[material.rows_of(some)] = self.say(self.scaling.apply(x) if self.scaling else x)
+            scores[material.rows_of(some)] = self.score_rows(
+                self.scaling.apply(x) if self.scaling else x
+            )
         return scores

@@ -1,4 +1,4 @@
-"""What a family of models is to the comparison: something that can be fitted and asked."""
+"""The interface of a family of models: it can be fitted, and then asked for scores."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from streamer.datasets.cohort import Progress
 from trainer.data.material import Material
 
 Settings: TypeAlias = Mapping[str, float | int | str]
+"""Hyperparameters by name."""
 
 
 class Level(StrEnum):
-    """What a model may know of an hour. Families are compared within and across levels."""
+    """The information a model may use. Families are compared within and across levels."""
 
     REFERENCE = "reference"
     """Nothing of the patient's condition, or a score that is worked out by hand at the bedside."""
     SNAPSHOT = "snapshot"
     """The last value of each variable, whether and how long ago it was measured, demographics."""
     WINDOW = "window"
-    """Statistics of the hours before as well."""
+    """The snapshot and statistics of the hours before."""
     SEQUENCE = "sequence"
-    """The hours one after another; what matters of them is kept in a state."""
+    """The hours one after another; a state keeps what matters of them."""
     TRUTH = "not live"
-    """Yesterday's true label, which nobody has at the bedside: a bound, not a competitor."""
+    """The true label of the time before, unknown at the bedside: a bound, not a competitor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What every family is fitted to.
+    """The data that every family is fitted to.
 
     Attributes:
         material: the stays, their features, the scaling of training patients and the split.
-        seed: of everything that is drawn.
+        seed: random seed of all fits.
         threads: that may be used.
     """
 
@@ -51,7 +52,7 @@ class Fitted(Protocol):
 
     @property
     def state_bytes(self) -> int:
-        """What must be kept of a stay from one hour to the next."""
+        """Bytes that must be kept of a stay from one hour to the next."""
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) numbers that rise with the risk of an hour; NaN in the hours of other stays.
@@ -60,7 +61,7 @@ class Fitted(Protocol):
         those before it alone.
 
         Args:
-            stays: which ones of the cohort to ask about.
+            stays: which ones of the cohort to score.
         """
 
 

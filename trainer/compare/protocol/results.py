@@ -1,12 +1,13 @@
-"""What is kept of a model that was compared: its scores of held-out hours and how it was chosen."""
+"""The kept result of a model: its scores of held-out hours, and the settings that were chosen."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -25,15 +26,40 @@ from trainer.metrics.measures import Scored
 _KEY: Final = b"vigil"
 _SIDES: Final = ("validation", "test")
 
+MadeOf: TypeAlias = Mapping[str, object]
+"""Everything a result depends on, as JSON values: a kept result of something else is not used."""
+
+
+class _Calibration(TypedDict):
+    """The knots of a calibration line."""
+
+    scores: list[float]
+    calibrated: list[float]
+
+
+class _Document(TypedDict):
+    """The metadata of a result's file, stored as JSON."""
+
+    made_of: MadeOf
+    name: str
+    level: str
+    settings: dict[str, float | int | str]
+    attempts: list[dict[str, Any]]
+    microseconds: float
+    state_bytes: int
+    threshold: float
+    alert_policy: dict[str, Any]
+    calibration: _Calibration
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """The patients that no model was fitted to: those for choosing, then those for judging.
+    """The patients that no model was fitted to: validation patients, then test patients.
 
     Attributes:
-        stays: of the whole cohort, validation first.
-        validation: these stays alone.
-        test: these stays alone.
+        stays: indices into the whole cohort, validation first.
+        validation: the validation stays alone.
+        test: the test stays alone.
     """
 
     stays: NDArray[np.int64]
@@ -53,10 +79,10 @@ class Attempt:
     """One candidate of a family, judged on validation patients.
 
     Attributes:
-        settings: what was tried.
-        utility: the best that any threshold gives.
+        settings: the candidate.
+        utility: normalised, at the best threshold.
         auroc: over hours.
-        seconds: that fitting took.
+        seconds: duration of the fit.
     """
 
     settings: Settings
@@ -66,7 +92,7 @@ class Attempt:
 
     @property
     def quality(self) -> float:
-        """What decides: utility and AUROC together, as in the training of the shipped model."""
+        """The sum of utility and AUROC; the training of the shipped model decides by it too."""
         return self.utility + self.auroc
 
 
@@ -79,9 +105,9 @@ class Entry:
         level: what it may know.
         operating_point: from its scores to risks, decisions and alerts.
         score: (R,) of the hours of ``HeldOut.stays``, one stay after the other.
-        attempts: what was tried, in order; nothing where there was nothing to fit.
-        settings: those that were best.
-        microseconds: of one thread, to score an hour whose inputs are there.
+        attempts: the candidates in order; empty where nothing was fitted.
+        settings: the best candidate.
+        microseconds: processor time of one thread to score an hour, its features given.
         state_bytes: kept of a stay from one hour to the next.
     """
 
@@ -96,36 +122,36 @@ class Entry:
 
     @property
     def seconds(self) -> float:
-        """That fitting all candidates took."""
+        """Duration of the fits of all candidates."""
         return sum(attempt.seconds for attempt in self.attempts)
 
     def on_validation(self, held_out: HeldOut) -> Scored:
-        """What it says of the validation patients."""
+        """Its risks, decisions and alerts for the validation patients."""
         return self.operating_point.apply(
             held_out.validation, self.score[: held_out.validation.n_rows]
         )
 
     def on_test(self, held_out: HeldOut) -> Scored:
-        """What it says of the test patients."""
+        """Its risks, decisions and alerts for the test patients."""
         return self.operating_point.apply(held_out.test, self.score[held_out.validation.n_rows :])
 
-    def save(self, file: Path, held_out: HeldOut, made_of: dict[str, Any]) -> None:
-        """Writes a parquet file: a row for each hour; what else there is in its metadata."""
+    def save(self, file: Path, held_out: HeldOut, made_of: MadeOf) -> None:
+        """Writes a parquet file: a row for each hour, everything else in its metadata."""
         sides = (held_out.validation, held_out.test)
-        said = (self.on_validation(held_out), self.on_test(held_out))
-        patients = [np.repeat(np.array(each.patient_ids, object), each.lengths) for each in sides]
+        scored = (self.on_validation(held_out), self.on_test(held_out))
+        patients = [np.repeat(np.array(side.patient_ids, object), side.lengths) for side in sides]
         columns = {
             "patient": pa.array(np.concatenate(patients), pa.string()),
-            "hour": pa.array(np.concatenate([each.iculos for each in sides]), pa.int32()),
-            "side": pa.array(np.repeat(_SIDES, [each.n_rows for each in sides]), pa.string()),
+            "hour": pa.array(np.concatenate([side.iculos for side in sides]), pa.int32()),
+            "side": pa.array(np.repeat(_SIDES, [side.n_rows for side in sides]), pa.string()),
             "score": pa.array(self.score, pa.float64()),
-            "risk": pa.array(np.concatenate([each.risk for each in said]), pa.float64()),
-            "positive": pa.array(np.concatenate([each.positive for each in said]), pa.bool_()),
+            "risk": pa.array(np.concatenate([part.risk for part in scored]), pa.float64()),
+            "positive": pa.array(np.concatenate([part.positive for part in scored]), pa.bool_()),
             "alert_start": pa.array(
-                np.concatenate([each.alert_starts for each in said]), pa.bool_()
+                np.concatenate([part.alert_starts for part in scored]), pa.bool_()
             ),
         }
-        about = {
+        document: _Document = {
             "made_of": made_of,
             "name": self.name,
             "level": self.level.value,
@@ -140,38 +166,38 @@ class Entry:
                 "calibrated": self.operating_point.calibration.calibrated.tolist(),
             },
         }
-        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(about).encode()})
+        table = pa.table(columns).replace_schema_metadata({_KEY: json.dumps(document).encode()})
         with write_atomically(file) as new:
             pq.write_table(table, new)
 
     @classmethod
-    def load(cls, file: Path, made_of: dict[str, Any]) -> Entry | None:
-        """Reads an entry; ``None`` where there is none, or one that was made of something else."""
+    def load(cls, file: Path, made_of: MadeOf) -> Entry | None:
+        """Reads an entry; ``None`` for a missing file, a damaged one, or another ``made_of``."""
         try:
-            about = json.loads(pq.read_schema(file).metadata[_KEY])
-            if about["made_of"] != json.loads(json.dumps(made_of)):
+            document: _Document = json.loads(pq.read_schema(file).metadata[_KEY])
+            if document["made_of"] != json.loads(json.dumps(made_of)):
                 return None
         except (OSError, KeyError, TypeError, ValueError):
             return None
-        knots = about["calibration"]
+        knots = document["calibration"]
         return cls(
-            about["name"],
-            Level(about["level"]),
+            document["name"],
+            Level(document["level"]),
             OperatingPoint(
                 Calibration(np.array(knots["scores"]), np.array(knots["calibrated"])),
-                about["threshold"],
-                AlertPolicy(**about["alert_policy"]),
+                document["threshold"],
+                AlertPolicy(**document["alert_policy"]),
             ),
             pq.read_table(file, columns=["score"])["score"].to_numpy(),
-            tuple(Attempt(**attempt) for attempt in about["attempts"]),
-            about["settings"],
-            about["microseconds"],
-            about["state_bytes"],
+            tuple(Attempt(**attempt) for attempt in document["attempts"]),
+            document["settings"],
+            document["microseconds"],
+            document["state_bytes"],
         )
 
 
 def slug(name: str) -> str:
-    """A name as files and options have it.
+    """A name in the form of file names and ``--only``.
 
     >>> slug("LSTM, masks and ages")
     'lstm-masks-and-ages'

@@ -1,15 +1,15 @@
-"""From what was fitted to what was found: all of it judged on the test patients."""
+"""Measures every fitted model on the same test patients: from entries to findings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainer.compare.experiments.transfer import WAYS, Crossing
-from trainer.compare.families import Row
+from trainer.compare.experiments.days import DailyRow
+from trainer.compare.experiments.transfer import DIRECTIONS, TransferResult
 from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.compare.report.findings import Findings, Placed, Spent, Terms
+from trainer.compare.report.findings import Effort, Findings, RankedEntry, Setup
 from trainer.data.cohort import stays_of_site
 from trainer.metrics.measures import Scored
 from trainer.metrics.report import SITES
@@ -18,83 +18,82 @@ from trainer.progress import Reporter
 
 
 @dataclass(frozen=True, slots=True)
-class Entered:
-    """Everything that takes part, fitted.
+class FittedEntries:
+    """The entries of a comparison, fitted and not yet measured.
 
     Attributes:
         final: the shipped model.
         families: the best of each family.
-        ablations: the shipped recipe with something changed.
-        crossings: models at a hospital; of each hospital the final model is the first.
+        ablations: the shipped recipe with one part changed or left out.
+        transfers: models at a hospital; the final model comes first of each hospital.
         daily: the rows of the daily form.
-        absent: names of models that are not there.
+        absent: names of models without an entry.
     """
 
     final: Entry
     families: Sequence[Entry]
     ablations: Sequence[Entry]
-    crossings: Sequence[Crossing]
-    daily: Sequence[Row]
+    transfers: Sequence[TransferResult]
+    daily: Sequence[DailyRow]
     absent: Sequence[str]
 
 
-def judge_all(
-    entered: Entered, held_out: HeldOut, terms: Terms, spent: Spent, reporter: Reporter
+def evaluate_all(
+    fitted: FittedEntries, held_out: HeldOut, setup: Setup, effort: Effort, reporter: Reporter
 ) -> Findings:
-    """Measures everybody, with intervals, all against the final model.
+    """Measures all models, with intervals and differences to the final model.
 
     Args:
-        entered: who is judged.
-        held_out: on whose test patients.
-        terms: what the comparison is made with; says how many replicates.
-        spent: what fitting took.
-        reporter: told how far it is.
+        fitted: the models.
+        held_out: the patients; the test patients are those measured on.
+        setup: the conditions of the comparison, with the number of replicates.
+        effort: the time of the fits, for the findings.
+        reporter: shows the progress.
     """
-    entries = (entered.final, *entered.families, *entered.ablations)
-    judged = [entry.on_test(held_out) for entry in entries]
+    entries = (fitted.final, *fitted.families, *fitted.ablations)
+    scored = [entry.on_test(held_out) for entry in entries]
     with reporter.follow("intervals") as progress:
-        placed = list(map(Placed, entries, standings(judged, terms.n_bootstrap, progress)))
-    n = 1 + len(entered.families)
+        ranked = list(map(RankedEntry, entries, standings(scored, setup.n_bootstrap, progress)))
+    n = 1 + len(fitted.families)
     return Findings(
-        terms,
+        setup,
         held_out,
-        placed[0],
-        placed[1:n],
-        placed[n:],
-        _crossings(entered.crossings, terms.n_bootstrap, reporter),
-        _groups(judged[0], held_out, terms.n_bootstrap, reporter),
-        entered.daily,
-        entered.absent,
-        spent,
+        ranked[0],
+        ranked[1:n],
+        ranked[n:],
+        _transfers(fitted.transfers, setup.n_bootstrap, reporter),
+        _groups(scored[0], held_out, setup.n_bootstrap, reporter),
+        fitted.daily,
+        fitted.absent,
+        effort,
     )
 
 
-def _crossings(
-    crossings: Sequence[Crossing], n_bootstrap: int, reporter: Reporter
-) -> list[tuple[Crossing, Standing]]:
-    """Each crossing against the final model on the same hospital's test patients."""
-    found = []
-    for _, goal in WAYS:
-        here = [crossing for crossing in crossings if crossing.judged_on == goal]
+def _transfers(
+    transfers: Sequence[TransferResult], n_bootstrap: int, reporter: Reporter
+) -> list[tuple[TransferResult, Standing]]:
+    """Each result against the final model on the same hospital's test patients."""
+    measured: list[tuple[TransferResult, Standing]] = []
+    for _, target in DIRECTIONS:
+        here = [result for result in transfers if result.judged_on == target]
         if here:
-            scored = [crossing.scored for crossing in here]
-            with reporter.follow(f"intervals at hospital {goal}") as progress:
-                placed = standings(scored, n_bootstrap, progress)
-            found += list(zip(here, placed, strict=True))
-    return found
+            scored = [result.scored for result in here]
+            with reporter.follow(f"intervals at hospital {target}") as progress:
+                measured += zip(here, standings(scored, n_bootstrap, progress), strict=True)
+    return measured
 
 
 def _groups(
     scored: Scored, held_out: HeldOut, n_bootstrap: int, reporter: Reporter
 ) -> list[tuple[str, Standing]]:
     """The final model on each part of the test patients that can be measured."""
-    parts = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
+    groups = {name: scored.take(stays) for name, stays in subgroups(held_out.test).items()}
     for name in SITES:
         here = stays_of_site(held_out.test, name)
         if held_out.test.septic[here].any():
-            parts[f"hospital {name}"] = scored.take(here)
-    found = []
-    for name, part in parts.items():
+            groups[f"hospital {name}"] = scored.take(here)
+    measured = []
+    for name, group in groups.items():
         with reporter.follow(f"intervals, {name}") as progress:
-            found.append((name, standings([part], n_bootstrap, progress)[0]))
-    return found
+            measured.append((name, standings([group], n_bootstrap, progress)[0]))
+    return measured

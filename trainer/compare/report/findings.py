@@ -1,60 +1,60 @@
-"""What a comparison found, whole: what its page, its table and its pictures are made from."""
+"""The findings of a comparison: the data of its page, its table and its pictures."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from trainer.compare.experiments.transfer import Crossing
-from trainer.compare.families import Row
+from trainer.compare.experiments.days import DailyRow
+from trainer.compare.experiments.transfer import TransferResult
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import Standing
 from trainer.compare.protocol.results import Entry, HeldOut
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A model with how it stands on the test patients."""
+class RankedEntry:
+    """An entry with its figures on the test patients."""
 
     entry: Entry
     standing: Standing
 
     @property
     def name(self) -> str:
-        """Of the model."""
+        """The name of the model."""
         return self.entry.name
 
     @property
     def rank(self) -> float:
-        """What tables are sorted by: the highest utility comes first."""
+        """The key that tables are sorted by: the highest utility comes first."""
         return -float(self.standing.figures["utility"])
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the comparison was made with.
+class Setup:
+    """The conditions of a comparison.
 
     Attributes:
-        model_id: of the final model's bundle.
+        model_id: id of the final model's bundle.
         data: fingerprint and counts, as in a manifest.
         salt: of the split.
         fractions: of train, validation and test patients.
         alert_budget: most alert starts per patient-day on validation patients.
-        n_bootstrap: replicates.
-        seed: of all fits.
+        n_bootstrap: replicates of the intervals.
+        seed: random seed of all fits.
         threads: that were used.
-        machine: in words.
-        versions: of the libraries.
+        machine: processor and system in words.
+        versions: of the libraries, by package.
     """
 
     model_id: str
-    data: dict[str, Any]
+    data: Mapping[str, Any]
     salt: str
     fractions: tuple[float, float, float]
     alert_budget: float
@@ -66,14 +66,14 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """What a comparison took.
+class Effort:
+    """The time and the fits of a comparison.
 
     Attributes:
-        seconds: of this run.
-        n_fitted: models that this run fitted; the others were kept from runs before.
+        seconds: duration of this run.
+        n_fitted: models that this run fitted; the others were kept from earlier runs.
         n_entries: models that were fitted for the comparison in all.
-        fit_seconds: of all fits, whichever run made them.
+        fit_seconds: duration of all fits, whichever run made them.
     """
 
     seconds: float
@@ -84,49 +84,49 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Everything that was found.
+    """All figures of a comparison.
 
     Attributes:
-        terms: what it was made with.
+        setup: its conditions.
         held_out: the patients.
         final: the shipped model.
         families: all others, each the best of its candidates.
-        ablations: the shipped recipe with something taken away.
-        crossings: models at a hospital that they were, or were not, trained at.
-        groups: the final model on parts of the test patients.
-        daily: the daily form of the task, as its fitting gives it.
-        absent: names of models that were not fitted because they were not asked for.
-        spent: what it took.
+        ablations: the shipped recipe with one part changed or left out.
+        transfers: models at a hospital that they were, or were not, trained at.
+        groups: the final model on parts of the test patients, by name.
+        daily: the rows of the daily form of the task.
+        absent: names of models without a result, since they were not to be fitted.
+        effort: its time and its fits.
     """
 
-    terms: Terms
+    setup: Setup
     held_out: HeldOut
-    final: Placed
-    families: Sequence[Placed]
-    ablations: Sequence[Placed]
-    crossings: Sequence[tuple[Crossing, Standing]]
+    final: RankedEntry
+    families: Sequence[RankedEntry]
+    ablations: Sequence[RankedEntry]
+    transfers: Sequence[tuple[TransferResult, Standing]]
     groups: Sequence[tuple[str, Standing]]
-    daily: Sequence[Row]
+    daily: Sequence[DailyRow]
     absent: Sequence[str]
-    spent: Spent
+    effort: Effort
 
-    def at(self, level: Level) -> list[Placed]:
+    def at(self, level: Level) -> list[RankedEntry]:
         """The models of a level, the final one among them, the highest utility first."""
-        placed = [each for each in (self.final, *self.families) if each.entry.level is level]
-        return sorted(placed, key=lambda each: each.rank)
+        models = [m for m in (self.final, *self.families) if m.entry.level is level]
+        return sorted(models, key=lambda model: model.rank)
 
     @property
     def most_candidates(self) -> int:
-        """How many settings a family could choose from."""
-        return max((len(each.entry.attempts) for each in self.families), default=0)
+        """The largest number of settings that a family could choose from."""
+        return max((len(family.entry.attempts) for family in self.families), default=0)
 
 
 def machine() -> str:
     """The machine in words: processor, how many of them, accelerator."""
-    names = Path("/proc/cpuinfo")
-    lines = names.read_text().splitlines() if names.exists() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    words = f"{found[0] if found else platform.machine()}, {os.cpu_count()} processors"
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text().splitlines() if file.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    words = f"{names[0] if names else platform.machine()}, {os.cpu_count()} processors"
     if torch.cuda.is_available():
         words += f", {torch.cuda.get_device_name()}"
     return f"{words}, {platform.system()}"

@@ -1,4 +1,4 @@
-"""The comparison as a page to read, Markdown: winners and losers alike."""
+"""The comparison as a Markdown page, which shows every model, better or worse."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import COMPARED, Standing
 from trainer.compare.protocol.results import Entry
-from trainer.compare.report.findings import Findings, Placed
+from trainer.compare.report.findings import Findings, RankedEntry
 from trainer.reports.card import SHOWN, figure
 
 FILE, PICTURES = "comparison.md", "comparison"
@@ -19,7 +19,9 @@ _LEVELS: Final = {
     Level.WINDOW: "Window: statistics of the hours before",
     Level.SNAPSHOT: "Snapshot: last values, their ages, demographics",
     Level.REFERENCE: "Reference: nothing of the patient, or a score of the bedside",
-    Level.TRUTH: "Not live: told what nobody knows at the bedside; a bound, not a competitor",
+    Level.TRUTH: (
+        "Not live: uses the true status, which is unknown at the bedside; a bound, not a competitor"
+    ),
 }
 
 _SHORT: Final = {"utility": "utility", "auroc": "AUROC", "auprc": "AUPRC"}
@@ -42,30 +44,31 @@ It is loaded as it is shipped, everything else was fitted for this page.
   together; calibration and thresholds on the same ones. Test patients decide nothing.
 - **Equal chances**: the same hours, labels and scorer for all. A family that has settings to choose
   has {candidates} of them; `settings` below are those chosen. The final LSTM had more: its recipe
-  was developed on these validation patients, and trees may have taught it (what that is worth: `no
-  teacher` among the ablations). The networks of the families learn from the labels alone.
+  was developed on these validation patients, and trees may have taught it (`no teacher` among the
+  ablations shows what that is worth). The networks of the families learn from the labels alone.
 - **Decisions**: every model is calibrated in the same way, gets the threshold of the best official
   utility, and the alert threshold that finds most septic stays within {budget} alert starts per
   patient-day, all on validation patients.
 - **Intervals**: 95 %, a bootstrap over test patients ({n_bootstrap} replicates{few}). Differences
   are paired: both models on the same resampled patients. `better` and `worse` stand only where the
   interval of the difference leaves out 0.
-- **Cost**: microseconds of one thread from the streamer's features (or the charted hours, for what
-  does not use those) to the score of an hour, in batches of whole stays; bytes that must be kept of
-  a stay from one hour to the next. Of an average both add up.
+- **Cost**: microseconds of one thread from the streamer's features (or from the charted hours, for
+  models that use no features) to the score of an hour, in batches of whole stays; bytes that must
+  be kept of a stay from one hour to the next. The cost of an average is that of both its models.
 - **Machine**: {machine}; {threads} threads, seed {seed}. {versions}.
 - **Time**: {minutes_fit:.0f} min for all fits. The run that wrote this page took {minutes:.0f} min
   and fitted {n_fitted} of {n_entries} models; the others were kept from runs before.
 """
 
 _LEGEND: Final = """\
-Differences are of all live models. Curves are of the final LSTM, its average with the trees, and
-the model of each level that was best on validation patients; all on test patients. Dots are the
-thresholds that were chosen on validation patients. Reliability has logarithmic axes, where a bin
-without a positive hour has no place. Curves of alerts end where lower thresholds give fewer."""
+Differences are shown for all live models. Curves are shown for the final LSTM, its average with the
+trees, and the model of each level that was best on validation patients; all on test patients. Dots
+are the thresholds that were chosen on validation patients. Reliability has logarithmic axes, which
+cannot show a bin without a positive hour. A curve of alerts ends where a lower threshold gives
+fewer of them."""
 
 _FEWEST_REPLICATES: Final = 500
-"""With 20 an end of an interval is the outermost replicate; with 500, 12 lie beyond each."""
+"""With 20 replicates an end of an interval is the outermost one; with 500, 12 lie beyond each."""
 
 _ECE_NOTE: Final = (
     "Resampling adds noise to every bin of the calibration error, so its interval lies high: the "
@@ -76,8 +79,8 @@ _LIMITS: Final = """\
 ## What this does not show
 - An interval is about other patients of these hospitals. It holds for the models as they were
   fitted; a fit with another seed differs as well (the ablations have one).
-- {n_pairs} models are compared with one, by three figures each. Of so many intervals that hold 95
-  times in 100, some leave out 0 by chance.
+- {n_pairs} models are compared with one, by three figures each. Some of so many 95 % intervals
+  leave out 0 by chance.
 - `No difference shown` is not "equal": the interval says how much could be hidden.
 - A family may do better with more settings, other inputs, or more care than it had here.
 - Labels are the challenge's, hours are rows of files written afterwards. Nothing here is about use
@@ -85,80 +88,80 @@ _LIMITS: Final = """\
 """
 
 
-def write(found: Findings, folder: Path) -> Path:
+def write(findings: Findings, folder: Path) -> Path:
     """Writes ``comparison.md``, which shows the pictures of the folder ``comparison``."""
     file = folder / FILE
-    parts = [_head(found), *_blocks(found), _rest(found), _chosen(found)]
-    if found.ablations:
-        parts.append(_ablations(found))
-    if found.crossings:
-        parts.append(_crossings(found))
-    parts.append(_groups(found))
-    if found.daily:
-        parts.append(_daily(found))
+    parts = [_head(findings), *_blocks(findings), _rest(findings), _chosen(findings)]
+    if findings.ablations:
+        parts.append(_ablations(findings))
+    if findings.transfers:
+        parts.append(_transfers(findings))
+    parts.append(_groups(findings))
+    if findings.daily:
+        parts.append(_daily(findings))
     drawn = sorted((folder / PICTURES).glob("*.png"))
-    shown = "\n\n".join(f"![{_title(each)}]({PICTURES}/{each.name})" for each in drawn)
-    parts += [f"## Pictures\n{_LEGEND}\n\n{shown}\n", _limits(found)]
+    shown = "\n\n".join(f"![{_title(file)}]({PICTURES}/{file.name})" for file in drawn)
+    parts += [f"## Pictures\n{_LEGEND}\n\n{shown}\n", _limits(findings)]
     file.write_text("\n".join(parts), "utf-8")
     return file
 
 
-def _head(found: Findings) -> str:
-    terms, data = found.terms, found.terms.data
+def _head(findings: Findings) -> str:
+    setup, data = findings.setup, findings.setup.data
     sides = ", ".join(
         f"{part['n_patients']:,} {side} ({part['n_septic']:,} septic)"
         for side, part in data["sides"].items()
     )
     return _HEAD.format(
-        model=terms.model_id,
-        short=_short(found),
+        model=setup.model_id,
+        short=_short(findings),
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],
-        salt=terms.salt,
+        salt=setup.salt,
         sides=sides,
-        candidates=found.most_candidates,
-        budget=terms.alert_budget,
-        n_bootstrap=terms.n_bootstrap,
-        few=", too few for ends to rely on" if terms.n_bootstrap < _FEWEST_REPLICATES else "",
-        machine=terms.machine,
-        threads=terms.threads,
-        seed=terms.seed,
-        versions=", ".join(f"{name} {version}" for name, version in terms.versions.items()),
-        minutes_fit=found.spent.fit_seconds / 60,
-        minutes=found.spent.seconds / 60,
-        n_fitted=found.spent.n_fitted,
-        n_entries=found.spent.n_entries,
+        candidates=findings.most_candidates,
+        budget=setup.alert_budget,
+        n_bootstrap=setup.n_bootstrap,
+        few=", too few for ends to rely on" if setup.n_bootstrap < _FEWEST_REPLICATES else "",
+        machine=setup.machine,
+        threads=setup.threads,
+        seed=setup.seed,
+        versions=", ".join(f"{name} {version}" for name, version in setup.versions.items()),
+        minutes_fit=findings.effort.fit_seconds / 60,
+        minutes=findings.effort.seconds / 60,
+        n_fitted=findings.effort.n_fitted,
+        n_entries=findings.effort.n_entries,
     )
 
 
-def _short(found: Findings) -> str:
-    figures = found.final.standing.figures
+def _short(findings: Findings) -> str:
+    figures = findings.final.standing.figures
     lines = [
         f"- Final LSTM, {figures['n_patients']:,} test patients ({figures['n_septic']:,} septic): "
         + ", ".join(f"{_SHORT[name]} {figure(figures, name)}" for name in COMPARED)
         + "."
     ]
-    live = [each for each in found.families if each.entry.level is not Level.TRUTH]
+    live = [model for model in findings.families if model.entry.level is not Level.TRUTH]
     for metric in COMPARED:
         better, worse, open_ = (
-            [each.name for each in live if each.standing.verdict(metric) == words]
-            for words in ("better", "worse", "no difference shown")
+            [m.name for m in live if m.standing.differences[metric].verdict == verdict]
+            for verdict in ("better", "worse", "no difference shown")
         )
         lines.append(
             f"- {_SHORT[metric]}: of {len(live)} other live models {len(worse)} are worse; better: "
             f"{'; '.join(better) or 'none'}; no difference shown: {'; '.join(open_) or 'none'}."
         )
-    if found.absent:
-        lines.append(f"- Not fitted yet, so not in this page: {'; '.join(found.absent)}.")
+    if findings.absent:
+        lines.append(f"- Not fitted yet, so not in this page: {'; '.join(findings.absent)}.")
     return "\n".join(lines)
 
 
-def _blocks(found: Findings) -> Iterable[str]:
+def _blocks(findings: Findings) -> Iterable[str]:
     yield "## Test patients, by what a model may know\n"
     for level, words in _LEVELS.items():
-        placed = found.at(level)
-        if placed:
-            yield f"### {words}\n{_compared([(each.name, each.standing) for each in placed])}"
+        ranked = findings.at(level)
+        if ranked:
+            yield f"### {words}\n{_compared([(model.name, model.standing) for model in ranked])}"
 
 
 def _compared(rows: Sequence[tuple[str, Standing]], first: str = "model") -> str:
@@ -182,23 +185,22 @@ def _compared(rows: Sequence[tuple[str, Standing]], first: str = "model") -> str
 def _difference(standing: Standing, metric: str) -> str:
     if not standing.differences:
         return "-"
-    low, high = standing.differences[f"{metric}_ci"]
     by = standing.differences[metric]
-    return f"{by:+.3f} [{low:+.3f}, {high:+.3f}] {standing.verdict(metric)}"
+    return f"{by.value:+.3f} [{by.low:+.3f}, {by.high:+.3f}] {by.verdict}"
 
 
-def _rest(found: Findings) -> str:
+def _rest(findings: Findings) -> str:
     lines = [
-        [each.name, *(figure(each.standing.figures, name) for name in _REST)]
+        [model.name, *(figure(model.standing.figures, name) for name in _REST)]
         for level in _LEVELS
-        for each in found.at(level)
+        for model in findings.at(level)
     ]
     table = _table(["model", *(SHOWN[n] for n in _REST)], lines)
     return f"### The other metrics\n{_ECE_NOTE}\n{table}"
 
 
-def _chosen(found: Findings) -> str:
-    lines = [_cost(each.entry) for level in _LEVELS for each in found.at(level)]
+def _chosen(findings: Findings) -> str:
+    lines = [_cost(model.entry) for level in _LEVELS for model in findings.at(level)]
     head = ["model", "settings", "tried", "fit, s", "µs an hour", "state, bytes"]
     return f"### Settings and cost\n{_table(head, lines)}"
 
@@ -219,29 +221,29 @@ def settings_of(entry: Entry) -> str:
     return ", ".join(f"{name} {value}" for name, value in entry.settings.items())
 
 
-def _ablations(found: Findings) -> str:
-    rows = [("final LSTM", found.final.standing)]
-    rows += [(_changed(each), each.standing) for each in found.ablations]
+def _ablations(findings: Findings) -> str:
+    rows = [("final LSTM", findings.final.standing)]
+    rows += [(_changed(model), model.standing) for model in findings.ablations]
     return (
         "## Ablations\n`encoder alone` is the final network without what its LSTM adds. The others "
-        "are the shipped recipe, trained again with one thing changed; the trees were asked once "
-        "for all of them. `another seed` changes nothing but chance: what the others lose is to be "
-        f"seen beside that.\n\n{_compared(rows, 'recipe')}"
+        "are the shipped recipe, trained again with one thing changed; the trees were fitted once "
+        "for all of them. `another seed` changes nothing but chance: a loss as small as its own "
+        f"says nothing.\n\n{_compared(rows, 'recipe')}"
     )
 
 
-def _changed(each: Placed) -> str:
-    said = settings_of(each.entry)
-    return f"{each.name} ({said})" if said else each.name
+def _changed(model: RankedEntry) -> str:
+    settings = settings_of(model.entry)
+    return f"{model.name} ({settings})" if settings else model.name
 
 
-def _crossings(found: Findings) -> str:
+def _transfers(findings: Findings) -> str:
     lines = [
         [
-            crossing.name,
-            crossing.trained_on,
-            crossing.judged_on,
-            crossing.calibrated_on,
+            result.name,
+            result.trained_on,
+            result.judged_on,
+            result.calibrated_on,
             figure(standing.figures, "utility"),
             _difference(standing, "utility"),
             figure(standing.figures, "auroc"),
@@ -249,7 +251,7 @@ def _crossings(found: Findings) -> str:
             figure(standing.figures, "calibration_slope"),
             figure(standing.figures, "alerts_per_patient_day"),
         ]
-        for crossing, standing in found.crossings
+        for result, standing in findings.transfers
     ]
     head = ["model", "trained at", "judged at", "calibrated at", "utility", "difference", "AUROC"]
     head += ["difference", "calibration slope", "alerts per patient-day"]
@@ -257,13 +259,13 @@ def _crossings(found: Findings) -> str:
         "## At a hospital it was not trained at\nTraining and validation patients of one hospital, "
         "test patients of the other; then calibration and thresholds chosen anew on validation "
         "patients of the other, which leaves the ranking as it is. Differences are to the final "
-        "LSTM, which learned from both, on the same patients: who learned at one hospital also "
+        "LSTM, which learned from both, on the same patients: a model of one hospital also "
         "learned from fewer patients. The recipes themselves were developed on validation patients "
         f"of both.\n\n{_table(head, lines)}"
     )
 
 
-def _groups(found: Findings) -> str:
+def _groups(findings: Findings) -> str:
     names = ("utility", "auroc", "auprc", "ece", "calibration_slope", "alerts_per_patient_day")
     lines = [
         [
@@ -272,7 +274,7 @@ def _groups(found: Findings) -> str:
             f"{standing.figures['n_septic']:,}",
             *(figure(standing.figures, metric) for metric in names),
         ]
-        for name, standing in found.groups
+        for name, standing in findings.groups
     ]
     head = ["group", "stays", "septic", *(SHOWN[name] for name in names)]
     return (
@@ -281,7 +283,7 @@ def _groups(found: Findings) -> str:
     )
 
 
-def _daily(found: Findings) -> str:
+def _daily(findings: Findings) -> str:
     lines = [
         [
             row["outcome"],
@@ -289,19 +291,19 @@ def _daily(found: Findings) -> str:
             f"{row['n_positive']:,} of {row['n_rows']:,}",
             *(figure(dict(row), metric) for metric in ("auroc", "auprc")),
         ]
-        for row in found.daily
+        for row in findings.daily
     ]
     return (
         "## The daily form of the task\nOne row for each ICU day: vital signs, laboratory values "
         "and demographics; onset on the same day or the next. The hourly LSTM was not fitted for "
-        "this: it is asked at the same hours, by the head of the shortest horizon that reaches the "
-        "end of the day in question.\n\n"
+        "this: its prediction is taken at the same hours, from the head of the shortest horizon "
+        "that reaches the end of the predicted day.\n\n"
         + _table(["onset", "model", "positive days", "AUROC", "AUPRC"], lines)
     )
 
 
-def _limits(found: Findings) -> str:
-    return _LIMITS.format(n_pairs=len(found.families) + len(found.ablations))
+def _limits(findings: Findings) -> str:
+    return _LIMITS.format(n_pairs=len(findings.families) + len(findings.ablations))
 
 
 def _title(picture: Path) -> str:

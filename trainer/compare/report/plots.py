@@ -1,4 +1,4 @@
-"""Several models in each picture: curves of test patients, and who is how far from the final."""
+"""The pictures of a comparison: curves on test patients, and differences to the final model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from trainer.compare.protocol.family import Level
-from trainer.compare.report.findings import Findings, Placed
+from trainer.compare.report.findings import Findings, RankedEntry
 from trainer.decisions.alert_replay import PolicyRule, alert_starts
 from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
@@ -23,8 +23,8 @@ from trainer.reports.plots import blank, canvas, thinned, written
 
 WIDE: Final = (8.5, 5.0)  # the legend stands beside the curves
 
-# Okabe and Ito's colours, which people with any kind of colour vision tell apart; and each has a
-# dash of its own, for paper without colours.
+# Okabe and Ito's colours, which people with any kind of colour vision tell apart. Each has a dash
+# of its own, for prints in black and white.
 _STYLES: Final[tuple[tuple[str, Any], ...]] = (
     ("#000000", "-"),
     ("#D55E00", "--"),
@@ -37,7 +37,7 @@ _STYLES: Final[tuple[tuple[str, Any], ...]] = (
 _QUIET: Final = "#999999"
 _SETTLED: Final = 0.01  # sensitivity
 _N_ALERT_THRESHOLDS: Final = 40
-_MOST_ALERTS: Final = 1.5  # per patient-day: more than one in 16 hours nobody reads
+_MOST_ALERTS: Final = 1.5  # per patient-day: staff would ignore more than one in 16 hours
 LONGEST_LEAD, LATEST = 48, 6  # hours before and after onset; records of septic stays end soon after
 
 
@@ -54,23 +54,23 @@ class _Line:
     medium: float
 
 
-def draw(found: Findings, folder: Path) -> list[Path]:
+def draw(findings: Findings, folder: Path) -> list[Path]:
     """Draws all pictures into a folder, which is made if need be; returns their files."""
     folder.mkdir(exist_ok=True)
     lines = [
         _Line(
-            each.name,
+            model.name,
             color,
             dash,
-            each.entry.on_test(found.held_out),
-            each.entry.on_validation(found.held_out),
-            each.entry.operating_point.threshold,
-            each.entry.operating_point.policy.medium,
+            model.entry.on_test(findings.held_out),
+            model.entry.on_validation(findings.held_out),
+            model.entry.operating_point.threshold,
+            model.entry.operating_point.policy.medium,
         )
-        for each, (color, dash) in zip(shown(found), _STYLES, strict=False)
+        for model, (color, dash) in zip(shown(findings), _STYLES, strict=False)
     ]
     return [
-        _differences(found, folder),
+        _differences(findings, folder),
         _utility(lines, folder),
         _roc(lines, folder),
         _precision_recall(lines, folder),
@@ -80,37 +80,39 @@ def draw(found: Findings, folder: Path) -> list[Path]:
     ]
 
 
-def shown(found: Findings) -> list[Placed]:
-    """The final model, what is averaged with it, and the best of each level on validation patients.
+def shown(findings: Findings) -> list[RankedEntry]:
+    """The final model, its average with the trees, and the best model of each level.
 
-    As many as a picture can hold; nothing of the test patients decides.
+    The best is that on validation patients: test patients have no part in the choice. There are no
+    more than a picture can hold.
     """
-    chosen = [found.final, *(each for each in found.families if not each.entry.attempts)]
+    chosen = [findings.final, *(m for m in findings.families if not m.entry.attempts)]
     for level in (Level.WINDOW, Level.SEQUENCE, Level.SNAPSHOT, Level.REFERENCE):
-        fitted = [e for e in found.families if e.entry.level is level and e.entry.attempts]
+        fitted = [m for m in findings.families if m.entry.level is level and m.entry.attempts]
         if fitted:
             chosen.append(max(fitted, key=_quality))
     return chosen
 
 
-def _quality(placed: Placed) -> float:
-    return max(attempt.quality for attempt in placed.entry.attempts)
+def _quality(ranked: RankedEntry) -> float:
+    return max(attempt.quality for attempt in ranked.entry.attempts)
 
 
-def _differences(found: Findings, folder: Path) -> Path:
+def _differences(findings: Findings, folder: Path) -> Path:
     """Each live model's difference to the final one, with its interval."""
-    # What is told the truth is so far away that the others would be one point beside it.
-    live = [each for each in found.families if each.entry.level is not Level.TRUTH]
-    placed = sorted(live, key=lambda each: each.standing.differences["utility"])
-    figure = canvas((11.0, 1.6 + 0.27 * len(placed)))
+    # Models that know the true status are so far away that the others would be one point.
+    live = [model for model in findings.families if model.entry.level is not Level.TRUTH]
+    ranked = sorted(live, key=lambda model: model.standing.differences["utility"].value)
+    figure = canvas((11.0, 1.6 + 0.27 * len(ranked)))
     panels = figure.subplots(1, 2, sharey=True)
     for panel, metric in zip(panels, ("utility", "auroc"), strict=True):
-        by = np.array([each.standing.differences[metric] for each in placed])
-        ends = [each.standing.differences[f"{metric}_ci"] for each in placed]
-        low, high = np.array(ends).reshape(-1, 2).T
+        differences = [model.standing.differences[metric] for model in ranked]
+        by = np.array([difference.value for difference in differences])
+        low = np.array([difference.low for difference in differences])
+        high = np.array([difference.high for difference in differences])
         panel.errorbar(
             by,
-            np.arange(len(placed)),
+            np.arange(len(ranked)),
             xerr=np.maximum(0, [by - low, high - by]),
             fmt="o",
             markersize=4,
@@ -121,7 +123,7 @@ def _differences(found: Findings, folder: Path) -> Path:
         words = "normalised utility" if metric == "utility" else "AUROC, hours"
         panel.set(title=words, xlabel="model less final LSTM, 95 % interval")
         panel.grid(alpha=0.25)
-    panels[0].set_yticks(np.arange(len(placed)), [each.name for each in placed])
+    panels[0].set_yticks(np.arange(len(ranked)), [model.name for model in ranked])
     return written(figure, folder / "differences.png")
 
 
@@ -137,7 +139,7 @@ def _utility(lines: Sequence[_Line], folder: Path) -> Path:
         at = utilities[np.abs(thresholds - line.threshold).argmin()]
         axes.plot(line.threshold, at, "o", color=line.color)
     axes.axhline(0, color=_QUIET, linewidth=0.8)
-    # Far below the chosen thresholds all say yes to nearly everybody, at a large loss.
+    # Far below the chosen thresholds nearly every hour is positive, at a large loss of utility.
     least = min(line.threshold for line in lines) / 10
     axes.set(xscale="log", xlim=(least, 1), ylim=(-0.25, None))
     return _with_legend(figure, axes, folder / "utility.png")
@@ -196,7 +198,7 @@ def _reliability(lines: Sequence[_Line], folder: Path) -> Path:
 
 
 def _lead(lines: Sequence[_Line], folder: Path) -> Path:
-    """Share of septic stays of which an alert had told so many hours before onset, or earlier."""
+    """Share of septic stays with an alert so many hours before onset, or earlier."""
     figure, axes = blank(
         "Lead time of alerts", "hours before onset", "share of septic stays alerted by then", WIDE
     )
@@ -212,7 +214,7 @@ def _lead(lines: Sequence[_Line], folder: Path) -> Path:
 
 
 def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
-    """What finding more septic stays costs in alerts, over the medium thresholds of the policy."""
+    """Share of septic stays found against alerts, over the medium thresholds of the policy."""
     figure, axes = blank(
         "Alerts against sensitivity",
         "alert starts per patient-day",
@@ -220,12 +222,12 @@ def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
         WIDE,
     )
     for line in lines:
-        told = line.validation
-        rule = PolicyRule(told.label, told.starts, told.risk)
+        validation = line.validation
+        rule = PolicyRule(validation.label, validation.starts, validation.risk)
         above = 1 - np.geomspace(1e-4, 0.7, _N_ALERT_THRESHOLDS)
-        falling = np.unique(np.quantile(told.risk, above))[::-1]
+        falling = np.unique(np.quantile(validation.risk, above))[::-1]
         points = np.array([_alert_point(line.test, rule, medium) for medium in falling])
-        # Still lower thresholds give fewer alerts: each lasts, and began too early to have found.
+        # Still lower thresholds give fewer alerts: each lasts, and began too early to count.
         _draw(axes, line, *points[: points[:, 0].argmax() + 1].T)
         axes.plot(*_alert_point(line.test, rule, line.medium), "o", color=line.color)
     axes.set(xlim=(0, _MOST_ALERTS), ylim=(0, 1))
@@ -235,8 +237,8 @@ def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
 def _alert_point(test: Scored, rule: PolicyRule, medium: float) -> tuple[float, float]:
     starts = alert_starts(test.risk, test.starts, rule.complete(medium))
     n_septic = (np.maximum.reduceat(test.label, test.starts[:-1]) == 1).sum()
-    found = np.isfinite(lead_hours(starts, test.label, test.starts)).sum() / n_septic
-    return float(starts.sum() / (len(starts) / 24)), float(found)
+    n_alerted = np.isfinite(lead_hours(starts, test.label, test.starts)).sum()
+    return float(starts.sum() / (len(starts) / 24)), float(n_alerted / n_septic)
 
 
 def _draw(axes: Axes, line: _Line, x: NDArray[Any], y: NDArray[np.floating], **more: Any) -> None:

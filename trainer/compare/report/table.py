@@ -1,11 +1,11 @@
-"""The comparison as a table for programs: a row for each model, hospital and group."""
+"""The comparison as CSV, for programs: a row for each model, hospital and group."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from trainer.compare.protocol.intervals import COMPARED, Standing
 from trainer.compare.protocol.results import Entry
@@ -14,6 +14,8 @@ from trainer.compare.report.page import settings_of
 from trainer.metrics.measures import METRICS
 
 FILE: Final = "comparison.csv"
+
+_Row: TypeAlias = dict[str, object]
 
 _COLUMNS: Final = (
     "block",
@@ -33,40 +35,37 @@ _COLUMNS: Final = (
 )
 
 
-def write(found: Findings, folder: Path) -> Path:
-    """Writes ``comparison.csv``; what a row does not have is empty."""
+def write(findings: Findings, folder: Path) -> Path:
+    """Writes ``comparison.csv``; a cell without a value is empty."""
     file = folder / FILE
     with file.open("w", newline="", encoding="utf-8") as text:
         table = csv.DictWriter(text, _COLUMNS, restval="")
         table.writeheader()
-        table.writerows(_rows(found))
+        table.writerows(_rows(findings))
     return file
 
 
-def _rows(found: Findings) -> Iterator[dict[str, Any]]:
-    for each in (found.final, *found.families):
-        yield {"block": each.entry.level.value, **_of(each.entry), **_figures(each.standing)}
-    for each in found.ablations:
-        yield {"block": "ablation", **_of(each.entry), **_figures(each.standing)}
-    for crossing, standing in found.crossings:
-        where = {
-            "name": crossing.name,
-            "trained_on": crossing.trained_on,
-            "judged_on": crossing.judged_on,
-            "calibrated_on": crossing.calibrated_on,
+def _rows(findings: Findings) -> Iterator[_Row]:
+    for model in (findings.final, *findings.families):
+        yield {"block": model.entry.level.value, **_entry(model.entry), **_figures(model.standing)}
+    for model in findings.ablations:
+        yield {"block": "ablation", **_entry(model.entry), **_figures(model.standing)}
+    for result, standing in findings.transfers:
+        hospitals = {
+            "name": result.name,
+            "trained_on": result.trained_on,
+            "judged_on": result.judged_on,
+            "calibrated_on": result.calibrated_on,
         }
-        yield {"block": "transfer", **where, **_figures(standing)}
-    for name, standing in found.groups:
+        yield {"block": "transfer", **hospitals, **_figures(standing)}
+    for name, standing in findings.groups:
         yield {"block": "subgroup", "name": name, **_figures(standing)}
-    for row in found.daily:
-        yield {
-            "block": "daily",
-            **{key: row[key] for key in ("name", "outcome")},
-            **_metrics(dict(row), ("auroc", "auprc")),
-        }
+    for row in findings.daily:
+        names = {"name": row["name"], "outcome": row["outcome"]}
+        yield {"block": "daily", **names, **_metrics(row, ("auroc", "auprc"))}
 
 
-def _of(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry) -> _Row:
     return {
         "name": entry.name,
         "settings": settings_of(entry),
@@ -76,24 +75,22 @@ def _of(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _figures(standing: Standing) -> dict[str, Any]:
-    row = {name: standing.figures[name] for name in ("n_patients", "n_septic")}
+def _figures(standing: Standing) -> _Row:
+    row: _Row = {name: standing.figures[name] for name in ("n_patients", "n_septic")}
     row |= _metrics(standing.figures, METRICS)
-    if standing.differences:
-        for name in COMPARED:
-            row[f"{name}_difference"] = f"{standing.differences[name]:.6g}"
-            low, high = standing.differences[f"{name}_ci"]
-            row[f"{name}_difference_low"] = f"{low:.6g}"
-            row[f"{name}_difference_high"] = f"{high:.6g}"
-            row[f"{name}_difference_verdict"] = standing.verdict(name)
+    for name, difference in standing.differences.items():
+        row[f"{name}_difference"] = f"{difference.value:.6g}"
+        row[f"{name}_difference_low"] = f"{difference.low:.6g}"
+        row[f"{name}_difference_high"] = f"{difference.high:.6g}"
+        row[f"{name}_difference_verdict"] = difference.verdict
     return row
 
 
-def _metrics(figures: dict[str, Any], names: tuple[str, ...]) -> dict[str, str]:
+def _metrics(values: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
     row = {}
     for name in names:
-        if figures.get(name) is not None:
-            row[name] = f"{figures[name]:.6g}"
-        for end, value in zip(("low", "high"), figures.get(f"{name}_ci") or (), strict=False):
+        if values.get(name) is not None:
+            row[name] = f"{values[name]:.6g}"
+        for end, value in zip(("low", "high"), values.get(f"{name}_ci") or (), strict=False):
             row[f"{name}_{end}"] = f"{value:.6g}"
     return row
