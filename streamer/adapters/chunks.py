@@ -19,7 +19,7 @@ def chunks(
         most_bytes: a share goes beyond it by its last thing at most.
         most: things in a share; ``None``: any number.
 
-    >>> list(shares("abcde", lambda _: 2, 4)), list(shares("abc", lambda _: 2, 99, 1))
+    >>> list(chunks("abcde", lambda _: 2, 4)), list(chunks("abc", lambda _: 2, 99, 1))
     ([['a', 'b'], ['c', 'd'], ['e']], [['a'], ['b'], ['c']])
     """
     share: list[T] = []

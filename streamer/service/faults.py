@@ -34,5 +34,7 @@ def parse(text: str) -> Fault:
     try:
         from streamer.service import fault_injection  # noqa: PLC0415 - images are without it
     except ImportError:
-        raise ValueError("fault injection is not part of this installation") from None
+        raise ValueError(
+            "fault injection is not part of this installation; leave STREAMER_FAULT empty"
+        ) from None
     return fault_injection.parse(text)

@@ -21,7 +21,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
-if TYPE_CHECKING:  # partitions come with stays, and those with all that scores
+if TYPE_CHECKING:  # partitions import stays, and stays the scoring code: commands do without
     from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()

@@ -84,10 +84,10 @@ class Ownership:
             self._untaken.discard(number)
             self.blocked.pop(number, None)
         self._untaken.update(polled.gained)
-        for number, why in polled.damaged.items():
+        for number, damage in polled.damaged.items():
             if number in self.owned:
                 self._drop(number)
-                self._block(number, PartitionBlocked(f"{why}. {_DAMAGED}"))
+                self._block(number, PartitionBlocked(f"{damage}. {_DAMAGED}"))
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:

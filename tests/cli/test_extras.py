@@ -1,4 +1,4 @@
-"""What the streamer does where only its own dependencies are installed."""
+"""The streamer where only its own dependencies are installed."""
 
 from __future__ import annotations
 

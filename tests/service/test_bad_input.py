@@ -107,8 +107,8 @@ def test_every_compression_that_kafka_has_is_read(line: Line, codec: str) -> Non
     with contextlib.closing(
         KafkaProducer(**line.settings.kafka_connection(), compression_type=codec)
     ) as producer:
-        place = producer.send(line.settings.topic_vitals, value, codec.encode()).get(60)
-    assert line.risk_of((place.partition, place.offset))["patient_id"] == codec
+        sent = producer.send(line.settings.topic_vitals, value, codec.encode()).get(60)
+    assert line.risk_of((sent.partition, sent.offset))["patient_id"] == codec
 
 
 def test_a_batch_that_would_unpack_to_more_than_the_bound_is_rejected_as_it_came(
@@ -119,8 +119,8 @@ def test_a_batch_that_would_unpack_to_more_than_the_bound_is_rejected_as_it_came
         **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
     )
     with contextlib.closing(producer):
-        place = producer.send(line.settings.topic_vitals, bytes(came), b"p", partition=0).get(60)
-    rejected = line.rejection_of((place.partition, place.offset))
+        sent = producer.send(line.settings.topic_vitals, bytes(came), b"p", partition=0).get(60)
+    rejected = line.rejection_of((sent.partition, sent.offset))
     assert headers(rejected)["reason"] == "unreadable"
     assert f"more than {MOST_BYTES} bytes" in headers(rejected)["detail"]
     assert len(rejected.value) < 1_000_000

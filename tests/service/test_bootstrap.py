@@ -5,7 +5,6 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-import torch
 
 from bench.services import environment, settings_of
 from streamer.adapters.memory.models import MemoryModels
@@ -20,11 +19,10 @@ from tests.support.wait import wait_until
 
 @pytest.fixture
 def _process_as_before() -> Iterator[None]:
-    threshold, n_threads = gc.get_threshold(), torch.get_num_threads()
+    threshold = gc.get_threshold()
     yield
     gc.unfreeze()
     gc.set_threshold(*threshold)
-    torch.set_num_threads(n_threads)
 
 
 @pytest.mark.usefixtures("_process_as_before")
@@ -32,7 +30,7 @@ def test_a_worker_on_kafka_and_redis_takes_its_partitions(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bootstrap, "RedisModels", lambda _client: MemoryModels())
-    settings = settings_of(environment(stack, topic_prefix, partitions=2))
+    settings = settings_of(environment(stack, topic_prefix, partitions=2, instance=topic_prefix))
     ensure_topics(settings)
     with contextlib.closing(bootstrap.worker(settings, Health())) as worker:
 
@@ -41,7 +39,7 @@ def test_a_worker_on_kafka_and_redis_takes_its_partitions(
             return not worker.not_ready
 
         wait_until(ready, 60, "readiness")
-        assert torch.get_num_threads() == 1
+        assert gc.get_threshold()[0] == bootstrap._GARBAGE_THRESHOLD
     with contextlib.closing(bootstrap.state_store(settings)) as states:
         assert [states.take(number).epoch for number in range(2)] == [2, 2]
 

@@ -1,4 +1,4 @@
-"""What cannot be read costs its record or its partition, never the service."""
+"""Unreadable bytes cost their record or their partition, never the service."""
 
 from __future__ import annotations
 
