@@ -1,4 +1,4 @@
-"""The log of `trainer run`: one JSON object a line, or something for people."""
+"""The log of `trainer run`: one JSON object a line, or colored text for people."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import structlog
 
 
 def configure(form: Literal["json", "console"]) -> None:
-    """Sends structured events to standard error; libraries speak up from warnings on."""
+    """Sends structured events to standard error; of libraries, only warnings and worse."""
     renderer = (
         structlog.processors.JSONRenderer()
         if form == "json"
