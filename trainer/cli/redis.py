@@ -1,4 +1,4 @@
-"""The trainer's way to Redis."""
+"""The trainer's Redis client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT_S: Final = 10.0
 
 
 def connect(url: str, faults: list[str]) -> Redis | None:
-    """A client that returns bytes and never waits without bound; notes a URL that is none."""
+    """A client that returns bytes and has a timeout; adds a fault if it is not a Redis URL."""
     try:
         return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     except ValueError as error:

@@ -1,5 +1,4 @@
-"""Promotion: a candidate and the champion on the same held-out patients, and the rule that decides.
-"""
+"""Promotion: candidate and champion on the same held-out patients, and the rule that decides."""
 
 from __future__ import annotations
 
@@ -120,7 +119,7 @@ def compare_bundles(
 
 
 def unseen_by(bundle: Bundle, cohort: Cohort, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ``stays`` of patients that the bundle was not fitted on; all if its manifest does not say.
+    """The ``stays`` of patients that a bundle was not fitted on; all if its manifest is silent.
 
     Args:
         bundle: its manifest holds the filter of its patients.

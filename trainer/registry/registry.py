@@ -189,7 +189,7 @@ class Registry:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Lets one process change the folder at a time; the lock ends with the process, however it ends."""
+        """Lets one process change the folder at a time; the lock ends with its process."""
         (self.folder / "bundles").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

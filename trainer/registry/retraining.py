@@ -167,7 +167,7 @@ class Retraining:
         )
 
     def _fit(self, out: Path, champion: Path) -> Outcome | None:
-        """Runs ``trainer fit`` in a child process; returns ``None``, or how it ended without a bundle."""
+        """Runs ``trainer fit`` in a child process; returns ``None`` or its end without a bundle."""
         words = [sys.executable, "-m", "trainer", "fit", "--out", str(out), *self._fit_options]
         words += ["--against", str(champion)]
         words += [word for path in self._data for word in ("--data", str(path))]

@@ -124,8 +124,8 @@ values on this card are in force. Intended use and limits are as below.
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
 licence and the consent to their use are the site's to state. {n_chosen:,} of
 them ({n_chosen_septic:,} septic) were the validation patients{seen}. The figures
-are those of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the bundle's
-split.
+are those of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the
+bundle's split.
 
 ## Figures on the site's held-out patients
 In brackets the 95 % interval of a bootstrap over patients ({n_bootstrap} replicates). The last
@@ -240,7 +240,7 @@ def _rules(thresholds: dict[str, float], budget: Figures) -> str:
     )
 
 
-def figure(figures: Figures, name: str) -> str:
+def figure(figures: Mapping[str, Any], name: str) -> str:
     """A metric as text, with its interval where there is one.
 
     >>> figure({"auroc": 0.8312, "auroc_ci": [0.81, 0.85]}, "auroc")

@@ -1,4 +1,4 @@
-"""The plots of a fitted model: loss, ROC, precision and recall, reliability, utility; a PNG each."""
+"""The plots of a fitted model: loss, ROC, precision and recall, reliability, utility."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from trainer.metrics.ranking import auprc, auroc, curve
 DPI: Final = 120
 MOST_POINTS: Final = 2000  # a curve of a million rows looks the same with these and is fast
 
-_INK: Final = "#1f4e79"
+INK: Final = "#1f4e79"
 _QUIET: Final = "#999999"
-_MARK: Final = "#c0392b"
+MARK: Final = "#c0392b"
 
 
 def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | None = None) -> Path:
@@ -36,7 +36,7 @@ def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | N
     for (name, values), style in zip(losses.items(), ("-o", "-s", "--^", ":v") * 8, strict=False):
         axes.plot(range(1, len(values) + 1), values, style, markersize=3, label=name)
     if best is not None:
-        axes.axvline(best, color=_MARK, linestyle=":", label=f"kept: epoch {best}")
+        axes.axvline(best, color=MARK, linestyle=":", label=f"kept: epoch {best}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend()
     return save_png(figure, folder / "loss.png")
@@ -56,7 +56,7 @@ def plot_roc(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Pat
     axes.plot(
         np.append(0, points.false_positive_rate[shown]),
         np.append(0, points.sensitivity[shown]),
-        color=_INK,
+        color=INK,
         label=f"AUROC {auroc(label, risk):.3f}",
     )
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", label="chance")
@@ -77,7 +77,7 @@ def plot_precision_recall(
     axes.plot(
         points.sensitivity[shown],
         points.precision[shown],
-        color=_INK,
+        color=INK,
         drawstyle="steps-post",
         label=f"AUPRC {auprc(label, risk):.3f}",
     )
@@ -99,7 +99,7 @@ def plot_reliability(label: NDArray[np.integer], risk: NDArray[np.floating], fol
     figure, axes = blank("Reliability, every hour", "predicted risk", "observed share of positives")
     error = expected_calibration_error(label, risk)
     drawn = share > 0
-    axes.plot(mean[drawn], share[drawn], "-o", color=_INK, label=f"ECE {error:.4f}")
+    axes.plot(mean[drawn], share[drawn], "-o", color=INK, label=f"ECE {error:.4f}")
     both = np.concatenate([mean[mean > 0], share[drawn]])
     span = (0.7 * float(both.min()), min(1.0, 1.4 * float(both.max()))) if len(both) else (0.01, 1)
     axes.plot(span, span, color=_QUIET, linestyle=":", label="perfect")
@@ -123,9 +123,9 @@ def plot_utility(
     figure, axes = blank("Utility against threshold", "threshold (risk)", "normalised utility")
     shown = thinned(len(thresholds))
     shown = shown[thresholds[shown] > 0]
-    axes.plot(thresholds[shown], utilities[shown], color=_INK)
+    axes.plot(thresholds[shown], utilities[shown], color=INK)
     at = float(utilities[np.abs(thresholds - chosen).argmin()])
-    axes.axvline(chosen, color=_MARK, linestyle=":", label=f"{chosen:.4f}: utility {at:.3f}")
+    axes.axvline(chosen, color=MARK, linestyle=":", label=f"{chosen:.4f}: utility {at:.3f}")
     axes.axhline(0, color=_QUIET, linewidth=0.8)
     axes.set(xscale="log")
     axes.legend(loc="lower right")
@@ -150,7 +150,7 @@ def blank(title: str, x: str, y: str, size: tuple[float, float] = (6, 5)) -> tup
 
 
 def thinned(n: int) -> NDArray[np.int64]:
-    """Indices of the points to draw: all of a few, else ``MOST_POINTS`` evenly spaced with both ends."""
+    """Indices of the points to draw: all, or ``MOST_POINTS`` evenly spaced with both ends."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(np.int64))
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
-from trainer.reports.plots import blank, save_png
-
-_INK: Final = "#1f4e79"
-_MARK: Final = "#c0392b"
+from trainer.reports.plots import INK, MARK, blank, save_png
 
 
 def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path) -> Path:
@@ -25,11 +21,11 @@ def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path) 
     """
     figure, axes = blank("Trials of the search", "trial", "validation utility + AUROC")
     numbers, values = list(scores), np.array(list(scores.values()))
-    axes.plot(numbers, values, "o", color=_INK, markersize=4, label="complete trial")
+    axes.plot(numbers, values, "o", color=INK, markersize=4, label="complete trial")
     best = np.maximum.accumulate(values)
-    axes.step(numbers, best, where="post", color=_INK, linewidth=1, label="best so far")
+    axes.step(numbers, best, where="post", color=INK, linewidth=1, label="best so far")
     if first is not None:
-        axes.axhline(first, color=_MARK, linestyle=":", label=f"baseline recipe {first:.4f}")
+        axes.axhline(first, color=MARK, linestyle=":", label=f"baseline recipe {first:.4f}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(loc="lower right")
     return save_png(figure, folder / "history.png")
@@ -46,6 +42,6 @@ def plot_importances(importances: Mapping[str, float], n_trials: int, folder: Pa
     title = f"Importance of each knob, from {n_trials} trials"
     figure, axes = blank(title, "share of the score's variance", "")
     names = list(importances)[::-1]  # bars are drawn from below: the first is on top
-    axes.barh(names, [importances[name] for name in names], color=_INK)
+    axes.barh(names, [importances[name] for name in names], color=INK)
     axes.set(xlim=(0, 1))
     return save_png(figure, folder / "importance.png")

@@ -41,8 +41,8 @@ STARTING_TRIALS: Final = 5
 """Complete trials before any is cut short; the median of fewer says little."""
 
 WARM_UP_EPOCHS: Final = 2
-"""Epochs of the LSTM that every trial runs. The first ones hardly differ from the encoder alone, and
-a low learning rate needs them to show its worth."""
+"""Epochs of the LSTM that every trial runs. The first ones hardly differ from the encoder alone,
+and a low learning rate needs them to show its worth."""
 
 
 class _MadeOf(TypedDict):
@@ -211,7 +211,7 @@ def _cut_incomplete_line(file: Path, lock: Any) -> None:
 def _soft_labels(
     material: Material, recipe: Recipe, out: Path, fitted_on: str, reporter: Reporter
 ) -> SoftLabels:
-    """The soft labels of a recipe's teacher; kept in a file that all trials with this teacher share."""
+    """The soft labels of a recipe's teacher, in a file that all trials with this teacher share."""
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
     made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **taught_by(recipe)}

@@ -83,7 +83,7 @@ choices, so they are not searched."""
 
 
 def chosen_knobs(names: Sequence[str] | None) -> tuple[list[Knob], list[str]]:
-    """The knobs of these names, by default all but the teacher's; and a message for each wrong name.
+    """The knobs of these names, or all but the teacher's; and a message for each wrong name.
 
     >>> [knob.name for knob in chosen_knobs(["hidden"])[0]]
     ['hidden']

@@ -24,7 +24,7 @@ from trainer.explain.explanation import Explanation, explain
 from trainer.explain.influence import Influence, Measurement, influences
 from trainer.explain.measurement_arg import parse
 from trainer.explain.plots import draw_influences, draw_stay
-from trainer.explain.text import NO_DRUGS, as_object, reading
+from trainer.explain.text import NO_DRUGS, sentences, to_json
 
 ONSET_ROW = 20
 PANELS = (
@@ -48,7 +48,7 @@ def one_stay(folder: Path, columns: tuple[str, ...] = COLUMNS) -> Cohort:
 
 
 @pytest.fixture
-def found(tmp_path: Path) -> Explanation:
+def explanation(tmp_path: Path) -> Explanation:
     return explain(
         random_model(3), one_stay(tmp_path), list(map(parse, ["lactate@6", "heart_rate"]))
     )
@@ -57,10 +57,12 @@ def found(tmp_path: Path) -> Explanation:
 @pytest.mark.parametrize("layers", [1, 2])
 def test_encoder_and_lstm_add_up_to_the_models_logit(tmp_path: Path, layers: int) -> None:
     model, cohort = random_model(1, layers=layers), one_stay(tmp_path)
-    found = explain(model, cohort)
+    explanation = explain(model, cohort)
     logits = model.logits(build_features(cohort)[:, None])[:, 0]
-    np.testing.assert_allclose(found.glance + found.recall, logits[:, 0], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(found.risks, model.risks(logits), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(
+        explanation.encoder_logit + explanation.lstm_logit, logits[:, 0], rtol=0, atol=1e-5
+    )
+    np.testing.assert_allclose(explanation.risks, model.risks(logits), rtol=0, atol=1e-5)
 
 
 def test_alerts_and_contributions_are_those_of_the_streamer(tmp_path: Path) -> None:
@@ -71,31 +73,33 @@ def test_alerts_and_contributions_are_those_of_the_streamer(tmp_path: Path) -> N
         model = random_model(seed)
         risk = explain(model, cohort).risks[:, 0]
         model.policy = AlertPolicy(*np.quantile(risk, [0.4, 0.8, 0.3]))  # there is something to say
-        found = explain(model, cohort)
+        explanation = explain(model, cohort)
         stream = Stream(model)
         stream.take(*vitals[:-1])  # without the discharge, which ends an alert, too
         said = [m.content for m in stream.messages if m.kind == "alert"]
-        rows = np.flatnonzero(found.phases)
-        assert [Phase(found.phases[row]).name.lower() for row in rows] == [a["phase"] for a in said]
+        rows = np.flatnonzero(explanation.phases)
+        assert [Phase(explanation.phases[row]).name.lower() for row in rows] == [
+            a["phase"] for a in said
+        ]
         for row, alert in zip(rows.tolist(), said, strict=True):
             for reason in alert.get("reasons", []):
                 n_reasons += 1
                 variable = INDEX[reason["variable"]]
-                ours = found.contributions[row, variable]
+                ours = explanation.contributions[row, variable]
                 assert reason["contribution"] == pytest.approx(ours, abs=6e-4)  # three decimals
-                assert reason["direction"] == ("high" if found.high[row, variable] else "low")
+                assert reason["direction"] == ("high" if explanation.high[row, variable] else "low")
     assert n_reasons >= 6
 
 
 def test_an_influence_is_the_difference_that_the_measurement_makes(
-    tmp_path: Path, found: Explanation
+    tmp_path: Path, explanation: Explanation
 ) -> None:
     cohort, model = one_stay(tmp_path), random_model(3)
-    lactate, pulse = found.influences
+    lactate, pulse = explanation.influences
     assert lactate.measurement == Measurement(INDEX["lactate"], 5)
     assert (lactate.value, lactate.replaced) == (3.5, 16)
-    assert pulse.measurement.row == found.peak
-    for influence in found.influences:
+    assert pulse.measurement.row == explanation.peak
+    for influence in explanation.influences:
         row = influence.measurement.row
         without = one_stay(tmp_path)
         without.values[row, influence.measurement.variable] = np.nan
@@ -108,8 +112,8 @@ def test_an_influence_is_the_difference_that_the_measurement_makes(
         assert np.abs(influence.change[row:]).max() > 1e-3
 
 
-def test_the_two_ways_of_an_influence_add_up(found: Explanation) -> None:
-    for influence in found.influences:
+def test_the_two_ways_of_an_influence_add_up(explanation: Explanation) -> None:
+    for influence in explanation.influences:
         row = influence.measurement.row
         both = influence.by_features + influence.by_state
         np.testing.assert_allclose(both, influence.change, rtol=0, atol=1e-12)
@@ -161,11 +165,14 @@ def test_what_is_followed_can_be_named(tmp_path: Path) -> None:
 def test_without_names_the_strongest_at_the_peak_are_followed(tmp_path: Path) -> None:
     n_followed = 0
     for seed in range(5):
-        found = explain(random_model(seed), one_stay(tmp_path))
-        added = [found.contributions[found.peak, i.measurement.variable] for i in found.influences]
+        explanation = explain(random_model(seed), one_stay(tmp_path))
+        added = [
+            explanation.contributions[explanation.peak, i.measurement.variable]
+            for i in explanation.influences
+        ]
         assert added == sorted(added, reverse=True)
         n_followed += len(added)
-        kinds = [VARIABLES[i.measurement.variable].is_vital for i in found.influences]
+        kinds = [VARIABLES[i.measurement.variable].is_vital for i in explanation.influences]
         assert max(kinds.count(True), kinds.count(False), 0) <= 2
     assert n_followed >= 5
 
@@ -174,8 +181,8 @@ def titles(figure: Figure) -> list[str]:
     return [title for axes in figure.axes if (title := axes.get_title(loc="left"))]
 
 
-def test_the_picture_has_all_panels_on_one_time_axis(found: Explanation) -> None:
-    figure = draw_stay(found)
+def test_the_picture_has_all_panels_on_one_time_axis(explanation: Explanation) -> None:
+    figure = draw_stay(explanation)
     drawn = titles(figure)
     assert len(drawn) == len(PANELS)
     assert all(map(str.startswith, drawn, PANELS))
@@ -192,8 +199,8 @@ def test_the_picture_has_all_panels_on_one_time_axis(found: Explanation) -> None
     assert {"within 6 h", "within 24 h", "within 48 h"} <= set(words)
 
 
-def test_the_second_picture_has_a_panel_for_each_measurement(found: Explanation) -> None:
-    figure = draw_influences(found)
+def test_the_second_picture_has_a_panel_for_each_measurement(explanation: Explanation) -> None:
+    figure = draw_influences(explanation)
     lactate, pulse = titles(figure)
     assert lactate == "lactate 3.5 mmol/L, measured at hour 6"
     assert pulse.startswith("heart rate")
@@ -208,31 +215,31 @@ def test_the_shortest_and_emptiest_stays_are_drawn_and_told(
     columns = tuple(c for c in COLUMNS if c != "SepsisLabel")
     values: dict[int, Row] = {0: {"HR": 90.0}} if hours == 1 else {}
     file = write_parquet(tmp_path / "s.parquet", {"p1": stay(hours, values=values)}, columns)
-    found = explain(random_model(seed), read_2019([file], need_label=False))
-    assert math.isnan(found.onset)
-    for figure in (draw_stay(found), draw_influences(found)):
+    explanation = explain(random_model(seed), read_2019([file], need_label=False))
+    assert math.isnan(explanation.onset)
+    for figure in (draw_stay(explanation), draw_influences(explanation)):
         figure.savefig(tmp_path / "drawn.png")
-    assert "no label says" in reading(found)[0]
-    assert as_object(found)["labelled"] is False
+    assert "no label says" in sentences(explanation)[0]
+    assert to_json(explanation)["labelled"] is False
 
 
-def test_the_reading_says_what_the_figures_show(found: Explanation) -> None:
-    said = reading(found)
-    assert f"onset labelled at hour {found.onset:.0f}" in said[0]
-    assert found.onset == 1 + ONSET_ROW + 6
-    assert f"highest at hour {found.hour[found.peak]}" in said[0]
+def test_the_reading_says_what_the_figures_show(explanation: Explanation) -> None:
+    said = sentences(explanation)
+    assert f"onset labelled at hour {explanation.onset:.0f}" in said[0]
+    assert explanation.onset == 1 + ONSET_ROW + 6
+    assert f"highest at hour {explanation.hour[explanation.peak]}" in said[0]
     (lactate,) = [sentence for sentence in said if "lactate 3.5 mmol/L of hour 6" in sentence]
     assert "measured again 11 h after it" in lactate
     assert said[-1] == NO_DRUGS
 
 
-def test_a_missed_patient_is_told_what_spoke_against_an_alert(found: Explanation) -> None:
+def test_a_missed_patient_is_told_what_spoke_against_an_alert(explanation: Explanation) -> None:
     quiet = replace(
-        found,
-        phases=np.zeros_like(found.phases),
+        explanation,
+        phases=np.zeros_like(explanation.phases),
         contributions=np.tile(np.where(np.arange(34) == INDEX["heart_rate"], -0.5, 0.0), (30, 1)),
     )
-    said = " ".join(reading(quiet))
+    said = " ".join(sentences(quiet))
     assert "No alert was given" in said
     assert "no variable raised" in said
-    assert f"lowered them most at hour {found.onset:.0f}: heart rate" in said
+    assert f"lowered them most at hour {explanation.onset:.0f}: heart rate" in said

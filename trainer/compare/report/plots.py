@@ -19,7 +19,7 @@ from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
 from trainer.metrics.measures import Scored, lead_hours
 from trainer.metrics.ranking import curve
-from trainer.reports.plots import blank, canvas, thinned, save_png
+from trainer.reports.plots import blank, canvas, save_png, thinned
 
 WIDE: Final = (8.5, 5.0)  # the legend stands beside the curves
 
