@@ -141,8 +141,8 @@ def _explain(
     seen = seen_of(bundle.manifest)
     if seen is not None and patient in seen:
         reporter.say(
-            f"note: bundle {bundle.model_id} was fitted or chosen with the help of {patient}, which "
-            "may flatter its risks"
+            f"note: bundle {bundle.model_id} was fitted or chosen with the help of {patient}, "
+            "which may flatter its risks"
         )
     explanation = explain(model, stay, follow)
     drawn = [] if picture is None else _draw(explanation, picture)
