@@ -1,1 +1,1 @@
-"""Vigil's training half: fits, judges and publishes the models that the streamer runs."""
+"""Vigil's trainer: fits, evaluates and publishes the models that the streamer runs."""

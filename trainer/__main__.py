@@ -1,4 +1,4 @@
-"""`python -m trainer`: the same as the `trainer` command."""
+"""Runs the `trainer` command: `python -m trainer`."""
 
 from trainer.cli import main
 

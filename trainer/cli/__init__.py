@@ -1,4 +1,4 @@
-"""The `trainer` command: one file a group of subcommands; none loads torch before it runs."""
+"""The `trainer` command: a file for each subcommand; none loads torch before it runs."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Vigil's trainer makes, judges and publishes the models that the streamer runs.
+    help="""Train, evaluate and publish the models that the streamer runs.
 
-    Start with `trainer evaluate --data FOLDER`: the figures of the bundle that is shipped. Then
+    Start with `trainer evaluate --data FOLDER`: it prints the figures of the shipped bundle. Then
     `trainer fit --data FOLDER --out runs/first` trains one of your own, and
     `trainer models promote runs/first/bundle` puts it in force.
 
@@ -41,7 +41,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(example.app, name="example")
 
 
-# What the extra `train` installs.
+# Packages of the extra `train`.
 _EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optuna", "apscheduler")
 
 
@@ -54,7 +54,7 @@ def main() -> None:
         faults = error.errors(include_url=False)
         _end("The configuration is wrong:", map(_fault, faults), 2)
     except WrongUsage as error:
-        _end("This cannot be done:", error.faults, 2)
+        _end("Wrong usage:", error.faults, 2)
     except (InputError, DataError, BundleError) as error:
         _end("Error:", [str(error)], 2)
     except (StoreUnavailable, Superseded, OSError) as error:
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _open_streams() -> None:
-    """Hours of work must not be lost to a letter that a terminal lacks, or to a closed stream."""
+    """Keeps hours of work safe from a letter that a terminal lacks, and from a closed stream."""
     sys.stdout = sys.stdout or io.StringIO()
     sys.stderr = sys.stderr or io.StringIO()
     for stream in (sys.stdout, sys.stderr):
@@ -77,12 +77,12 @@ def _open_streams() -> None:
 
 def _fault(fault: object) -> str:
     assert isinstance(fault, dict)
-    where = ".".join(str(part) for part in fault["loc"])
-    return f"{where if where.isupper() else f'TRAINER_{where.upper()}'}: {fault['msg']}"
+    name = ".".join(str(part) for part in fault["loc"])
+    return f"{name if name.isupper() else f'TRAINER_{name.upper()}'}: {fault['msg']}"
 
 
-def _end(what: str, lines: Iterable[str], code: int) -> None:
-    said = list(lines)
-    text = f"{what} {said[0]}" if what == "Error:" else "\n  ".join([what, *said])
+def _end(title: str, faults: Iterable[str], code: int) -> None:
+    lines = list(faults)
+    text = f"{title} {lines[0]}" if title == "Error:" else "\n  ".join([title, *lines])
     sys.stderr.write(text + "\n")
     sys.exit(code)

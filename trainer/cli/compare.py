@@ -1,4 +1,4 @@
-"""`trainer compare`."""
+"""`trainer compare`: all model families on the same patients."""
 
 from __future__ import annotations
 
@@ -22,26 +22,30 @@ from trainer.settings import TrainerSettings
 
 
 def compare(
-    out: Annotated[Path, typer.Option(help="Folder for page, table, pictures and results.")],
+    out: Annotated[
+        Path, typer.Option(help="Write page, table, plots and results into this folder.")
+    ],
     data: Data = None,
     model: Model = SHIPPED,
     only: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="Fit this model anew, and no other; repeatable. What OUT holds is still shown.",
+            help="Fit only this model anew; repeatable. Results in OUT are still shown.",
         ),
     ] = None,
-    bootstrap: Annotated[int, typer.Option(min=1, help="Replicates of the 95 % intervals.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    bootstrap: Annotated[
+        int, typer.Option(min=1, help="Number of bootstrap replicates of the 95 % intervals.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     threads: Threads = None,
 ) -> None:
-    """Compares every family of models on the same patients, hours, labels and scorer.
+    """Compare every family of models on the same patients, hours, labels and scorer.
 
-    MODEL is the final LSTM. DATA must be the stays that it was fitted on: its test patients judge
-    all of them, and the others are fitted to its training patients. OUT gets comparison.md,
-    comparison.csv and pictures. It also keeps the scores of each model: called again, the command
-    fits only what is not there yet, or was made of other data.
+    MODEL is the final LSTM. DATA must be the stays that it was fitted on: the other families are
+    fitted to its training patients, and all are compared on its test patients. OUT gets
+    comparison.md, comparison.csv and plots, and keeps the scores of each model: called again, the
+    command fits only models without scores, or with scores from other data.
 
     The public data of two hospitals take about an hour and a half on 4 cores.
 
@@ -63,11 +67,11 @@ def compare(
 
     entrants = everybody()
 
-    from trainer.compare import run  # noqa: PLC0415 - matplotlib, which may be missing
+    from trainer.compare import run  # noqa: PLC0415 - needs matplotlib, which may be missing
     from trainer.progress import Reporter  # noqa: PLC0415
 
     use_threads(threads, settings)
-    found = run.compare(
+    comparison = run.compare(
         paths,
         out,
         bundles.load(model),
@@ -75,5 +79,5 @@ def compare(
         run.Options(only or (), bootstrap, seed),
         reporter=Reporter(),
     )
-    ranked = sorted((found.final, *found.families), key=lambda each: each.rank)
-    comparison_table([(each.name, each.standing.figures) for each in ranked], out)
+    ranked = sorted((comparison.final, *comparison.families), key=lambda entry: entry.rank)
+    comparison_table([(entry.name, entry.standing.figures) for entry in ranked], out)

@@ -1,4 +1,4 @@
-"""`trainer evaluate`."""
+"""`trainer evaluate`: the figures of a bundle on labelled stays."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from trainer.settings import TrainerSettings
 
 
 class Side(StrEnum):
-    """Which patients of the files are judged."""
+    """The patients of the files that are evaluated."""
 
     ALL = "all"
     TEST = "test"
@@ -27,23 +27,30 @@ def evaluate(
     model: Model = SHIPPED,
     predictions: Annotated[
         Path | None,
-        typer.Option(help="Parquet file to write: patient, hour (ICULOS), risk, positive."),
+        typer.Option(help="Write a Parquet file of patient, hour (ICULOS), risk and positive."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Replicates for 95 % intervals; 1000 to report them.")
+        int,
+        typer.Option(
+            min=0, help="Number of bootstrap replicates of 95 % intervals; 1000 for a report."
+        ),
     ] = 0,
     split: Annotated[
         Side,
-        typer.Option(help="`test`: only the patients that the bundle's own split held out."),
+        typer.Option(
+            help="Evaluate all patients, or only those that the bundle held out (`test`)."
+        ),
     ] = Side.ALL,
     forecast: Annotated[
         bool,
-        typer.Option("--forecast", help="Also measure the forecast of vital signs."),
+        typer.Option("--forecast", help="Also evaluate the forecast of vital signs."),
     ] = False,
     threads: Threads = None,
 ) -> None:
-    """Prints the figures of a bundle on these patients, whole and by hospital.
+    """Evaluate a bundle on labelled stays, over all and by hospital.
 
     Patients that the bundle was fitted on flatter it: a warning says so, and `--split test` leaves
     them out.
@@ -62,12 +69,12 @@ def evaluate(
     refuse(faults)
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer import evaluate as evaluating  # noqa: PLC0415
     from trainer.cli.tables import figures_table  # noqa: PLC0415
+    from trainer.evaluate import evaluate as evaluate_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
     use_threads(threads, settings)
-    found = evaluating.evaluate(
+    evaluation = evaluate_bundle(
         bundles.load(model),
         paths,
         reporter=Reporter(),
@@ -76,8 +83,8 @@ def evaluate(
         forecast=forecast,
     )
     if predictions is not None:
-        found.predictions.write(predictions)
+        evaluation.predictions.write(predictions)
     if as_json:
-        sys.stdout.write(json.dumps(found.figures) + "\n")
+        sys.stdout.write(json.dumps(evaluation.figures) + "\n")
     else:
-        figures_table(found.figures)
+        figures_table(evaluation.figures)

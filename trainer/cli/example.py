@@ -1,4 +1,4 @@
-"""`trainer example`: the tutorials of the field."""
+"""`trainer example`: tutorials of sequence models in medicine."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from trainer.examples.mortality_recipe import RECIPE
 if TYPE_CHECKING:
     from trainer.examples.handout import Handout
 
-Out: TypeAlias = Annotated[Path, typer.Option(help="Folder for the figure and reading.md.")]
-Threads: TypeAlias = Annotated[
-    int, typer.Option(min=1, help="CPU threads; with more, networks this small are slower.")
+Out: TypeAlias = Annotated[
+    Path, typer.Option(help="Write the figure and reading.md into this folder.")
 ]
-Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Of the data, the weights, the draws.")]
+Threads: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Number of CPU threads; more than one slow such small networks.")
+]
+Seed: TypeAlias = Annotated[int, typer.Option(min=0, help="Random seed.")]
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="""The tutorials of the field: each trains, compares, draws a figure and reads it out.
+    help="""Run a tutorial: it trains models, compares them, draws a figure and explains it.
 
-    What is said of the figure follows from what was measured: with another seed, or on other data,
-    the reading is another. None takes longer than some minutes on 2 cores.
+    The explanation follows from the measurements: with another seed, or on other data, it differs.
+    Each takes a few minutes at most on 2 cores.
 
     Examples:
 
@@ -39,13 +41,13 @@ app = typer.Typer(
 
 @app.callback()
 def _group() -> None:
-    """Keeps `example` a group, however many examples there are."""
+    """Keeps `example` a group, even with a single example."""
 
 
 def _begin(
     out: Path, threads: int, needs: tuple[str, ...], faults: list[str] | None = None
 ) -> None:
-    """Refuses all that is wrong at once, then sets the threads."""
+    """Reports every fault at once, or else sets the number of threads."""
     wrong = list(faults or [])
     check_writable("--out", out, wrong)
     missing = [name for name in needs if find_spec(name) is None]
@@ -66,18 +68,18 @@ def _end(handout: Handout) -> None:
 def next_number(
     out: Out,
     seed: Seed = 0,
-    sequences: Annotated[int, typer.Option(min=16, help="To learn from.")] = 3000,
-    epochs: Annotated[int, typer.Option(min=1, help="At most.")] = 150,
+    sequences: Annotated[int, typer.Option(min=16, help="Number of training sequences.")] = 3000,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs.")] = 150,
     threads: Threads = 1,
 ) -> None:
-    """An LSTM learns how sequences of numbers go on: the smallest task that needs a memory.
+    """Predict the next number of a sequence: the smallest task that needs a memory.
 
-    Arithmetic, geometric, Fibonacci-like and noisy sine sequences, all in one heap. No network is
-    told the rule; it must see from the first numbers which one it is. It is compared with the last
-    value, a straight line through the last two, and an autoregression, which has one rule for all.
+    The training set mixes arithmetic, geometric, Fibonacci-like and noisy sine sequences. The
+    network must infer the rule from the first numbers. It is compared with the last value, a
+    straight line through the last two, and an autoregression, which has one rule for all.
 
-    Then every number is made five times as large. A network knows the range that it learned in;
-    look at what happens outside, and what dividing by the sequence's own size changes.
+    Then every number is multiplied by five. A network knows only the range of its training data;
+    the figure shows what happens outside, and how dividing by the sequence's own size helps.
 
     Example: `trainer example next-number --out runs/next-number`
     """
@@ -92,21 +94,25 @@ def next_number(
 def drug_effects(
     out: Out,
     seed: Seed = 0,
-    patients: Annotated[int, typer.Option(min=20, help="In each cohort.")] = 400,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the networks, at most.")] = 200,
+    patients: Annotated[int, typer.Option(min=20, help="Number of patients in each cohort.")] = 400,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of the networks.")] = 200,
     repetitions: Annotated[
-        int, typer.Option(min=1, help="New cohorts and new networks; the curves' spread.")
+        int,
+        typer.Option(
+            min=1,
+            help="Number of repetitions with new cohorts and networks, for the curves' spread.",
+        ),
     ] = 3,
     threads: Threads = 1,
 ) -> None:
-    """Three drugs, three shapes in which an effect fades: who finds the shape?
+    """Recover the shapes in which the effects of three drugs fade.
 
     In a generated cohort drug A's effect falls exponentially, B's stays flat for 12 hours and
     drops, C's starts 8 hours late. GLMs in their textbook forms (dose now, sum of recent doses, an
-    exponential kernel, a day of lags), a vanilla RNN and an LSTM see the same doses. Each is asked
-    the same: what does one dose change, hour by hour, in patients that it was not fitted to?
+    exponential kernel, a day of lags), a vanilla RNN and an LSTM see the same doses. For each, the
+    figure shows the effect of one dose, hour by hour, in patients that it was not fitted to.
 
-    Below the curves are the LSTM's forget gates after a dose: how it keeps the time.
+    Below the curves, the LSTM's forget gates after a dose show how it keeps the time.
 
     Example: `trainer example drug-effects --out runs/drugs`
     """
@@ -124,21 +130,23 @@ def readmission(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="diabetic_data.csv of the UCI set 'Diabetes 130-US hospitals'.",
+            help="Read diabetic_data.csv of the UCI set 'Diabetes 130-US hospitals'.",
             show_default="a generated cohort",
         ),
     ] = None,
-    patients: Annotated[int, typer.Option(min=50, help="Of the generated cohort.")] = 10_000,
-    epochs: Annotated[int, typer.Option(min=1, help="Of the LSTM, at most.")] = 60,
+    patients: Annotated[
+        int, typer.Option(min=50, help="Number of patients in the generated cohort.")
+    ] = 10_000,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum epochs of the LSTM.")] = 60,
     threads: Threads = 1,
 ) -> None:
-    """Who is back within 30 days? Each patient is a sequence of admissions.
+    """Predict readmission within 30 days; each patient is a sequence of admissions.
 
-    An LSTM (2 layers of 64, dropout, early stopping) reads the admissions one after another, and
-    at each discharge says how likely the next one is. It is compared with logistic regression on
-    the present admission, and with logistic regression and boosted trees that are also given
-    means and changes over the admissions before: what a table can know of a sequence. Patients are
-    split, not admissions; only what is known at discharge is used.
+    An LSTM (2 layers of 64, dropout, early stopping) reads the admissions one after another and
+    predicts the next one at each discharge. It is compared with logistic regression on the present
+    admission, and with logistic regression and boosted trees that also see means and changes over
+    earlier admissions, which is what a table can hold of a sequence. The split is by patient, and
+    only values known at discharge are used.
 
     Examples:
 
@@ -161,24 +169,27 @@ def mortality(
     out: Out,
     data: Annotated[
         Path | None,
-        typer.Option(help="Records of the PhysioNet 2012 challenge: a folder, or a parquet file."),
+        typer.Option(
+            help="Read records of the PhysioNet 2012 challenge: a folder, or a parquet file."
+        ),
     ] = None,
     outcomes: Annotated[
-        Path | None, typer.Option(help="Their outcomes, such as Outcomes-a.txt.")
+        Path | None, typer.Option(help="Read their outcomes, such as Outcomes-a.txt.")
     ] = None,
     seed: Seed = 0,
     knob: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KNOB=VALUE", help="As in `trainer fit`; repeatable."),
+        typer.Option(
+            "--set", metavar="KNOB=VALUE", help="Set a knob as in `trainer fit`; repeatable."
+        ),
     ] = None,
     threads: Threads = 1,
 ) -> None:
-    """Death in hospital instead of sepsis: the same trainer, another label.
+    """Predict death in hospital instead of sepsis: the same trainer, another label.
 
-    The features of an hour, the network, the teacher and the training loop are those of
-    `trainer fit`; every hour of a stay is labelled with how the stay ends. At 48 hours, when the
-    challenge asked, it is compared with logistic regression and boosted trees on the same features
-    and with SAPS-I and SOFA.
+    Features, network, teacher and training loop are those of `trainer fit`; every hour of a stay
+    has the outcome of the stay as its label. At 48 hours, as in the challenge, the network is
+    compared with logistic regression and boosted trees on the same features, SAPS-I and SOFA.
 
     Example: `trainer example mortality --data set-a --outcomes Outcomes-a.txt --out runs/mortality`
     """

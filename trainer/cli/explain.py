@@ -23,7 +23,7 @@ from trainer.cli.options import (
     use_threads,
 )
 from trainer.errors import InputError
-from trainer.explain.measurement_arg import Followed, parse
+from trainer.explain.measurement_arg import MeasurementArg, parse
 from trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _LONGEST_NAME: Final = 50  # characters of up to 4 bytes; a file name has at mos
 
 def explain(
     patient: Annotated[
-        str | None, typer.Argument(help="Whose stay. Without it, some to look at are named.")
+        str | None, typer.Argument(help="Patient id. Without it, stays to look at are suggested.")
     ] = None,
     data: Data = None,
     model: Model = SHIPPED,
@@ -43,32 +43,32 @@ def explain(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="Picture of the stay; FILE-influence.png is written beside it. "
-            "Default: PATIENT.png here, and no picture with --json.",
+            help="Write the plot of the stay here, and FILE-influence.png beside it. "
+            "Default: PATIENT.png in this folder; no plot with --json.",
         ),
     ] = None,
     follow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="VARIABLE[@HOUR]",
-            help="Whose influence to follow, as lactate or lactate@30; repeatable. "
-            "Default: what adds most at the peak of the risk.",
+            help="Follow the influence of this measurement, such as lactate or lactate@30; "
+            "repeatable. Default: those that add most at the peak of the risk.",
         ),
     ] = None,
     suggest: Annotated[
-        int, typer.Option(min=1, help="Without PATIENT: so many stays of each kind.")
+        int, typer.Option(min=1, help="Number of stays of each kind, without PATIENT.")
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
     threads: Threads = None,
 ) -> None:
-    """Draws one stay: what the model saw, what it said, why, and for how long a value counts.
+    """Explain the risks of one stay in two plots and in sentences.
 
-    The first picture has measurements, risks and alerts, the contribution of each variable, and
-    the gates and cell state of the LSTM, over the hours of the stay. The second takes single
-    measurements out and shows how the risk of each later hour changes, and whether that comes by
-    the features or by the LSTM's state.
+    The first plot has measurements, risks and alerts, the contribution of each variable, and the
+    gates and cell state of the LSTM, over the hours of the stay. The second takes single
+    measurements out and shows the change of the risk in each later hour, and whether it comes
+    through the features or through the LSTM's state.
 
-    Drugs are no input of the risk model, as the PhysioNet 2019 data has none.
+    Drugs are not an input of the risk model, as the PhysioNet 2019 data has none.
 
     Examples:
 
@@ -86,15 +86,15 @@ def explain(
     elif out is not None:
         check_writable("--out", out.parent, faults)
         if out.is_dir():
-            faults.append(f"--out {out}: is a folder, not a picture")
+            faults.append(f"--out {out}: is a folder, not a file")
     if patient is None and (out or follow):
         faults.append("--out and --follow need a PATIENT")
     followed = []
-    for words in follow or []:
+    for text in follow or []:
         try:
-            followed.append(parse(words))
+            followed.append(parse(text))
         except InputError as error:
-            faults.append(f"--follow {words}: {error}")
+            faults.append(f"--follow {text}: {error}")
     refuse(faults)
 
     from trainer.progress import Reporter  # noqa: PLC0415
@@ -103,14 +103,14 @@ def explain(
     if patient is None:
         _suggest(paths, model, suggest, as_json, Reporter())
         return
-    picture = out or (None if as_json else _picture_of(patient))
+    picture = out or (None if as_json else _plot_file(patient))
     _explain(patient, paths, model, followed, picture, as_json, Reporter())
 
 
-def _picture_of(patient: str) -> Path:
-    """A file here, whatever an id has in it: ids may hold slashes, and 128 characters of any kind.
+def _plot_file(patient: str) -> Path:
+    """A file name for any patient id: an id may hold slashes, and 128 characters of any kind.
 
-    >>> _picture_of("ward 3/p.7").name
+    >>> _plot_file("ward 3/p.7").name
     'ward_3_p.7.png'
     """
     return Path(re.sub(r"[^\w.-]", "_", patient)[:_LONGEST_NAME] + ".png")
@@ -120,7 +120,7 @@ def _explain(
     patient: str,
     paths: list[Path],
     folder: Path,
-    follow: list[Followed],
+    follow: list[MeasurementArg],
     picture: Path | None,
     as_json: bool,
     reporter: Reporter,
@@ -129,41 +129,44 @@ def _explain(
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415
     from trainer.data.training_patients import seen_of  # noqa: PLC0415
-    from trainer.explain import explanation, text  # noqa: PLC0415
+    from trainer.explain.explanation import explain, index_of  # noqa: PLC0415
+    from trainer.explain.json_output import to_json  # noqa: PLC0415
+    from trainer.explain.text import sentences  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = read_2019(paths, need_label=False, progress=progress)
-    stay = cohort.take([explanation.place_of(patient, cohort.patient_ids)])
+    stay = cohort.take([index_of(patient, cohort.patient_ids)])
     seen = seen_of(bundle.manifest)
     if seen is not None and patient in seen:
         reporter.say(
-            f"note: bundle {bundle.model_id} was made with the help of {patient} (fitted on, or "
-            "used to choose), which may flatter what is shown"
+            f"note: bundle {bundle.model_id} was fitted or chosen with the help of {patient}, "
+            "which may flatter its risks"
         )
-    found = explanation.explain(model, stay, follow)
-    drawn = [] if picture is None else _draw(found, picture)
+    explanation = explain(model, stay, follow)
+    drawn = [] if picture is None else _draw(explanation, picture)
     if as_json:
-        said = {**text.as_object(found), "pictures": list(map(str, drawn))}
-        sys.stdout.write(json.dumps(said) + "\n")
+        content = {**to_json(explanation), "pictures": list(map(str, drawn))}
+        sys.stdout.write(json.dumps(content) + "\n")
     else:
-        lines = [*text.reading(found), f"Drawn: {', '.join(map(str, drawn))}"]
+        lines = [*sentences(explanation), f"Drawn: {', '.join(map(str, drawn))}"]
         sys.stdout.write("\n".join(lines) + "\n")
 
 
-def _draw(found: Explanation, picture: Path) -> list[Path]:
+def _draw(explanation: Explanation, picture: Path) -> list[Path]:
     try:
-        from trainer.explain import plots  # noqa: PLC0415
+        from trainer.explain.plots import draw_influences, draw_stay  # noqa: PLC0415
+        from trainer.reports.plots import save_png  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
-            "pictures need Matplotlib: pip install 'vigil-icu[train]', or --json without --out"
+            "plots need Matplotlib: pip install 'vigil-icu[train]', or --json without --out"
         ) from error
 
     beside = picture.with_stem(f"{picture.stem}-influence")
     return [
-        plots.write(plots.draw_stay(found), picture),
-        plots.write(plots.draw_influences(found), beside),
+        save_png(draw_stay(explanation), picture),
+        save_png(draw_influences(explanation), beside),
     ]
 
 
@@ -175,19 +178,19 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
     from trainer.data.dataset import Dataset, build_features  # noqa: PLC0415
     from trainer.decisions.predictions import predict  # noqa: PLC0415
-    from trainer.explain import suggestions  # noqa: PLC0415
+    from trainer.explain.suggestions import suggest, unseen_stays  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    cohort = cohort.take(suggestions.unseen_stays(bundle, cohort))
+    cohort = cohort.take(unseen_stays(bundle, cohort))
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)
     with reporter.follow("scoring") as progress:
         predictions = predict(model, Dataset.whole(cohort, built), progress)
-    found = [asdict(each) for each in suggestions.suggest(predictions, n)]
+    suggested = suggest(predictions, n)
     if as_json:
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(json.dumps([asdict(suggestion) for suggestion in suggested]) + "\n")
     else:
-        suggestions_table(found)
+        suggestions_table(suggested)

@@ -1,4 +1,4 @@
-"""`trainer fit`."""
+"""`trainer fit`: trains a model bundle."""
 
 from __future__ import annotations
 
@@ -23,40 +23,45 @@ _DEFAULT = Recipe()
 
 
 def fit(
-    out: Annotated[Path, typer.Option(help="Folder for bundle, plots, history and checkpoint.")],
+    out: Annotated[
+        Path, typer.Option(help="Write bundle, plots, history and checkpoint into this folder.")
+    ],
     data: Data = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in OUT, if there is one.")
+        bool, typer.Option("--resume", help="Continue from the checkpoint in OUT, if there is one.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of weights, order and dropout.")] = _DEFAULT.seed,
+    seed: Annotated[
+        int, typer.Option(help="Random seed of weights, order and dropout.")
+    ] = _DEFAULT.seed,
     salt: Annotated[
-        str, typer.Option(help="Of the split; another salt is another test set.")
+        str, typer.Option(help="Salt of the split by patient; another salt gives another test set.")
     ] = _DEFAULT.salt,
-    epochs: Annotated[int, typer.Option(help="At most.")] = _DEFAULT.epochs,
+    epochs: Annotated[int, typer.Option(help="Maximum epochs of the LSTM.")] = _DEFAULT.epochs,
     alert_budget: Annotated[
-        float, typer.Option(help="Most alert starts per patient-day, on average.")
+        float, typer.Option(help="Maximum alert starts per patient-day, on average.")
     ] = _DEFAULT.alert_budget,
     knob: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KNOB=VALUE",
-            help="Any other knob of trainer/training/recipe.py; repeatable.",
+            help="Set another knob of trainer/training/recipe.py; repeatable.",
         ),
     ] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Replicates of the intervals in the card.")
+        int,
+        typer.Option(min=0, help="Number of bootstrap replicates of the intervals in the card."),
     ] = 200,
     against: Annotated[
         Path | None,
-        typer.Option(help="Also compare with this bundle, on patients that neither was fitted on."),
+        typer.Option(help="Compare with this bundle, on patients that neither was fitted on."),
     ] = None,
     threads: Threads = None,
 ) -> None:
-    """Trains a model bundle: split by patient, train, calibrate, choose thresholds, judge.
+    """Train a model bundle: split by patient, train, calibrate, choose thresholds, evaluate.
 
     The default recipe takes some 20 minutes on 2 cores for the public data of two hospitals, two
-    thirds of them for the trees.
+    thirds of them for the teacher's trees.
 
     Examples:
 
@@ -75,12 +80,13 @@ def fit(
     from rich.console import Console  # noqa: PLC0415
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer import fit as fitting  # noqa: PLC0415
+    from trainer.fit import BUNDLE  # noqa: PLC0415
+    from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415
 
     use_threads(threads, settings)
-    fitted = fitting.fit(
+    fitted = fit_bundle(
         paths,
         out,
         recipe,
@@ -90,7 +96,7 @@ def fit(
         against=bundles.load(against) if against else None,
     )
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"model {fitted.bundle.model_id} in {out / fitting.BUNDLE}", markup=False)
+    console.print(f"model {fitted.bundle.model_id} in {out / BUNDLE}", markup=False)
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         line = f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}"
         console.print(line, markup=False)

@@ -1,4 +1,4 @@
-"""`trainer models`: the registry."""
+"""`trainer models`: lists, shows, promotes and rolls back the models of the registry."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -19,15 +19,20 @@ from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
 
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs.")]
-Why: TypeAlias = Annotated[str, typer.Option(help="Goes into the history.")]
+if TYPE_CHECKING:
+    from trainer.cli.tables import ModelRow
+
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object or list instead of text.")
+]
+Why: TypeAlias = Annotated[str, typer.Option(help="Reason for the history.")]
 Offline: TypeAlias = Annotated[
-    bool, typer.Option("--no-publish", help="Change the registry alone; Redis is not asked.")
+    bool, typer.Option("--no-publish", help="Change only the registry, without Redis.")
 ]
 
 app = typer.Typer(
     no_args_is_help=False,
-    help="""The registry: which models there are, which one is in force, and how it came so.
+    help="""List and change the models of the registry: champion, challenger and history.
 
     Examples:
 
@@ -48,11 +53,11 @@ def _list_by_default(context: typer.Context) -> None:
 
 @app.command("list")
 def list_models(registry: Folder = None, as_json: Json = False) -> None:
-    """Lists every model with its figures on its own test patients; the newest last."""
+    """List every model with its figures on its own test patients; the newest last."""
     kept = _open(registry)
     aliases = kept.aliases()
     added = {e["model"]: e for e in reversed(kept.history()) if e["what"] == "added"}
-    models: list[dict[str, Any]] = []
+    models: list[ModelRow] = []
     for model in kept.ids():
         test = kept.load(model).manifest.get("metrics", {}).get("test", {})
         models.append(
@@ -61,10 +66,11 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
                 "aliases": [a for a in ("champion", "challenger") if getattr(aliases, a) == model],
                 "added": added[model]["time"],
                 "why": added[model]["why"],
-                **{
-                    name: test.get(name)
-                    for name in ("utility", "utility_ci", "auroc", "auroc_ci", "n_patients")
-                },
+                "utility": test.get("utility"),
+                "utility_ci": test.get("utility_ci"),
+                "auroc": test.get("auroc"),
+                "auroc_ci": test.get("auroc_ci"),
+                "n_patients": test.get("n_patients"),
             }
         )
     if as_json:
@@ -74,45 +80,46 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
 
         models_table(models)
     else:
-        sys.stdout.write(f"no model in {kept.folder} yet; `trainer run` or `promote` adds one\n")
+        sys.stdout.write(
+            f"no model in {kept.folder} yet; `trainer run` or `trainer models promote` adds one\n"
+        )
 
 
 @app.command()
 def show(
     model: Annotated[
-        str, typer.Argument(help="Id, the beginning of one, `champion` or `challenger`.")
+        str, typer.Argument(help="Model id or its beginning, `champion` or `challenger`.")
     ] = "champion",
     registry: Folder = None,
     as_json: Json = False,
 ) -> None:
-    """Prints a model's card; with --json its manifest and its history."""
+    """Print a model's card; with --json its manifest and its history."""
     kept = _open(registry)
     bundle = kept.load(model)
     if as_json:
         history = [e for e in kept.history() if e["model"] == bundle.model_id]
-        found = {"manifest": bundle.manifest, "history": history}
-        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.write(json.dumps({"manifest": bundle.manifest, "history": history}) + "\n")
     else:
         sys.stdout.write(f"model {bundle.model_id}\n\n{bundle.card}")
 
 
 @app.command()
 def promote(
-    model: Annotated[str, typer.Argument(help="As in `show`, or the folder of a bundle.")],
+    model: Annotated[str, typer.Argument(help="Model as in `show`, or the folder of a bundle.")],
     registry: Folder = None,
     why: Why = "promoted by hand",
     no_publish: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Puts a model in force: makes it champion and publishes it through Redis."""
+    """Put a model in force: make it champion and publish it through Redis."""
     from streamer.bundles.build import build  # noqa: PLC0415 - the others need no network
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
     if (Path(model) / MANIFEST).is_file():
         bundle = bundles.load(Path(model))
-        build(bundle)  # what cannot score must not be published
-        model = kept.add(bundle, f"given as {model}")
+        build(bundle)  # a bundle that cannot score must not be published
+        model = kept.add(bundle, f"added from {model}")
     model = kept.find(model)
     _change(
         kept,
@@ -130,7 +137,7 @@ def rollback(
     no_publish: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Puts the champion before this one in force again."""
+    """Put the previous champion in force again."""
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
@@ -158,8 +165,9 @@ def _change(
         model = champion.model_id
     version = champion.version if champion else None
     if as_json:
-        found = {"champion": model, "version": version, "before": list(kept.aliases().before)}
-        sys.stdout.write(json.dumps(found) + "\n")
+        before = list(kept.aliases().before)
+        content = {"champion": model, "version": version, "before": before}
+        sys.stdout.write(json.dumps(content) + "\n")
     elif version is None:
         sys.stdout.write(f"champion of the registry: {model}; not published\n")
     else:
@@ -167,10 +175,10 @@ def _change(
 
 
 def _open(folder: Path | None) -> Registry:
-    place, faults = folder or TrainerSettings().registry, list[str]()
-    check_writable("--registry", place, faults)
+    path, faults = folder or TrainerSettings().registry, list[str]()
+    check_writable("--registry", path, faults)
     refuse(faults)
-    return Registry(place)
+    return Registry(path)
 
 
 def _channel() -> ModelChannel:
@@ -185,7 +193,7 @@ def _channel() -> ModelChannel:
         channel.champion()
     except StoreUnavailable as error:
         raise StoreUnavailable(
-            f"{error}. Nothing was changed; start Redis, set REDIS_URL, or change the registry "
-            "alone with --no-publish: the next `trainer run` publishes it"
+            f"{error}. Nothing was changed; start Redis, set REDIS_URL, or change only the "
+            "registry with --no-publish: the next `trainer run` publishes it"
         ) from error
     return channel

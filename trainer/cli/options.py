@@ -1,4 +1,4 @@
-"""What several commands check before they begin: paths, so that every fault is said at once."""
+"""Options of several commands, and their checks, which collect every fault before any work."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ Data: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(
         "--data",
-        help="PhysioNet 2019 files or folders, with labels; may be given several times. "
-        "Default: TRAINER_DATA.",
+        help="PhysioNet 2019 files or folders, with labels; repeatable. Default: TRAINER_DATA.",
     ),
 ]
 Model: TypeAlias = Annotated[
-    Path, typer.Option("--model", help="Bundle folder.", show_default="the bundle that is shipped")
+    Path, typer.Option("--model", help="Bundle folder.", show_default="the shipped bundle")
 ]
 Threads: TypeAlias = Annotated[
-    int | None, typer.Option(min=0, help="CPU threads; 0: PyTorch's own choice. TRAINER_THREADS.")
+    int | None,
+    typer.Option(
+        min=0,
+        help="Number of CPU threads; 0: PyTorch's own choice. Default: TRAINER_THREADS, or 0.",
+    ),
 ]
 Folder: TypeAlias = Annotated[
-    Path | None, typer.Option("--registry", help="Registry folder. Default: TRAINER_REGISTRY.")
+    Path | None,
+    typer.Option(
+        "--registry", help="Registry folder. Default: TRAINER_REGISTRY, or .vigil/registry."
+    ),
 ]
 
 
 def data_paths(
-    given: Sequence[Path] | None, settings: TrainerSettings, faults: list[str]
+    data: Sequence[Path] | None, settings: TrainerSettings, faults: list[str]
 ) -> list[Path]:
-    """The paths of --data or else of the environment; notes what is missing."""
-    paths = list(given or settings.paths())
+    """The paths of --data, or else of TRAINER_DATA; adds a fault for each that is missing."""
+    paths = list(data or settings.paths())
     if not paths:
         faults.append("--data is missing: name a file or folder of stays, or set TRAINER_DATA")
     faults += [
@@ -46,20 +52,20 @@ def data_paths(
 
 
 def check_bundle(option: str, folder: Path | None, faults: list[str]) -> None:
-    """Notes a folder that cannot be a bundle."""
+    """Adds a fault if a folder is not a bundle."""
     if folder is not None and not (folder / MANIFEST).is_file():
         faults.append(f"{option} {folder}: no model bundle (a folder with {MANIFEST})")
 
 
-def check_writable(option: str, place: Path, faults: list[str]) -> None:
-    """Notes a place where nothing can be written; folders that are not there yet can be made."""
-    there = place
-    while not there.exists() and there != there.parent:
-        there = there.parent
-    if place.exists() and not place.is_dir():
-        faults.append(f"{option} {place}: is a file, not a folder")
-    elif not there.is_dir() or not os.access(there, os.W_OK):
-        faults.append(f"{option} {place}: nothing can be written there")
+def check_writable(option: str, folder: Path, faults: list[str]) -> None:
+    """Adds a fault if a folder cannot be written to, or cannot be made."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if folder.exists() and not folder.is_dir():
+        faults.append(f"{option} {folder}: is a file, not a folder")
+    elif not existing.is_dir() or not os.access(existing, os.W_OK):
+        faults.append(f"{option} {folder}: cannot be written to")
 
 
 def refuse(faults: list[str]) -> None:
@@ -68,9 +74,9 @@ def refuse(faults: list[str]) -> None:
         raise WrongUsage(faults)
 
 
-def use_threads(given: int | None, settings: TrainerSettings) -> None:
-    """Sets the number of PyTorch's threads."""
-    threads = settings.threads if given is None else given
+def use_threads(threads: int | None, settings: TrainerSettings) -> None:
+    """Sets the number of PyTorch's threads: the option, or else the setting; 0 changes nothing."""
+    threads = settings.threads if threads is None else threads
     if threads:
         import torch  # noqa: PLC0415 - takes two seconds, which help and errors need not wait for
 

@@ -1,4 +1,4 @@
-"""`trainer recalibrate`."""
+"""`trainer recalibrate`: a bundle calibrated for a site."""
 
 from __future__ import annotations
 
@@ -24,24 +24,31 @@ from trainer.settings import TrainerSettings
 
 
 def recalibrate(
-    out: Annotated[Path, typer.Option(help="Folder for the new bundle and recalibration.json.")],
+    out: Annotated[
+        Path, typer.Option(help="Write the new bundle and recalibration.json into this folder.")
+    ],
     data: Data = None,
     model: Model = SHIPPED,
     alert_budget: Annotated[
         float | None,
         typer.Option(
-            help="Most alert starts per patient-day, on average.", show_default="the bundle's own"
+            help="Maximum alert starts per patient-day, on average.",
+            show_default="the bundle's own",
         ),
     ] = None,
-    bootstrap: Annotated[int, typer.Option(min=0, help="Replicates of the intervals.")] = 200,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Number of bootstrap replicates of the intervals.")
+    ] = 200,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object instead of a table.")
+    ] = False,
     threads: Threads = None,
 ) -> None:
-    """Makes a bundle fit for another site: calibration, threshold and alert policy from its data.
+    """Calibrate a bundle for another site: calibration, threshold and alert policy from its data.
 
-    Network and scaling stay as they are, so it takes a minute and not a training. Choices are made
-    on most of the patients, and what they change is measured on the others. At least 20 septic
-    patients to choose on are needed, and 5 to judge by: some 35 in all.
+    Network and scaling stay as they are, so it takes a minute. Choices are made on most of the
+    patients, and their effect is measured on the others. At least 20 septic patients to choose on
+    are needed, and 5 to evaluate on: some 35 in all.
 
     Examples:
 
@@ -58,13 +65,13 @@ def recalibrate(
     refuse(faults)
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer import recalibrate as recalibration  # noqa: PLC0415
     from trainer.cli.tables import changes_table  # noqa: PLC0415
     from trainer.fit import BUNDLE  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
+    from trainer.recalibrate import recalibrate as recalibrate_bundle  # noqa: PLC0415
 
     use_threads(threads, settings)
-    found = recalibration.recalibrate(
+    recalibrated = recalibrate_bundle(
         bundles.load(model),
         paths,
         out,
@@ -73,7 +80,7 @@ def recalibrate(
         n_bootstrap=bootstrap,
     )
     if as_json:
-        sys.stdout.write(json.dumps(found.to_json()) + "\n")
+        sys.stdout.write(json.dumps(recalibrated.to_json()) + "\n")
     else:
-        changes_table(found.before, found.after, found.difference_ci)
-        sys.stdout.write(f"model {found.bundle.model_id} in {out / BUNDLE}\n")
+        changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
+        sys.stdout.write(f"model {recalibrated.bundle.model_id} in {out / BUNDLE}\n")

@@ -8,7 +8,7 @@ from streamer.adapters.redis import client
 
 
 def connect(url: str, faults: list[str]) -> Redis | None:
-    """Returns a client; a URL that cannot be one is added to ``faults`` and gives ``None``."""
+    """A client that returns bytes and has a timeout; adds a fault if it is not a Redis URL."""
     try:
         return client.connect(url)
     except ValueError as error:

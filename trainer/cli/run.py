@@ -1,4 +1,4 @@
-"""`trainer run`."""
+"""`trainer run`: scheduled retraining."""
 
 from __future__ import annotations
 
@@ -16,31 +16,38 @@ def run(
     data: Data = None,
     cron: Annotated[
         str | None,
-        typer.Option(help="Five cron fields, UTC. Default: TRAINER_CRON, or 3 o'clock each night."),
+        typer.Option(
+            help="Retrain at these times: five cron fields, UTC. "
+            "Default: TRAINER_CRON, or 0 3 * * *."
+        ),
     ] = None,
     every: Annotated[
-        str | None, typer.Option(help="Instead of --cron: 6h, 90m, 30s. TRAINER_EVERY.")
+        str | None,
+        typer.Option(
+            help="Retrain at this interval instead, such as 6h, 90m or 30s. Default: TRAINER_EVERY."
+        ),
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Retrain now, once, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Retrain once, now, and exit.")] = False,
     knob: Annotated[
         list[str] | None,
         typer.Option(
             "--set",
             metavar="KNOB=VALUE",
-            help="As in `fit`; repeatable. Default: TRAINER_KNOBS.",
+            help="Set a knob as in `fit`; repeatable. Default: TRAINER_KNOBS.",
         ),
     ] = None,
     threads: Threads = None,
     registry: Folder = None,
 ) -> None:
-    """Retrains on schedule and publishes what is better than the model in force.
+    """Retrain on schedule and publish each candidate that is better than the champion.
 
     Each time the files are read anew and a candidate is trained in a child process of low
-    priority. It is compared with the champion on the same patients, which neither was fitted on.
-    Only if its utility is higher and its AUROC no worse, the registry makes it champion and
-    publishes it through Redis, where streamers take it up within seconds.
+    priority. It is compared with the champion on patients that neither was fitted on. Only if its
+    utility is higher and its AUROC not lower, it becomes champion and is published through Redis,
+    where streamers load it within seconds.
 
-    Several trainers may run: a lease lets one work at a time. SIGTERM ends all within 10 s.
+    Several trainers may run: a lease lets one work at a time. SIGTERM ends a trainer and its child
+    within 10 s.
 
     Examples:
 
@@ -82,7 +89,7 @@ def run(
     from trainer.registry.registry import Registry  # noqa: PLC0415
     from trainer.registry.retraining import Retraining  # noqa: PLC0415
 
-    options = [word for each in knobs for word in ("--set", each)]
+    options = [word for change in knobs for word in ("--set", change)]
     options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
     with stop_on_signal() as stop:

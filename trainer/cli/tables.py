@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from rich.console import Console
 from rich.table import Table
@@ -13,14 +13,31 @@ from rich.text import Text
 
 from streamer.bundles.bundle import FORECAST
 from trainer.forecast.table import forecast_rows
-from trainer.reports.card import SHOWN, figure, interval
+from trainer.reports.card import SHOWN, Figures, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial
 
-MOST_TRIALS: Final = 20  # of a search, the best ones; trials.csv has all of them
+if TYPE_CHECKING:
+    from trainer.explain.suggestions import Suggestion
+
+MOST_TRIALS: Final = 20  # the best ones of a search; trials.csv has all
 
 
-def figures_table(figures: dict[str, Any]) -> None:
-    """Prints the object of ``trainer evaluate --json``: a column for all, one for each hospital."""
+class ModelRow(TypedDict):
+    """A model as ``trainer models list --json`` has it; figures on its own test patients."""
+
+    model: str
+    aliases: list[str]
+    added: str
+    why: str
+    utility: float | None
+    utility_ci: list[float] | None
+    auroc: float | None
+    auroc_ci: list[float] | None
+    n_patients: int | None
+
+
+def figures_table(figures: Figures) -> None:
+    """Prints figures as ``trainer evaluate --json`` has them: all stays, then each hospital."""
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
@@ -46,9 +63,9 @@ def figures_table(figures: dict[str, Any]) -> None:
 
 
 def changes_table(
-    before: dict[str, Any], after: dict[str, Any], difference_ci: Mapping[str, Sequence[float]]
+    before: Figures, after: Figures, difference_ci: Mapping[str, Sequence[float]]
 ) -> None:
-    """Prints what another calibration changed on the same patients."""
+    """Prints figures before and after a recalibration, and the interval of their difference."""
     table = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
     table.add_column("")
     for words in (f"before: {before['model']}", f"after: {after['model']}", "difference"):
@@ -62,7 +79,7 @@ def changes_table(
 
 
 def trials_table(search: Search) -> None:
-    """Prints the best trials of a search, how they were made, and how to use the first of them."""
+    """Prints the best trials of a search, their knobs, and the `trainer fit` call for the first."""
     ranked = sorted(search.complete, key=lambda trial: -(trial.score or 0.0))
     n_cut = sum(trial.state == "pruned" for trial in search.trials)
     table = Table(
@@ -74,8 +91,8 @@ def trials_table(search: Search) -> None:
     table.add_column("--set")
     for trial in ranked[:MOST_TRIALS]:
         figures = (f"{value or 0.0:.4f}" for value in (trial.score, trial.utility, trial.auroc))
-        said = "the recipe to be beaten" if trial is search.first else _knobs(trial)
-        table.add_row(str(trial.number), *figures, str(trial.epochs), said)
+        knobs = "the baseline recipe" if trial is search.first else _knobs(trial)
+        table.add_row(str(trial.number), *figures, str(trial.epochs), knobs)
     _print(table)
     sys.stdout.write(search.verdict() + "\n")
     if search.best is not None:
@@ -86,60 +103,60 @@ def _knobs(trial: Trial) -> str:
     return " ".join(f"{name}={value}" for name, value in trial.knobs.items())
 
 
-def models_table(models: list[dict[str, Any]]) -> None:
-    """Prints what ``trainer models list --json`` gives."""
+def models_table(models: Sequence[ModelRow]) -> None:
+    """Prints the rows of ``trainer models list``."""
     table = Table()
     for name in ("model", "", "added (UTC)", "utility", "AUROC", "why"):
         table.add_column(name, no_wrap=name != "why")
-    for each in models:
+    for row in models:
         table.add_row(
-            each["model"],
-            ", ".join(each["aliases"]),
-            each["added"],
-            figure(each, "utility"),
-            figure(each, "auroc"),
-            Text(each["why"]),
+            row["model"],
+            ", ".join(row["aliases"]),
+            row["added"],
+            figure(row, "utility"),
+            figure(row, "auroc"),
+            Text(row["why"]),
         )
     _print(table)
 
 
-def comparison_table(rows: Sequence[tuple[str, dict[str, Any]]], where: Path) -> None:
-    """Prints models with the figures that are compared, and where the rest is.
+def comparison_table(rows: Sequence[tuple[str, Figures]], folder: Path) -> None:
+    """Prints models with the compared figures, and the folder of the full page.
 
     Args:
         rows: names and figures, in order.
-        where: the folder of the page.
+        folder: the folder of the page.
     """
     table = Table(title="test patients")
     table.add_column("model", no_wrap=True)
     for name in ("utility", "AUROC", "AUPRC"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, figures in rows:
-        table.add_row(name, *(figure(figures, each) for each in ("utility", "auroc", "auprc")))
+        table.add_row(name, *(figure(figures, metric) for metric in ("utility", "auroc", "auprc")))
     _print(table)
-    Console(highlight=False, soft_wrap=True).print(f"page, table, pictures: {where}", markup=False)
+    Console(highlight=False, soft_wrap=True).print(f"page, table, plots: {folder}", markup=False)
 
 
-def suggestions_table(found: list[dict[str, Any]]) -> None:
-    """Prints what ``trainer explain --json`` without a patient gives."""
+def suggestions_table(suggestions: Sequence[Suggestion]) -> None:
+    """Prints the suggestions of ``trainer explain`` without a patient."""
     table = Table(title="stays to look at: trainer explain PATIENT")
     for name in ("", "patient", "hours", "onset at hour", "foreseen", "highest 6 h risk"):
         table.add_column(name, justify="left" if name in ("", "patient") else "right")
-    for each in found:
-        onset, lead = each["onset_hour"], each["lead_hours"]
+    for stay in suggestions:
+        onset, lead = stay.onset_hour, stay.lead_hours
         table.add_row(
-            each["kind"],
-            Text(each["patient"]),  # as it is: brackets would be taken for markup
-            str(each["hours"]),
+            stay.kind,
+            Text(stay.patient),  # brackets in a string would be taken for markup
+            str(stay.hours),
             "-" if onset is None else str(onset),
             "-" if lead is None else f"{lead} h before",
-            f"{each['highest_risk']:.1%}",
+            f"{stay.highest_risk:.1%}",
         )
     _print(table)
 
 
 def _print(table: Table) -> None:
     console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width: nothing may be cut off
+    if not console.is_terminal:  # a pipe has no width, and nothing may be cut off
         console = Console(highlight=False, width=160)
     console.print(table)

@@ -1,4 +1,4 @@
-"""`trainer tune`."""
+"""`trainer tune`: hyperparameter search."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from trainer.tune.space import chosen_knobs
 
 
 def tune(
-    out: Annotated[Path, typer.Option(help="Folder for the trials, tables and pictures.")],
+    out: Annotated[Path, typer.Option(help="Write trials, tables and plots into this folder.")],
     data: Data = None,
-    trials: Annotated[int, typer.Option(min=1, help="How many more.")] = 20,
+    trials: Annotated[int, typer.Option(min=1, help="Number of further trials.")] = 20,
     timeout: Annotated[
-        float | None, typer.Option(min=0, help="Minutes after which no further trial begins.")
+        float | None,
+        typer.Option(min=0, help="Minutes after which no further trial begins. Default: no limit."),
     ] = None,
-    knob: Annotated[
+    names: Annotated[
         list[str] | None,
         typer.Option(
             "--knob",
             metavar="KNOB",
             help="Search this knob; repeatable. Default: all in trainer/tune/space.py "
-            "but the teacher's, so that one teacher serves all trials.",
+            "except the teacher's, so that one teacher serves all trials.",
         ),
     ] = None,
     fixed: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KNOB=VALUE", help="Begin with this value; repeatable."),
+        typer.Option(
+            "--set", metavar="KNOB=VALUE", help="Set a knob of the baseline recipe; repeatable."
+        ),
     ] = None,
     threads: Threads = None,
 ) -> None:
-    """Searches for a better recipe: trains again and again, judged by validation patients.
+    """Search for a better recipe: train trials and score them on validation patients.
 
-    The first trial is the shipped recipe. Ctrl-C ends the search; what is finished is kept in OUT,
-    and the same command goes on there. A trial takes about as long as a fit without its teacher.
+    The first trial is the baseline recipe: the shipped one, with the values of --set. Ctrl-C ends
+    the search; finished trials are kept in OUT, and the same command continues there. A trial takes
+    about as long as a fit without its teacher.
 
     Examples:
 
@@ -50,23 +54,24 @@ def tune(
     paths = data_paths(data, settings, faults)
     check_writable("--out", out, faults)
     base, wrong = Recipe().changed(fixed or [])
-    knobs, unknown = chosen_knobs(knob)
-    outside = [each.outside(base) for each in knobs if not each.holds(base)]
+    searched, unknown = chosen_knobs(names)
+    outside = [knob.out_of_range(base) for knob in searched if not knob.contains(base)]
     refuse([*faults, *wrong, *base.problems(), *unknown, *outside])
 
     from trainer.cli.tables import trials_table  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
-    from trainer.tune import search as tuning  # noqa: PLC0415
+    from trainer.tune.search import tune as search_recipes  # noqa: PLC0415
+    from trainer.tune.search import write  # noqa: PLC0415
 
     use_threads(threads, settings)
-    search = tuning.tune(
+    search = search_recipes(
         paths,
         out,
         base,
         reporter=Reporter(),
-        knobs=knobs,
+        knobs=searched,
         n_trials=trials,
         timeout_s=None if timeout is None else timeout * 60,
     )
-    tuning.write(search, out)
+    write(search, out)
     trials_table(search)

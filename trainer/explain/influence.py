@@ -1,14 +1,14 @@
-"""How long one measurement moves the risk, and where what is left of it is kept.
+"""The influence of one measurement on the risk of all later hours, through features and state.
 
 The measurement is taken out of the stay, the features are built anew, and the network is run again:
-the difference is exact. It reaches a later hour on two ways, and both are runs of the network too:
+the difference is exact. It reaches a later hour by two paths:
 
-- by the features: last value, its age, counts and trends in the memory of the stay;
-- by the state: what earlier hours left in the LSTM's (h, c).
+- through the features: last value, its age, counts and trends in the memory of the stay;
+- through the state: the LSTM's (h, c) after the earlier hours.
 
-With the features and the state of an hour each taken with or without the measurement there are four
-log odds. What one way does depends a little on the other, so each counts as the mean of its effect
-with and without the other (the Shapley value of two players); the two add up to the whole change.
+The features and the state of an hour, each with or without the measurement, give four log odds. The
+effect of one path depends a little on the other, so each counts as the mean of its effect with and
+without the other (the Shapley value of two players); the two add up to the whole change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One value of a stay: which variable (index into ``VARIABLES``), in which row."""
+    """One value of a stay: its variable (index into ``VARIABLES``) and its row."""
 
     variable: int
     row: int
@@ -37,15 +37,15 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class Influence:
-    """What one measurement does to each of the ``T`` hours of its stay.
+    """The effect of one measurement on each of the ``T`` hours of its stay.
 
     Attributes:
-        measurement: which one.
-        value: what was measured, in the variable's unit.
+        measurement: its variable and row.
+        value: the measured value, in the variable's unit.
         replaced: row of the variable's next measurement, ``None`` if it was the last.
         change: ``(T,)`` 6 h log odds with it minus without it, uncalibrated.
-        by_features: ``(T,)`` the part of it that comes by the features.
-        by_state: ``(T,)`` the part that comes by the LSTM's state.
+        by_features: ``(T,)`` the part of the change that comes through the features.
+        by_state: ``(T,)`` the part that comes through the LSTM's state.
         risk_without: ``(T,)`` calibrated 6 h risk without it.
     """
 
@@ -64,10 +64,10 @@ class Influence:
 
     @property
     def hours_to_half(self) -> int | None:
-        """Hours from the measurement until less than half of the largest change is left for good.
+        """Hours from the measurement until less than half of the largest change remains.
 
-        The hour after the last one with at least half of it, since an influence may fall and come
-        back; ``None`` where that is the last hour of the stay.
+        An influence may fall and come back, so this counts from the last hour with at least half;
+        ``None`` if that is the last hour of the stay.
         """
         size = np.abs(self.change)
         last = int(np.flatnonzero(size >= size.max() / 2)[-1])
@@ -77,15 +77,15 @@ class Influence:
 def influences(
     model: Model, stay: Cohort, values: Floats, measurements: Sequence[Measurement]
 ) -> list[Influence]:
-    """Takes measurements out of a stay, each by itself.
+    """The influence of each measurement, taken out of the stay by itself.
 
     Args:
-        model: what scores.
+        model: the model to run.
         stay: one stay.
         values: ``(T, 34)`` its cleaned values.
-        measurements: which ones; each must have a value.
+        measurements: measurements to take out; each must have a value.
     """
-    variants = np.repeat(values[None], 1 + len(measurements), axis=0)  # the first stays whole
+    variants = np.repeat(values[None], 1 + len(measurements), axis=0)  # the first keeps all
     for variant, measurement in zip(variants[1:], measurements, strict=True):
         variant[measurement.row, measurement.variable] = np.nan
     run = unroll(model, stay, variants)
@@ -99,8 +99,8 @@ def _influence(
     model: Model, run: Unrolled, values: Floats, measurement: Measurement, without: int
 ) -> Influence:
     both, neither = run.logits[0, :, 0], run.logits[without, :, 0]
-    features_alone = model.step(run.seen[0], run.h[without], run.c[without])[0][:, 0]
-    state_alone = model.step(run.seen[without], run.h[0], run.c[0])[0][:, 0]
+    features_alone = model.step(run.features[0], run.h[without], run.c[without])[0][:, 0]
+    state_alone = model.step(run.features[without], run.h[0], run.c[0])[0][:, 0]
     later = np.flatnonzero(~np.isnan(values[measurement.row + 1 :, measurement.variable]))
     return Influence(
         measurement=measurement,

@@ -1,4 +1,4 @@
-"""What the gates of an LSTM do, hour by hour: ``nn.LSTM`` itself tells only its last state.
+"""Gate activity of an LSTM at every step; ``nn.LSTM`` itself returns only its last state.
 
 The equations are those of ``nn.LSTM`` (Hochreiter and Schmidhuber 1997; forget gate: Gers et al.
 2000), with its own weights:
@@ -23,7 +23,7 @@ from torch.nn.functional import linear
 Floats = NDArray[np.float32]
 
 LONGEST_HALF_LIFE: Final = 1e6
-"""Steps. A forget gate that float32 rounds to 1 keeps for ever, which nobody can draw."""
+"""Steps; a forget gate that float32 rounds to 1 has an infinite half-life, which has no plot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Gates:
     def half_lives(self) -> Floats:
         """``(layers, B, hidden)`` steps in which a unit forgets half of its cell, on average.
 
-        A cell keeps the product of its forget gates, so their geometric mean is what counts: half
-        is left after ``ln 0.5 / mean(ln f)`` steps, if nothing new comes in.
+        A cell keeps the product of its forget gates, so their geometric mean counts: half is left
+        after ``ln 0.5 / mean(ln f)`` steps, if nothing new comes in.
         """
         rate = -np.log(np.maximum(self.f, np.finfo(np.float32).tiny)).mean(axis=1)
         lives: Floats = np.log(np.float32(2)) / np.maximum(rate, np.log(2) / LONGEST_HALF_LIFE)
@@ -58,11 +58,11 @@ class Gates:
 
 
 def gate_activity(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> Gates:
-    """Runs an LSTM over a sequence and keeps what its gates did.
+    """Runs an LSTM over a sequence and returns its gates and states at every step.
 
     Args:
-        lstm: one direction, no projection; its dropout between layers is left out, as in ``eval``.
-        x: ``(T, B, F)`` inputs, time first whatever ``lstm.batch_first`` says.
+        lstm: of one direction, without projections; dropout between layers is off, as in ``eval``.
+        x: ``(T, B, F)`` inputs, time first even if ``lstm.batch_first``.
         h: ``(layers, B, hidden)`` hidden state before the first step.
         c: ``(layers, B, hidden)`` cell state before the first step.
 
@@ -70,7 +70,9 @@ def gate_activity(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> Gates:
         ValueError: an LSTM of two directions or with projections.
     """
     if lstm.bidirectional or lstm.proj_size:
-        raise ValueError("gates are known for LSTMs of one direction without projections alone")
+        raise ValueError(
+            "gates can be computed only for LSTMs of one direction without projections"
+        )
     layers = []
     with torch.inference_mode():
         for layer in range(lstm.num_layers):
@@ -82,12 +84,12 @@ def gate_activity(lstm: nn.LSTM, x: Tensor, h: Tensor, c: Tensor) -> Gates:
 
 def _layer(lstm: nn.LSTM, layer: int, x: Tensor, h: Tensor, c: Tensor) -> Tensor:
     """One layer over time: ``(6, T, B, hidden)`` in the order of ``Gates``."""
-    w_x, w_h, *biases = lstm.all_weights[layer]  # without biases, where it was made so
+    w_x, w_h, *biases = lstm.all_weights[layer]  # without biases if bias=False
     b_x, b_h = biases or (None, None)
     steps = []
-    for given in linear(x, w_x, b_x):  # (B, 4 hidden)
-        rows = given + linear(h, w_h, b_h)
-        i, f, g, o = rows.chunk(4, dim=-1)  # the order in which PyTorch stacks them
+    for inputs in linear(x, w_x, b_x):  # (B, 4 hidden)
+        sums = inputs + linear(h, w_h, b_h)
+        i, f, g, o = sums.chunk(4, dim=-1)  # the order in which PyTorch stacks them
         i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
         c = f * c + i * g
         h = o * c.tanh()

@@ -1,4 +1,4 @@
-"""Which measurement a person wants to follow: ``lactate``, or ``lactate@30``."""
+"""The value of ``--follow``: a measurement such as ``lactate`` or ``lactate@30``."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from trainer.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class MeasurementArg:
     """A variable (index into ``VARIABLES``) and the hour (ICULOS) of its measurement.
 
-    Without an hour the newest one at the peak of the risk is meant, or else the first.
+    Without an hour, the newest measurement at the peak of the risk is meant, or else the first.
     """
 
     variable: int
     hour: int | None = None
 
 
-def parse(words: str) -> Followed:
+def parse(words: str) -> MeasurementArg:
     """Reads ``VARIABLE`` or ``VARIABLE@HOUR``.
 
     Raises:
-        InputError: no such variable, or no hour.
+        InputError: no such variable, or the hour is not a whole number.
 
     >>> parse("spo2@30")
-    Followed(variable=1, hour=30)
+    MeasurementArg(variable=1, hour=30)
     """
     name, at, hour = words.partition("@")
     if name not in INDEX:
         raise InputError(f"no variable {name!r}; there are {', '.join(INDEX)}")
     if at and not hour.isdecimal():
-        raise InputError(f"{hour!r} is no hour; write {name}@30, or {name}")
-    return Followed(INDEX[name], int(hour) if at else None)
+        raise InputError(f"{hour!r} is not an hour; write {name}@30, or {name}")
+    return MeasurementArg(INDEX[name], int(hour) if at else None)

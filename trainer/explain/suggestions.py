@@ -1,4 +1,4 @@
-"""Which stays are worth an explanation: caught in time, missed, alarmed for nothing, and quiet."""
+"""Suggests stays that are worth an explanation: foreseen, missed, false alarm, quiet."""
 
 from __future__ import annotations
 
@@ -17,22 +17,21 @@ from trainer.decisions.predictions import Predictions
 from trainer.metrics.measures import lead_hours
 
 LEAST_HOURS: Final = 12
-"""A shorter stay has no course to look at; onset in the first hours could not be foreseen."""
-
+"""A shorter stay has no course to look at, and onset in the first hours cannot be foreseen."""
 
 LONG_LEAD_HOURS: Final = 6
-"""So long before onset the challenge's label begins: what comes earlier was not told by it."""
+"""The challenge's label begins this long before onset; an earlier alert was not taught by it."""
 
 
 class Kind(StrEnum):
-    """What became of a stay, the plainest examples first."""
+    """The outcome of a stay, with the order in which examples are suggested."""
 
     FORESEEN = "foreseen"
-    """Septic, with an alert 6 to 48 hours before onset; the highest risk first."""
+    """Septic, with an alert 6 to 48 hours before onset; the highest peak risk first."""
     MISSED = "missed"
-    """Septic, without any alert; the lowest of the highest risks first."""
+    """Septic, without an alert; the lowest peak risk first."""
     FALSE_ALARM = "false alarm"
-    """Not septic, with an alert; the highest risk first."""
+    """Not septic, with an alert; the highest peak risk first."""
     QUIET = "quiet"
     """Not septic, without an alert; the longest first."""
 
@@ -42,12 +41,12 @@ class Suggestion:
     """A stay to look at.
 
     Attributes:
-        kind: what became of it.
+        kind: outcome of the stay.
         patient: id.
         hours: length of the stay.
         onset_hour: hours since ICU admission, ``None`` without sepsis.
         lead_hours: from the first alert that foresaw onset to onset, ``None`` without one.
-        highest_risk: of onset within 6 h.
+        highest_risk: peak of the calibrated risk of onset within 6 h.
     """
 
     kind: Kind
@@ -59,9 +58,9 @@ class Suggestion:
 
 
 def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
-    """The validation patients of the bundle's own split; everybody where it has none of them.
+    """Indices of validation patients of the bundle's own split; of all stays if there are none.
 
-    It was not fitted on them, and the test patients stay unlooked at.
+    The bundle was not fitted on validation patients, and test patients are not looked at.
     """
     split = bundle.manifest.get("split")
     if isinstance(split, dict):
@@ -73,7 +72,7 @@ def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
 
 
 def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
-    """At most ``n`` stays of each kind, of those that a model has judged."""
+    """At most ``n`` stays of each kind, from the predictions of a model."""
     cohort = predictions.cohort
     first = cohort.starts[:-1]
     onset = onset_rows(cohort.label, cohort.starts)
@@ -82,7 +81,7 @@ def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
     alerted = np.logical_or.reduceat(predictions.alert_starts, first)
     long = cohort.lengths >= LEAST_HOURS
     septic = cohort.septic & (onset >= LEAST_HOURS)
-    found = []
+    suggestions = []
     for kind, belongs, rank in (
         (Kind.FORESEEN, septic & (lead >= LONG_LEAD_HOURS), -highest),
         (Kind.MISSED, septic & ~alerted, highest),
@@ -92,7 +91,7 @@ def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
         stays = np.flatnonzero(belongs & long)
         for stay in stays[np.argsort(rank[stays], kind="stable")][:n].tolist():
             hour = int(cohort.iculos[first[stay]])
-            found.append(
+            suggestions.append(
                 Suggestion(
                     kind=kind,
                     patient=cohort.patient_ids[stay],
@@ -102,4 +101,4 @@ def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
                     highest_risk=float(highest[stay]),
                 )
             )
-    return found
+    return suggestions

@@ -1,4 +1,4 @@
-"""A model stepped through variants of one stay, hour by hour, as the streamer steps it."""
+"""Unrolls a model over variants of one stay, hour by hour, as the streamer steps it."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ class Unrolled:
     """Every step of ``V`` variants of a stay of ``T`` hours.
 
     Attributes:
-        seen: ``(V, T, F)`` raw features.
+        features: ``(V, T, F)`` raw features.
         h: ``(V, T, layers, hidden)`` hidden state before the step of the hour.
         c: ``(V, T, layers, hidden)`` cell state before it.
         logits: ``(V, T, 3)`` uncalibrated.
     """
 
-    seen: Floats
+    features: Floats
     h: Floats
     c: Floats
     logits: NDArray[np.float64]
 
 
 def unroll(model: Model, stay: Cohort, values: Floats) -> Unrolled:
-    """Builds the features of each variant anew and steps the model through all its hours.
+    """Builds the features of each variant anew and steps the model through all hours.
 
     Args:
-        model: what scores.
-        stay: one stay.
-        values: ``(V, T, 34)`` what was measured in each variant of it.
+        model: the model to step.
+        stay: one stay of ``T`` hours.
+        values: ``(V, T, 34)`` measured values in each variant of it, NaN where not measured.
     """
     n, hours, _ = values.shape
     variants = stay.take(np.zeros(n, np.int64))
     variants.values[:] = values.reshape(n * hours, -1)  # `take` has copied them
-    seen = build_features(variants).reshape(n, hours, -1)
+    features = build_features(variants).reshape(n, hours, -1)
     size = model.architecture
     h = np.zeros((n, hours + 1, size.layers, size.hidden), np.float32)
     c, logits = h.copy(), np.empty((n, hours, 3))
     for hour in range(hours):
         logits[:, hour], h[:, hour + 1], c[:, hour + 1] = model.step(
-            seen[:, hour], h[:, hour], c[:, hour]
+            features[:, hour], h[:, hour], c[:, hour]
         )
-    return Unrolled(seen, h[:, :-1], c[:, :-1], logits)
+    return Unrolled(features, h[:, :-1], c[:, :-1], logits)

@@ -1,4 +1,7 @@
-"""One trainer at a time: a lease in Redis that ends by itself, and a number that only rises."""
+"""The trainer's lease in Redis: one trainer at a time.
+
+The lease ends by itself, and its fence is a number that only rises.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from streamer.adapters.redis.states import redis_errors
 
 TTL_MS: Final = 60_000
 """A trainer that died blocks the others for a minute at most; a live one renews three times in
-that, so one lost answer costs nothing."""
+that time, so one lost answer costs nothing."""
 
 RENEW_S: Final = TTL_MS / 3000
 
@@ -35,16 +38,16 @@ return redis.call('DEL', KEYS[1])
 class Lease:
     """The right to train and publish.
 
-    It keeps two trainers from doing the same work; that they never both publish over the same
-    champion is the compare-and-set of the model channel, which needs no clock.
+    The lease keeps two trainers from doing the same work. The compare-and-set of the model channel,
+    which needs no clock, keeps them from both publishing over the same champion.
 
     Args:
         redis: a client that returns bytes and has a socket timeout.
         namespace: prefix of the keys; the braces keep them on one node of a Redis Cluster.
-        ttl_ms: until it ends when it is not renewed.
+        ttl_ms: milliseconds until a lease ends that is not renewed.
 
     Attributes:
-        fence: of this holder, 0 while the lease is not held.
+        fence: this holder's number, 0 while the lease is not held.
     """
 
     def __init__(self, redis: Redis, namespace: str = "vigil", ttl_ms: int = TTL_MS) -> None:
@@ -58,7 +61,7 @@ class Lease:
         self.fence = 0
 
     def acquire(self) -> bool:
-        """Takes the lease if nobody has it.
+        """Takes the lease if nobody holds it, and says whether it did.
 
         Raises:
             StoreUnavailable: Redis does not answer.
@@ -68,7 +71,7 @@ class Lease:
         return self.fence > 0
 
     def renew(self) -> bool:
-        """Prolongs the lease; false when it is somebody else's, or nobody's, by now.
+        """Prolongs the lease; false if somebody else holds it by now, or nobody.
 
         Raises:
             StoreUnavailable: Redis does not answer.
@@ -77,7 +80,7 @@ class Lease:
             return bool(self._renew(keys=self._keys[:1], args=[self._token, self._ttl_ms]))
 
     def is_newest(self) -> bool:
-        """Whether nobody has held the lease since.
+        """Whether nobody else has held the lease since this holder took it.
 
         Raises:
             StoreUnavailable: Redis does not answer.

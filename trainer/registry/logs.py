@@ -1,4 +1,4 @@
-"""The log of `trainer run`: one JSON object a line, or coloured lines for people."""
+"""The log of `trainer run`: one JSON object a line, or colored text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a candidate takes over: both bundles on the same held-out patients, and one rule."""
+"""Promotion: candidate and champion on the same held-out patients, and the rule that decides."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.measures import Measure
 
 AUROC_MARGIN: Final = 0.005
-"""A lower AUROC by less than this is noise: its own 95 % interval on the 343 septic test stays of
-the public data reaches 0.02 to either side."""
+"""An AUROC that is lower by less than this is noise: its own 95 % interval on the 343 septic test
+stays of the public data reaches 0.02 to either side."""
 
 N_BOOTSTRAP: Final = 200
-"""Enough for an interval that is looked at beside a decision that does not rest on it."""
+"""Replicates; enough for an interval that people read and the decision does not rest on."""
 
-LEAST_SEPTIC: Final = 1  # without any, utility and AUROC cannot be had
+LEAST_SEPTIC: Final = 1  # without any, utility and AUROC are undefined
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two bundles on the same patients.
+    """The figures of two bundles on the same patients, and the decision.
 
     Attributes:
-        candidate: id.
-        champion: id.
-        n_patients: held out from both.
-        n_septic: among them.
-        candidate_figures: every metric.
-        champion_figures: every metric.
+        candidate: model id of the new bundle.
+        champion: model id of the bundle in force.
+        n_patients: stays of patients held out from both.
+        n_septic: septic ones among them.
+        candidate_figures: every metric; empty where nothing could be compared.
+        champion_figures: every metric; empty where nothing could be compared.
         difference_ci: 95 % interval of candidate minus champion, paired by patient.
         better: whether the candidate takes over.
-        why: the rule's words.
+        why: the reason, in words.
     """
 
     candidate: str
@@ -57,8 +57,8 @@ class Comparison:
 def is_better(candidate: dict[str, float], champion: dict[str, float]) -> tuple[bool, str]:
     """The rule: utility must be higher, and AUROC not lower by more than ``AUROC_MARGIN``.
 
-    Utility is what the threshold is chosen for; the AUROC guards against a candidate that gains
-    there and ranks worse. A figure that cannot be had never makes a candidate better.
+    The threshold is chosen for utility; the AUROC guards against a candidate that gains utility and
+    ranks worse. An undefined figure (NaN) never makes a candidate better.
 
     >>> is_better({"utility": 0.4, "auroc": 0.82}, {"utility": 0.39, "auroc": 0.83})
     (False, 'AUROC 0.8200 is lower than 0.8300 by more than 0.005')
@@ -67,8 +67,8 @@ def is_better(candidate: dict[str, float], champion: dict[str, float]) -> tuple[
     if not utility > champion["utility"]:
         return False, f"utility {utility:.4f} is not above {champion['utility']:.4f}"
     if not auroc >= champion["auroc"] - AUROC_MARGIN:
-        lost = f"AUROC {auroc:.4f} is lower than {champion['auroc']:.4f}"
-        return False, f"{lost} by more than {AUROC_MARGIN}"
+        loss = f"AUROC {auroc:.4f} is lower than {champion['auroc']:.4f}"
+        return False, f"{loss} by more than {AUROC_MARGIN}"
     return True, f"utility {utility:.4f} is above {champion['utility']:.4f}, AUROC holds"
 
 
@@ -78,11 +78,11 @@ def compare_bundles(
     held_out: Dataset,
     n_bootstrap: int = N_BOOTSTRAP,
 ) -> Comparison:
-    """Judges both on the held-out patients that neither was fitted on.
+    """Compares two bundles on the held-out patients that neither was fitted on.
 
     Args:
-        candidate: new.
-        champion: in force.
+        candidate: the new bundle.
+        champion: the bundle in force.
         held_out: the candidate's test side.
         n_bootstrap: replicates of the paired interval.
     """
@@ -116,7 +116,13 @@ def compare_bundles(
 
 
 def unseen_by(bundle: Bundle, cohort: Cohort, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Those of ``stays`` whose patients the bundle was not fitted on, as far as it says."""
+    """The ``stays`` of patients that a bundle was not fitted on; all if its manifest is silent.
+
+    Args:
+        bundle: its manifest holds the filter of its patients.
+        cohort: all stays.
+        stays: indices into it.
+    """
     seen = seen_of(bundle.manifest)
     if seen is None:
         return stays

@@ -1,14 +1,14 @@
-"""Keeps the registry and the model channel of one mind about the champion.
+"""Publishing: the registry and the model channel agree on the champion.
 
-The registry says who should be in force, the channel who is. After any crash or time without Redis
-they are brought together by three rules, told apart by the channel's version:
+The registry says which bundle should be in force, the channel which one is. After a crash, or a
+time without Redis, three rules bring the two together; the channel's version decides which applies:
 
-1. Nothing is published: the registry's champion is.
+1. Nothing is published: the registry's champion is published.
 2. The version is the one that this registry saw last: the registry has decided since, and its
    champion is published.
-3. The version is another: somebody else has published since. Theirs stands, and the registry takes
-   it over as its champion; what this registry had decided was decided against an older model.
-   Only where their bundle is gone, or broken, the registry's champion is published instead.
+3. The version is another: another trainer has published since. Its model stays in force and becomes
+   this registry's champion, since whatever this registry decided was decided against an older
+   model. Only if that bundle is gone or broken, the registry's champion is published instead.
 """
 
 from __future__ import annotations
@@ -29,36 +29,39 @@ def seed(registry: Registry) -> str:
 
 
 def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
-    """Brings registry and channel together and returns what is in force.
+    """Brings registry and channel together and returns the champion in force.
 
     Raises:
-        Superseded: somebody else published in this moment; call again.
+        Superseded: another trainer published at the same moment; call again.
         StoreUnavailable: the channel does not answer.
     """
     seed(registry)
-    there = channel.champion()
+    in_force = channel.champion()
     aliases = registry.aliases()
-    if there is not None and there.model_id != aliases.champion:
-        theirs = _fetch(channel, there.model_id) if there.version != aliases.published else None
-        if theirs is not None:
-            why = f"published by another, version {there.version}"
-            registry.promote(registry.add(theirs, why), why)
-    elif there is not None:
-        registry.note_published(there.version)
-        return there
+    if in_force is not None and in_force.model_id != aliases.champion:
+        by_another = in_force.version != aliases.published
+        bundle = _fetch(channel, in_force.model_id) if by_another else None
+        if bundle is not None:
+            why = f"published by another trainer, version {in_force.version}"
+            registry.promote(registry.add(bundle, why), why)
+    elif in_force is not None:
+        registry.note_published(in_force.version)
+        return in_force
     champion = registry.load("champion")
-    if there is None or there.model_id != champion.model_id:
-        version = there.version if there is not None else 0
-        there = channel.publish(champion.model_id, champion.to_bytes(), version)
-    registry.note_published(there.version)
-    return there
+    if in_force is None or in_force.model_id != champion.model_id:
+        version = in_force.version if in_force is not None else 0
+        in_force = channel.publish(champion.model_id, champion.to_bytes(), version)
+    registry.note_published(in_force.version)
+    return in_force
 
 
 def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> Champion:
-    """Makes a bundle champion and puts it in force; as ``reconcile``.
+    """Makes a bundle champion, publishes it and returns the champion in force.
 
     Raises:
         UnknownModel: no such bundle.
+        Superseded: another trainer published at the same moment.
+        StoreUnavailable: the channel does not answer.
     """
     reconcile(registry, channel)
     registry.promote(name, why)
@@ -66,10 +69,12 @@ def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> C
 
 
 def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
-    """Puts the champion before this one in force again; as ``reconcile``.
+    """Publishes the champion before this one again and returns the champion in force.
 
     Raises:
         UnknownModel: there was none before.
+        Superseded: another trainer published at the same moment.
+        StoreUnavailable: the channel does not answer.
     """
     reconcile(registry, channel)
     registry.rollback(why)
@@ -77,6 +82,7 @@ def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
 
 
 def _fetch(channel: ModelChannel, model: str) -> Bundle | None:
+    """The published bundle; ``None`` if it is gone, broken, or not the one of this id."""
     packed = channel.fetch(model)
     try:
         bundle = None if packed is None else bundles.from_bytes(packed)

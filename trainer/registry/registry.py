@@ -1,9 +1,9 @@
-"""The registry folder: every bundle that was made, which one is champion, and how it came so.
+"""The registry folder: every bundle, the champion among them, and the history of changes.
 
 ::
 
     bundles/<id>/       a bundle, never changed once it is there
-    aliases.json        champion, challenger, the champions before, what was last published
+    aliases.json        champion, challenger, earlier champions, the version last published
     history.jsonl       a line for each change, oldest first
     .lock               held while something changes
 """
@@ -19,24 +19,24 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import Bundle
 from trainer.atomic import write_atomically
 from trainer.errors import UnknownModel
 
-MOST_BEFORE: Final = 20  # champions that rollback can walk back to; a year of monthly changes
+MOST_BEFORE: Final = 20  # earlier champions kept for rollback; over a year of monthly changes
 
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """Who is who.
+    """The bundles that have a role.
 
     Attributes:
         champion: the bundle that is, or should be, in force.
         challenger: the newest candidate that lost.
-        before: earlier champions, the last one last.
+        before: ids of earlier champions, the newest last.
         published: the version that the model channel had when this registry last agreed with it;
             0 before the first time.
     """
@@ -45,6 +45,15 @@ class Aliases:
     challenger: str | None = None
     before: tuple[str, ...] = field(default_factory=tuple)
     published: int = 0
+
+
+class HistoryEntry(TypedDict):
+    """A line of ``history.jsonl``: RFC 3339 time, what was done, to which model, and why."""
+
+    time: str
+    what: str
+    model: str
+    why: str
 
 
 class Registry:
@@ -56,13 +65,13 @@ class Registry:
     def ids(self) -> list[str]:
         """Ids of all bundles, in order of the first time they were added."""
         added = [entry["model"] for entry in self.history() if entry["what"] == "added"]
-        return [model for model in dict.fromkeys(added) if self._place(model).is_dir()]
+        return [model for model in dict.fromkeys(added) if self._path(model).is_dir()]
 
     def find(self, name: str) -> str:
         """Resolves an id, the beginning of one, ``champion`` or ``challenger``.
 
         Raises:
-            UnknownModel: it stands for no bundle, or for several.
+            UnknownModel: no bundle of that name, or several.
         """
         aliases = self.aliases()
         if name in ("champion", "challenger"):
@@ -70,34 +79,34 @@ class Registry:
             if model is None:
                 raise UnknownModel(f"there is no {name} in {self.folder}")
             return model
-        found = [model for model in self.ids() if name and model.startswith(name)]
-        if len(found) == 1:
-            return found[0]
-        if not found:
+        matches = [model for model in self.ids() if name and model.startswith(name)]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches:
             raise UnknownModel(
-                f"no model {name!r} in {self.folder}; `trainer models list` shows what there is"
+                f"no model {name!r} in {self.folder}; `trainer models list` shows all"
             )
-        raise UnknownModel(f"{name!r} may be any of {', '.join(found)}; give more digits")
+        raise UnknownModel(f"{name!r} may be any of {', '.join(matches)}; give more digits")
 
     def load(self, name: str) -> Bundle:
-        """Reads a bundle by whatever ``find`` resolves.
+        """Reads a bundle by any name that ``find`` resolves.
 
         Raises:
             UnknownModel: no such bundle.
             BundleError: its files are broken.
         """
-        return bundles.load(self._place(self.find(name)))
+        return bundles.load(self._path(self.find(name)))
 
     def aliases(self) -> Aliases:
-        """Who is champion, challenger and so on; all empty in a new registry."""
+        """The bundles that have a role; all empty in a new registry."""
         try:
             kept = json.loads((self.folder / "aliases.json").read_text())
         except FileNotFoundError:
             return Aliases()
         return Aliases(**{**kept, "before": tuple(kept["before"])})
 
-    def history(self) -> list[dict[str, Any]]:
-        """Every change, oldest first."""
+    def history(self) -> list[HistoryEntry]:
+        """All changes, oldest first."""
         try:
             lines = (self.folder / "history.jsonl").read_text().splitlines()
         except FileNotFoundError:
@@ -105,16 +114,16 @@ class Registry:
         return [json.loads(line) for line in lines]
 
     def add(self, bundle: Bundle, why: str) -> str:
-        """Keeps a bundle and returns its id; one that is there already is left as it is."""
+        """Keeps a bundle and returns its id; a bundle that is already here is left as it is."""
         model = bundle.model_id
         with self._changing():
-            place = self._place(model)
-            if place.is_dir():
+            path = self._path(model)
+            if path.is_dir():
                 return model
-            new = place.with_name(f".{model}.new")
+            new = path.with_name(f".{model}.new")
             shutil.rmtree(new, ignore_errors=True)  # of a process that died here
             bundle.save(new)
-            new.rename(place)
+            new.rename(path)
             self._note("added", model, why)
         return model
 
@@ -125,7 +134,7 @@ class Registry:
             self._note("challenger", model, why)
 
     def promote(self, name: str, why: str) -> str:
-        """Makes a bundle champion and returns its id; nothing changes if it is so already.
+        """Makes a bundle champion and returns its id; nothing changes if it is champion already.
 
         Raises:
             UnknownModel: no such bundle.
@@ -163,7 +172,7 @@ class Registry:
                 self._write(replace(aliases, published=version))
                 self._note("published", aliases.champion or "", f"version {version}")
 
-    def _place(self, model: str) -> Path:
+    def _path(self, model: str) -> Path:
         return self.folder / "bundles" / model
 
     def _write(self, aliases: Aliases) -> None:
@@ -171,16 +180,16 @@ class Registry:
             new.write((json.dumps(asdict(aliases), indent=1) + "\n").encode())
 
     def _note(self, what: str, model: str, why: str) -> None:
-        entry = {"time": datetime.now(UTC).isoformat(timespec="seconds")}
-        line = json.dumps({**entry, "what": what, "model": model, "why": why}) + "\n"
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        entry: HistoryEntry = {"time": time, "what": what, "model": model, "why": why}
         with (self.folder / "history.jsonl").open("a") as history:
-            history.write(line)
+            history.write(json.dumps(entry) + "\n")
             history.flush()
             os.fsync(history.fileno())
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """One process at a time; the lock goes with the process, however it ends."""
+        """Lets one process change the folder at a time; the lock ends with its process."""
         (self.folder / "bundles").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

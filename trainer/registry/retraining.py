@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -27,10 +27,13 @@ from trainer.registry.registry import Registry
 
 _log = structlog.get_logger()
 
-LOW_PRIORITY: Final = 10  # nice; the streamer beside it on the same machine goes first
-GRACE_S: Final = 4.0  # for the child to end; with the rest the trainer stays under its 10 s
+LOW_PRIORITY: Final = 10  # niceness; a streamer on the same machine goes first
+GRACE_S: Final = 4.0  # for the child to end: the trainer itself has 10 s to end
 POLL_S: Final = 0.5
-KEPT_RUNS: Final = 10  # folders with plots and histories; a bundle itself is kept in the registry
+KEPT_RUNS: Final = 10  # folders of plots and histories; the bundles are kept in the registry
+
+LEASED: Final = "another trainer holds the lease"
+OVERTAKEN: Final = "another trainer published first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,12 @@ class Outcome:
     """How one retraining ended.
 
     Attributes:
-        ended: ``promoted``, ``kept`` (the champion stays), ``skipped`` (another trainer is at it),
-            ``stopped`` or ``failed``.
-        why: in words.
-        candidate: id of what was trained.
-        champion: id of what it was compared with.
-        version: the published version in force; ``None`` when Redis did not say.
+        ended: ``promoted``, ``kept`` (the champion stays), ``skipped`` (another trainer
+            holds the lease), ``stopped`` or ``failed``.
+        why: the reason, in words.
+        candidate: model id of the bundle that was trained.
+        champion: model id of the bundle that it was compared with.
+        version: the published version in force; ``None`` if Redis did not answer.
     """
 
     ended: str
@@ -57,12 +60,12 @@ class Retraining:
     """Retrains on the same files again and again.
 
     Args:
-        data: files and folders; what is in them may change from time to time.
-        registry: where bundles are kept.
-        channel: where the champion is published.
+        data: files and folders of stays; their content may change between retrainings.
+        registry: keeps the bundles.
+        channel: publishes the champion.
         lease: held while training.
         fit_options: further arguments of ``trainer fit``.
-        stop: ends a retraining that is under way.
+        stop: when set, a retraining that is under way ends.
     """
 
     def __init__(
@@ -82,7 +85,7 @@ class Retraining:
         self._stop = stop
 
     def begin(self) -> Champion | None:
-        """Sees to it that there is a champion and, if Redis answers, that it is in force."""
+        """Makes sure that there is a champion and, if Redis answers, that it is in force."""
         seed(self._registry)
         try:
             return reconcile(self._registry, self._channel)
@@ -91,15 +94,15 @@ class Retraining:
             return None
 
     def once(self) -> Outcome:
-        """Retrains once and says in one log line how it ended. Never raises."""
+        """Retrains once and logs in one line how it ended; never raises."""
         started = time.monotonic()
-        figures: dict[str, Any] = {}
+        figures: dict[str, object] = {}
         try:
             outcome = self._leased(figures)
         except Exception as error:
             outcome = Outcome("failed", f"{type(error).__name__}: {error}")
-        speak = _log.error if outcome.ended == "failed" else _log.info
-        speak(
+        write_log = _log.error if outcome.ended == "failed" else _log.info
+        write_log(
             "retraining ended",
             **asdict(outcome),
             **figures,
@@ -107,12 +110,12 @@ class Retraining:
         )
         return outcome
 
-    def _leased(self, figures: dict[str, Any]) -> Outcome:
+    def _leased(self, figures: dict[str, object]) -> Outcome:
         try:
             if not self._lease.acquire():
-                return Outcome("skipped", "another trainer is at it")
+                return Outcome("skipped", LEASED)
         except StoreUnavailable as error:
-            # Alone or not, nothing can be published now; the version tells later who was first.
+            # Nothing can be published now, alone or not; later the version shows who was first.
             _log.warning("training without a lease", error=str(error))
         try:
             self.begin()
@@ -121,7 +124,7 @@ class Retraining:
             with contextlib.suppress(StoreUnavailable):  # it ends by itself
                 self._lease.release()
 
-    def _retrain(self, figures: dict[str, Any]) -> Outcome:
+    def _retrain(self, figures: dict[str, object]) -> Outcome:
         registry = self._registry
         champion = registry.find("champion")
         out = self._new_folder()
@@ -141,21 +144,20 @@ class Retraining:
                 registry.set_challenger(candidate, why)
             return Outcome("kept", why, candidate, champion, registry.aliases().published or None)
         if registry.aliases().champion != champion:
-            registry.set_challenger(candidate, "the champion changed during training")
-            return Outcome("kept", "the champion changed during training", candidate, champion)
+            why = "the champion changed during training"
+            registry.set_challenger(candidate, why)
+            return Outcome("kept", why, candidate, champion)
         return self._put_in_force(candidate, champion, why)
 
     def _put_in_force(self, candidate: str, champion: str, why: str) -> Outcome:
         try:
-            # Whoever holds a newer lease decides; and a publication of anybody's in the meantime
-            # makes another champion here, against which nothing was compared.
+            # The holder of a newer lease decides. A publication in the meantime makes another
+            # champion here, with which the candidate was not compared.
             fenced = self._lease.fence > 0 and not self._lease.is_newest()
             in_force = reconcile(self._registry, self._channel)
             if fenced or in_force.model_id != champion:
-                self._registry.set_challenger(candidate, "another trainer was faster")
-                return Outcome(
-                    "kept", "another trainer was faster", candidate, champion, in_force.version
-                )
+                self._registry.set_challenger(candidate, OVERTAKEN)
+                return Outcome("kept", OVERTAKEN, candidate, champion, in_force.version)
         except (StoreUnavailable, Superseded) as error:
             _log.warning("not published, will try again", error=str(error))
         self._registry.promote(candidate, why)
@@ -165,13 +167,13 @@ class Retraining:
         )
 
     def _fit(self, out: Path, champion: Path) -> Outcome | None:
-        """Runs the child; returns how it failed, ``None`` when it did not."""
+        """Runs ``trainer fit`` in a child process; returns ``None`` or its end without a bundle."""
         words = [sys.executable, "-m", "trainer", "fit", "--out", str(out), *self._fit_options]
         words += ["--against", str(champion)]
         words += [word for path in self._data for word in ("--data", str(path))]
         log = out / "fit.log"
         with log.open("wb") as output:
-            # A session of its own: Ctrl-C on the terminal is for the trainer, which then ends it.
+            # The child has its own session: Ctrl-C reaches the trainer alone, which ends the child.
             child = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -182,27 +184,27 @@ class Retraining:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, LOW_PRIORITY)
             try:
-                lost = self._watch(child)
+                lease_lost = self._watch(child)
             finally:
                 _end(child)
         if self._stop.is_set():
-            return Outcome("stopped", "the trainer was told to stop")
-        if lost:
-            return Outcome("skipped", "the lease was lost: another trainer is at it")
+            return Outcome("stopped", "the trainer was stopped")
+        if lease_lost:
+            return Outcome("skipped", f"the lease was lost: {LEASED}")
         if child.returncode:
-            said = log.read_text(errors="replace").strip().splitlines()
-            why = f"fit ended with {child.returncode}: {said[-1] if said else 'it said nothing'}"
+            lines = log.read_text(errors="replace").strip().splitlines()
+            why = f"fit ended with {child.returncode}: {lines[-1] if lines else 'no output'}"
             return Outcome("failed", f"{why} (more in {log})")
         return None
 
     def _watch(self, child: subprocess.Popen[bytes]) -> bool:
-        """Waits for the child, renewing the lease; true when the lease was lost."""
+        """Waits for the child and renews the lease; true if the lease was lost."""
         renew_at = time.monotonic() + RENEW_S
         while child.poll() is None and not self._stop.wait(POLL_S):
             if self._lease.fence and time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + RENEW_S
                 try:
-                    # A Redis that was away may have let it run out with nobody else there.
+                    # While Redis was away the lease may have run out without a new holder.
                     if not self._lease.renew() and not self._lease.acquire():
                         return True
                 except StoreUnavailable as error:

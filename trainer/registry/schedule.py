@@ -1,4 +1,4 @@
-"""When to retrain: an interval or a cron expression, in UTC, one at a time."""
+"""The schedule of retraining: an interval or a cron expression in UTC, one job at a time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def interval_trigger(text: str) -> BaseTrigger:
-    """Reads ``6h``, ``90m``, ``30s``, ``1d`` or plain seconds; the first time is one interval away.
+    """Reads ``6h``, ``90m``, ``30s``, ``1d`` or plain seconds; first due one interval from now.
 
     Raises:
-        ValueError: it is none of these, or nothing.
+        ValueError: not an interval, or one of no length.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if seconds <= 0:
-        raise ValueError(f"{text!r} is no interval; give one such as 6h, 90m, 30s or seconds")
+        raise ValueError(f"{text!r} is not an interval; give one such as 6h, 90m, 30s, or seconds")
     return IntervalTrigger(seconds=seconds, timezone=UTC)
 
 
@@ -41,12 +41,12 @@ def cron_trigger(text: str) -> BaseTrigger:
         return CronTrigger.from_crontab(text, timezone=UTC)
     except ValueError as error:
         raise ValueError(
-            f"{text!r} is no cron expression ({error}); give five fields such as '0 3 * * *'"
+            f"{text!r} is not a cron expression ({error}); give five fields such as '0 3 * * *'"
         ) from error
 
 
 def period(trigger: BaseTrigger) -> timedelta:
-    """How long it is between the next two times."""
+    """The time between the next two times at which the trigger fires."""
     first = trigger.get_next_fire_time(None, datetime.now(UTC))
     second = trigger.get_next_fire_time(first, first + timedelta(microseconds=1)) if first else None
     return second - first if first and second else timedelta(days=1)
@@ -55,8 +55,8 @@ def period(trigger: BaseTrigger) -> timedelta:
 def serve(trigger: BaseTrigger, job: Callable[[], object], stop: threading.Event) -> None:
     """Calls ``job`` on schedule until ``stop`` is set and a job under way has ended.
 
-    A time that is missed because the one before still runs, or because the machine slept, is made
-    up for once, as long as it is not older than the period.
+    If jobs are missed because the one before still runs, or because the machine slept, one job
+    makes up for them, as long as its time is not older than a period.
     """
     scheduler = BackgroundScheduler(
         jobstores={"default": MemoryJobStore()},

@@ -1,4 +1,4 @@
-"""The model card that travels in a bundle: what it is, what was shown, and what was not."""
+"""The model card of a bundle: its intended use, data and figures, and what was not shown."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamer.datasets.cohort import site
 from trainer.forecast.table import forecast_rows
 
 Figures = dict[str, Any]
+"""JSON figures by metric name, as ``trainer evaluate --json`` has them, or a part of a manifest."""
 
 SHOWN: Final = {
     "utility": "normalised utility (PhysioNet 2019)",
@@ -27,10 +28,10 @@ SHOWN: Final = {
     "alert_ppv": "share of alert starts that are such alerts",
     "lead_hours_median": "median lead of a found onset, hours",
 }
-"""Every metric of the manifest, in the words of a reader."""
+"""Every metric of the manifest, with its name for readers."""
 
 SHORT: Final = ("utility", "auroc", "auprc", "calibration_slope", "alerts_per_patient_day")
-"""What the subgroup table has room for."""
+"""The metrics that the subgroup table has room for."""
 
 _CHALLENGE: Final = """\
 PhysioNet/Computing in Cardiology Challenge 2019, hospitals A and B, licence CC BY 4.0. Cite: Reyna
@@ -107,8 +108,8 @@ kept. The whole recipe, the scaling and every figure are in `manifest.json`.
 
 _RULES: Final = """\
 - **positive** above {threshold:.4f}: best official utility on validation patients.
-- **alert** (medium) above {medium:.4f}: finds most septic stays within {budget} alert starts per
-  patient-day on validation patients ({cost:.2f} there, {found:.0%} of septic stays found).
+- **alert** (medium) above {medium:.4f}: detects most septic stays within {budget} alert starts per
+  patient-day on validation patients ({cost:.2f} there, {sensitivity:.0%} of septic stays detected).
 - **high** above {high:.4f}: {high_words}.
 - an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
 
@@ -116,15 +117,15 @@ _SITE_TEMPLATE: Final = """\
 # Model card: hourly sepsis risk, calibrated for a site
 
 Network, scaling and forecast are those of bundle {source}, whose card stands below.
-Calibration, threshold and alert policy were chosen anew on patients of one site: for that site,
-what stands here is in force. What the bundle is intended for, and what was not shown, is as below.
+Calibration, threshold and alert policy were chosen anew on patients of one site; for that site, the
+values on this card are in force. Intended use and limits are as below.
 
 ## The site's data
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
 licence and the consent to their use are the site's to state. {n_chosen:,} of
 them ({n_chosen_septic:,} septic) were the validation patients{seen}. The figures
-are of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the bundle's
-split.
+are those of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the
+bundle's split.
 
 ## Figures on the site's held-out patients
 In brackets the 95 % interval of a bootstrap over patients ({n_bootstrap} replicates). The last
@@ -140,24 +141,24 @@ have changed.
 
 _FORECAST: Final = """\
 ## Forecast of vital signs
-On the same patients: the mean absolute error of the median in so many hours, where the vital sign
-was then measured, beside the last value carried forward and autoregressions (on the last value; on
-it and the patient's running mean), fitted to the same training patients by least absolute error.
-Four of five values are to lie in the interval. A value in an hour that somebody chose to measure is
-not the value of any hour; and what is done about a forecast is not in it: it foretells patients
-who were treated as these were.
+On the same patients: the mean absolute error of the median at each horizon, in the hours in which
+the vital sign was measured, beside the last value carried forward and autoregressions (on the last
+value; on it and the patient's running mean), fitted to the same training patients by least absolute
+error. The interval is meant to hold four of five values. A value in an hour in which somebody chose
+to measure does not stand for every hour. A forecast does not know what will be done about it: it
+holds for patients who are treated as these were.
 
 {table}
 """
 
 
 def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[str]) -> str:
-    """Fills the card from what the manifest says.
+    """Fills the card of a fitted bundle.
 
     Args:
-        about: the manifest's parts that ``fit`` made.
-        thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
-        patient_ids: of all stays, to tell whether they are the challenge's.
+        about: the manifest's parts that ``trainer fit`` makes.
+        thresholds: ``threshold``, ``medium``, ``high`` and ``off``, risks of onset within 6 h.
+        patient_ids: of all stays; they show whether the data is the challenge's.
     """
     data, test = about["data"], about["metrics"]["test"]
     recipe = about["recipe"]
@@ -192,14 +193,14 @@ def write_site_card(
     difference_ci: Mapping[str, Sequence[float]],
     card: str,
 ) -> str:
-    """The card of a bundle that was calibrated for a site, in front of the card it had.
+    """The card of a bundle calibrated for a site, followed by the card of the original bundle.
 
     Args:
         about: the new manifest's parts.
         thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
         before: figures on the site's held-out patients with the old calibration.
         difference_ci: 95 % intervals of after minus before.
-        card: of the bundle that was calibrated.
+        card: that of the original bundle; its headings sink by a level.
     """
     made, after = about["recalibration"], about["metrics"]["test"]
     data, chosen, judged = made["data"], made["chosen_on"], made["judged_on"]
@@ -227,20 +228,20 @@ def write_site_card(
 
 
 def _rules(thresholds: dict[str, float], budget: Figures) -> str:
-    never = thresholds["high"] >= 1
+    never_high = thresholds["high"] >= 1
     return _RULES.format(
         **thresholds,
-        high_words="never, too few stays tell it apart from medium"
-        if never
+        high_words="never, since too few stays would tell it apart from medium"
+        if never_high
         else "a stay that exceeds it is twice as likely septic as one that exceeds medium",
         budget=budget["budget"],
         cost=budget["starts_per_patient_day"],
-        found=budget["sensitivity"],
+        sensitivity=budget["sensitivity"],
     )
 
 
-def figure(figures: Figures, name: str) -> str:
-    """A metric as readers see it, with its interval where there is one.
+def figure(figures: Mapping[str, Any], name: str) -> str:
+    """A metric as text, with its interval where there is one.
 
     >>> figure({"auroc": 0.8312, "auroc_ci": [0.81, 0.85]}, "auroc")
     '0.831 [0.810, 0.850]'
@@ -255,7 +256,7 @@ def figure(figures: Figures, name: str) -> str:
 
 
 def interval(ends: Sequence[float], name: str) -> str:
-    """An interval of a metric as readers see it; empty where there is none.
+    """An interval of a metric as text; empty where there is none.
 
     >>> interval([0.81, 0.85], "auroc")
     '[0.810, 0.850]'
@@ -280,10 +281,10 @@ def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, 
     return "\n".join(lines)
 
 
-def _forecast(found: Figures | None) -> str:
-    if found is None:
+def _forecast(forecast: Figures | None) -> str:
+    if forecast is None:
         return ""
-    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(found["test"])]
+    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(forecast["test"])]
     lines.insert(1, "|---" * (lines[0].count("|") - 1) + "|")
     return _FORECAST.format(table="\n".join(lines))
 

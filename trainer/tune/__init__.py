@@ -1,1 +1,1 @@
-"""Hyperparameter search over the recipe."""
+"""Hyperparameter search: `trainer tune`."""

@@ -1,9 +1,9 @@
-"""The search for a better recipe: the whole of ``trainer tune``.
+"""Hyperparameter search: the whole of ``trainer tune``.
 
-Each trial trains with other values of some knobs and is judged by validation patients alone, with
-the score that also decides which epoch of a run is kept: utility plus AUROC. The first trial is the
-recipe to be beaten. Test patients are not looked at: what is found here was chosen by its
-validation score, which therefore flatters it, the more the more trials there were.
+Each trial trains with other values of some knobs. Its score is utility plus AUROC of validation
+patients, as for the choice of an epoch within a run. The first trial is the baseline recipe. Test
+patients are not used: the best trial is chosen by its validation score, which flatters it, and the
+more so the more trials there are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 import torch
 
@@ -38,11 +38,20 @@ JOURNAL: Final = "trials.journal"
 STUDY: Final = "recipe"
 
 STARTING_TRIALS: Final = 5
-"""Until so many are complete nothing is cut short: a median of fewer says little."""
+"""Complete trials before any is cut short; the median of fewer says little."""
 
 WARM_UP_EPOCHS: Final = 2
-"""So many epochs of the LSTM are always run: the first ones hardly differ from the encoder alone,
-and a low rate needs them to show what it is good for."""
+"""Epochs of the LSTM that every trial runs. The first ones hardly differ from the encoder alone,
+and a low learning rate needs them to show its worth."""
+
+
+class _MadeOf(TypedDict):
+    """What a search rests on; a folder's search is continued only if all of it is the same."""
+
+    recipe: dict[str, Any]
+    data: str
+    features: str
+    knobs: list[dict[str, Any]]
 
 
 def tune(
@@ -55,38 +64,37 @@ def tune(
     n_trials: int,
     timeout_s: float | None = None,
 ) -> Search:
-    """Runs trials, after those that the folder already holds, and returns all of them.
+    """Runs further trials and returns all that the folder holds.
 
-    Ctrl-C ends the search; trials that are finished stay, and the same call goes on later.
+    Ctrl-C ends the search. Finished trials are kept, and the same call continues it.
 
     Args:
         paths: PhysioNet 2019 files or folders, with labels.
-        out: keeps the trials and the teacher's lessons.
-        base: the recipe to be beaten; knobs that are not searched keep its values.
-        reporter: told how far it is.
-        knobs: what is searched.
-        n_trials: how many more.
-        timeout_s: after it no further trial begins.
+        out: keeps the trials and the teachers' soft labels.
+        base: the baseline recipe; knobs that are not searched keep its values.
+        reporter: shows progress and a line for each trial.
+        knobs: the knobs that are searched.
+        n_trials: number of further trials.
+        timeout_s: seconds after which no further trial begins.
 
     Raises:
         DataError: files that cannot be read.
         TooLittleData: a side of the split lacks patients of a kind.
-        ResumeError: the folder holds a search of something else.
+        ResumeError: the folder holds a search with another recipe, data, features or knobs.
         InputError: Optuna or LightGBM is not installed.
     """
     library = _optuna()
     material, data = gather(paths, base, reporter)
     out.mkdir(parents=True, exist_ok=True)
-    made_of = {
+    made_of: _MadeOf = {
         "recipe": base.to_json(),
         "data": data["fitted_on"],
         "features": features.FEATURE_VERSION,
         "knobs": [asdict(knob) for knob in knobs],
     }
     study = _study(out, base.seed, made_of)
-    if search_of(study, base).first is None:  # also where it was interrupted
-        to_be_beaten = {knob.name: getattr(base, knob.name) for knob in knobs}
-        study.enqueue_trial(to_be_beaten)
+    if search_of(study, base).first is None:  # also if its trial was interrupted
+        study.enqueue_trial({knob.name: getattr(base, knob.name) for knob in knobs})
 
     def objective(trial: optuna.Trial) -> float:
         values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
@@ -94,31 +102,31 @@ def tune(
         recipe = replace(base, **values)
         soft_labels = _soft_labels(material, recipe, out, data["fitted_on"], reporter)
 
-        def report(epoch: Epoch) -> None:
+        def report_epoch(epoch: Epoch) -> None:
             trial.set_user_attr("epochs", int(epoch["epoch"]))
             trial.report(epoch["validation_score"], int(epoch["epoch"]))
             if trial.should_prune():
                 raise library.TrialPruned
 
         with reporter.follow(f"trial {trial.number}") as progress:
-            run = train(material, recipe, soft_labels, progress=progress, report=report)
+            run = train(material, recipe, soft_labels, progress=progress, report=report_epoch)
         best = run.history[run.best_epoch - 1]
         trial.set_user_attr("utility", best["validation_utility"])
         trial.set_user_attr("auroc", best["validation_auroc"])
         return best["validation_score"]
 
-    def say(_study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        reporter.say(_read(trial).line())
+    def report_trial(_study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        reporter.say(_trial(trial).line())
 
     try:
-        study.optimize(objective, n_trials, timeout_s, callbacks=[say])
+        study.optimize(objective, n_trials, timeout_s, callbacks=[report_trial])
     except KeyboardInterrupt:
-        reporter.say("stopped; the same command goes on")
+        reporter.say("stopped; the same command continues the search")
     return search_of(study, base)
 
 
 def write(search: Search, out: Path) -> None:
-    """Writes tables and pictures of a search; a picture only once there is something to see."""
+    """Writes the tables of a search, and its plots once there is something to draw."""
     search.write(out)
     first = search.first
     if search.complete:
@@ -129,10 +137,10 @@ def write(search: Search, out: Path) -> None:
 
 
 def search_of(study: optuna.Study, base: Recipe) -> Search:
-    """What a study holds."""
+    """The search that an Optuna study holds."""
     library = _optuna()
     trials = tuple(
-        _read(trial)
+        _trial(trial)
         for trial in study.get_trials(deepcopy=False)
         if trial.state is not library.trial.TrialState.WAITING
     )
@@ -149,16 +157,17 @@ def _optuna() -> Any:
         import optuna  # noqa: PLC0415 - an extra, and slow to load
     except ImportError as error:
         raise InputError("the search needs Optuna: pip install 'vigil-icu[train]'") from error
-    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reporter says what there is to say
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reporter shows each trial
     return optuna
 
 
-def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
+def _study(out: Path, seed: int, made_of: _MadeOf) -> optuna.Study:
+    """Opens the folder's study, or begins one; refuses one that was made of something else."""
     library = _optuna()
     file = out / JOURNAL
     lock = library.storages.journal.JournalFileSymlinkLock(str(file))
     try:
-        _cut_half_a_line(file, lock)
+        _cut_incomplete_line(file, lock)
         storage = library.storages.JournalStorage(
             library.storages.journal.JournalFileBackend(str(file), lock)
         )
@@ -167,7 +176,7 @@ def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ResumeError(
-            f"{file} is no journal of a search ({error}); name another folder with --out"
+            f"{file} is not the journal of a search ({error}); name another folder with --out"
         ) from error
     before = study.user_attrs.get("made_of", made_of)
     for name, value in json.loads(json.dumps(made_of)).items():
@@ -176,25 +185,25 @@ def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
                 f"{out} holds a search with another {name}; name another folder with --out"
             )
     study.set_user_attr("made_of", made_of)
-    # A search that goes on must not draw again what it drew at its beginning.
+    # A search that is continued must not draw the same values as at its beginning.
     study.sampler = library.samplers.TPESampler(seed=seed + len(study.trials))
     study.pruner = library.pruners.MedianPruner(STARTING_TRIALS, WARM_UP_EPOCHS)
     return study
 
 
-def _cut_half_a_line(file: Path, lock: Any) -> None:
-    """Takes away what a killed search had written of a line: the next would be glued to it."""
+def _cut_incomplete_line(file: Path, lock: Any) -> None:
+    """Cuts a last line that a killed search left incomplete; the next would be joined to it."""
     if not file.exists():
         return
     lock.acquire()  # another search may be writing
     try:
         content = file.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        half = content[whole:]
-        if half and not half.startswith(b"{"):
-            raise ValueError("its last line is none of a journal")
-        if half:
-            os.truncate(file, whole)
+        end = content.rfind(b"\n") + 1
+        rest = content[end:]
+        if rest and not rest.startswith(b"{"):
+            raise ValueError("its last line is not one of a journal")
+        if rest:
+            os.truncate(file, end)
     finally:
         lock.release()
 
@@ -202,7 +211,7 @@ def _cut_half_a_line(file: Path, lock: Any) -> None:
 def _soft_labels(
     material: Material, recipe: Recipe, out: Path, fitted_on: str, reporter: Reporter
 ) -> SoftLabels:
-    """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
+    """The soft labels of a recipe's teacher, in a file that all trials with this teacher share."""
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
     made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **teacher_knobs(recipe)}
@@ -216,17 +225,17 @@ def _soft_labels(
     return soft_labels
 
 
-def _read(trial: optuna.trial.FrozenTrial) -> Trial:
-    took = trial.duration.total_seconds() if trial.duration else 0.0
-    told = trial.user_attrs
+def _trial(trial: optuna.trial.FrozenTrial) -> Trial:
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    attributes = trial.user_attrs
     complete = trial.state.name == "COMPLETE"
     return Trial(
         trial.number,
         trial.state.name.lower(),
         trial.value if complete else None,
-        told.get("utility") if complete else None,
-        told.get("auroc") if complete else None,
-        told.get("epochs", 0),
-        round(took, 1),
-        told.get("knobs", {}),
+        attributes.get("utility") if complete else None,
+        attributes.get("auroc") if complete else None,
+        attributes.get("epochs", 0),
+        round(seconds, 1),
+        attributes.get("knobs", {}),
     )

@@ -1,4 +1,4 @@
-"""Where ``trainer tune`` looks for a better recipe."""
+"""The search space of ``trainer tune``: range and scale of each knob."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Knob:
-    """Where the search looks for one knob of the recipe; both ends belong to it.
+    """The range of one knob of the recipe, both ends included.
 
     Attributes:
-        name: of the knob in ``Recipe``.
-        low: least value.
-        high: greatest value.
-        step: between the values of a whole number.
-        log: whether the search is even over powers rather than over values.
-        of_teacher: whether another value needs other trees, which take as long as the rest.
+        name: the knob's name in ``Recipe``.
+        low: lowest value.
+        high: highest value.
+        step: difference between neighbouring values of a whole number.
+        log: whether values are drawn evenly on a logarithmic scale.
+        of_teacher: whether another value needs another teacher, which takes as long as the rest.
     """
 
     name: str
@@ -33,30 +33,30 @@ class Knob:
     of_teacher: bool = False
 
     @property
-    def whole(self) -> bool:
-        """Whether it is a whole number."""
+    def is_integer(self) -> bool:
+        """Whether the knob is a whole number."""
         return isinstance(getattr(Recipe(), self.name), int)
 
-    def holds(self, recipe: Recipe) -> bool:
-        """Whether the search could come upon the value that a recipe has."""
+    def contains(self, recipe: Recipe) -> bool:
+        """Whether the recipe's value of this knob is in the range, on a step."""
         value = getattr(recipe, self.name)
-        on_step = not self.whole or (value - self.low) % self.step == 0
+        on_step = not self.is_integer or (value - self.low) % self.step == 0
         return bool(self.low <= value <= self.high and on_step)
 
-    def outside(self, recipe: Recipe) -> str:
-        """What to say where it could not."""
-        steps = f" in steps of {self.step}" if self.whole and self.step > 1 else ""
+    def out_of_range(self, recipe: Recipe) -> str:
+        """The error message for a recipe whose value is not in the range."""
+        steps = f" in steps of {self.step}" if self.is_integer and self.step > 1 else ""
         return (
             f"{self.name} is searched from {self.low:g} to {self.high:g}{steps}, which leaves out "
             f"{getattr(recipe, self.name)}"
         )
 
     def suggest(self, trial: optuna.Trial) -> float | int:
-        """Asks a trial for a value."""
-        if self.whole:
+        """Draws a value for a trial."""
+        if self.is_integer:
             return trial.suggest_int(self.name, int(self.low), int(self.high), step=self.step)
         value = trial.suggest_float(self.name, self.low, self.high, log=self.log)
-        return float(f"{value:.3g}")  # no result depends on more digits, and these can be typed
+        return float(f"{value:.3g}")  # more digits change no result, and these can be typed
 
 
 SPACE: Final = (
@@ -77,13 +77,13 @@ SPACE: Final = (
     Knob("teacher_leaves", 7, 63, step=4, of_teacher=True),
     Knob("teacher_rate", 0.01, 0.06, log=True, of_teacher=True),
 )
-"""Every knob that can be searched. Those of the teacher are not, unless they are named: without
-them one lesson serves all trials. What decides how patients are split, how long may be trained and
-how many alerts there may be is a matter of choice and not of search."""
+"""Every knob that can be searched. The teacher's knobs are searched only if they are named: without
+them one teacher serves all trials. The split, the number of epochs and the alert budget are
+choices, so they are not searched."""
 
 
 def chosen_knobs(names: Sequence[str] | None) -> tuple[list[Knob], list[str]]:
-    """The knobs of these names, or those that are searched where none is named; and what is wrong.
+    """The knobs of these names, or all but the teacher's; and a message for each wrong name.
 
     >>> [knob.name for knob in chosen_knobs(["hidden"])[0]]
     ['hidden']
@@ -93,6 +93,6 @@ def chosen_knobs(names: Sequence[str] | None) -> tuple[list[Knob], list[str]]:
     if not names:
         return [knob for knob in SPACE if not knob.of_teacher], []
     known = {knob.name: knob for knob in SPACE}
-    all_of_them = ", ".join(known)
-    wrong = [f"{n} cannot be searched, only {all_of_them}" for n in names if n not in known]
+    all_names = ", ".join(known)
+    wrong = [f"{n} cannot be searched, only {all_names}" for n in names if n not in known]
     return [known[name] for name in dict.fromkeys(names) if name in known], wrong

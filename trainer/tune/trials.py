@@ -1,4 +1,4 @@
-"""The trials of a search for a recipe, as people and programs read them."""
+"""The trials of a search: the best one, the verdict, and the tables that are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CAUTION: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One trial.
+    """One trial of a search.
 
     Attributes:
         number: counted from 0.
@@ -28,11 +28,11 @@ class Trial:
             ``running`` (in another process, or cut off with its process).
         score: utility plus AUROC of the best epoch on validation patients; ``None`` unless
             complete.
-        utility: of that epoch.
-        auroc: of that epoch.
-        epochs: of the LSTM.
-        seconds: it took.
-        knobs: the values that were tried.
+        utility: validation utility of that epoch.
+        auroc: validation AUROC of that epoch.
+        epochs: epochs of the LSTM that were run.
+        seconds: duration.
+        knobs: values by knob name.
     """
 
     number: int
@@ -45,22 +45,22 @@ class Trial:
     knobs: dict[str, Any]
 
     def line(self) -> str:
-        """What a log says of it."""
-        found = f"{self.state} after {self.epochs} epochs"
+        """The trial as a line of the log."""
+        outcome = f"{self.state} after {self.epochs} epochs"
         if self.score is not None:
-            found = f"score {self.score:.4f} (utility {self.utility:.4f}, AUROC {self.auroc:.4f})"
-        return f"trial {self.number}: {found}, {self.seconds:.0f} s"
+            outcome = f"score {self.score:.4f} (utility {self.utility:.4f}, AUROC {self.auroc:.4f})"
+        return f"trial {self.number}: {outcome}, {self.seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What was found so far.
+    """A search with all its trials so far.
 
     Attributes:
-        base: the recipe to be beaten.
-        trials: all of them, by number.
-        importances: the share of the score's spread that each knob explains (functional ANOVA,
-            Hutter 2014), most first; empty where it cannot be told yet.
+        base: the baseline recipe, which the search is to beat.
+        trials: all trials, by number.
+        importances: the share of the score's variance that each knob explains (functional ANOVA,
+            Hutter 2014), the largest first; empty while too few trials are complete.
     """
 
     base: Recipe
@@ -74,19 +74,19 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
-        """The one of the highest score, the earlier of equals; ``None`` before any is complete."""
+        """The trial of highest score, the earlier of equals; ``None`` before any is complete."""
         return max(self.complete, key=lambda trial: trial.score or 0.0, default=None)
 
     @property
     def first(self) -> Trial | None:
-        """The recipe to be beaten; ``None`` until it is complete."""
+        """The complete trial of the baseline recipe; ``None`` until there is one."""
         return next((trial for trial in self.complete if self._is_base(trial)), None)
 
     def _is_base(self, trial: Trial) -> bool:
         return all(getattr(self.base, name) == value for name, value in trial.knobs.items())
 
     def options(self, trial: Trial) -> str:
-        """What ``trainer fit`` has to be told to use a trial's recipe.
+        """The options with which ``trainer fit`` uses a trial's recipe.
 
         >>> trial = Trial(1, "complete", 1.2, 0.4, 0.8, 8, 60.0, {"hidden": 32, "bins": 6})
         >>> Search(Recipe(epochs=4), (trial,), {}).options(trial)
@@ -97,24 +97,24 @@ class Search:
         return " ".join(f"--set {name}={_text(value)}" for name, value in changed.items())
 
     def verdict(self) -> str:
-        """Whether anything was above the recipe to be beaten, in a sentence."""
+        """Whether any trial scored above the baseline recipe, in a sentence."""
         best, first, n = self.best, self.first, len(self.complete)
         if best is None:
             return "no trial is complete yet"
         if first is None:
-            return f"trial {best.number} leads; the recipe to be beaten has no score"
+            return f"trial {best.number} leads; the baseline recipe has no score"
         if best is first:
-            return f"nothing was above the recipe to be beaten ({first.score:.4f}, best of {n})"
+            return f"no trial scored above the baseline recipe ({first.score:.4f}, best of {n})"
         ahead = (best.score or 0.0) - (first.score or 0.0)
         return (
-            f"trial {best.number} is {ahead:.4f} above the recipe to be beaten "
+            f"trial {best.number} is {ahead:.4f} above the baseline recipe "
             f"({best.score:.4f} and {first.score:.4f}, best of {n})"
         )
 
     def write(self, out: Path) -> None:
-        """Writes ``best.json`` and ``trials.csv``."""
+        """Writes ``best.json`` and ``trials.csv`` into the folder ``out``."""
         best, first = self.best, self.first
-        found = {
+        summary = {
             "best": None if best is None else _figures(best),
             "set": None if best is None else self.options(best),
             "first": None if first is None else _figures(first),
@@ -124,7 +124,7 @@ class Search:
             "n_complete": len(self.complete),
             "importances": self.importances,
         }
-        (out / BEST).write_text(json.dumps(found, indent=1) + "\n")
+        (out / BEST).write_text(json.dumps(summary, indent=1) + "\n")
         knobs = list(dict.fromkeys(name for trial in self.trials for name in trial.knobs))
         with (out / TRIALS).open("w", newline="") as file:
             rows = csv.writer(file)
@@ -137,9 +137,9 @@ class Search:
                 rows.writerow([*figures.values(), *(trial.knobs.get(name, "") for name in knobs)])
 
 
-def _figures(trial: Trial) -> dict[str, Any]:
+def _figures(trial: Trial) -> dict[str, object]:
     return {name: getattr(trial, name) for name in Trial.__slots__}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,28 +12,14 @@ from rich.console import Console
 
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.tiny_families import NOTHING, RIVALS
-from trainer import cli
 from trainer.compare import families
 from trainer.compare.report import plots
 from trainer.fit import fit
 from trainer.progress import Reporter
 
 
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATA", "THREADS"):
-        monkeypatch.delenv(f"TRAINER_{name}", raising=False)
-
-
-def compare(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["trainer", "compare", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return int(ended.value.code or 0)
-
-
-def test_the_command_prints_the_table_and_says_where_the_page_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_command_prints_the_table_and_the_folder_of_the_page(
+    trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.set_num_threads(1)
     data, fitted, out = learnable_file(tmp_path, 80), tmp_path / "fit", tmp_path / "out"
@@ -41,40 +28,39 @@ def test_the_command_prints_the_table_and_says_where_the_page_is(
     monkeypatch.setattr(families, "everybody", lambda: RIVALS)
     monkeypatch.setattr(plots, "draw", lambda *_: [])
     words = ("--data", data, "--out", out, "--model", fitted / "bundle", "--bootstrap", 5)
-    assert compare(monkeypatch, *words, "--only", "prevalence", "--threads", 1) == 0
-    told = capsys.readouterr()
-    assert "final LSTM" in told.out
-    assert NOTHING.name in told.out
-    assert str(out) in told.out
-    assert "prevalence: validation utility" in told.err
+    result = trainer("compare", *words, "--only", "prevalence", "--threads", 1)
+    assert result.code == 0
+    assert "final LSTM" in result.out
+    assert NOTHING.name in result.out
+    assert str(out) in result.out
+    assert "prevalence: validation utility" in result.err
     assert (out / "comparison.md").is_file()
-    assert compare(monkeypatch, *words, "--only", "nobody") == 2
-    told = capsys.readouterr()
-    assert "--only nobody: no such model" in told.err
-    assert "Traceback" not in told.err
+    result = trainer("compare", *words, "--only", "nobody")
+    assert result.code == 2
+    assert "--only nobody: no such model" in result.err
+    assert "Traceback" not in result.err
 
 
-def test_all_faults_are_said_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_all_faults_are_reported_at_once(trainer: Any, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     words = ("--data", tmp_path / "none", "--model", tmp_path, "--out", tmp_path / "file")
-    assert compare(monkeypatch, *words) == 2
-    told = capsys.readouterr().err
+    result = trainer("compare", *words)
+    assert result.code == 2
     for fault in ("there is no such file", "no model bundle", "is a file, not a folder"):
-        assert fault in told
+        assert fault in result.err
 
 
-def test_what_is_not_installed_is_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_missing_package_is_named(
+    trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(families, "find_spec", lambda name: None if name == "sklearn" else name)
     data = learnable_file(tmp_path, 30)
-    assert compare(monkeypatch, "--data", data, "--out", tmp_path) == 2
-    assert "needs scikit-learn: pip install" in capsys.readouterr().err
+    result = trainer("compare", "--data", data, "--out", tmp_path)
+    assert result.code == 2
+    assert "needs scikit-learn: pip install" in result.err
 
 
-def test_help_comes_without_loading_what_computes() -> None:
+def test_help_loads_no_heavy_package() -> None:
     program = (
         "import sys; from trainer.cli import main\n"
         "try: main()\n"

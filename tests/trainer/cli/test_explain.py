@@ -7,137 +7,108 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib.image
-import numpy as np
 import pytest
 
-from streamer.datasets.physionet2019 import read_2019
 from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
-from trainer import cli
-from trainer.decisions.predictions import Predictions
-from trainer.explain.suggestions import Kind, suggest
+from trainer.explain.suggestions import Kind
 from trainer.explain.text import NO_DRUGS
 
 
-def test_stays_of_each_kind_are_suggested(tmp_path: Path) -> None:
-    hours = 30
-    stays = {name: stay(hours, 20 if name[1] == "s" else None) for name in ("xs1", "xs2", "xn1")}
-    stays |= {"xn2": stay(hours), "xn3": stay(hours + 1), "xs3": stay(3, 0)}
-    cohort = read_2019([write_parquet(tmp_path / "s.parquet", stays)])
-    alert_starts = np.zeros(cohort.n_rows, np.bool_)
-    for patient in ("xs1", "xn1"):
-        alert_starts[cohort.rows(cohort.patient_ids.index(patient)).start + 10] = True
-    risks = np.repeat(np.linspace(0.01, 0.02, cohort.n_rows)[:, None], 3, axis=1)
-    found = suggest(Predictions(cohort, risks, 0.5, alert_starts), 1)
-    assert [(each.kind, each.patient) for each in found] == [
-        (Kind.FORESEEN, "xs1"),
-        (Kind.MISSED, "xs2"),
-        (Kind.FALSE_ALARM, "xn1"),
-        (Kind.QUIET, "xn3"),  # the longer of two
-    ]
-    assert (found[0].onset_hour, found[0].lead_hours) == (27, 16)
-    assert (found[1].lead_hours, found[2].onset_hour) == (None, None)
-
-
 @pytest.fixture
-def trainer(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["trainer", "explain", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        code = ended.value.code
-        return (code if isinstance(code, int) else 0, *capsys.readouterr())
-
-    monkeypatch.delenv("TRAINER_DATA", raising=False)
-    return run
-
-
-@pytest.fixture
-def given(tmp_path: Path) -> list[object]:
+def options(tmp_path: Path) -> list[object]:
     random_bundle(3).save(tmp_path / "bundle")
     return ["--data", learnable_file(tmp_path, 12), "--model", tmp_path / "bundle"]
 
 
-def test_the_command_draws_and_reads_out(trainer: Any, given: list[object], tmp_path: Path) -> None:
+def test_the_command_draws_and_explains(
+    trainer: Any, options: list[object], tmp_path: Path
+) -> None:
     out = tmp_path / "stay.png"
-    code, told, errors = trainer("p000002", *given, "--out", out)
-    assert code == 0, errors
-    assert told.startswith("p000002: hours ")
-    assert NO_DRUGS in told
+    result = trainer("explain", "p000002", *options, "--out", out)
+    assert result.code == 0, result.err
+    assert result.out.startswith("p000002: hours ")
+    assert NO_DRUGS in result.out
     for file in (out, tmp_path / "stay-influence.png"):
-        assert str(file) in told
+        assert str(file) in result.out
         assert matplotlib.image.imread(file).shape[1] == 1600
 
 
-def test_the_command_answers_programs(
-    trainer: Any, given: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_json_has_a_value_for_each_hour(
+    trainer: Any, options: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    code, told, errors = trainer("p000002", *given, "--json", "--follow", "heart_rate")
-    assert code == 0, errors
-    said = json.loads(told)
-    n = len(said["hours"])
-    series = [*said["risks"].values(), *said["contributions"].values(), *said["log_odds"].values()]
+    result = trainer("explain", "p000002", *options, "--json", "--follow", "heart_rate")
+    assert result.code == 0, result.err
+    explanation = json.loads(result.out)
+    n = len(explanation["hours"])
+    series = [
+        *explanation["risks"].values(),
+        *explanation["contributions"].values(),
+        *explanation["log_odds"].values(),
+    ]
     series += [
-        each for name in ("forget", "input", "output") for each in said["gates"][name].values()
+        each
+        for name in ("forget", "input", "output")
+        for each in explanation["gates"][name].values()
     ]
     assert {len(each) for each in series} == {n}
-    (influence,) = said["influences"]
+    (influence,) = explanation["influences"]
     assert (influence["variable"], len(influence["change"])) == ("heart_rate", n)
-    assert said["pictures"] == []
+    assert explanation["pictures"] == []
     assert not list(tmp_path.glob("*.png"))
 
 
-def test_without_a_patient_the_command_names_some(trainer: Any, given: list[object]) -> None:
-    code, told, errors = trainer(*given, "--json", "--suggest", "2")
-    assert code == 0, errors
-    named = json.loads(told)
+def test_without_a_patient_stays_are_suggested(trainer: Any, options: list[object]) -> None:
+    result = trainer("explain", *options, "--json", "--suggest", "2")
+    assert result.code == 0, result.err
+    named = json.loads(result.out)
     assert named
     assert max(sum(each["kind"] == kind for each in named) for kind in Kind) <= 2
-    code, told, _ = trainer(*given)
-    assert code == 0
-    assert named[0]["patient"] in told
+    result = trainer("explain", *options)
+    assert result.code == 0
+    assert named[0]["patient"] in result.out
 
 
-def test_an_unknown_patient_is_answered_with_some_that_exist(
-    trainer: Any, given: list[object]
+def test_an_unknown_patient_is_answered_with_similar_ids(
+    trainer: Any, options: list[object]
 ) -> None:
-    code, told, errors = trainer("p00002", *given)
-    assert (code, told) == (2, "")
-    assert "no patient 'p00002' among these 12" in errors
-    assert "p000002" in errors
+    result = trainer("explain", "p00002", *options)
+    assert (result.code, result.out) == (2, "")
+    assert "no patient 'p00002' among these 12" in result.err
+    assert "p000002" in result.err
 
 
-def test_help_is_honest_and_loads_nothing_that_computes() -> None:
+def test_help_loads_no_heavy_package() -> None:
     program = (
         "import sys; from trainer.cli import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "sys.exit(sum(name in sys.modules for name in ('torch', 'matplotlib')))"
     )
-    told = subprocess.run(
+    page = subprocess.run(
         [sys.executable, "-c", program, "explain", "--help"],
         capture_output=True, text=True, timeout=60, check=True,
     ).stdout  # fmt: skip
-    for words in ("Examples", "trainer explain", "Drugs are no input"):
-        assert words in told
+    for words in ("Examples", "trainer explain", "Drugs are not an input"):
+        assert words in page
 
 
-def test_pictures_without_matplotlib_say_what_to_install(
-    trainer: Any, given: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_plots_without_matplotlib_name_the_package_to_install(
+    trainer: Any, options: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "trainer.explain.plots", None)
     monkeypatch.delattr("trainer.explain.plots", raising=False)
-    code, _, errors = trainer("p000002", *given, "--out", tmp_path / "stay.png")
-    assert code == 2
-    assert "vigil-icu[train]" in errors
-    assert trainer("p000002", *given, "--json")[0] == 0
+    result = trainer("explain", "p000002", *options, "--out", tmp_path / "stay.png")
+    assert result.code == 2
+    assert "vigil-icu[train]" in result.err
+    assert trainer("explain", "p000002", *options, "--json").code == 0
 
 
-def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
-    code, _, errors = trainer("--model", tmp_path, "--out", "/none/stay.jpg", "--follow", "phh")
-    assert code == 2
+def test_all_faults_are_reported_at_once(trainer: Any, tmp_path: Path) -> None:
+    result = trainer("explain", "--model", tmp_path, "--out", "/none/stay.jpg", "--follow", "phh")
+    assert result.code == 2
     for fault in (
         "--data is missing",
         f"--model {tmp_path}",
@@ -146,16 +117,16 @@ def test_what_cannot_be_is_said_at_once(trainer: Any, tmp_path: Path) -> None:
         "PATIENT",
         "phh",
     ):
-        assert fault in errors
+        assert fault in result.err
 
 
-def test_a_picture_that_cannot_be_written_is_said_before_the_work(
-    trainer: Any, given: list[object], tmp_path: Path
+def test_a_plot_file_that_is_a_folder_is_rejected_before_the_work(
+    trainer: Any, options: list[object], tmp_path: Path
 ) -> None:
     (tmp_path / "folder.png").mkdir()
-    code, told, errors = trainer("p000002", *given, "--out", tmp_path / "folder.png")
-    assert (code, told) == (2, "")
-    assert "is a folder, not a picture" in errors
+    result = trainer("explain", "p000002", *options, "--out", tmp_path / "folder.png")
+    assert (result.code, result.out) == (2, "")
+    assert "is a folder, not a file" in result.err
 
 
 def test_an_id_may_be_anything(
@@ -167,12 +138,12 @@ def test_an_id_may_be_anything(
     random_bundle(3).save(tmp_path / "bundle")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    given = ["--data", data, "--model", tmp_path / "bundle"]
-    code, told, errors = trainer(*given)
-    assert (code, errors) == (0, "")
-    assert patient[:8] in told  # the table breaks long ones
-    code, told, errors = trainer(*given, "--", patient)
-    assert (code, errors) == (0, "")
+    options = ["--data", data, "--model", tmp_path / "bundle"]
+    result = trainer("explain", *options)
+    assert (result.code, result.err) == (0, "")
+    assert patient[:8] in result.out  # the table breaks long ones
+    result = trainer("explain", *options, "--", patient)
+    assert (result.code, result.err) == (0, "")
     drawn = list((tmp_path / "here").iterdir())
     assert len(drawn) == 2
-    assert all(file.name in told for file in drawn)
+    assert all(file.name in result.out for file in drawn)

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.adapters.memory.models import MemoryModels
-from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import SHIPPED
-from streamer.ports.models import Superseded
 from tests.support.small_models import random_bundle
-from trainer.atomic import write_atomically
 from trainer.errors import UnknownModel
-from trainer.registry import publishing
-from trainer.registry.publishing import reconcile, seed
 from trainer.registry.registry import MOST_BEFORE, Aliases, Registry
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
@@ -55,7 +48,7 @@ def test_models_are_found_by_id_beginning_and_alias(registry: Registry) -> None:
             registry.find(name)
 
 
-def test_an_ambiguous_beginning_is_refused(registry: Registry) -> None:
+def test_an_ambiguous_beginning_is_rejected(registry: Registry) -> None:
     (registry.folder / "bundles").mkdir(parents=True)
     for model in ("abc1", "abc2"):
         (registry.folder / "bundles" / model).mkdir()
@@ -64,7 +57,7 @@ def test_an_ambiguous_beginning_is_refused(registry: Registry) -> None:
         registry.find("abc")
 
 
-def test_aliases_without_a_model_are_refused(registry: Registry) -> None:
+def test_aliases_without_a_model_are_rejected(registry: Registry) -> None:
     for name in ("champion", "challenger"):
         with pytest.raises(UnknownModel, match=f"no {name}"):
             registry.find(name)
@@ -81,7 +74,7 @@ def test_rollback_walks_back_through_the_champions(registry: Registry) -> None:
     assert registry.aliases().champion == IDS[0]
 
 
-def test_a_promoted_challenger_is_no_challenger_any_more(registry: Registry) -> None:
+def test_a_promoted_challenger_is_not_the_challenger_any_more(registry: Registry) -> None:
     filled(registry).promote(IDS[0], "")
     registry.set_challenger(IDS[1], "")
     registry.promote(IDS[2], "")
@@ -90,7 +83,7 @@ def test_a_promoted_challenger_is_no_challenger_any_more(registry: Registry) -> 
     assert registry.aliases() == Aliases(IDS[1], None, (IDS[0], IDS[2]))
 
 
-def test_the_way_back_is_long_but_has_an_end(registry: Registry) -> None:
+def test_rollback_keeps_a_limited_number_of_champions(registry: Registry) -> None:
     filled(registry)
     for i in range(MOST_BEFORE + 5):
         registry.promote(IDS[i % 2], "")
@@ -115,7 +108,7 @@ def test_every_change_is_in_the_history_in_order(registry: Registry) -> None:
     assert all(entry["time"].endswith("+00:00") for entry in registry.history())
 
 
-def test_what_a_dead_process_left_half_done_is_no_harm(registry: Registry) -> None:
+def test_an_incomplete_bundle_of_a_dead_process_is_replaced(registry: Registry) -> None:
     half = registry.folder / "bundles" / f".{IDS[0]}.new"
     half.mkdir(parents=True)
     (half / "manifest.json").write_text("{")
@@ -125,21 +118,7 @@ def test_what_a_dead_process_left_half_done_is_no_harm(registry: Registry) -> No
     assert not half.exists()
 
 
-def test_a_file_is_the_old_one_until_the_new_one_is_whole(tmp_path: Path) -> None:
-    file = tmp_path / "file"
-    file.write_bytes(b"old")
-    with pytest.raises(RuntimeError), write_atomically(file) as new:
-        new.write(b"new")
-        assert file.read_bytes() == b"old"
-        raise RuntimeError
-    assert file.read_bytes() == b"old"
-    with write_atomically(file) as new:
-        new.write(b"new")
-    assert file.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_several_at_once_lose_nothing(registry: Registry) -> None:
+def test_concurrent_changes_are_all_kept(registry: Registry) -> None:
     filled(registry)
 
     def promote(model: str) -> None:
@@ -158,89 +137,3 @@ def test_several_at_once_lose_nothing(registry: Registry) -> None:
     assert set(promoted) == set(IDS)
     for line in (registry.folder / "history.jsonl").read_text().splitlines():
         assert json.loads(line)
-
-
-def test_the_first_champion_is_the_shipped_bundle(registry: Registry) -> None:
-    shipped = bundles.load(SHIPPED).model_id
-    assert seed(registry) == registry.aliases().champion == shipped
-    registry.promote(registry.add(BUNDLES[0], ""), "")
-    assert seed(registry) == IDS[0]
-
-
-def test_nothing_published_yet_publishes_the_champion(registry: Registry) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    there = reconcile(registry, channel)
-    assert there == channel.champion()
-    assert (there.model_id, there.version, registry.aliases().published) == (IDS[0], 1, 1)
-    assert channel.fetch(IDS[0]) == BUNDLES[0].to_bytes()
-    history = registry.history()
-    assert reconcile(registry, channel) == there
-    assert registry.history() == history  # what agrees stays untouched
-
-
-def test_what_was_decided_without_the_channel_is_published_later(registry: Registry) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    reconcile(registry, channel)
-    registry.promote(IDS[1], "")  # Redis is away
-    assert reconcile(registry, channel).model_id == IDS[1]
-    assert registry.aliases().published == 2
-
-
-def test_what_another_published_stands(registry: Registry) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    reconcile(registry, channel)
-    registry.promote(IDS[1], "decided while the other did")
-    elsewhere = random_bundle(9)
-    channel.publish(elsewhere.model_id, elsewhere.to_bytes(), 1)
-    assert reconcile(registry, channel).model_id == elsewhere.model_id
-    assert registry.load("champion") == elsewhere
-    assert (registry.aliases().before, registry.aliases().published) == ((IDS[0], IDS[1]), 2)
-
-
-@pytest.mark.parametrize("packed", [b"broken", BUNDLES[3].to_bytes()])
-def test_what_another_published_must_be_what_it_says(registry: Registry, packed: bytes) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    channel.publish("0123456789ab", packed, 0)
-    there = reconcile(registry, channel)
-    assert (there.model_id, there.version) == (IDS[0], 2)
-
-
-def test_a_channel_that_lost_everything_gets_the_champion_again(registry: Registry) -> None:
-    filled(registry).promote(IDS[0], "")
-    reconcile(registry, MemoryModels())
-    registry.promote(IDS[1], "")
-    there = reconcile(registry, MemoryModels())
-    assert (there.model_id, there.version) == (IDS[1], 1)
-
-
-def test_promote_and_rollback_put_in_force(registry: Registry) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    assert publishing.promote(registry, channel, IDS[2], "").model_id == IDS[2]
-    assert channel.champion() is not None
-    back = publishing.rollback(registry, channel, "")
-    assert (back.model_id, back.version) == (IDS[0], 3)
-    assert channel.champion() == back
-    with pytest.raises(UnknownModel):
-        publishing.promote(registry, channel, "nobody", "")
-    assert channel.champion() == back
-
-
-def test_publishing_in_the_same_moment_is_noticed(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    channel = MemoryModels()
-    filled(registry).promote(IDS[0], "")
-    reconcile(registry, channel)
-    registry.promote(IDS[1], "")
-    before = channel.champion()
-    channel.publish(IDS[2], BUNDLES[2].to_bytes(), 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(channel, "champion", lambda: before)  # looked just before the other did
-        with pytest.raises(Superseded):
-            reconcile(registry, channel)
-    assert reconcile(registry, channel).model_id == IDS[2]

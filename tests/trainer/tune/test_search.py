@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,10 +19,10 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch, Run
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
-from trainer.tune import search as tuning
-from trainer.tune.search import tune
-from trainer.tune.space import SPACE, chosen_knobs
-from trainer.tune.trials import Search, Trial
+from trainer.tune import search as search_module
+from trainer.tune.search import JOURNAL, WARM_UP_EPOCHS, tune, write
+from trainer.tune.space import chosen_knobs
+from trainer.tune.trials import Search
 
 QUIET = Reporter(Console(quiet=True))
 RATES = chosen_knobs(["learning_rate", "encoder_dropout"])[0]
@@ -46,16 +45,11 @@ def searched(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Sear
     return tune([data], out, QUICK, reporter=QUIET, knobs=RATES, n_trials=3), out
 
 
-def trial(number: int, score: float | None, state: str = "complete", **knobs: Any) -> Trial:
-    half = None if score is None else score / 2
-    return Trial(number, state, score, half, half, 3, 1.0, knobs)
-
-
-def test_the_first_trial_is_the_recipe_to_be_beaten(
+def test_the_first_trial_is_the_baseline_recipe(
     searched: tuple[Search, Path], data: Path, tmp_path: Path
 ) -> None:
     search, _ = searched
-    assert [each.number for each in search.trials] == [0, 1, 2]
+    assert [trial.number for trial in search.trials] == [0, 1, 2]
     first = search.trials[0]
     assert first.knobs == {knob.name: getattr(QUICK, knob.name) for knob in RATES}
     assert search.first is first
@@ -67,13 +61,13 @@ def test_the_first_trial_is_the_recipe_to_be_beaten(
 
 def test_other_trials_try_other_values_within_the_space(searched: tuple[Search, Path]) -> None:
     search, _ = searched
-    for each in search.trials[1:]:
-        assert each.knobs != search.trials[0].knobs
-        assert all(knob.holds(replace(QUICK, **each.knobs)) for knob in RATES)
+    for other in search.trials[1:]:
+        assert other.knobs != search.trials[0].knobs
+        assert all(knob.contains(replace(QUICK, **other.knobs)) for knob in RATES)
     assert search.trials[1].knobs != search.trials[2].knobs
 
 
-def test_a_second_call_goes_on_and_shares_the_teacher(
+def test_a_second_call_continues_and_shares_the_teacher(
     searched: tuple[Search, Path],
     data: Path,
     tmp_path: Path,
@@ -86,33 +80,35 @@ def test_a_second_call_goes_on_and_shares_the_teacher(
         (out / file.name).write_bytes(file.read_bytes())
 
     def never(*_: object) -> SoftLabels:
-        raise AssertionError("the soft labels are there already")
+        raise AssertionError("the soft labels are kept already")
 
-    monkeypatch.setattr(tuning, "fit_teacher", never)
+    monkeypatch.setattr(search_module, "fit_teacher", never)
     after = tune([data], out, QUICK, reporter=QUIET, knobs=RATES, n_trials=2)
     assert after.trials[:3] == before.trials
-    assert [each.number for each in after.trials] == [0, 1, 2, 3, 4]
-    drawn = [tuple(each.knobs.values()) for each in after.trials]
+    assert [trial.number for trial in after.trials] == [0, 1, 2, 3, 4]
+    drawn = [tuple(trial.knobs.values()) for trial in after.trials]
     assert len(set(drawn)) == 5
 
 
-def test_a_search_of_something_else_is_refused(searched: tuple[Search, Path], data: Path) -> None:
+def test_a_folder_with_another_search_is_rejected(
+    searched: tuple[Search, Path], data: Path
+) -> None:
     _, out = searched
-    for base, knobs, what in (
+    for base, knobs, part in (
         (replace(QUICK, epochs=2), RATES, "recipe"),
         (QUICK, RATES[:1], "knobs"),
     ):
-        with pytest.raises(ResumeError, match=f"another {what}"):
+        with pytest.raises(ResumeError, match=f"another {part}"):
             tune([data], out, base, reporter=QUIET, knobs=knobs, n_trials=1)
 
 
 def test_tables_and_pictures(searched: tuple[Search, Path], tmp_path: Path) -> None:
     search, _ = searched
-    tuning.write(search, tmp_path)
+    write(search, tmp_path)
     best = json.loads((tmp_path / "best.json").read_text())
     assert search.best is not None
     assert best["best"]["number"] == search.best.number
-    assert best["best"]["score"] == max(each.score or 0 for each in search.trials)
+    assert best["best"]["score"] == max(trial.score or 0 for trial in search.trials)
     assert best["n_complete"] == 3
     assert "flatters" in best["caution"]
     options = best["set"].removeprefix("--set ").split(" --set ")
@@ -131,8 +127,8 @@ def test_tables_and_pictures(searched: tuple[Search, Path], tmp_path: Path) -> N
 Scores = Callable[[int, int], float]
 
 
-def _played(monkeypatch: pytest.MonkeyPatch, score: Scores) -> None:
-    """Training that takes no time: ``score`` of the trial, as they come, and the epoch."""
+def _simulate_training(monkeypatch: pytest.MonkeyPatch, score: Scores) -> None:
+    """Replaces training: the validation score is ``score(trial, epoch)``, at once."""
     begun = 0
 
     def train(*_: object, report: Callable[[Epoch], None], **__: object) -> Run:
@@ -152,27 +148,27 @@ def _played(monkeypatch: pytest.MonkeyPatch, score: Scores) -> None:
             report(history[-1])
         return Run({}, {}, {}, best_epoch=4, history=history)
 
-    monkeypatch.setattr(tuning, "train", train)
+    monkeypatch.setattr(search_module, "train", train)
 
 
 def test_a_trial_that_falls_behind_is_cut_short(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _played(monkeypatch, lambda n, epoch: 1.2 + epoch / 100 - (0.5 if n == 6 else 0))
-    said = io.StringIO()
-    listening = Reporter(Console(file=said, width=1000))
-    search = tune([data], tmp_path, QUICK, reporter=listening, knobs=RATES, n_trials=8)
-    assert [each.state for each in search.trials] == [*["complete"] * 6, "pruned", "complete"]
+    _simulate_training(monkeypatch, lambda n, epoch: 1.2 + epoch / 100 - (0.5 if n == 6 else 0))
+    log = io.StringIO()
+    reporter = Reporter(Console(file=log, width=1000))
+    search = tune([data], tmp_path, QUICK, reporter=reporter, knobs=RATES, n_trials=8)
+    assert [trial.state for trial in search.trials] == [*["complete"] * 6, "pruned", "complete"]
     cut = search.trials[6]
-    assert (cut.score, cut.epochs) == (None, tuning.WARM_UP_EPOCHS)
-    assert "trial 6: pruned after 2 epochs" in said.getvalue()
+    assert (cut.score, cut.epochs) == (None, WARM_UP_EPOCHS)
+    assert "trial 6: pruned after 2 epochs" in log.getvalue()
     assert cut not in search.complete
-    tuning.write(search, tmp_path)
+    write(search, tmp_path)
     assert not search.importances, "equal scores depend on nothing"
     assert not (tmp_path / "importance.png").exists()
 
 
-def test_ctrl_c_keeps_what_is_finished_and_the_first_recipe_is_tried_again(
+def test_ctrl_c_keeps_finished_trials_and_the_baseline_is_tried_again(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(at: int) -> Scores:
@@ -183,45 +179,45 @@ def test_ctrl_c_keeps_what_is_finished_and_the_first_recipe_is_tried_again(
 
         return score
 
-    _played(monkeypatch, interrupted(0))
+    _simulate_training(monkeypatch, interrupted(0))
     search = tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=3)
-    assert [each.state for each in search.trials] == ["fail"]
+    assert [trial.state for trial in search.trials] == ["fail"]
     assert search.verdict() == "no trial is complete yet"
-    _played(monkeypatch, interrupted(1))
+    _simulate_training(monkeypatch, interrupted(1))
     search = tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=3)
-    assert [each.state for each in search.trials] == ["fail", "complete", "fail"]
+    assert [trial.state for trial in search.trials] == ["fail", "complete", "fail"]
     assert search.first is search.trials[1]
-    tuning.write(search, tmp_path)
+    write(search, tmp_path)
     assert json.loads((tmp_path / "best.json").read_text())["best"]["number"] == 1
 
 
-def test_time_that_is_up_begins_no_further_trial(
+def test_no_trial_begins_after_the_timeout(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _played(monkeypatch, lambda n, _: 1.2 + n / 10)
+    _simulate_training(monkeypatch, lambda n, _: 1.2 + n / 10)
     search = tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=5, timeout_s=1e-6)
     assert len(search.trials) < 5
 
 
-def test_a_search_that_was_killed_in_the_middle_of_a_line_goes_on(
+def test_a_search_killed_in_the_middle_of_a_line_is_continued(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _played(monkeypatch, lambda n, _: 1.2 + n / 10)
+    _simulate_training(monkeypatch, lambda n, _: 1.2 + n / 10)
     tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
-    with (tmp_path / tuning.JOURNAL).open("a") as journal:
+    with (tmp_path / JOURNAL).open("a") as journal:
         journal.write('{"op_code":4,"worker_id":"')
     for n in (2, 3):  # the second reads what the first wrote after the cut
         search = tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
-        assert [each.state for each in search.trials] == ["complete"] * n
+        assert [trial.state for trial in search.trials] == ["complete"] * n
 
 
 @pytest.mark.parametrize("content", ["rubbish\n", "[1]\n", '{"a": 1}\n', "no line at all"])
-def test_a_file_that_is_no_journal_is_refused_and_left_alone(
+def test_a_file_that_is_not_a_journal_is_rejected_and_left_alone(
     data: Path, tmp_path: Path, content: str
 ) -> None:
-    file = tmp_path / tuning.JOURNAL
+    file = tmp_path / JOURNAL
     file.write_text(content)
-    with pytest.raises(ResumeError, match="no journal of a search"):
+    with pytest.raises(ResumeError, match="not the journal of a search"):
         tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
     assert file.read_text().startswith(content)
 
@@ -232,26 +228,3 @@ def test_without_optuna_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InputError, match=r"vigil-icu\[train\]"):
         tune([data], tmp_path, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
-
-
-def test_the_space_holds_the_shipped_recipe_and_only_recipes() -> None:
-    for knob in SPACE:
-        assert knob.holds(Recipe()), knob.name
-        for end in (knob.low, knob.high):
-            recipe, wrong = Recipe().changed([f"{knob.name}={end:g}"])
-            assert not [*wrong, *recipe.problems()], knob.name
-    assert not any(knob.of_teacher for knob in chosen_knobs(None)[0])
-
-
-def test_the_verdict_says_by_how_much() -> None:
-    base = Recipe()
-    first, worse = trial(0, 1.25, hidden=64), trial(1, 1.24, hidden=32)
-    cut, better = trial(2, None, "pruned", hidden=16), trial(3, 1.27, hidden=96)
-    nothing = Search(base, (first, worse, cut), {}).verdict()
-    assert nothing == "nothing was above the recipe to be beaten (1.2500, best of 2)"
-    found = Search(base, (first, worse, cut, better), {})
-    assert "trial 3 is 0.0200 above" in found.verdict()
-    assert "best of 3" in found.verdict()
-    assert "has no score" in Search(base, (better,), {}).verdict()
-    assert found.options(first) == ""
-    assert found.options(better) == "--set hidden=96"

@@ -19,7 +19,7 @@ from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
 from trainer.metrics.measures import Scored, lead_hours
 from trainer.metrics.ranking import curve
-from trainer.reports.plots import blank, canvas, thinned, written
+from trainer.reports.plots import blank, canvas, save_png, thinned
 
 WIDE: Final = (8.5, 5.0)  # the legend stands beside the curves
 
@@ -124,7 +124,7 @@ def _differences(findings: Findings, folder: Path) -> Path:
         panel.set(title=words, xlabel="model less final LSTM, 95 % interval")
         panel.grid(alpha=0.25)
     panels[0].set_yticks(np.arange(len(ranked)), [model.name for model in ranked])
-    return written(figure, folder / "differences.png")
+    return save_png(figure, folder / "differences.png")
 
 
 def _utility(lines: Sequence[_Line], folder: Path) -> Path:
@@ -247,4 +247,4 @@ def _draw(axes: Axes, line: _Line, x: NDArray[Any], y: NDArray[np.floating], **m
 
 def _with_legend(figure: Figure, axes: Axes, file: Path) -> Path:
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize="small")
-    return written(figure, file)
+    return save_png(figure, file)

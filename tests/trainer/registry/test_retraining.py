@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from structlog.testing import capture_logs
+
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import make
+from streamer.bundles.bundle import SHIPPED, Bundle
+from streamer.local import LocalStack
+from streamer.ports.models import Champion
+from tests.support.small_models import random_bundle, random_model, silenced
+from tests.support.synthetic_cohort import learnable_file
+from trainer.registry.lease import Lease
+from trainer.registry.registry import Registry
+from trainer.registry.retraining import Retraining
+
+KNOBS = ("teacher_share=0", "encoder=16", "reading_epochs=40", "batch_hours=128", "hidden=16")
+
+
+OPTIONS = [word for knob in (*KNOBS, "patience=12") for word in ("--set", knob)]
+
+
+OPTIONS += ["--threads", "1", "--bootstrap", "0"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return Registry(tmp_path / "registry")
+
+
+@pytest.fixture
+def redis(stack: LocalStack) -> Iterator[Redis]:
+    client = Redis.from_url(stack.redis, socket_timeout=10)
+    yield client
+    client.close()
+
+
+def _useless_champion() -> Bundle:
+    """A champion with the same risk for all and never a positive: AUROC 0.5, utility 0."""
+    model = random_model()
+    model.network = silenced(model.network, "glance_head", "memory_head")
+    model.threshold = 0.9999999
+    return make(model, {}, "")
+
+
+Start = Callable[..., Retraining]
+
+
+@pytest.fixture
+def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> Start:
+    def make_one(client: Redis = redis, options: list[str] = OPTIONS) -> Retraining:
+        return Retraining(
+            [data],
+            registry,
+            RedisModels(client, topic_prefix),
+            Lease(client, topic_prefix),
+            options,
+            threading.Event(),
+        )
+
+    return make_one
+
+
+def test_a_better_candidate_is_published_and_an_equal_one_is_not(
+    start: Start, registry: Registry, redis: Redis, topic_prefix: str
+) -> None:
+    champion = registry.promote(registry.add(_useless_champion(), ""), "")
+    with capture_logs() as logs:
+        outcome = start().once()
+    assert outcome.ended == "promoted", outcome
+    assert (outcome.champion, outcome.version) == (champion, 2)
+    channel = RedisModels(redis, topic_prefix)
+    assert outcome.candidate is not None
+    assert channel.champion() == Champion(outcome.candidate, 2)
+    assert channel.fetch(outcome.candidate) == registry.load("champion").to_bytes()
+    assert registry.aliases().before == (champion,)
+    (line,) = [entry for entry in logs if entry["event"] == "retraining ended"]
+    assert line["candidate_utility"] > line["champion_utility"] == 0
+    assert len(line["utility_difference_ci"]) == 2
+
+    again = start().once()
+    assert (again.ended, again.candidate) == ("kept", outcome.candidate)
+    assert "itself" in again.why
+    assert channel.champion() == Champion(outcome.candidate, 2)
+
+
+def test_a_worse_candidate_becomes_the_challenger(start: Start, registry: Registry) -> None:
+    registry.promote(registry.add(_useless_champion(), ""), "")
+    best = start().once()
+    assert best.ended == "promoted", best
+    worse = start(options=[*OPTIONS, "--set", "learning_rate=1e-9"]).once()
+    assert (worse.ended, worse.champion) == ("kept", best.candidate)
+    assert registry.aliases().challenger == worse.candidate
+    assert registry.aliases().champion == best.candidate
+
+
+def test_an_empty_registry_begins_with_the_shipped_bundle(
+    start: Start, registry: Registry, redis: Redis, topic_prefix: str
+) -> None:
+    in_force = start().begin()
+    assert in_force == Champion(bundles.load(SHIPPED).model_id, 1)
+    assert RedisModels(redis, topic_prefix).champion() == in_force
+    assert registry.find("champion") == in_force.model_id
+
+
+def test_without_redis_training_goes_on_and_publishes_next_time(
+    start: Start, registry: Registry, redis: Redis, topic_prefix: str
+) -> None:
+    registry.promote(registry.add(_useless_champion(), ""), "")
+    assert start().begin() is not None
+    nowhere = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
+    outcome = start(nowhere).once()
+    assert (outcome.ended, outcome.version) == ("promoted", None)
+    channel = RedisModels(redis, topic_prefix)
+    assert channel.champion() != Champion(outcome.candidate or "", 2)
+    assert start().begin() == channel.champion() == Champion(outcome.candidate or "", 2)
+
+
+def test_a_second_trainer_is_skipped_while_the_first_holds_the_lease(
+    start: Start, registry: Registry, redis: Redis, topic_prefix: str
+) -> None:
+    first = Lease(redis, topic_prefix)
+    assert first.acquire()
+    assert start().once().ended == "skipped"
+    assert registry.ids() == []
+    assert first.renew()  # the second did not give it back
+
+
+def test_another_trainers_publication_during_training_stands(
+    start: Start,
+    registry: Registry,
+    redis: Redis,
+    topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    registry.promote(registry.add(_useless_champion(), ""), "")
+    retraining, channel, other = start(), RedisModels(redis, topic_prefix), random_bundle(7)
+    fit = retraining._fit
+
+    def fit_while_another_publishes(out: Path, champion: Path) -> Any:
+        channel.publish(other.model_id, other.to_bytes(), 1)
+        return fit(out, champion)
+
+    monkeypatch.setattr(retraining, "_fit", fit_while_another_publishes)
+    outcome = retraining.once()
+    assert (outcome.ended, outcome.why) == ("kept", "another trainer published first")
+    assert channel.champion() == Champion(other.model_id, 2)
+    assert registry.aliases().champion == other.model_id
+    assert registry.aliases().challenger == outcome.candidate
+
+
+def test_a_lost_lease_ends_the_training(
+    start: Start, redis: Redis, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.registry.retraining.RENEW_S", 0.0)
+    retraining, other = start(), Lease(redis, topic_prefix)
+    fit = retraining._fit
+
+    def fit_while_another_takes_over(out: Path, champion: Path) -> Any:
+        redis.delete(f"{{{topic_prefix}:trainer}}:lease")
+        assert other.acquire()
+        return fit(out, champion)
+
+    monkeypatch.setattr(retraining, "_fit", fit_while_another_takes_over)
+    outcome = retraining.once()
+    assert (outcome.ended, outcome.why.split(":")[0]) == ("skipped", "the lease was lost")
+    assert other.renew()
+
+
+def test_a_failed_fit_is_logged_with_its_reason_and_changes_nothing(
+    start: Start, registry: Registry
+) -> None:
+    with capture_logs() as logs:
+        outcome = start(options=[*OPTIONS, "--set", "epochs=0"]).once()
+    assert outcome.ended == "failed"
+    assert "epochs must be at least 1" in outcome.why
+    assert registry.find("champion") == bundles.load(SHIPPED).model_id
+    assert [e["log_level"] for e in logs if e["event"] == "retraining ended"] == ["error"]
+    assert start().begin() == Champion(registry.find("champion"), 1)
