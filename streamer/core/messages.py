@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import orjson
@@ -19,13 +19,22 @@ from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
 from streamer.core.reasons import Rejection
-from streamer.core.records import Record
+from streamer.core.records import Record, Records
 from streamer.core.variables import VARIABLES
 
 HORIZON_HOURS: Final = 6
 SOURCE: Final = b"/vigil/streamer"
+_VERSION: Final = ("ce_specversion", b"1.0")
+_SOURCE: Final = ("ce_source", SOURCE)
+_JSON: Final = ("content-type", b"application/json")
+_TYPES: Final = {
+    kind: (kind.encode(), ("ce_type", b"vigil." + kind.encode())) for kind in ("risk", "alert")
+}
 _CONTRIBUTION_DIGITS: Final = 3
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
+Source: TypeAlias = tuple[int, int]
+"""Partition and offset of the record behind a message."""
+
 _BIT: Final = 1 << np.arange(len(EXPECTED))
 
 
@@ -80,17 +89,19 @@ def write(
         model: the one that spoke.
     """
     messages: list[Message] = []
+    columns = Records.of(records)
+    sources = list(zip(columns.partition.tolist(), columns.offset.tolist(), strict=True))
     for wave in assessments:
         if wave.says_risk:
-            messages += _risks(wave, event_record, records, model)
+            messages += _risks(wave, event_record, sources, model)
         for row in np.flatnonzero(wave.phase != Phase.NONE).tolist():
-            messages.append(_alert(wave, row, event_record, records, model))
+            messages.append(_alert(wave, row, event_record, sources, model))
     messages.sort(key=itemgetter(1))  # by record; stable: the risk stays before its alert
     return messages
 
 
 def _risks(
-    wave: Assessments, event_record: Sequence[int], records: Sequence[Record], model: Model
+    wave: Assessments, event_record: Sequence[int], sources: Sequence[Source], model: Model
 ) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.model_id
     codes = (wave.missing @ _BIT).tolist()
@@ -110,7 +121,7 @@ def _risks(
         strict=True,
     ):
         record = event_record[event]
-        source = records[record]
+        partition, offset = sources[record]
         risk = risks[0]
         content = {
             "patient_id": patient,
@@ -128,8 +139,8 @@ def _risks(
             },
             "news2": news2 if news2 >= 0 else None,
             "model": model_id,
-            "partition": source.partition,
-            "offset": source.offset,
+            "partition": partition,
+            "offset": offset,
         }
         if forecast is not None:
             content["forecast"] = forecast
@@ -153,11 +164,12 @@ def _alert(
     wave: Assessments,
     row: int,
     event_record: Sequence[int],
-    records: Sequence[Record],
+    sources: Sequence[Source],
     model: Model,
 ) -> Message:
     record = event_record[int(wave.event[row])]
-    source, patient, news2 = records[record], wave.patients[row], int(wave.news2[row])
+    partition, offset = sources[record]
+    patient, news2 = wave.patients[row], int(wave.news2[row])
     start = rfc3339(int(wave.alert_start_ms[row]))
     content = {
         "alert_id": f"{patient}/{start}/{int(wave.alert_number[row])}",
@@ -171,8 +183,8 @@ def _alert(
         "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
         "news2": news2 if news2 >= 0 else None,
         "model": model.model_id,
-        "partition": source.partition,
-        "offset": source.offset,
+        "partition": partition,
+        "offset": offset,
     }
     return Message("alert", record, patient.encode(), content)
 
@@ -185,14 +197,15 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     """
     time: str = message.content["time"]
     stamp = time.encode()
+    kind, type_ = _TYPES[message.kind]
     listed = [
-        ("ce_specversion", b"1.0"),
-        ("ce_id", b"%s/%d/%d/%s" % (message.kind.encode(), record.partition, record.offset, stamp)),
-        ("ce_source", SOURCE),
-        ("ce_type", b"vigil." + message.kind.encode()),
+        _VERSION,
+        ("ce_id", b"%s/%d/%d/%s" % (kind, record.partition, record.offset, stamp)),
+        _SOURCE,
+        type_,
         ("ce_time", stamp),
         ("ce_subject", message.key),
-        ("content-type", b"application/json"),
+        _JSON,
     ]
     if record.traceparent is not None:
         listed.append(("traceparent", record.traceparent))

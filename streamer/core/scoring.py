@@ -14,13 +14,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import expiry, lifecycle, recurrence, timeline
+from streamer.core import expiry, lifecycle, recurrence, stay_rules, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
 from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
 from streamer.core.reasons import Reason, Rejection, ValueProblem
-from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
+from streamer.core.stays import HOUR_MS, LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.waves import Plan, plan
 
 Events = NDArray[np.intp]
@@ -152,10 +152,11 @@ class Scorer:
 
     def _add_stays(self, batch: _Batch, events: Events) -> Events:
         """Finds or adds the stay of each event; returns the events that have one."""
-        slot_of = self.table.slot_of
-        for event in events.tolist():
-            patient = batch.columns.patients[event]
-            slot = slot_of.get(patient, -1)
+        patients, slot_of = batch.columns.patients, self.table.slot_of
+        batch.slots[events] = [slot_of.get(patients[event], -1) for event in events.tolist()]
+        for event in events[batch.slots[events] < 0].tolist():
+            patient = patients[event]
+            slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
                 if batch.columns.kind[event] == _DISCHARGE:
                     detail = "a discharge of a patient of whom nothing is known"
@@ -169,16 +170,17 @@ class Scorer:
         """Applies the next event of each stay unless it is an observation; returns the rest."""
         columns, table = batch.columns, self.table
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
-        self._end_alerts_left(batch, pending[first])
+        heads = pending[first]
+        is_observation = columns.kind[heads] == _OBSERVATION
+        self._end_alerts_left(batch, heads)
+        begins = is_observation & self._begin_stays(batch, heads)
+        for event in heads[begins].tolist():
+            lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
+        keep[first[~is_observation]] = False
         ended: list[int] = []
-        for position in first:
-            event = int(pending[position])
+        for event in heads[~is_observation].tolist():
             slot = int(batch.slots[event])
-            if columns.kind[event] == _OBSERVATION:
-                lifecycle.observed(table, slot, int(columns.time_ms[event]))
-                continue
-            keep[position] = False
             try:
                 self._apply(batch, event, slot)
             except EventRejected as rejected:
@@ -188,22 +190,34 @@ class Scorer:
         self._assess(batch, np.array(ended, np.intp), says_risk=False)
         return pending[keep]
 
+    def _begin_stays(self, batch: _Batch, events: Events) -> NDArray[np.bool_]:
+        """Which of these begin a stay, as ``lifecycle.observed`` does, if they are observations.
+
+        Most begin none, and asking each of them took a third of the scoring of a ward.
+        """
+        table, slots, time_ms = self.table, batch.slots[events], batch.columns.time_ms[events]
+        origin_ms = table["origin_ms"][slots]
+        is_new = origin_ms == NEVER
+        elapsed_ms = time_ms - np.where(is_new, time_ms, origin_ms)
+        silent_bins = elapsed_ms // HOUR_MS - table["open_bin"][slots]
+        begins: NDArray[np.bool_] = is_new | stay_rules.observation_begins_stay(
+            silent_bins, time_ms, table["discharge_ms"][slots]
+        )
+        return begins
+
     def _end_alerts_left(self, batch: _Batch, heads: Events) -> None:
         """Ends the alert of each stay that its next event leaves behind without a discharge."""
         table, columns = self.table, batch.columns
-        left = [
-            event
-            for event in heads[table["alert_severity"][batch.slots[heads]] > 0].tolist()
-            if lifecycle.leaves(
-                table,
-                int(batch.slots[event]),
-                int(columns.time_ms[event]),
-                Kind(columns.kind[event]),
-            )
-        ]
+        heads = heads[table["alert_severity"][batch.slots[heads]] > 0]
+        leaves = self._begin_stays(batch, heads)
+        for i in np.flatnonzero(columns.kind[heads] != _OBSERVATION).tolist():
+            event = int(heads[i])
+            slot, time_ms = int(batch.slots[event]), int(columns.time_ms[event])
+            leaves[i] = lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
+        left = heads[leaves]
         slots = batch.slots[left]
         table["discharge_ms"][slots] = table["newest_ms"][slots]
-        self._assess(batch, np.array(left, np.intp), says_risk=False)
+        self._assess(batch, left, says_risk=False)
 
     def _apply(self, batch: _Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
