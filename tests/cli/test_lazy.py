@@ -18,8 +18,14 @@ from streamer.local import LocalStackError
 from streamer.ports.states import StoreUnavailable
 from streamer.service.settings import Settings
 
-GROUP = get_command(app)
-assert isinstance(GROUP, LazyGroup)
+
+def group() -> LazyGroup:
+    command = get_command(app)
+    assert isinstance(command, LazyGroup)
+    return command
+
+
+GROUP = group()
 NAMES = list(GROUP.commands)
 SLOW = ("kafka", "redis", "numpy", "pydantic", "structlog", "safetensors")
 
