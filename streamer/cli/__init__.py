@@ -5,28 +5,34 @@ from __future__ import annotations
 import sys
 
 import typer
-from pydantic import ValidationError
 
-from streamer.cli import (
-    alerts,
-    check,
-    demo,
-    patient,
-    pseudonym,
-    rejected,
-    replay,
-    run,
-    simulate,
-    topics,
-    up,
-)
-from streamer.datasets.cohort import DataError
-from streamer.local import LocalStackError
-from streamer.ports.log import LogUnavailable
-from streamer.ports.states import StoreUnavailable
-from streamer.sim.scenario import ScenarioError
+from streamer.cli.lazy import LazyGroup
+
+
+class _Streamer(LazyGroup):
+    package = __name__
+    lines = {  # noqa: RUF012 - declared by LazyGroup
+        "demo": "Run everything on this machine: Kafka, Redis, a simulated ward, the service, its "
+        "alerts.",
+        "up": "Start a real Kafka and a real Redis on loopback and keep them until Ctrl-C.",
+        "topics": "Create the topics that are missing and check the others; exit with 1 if one is "
+        "wrong.",
+        "run": "Run the service: step patients' states event by event, write risks and alerts.",
+        "replay": "Send recorded ICU stays as live events, in the order in which they happened.",
+        "simulate": "Simulate a ward: admissions, vital signs, late labs, sepsis, discharges, and "
+        "the true labels.",
+        "alerts": "Follow the alerts until Ctrl-C, readable or as JSON lines.",
+        "patient": "Show what is known of one patient: values and ages, risk, alert, model, log "
+        "position.",
+        "check": "Check everything that the service depends on; a bad finding names the remedy.",
+        "pseudonym": "Print a patient's pseudonym in the service's log; needs the service's "
+        "STREAMER_LOG_KEY.",
+        "rejected": "List rejected events, and replay them into the input topic after a fix.",
+    }
+
 
 app = typer.Typer(
+    cls=_Streamer,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -38,42 +44,23 @@ app = typer.Typer(
 
     Research software for decision support; not a medical device.""",
 )
-for command in (
-    demo.demo,
-    up.up,
-    topics.topics,
-    run.run,
-    replay.replay,
-    simulate.simulate,
-    alerts.alerts,
-    patient.patient,
-    check.check,
-    pseudonym.pseudonym,
-):
-    app.command()(command)
-app.add_typer(rejected.app, name="rejected")
+
+
+@app.callback()
+def _streamer() -> None:
+    """Takes no options of its own."""
 
 
 def main() -> None:
     """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
     try:
         app()
-    except ValidationError as error:
-        print("The configuration is wrong:", file=sys.stderr)
-        for fault in error.errors(include_url=False):
-            field = ".".join(str(part) for part in fault["loc"])
-            name = field if field.isupper() else f"STREAMER_{field.upper()}"
-            print(f"  {name if field else ''} {fault['msg']}", file=sys.stderr)
-        sys.exit(2)
-    except (DataError, ScenarioError) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "pyarrow":
+    except Exception as error:
+        from streamer.cli.failures import describe  # noqa: PLC0415 - slow, and seldom needed
+
+        described = describe(error)
+        if described is None:
             raise
-        needed = "reading recordings needs pyarrow: pip install 'vigil-icu[replay]'"
-        print(f"Error: {needed}", file=sys.stderr)
-        sys.exit(2)
-    except (LocalStackError, LogUnavailable, StoreUnavailable) as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
+        text, code = described
+        print(text, file=sys.stderr)
+        sys.exit(code)

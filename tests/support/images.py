@@ -100,11 +100,11 @@ class Images:
         return Path(self._ask("mount", container))
 
     def close(self) -> None:
-        """Lets go of what was unpacked."""
+        """Lets go of what was unpacked, and removes the storage."""
         for container in self._containers:
             self._ask("umount", container)
             self._ask("rm", container)
-        self._containers.clear()
+        shutil.rmtree(self._folder)
 
     def _ask(self, *words: str) -> str:
         environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
