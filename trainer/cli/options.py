@@ -17,11 +17,15 @@ Data: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(
         "--data",
-        help="PhysioNet 2019 files or folders, with labels; repeatable. Default: TRAINER_DATA.",
+        help="Read these PhysioNet 2019 files or folders, with labels; repeatable. "
+        "Default: TRAINER_DATA.",
     ),
 ]
 Model: TypeAlias = Annotated[
-    Path, typer.Option("--model", help="Bundle folder.", show_default="the shipped bundle")
+    Path,
+    typer.Option(
+        "--model", help="Use the bundle in this folder.", show_default="the shipped bundle"
+    ),
 ]
 Threads: TypeAlias = Annotated[
     int | None,
@@ -33,7 +37,8 @@ Threads: TypeAlias = Annotated[
 Folder: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--registry", help="Registry folder. Default: TRAINER_REGISTRY, or .vigil/registry."
+        "--registry",
+        help="Use this registry folder. Default: TRAINER_REGISTRY, or .vigil/registry.",
     ),
 ]
 

@@ -43,8 +43,8 @@ def run(
 
     Each time the files are read anew and a candidate is trained in a child process of low
     priority. It is compared with the champion on patients that neither was fitted on. Only if its
-    utility is higher and its AUROC not lower, it becomes champion and is published through Redis,
-    where streamers load it within seconds.
+    utility is higher, and its AUROC not lower by more than 0.005, it becomes champion. It is then
+    published through Redis, and streamers load it within seconds.
 
     Several trainers may run: a lease lets one work at a time. SIGTERM ends a trainer and its child
     within 10 s.

@@ -38,7 +38,7 @@ def unit(variable: int) -> str:
 def with_unit(variable: int, value: float) -> str:
     """A value with its variable's name and unit.
 
-    >>> written(0, 118)
+    >>> with_unit(0, 118)
     'heart rate 118 /min'
     """
     return f"{VARIABLES[variable].display} {value:.4g} {unit(variable)}".rstrip()
