@@ -6,11 +6,12 @@ from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.topics import Found, Wanted, ensure
+from streamer.core.time import DAY_MS
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week by default. A replayed stay of two weeks is older
 # than that when it is sent, and lost states are rebuilt from the records that are still kept.
-RETENTION_MS: Final = str(30 * 24 * 3_600_000)
+RETENTION_MS: Final = str(30 * DAY_MS)
 
 
 def wanted(settings: Settings) -> list[Wanted]:
