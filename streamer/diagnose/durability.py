@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka.topics import Kept
+from streamer.adapters.kafka.topics import TopicSettings
 from streamer.core.time import HOUR_MS
 from streamer.diagnose.finding import Finding, Level
 
 
-def check_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Finding]:
+def check_topic(topic: TopicSettings, rebuild_hours: float | None = None) -> Iterator[Finding]:
     """Checks replicas and settings of a topic; yields nothing where they are good.
 
     Args:
@@ -45,7 +45,7 @@ def check_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Fin
         yield from _check_retention(topic, rebuild_hours)
 
 
-def _check_retention(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
+def _check_retention(topic: TopicSettings, rebuild_hours: float) -> Iterator[Finding]:
     if "compact" in topic.configs.get("cleanup.policy", "delete"):
         message = f"{topic.name} is compacted: only the last event of each patient would be kept"
         yield Finding("kept", Level.BAD, f"{message}. Set cleanup.policy to delete")
@@ -66,7 +66,7 @@ def _check_retention(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
         yield Finding("kept", Level.WARN, message)
 
 
-def check_rejected_topic(topic: Kept) -> Iterator[Finding]:
+def check_rejected_topic(topic: TopicSettings) -> Iterator[Finding]:
     """Checks that the topic of rejected events takes the largest record that is written to it.
 
     The limit of the input topic does not show it: records come in compressed.
