@@ -13,7 +13,7 @@ from bench.loads import Backlog
 from bench.peers import install
 from bench.peers.peer_config import PeerConfig
 from bench.services import RUN, ServiceProcess, environment, settings_of
-from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -104,7 +104,7 @@ def ready(
             for place, port in enumerate(ports)
         ]
     connection = settings.kafka_connection()
-    ensure(connection, [Wanted(settings.topic_risk, settings.partitions, {})], 1)
+    ensure(connection, [TopicSpec(settings.topic_risk, settings.partitions, {})], 1)
     # The plain loop needs nothing but what the service has.
     python = sys.executable if contestant.module == "plain" else str(bench_env.python)
     return [

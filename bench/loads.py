@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from bench.peers.event import epoch_ms
 from bench.reading import Tail
-from streamer.feeds.message import Message, rfc3339
+from streamer.core.time import rfc3339
+from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.service.settings import Settings
 from streamer.sim.scenario import Scenario, Wire

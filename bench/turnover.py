@@ -25,7 +25,8 @@ from streamer.core.columns import decode
 from streamer.core.expiry import KEPT_DAYS
 from streamer.core.records import Record
 from streamer.core.scoring import Scorer
-from streamer.core.stays import HOUR_MS, StayTable
+from streamer.core.stays import StayTable
+from streamer.core.time import HOUR_MS
 
 _START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _ROWS = 10

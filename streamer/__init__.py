@@ -1,4 +1,4 @@
-"""Vigil's streaming half: events in, recurrent state outside the process, risks and alerts out."""
+"""Vigil's service: events in, risks and alerts out, the state of each patient kept in Redis."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["Monitor"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: `import streamer` must not wait for what only those who score need.
+    # Imported on first use: `import streamer` must not wait for modules that only scoring needs.
     if name == "Monitor":
         from streamer.monitor import Monitor  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""`Monitor`: the scoring of the service as a library, with no broker and no Redis."""
+"""`Monitor`: the scoring of the service as a library, without Kafka and Redis."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 
 _PARTITION = 0
-_NO_CLOCK = 0  # there is no broker, so no record timestamp to hold an event's time against
+_NO_CLOCK = 0  # without a broker there is no record timestamp to compare an event's time with
 
 
 class Monitor:
     """Watches patients inside one Python process.
 
     The messages are those of the `risk` and `alerts` topics, as dictionaries; ``partition`` is 0
-    and ``offset`` counts the events given so far.
+    and ``offset`` counts the events so far.
 
     >>> monitor = Monitor(risk_interval_s=0)
     >>> messages = monitor.update(
@@ -39,10 +39,10 @@ class Monitor:
     Args:
         model: folder of a model bundle; the shipped one by default.
         risk_interval_s: evaluation interval in seconds of event time; 0 evaluates every event.
-        forecast: whether risk messages also foretell vital signs.
+        forecast: whether risk messages also contain a forecast of vital signs.
 
     Raises:
-        BundleError: the model cannot be used, or has no forecast head and one is asked for.
+        BundleError: the model cannot be used, or a forecast is asked for and it has no head.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class Monitor:
         self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000), forecast)
         self._offset = 0
         self.problems: Counter[ValueProblem] = Counter()
-        """How many values were dropped so far, by reason."""
+        """Number of values dropped so far, by reason."""
 
     def update(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Takes one event and returns the risk and alert messages that it causes.
 
         Raises:
-            EventRejected: the event is one that the service would put on the rejected topic.
+            EventRejected: the service would write this event to the rejected topic.
         """
         messages, rejections = self.update_many([event])
         if rejections:
@@ -75,10 +75,10 @@ class Monitor:
     def update_many(
         self, events: Iterable[Mapping[str, Any]]
     ) -> tuple[list[dict[str, Any]], list[Rejection]]:
-        """Takes many events at once, which is much faster.
+        """Takes many events at once, which is much faster than one by one.
 
         Returns:
-            The messages in the order of the events, and the events that were refused, by place.
+            The messages in the order of the events, and the rejections with the index of the event.
         """
         records = [self._record(event) for event in events]
         columns = decode(records, future_limit_ms=None)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles import build
-from streamer.bundles.bundle import FORECAST, NO_FORECAST, Bundle
+from streamer.bundles.bundle import NO_FORECAST, Bundle
+from streamer.bundles.manifest import FORECAST
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features

@@ -14,9 +14,10 @@ import torch
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
+from streamer.bundles.manifest import DataSummary, Metrics, Provenance
 from streamer.core import features
 from streamer.datasets.cohort import Cohort, Progress
-from trainer.data.cohort import DataSummary, counts, fingerprint, load_cohort
+from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients
@@ -78,10 +79,10 @@ class HeldOutFigures:
 
     test: Figures
     subgroups: dict[str, Figures]
-    forecast: Mapping[str, object]
+    forecast: Metrics
     n_bootstrap: int
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> Metrics:
         """The manifest's ``metrics``."""
         return {
             "test": without_id(self.test),
@@ -269,7 +270,7 @@ def _bundle(
     figures: HeldOutFigures,
     patient_ids: list[str],
 ) -> Bundle:
-    about = {
+    about: Provenance = {
         "data": data,
         "recipe": recipe.to_json(),
         "split": {"salt": recipe.salt, "fractions": list(recipe.fractions)},
@@ -279,12 +280,12 @@ def _bundle(
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
         "metrics": figures.to_json(),
-        "alert_budget": {"budget": recipe.alert_budget, **asdict(calibrated.alerts)},
+        "alert_budget": calibrated.alerts.to_json(recipe.alert_budget),
         "versions": versions(),
     }
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
-    return build.make(model, about, write_card(about, thresholds, patient_ids))
+    return build.make(model, about, write_card(dict(about), thresholds, patient_ids))
 
 
 def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles import build
-from streamer.bundles.bundle import FORECAST, Bundle
+from streamer.bundles.bundle import Bundle
+from streamer.bundles.manifest import FORECAST, Manifest, Metrics, Recalibration
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Dataset, build_features
@@ -149,7 +150,7 @@ def recalibrate(
             _difference(new_predictions, old_predictions, n_bootstrap),
             n_bootstrap,
         )
-    about = {
+    about: Recalibration = {
         "from": bundle.model_id,
         "data": fingerprint(cohort),
         "chosen_on": asdict(counts(cohort.take(chosen_on))),
@@ -199,20 +200,20 @@ def _difference(
 def _bundle(
     old: Bundle,
     calibrated: CalibratedModel,
-    recalibration: Mapping[str, object],
+    recalibration: Recalibration,
     chosen_on: list[str],
     budget: float,
     figures: SiteFigures,
 ) -> Bundle:
     """The old manifest, except for the choices and figures that were made here."""
-    metrics = {"test": without_id(figures.after), "n_bootstrap": figures.n_bootstrap}
+    metrics: Metrics = {"test": without_id(figures.after), "n_bootstrap": figures.n_bootstrap}
     if FORECAST in old.manifest["metrics"]:
         metrics[FORECAST] = old.manifest["metrics"][FORECAST]
-    about = {
+    about: Manifest = {
         **old.manifest,
         "recalibration": recalibration,
         "metrics": metrics,
-        "alert_budget": {"budget": budget, **asdict(calibrated.alerts)},
+        "alert_budget": calibrated.alerts.to_json(budget),
         "versions": versions(),
     }
     seen = seen_of(old.manifest)
@@ -220,5 +221,5 @@ def _bundle(
         about["data"] = {**old.manifest["data"], "seen": seen.also(chosen_on).to_text()}
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
-    card = write_site_card(about, thresholds, figures.before, figures.difference_ci, old.card)
+    card = write_site_card(dict(about), thresholds, figures.before, figures.difference_ci, old.card)
     return build.make(model, about, card)

@@ -1,1 +1,1 @@
-"""Where the outside meets the ports: brokers, stores and files, each beside an in-memory twin."""
+"""Adapters of the ports: Kafka and Redis, each beside an in-memory twin."""

@@ -1,4 +1,4 @@
-"""A stream of things in shares that are small enough to be under way at a time."""
+"""Cuts a stream of items into chunks of bounded size, so that the memory under way is bounded."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ T = TypeVar("T")
 
 
 def chunks(
-    things: Iterable[T], size_of: Callable[[T], int], most_bytes: int, most: int | None = None
+    items: Iterable[T], size_of: Callable[[T], int], max_bytes: int, max_items: int | None = None
 ) -> Iterator[list[T]]:
-    """Cuts things, in their order, into shares that end with the one that reaches a bound.
+    """Yields items in their order, as chunks that end with the item that reaches a bound.
 
     Args:
-        things: what is to be sent.
-        size_of: the bytes of one of them.
-        most_bytes: a share goes beyond it by its last thing at most.
-        most: things in a share; ``None``: any number.
+        items: the items to be sent.
+        size_of: gives the bytes of an item.
+        max_bytes: bound of a chunk, exceeded by its last item at most.
+        max_items: most items in a chunk; ``None``: any number.
 
     >>> list(chunks("abcde", lambda _: 2, 4)), list(chunks("abc", lambda _: 2, 99, 1))
     ([['a', 'b'], ['c', 'd'], ['e']], [['a'], ['b'], ['c']])
     """
-    share: list[T] = []
+    chunk: list[T] = []
     size = 0
-    for thing in things:
-        share.append(thing)
-        size += size_of(thing)
-        if size >= most_bytes or len(share) == most:
-            yield share
-            share, size = [], 0
-    if share:
-        yield share
+    for item in items:
+        chunk.append(item)
+        size += size_of(item)
+        if size >= max_bytes or len(chunk) == max_items:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

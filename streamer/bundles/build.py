@@ -1,16 +1,24 @@
-"""Between a bundle and the model in it: to score with one, to keep one that was trained."""
+"""Builds the scoring model of a bundle, and the bundle of a trained model."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
-from streamer.bundles.bundle import FORECAST, FORMAT, Bundle, BundleError
+from streamer.bundles.bundle import Bundle, BundleError
+from streamer.bundles.manifest import (
+    FORECAST,
+    FORMAT,
+    ForecastLayout,
+    ForecastPart,
+    Manifest,
+    Provenance,
+)
 from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead, HeadSize
@@ -18,8 +26,8 @@ from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.network import HORIZONS, Architecture, Network, Weights
 from streamer.core.variables import VARIABLES
 
-_PREFIX: Final = f"{FORECAST}."  # of the weights of the forecast head among the network's
-_FORETOLD: Final = {
+_PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
+_LAYOUT: Final[ForecastLayout] = {
     "vitals": list(forecast.FORECAST_VITALS),
     "hours": list(forecast.HOURS),
     "levels": list(forecast.LEVELS),
@@ -30,24 +38,31 @@ def build(bundle: Bundle) -> Model:
     """Builds the model that scores.
 
     Raises:
-        BundleError: when format, features or variables are not those of this program, or a part
-            is missing or broken.
+        BundleError: format, features or variables are not those of this version, the content does
+            not match the id, or a part is missing or broken.
     """
     manifest = bundle.manifest
-    _require(manifest.get("format") == FORMAT, f"format {manifest.get('format')} is unknown")
+    _require(
+        manifest.get("format") == FORMAT,
+        f"its format {manifest.get('format')} is not this version's {FORMAT}",
+    )
     _require(
         manifest.get("features") == features.FEATURE_VERSION,
-        f"made for features {manifest.get('features')!r}, "
-        f"this program has {features.FEATURE_VERSION!r}",
+        f"its features {manifest.get('features')!r} are not this version's "
+        f"{features.FEATURE_VERSION!r}",
     )
     _require(
         manifest.get("variables") == [variable.name for variable in VARIABLES],
-        "its variables are not those of this program",
+        "its variables are not those of this version",
     )
-    _require(manifest.get("model") == bundle.model_id, "its content does not match its id")
+    _require(
+        manifest.get("model") == bundle.model_id,
+        f"its content, with the hash {bundle.model_id}, does not match its id "
+        f"{manifest.get('model')}",
+    )
     try:
         weights = load_weights(bundle.weights)
-        ours = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
+        head = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
         network = Network(Architecture(**manifest["architecture"]), weights)
         return Model(
             bundle.model_id,
@@ -65,55 +80,65 @@ def build(bundle: Bundle) -> Model:
             ),
             float(manifest["threshold"]),
             AlertPolicy(**manifest["alert_policy"]),
-            _forecaster(manifest.get(FORECAST), ours),
+            _forecaster(manifest.get(FORECAST), head),
         )
     except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
         raise BundleError(f"bundle {bundle.model_id}: {error}") from error
 
 
-def make(model: Model, about: dict[str, Any], card: str) -> Bundle:
-    """Makes a bundle of a model.
+def make(model: Model, about: Provenance, card: str) -> Bundle:
+    """Makes the bundle of a model.
 
     Args:
-        model: what scores; its id is set anew from the content.
-        about: what else the manifest says: metrics, data fingerprint, recipe, alert budget.
+        model: the scoring model; the bundle's id follows from the content, not from its id.
+        about: the other parts of the manifest, such as metrics, data, recipe and alert budget.
         card: the model card, Markdown.
     """
-    manifest = {
-        **about,
-        "format": FORMAT,
-        "features": features.FEATURE_VERSION,
-        "variables": [variable.name for variable in VARIABLES],
-        "architecture": asdict(model.architecture),
-        "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
-        "calibration": {
-            horizon: {"logits": cal.logits.tolist(), "calibrated": cal.calibrated.tolist()}
-            for horizon, cal in zip(HORIZONS, model.calibrations, strict=True)
-        },
-        "threshold": model.threshold,
-        "alert_policy": asdict(model.policy),
-    }
+    manifest = cast(Manifest, dict(about))
+    manifest.update(
+        {
+            "format": FORMAT,
+            "features": features.FEATURE_VERSION,
+            "variables": [variable.name for variable in VARIABLES],
+            "architecture": asdict(model.architecture),
+            "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
+            "calibration": {
+                horizon: {"logits": cal.logits.tolist(), "calibrated": cal.calibrated.tolist()}
+                for horizon, cal in zip(HORIZONS, model.calibrations, strict=True)
+            },
+            "threshold": model.threshold,
+            "alert_policy": asdict(model.policy),
+        }
+    )
     weights = dict(model.network.weights)
     if model.forecaster is not None:
-        manifest[FORECAST] = {**asdict(model.forecaster.size), **_FORETOLD}
-        own = model.forecaster.weights
-        weights |= {_PREFIX + name: value for name, value in own.items()}
+        size = model.forecaster.size
+        manifest[FORECAST] = {
+            **_LAYOUT,
+            "n_features": size.n_features,
+            "memory": size.memory,
+            "units": size.units,
+        }
+        head = model.forecaster.weights
+        weights |= {_PREFIX + name: value for name, value in head.items()}
     bundle = Bundle(manifest, save_weights(weights), card)
     manifest["model"] = bundle.model_id
     return bundle
 
 
-def _forecaster(about: dict[str, Any] | None, weights: Weights) -> ForecastHead | None:
-    if about is None:
+def _forecaster(part: ForecastPart | None, weights: Weights) -> ForecastHead | None:
+    if part is None:
         return None
-    _require(isinstance(about, dict), f"its {FORECAST} is no JSON object")
-    size = {name: value for name, value in about.items() if name not in _FORETOLD}
-    foretold = {name: about.get(name) for name in _FORETOLD}
-    _require(foretold == _FORETOLD, f"it foretells {foretold}, this program {_FORETOLD}")
-    own = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
-    return ForecastHead(HeadSize(**size), own)
+    _require(isinstance(part, dict), f"its {FORECAST} part is {part!r}, not a JSON object")
+    layout = {name: part.get(name) for name in _LAYOUT}
+    _require(
+        layout == _LAYOUT, f"its forecast layout {layout} does not match this version's {_LAYOUT}"
+    )
+    size: Any = {name: value for name, value in part.items() if name not in _LAYOUT}
+    head = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
+    return ForecastHead(HeadSize(**size), head)
 
 
-def _require(holds: bool, why_not: str) -> None:
+def _require(holds: bool, fault: str) -> None:
     if not holds:
-        raise BundleError(f"this bundle cannot be used: {why_not}; train one with `trainer fit`")
+        raise BundleError(f"this bundle cannot be used: {fault}; train one with `trainer fit`")

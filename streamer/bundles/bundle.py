@@ -1,22 +1,22 @@
-"""Model bundles: a folder, or the bytes of one. What is in them, `bundle_model` builds.
+"""Model bundles, read and written: as a folder, or packed as bytes.
 
 A bundle holds `weights.safetensors`, `manifest.json` and `card.md`. Its id is a hash of the weights
-and of the manifest without the id, so what is swapped can only be the whole of it.
+and of the manifest without the id, so a model is exchanged as a whole or not at all.
+`bundles.build` makes the model of a bundle that scores.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-FORMAT: Final = 2
+from streamer.bundles.manifest import FORECAST, Manifest, hashed_text, parse, to_text
+
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
-FORECAST: Final = "forecast"  # the part of the manifest that bundles with a forecast head have
 NO_FORECAST: Final = (
     "it has no forecast head; take a bundle that `trainer fit` made with forecast_epochs above 0, "
     "or do not ask for forecasts"
@@ -32,23 +32,28 @@ class BundleError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A model bundle in memory: the manifest as a dictionary, weights and card as bytes."""
+    """A model bundle in memory.
 
-    manifest: dict[str, Any]
+    Attributes:
+        manifest: everything about the model except weights and card.
+        weights: the content of the safetensors file.
+        card: the model card, Markdown.
+    """
+
+    manifest: Manifest
     weights: bytes
     card: str
 
     @property
     def model_id(self) -> str:
         """The first twelve hex digits of the content's SHA-256."""
-        manifest = {name: part for name, part in self.manifest.items() if name != "model"}
-        digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode())
+        digest = hashlib.sha256(hashed_text(self.manifest).encode())
         digest.update(self.weights)
         return digest.hexdigest()[:_ID_DIGITS]
 
     @property
     def has_forecast(self) -> bool:
-        """Whether there is a forecast head in it."""
+        """Whether the bundle holds a forecast head."""
         return self.manifest.get(FORECAST) is not None
 
     def to_bytes(self) -> bytes:
@@ -60,14 +65,14 @@ class Bundle:
         return packed.getvalue()
 
     def save(self, folder: Path) -> None:
-        """Writes the bundle's three files into a folder, which is made if need be."""
+        """Writes the bundle's three files into a folder, which is created if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in self._parts().items():
             (folder / name).write_bytes(content)
 
     def _parts(self) -> dict[str, bytes]:
-        manifest = json.dumps(self.manifest, indent=1, sort_keys=True) + "\n"
-        return {WEIGHTS: self.weights, MANIFEST: manifest.encode(), CARD: self.card.encode()}
+        manifest = to_text(self.manifest).encode()
+        return {WEIGHTS: self.weights, MANIFEST: manifest, CARD: self.card.encode()}
 
 
 def load(folder: Path) -> Bundle:
@@ -78,13 +83,13 @@ def load(folder: Path) -> Bundle:
     """
     try:
         return Bundle(
-            _object((folder / MANIFEST).read_bytes()),
+            parse((folder / MANIFEST).read_bytes()),
             (folder / WEIGHTS).read_bytes(),
             (folder / CARD).read_text("utf-8"),
         )
     except (OSError, ValueError) as error:
         raise BundleError(
-            f"{folder} is no model bundle ({error}); give the folder that `trainer fit` wrote"
+            f"{folder} is not a model bundle ({error}); give the folder that `trainer fit` wrote"
         ) from error
 
 
@@ -92,21 +97,14 @@ def from_bytes(packed: bytes) -> Bundle:
     """Unpacks what ``Bundle.to_bytes`` packed.
 
     Raises:
-        BundleError: the bytes are no packed bundle.
+        BundleError: the bytes are not a packed bundle.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(packed)) as archive:
             return Bundle(
-                _object(archive.read(MANIFEST)),
+                parse(archive.read(MANIFEST)),
                 archive.read(WEIGHTS),
                 archive.read(CARD).decode(),
             )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BundleError(f"not a packed model bundle: {error}") from error
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    manifest = json.loads(text)
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{MANIFEST} is no JSON object")
-    return manifest

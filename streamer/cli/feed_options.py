@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from streamer.cli.progress import Report
 from streamer.cli.times import parse_time_ms
-from streamer.feeds.message import Message, rfc3339
+from streamer.core.time import HOUR_MS, rfc3339
+from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.process.signals import stop_on_signal
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
-
-HOUR_MS: Final = 3_600_000
 
 Speed = Annotated[
     str,

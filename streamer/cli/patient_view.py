@@ -12,9 +12,9 @@ from rich.table import Table
 from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
-from streamer.core.messages import rfc3339
 from streamer.core.network import HORIZONS
 from streamer.core.stays import MEDICATION_CLASSES, NEVER, StayTable
+from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
@@ -24,7 +24,6 @@ HISTORY: Final = 24  # risks shown
 # A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
 _SEARCHED_RECORDS: Final = 20_000
 _SEARCH_S: Final = 5.0  # a person waits for the answer
-_MINUTE_MS: Final = 60_000
 _PARTICULARS: Final = (
     "patient_id", "ward", "bed", "admission", "discharge", "newest_event", "bin",
 )  # fmt: skip
@@ -148,7 +147,7 @@ def _stay(table: StayTable, slot: int) -> StayView:
                 "variable": variable.name,
                 "value": float(f"{value:.6g}"),
                 "unit": variable.ucum,
-                "age_minutes": (newest_ms - measured_ms) // _MINUTE_MS,
+                "age_minutes": (newest_ms - measured_ms) // MINUTE_MS,
             }
             for variable, value, measured_ms in zip(
                 VARIABLES, at("last_value"), at("last_ms"), strict=True

@@ -16,12 +16,13 @@ from streamer.cli.progress import Report
 from streamer.cli.times import parse_time_ms
 from streamer.core.dead_letters import Selection
 from streamer.core.reasons import Reason
+from streamer.core.time import DAY_MS, HOUR_MS, MINUTE_MS
 from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.dead_letters import Replay, open_rejected_topic, overview, plan
 from streamer.service.dead_letters import replay as replayed
 from streamer.service.settings import Settings
 
-_UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_UNIT_MS: Final = {"s": 1_000, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 app = typer.Typer(
     no_args_is_help=True,

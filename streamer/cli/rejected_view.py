@@ -16,7 +16,7 @@ from rich.text import Text
 
 from streamer.core.dead_letters import DeadLetter, Standing
 from streamer.core.reasons import Reason
-from streamer.feeds.message import rfc3339
+from streamer.core.time import rfc3339
 from streamer.service.dead_letters import Overview, Replay
 
 _MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it

@@ -13,7 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-LOCKOUT_MS: Final = 12 * 3_600_000
+from streamer.core.time import HOUR_MS
+
+LOCKOUT_MS: Final = 12 * HOUR_MS
 """At most one start per patient in this time, unless severity rises: the contract's promise."""
 
 

@@ -12,10 +12,10 @@ from streamer.core import alerts, clinical_scores, explain, recurrence
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.recurrence import Evaluation
-from streamer.core.stays import HOUR_MS, NEVER, RING, Slots, StayTable
+from streamer.core.stays import NEVER, RING, Slots, StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import FIO2, INDEX
 
-MINUTE_MS: Final = 60_000
 FRESHNESS_VITALS: Final = np.array(
     [INDEX[name] for name in ("heart_rate", "spo2", "temperature", "sbp", "map", "resp_rate")]
 )

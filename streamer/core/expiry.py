@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.stays import StayTable
+from streamer.core.time import DAY_MS
 
 KEPT_DAYS: Final = 15
 """A day more than the two weeks of silence after which an event begins a new stay in any case."""
-
-_DAY_MS: Final = 86_400_000
 
 Days = NDArray[np.int64]
 
@@ -40,7 +39,7 @@ def follow(
         ``(E,)`` the day of the log at each event, and the events, rising, before which stays of
         their partition may expire.
     """
-    days = np.where(moves_clock, logged_ms // _DAY_MS, 0)
+    days = np.where(moves_clock, logged_ms // DAY_MS, 0)
     expiries: list[int] = []
     for partition in np.unique(partitions).tolist():
         events = np.flatnonzero(partitions == partition)

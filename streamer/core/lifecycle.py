@@ -13,13 +13,13 @@ from streamer.core.events import EventRejected, Kind
 from streamer.core.features import STATIC
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
-    HOUR_MS,
     LATE_BINS,
     MEDICATION_CLASSES,
     NEVER,
     NOT_MEASURED,
     StayTable,
 )
+from streamer.core.time import HOUR_MS
 from streamer.core.timeline import cells_of, fold
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from operator import itemgetter
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
@@ -13,13 +12,14 @@ import orjson
 from numpy.typing import NDArray
 
 from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
+from streamer.core.assessment import EXPECTED, Assessments, Cause
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
 from streamer.core.reasons import Rejection
 from streamer.core.records import Record, Records
+from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 
 HORIZON_HOURS: Final = 6
@@ -49,23 +49,6 @@ class Message(NamedTuple):
     def value(self) -> bytes:
         """The message's bytes on the wire."""
         return orjson.dumps(self.content)
-
-
-def rfc3339(time_ms: int) -> str:
-    """Writes epoch milliseconds as the messages do: UTC, a fraction only where there is one.
-
-    >>> rfc3339(1_767_225_600_000), rfc3339(1_767_225_600_250)
-    ('2026-01-01T00:00:00Z', '2026-01-01T00:00:00.250Z')
-    """
-    seconds, fraction = divmod(time_ms, 1000)
-    minutes, second = divmod(seconds, 60)
-    minute = f"{_minute(minutes)}:{second:02d}"
-    return f"{minute}.{fraction:03d}Z" if fraction else f"{minute}Z"
-
-
-@lru_cache(maxsize=65_536)  # the events of a batch, and of the next, share their minutes
-def _minute(minutes: int) -> str:
-    return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M")
 
 
 @cache

@@ -28,7 +28,6 @@ from streamer.core.evicted import EvictedStays
 from streamer.core.network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
-HOUR_MS: Final = 3_600_000
 LATE_BINS: Final = 48
 """A closed bin this many hours behind the open one can still be changed exactly."""
 RING: Final = LATE_BINS + 1

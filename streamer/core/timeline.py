@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import HOUR_MS, NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.time import HOUR_MS
 
 Bins = NDArray[np.int64]
 

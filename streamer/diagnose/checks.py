@@ -14,7 +14,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 from streamer.adapters.kafka.read import group_lag
-from streamer.adapters.kafka.topics import kept
+from streamer.adapters.kafka.topics import read_settings
 from streamer.adapters.redis import client, server
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle
@@ -84,7 +84,9 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         level = Level.OK if topic.fault is None else Level.BAD
         message = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
         yield Finding("topic", level, message)
-    for stored in kept(settings.kafka_connection(), [t.name for t in topics if t.partitions]):
+    for stored in read_settings(
+        settings.kafka_connection(), [t.name for t in topics if t.partitions]
+    ):
         is_input = stored.name == settings.topic_vitals
         yield from durability.check_topic(stored, settings.rebuild_hours if is_input else None)
         if stored.name == settings.topic_rejected:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka.topics import Kept
+from streamer.adapters.kafka.topics import TopicSettings
+from streamer.core.time import HOUR_MS
 from streamer.diagnose.finding import Finding, Level
 
-_HOUR_MS: Final = 3_600_000
 
-
-def check_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Finding]:
+def check_topic(topic: TopicSettings, rebuild_hours: float | None = None) -> Iterator[Finding]:
     """Checks replicas and settings of a topic; yields nothing where they are good.
 
     Args:
@@ -46,14 +45,14 @@ def check_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Fin
         yield from _check_retention(topic, rebuild_hours)
 
 
-def _check_retention(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
+def _check_retention(topic: TopicSettings, rebuild_hours: float) -> Iterator[Finding]:
     if "compact" in topic.configs.get("cleanup.policy", "delete"):
         message = f"{topic.name} is compacted: only the last event of each patient would be kept"
         yield Finding("kept", Level.BAD, f"{message}. Set cleanup.policy to delete")
     kept_ms = int(topic.configs.get("retention.ms", "-1"))
-    if 0 <= kept_ms < rebuild_hours * _HOUR_MS:
+    if 0 <= kept_ms < rebuild_hours * HOUR_MS:
         message = (
-            f"{topic.name} is kept for {kept_ms / _HOUR_MS:.3g} h, and lost states are rebuilt "
+            f"{topic.name} is kept for {kept_ms / HOUR_MS:.3g} h, and lost states are rebuilt "
             f"from its last {rebuild_hours:g} h. Set retention.ms to more, or "
             "STREAMER_REBUILD_HOURS to less"
         )
@@ -67,7 +66,7 @@ def _check_retention(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
         yield Finding("kept", Level.WARN, message)
 
 
-def check_rejected_topic(topic: Kept) -> Iterator[Finding]:
+def check_rejected_topic(topic: TopicSettings) -> Iterator[Finding]:
     """Checks that the topic of rejected events takes the largest record that is written to it.
 
     The limit of the input topic does not show it: records come in compressed.

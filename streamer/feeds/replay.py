@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.time import HOUR_MS, MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import NO_LABEL, Cohort
-from streamer.feeds.message import Message, rfc3339
+from streamer.feeds.message import Message
 
 if TYPE_CHECKING:
     from streamer.datasets.physionet2012_rows import Records  # needs pyarrow, which feeds do not
 
-HOUR_MS: Final = 3_600_000
-MINUTE_MS: Final = 60_000
 LABEL_LEAD_HOURS: Final = 6
 """SepsisLabel turns to 1 this long before onset (Reyna 2020)."""
 

@@ -1,1 +1,1 @@
-"""What the service needs of the world, as Protocols; each has a real and an in-memory adapter."""
+"""Protocols for log, state store and model channel; each has a real and an in-memory adapter."""

@@ -1,4 +1,4 @@
-"""Fault points: names that the code passes between two effects, so that a trial can fail there."""
+"""Fault points: names that the code calls between two effects, so that a test can fail there."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 Fault: TypeAlias = Callable[[str], None]
-"""Called with the name of the point that is passed; it may end or stop the process."""
+"""Called with the name of a fault point; it may end or stop the process."""
 
 
 def no_fault(point: str) -> None:
-    """Does nothing, at any point: the fault of every process that is not on trial."""
+    """Does nothing at any point: the default outside tests."""
     del point

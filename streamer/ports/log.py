@@ -1,4 +1,18 @@
-"""Port: the partitioned log that events come from and messages go to, in transactions."""
+"""Port: the partitioned log that events are read from and messages are written to.
+
+An offset counts the records of one partition. Three offsets say how far a partition has come:
+
+- The position is the next offset that ``poll`` reads. It exists in this process alone.
+- C, the committed offset, is kept by the log for the consumer group. All messages for events before
+  C are written: ``transact`` writes messages and moves C in one transaction.
+- W, the watermark, is the first offset that the saved states do not include. It is kept by the
+  state store (``ports.states``), and a save moves it after the transaction.
+
+In normal work W <= C <= position. A process that ends between transaction and save leaves W < C.
+The next owner then reads from W: events before C change states and cause no message, because their
+messages are written; events from C on do both. C < W cannot come about in this order, so the
+take-over blocks such a partition (``service.takeover``).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +24,7 @@ from streamer.core.records import Records
 
 
 class Output(NamedTuple):
-    """One record to be written, stamped with the time of writing."""
+    """One record to be written; its timestamp is the time of writing."""
 
     topic: str
     partition: int
@@ -21,7 +35,7 @@ class Output(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """The input topic: an identity that another topic of the same name has not, and its width."""
+    """The input topic: its id, which changes if the topic is created anew, and its width."""
 
     topic_id: str
     n_partitions: int
@@ -29,16 +43,16 @@ class Topic:
 
 @dataclass(slots=True)
 class Polled:
-    """What one poll brought.
+    """Records and changes of the assignment from one poll.
 
     Attributes:
         gained: partitions that this process owns from now on.
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
         records: in the order of the log within each partition, as columns.
         positions: the next offset to be read, for each partition that moved.
-        left: how many offsets are yet to be read, for each partition of which that was asked anew.
-        damaged: why a partition cannot be read on from where it is: its bytes are not those that
-            were written. It is read again, unless it is paused; another answer may be whole.
+        left: number of offsets yet to be read, for each partition whose end was looked up.
+        damaged: the fault of each partition whose next bytes are not those that were written. It is
+            read again unless it is paused; the next answer may be whole.
         topic: the input topic as the log last described it, some seconds ago at most.
     """
 
@@ -52,19 +66,21 @@ class Polled:
 
 
 class Interrupted(RuntimeError):
-    """A transaction did not go through, or nobody knows whether it did.
+    """A transaction did not go through, or its outcome is unknown.
 
-    What was in it must be forgotten: take the partitions again and see how far the log says they
-    are.
+    The caller must forget its content, take the partitions again and ask the log for C.
     """
 
 
 class LogUnavailable(RuntimeError):
-    """The log does not answer now; the same may be asked again."""
+    """The log does not answer now; the call may be repeated."""
 
 
 class EventLog(Protocol):
-    """The input topic as one member of a consumer group, and a transactional way out."""
+    """The input topic as one member of a consumer group, and transactional output.
+
+    The module's docstring explains the offsets.
+    """
 
     def poll(self, timeout_s: float) -> Polled:
         """Waits for records or a change of the assignment, at most ``timeout_s``.
@@ -74,21 +90,21 @@ class EventLog(Protocol):
         """
 
     def committed(self, partition: int) -> int | None:
-        """Returns the group's committed offset, ``None`` where it never committed.
+        """Returns C, the group's committed offset; ``None`` where it never committed.
 
         Raises:
             LogUnavailable: the log does not answer.
         """
 
     def bounds(self, partition: int) -> tuple[int, int]:
-        """Returns the first offset that is kept and the next one to be written.
+        """Returns the first offset that is kept, and the next one to be written.
 
         Raises:
             LogUnavailable: the log does not answer.
         """
 
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
-        """Returns the first offset with at least this record timestamp, ``None`` if there is none.
+        """Returns the first offset with this record timestamp or a later one, ``None`` if none has.
 
         Raises:
             LogUnavailable: the log does not answer.
@@ -102,10 +118,10 @@ class EventLog(Protocol):
         """
 
     def seek(self, partition: int, offset: int) -> None:
-        """Makes ``offset`` the next one to be read of an owned partition."""
+        """Sets the position of an owned partition: ``offset`` is read next."""
 
     def pause(self, partitions: Sequence[int]) -> None:
-        """Stops reading these partitions until they are resumed; membership stays alive."""
+        """Stops reading these partitions until they are resumed; the membership goes on."""
 
     def resume(self, partitions: Sequence[int]) -> None:
         """Reads these partitions again."""
@@ -114,24 +130,24 @@ class EventLog(Protocol):
         """Writes all outputs and commits ``offsets`` of the input, both or neither.
 
         Raises:
-            Interrupted: neither happened, or nobody knows; call ``recover``.
+            Interrupted: neither happened, or the outcome is unknown; call ``recover``.
         """
 
     def recover(self) -> None:
-        """Readies the way out, at the beginning and again after ``Interrupted``.
+        """Prepares ``transact``, at the beginning and again after ``Interrupted``.
 
-        What was under way of this member, or of one before it of the same name, is settled then.
+        Ends any open transaction of this member, or of an earlier one of the same name.
 
         Raises:
             LogUnavailable: the log does not answer.
         """
 
     def topic(self) -> Topic:
-        """Returns the input topic as it is now; one that is created anew has another identity.
+        """Returns the input topic as it is now; one that was created anew has another id.
 
         Raises:
             LogUnavailable: the log does not answer.
         """
 
     def close(self) -> None:
-        """Leaves the group and lets go of connections."""
+        """Leaves the group and closes the connections."""

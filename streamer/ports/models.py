@@ -1,4 +1,4 @@
-"""Port: where the published model is found. The trainer writes, the streamer follows."""
+"""Port: the channel of published models. The trainer publishes, the streamer follows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Champion:
 
 
 class Superseded(RuntimeError):
-    """Someone else published in the meantime; look again before publishing."""
+    """Another trainer has published in the meantime; ask for the champion again first."""
 
 
 class ModelChannel(Protocol):
@@ -25,13 +25,13 @@ class ModelChannel(Protocol):
     """
 
     def champion(self) -> Champion | None:
-        """Returns what is in force, ``None`` when nothing was ever published."""
+        """Returns the model in force, ``None`` if none was ever published."""
 
     def fetch(self, model_id: str) -> bytes | None:
-        """Returns the packed bundle of a published model, ``None`` when it is not kept."""
+        """Returns the packed bundle of a published model, ``None`` if it is no longer kept."""
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
-        """Puts a bundle in force, if ``expected_version`` still is (0: nothing was published).
+        """Puts a bundle in force if ``expected_version`` still is (0: none was ever published).
 
         Bundle and alias change in one step: a reader never finds an alias without its bundle.
 

@@ -1,4 +1,7 @@
-"""Port: where the states of stays live outside the process, fenced by epoch and watermark."""
+"""Port: the store of the states of stays, fenced by epoch and watermark.
+
+W, the watermark, and its relation to the other offsets: ``ports.log``.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What an owner finds when it takes a partition.
+    """The right to a partition, and the stored account of its states.
 
     Attributes:
         epoch: the owner's; every owner before it is fenced from now on.
-        watermark: the next offset of the input that the states do not include; ``None`` where no
-            state was ever saved, or all of it was lost.
+        watermark: W; ``None`` where no state was ever saved, or all states were lost.
         model_id: the model that steps the partition.
         swaps: how many models did before.
-        log_id: the identity of the input topic that the watermark counts in.
+        log_id: the id of the input topic that the watermark counts in.
     """
 
     epoch: int
@@ -29,18 +31,18 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class StateWrite:
-    """One atomic change of one partition's states.
+    """One atomic change of the states of one partition.
 
     Attributes:
         partition: the input partition.
         epoch: the owner's; the change is refused if the store has another.
-        expected: the watermark that the store must have (``None``: none yet).
-        watermark: the watermark after the change.
+        expected: W that the store must have (``None``: none yet).
+        watermark: W after the change.
         model_id: the model that steps the partition.
         swaps: how many models did before.
-        log_id: the identity of the input topic.
+        log_id: the id of the input topic.
         changed: stored stays by patient.
-        removed: patients whose stay is gone; the partition is their home no longer.
+        removed: patients whose stay has ended; the partition is no longer their home.
     """
 
     partition: int
@@ -59,7 +61,7 @@ class Fenced(RuntimeError):
 
 
 class StoreUnavailable(RuntimeError):
-    """The store does not answer or does not take writes now; what was asked can be asked again."""
+    """The store does not answer or does not take writes now; the call may be repeated."""
 
 
 class StateStore(Protocol):
@@ -73,11 +75,11 @@ class StateStore(Protocol):
         """
 
     def first_width(self, log_id: str, n_partitions: int) -> int:
-        """Returns how many partitions an input topic had when it was first taken.
+        """Returns the number of partitions that an input topic had when it was first taken.
 
         Args:
-            log_id: the identity of the topic.
-            n_partitions: how many it has now; noted if nothing was before.
+            log_id: the id of the topic.
+            n_partitions: the number that it has now; stored if none was before.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -86,15 +88,15 @@ class StateStore(Protocol):
     def claim_partition(
         self, log_id: str, partition: int, patients: Sequence[str]
     ) -> dict[str, int]:
-        """Makes a partition the home of those patients who have none.
+        """Makes a partition the home partition of those patients who have none.
 
         Args:
-            log_id: the identity of the input topic; of another one nobody is at home anywhere.
+            log_id: the id of the input topic; each topic has home partitions of its own.
             partition: of this topic.
-            patients: who is to be at home there.
+            patients: patients whose events came in there.
 
         Returns:
-            The home of each patient who lives on another partition.
+            The home partition of each patient for whom it is another one.
 
         Raises:
             StoreUnavailable: the store does not answer.
@@ -112,7 +114,7 @@ class StateStore(Protocol):
     def fetch(
         self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
     ) -> dict[str, bytes]:
-        """Returns stored stays of an owner's partition by patient, of those that have one.
+        """Returns stored stays of an owner's partition by patient, without patients who have none.
 
         Raises:
             Fenced: the store has another epoch or watermark.
@@ -128,11 +130,11 @@ class StateStore(Protocol):
         """
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
-        """Returns a patient's partition and stored stay, for people who look.
+        """Returns a patient's partition and stored stay, for commands that show a patient.
 
         Raises:
             StoreUnavailable: the store does not answer.
         """
 
     def close(self) -> None:
-        """Lets go of connections."""
+        """Closes the connections."""

@@ -12,6 +12,7 @@ from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.adapters.redis.states import RedisStates
+from streamer.core.time import HOUR_MS
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics
@@ -69,7 +70,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         ),
         settings.interval_ms,
         settings.future_limit_ms,
-        rebuild_ms=round(settings.rebuild_hours * 3_600_000),
+        rebuild_ms=round(settings.rebuild_hours * HOUR_MS),
         max_stays=settings.max_stays,
         forecast=settings.forecast,
     )

@@ -5,33 +5,34 @@ from __future__ import annotations
 from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka.topics import Found, Wanted, ensure
+from streamer.adapters.kafka.topics import TopicStatus, TopicSpec, ensure
+from streamer.core.time import DAY_MS
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week by default. A replayed stay of two weeks is older
 # than that when it is sent, and lost states are rebuilt from the records that are still kept.
-RETENTION_MS: Final = str(30 * 24 * 3_600_000)
+RETENTION_MS: Final = str(30 * DAY_MS)
 
 
-def wanted(settings: Settings) -> list[Wanted]:
+def wanted(settings: Settings) -> list[TopicSpec]:
     """Returns the topics that the service, its feeds and its subscribers use."""
     fed = (settings.topic_vitals, settings.topic_outcomes)
     others = (settings.topic_alerts, settings.topic_risk, settings.topic_actions)
     return [
-        *(Wanted(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
-        *(Wanted(name, settings.partitions, {}) for name in others),
+        *(TopicSpec(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
+        *(TopicSpec(name, settings.partitions, {}) for name in others),
         # A rejected record may be as large as any message, and people need time to look at it.
-        Wanted(
+        TopicSpec(
             settings.topic_rejected,
             1,
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
         # The mark of a replayed record must outlive the record.
-        Wanted(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
+        TopicSpec(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
     ]
 
 
-def ensure_topics(settings: Settings, *, create: bool = True) -> list[Found]:
+def ensure_topics(settings: Settings, *, create: bool = True) -> list[TopicStatus]:
     """Creates missing topics, if ``create``, and reports on all of them.
 
     Raises:

@@ -10,10 +10,11 @@ from typing import Final
 
 import numpy as np
 
+from streamer.core.time import HOUR_MS
 from streamer.sim.labs import N_LABS
 from streamer.sim.patient import Patient, draw_patient
 from streamer.sim.scenario import Scenario
-from streamer.sim.stay import HOUR_MS, Stay, draw_stay
+from streamer.sim.stay import Stay, draw_stay
 
 # Independent random streams: switching the wire off must not change who falls ill.
 CENSUS, PATIENT, STAY, MONITOR_NOISE, WIRE, OUTAGE = range(6)

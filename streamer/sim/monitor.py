@@ -8,8 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.time import HOUR_MS
 from streamer.sim.physiology import FIO2, TEMP, coherent
-from streamer.sim.stay import HOUR_MS, Stay
+from streamer.sim.stay import Stay
 
 Array = NDArray[np.float64]
 

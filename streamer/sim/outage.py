@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from streamer.core.time import DAY_MS, MINUTE_MS
 from streamer.sim.census import OUTAGE, stream
 from streamer.sim.scenario import Scenario
-from streamer.sim.stay import HOUR_MS
 
-_DAY_MS: Final = 24 * HOUR_MS
-_LENGTH_MS: Final = (5 * 60_000, 30 * 60_000)
+_LENGTH_MS: Final = (5 * MINUTE_MS, 30 * MINUTE_MS)
 _BURST_FACTOR: Final = 60  # what queued up for a minute is sent in a second
 # Apart far enough for the burst of the one before (30 s at most) to be over.
-_APART_MS: Final = 5 * 60_000
+_APART_MS: Final = 5 * MINUTE_MS
 
 
 class Outages:
@@ -26,16 +25,16 @@ class Outages:
 
     def within(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
         """Outages (start, end) that touch [from_ms, to_ms); ``from_ms`` must not go back."""
-        while self._scenario.start_ms + self._next_day * _DAY_MS < to_ms:
+        while self._scenario.start_ms + self._next_day * DAY_MS < to_ms:
             self._draw_day()
         self._spans = [span for span in self._spans if span[1] > from_ms]
         return [span for span in self._spans if span[0] < to_ms]
 
     def _draw_day(self) -> None:
         rng = stream(self._scenario, OUTAGE, self._next_day)
-        day_ms = self._scenario.start_ms + self._next_day * _DAY_MS
+        day_ms = self._scenario.start_ms + self._next_day * DAY_MS
         count = int(rng.poisson(self._scenario.wire.outages_per_day))
-        for start in sorted(rng.integers(0, _DAY_MS, count).tolist()):
+        for start in sorted(rng.integers(0, DAY_MS, count).tolist()):
             start_ms = max(day_ms + start, self._end_ms + _APART_MS)
             end_ms = start_ms + int(rng.uniform(*_LENGTH_MS))
             self._spans.append((start_ms, end_ms))

@@ -8,13 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.time import DAY_MS, HOUR_MS
 from streamer.sim.course import Course, draw_course
 from streamer.sim.labs import Draw, draw_blood, simulate_lab_values
 from streamer.sim.patient import Patient
 from streamer.sim.physiology import Vitals, simulate_vitals
-
-HOUR_MS: Final = 3_600_000
-_DAY_MS: Final = 24 * HOUR_MS
 
 # Percentiles of hours in hospital before the ICU: 0, 25, 50, 75, 95, 100 % (PhysioNet 2019).
 _BEFORE_AT: Final = (0.0, 0.25, 0.50, 0.75, 0.95, 1.0)
@@ -66,7 +64,7 @@ def draw_stay(
 ) -> Stay:
     """Simulates the hidden truth of one stay; about 1 ms of work for the median 38 hours."""
     course = draw_course(rng, sepsis_share)
-    hour_of_day = (admit_ms % _DAY_MS) / HOUR_MS
+    hour_of_day = (admit_ms % DAY_MS) / HOUR_MS
     vitals = simulate_vitals(rng, patient, course, hour_of_day)
     lab_values = simulate_lab_values(rng, patient, course)
     return Stay(

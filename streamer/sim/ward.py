@@ -7,12 +7,12 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
+from streamer.core.time import HOUR_MS
 from streamer.sim.bedside import Bedside
 from streamer.sim.census import admissions
 from streamer.sim.message import Message
 from streamer.sim.outage import Outages, release_ms
 from streamer.sim.scenario import Scenario
-from streamer.sim.stay import HOUR_MS
 
 # Rows simulated at once: long enough per stay that numpy's call overhead is spread thin, few
 # enough over the ward that the first message comes at once and memory stays small (some 16 MB).

@@ -8,11 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.time import HOUR_MS, MINUTE_MS
 from streamer.sim.labs import DECIMALS, Draw
 from streamer.sim.monitor import Monitor, Rows
 from streamer.sim.physiology import DBP, FIO2, HR, MAP, MONITOR, SBP, SPO2, TEMP
 from streamer.sim.scenario import Wire
-from streamer.sim.stay import HOUR_MS, Stay
+from streamer.sim.stay import Stay
 
 Array = NDArray[np.float64]
 Times = NDArray[np.int64]
@@ -22,15 +23,15 @@ LEADS_OFF: Final = 8388607.0  # ISO/IEEE 11073 "no value", as gateways pass it o
 _GAP_HOURS: Final = np.array([1, 2, 3, 4, 5, 6, 12])
 _GAP_ODDS: Final = np.cumsum([0.69, 0.22, 0.04, 0.017, 0.011, 0.014, 0.008])
 _FROZEN_HOURS: Final = (6, 12)
-_CUFF_EVERY_MS: Final = 15 * 60_000
+_CUFF_EVERY_MS: Final = 15 * MINUTE_MS
 _PRESSURES: Final = [SBP, MAP, DBP]
 _CHARTED: Final = [TEMP, FIO2]  # written by hand: no silence or stuck gateway touches them
 # Resolution: whole numbers, temperature 0.1, FiO2 0.01.
 _DECIMALS: Final = np.array([0, 0, 1, 0, 0, 0, 0, 0, 2])
 _FULL_DECIMALS: Final = 4  # with rounding off; more would only lengthen the JSON
-_LATE_MEAN_MS: Final = 30 * 60_000
+_LATE_MEAN_MS: Final = 30 * MINUTE_MS
 _LATE_MAX_MS: Final = 4 * HOUR_MS
-_REPEAT_MEAN_MS: Final = 60_000
+_REPEAT_MEAN_MS: Final = MINUTE_MS
 
 # Where a laboratory slips into its other unit: the UCUM code and what one canonical unit becomes.
 OTHER_LAB_UNITS: Final = {
@@ -116,7 +117,7 @@ class StayWire:
         due_ms = draw_ms
         if draw.panel != "point_of_care_glucose":
             low, high = wire.lab_delay_min_minutes, wire.lab_delay_max_minutes
-            due_ms += int(rng.uniform(low, high) * 60_000)
+            due_ms += int(rng.uniform(low, high) * MINUTE_MS)
         slip = bool(rng.random() < wire.unit_slip_share)
         values, units = {}, {}
         for name, clean in draw.values.items():
@@ -169,7 +170,7 @@ class StayWire:
         late = chance[:, 0] < wire.late_share
         if late.any():
             delay = self._rng.exponential(_LATE_MEAN_MS, int(late.sum()))
-            due_ms[late] += 60_000 + np.minimum(delay, _LATE_MAX_MS).astype(np.int64)
+            due_ms[late] += MINUTE_MS + np.minimum(delay, _LATE_MAX_MS).astype(np.int64)
         overtaken = (chance[:, 0] >= 1.0 - wire.out_of_order_share) & ~late
         if overtaken.any():
             times = self._rng.uniform(1.1, 1.9, int(overtaken.sum()))

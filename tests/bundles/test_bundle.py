@@ -5,7 +5,7 @@ import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build, make
 from streamer.bundles.bundle import SHIPPED, Bundle, BundleError
+from streamer.bundles.manifest import ForecastPart, Manifest
 from streamer.core.features import N_FEATURES
 from tests.support.small_models import forecasting_model, random_bundle, random_model
 
@@ -68,14 +69,16 @@ def test_a_forecast_head_is_an_optional_part() -> None:
     np.testing.assert_array_equal(again.forecast(seen, out), model.forecast(seen, out))
     np.testing.assert_array_equal(again.logits(seen[:, None]), model.logits(seen[:, None]))
     assert build(random_bundle()).forecaster is None
-    other = {**bundle.manifest["forecast"], "hours": [1, 2, 3]}
-    with pytest.raises(BundleError, match=r"foretells.*1, 2, 3"):
+    part = bundle.manifest["forecast"]
+    assert part is not None
+    other: ForecastPart = {**part, "hours": [1, 2, 3]}
+    with pytest.raises(BundleError, match=r"forecast layout.*1, 2, 3"):
         build(_changed(bundle, forecast=other))
 
 
 @pytest.mark.parametrize("part", [[1], "yes", 7])
 def test_a_forecast_part_of_another_kind_is_refused(part: Any) -> None:
-    with pytest.raises(BundleError, match="forecast is no JSON object"):
+    with pytest.raises(BundleError, match=r"forecast part is .*, not a JSON object"):
         build(_changed(random_bundle(), forecast=part))
 
 
@@ -89,7 +92,7 @@ def test_an_empty_forecast_part_foretells_nothing() -> None:
 def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, manifest: str) -> None:
     random_bundle().save(tmp_path)
     (tmp_path / "manifest.json").write_text(manifest, "latin-1")
-    with pytest.raises(BundleError, match="no model bundle"):
+    with pytest.raises(BundleError, match="not a model bundle"):
         bundles.load(tmp_path)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
@@ -101,7 +104,7 @@ def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, manifest: str) 
 
 def _changed(bundle: Bundle, **parts: Any) -> Bundle:
     """With another manifest and the id that goes with it."""
-    changed = replace(bundle, manifest={**bundle.manifest, **parts})
+    changed = replace(bundle, manifest=cast(Manifest, {**bundle.manifest, **parts}))
     return replace(changed, manifest={**changed.manifest, "model": changed.model_id})
 
 
@@ -118,7 +121,7 @@ def test_tampered_weights_are_refused(tmp_path: Path) -> None:
 
 def test_a_tampered_threshold_is_refused() -> None:
     bundle = random_bundle()
-    manifest = {**bundle.manifest, "threshold": 0.01}
+    manifest: Manifest = {**bundle.manifest, "threshold": 0.01}
     with pytest.raises(BundleError, match="does not match its id"):
         build(replace(bundle, manifest=manifest))
 
@@ -127,7 +130,7 @@ def test_a_tampered_threshold_is_refused() -> None:
     ("parts", "why"),
     [
         ({"features": "hourly-0"}, "hourly-0"),
-        ({"format": 99}, "format 99"),
+        ({"format": 99}, "format 99 is not this version's 2"),
         ({"variables": ["heart_rate"]}, "variables"),
         ({"threshold": None}, "float"),
         ({"alert_policy": {"medium": 0.1, "high": 0.2, "off": 0.3}}, "must rise"),

@@ -10,7 +10,7 @@ from streamer.core.columns import Columns, decode
 from streamer.core.events import Kind
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.records import Record
-from streamer.core.stays import HOUR_MS
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
 from tests.support.event_stream import ORIGIN_MS, admission, event, observation, record
 

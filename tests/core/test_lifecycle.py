@@ -8,7 +8,8 @@ import pytest
 
 from streamer.core.features import STATIC
 from streamer.core.reasons import ValueProblem
-from streamer.core.stays import HOUR_MS, MEDICATION_CLASSES, NEVER
+from streamer.core.stays import MEDICATION_CLASSES, NEVER
+from streamer.core.time import HOUR_MS
 from tests.support.event_stream import (
     ORIGIN_MS,
     Event,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from streamer.core.messages import SOURCE, headers, rfc3339
+from streamer.core.messages import SOURCE, headers
 from streamer.core.records import Record
 from tests.support.event_stream import (
     Event,
@@ -87,20 +87,6 @@ def test_positive_is_by_the_threshold_of_the_model_not_of_the_alert() -> None:
         *(observation(i / 60, heart_rate=hr) for i, hr in enumerate([99.9, 100.0, 100.1]))
     )
     assert [m["positive"] for m in said] == [False, False, True]
-
-
-@pytest.mark.parametrize(
-    ("time_ms", "text"),
-    [
-        (0, "1970-01-01T00:00:00Z"),
-        (1, "1970-01-01T00:00:00.001Z"),
-        (999, "1970-01-01T00:00:00.999Z"),
-        (1_795_255_200_000, "2026-11-21T10:00:00Z"),
-        (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
-    ],
-)
-def test_times(time_ms: int, text: str) -> None:
-    assert rfc3339(time_ms) == text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from streamer.core.network import Architecture
 from streamer.core.recurrence import start
-from streamer.core.stays import HOUR_MS, NOT_MEASURED, RING, StayTable
+from streamer.core.stays import NOT_MEASURED, RING, StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.timeline import bin_of, cells_of, clear_rows, fold, rows_at
 from streamer.core.variables import INDEX
 from tests.support.event_stream import ORIGIN_MS

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from streamer.core.network import Architecture
 from streamer.core.stay_rules import SILENCE_BINS
-from streamer.core.stays import HOUR_MS, StayTable
+from streamer.core.stays import StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.waves import Plan, plan
 from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 

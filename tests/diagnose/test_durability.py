@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient
 from redis import Redis
 
 from bench.services import environment, settings_of
-from streamer.adapters.kafka.topics import Kept
+from streamer.adapters.kafka.topics import TopicSettings
 from streamer.diagnose.checks import checks
 from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
 from streamer.diagnose.finding import Level
@@ -28,8 +28,10 @@ GOOD_REDIS = {"maxmemory_policy": "noeviction", "role": "master", "aof_enabled":
 GOOD_CONFIGS = {"appendfsync": "everysec", "min-replicas-to-write": "1"}
 
 
-def topic(replicas: int = 3, **changed: str) -> Kept:
-    return Kept("vitals", replicas, GOOD | {k.replace("_", "."): v for k, v in changed.items()})
+def topic(replicas: int = 3, **changed: str) -> TopicSettings:
+    return TopicSettings(
+        "vitals", replicas, GOOD | {k.replace("_", "."): v for k, v in changed.items()}
+    )
 
 
 def test_good_settings_are_not_mentioned() -> None:
@@ -50,7 +52,9 @@ def test_good_settings_are_not_mentioned() -> None:
         (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
     ],
 )
-def test_a_weak_setting_of_a_topic_is_reported(kept: Kept, level: Level, message: str) -> None:
+def test_a_weak_setting_of_a_topic_is_reported(
+    kept: TopicSettings, level: Level, message: str
+) -> None:
     (finding,) = check_topic(kept, rebuild_hours=52)
     assert finding.level is level
     assert message in finding.message

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaProducer
 
 from streamer.adapters.kafka.client_fixes import UnhurriedClient
-from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.local.cluster import KafkaCluster
 from tests.support.read_values import read_values
 
@@ -22,7 +22,7 @@ def test_transactions_go_on_when_their_coordinator_is_killed() -> None:
     """As kafka-python comes, the second one never ends: see `client_fixes`."""
     with KafkaCluster() as cluster:
         connection = {"bootstrap_servers": cluster.address.split(",")}
-        ensure(connection, [Wanted("topic", 1, {})], replication=3)
+        ensure(connection, [TopicSpec("topic", 1, {})], replication=3)
         producer = KafkaProducer(
             **connection, transactional_id="t", kafka_client=UnhurriedClient, retry_backoff_ms=20
         )

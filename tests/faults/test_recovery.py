@@ -22,7 +22,7 @@ from kafka.structs import OffsetAndMetadata
 from streamer.adapters.kafka import log
 from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
 from streamer.adapters.kafka.producer import BatchProducer
-from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.local import LocalStack
 from streamer.ports.log import LogUnavailable, Output
 from tests.support.log_backends import KafkaWorld, gain
@@ -130,7 +130,9 @@ def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -
     options = RejectedOptions(
         world.connection, world.vitals, f"{world.prefix}rejected", f"{world.prefix}marks"
     )
-    ensure(world.connection, [Wanted(options.rejected, 1, {}), Wanted(options.marks, 1, {})], 1)
+    ensure(
+        world.connection, [TopicSpec(options.rejected, 1, {}), TopicSpec(options.marks, 1, {})], 1
+    )
     topic = RejectedTopic(options)
     first = DeadLetterReplayer(options, topic)
     leave_open(world, first._producer, Output(world.vitals, 1, b"p", b"open", []), {})

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.core.time import rfc3339
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import Cohort
 from streamer.datasets.detect import read_recordings
-from streamer.feeds.message import Message, rfc3339
+from streamer.feeds.message import Message
 from streamer.feeds.replay import replay, shortest_decimals
 from tests.support.paths import DATA
 from tests.support.synthetic_stays import COLUMNS, Row, stay, write_parquet, write_psv

@@ -12,7 +12,8 @@ import pytest
 from bench.parity import TOLERANCE, offline
 from streamer.bundles import bundle
 from streamer.bundles.build import build
-from streamer.core.stays import HOUR_MS, LATE_BINS
+from streamer.core.stays import LATE_BINS
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.datasets.cohort import Cohort, site
 from streamer.feeds.replay import replay

@@ -17,7 +17,8 @@ from safetensors.torch import load as load_weights
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
-from streamer.bundles.bundle import FORECAST, SHIPPED, Bundle
+from streamer.bundles.bundle import SHIPPED, Bundle
+from streamer.bundles.manifest import FORECAST
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.core.stays import layout

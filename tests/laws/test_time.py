@@ -16,7 +16,7 @@ from streamer.core.cleaning import clean
 from streamer.core.columns import decode
 from streamer.core.events import EventRejected
 from streamer.core.reasons import Reason
-from streamer.core.stays import HOUR_MS
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import VARIABLES
 from tests.support.event_stream import (
     ORIGIN_MS,

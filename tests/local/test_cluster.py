@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaProducer
 
 from bench.proxy import KafkaProxy
-from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.local import LocalStack, ports
 from tests.support.read_values import DEADLINE_S, read_values
 
@@ -22,7 +22,7 @@ def test_clients_of_the_second_listener_stay_behind_the_proxy() -> None:
     with LocalStack(kafka_proxy_port=port, existing_redis=NO_REDIS) as stack:
         behind = stack.kafka_server.behind_proxy_port
         assert behind is not None
-        ensure({"bootstrap_servers": [stack.kafka]}, [Wanted("topic", 1, {})], replication=1)
+        ensure({"bootstrap_servers": [stack.kafka]}, [TopicSpec("topic", 1, {})], replication=1)
         with KafkaProxy(port, behind) as proxy:
             with contextlib.closing(KafkaProducer(bootstrap_servers=proxy.address)) as producer:
                 producer.send("topic", b"passed on").get(timeout=DEADLINE_S)

@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES, to_canonical
 from streamer.sim.bedside import Bedside
 from streamer.sim.census import admissions
 from streamer.sim.labs import ANALYTES, LAB
 from streamer.sim.physiology import HR, MAP, MONITOR
 from streamer.sim.scenario import Scenario
-from streamer.sim.stay import HOUR_MS, Stay
+from streamer.sim.stay import Stay
 
 Array = NDArray[np.float64]
 Figures = dict[str, float]

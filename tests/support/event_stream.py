@@ -17,7 +17,8 @@ from streamer.core.model import Floats, Model, Scaling
 from streamer.core.reasons import ValueProblem
 from streamer.core.records import Record
 from streamer.core.scoring import Scorer
-from streamer.core.stays import HOUR_MS, StayTable
+from streamer.core.stays import StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import INDEX
 from tests.support.small_models import random_model
 

@@ -11,7 +11,7 @@ from kafka.admin import MemberToRemove
 
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
-from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.core.records import Record
 from streamer.local import LocalStack
@@ -108,7 +108,7 @@ class KafkaWorld(World):
         self.vitals, self.out = f"{prefix}vitals", f"{prefix}risk"
         # Records of these tests are older than any retention, and brokers delete by their stamps.
         forever = {"retention.ms": "-1"}
-        self.topics = [Wanted(self.vitals, N, forever), Wanted(self.out, 1, {})]
+        self.topics = [TopicSpec(self.vitals, N, forever), TopicSpec(self.out, 1, {})]
         ensure(self.connection, self.topics, 1)
         self.producer = KafkaProducer(**self.connection)
         self.members: list[KafkaLog] = []

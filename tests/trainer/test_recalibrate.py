@@ -11,7 +11,8 @@ from rich.console import Console
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
-from streamer.bundles.bundle import FORECAST, Bundle
+from streamer.bundles.bundle import Bundle
+from streamer.bundles.manifest import FORECAST
 from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import Row, write_parquet

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.bundles.bundle import FORECAST
+from streamer.bundles.manifest import FORECAST
 from trainer.forecast.table import forecast_rows
 from trainer.reports.card import SHOWN, Figures, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial

@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bundles.manifest import Fingerprint
 from streamer.datasets.cohort import Cohort, Progress, site
 from streamer.datasets.physionet2019 import read_2019
 
@@ -23,30 +23,6 @@ class Counts:
     n_septic: int
     n_rows: int
     n_positive_rows: int
-
-
-class Fingerprint(TypedDict):
-    """The identity of a cohort: a hash of everything read, and the ``Counts``."""
-
-    sha256: str
-    n_patients: int
-    n_septic: int
-    n_rows: int
-    n_positive_rows: int
-
-
-class DataSummary(Fingerprint):
-    """The manifest's account of the data: all stays, and the sides of the split.
-
-    Attributes:
-        fitted_on: hash of the training and validation stays alone.
-        sides: ``Counts`` by side.
-        seen: the patients that were fitted on, as ``SeenPatients.to_text``.
-    """
-
-    fitted_on: str
-    sides: dict[str, dict[str, int]]
-    seen: str
 
 
 def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Cohort:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamer.bundles.manifest import Manifest
 
 BITS_PER_PATIENT: Final = 10
 N_HASHES: Final = 7
@@ -73,7 +75,7 @@ class SeenPatients:
         return FALSE_RATE * len(self.filters)
 
 
-def seen_of(manifest: Mapping[str, Any]) -> SeenPatients | None:
+def seen_of(manifest: Manifest) -> SeenPatients | None:
     """The patients that a bundle was fitted on, ``None`` where its manifest does not say."""
     text = manifest.get("data", {}).get("seen")
     return None if text is None else SeenPatients.from_text(text)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy, Phase, empty_state, step
-from streamer.core.stays import HOUR_MS
+from streamer.core.time import HOUR_MS
 
 OFF_ODDS: Final = 0.6
 """An alert ends below this share of medium's odds. From one hour to the next the odds of a stay

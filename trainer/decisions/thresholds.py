@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bundles.manifest import AlertBudget
 from trainer.metrics.measures import lead_hours
 from trainer.metrics.utility import best_predictions, utility_table
 
@@ -78,6 +79,15 @@ class AlertChoice:
     threshold: float
     starts_per_patient_day: float
     sensitivity: float
+
+    def to_json(self, budget: float) -> AlertBudget:
+        """The manifest's ``alert_budget``: this choice, and the budget that it was made within."""
+        return {
+            "budget": budget,
+            "threshold": self.threshold,
+            "starts_per_patient_day": self.starts_per_patient_day,
+            "sensitivity": self.sensitivity,
+        }
 
 
 def choose_alert_threshold(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from streamer.bundles.bundle import FORECAST
+from streamer.bundles.manifest import FORECAST, Metrics
 from streamer.core.model import Model
 from trainer.data.dataset import Material
 from trainer.forecast.baselines import fit_baselines
@@ -16,7 +14,7 @@ from trainer.training.recipe import Recipe
 
 def fit_forecast(
     model: Model, material: Material, recipe: Recipe, reporter: Reporter, n_bootstrap: int
-) -> Mapping[str, object]:
+) -> Metrics:
     """Gives a finished model a forecast head, unless the recipe does without one.
 
     Args:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from streamer.bundles.bundle import FORECAST
+from streamer.bundles.manifest import FORECAST
 from streamer.datasets.cohort import site
 from trainer.forecast.table import forecast_rows
 

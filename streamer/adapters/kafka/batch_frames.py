@@ -1,4 +1,4 @@
-"""Record batches of format v2 from outside: where each is, and what its header says."""
+"""Frames of record batches (format v2): bounds and header fields, without the records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamer.adapters.kafka.record_batches import Span
 
 FORMAT: Final = 2
 HEADER: Final[Struct] = DefaultRecordBatch.HEADER_STRUCT
-CHECKED: Final[int] = DefaultRecordBatch.ATTRIBUTES_OFFSET  # where begins what the CRC covers
+CHECKED: Final[int] = DefaultRecordBatch.ATTRIBUTES_OFFSET  # the CRC covers the bytes from here on
 MAGIC: Final[int] = MemoryRecords.MAGIC_OFFSET
 CODEC_BITS: Final[int] = DefaultRecordBatch.CODEC_MASK
 _APPEND_TIME: Final[int] = DefaultRecordBatch.TIMESTAMP_TYPE_MASK
@@ -23,7 +23,7 @@ _LENGTH: Final = Struct(">i")
 
 
 class Frame(NamedTuple):
-    """Where a batch of format v2 is, and the fields of its header that matter."""
+    """Bounds of a batch in the fetched bytes, and the fields of its header that matter."""
 
     start: int
     end: int
@@ -39,7 +39,7 @@ class Frame(NamedTuple):
 
     @classmethod
     def read(cls, data: bytes, start: int, end: int) -> Frame:
-        """Reads the header that begins there."""
+        """Reads the header at ``start`` of a batch that ends at ``end``."""
         (
             base_offset, _, leader_epoch, _, crc, attributes, last_offset_delta, first_ms, max_ms,
             producer_id, _, _, n,
@@ -51,22 +51,22 @@ class Frame(NamedTuple):
 
     @property
     def records(self) -> int:
-        """Where its records begin."""
+        """Index of the first byte of its records."""
         return self.start + HEADER.size
 
     @property
     def last_offset(self) -> int:
-        """The last offset that it takes, also where no record has it any more."""
+        """Its last offset, also where compaction has removed the record that had it."""
         return self.base_offset + self.last_offset_delta
 
     @property
     def codec(self) -> int:
-        """How its records are compressed; 0: they are not."""
+        """Number of the compression codec; 0 without compression."""
         return self.attributes & CODEC_BITS
 
     @property
     def kind(self) -> tuple[int, bool]:
-        """What batches that are parsed together have in common."""
+        """Leader epoch and whether it is compressed: equal for batches that are parsed together."""
         return self.leader_epoch, bool(self.codec)
 
     @property
@@ -80,14 +80,14 @@ class Frame(NamedTuple):
         return bool(self.attributes & _TRANSACTIONAL)
 
     def span(self, start: int, end: int) -> Span:
-        """Its records, which are from ``start`` to ``end`` once they are decompressed."""
+        """The span of its records, which lie from ``start`` to ``end`` after decompression."""
         appended = bool(self.attributes & _APPEND_TIME)
         base_ms = self.max_ms if appended else self.first_ms
         return Span(start, end, self.n, self.base_offset, base_ms, appended)
 
 
 def end_of(data: bytes, at: int) -> int | None:
-    """Returns where the batch that begins there ends, ``None`` where it is not whole."""
+    """Returns the end of the batch that begins at ``at``, ``None`` if it is cut short."""
     if len(data) - at < _OVERHEAD:
         return None
     (length,) = _LENGTH.unpack_from(data, at + MemoryRecords.LENGTH_OFFSET)

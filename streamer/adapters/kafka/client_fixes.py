@@ -1,4 +1,4 @@
-"""Repairs of kafka-python 3.0.12, which waits for ever in two places and leaks in a third."""
+"""Repairs of kafka-python 3.0.12: two endless waits, and a leak of threads and sockets."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from kafka.net.compat import KafkaNetClient
 
 
 class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
-    """Says that a broker is not ready, where the client of kafka-python raises an error.
+    """Reports that a broker is not ready where kafka-python's client raises an error.
 
     The producer's sender takes the next request of a transaction from its queue and waits for the
-    coordinator's connection. Told "not ready", it puts the request back and looks for the new
+    coordinator's connection. On "not ready" it puts the request back and looks for the new
     coordinator; on an error it forgets the request, and `commit_transaction` never returns.
     """
 
@@ -26,21 +26,21 @@ class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has
 
 
 class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
-    """Fetches a partition again that was paused while some of its records were waiting here.
+    """Fetches a resumed partition again if it was paused while fetched records were waiting.
 
-    kafka-python puts these records aside, takes them up again only if it has drained no other
-    partition since, and until then fetches nothing more of theirs: possibly never.
+    kafka-python puts these records aside and takes them up again only if it has drained no other
+    partition since. Until then, possibly for ever, it fetches nothing more of the partition.
     """
 
     def resume(self, *partitions: TopicPartition) -> None:
-        """Ends a pause; what was put aside is fetched again from the position."""
+        """Ends a pause; records that were put aside are fetched again from the position."""
         super().resume(*partitions)
         for partition in partitions:
             self._fetcher._paused_partition_records.pop(partition, None)
 
 
 class TidyAdmin(KafkaAdminClient):  # type: ignore[misc]
-    """Lets go of its thread and its sockets when it finds no broker."""
+    """Closes its thread and sockets when no broker answers."""
 
     def __init__(self, **configs: Any) -> None:
         try:

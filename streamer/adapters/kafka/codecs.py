@@ -1,8 +1,8 @@
-"""The compression of record batches, undone within a bound.
+"""Decompresses record batches within a bound on their size.
 
-A few hundred kilobytes of gzip can become a gigabyte, and whoever may write to a topic may send
-them. What is within the bound comes out as kafka-python would have it, and what is broken raises
-the same errors.
+A few hundred kilobytes of gzip can become a gigabyte, and everybody who may write to a topic may
+send them. Within the bound the result is the same as kafka-python's, and broken data raises the
+same errors.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kafka.errors import UnsupportedCodecError
 from kafka.record.util import decode_varint
 
 MOST_BYTES: Final = 64 * 1024 * 1024
-"""What a batch may become: 64 times the largest that a broker takes unless told otherwise."""
+"""Largest size of a decompressed batch: 64 times the largest batch that brokers take by default."""
 _READ_BYTES: Final = 1024 * 1024
 _LZ4_RATIO: Final = 255  # no block of LZ4 grows more than this
 _XERIAL: Final = b"\x82SNAPPY\0"  # snappy in blocks, as Java writes it: a header of 16 bytes
@@ -43,13 +43,13 @@ def unpack(codec: int, packed: bytes, most_bytes: int = MOST_BYTES) -> bytes:
 
     Args:
         codec: the number in the batch's attributes, 1 to 7.
-        packed: what follows the batch's header.
-        most_bytes: the bound on what comes out.
+        packed: the bytes after the batch's header.
+        most_bytes: bound of the decompressed size.
 
     Raises:
-        UnpacksTooLarge: more would come out.
-        UnsupportedCodecError: nobody knows this codec.
-        Exception: it is broken; each library has errors of its own.
+        UnpacksTooLarge: the result would be larger.
+        UnsupportedCodecError: the codec is unknown.
+        Exception: the data is broken; each library has errors of its own.
     """
     if codec not in _CODECS:
         raise UnsupportedCodecError(f"Unrecognized compression type: {codec}")
@@ -96,7 +96,7 @@ def _snappy(packed: bytes, most_bytes: int) -> bytes:
 
 
 def _snappy_bytes(packed: bytes, most_bytes: int) -> int:
-    """How much the blocks say that they become; what is broken is found when it is read."""
+    """The size that the blocks announce; broken blocks are detected when they are read."""
     if len(packed) <= _XERIAL_BYTES or not packed.startswith(_XERIAL):
         return _block_bytes(packed, 0)
     size, at = 0, _XERIAL_BYTES

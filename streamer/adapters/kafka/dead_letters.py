@@ -1,9 +1,9 @@
-"""The rejected topic in Kafka: reading it, and the one way back into the input topic.
+"""The rejected topic in Kafka: reading it, and replaying its records into the input topic.
 
-A rejected record and the mark that it was re-entered are written in one transaction, so there is
-never one without the other. Whoever re-enters begins by taking the transactional id: that settles
-what another one left open and refuses whatever it does afterwards. Marks that are read after that
-are all there are, and nobody else adds one.
+A replayed record and the mark that says so are written in one transaction, so neither exists
+without the other. A replayer begins by taking the transactional id: that ends the open transaction
+of an earlier replayer and fences it. Marks that are read afterwards are complete, since nobody else
+can add one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _POLL_MS: Final = 200
 _FETCH_WAIT_MS: Final = 50
 # A broker that is up answers each fetch and each write at once; a leader moves within seconds.
 _ANSWER_S: Final = 30.0
-# Readers of the input topic wait for a transaction that was left open, so it must not be for long.
+# Readers of the input topic wait for an open transaction, so Kafka must end a forgotten one soon.
 _TRANSACTION_TIMEOUT_MS: Final = 10_000
 
 
@@ -38,8 +38,8 @@ _TRANSACTION_TIMEOUT_MS: Final = 10_000
 class RejectedOptions:
     """How to reach Kafka, and the names of the topics.
 
-    ``connection`` is passed to every client as it is. ``marks`` has a record for each one that was
-    re-entered into ``vitals`` from ``rejected``.
+    ``connection`` is passed to every client as it is. The topic ``marks`` has one record for each
+    record that was replayed from ``rejected`` into ``vitals``.
     """
 
     connection: Mapping[str, Any]
@@ -49,7 +49,7 @@ class RejectedOptions:
 
     @property
     def transactional_id(self) -> str:
-        """One for each rejected topic, whatever the group: it is what guards against doubling."""
+        """One for each rejected topic, whatever the group: it keeps records from being doubled."""
         return f"replay-of-{self.rejected}"
 
 
@@ -68,9 +68,9 @@ class RejectedTopic:
                 (topic,) = admin.describe_topics([options.rejected])
         if not topic.get("partitions"):
             raise LogUnavailable(f"topic {options.rejected} is missing; run `streamer topics`")
-        # Offsets begin anew in a topic that was made anew: marks name the topic's identity, too.
+        # Offsets begin anew in a topic that was created anew, so marks also name the topic's id.
         self._topic_id = str(topic["topic_id"])
-        self._place = TopicPartition(options.rejected, _PARTITION)
+        self._tp = TopicPartition(options.rejected, _PARTITION)
 
     @property
     def options(self) -> RejectedOptions:
@@ -78,17 +78,17 @@ class RejectedTopic:
         return self._options
 
     def bounds(self) -> tuple[int, int]:
-        """Returns the first offset that is kept and the next one to be written."""
+        """Returns the first offset that is kept, and the next one to be written."""
         with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
-            first = consumer.beginning_offsets([self._place])[self._place]
-            end = consumer.end_offsets([self._place])[self._place]
+            first = consumer.beginning_offsets([self._tp])[self._tp]
+            end = consumer.end_offsets([self._tp])[self._tp]
         return first, end
 
     def records(self, since_ms: int | None = None) -> Iterator[DeadLetter]:
         """Yields the records that are there now, in order.
 
         Args:
-            since_ms: leave out what was refused before, epoch milliseconds.
+            since_ms: leave out records that were rejected before, epoch milliseconds.
         """
         for record in self._whole(self._options.rejected, since_ms):
             yield _read(record)
@@ -99,14 +99,14 @@ class RejectedTopic:
         if not first <= offset < end:
             return None
         with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
-            consumer.assign([self._place])
-            consumer.seek(self._place, offset)
-            for record in _until(consumer, self._place, offset + 1):
+            consumer.assign([self._tp])
+            consumer.seek(self._tp, offset)
+            for record in _until(consumer, self._tp, offset + 1):
                 return _read(record)
         return None
 
     def reentered(self) -> dict[int, int]:
-        """Returns when each record was re-entered, epoch milliseconds, by its offset."""
+        """Returns the time at which each record was replayed, epoch milliseconds by offset."""
         marks: dict[int, int] = {}
         for mark in self._whole(self._options.marks):
             topic_id, _, offset = mark.key.decode().partition("/")
@@ -119,15 +119,15 @@ class RejectedTopic:
         return f"{self._topic_id}/{rejected.offset}".encode()
 
     def _whole(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
-        place = TopicPartition(topic, _PARTITION)
+        tp = TopicPartition(topic, _PARTITION)
         with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
-            consumer.assign([place])
-            consumer.seek_to_beginning(place)
-            end = consumer.end_offsets([place])[place]
+            consumer.assign([tp])
+            consumer.seek_to_beginning(tp)
+            end = consumer.end_offsets([tp])[tp]
             if since_ms is not None:
-                found = consumer.offsets_for_times({place: since_ms})[place]
-                consumer.seek(place, end if found is None else found.offset)
-            yield from _until(consumer, place, end)
+                first = consumer.offsets_for_times({tp: since_ms})[tp]
+                consumer.seek(tp, end if first is None else first.offset)
+            yield from _until(consumer, tp, end)
 
     def _consumer(self) -> Any:
         return KafkaConsumer(
@@ -140,7 +140,7 @@ class RejectedTopic:
 
 
 class DeadLetterReplayer:
-    """The only one that re-enters rejected records, from its making on until the next is made.
+    """Replays rejected records; a new replayer fences the one before it.
 
     Args:
         options: names of the topics.
@@ -176,14 +176,15 @@ class DeadLetterReplayer:
     def replay(self, chosen: Sequence[DeadLetter], *, repartition: bool = False) -> None:
         """Writes records and their marks in one transaction.
 
-        Key and value are unchanged. A record goes to the partition on which it came in, which is
-        where its producer puts that key; with ``repartition`` to where this project's producers
-        put it.
+        Key and value are unchanged. A record goes to the partition that it came from, where its
+        producer puts that key. With ``repartition`` it goes to the partition that this project's
+        producers choose for the key.
 
         Raises:
-            Interrupted: neither happened, or nobody knows: another one may have taken over.
+            Interrupted: nothing was replayed, or the outcome is unknown: another replayer may have
+                taken over.
         """
-        at = "begin"
+        step = "begin"
         self._fault("before_transaction")
         producer = self._producer
         try:
@@ -191,8 +192,8 @@ class DeadLetterReplayer:
             futures = []
             for rejected in chosen:
                 self._fault("before_record")
-                at = f"offset {rejected.offset}"
-                partition = None if repartition else self._home(rejected)
+                step = f"offset {rejected.offset}"
+                partition = None if repartition else self._origin_partition(rejected)
                 futures += [
                     producer.send(
                         self._options.vitals,
@@ -208,26 +209,27 @@ class DeadLetterReplayer:
                     ),
                 ]
             producer.flush(_ANSWER_S)
-            # The client takes a refused producer's id anew by itself, and its batch fails. What
-            # would follow under the new id must not be committed: the marks may be old by then.
+            # When the producer is fenced, the client takes the id again by itself and the batch
+            # fails. Nothing may be committed under the new id: the marks may be outdated by then.
             for i, future in enumerate(futures):
-                at = f"offset {chosen[i // 2].offset}"
+                step = f"offset {chosen[i // 2].offset}"
                 future.get(timeout=0)
-            at = "commit"
+            step = "commit"
             self._fault("before_commit")
             producer.commit_transaction()
         except NO_ANSWER as error:
             raise Interrupted(
-                f"Kafka, or another replay that took over, at {at}: {type(error).__name__}: {error}"
+                f"Kafka, or another replay that took over, at {step}: "
+                f"{type(error).__name__}: {error}"
             ) from error
         self._fault("after_commit")
 
     def close(self) -> None:
-        """Lets go of the connection; Kafka takes back what was left open after some seconds."""
+        """Closes the connection; Kafka aborts an open transaction after some seconds."""
         with contextlib.suppress(*NO_ANSWER):
             self._producer.close(timeout=1)
 
-    def _home(self, rejected: DeadLetter) -> int | None:
+    def _origin_partition(self, rejected: DeadLetter) -> int | None:
         origin = rejected.origin
         if origin is None or origin.partition >= self._n_partitions:
             return None
@@ -238,14 +240,17 @@ def _read(record: Any) -> DeadLetter:
     return read(record.offset, record.timestamp, record.key, record.value, record.headers or ())
 
 
-def _until(consumer: Any, place: TopicPartition, end: int) -> Iterator[Any]:
+def _until(consumer: Any, tp: TopicPartition, end: int) -> Iterator[Any]:
     """Yields the records before ``end``; the position passes over the markers of transactions."""
     give_up_at = time.monotonic() + _ANSWER_S
-    while (before := consumer.position(place)) < end:
-        for record in consumer.poll(timeout_ms=_POLL_MS).get(place, []):
+    while (before := consumer.position(tp)) < end:
+        for record in consumer.poll(timeout_ms=_POLL_MS).get(tp, []):
             if record.offset < end:
                 yield record
-        if consumer.position(place) > before:
+        if consumer.position(tp) > before:
             give_up_at = time.monotonic() + _ANSWER_S
         elif time.monotonic() > give_up_at:
-            raise LogUnavailable(f"Kafka brings nothing more of {place.topic}")
+            raise LogUnavailable(
+                f"Kafka sent no record of {tp.topic} for {_ANSWER_S:.0f} s, at offset {before} of "
+                f"{end}"
+            )

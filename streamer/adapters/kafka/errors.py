@@ -1,4 +1,4 @@
-"""What keeps Kafka from answering, as the one error that may be tried again."""
+"""Translates the errors of kafka-python into the port's ``LogUnavailable``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
 @contextlib.contextmanager
 def kafka_errors() -> Iterator[None]:
-    """Turns whatever a client of kafka-python raises into ``LogUnavailable``."""
+    """Turns every error of a kafka-python client into ``LogUnavailable``."""
     try:
         yield
     except NO_ANSWER as error:

@@ -1,8 +1,8 @@
-"""What a fetch brought of one partition, as columns instead of an object a record.
+"""The fetched records of one partition as columns, instead of one object a record.
 
-Takes the place of ``Fetcher.PartitionRecords`` of kafka-python 3.0.12, whose fetcher goes on as it
-is: sessions, positions, pauses, transactions. Batches that follow each other are parsed together,
-since producers that do not wait write small ones. Why, and what it rests on: docs/decisions/020.
+Replaces ``Fetcher.PartitionRecords`` of kafka-python 3.0.12; the fetcher itself is unchanged:
+sessions, positions, pauses, transactions. Batches that follow each other are parsed together, since
+producers that do not wait write small ones. Reasons and assumptions: docs/decisions/020.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from streamer.adapters.kafka.odd_batches import read
 from streamer.adapters.kafka.record_batches import Span, parse
 from streamer.core.records import Records
 
-# Parsed at once: as much as a fetch brings of a partition. A batch that is larger is parsed alone.
+# Parsed at once: the size of one partition's part of a fetch. A larger batch is parsed alone.
 _GROUP_BYTES: Final = 1024 * 1024
-# A round of columns costs what kafka-python's parser takes for so many records.
+# Parsing columns costs as much as kafka-python's parser takes for this many records.
 _FEW: Final = 16
 
 
 class DamagedBatch(KafkaError):  # type: ignore[misc]  # kafka-python has no types
-    """A batch whose bytes are not those that were written; another fetch may bring these.
+    """A batch whose bytes are not those that were written; another fetch may bring whole ones.
 
     Attributes:
-        partition: where it is.
-        offset: from where on nothing can be read.
+        partition: its partition.
+        offset: the first offset that cannot be read.
     """
 
     def __init__(self, partition: int, offset: int, why: Exception) -> None:
@@ -47,10 +47,10 @@ class DamagedBatch(KafkaError):  # type: ignore[misc]  # kafka-python has no typ
 
 
 class Taken:
-    """Records in parts, counted one by one and handed over whole.
+    """Parts of records, whose length is their number of records.
 
-    kafka-python extends a list by what it takes and counts what it took: the list gets the parts,
-    the count is of records.
+    kafka-python extends a list by the result of `take` and counts the result's length: the list
+    gets the parts, the length counts records.
     """
 
     def __init__(self, parts: list[Records]) -> None:
@@ -64,26 +64,26 @@ class Taken:
 
 
 class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """Made by kafka-python's fetcher for what a fetch brought of a partition, and drained by it."""
+    """One partition's part of a fetch; kafka-python's fetcher creates and drains it."""
 
     def __init__(self, fetch_offset: int, tp: Any, records: MemoryRecords, **options: Any) -> None:
         super().__init__(fetch_offset, tp, records, **options)
         self._data = bytes(records._buffer)
         self._view = memoryview(self._data)
         self._is_committed_only = self.isolation_level == IsolationLevel.READ_COMMITTED
-        self._at = 0  # where the next batch begins
+        self._at = 0  # index of the next batch's first byte
         self._alone_until = 0  # batches that begin before this are parsed one by one
         self._parsed = Records.of()
-        self._damaged: DamagedBatch | None = None  # what comes after the parsed records
+        self._damaged: DamagedBatch | None = None  # comes after the parsed records
         self._end: int | None = None  # the offset after the last batch that was read
         self._is_before = True  # nothing at or after the wanted offset has come yet
 
     def take(self, n: int | None = None) -> Taken:
-        """Returns the next records, ``n`` at most; the offset to go on from moves past them.
+        """Returns the next records, ``n`` at most, and moves ``next_fetch_offset`` past them.
 
         Raises:
             DamagedBatch: the next bytes are damaged. The fetcher goes on with other partitions,
-                and fetches this one again from where it is.
+                and fetches this one again from ``next_fetch_offset``.
         """
         left = sys.maxsize if n is None else n
         parts: list[Records] = []
@@ -104,8 +104,8 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         return Taken(parts)
 
     def _advance(self) -> None:
-        """Parses what comes next, or is done."""
-        if end_of(self._data, self._at) is None:  # a batch that is not whole counts for nothing
+        """Parses the next batches, or ends if none is left."""
+        if end_of(self._data, self._at) is None:  # a batch that is cut short is fetched again
             if self._end is not None:  # a batch may end beyond its last record
                 self.next_fetch_offset = self._end
             self.drain()
@@ -124,7 +124,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             self._read_one()
 
     def _group(self) -> tuple[list[Frame], bytes, list[Span]]:
-        """Returns plain batches that follow each other, and where their records are in the data."""
+        """Returns plain batches that follow each other, their bytes, and the spans of records."""
         frames: list[Frame] = []
         unpacked: list[bytes] = []
         spans: list[Span] = []
@@ -135,7 +135,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             if frame.codec:
                 try:
                     unpacked.append(unpack(frame.codec, self._data[frame.records : frame.end]))
-                except Exception:  # it is read again when it is the first one, and refused
+                except Exception:  # read again, and then refused, when it is the first of a group
                     break
                 spans.append(frame.span(size, size + len(unpacked[-1])))
                 size += len(unpacked[-1])
@@ -147,7 +147,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         return frames, b"".join(unpacked) if unpacked else self._data, spans
 
     def _plain(self, at: int) -> Frame | None:
-        """Returns the batch that begins there, unless it needs a closer look."""
+        """Returns the frame of the batch at ``at``, ``None`` if it needs a closer look."""
         end = end_of(self._data, at)
         if end is None or end - at < HEADER.size or self._data[at + MAGIC] != FORMAT:
             return None
@@ -163,7 +163,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         return frame
 
     def _read_one(self) -> None:
-        """Reads the next batch as kafka-python does, step by step."""
+        """Reads the next batch alone, with kafka-python's parser."""
         at, end, tp = self._at, end_of(self._data, self._at), self.topic_partition
         assert end is not None
         content = self._data[at:end]
@@ -174,7 +174,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             if self.check_crcs and not batch.validate_crc():
                 raise CorruptRecordError("its checksum is wrong")
             is_skipped = batch.magic == FORMAT and self._skips(batch)
-        except Exception as error:  # whatever a parser may make of foreign bytes
+        except Exception as error:  # a parser may raise anything on foreign bytes
             self._damaged = DamagedBatch(tp.partition, self.next_fetch_offset, error)
             self._damaged.__cause__ = error
             return
@@ -185,7 +185,10 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             self._hold(read(batch, content, tp.partition, self.check_crcs), len(content))
 
     def _skips(self, batch: DefaultRecordBatch) -> bool:
-        """Whether a batch is a transaction's marker or of an aborted one; follows transactions."""
+        """Whether a batch has no records to return: a marker, or part of an aborted transaction.
+
+        Also follows which transactions are aborted.
+        """
         self.leader_epoch = batch.leader_epoch
         if self._is_committed_only and batch.has_producer_id():
             self._consume_aborted_transactions_up_to(batch.last_offset)
@@ -196,7 +199,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         return bool(batch.is_control_batch)
 
     def _hold(self, records: Records, n_bytes: int) -> None:
-        """Keeps what was parsed for `take`, from the wanted offset on."""
+        """Keeps parsed records for `take`, from the wanted offset on."""
         if not records:
             return
         self.records_read += len(records)
@@ -222,7 +225,7 @@ def _is_abort(batch: DefaultRecordBatch) -> bool:
 
 
 class BatchConsumer(ResumingConsumer):
-    """A consumer without deserializers; its `poll` returns parts of ``Records`` by partition."""
+    """A consumer whose `poll` returns lists of ``Records`` by partition; it deserializes nothing."""
 
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)

@@ -1,9 +1,4 @@
-"""Kafka as the log: one consumer of a group, one transactional producer.
-
-Working, committed, and saved offsets differ: `poll` moves the working position; a transaction
-commits offsets together with what was said because of them; the watermark saved with the states
-follows after. What is between the last two is replayed by whoever takes the partition.
-"""
+"""The log in Kafka: one consumer of a group, one transactional producer. Offsets: `ports.log`."""
 
 from __future__ import annotations
 
@@ -36,17 +31,17 @@ from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
-# A reachable broker has described itself within the metadata's age; three of those are no hiccup.
+# A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
-# Seen on real brokers, rarely: a member stays without any partition although the group is stable.
+# Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
-_LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
-_NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
+_LOOK_AT_ENDS_S: Final = 1.0  # a lookup per partition; metrics are scraped every few seconds
+_NO_ID: Final = uuid.UUID(int=0)  # brokers before 2.8 give a topic no id
 
 
 @dataclass(slots=True)
 class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Only notes what the coordinator says: a listener must not block nor call back."""
+    """Notes revoked partitions, and nothing else: a listener must neither block nor call back."""
 
     revoked: set[int] = field(default_factory=set)
 
@@ -75,13 +70,13 @@ class KafkaLog:
         self._options = options
         self._fault = fault
         self._owned: set[int] = set()
-        self._sought: set[int] = set()  # whose position is ours, not the group's
+        self._sought: set[int] = set()  # partitions whose position was set by `seek`
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership = self._consumer.group_metadata()
         self._succession = Succession(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
-        self._spoke = False  # since the last recovery
+        self._has_committed = False  # since the last recovery
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
 
@@ -102,21 +97,21 @@ class KafkaLog:
                         f"offsets that are still needed were deleted from {self._options.topic}: "
                         f"{error}. Give the topic a longer retention; see docs/operations.md"
                     ) from error
-                fetched = {}  # the group's offset is not in the log: the take-over refuses it
+                fetched = {}  # the group's offset is not in the log: the take-over blocks it
             if not fetched:
                 self._refuse_silence()
-            # As of now, and before the assignment is read: a rebalance may go on behind our back,
-            # and what comes of this poll must not be committed in the generation after it.
+            # Read now, and before the assignment: a rebalance may go on in the background, and the
+            # results of this poll must not be committed in the generation after it.
             self._membership = self._consumer.group_metadata()
             now = {tp.partition for tp in self._consumer.assignment()}
         revoked, self._listener.revoked = self._listener.revoked, set()
-        # What was taken away and given back within one poll was someone else's in between.
+        # A partition revoked and assigned again within one poll had another owner in between.
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
         self._sought -= lost
         polled = Polled(sorted(gained), sorted(lost), topic=self._described())
-        # What was gained has no position yet: its records come again after the seek.
+        # A gained partition has no position yet: its records come again after the seek.
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         polled.positions = {p: mine[-1].offset.item(-1) + 1 for p, mine in parts.items()}
@@ -134,7 +129,7 @@ class KafkaLog:
                     self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
                 )
             except KafkaTimeoutError as error:  # kafka-python does not say why
-                if self._spoke:  # the brokers may have forgotten the end of what we said last
+                if self._has_committed:  # brokers may have lost the end of our last transaction
                     self.recover()
                 raise LogUnavailable(
                     f"Kafka: no committed offset of partition {partition} within "
@@ -155,8 +150,8 @@ class KafkaLog:
         """See ``EventLog``."""
         tp = self._tp(partition)
         with kafka_errors():
-            found = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
-        return None if found is None else int(found.offset)
+            first = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
+        return None if first is None else int(first.offset)
 
     def timestamp_at(self, partition: int, offset: int) -> int | None:
         """See ``EventLog``."""
@@ -176,8 +171,8 @@ class KafkaLog:
                 # The offset before may be a transaction's marker: look a little further back.
                 for back in (1, 10, 1_000):
                     reader.seek(tp, max(first, offset - back))
-                    found = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
-                    read = Records.joined(found)
+                    parts = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
+                    read = Records.joined(parts)
                     before = read.timestamp_ms[read.offset < offset]
                     if len(before):
                         return int(before[-1])
@@ -185,7 +180,7 @@ class KafkaLog:
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
-        with contextlib.suppress(ValueError):  # taken away since the poll: the next one says so
+        with contextlib.suppress(ValueError):  # revoked since the poll: the next poll reports it
             self._consumer.seek(self._tp(partition), offset)
             self._sought.add(partition)
 
@@ -209,20 +204,20 @@ class KafkaLog:
         }
         producer = self._producer
         if producer is None:
-            raise Interrupted("nothing can be said yet")
+            raise Interrupted("there is no producer yet: call recover first")
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs)
             producer.send_offsets_to_transaction(positions, self._membership)
-            # kafka-python commits around a batch that has expired or was lost in a change of epoch:
-            # only its future fails. So nothing is committed before all of it has arrived.
+            # kafka-python would commit without a batch that has expired or was lost in a change of
+            # epoch: only its future fails. So the commit waits until every batch has arrived.
             producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
             for future in futures:
                 if not future.succeeded():
                     future.get(timeout=0)
             self._fault("in_transaction")
             producer.commit_transaction()
-            self._spoke = True
+            self._has_committed = True
         except NO_ANSWER as error:
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
@@ -232,9 +227,9 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 self._producer.close(timeout=0)
             self._producer = None
-        # A new producer of the same transactional id ends what the old one left open.
-        self._producer = _reaching(self._produce)
-        self._spoke = False
+        # A new producer of the same transactional id ends the old one's open transaction.
+        self._producer = _reaching(self._new_producer)
+        self._has_committed = False
 
     def topic(self) -> Topic:
         """See ``EventLog``."""
@@ -251,29 +246,33 @@ class KafkaLog:
                 client.close()
 
     def _left(self, partitions: set[int]) -> dict[int, int]:
-        """What the last fetches leave to be read, once a second; asks nobody."""
+        """Offsets left to be read after the last fetches, once a second; sends no request."""
         if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
             return {}
         self._looked_at_ends = time.monotonic()
         left = {}
         for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
-            with contextlib.suppress(*NO_ANSWER):  # taken away since the poll
+            with contextlib.suppress(*NO_ANSWER):  # revoked since the poll
                 end = self._consumer.highwater(tp)
-                # Our own position: it is past the markers of transactions, our count is not.
+                # The consumer's position: it is past the markers of transactions, our count is not.
                 position = self._consumer.position(tp, timeout_ms=0)
                 if end is not None and position is not None:
                     left[tp.partition] = max(0, end - position)
         return left
 
     def _refuse_silence(self) -> None:
-        """Tells a broker that is away, whose consumer just waits, from a log without events."""
+        """Raises if the brokers are away; an empty poll alone could be a log without events.
+
+        Raises:
+            LogUnavailable: no broker has answered for ``_SILENCE_MS``.
+        """
         last_ms = self._consumer._cluster._last_successful_refresh_ms
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
             raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
 
     def _described(self) -> Topic | None:
-        """The topic as the consumer's own metadata have it: no question, so no wait."""
+        """The topic by the consumer's own metadata: no request, so no wait."""
         cluster, topic = self._consumer._cluster, self._options.topic
         partitions = cluster.partitions_for_topic(topic)
         return (
@@ -281,11 +280,11 @@ class KafkaLog:
         )
 
     def _rejoin_if_stuck(self) -> None:
-        """Begins anew with another consumer; the old one stays until there is one."""
+        """Replaces a consumer without partitions; the old one is kept until the new one is there."""
         if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
             return
-        # With more members than partitions this is a harmless rejoin every half minute. Where no
-        # broker answers it is tried again after as long, not at each poll.
+        # With more members than partitions this is a harmless rejoin every half minute. If no
+        # broker answers, the next attempt comes half a minute later, not at the next poll.
         self._unassigned_since = time.monotonic()
         listener, old = _Assignment(), self._consumer
         self._consumer = _reaching(lambda: new_consumer(self._options, listener))
@@ -293,7 +292,7 @@ class KafkaLog:
         with contextlib.suppress(*NO_ANSWER):
             old.close(autocommit=False)
 
-    def _produce(self) -> BatchProducer:
+    def _new_producer(self) -> BatchProducer:
         producer = new_producer(self._options)
         self._succession.recover(producer)
         return producer

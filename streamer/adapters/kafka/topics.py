@@ -18,7 +18,7 @@ _REACH_TIMEOUT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TopicSpec:
     """A topic as it should be; ``configs`` are given to topics that are made."""
 
     name: str
@@ -27,7 +27,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class TopicStatus:
     """A topic as it is after ``ensure``; ``fault`` says what is wrong and what to do."""
 
     name: str
@@ -37,7 +37,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class TopicSettings:
     """How a topic is kept: the least number of replicas of a partition, and its settings."""
 
     name: str
@@ -46,8 +46,8 @@ class Kept:
 
 
 def ensure(
-    connection: Mapping[str, Any], wanted: list[Wanted], replication: int, *, create: bool = True
-) -> list[Found]:
+    connection: Mapping[str, Any], wanted: list[TopicSpec], replication: int, *, create: bool = True
+) -> list[TopicStatus]:
     """Creates the topics that are missing and compares the others.
 
     Raises:
@@ -72,7 +72,7 @@ def ensure(
     return [_judge(topic, described.get(topic.name, 0), topic.name in made) for topic in wanted]
 
 
-def kept(connection: Mapping[str, Any], names: Sequence[str]) -> list[Kept]:
+def read_settings(connection: Mapping[str, Any], names: Sequence[str]) -> list[TopicSettings]:
     """Asks the brokers how topics are kept that are known to be there.
 
     Raises:
@@ -92,12 +92,14 @@ def kept(connection: Mapping[str, Any], names: Sequence[str]) -> list[Kept]:
     except (KafkaError, OSError) as error:
         raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
     return [
-        Kept(name, replicas[name], {key: one["value"] for key, one in configs[name].items()})
+        TopicSettings(
+            name, replicas[name], {key: one["value"] for key, one in configs[name].items()}
+        )
         for name in names
     ]
 
 
-def _create(admin: Any, missing: list[Wanted], replication: int) -> None:
+def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:
     topics = {
         topic.name: {
             "num_partitions": topic.partitions,
@@ -111,7 +113,7 @@ def _create(admin: Any, missing: list[Wanted], replication: int) -> None:
         admin.create_topics(topics, wait_for_metadata=True)
 
 
-def _judge(wanted: Wanted, partitions: int, created: bool) -> Found:
+def _judge(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
     fault = None
     if partitions == 0:
         fault = "is missing; run `streamer topics`"
@@ -120,4 +122,4 @@ def _judge(wanted: Wanted, partitions: int, created: bool) -> Found:
             f"has {partitions} partitions where {wanted.partitions} are needed: outputs go to the "
             "partition of their input"
         )
-    return Found(wanted.name, partitions, created, fault)
+    return TopicStatus(wanted.name, partitions, created, fault)

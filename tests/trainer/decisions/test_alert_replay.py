@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamer.core.alerts import AlertPolicy, Phase, empty_state, step
-from streamer.core.stays import HOUR_MS
+from streamer.core.time import HOUR_MS
 from tests.support.scored_stays import random_risks
 from tests.support.synthetic_stays import random_labels
 from trainer.decisions.alert_replay import (

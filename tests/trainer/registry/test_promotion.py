@@ -9,6 +9,7 @@ from rich.console import Console
 
 from streamer.bundles.build import make
 from streamer.bundles.bundle import Bundle
+from streamer.bundles.manifest import Provenance
 from tests.support.small_models import random_model
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
@@ -61,7 +62,7 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     cohort = load_cohort([data])
     everybody = Dataset.whole(cohort, build_features(cohort))
     half = cohort.patient_ids[::2]
-    about = {"data": {"seen": SeenPatients.of(half).to_text()}}
+    about: Provenance = {"data": {"seen": SeenPatients.of(half).to_text()}}
     champion = make(random_model(), about, "")
     comparison = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
     assert comparison.n_patients <= len(cohort) - len(half)
@@ -72,7 +73,7 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     low, high = comparison.difference_ci["auroc"]
     difference = comparison.candidate_figures["auroc"] - comparison.champion_figures["auroc"]
     assert low < difference < high
-    everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
+    everyone: Provenance = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
     hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
     assert (hopeless.n_patients, hopeless.better) == (0, False)
     assert "held out from both" in hopeless.why

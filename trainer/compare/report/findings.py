@@ -10,12 +10,12 @@ from pathlib import Path
 
 import torch
 
+from streamer.bundles.manifest import DataSummary
 from trainer.compare.experiments.days import DailyRow
 from trainer.compare.experiments.transfer import TransferResult
 from trainer.compare.protocol.family import Level
 from trainer.compare.protocol.intervals import Standing
 from trainer.compare.protocol.results import Entry, HeldOut
-from trainer.data.cohort import DataSummary
 
 
 @dataclass(frozen=True, slots=True)

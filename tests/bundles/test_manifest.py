@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import MANIFEST, SHIPPED
+from streamer.bundles.manifest import Manifest, hashed_text, parse, to_text
+
+
+@pytest.mark.parametrize(("text", "kind"), [(b"[1]", "list"), (b"7", "int"), (b"null", "NoneType")])
+def test_a_manifest_is_a_json_object(text: bytes, kind: str) -> None:
+    with pytest.raises(ValueError, match=f"is a JSON {kind}, not an object"):
+        parse(text)
+
+
+def test_the_shipped_manifest_is_written_back_byte_for_byte() -> None:
+    text = (SHIPPED / MANIFEST).read_bytes()
+    assert to_text(parse(text)).encode() == text
+
+
+def test_every_part_of_the_shipped_manifest_has_a_type() -> None:
+    manifest = bundles.load(SHIPPED).manifest
+    # Only a bundle that was calibrated for a site has this part.
+    assert set(Manifest.__annotations__) - {"recalibration"} == set(manifest)
+
+
+def test_the_id_does_not_depend_on_itself_and_on_every_other_part() -> None:
+    manifest: Manifest = {"threshold": 0.5, "model": "abc"}
+    assert json.loads(hashed_text(manifest)) == {"threshold": 0.5}
+    other: Manifest = {"threshold": 0.25, "model": "abc"}
+    assert hashed_text(other) != hashed_text(manifest)
