@@ -19,7 +19,12 @@ from streamer.datasets.cohort import Cohort
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
 from tests.support.paths import DATA
-from tests.support.running_service import ANSWER_DEADLINE_S, START_DEADLINE_S, Line, service
+from tests.support.running_service import (
+    ANSWER_DEADLINE_S,
+    START_DEADLINE_S,
+    ServiceClient,
+    service,
+)
 from tests.support.small_models import random_bundle
 from tests.support.wait import wait_until
 from trainer.data.cohort import load_cohort
@@ -92,26 +97,26 @@ def test_a_published_model_is_in_force_within_ten_seconds_and_so_is_a_rollback(
     tmp_path: Path, topic_prefix: str
 ) -> None:
     # A Redis of its own: the published model is one for all that share it.
-    with LocalStack() as stack, service(stack, tmp_path, topic_prefix) as (_, line):
+    with LocalStack() as stack, service(stack, tmp_path, topic_prefix) as (_, client):
         channel = RedisModels(Redis.from_url(stack.redis))
-        shipped = line.risk_of(line.event("p", time=HOUR_MS))["model"]
+        shipped = client.risk_of(client.event("p", time=HOUR_MS))["model"]
         bundles = [random_bundle(seed) for seed in (1, 2)]
         for version, bundle in enumerate((*bundles, bundles[0])):  # the third is a rollback
             channel.publish(bundle.model_id, bundle.to_bytes(), version)
             began = time.monotonic()
-            spoke = _events_until_model(line, bundle.model_id)
+            spoke = _events_until_model(client, bundle.model_id)
             assert time.monotonic() - began < 10
             assert len(spoke) <= 2, "one model spoke after the other, never in turns"
         assert shipped not in {bundle.model_id for bundle in bundles}
 
 
-def _events_until_model(line: Line, model_id: str) -> list[str]:
+def _events_until_model(client: ServiceClient, model_id: str) -> list[str]:
     """Sends an event after the other until this model speaks; returns who spoke, in order."""
     spoke: list[str] = []
 
     def speaks() -> bool:
-        minute = 60_000 * len(line.risks)
-        model = line.risk_of(line.event("p", time=HOUR_MS + minute))["model"]
+        minute = 60_000 * len(client.risks)
+        model = client.risk_of(client.event("p", time=HOUR_MS + minute))["model"]
         if not spoke or spoke[-1] != model:
             spoke.append(model)
         return bool(model == model_id)
@@ -124,8 +129,8 @@ def _events_until_model(line: Line, model_id: str) -> list[str]:
 def test_sigterm_ends_a_service_in_order_within_ten_seconds(
     stack: LocalStack, tmp_path: Path, topic_prefix: str
 ) -> None:
-    with service(stack, tmp_path, topic_prefix) as (process, line):
-        line.risk_of(line.event("p"))
+    with service(stack, tmp_path, topic_prefix) as (process, client):
+        client.risk_of(client.event("p"))
         code, seconds = process.terminate()
         assert code == 0, process.log
         assert seconds < 10

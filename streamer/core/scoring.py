@@ -20,7 +20,8 @@ from streamer.core.columns import Columns
 from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
 from streamer.core.reasons import Reason, Rejection, ValueProblem
-from streamer.core.stays import HOUR_MS, LATE_BINS, NEVER, Slots, StayTable
+from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.waves import Plan, plan
 
 Events = NDArray[np.intp]

@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import pytest
 
-from bench.oracle import Differences, Fold, Said, judge, judge_stays, said, said_rejected, table
+from bench.oracle import (
+    Differences,
+    Fold,
+    Said,
+    judge,
+    judge_stays,
+    said,
+    said_rejected,
+    table,
+)
 from streamer.core.model import Model
 from streamer.service.settings import Settings
-from tests.support.fake_service import TOPICS, Twins, invented_log, library, stays_in
+from tests.support.fake_service import TOPICS, FakeService, library, random_log, stays_in
 
 LIBRARY, _ = library(5)
 SETTINGS = Settings(future_limit=-1)
@@ -22,20 +31,20 @@ def model() -> Model:
 
 
 @pytest.fixture(scope="module")
-def twins() -> Twins:
+def fake() -> FakeService:
     """What a worker said and kept of one partition, with nothing happening to it."""
-    twins = Twins(LIBRARY, n_partitions=1)
-    twins.send(invented_log(seed=2, n_events=400, n_partitions=1))
-    twins.drain(twins.process(max_batch=37))
-    return twins
+    fake = FakeService(LIBRARY, n_partitions=1)
+    fake.send(random_log(seed=2, n_events=400, n_partitions=1))
+    fake.drain(fake.process(max_batch=37))
+    return fake
 
 
 @pytest.fixture(scope="module")
-def fold(twins: Twins, model: Model) -> tuple[dict[str, dict[str, int]], dict[str, bytes]]:
+def fold(fake: FakeService, model: Model) -> tuple[dict[str, dict[str, int]], dict[str, bytes]]:
     """The oracle's messages, by kind and name, and its stays."""
     fold = Fold(model, SETTINGS)
     expected: dict[str, dict[str, int]] = {"risk": {}, "alert": {}, "rejected": {}}
-    records = twins.broker.partitions[0]
+    records = fake.broker.partitions[0]
     for start in range(0, len(records), 50):
         for message in fold.take(records[start : start + 50]):
             expected[message.kind][message.name] = message.digest
@@ -43,10 +52,10 @@ def fold(twins: Twins, model: Model) -> tuple[dict[str, dict[str, int]], dict[st
 
 
 @pytest.fixture(scope="module")
-def found(twins: Twins) -> dict[str, list[Said]]:
+def found(fake: FakeService) -> dict[str, list[Said]]:
     """What the worker wrote, as the oracle reads it."""
     read: dict[str, list[Said]] = {"risk": [], "alert": [], "rejected": []}
-    for output in twins.broker.outputs:
+    for output in fake.broker.outputs:
         reader = said_rejected if output.topic == TOPICS.rejected else said
         message = reader(output.key, output.value, output.headers)
         read[message.kind].append(message)
@@ -87,8 +96,8 @@ def test_every_kind_of_difference_is_found(
         assert example.startswith(f"{what}: {third.name}")
 
 
-def test_a_message_is_its_key_its_value_and_its_headers(twins: Twins) -> None:
-    output = twins.broker.outputs[0]
+def test_a_message_is_its_key_its_value_and_its_headers(fake: FakeService) -> None:
+    output = fake.broker.outputs[0]
     right = said(output.key, output.value, output.headers)
     assert said(b"another", output.value, output.headers).digest != right.digest
     assert said(output.key, (output.value or b"") + b" ", output.headers).digest != right.digest
@@ -97,18 +106,18 @@ def test_a_message_is_its_key_its_value_and_its_headers(twins: Twins) -> None:
 
 
 def test_the_stays_are_those_that_the_service_kept(
-    twins: Twins, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
+    fake: FakeService, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
 ) -> None:
-    kept = stays_in(twins.states, 0)
+    kept = stays_in(fake.states, 0)
     result = judge_stays(fold[1], kept, model)
     assert result.expected == len(kept) > 1
     assert counts(result) == NONE, result.examples
 
 
 def test_a_stay_that_is_gone_changed_or_too_many_is_found(
-    twins: Twins, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
+    fake: FakeService, fold: tuple[dict[str, dict[str, int]], dict[str, bytes]], model: Model
 ) -> None:
-    kept = stays_in(twins.states, 0)
+    kept = stays_in(fake.states, 0)
     first, second, *_ = sorted(kept)
     gone = {patient: stay for patient, stay in kept.items() if patient != first}
     assert counts(judge_stays(fold[1], gone, model)) == (1, 0, 0, 0, 0)

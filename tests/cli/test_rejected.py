@@ -9,27 +9,27 @@ import pytest
 
 from bench.services import environment
 from streamer.local import LocalStack
-from tests.support.rejected_topic import RejectedTopic
+from tests.support.rejected_topic import RejectedTopicTrial
 
 
 @pytest.fixture
-def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
-    rejected_topic = RejectedTopic(environment(stack, topic_prefix, partitions=4))
+def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopicTrial]:
+    rejected_topic = RejectedTopicTrial(environment(stack, topic_prefix, partitions=4))
     yield rejected_topic
     rejected_topic.close()
 
 
-def test_an_empty_topic(topic: RejectedTopic) -> None:
+def test_an_empty_topic(topic: RejectedTopicTrial) -> None:
     assert topic.json("list") == {"total": 0, "reasons": [], "records": []}
     assert "No matching rejected records" in topic.cli("list").stdout
     assert topic.json("replay", "--yes")["re_entered"] == 0
     missing = topic.cli("show", "0")
     assert missing.exit_code == 1
     assert "it is empty" in missing.stderr
-    assert topic.entered() == []
+    assert topic.input_records() == []
 
 
-def test_the_list_counts_by_reason_and_shows_the_newest(topic: RejectedTopic) -> None:
+def test_the_list_counts_by_reason_and_shows_the_newest(topic: RejectedTopicTrial) -> None:
     for i in range(5):
         topic.put(f"late-{i}")
     last = topic.put("clock", "future_time", partition=2)
@@ -50,7 +50,7 @@ def test_the_list_counts_by_reason_and_shows_the_newest(topic: RejectedTopic) ->
     assert "late-4" in shown
 
 
-def test_show_tells_all_of_one_record(topic: RejectedTopic) -> None:
+def test_show_tells_all_of_one_record(topic: RejectedTopicTrial) -> None:
     offset = topic.put("p1", "future_time", partition=3, traceparent="00-a-b-01")
     record = topic.json("show", str(offset))
     assert (record["reason"], record["key"], record["standing"]) == ("future_time", "p1", "waiting")
@@ -62,7 +62,7 @@ def test_show_tells_all_of_one_record(topic: RejectedTopic) -> None:
     assert "ahead of the record's timestamp" in shown
 
 
-def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedTopic) -> None:
+def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedTopicTrial) -> None:
     offset = topic.put("[red]\x1b[2Jp", detail="\x1b]0;owned\x07")
     for shown in (topic.cli("show", str(offset)).stdout, topic.cli("list").stdout):
         assert "\x1b" not in shown
@@ -83,10 +83,10 @@ def test_what_was_rejected_does_not_reach_the_terminal_as_it_is(topic: RejectedT
     ],
 )  # fmt: skip
 def test_a_wrong_option_is_an_error_that_names_it(
-    topic: RejectedTopic, arguments: list[str], code: int, message: str
+    topic: RejectedTopicTrial, arguments: list[str], code: int, message: str
 ) -> None:
     topic.put("p")
     result = topic.cli(*arguments)
     assert result.exit_code == code
     assert message in " ".join(result.stderr.replace("│", " ").split())
-    assert topic.entered() == []
+    assert topic.input_records() == []

@@ -18,12 +18,12 @@ from tests.support.log_backends import (
     DEADLINE_S,
     POLL_RECORDS,
     TIME_MS,
-    KafkaWorld,
-    MemoryWorld,
+    KafkaLogBackend,
+    LogBackend,
+    MemoryLogBackend,
     N,
-    World,
-    gain,
     read,
+    wait_for_partitions,
 )
 from tests.support.wait import wait_until
 
@@ -32,14 +32,14 @@ class Contract:
     """What both adapters of the port promise."""
 
     @pytest.fixture
-    def world(self) -> Iterator[World]:
+    def backend(self) -> Iterator[LogBackend]:
         raise NotImplementedError
 
-    def test_reads_what_was_sent_in_order_from_where_it_is_told(self, world: World) -> None:
-        world.send(0, 5)
-        world.send(1, 3)
-        member = world.member()
-        assert gain(member) == [0, 1]
+    def test_reads_what_was_sent_in_order_from_where_it_is_told(self, backend: LogBackend) -> None:
+        backend.send(0, 5)
+        backend.send(1, 3)
+        member = backend.member()
+        assert wait_for_partitions(member) == [0, 1]
         records = read(member, 8)
         for partition, n in ((0, 5), (1, 3)):
             mine = [r for r in records if r.partition == partition]
@@ -49,13 +49,15 @@ class Contract:
         member.seek(0, 3)
         assert [(r.partition, r.offset) for r in read(member, 2)] == [(0, 3), (0, 4)]
 
-    def test_nothing_of_a_partition_comes_before_it_has_a_position(self, world: World) -> None:
-        world.send(0, 5)
-        first = world.member()
-        gain(first)
+    def test_nothing_of_a_partition_comes_before_it_has_a_position(
+        self, backend: LogBackend
+    ) -> None:
+        backend.send(0, 5)
+        first = backend.member()
+        wait_for_partitions(first)
         first.transact([], {0: 2, 1: 0})
         first.close()
-        member = world.member()
+        member = backend.member()
         gained: list[int] = []
 
         def joined() -> bool:
@@ -66,22 +68,22 @@ class Contract:
 
         wait_until(joined, DEADLINE_S, "joining")
 
-    def test_a_transaction_is_outputs_and_offsets_together(self, world: World) -> None:
-        world.send(0, 4)
-        member = world.member()
-        gain(member)
+    def test_a_transaction_is_outputs_and_offsets_together(self, backend: LogBackend) -> None:
+        backend.send(0, 4)
+        member = backend.member()
+        wait_for_partitions(member)
         assert member.committed(0) is None
-        member.transact([world.output(b"a"), world.output(b"b")], {0: 2})
+        member.transact([backend.output(b"a"), backend.output(b"b")], {0: 2})
         assert (member.committed(0), member.committed(1)) == (2, None)
-        member.transact([world.output(b"c")], {0: 4, 1: 0})
+        member.transact([backend.output(b"c")], {0: 4, 1: 0})
         assert (member.committed(0), member.committed(1)) == (4, 0)
-        assert world.heard() == [b"a", b"b", b"c"]
+        assert backend.output_values() == [b"a", b"b", b"c"]
 
-    def test_what_is_left_to_be_read_is_told_now_and_then(self, world: World) -> None:
+    def test_what_is_left_to_be_read_is_told_now_and_then(self, backend: LogBackend) -> None:
         n = POLL_RECORDS + 500  # more than one poll brings
-        world.send(0, n)
-        member = world.member()
-        gain(member)
+        backend.send(0, n)
+        member = backend.member()
+        wait_for_partitions(member)
         seen: list[int] = []
 
         def told() -> bool:
@@ -96,44 +98,44 @@ class Contract:
         wait_until(told, DEADLINE_S, "the number of records that are left")
         assert seen[0] >= n - POLL_RECORDS
 
-    def test_paused_partitions_are_silent_until_they_are_resumed(self, world: World) -> None:
-        member = world.member()
-        gain(member)
+    def test_paused_partitions_are_silent_until_they_are_resumed(self, backend: LogBackend) -> None:
+        member = backend.member()
+        wait_for_partitions(member)
         member.pause([0])
-        world.send(0, 3)
-        world.send(1, 3)
+        backend.send(0, 3)
+        backend.send(1, 3)
         assert {r.partition for r in read(member, 3)} == {1}
         assert not member.poll(0.2).records
         member.resume([0])
         assert [(r.partition, r.offset) for r in read(member, 3)] == [(0, 0), (0, 1), (0, 2)]
 
-    def test_what_was_paused_half_way_goes_on(self, world: World) -> None:
+    def test_what_was_paused_half_way_goes_on(self, backend: LogBackend) -> None:
         n = POLL_RECORDS + 1_000  # more than one poll returns, and less than one fetch
-        world.send(0, n)
-        member = world.member()
-        gain(member)
+        backend.send(0, n)
+        member = backend.member()
+        wait_for_partitions(member)
         seen = {record.offset for record in read(member, 1)}
         assert len(seen) < n
         member.pause([0])
-        world.send(1, 1)
+        backend.send(1, 1)
         assert {record.partition for record in read(member, 1)} == {1}
         member.resume([0])
         seen |= {record.offset for record in read(member, n - len(seen))}
         assert seen == set(range(n))
 
-    def test_what_is_not_owned_is_left_alone(self, world: World) -> None:
-        member = world.member()
+    def test_what_is_not_owned_is_left_alone(self, backend: LogBackend) -> None:
+        member = backend.member()
         member.seek(0, 3)
         member.pause([0])
         member.resume([0])
-        gain(member)
+        wait_for_partitions(member)
 
-    def test_what_cannot_be_read_has_a_place_among_the_records(self, world: World) -> None:
-        world.send(0, 2)
-        world.send_unreadable(0)
-        world.send(0, 1)
-        member = world.member()
-        gain(member)
+    def test_what_cannot_be_read_has_a_place_among_the_records(self, backend: LogBackend) -> None:
+        backend.send(0, 2)
+        backend.send_unreadable(0)
+        backend.send(0, 1)
+        member = backend.member()
+        wait_for_partitions(member)
         parts: list[Records] = []
         position = 0
 
@@ -150,9 +152,9 @@ class Contract:
         assert "the name of a header is not UTF-8" in records.unreadable[2]
         assert b"content" in (records[2].value or b"")
 
-    def test_bounds_and_times(self, world: World) -> None:
-        world.send(0, 5)
-        member = world.member()
+    def test_bounds_and_times(self, backend: LogBackend) -> None:
+        backend.send(0, 5)
+        member = backend.member()
         assert member.bounds(0) == (0, 5)
         assert member.bounds(1) == (0, 0)
         assert member.offset_at(0, 0) == 0
@@ -164,19 +166,19 @@ class Contract:
         assert member.timestamp_at(0, 0) is None
         assert member.timestamp_at(1, 0) is None
 
-    def test_a_topic_made_anew_has_another_identity(self, world: World) -> None:
-        member = world.member()
+    def test_a_topic_made_anew_has_another_identity(self, backend: LogBackend) -> None:
+        member = backend.member()
         before = member.topic()
         assert before.n_partitions == N
         assert member.topic() == before
-        world.recreate()
+        backend.recreate()
         assert member.topic().topic_id != before.topic_id
 
-    def test_partitions_that_are_added_are_seen_in_passing(self, world: World) -> None:
-        member = world.member()
-        gain(member)
+    def test_partitions_that_are_added_are_seen_in_passing(self, backend: LogBackend) -> None:
+        member = backend.member()
+        wait_for_partitions(member)
         wait_until(lambda: member.poll(0.2).topic == member.topic(), DEADLINE_S, "a description")
-        world.widen()
+        backend.add_partition()
 
         def seen() -> bool:
             topic = member.poll(0.2).topic
@@ -185,16 +187,16 @@ class Contract:
         wait_until(seen, DEADLINE_S, "the new partition")
         assert member.topic().n_partitions == N + 1
 
-    def test_members_share_and_take_over(self, world: World) -> None:
-        world.send(0, 2)
-        world.send(1, 2)
-        first = world.member()
-        gain(first)
+    def test_members_share_and_take_over(self, backend: LogBackend) -> None:
+        backend.send(0, 2)
+        backend.send(1, 2)
+        first = backend.member()
+        wait_for_partitions(first)
         first.transact([], {0: 1, 1: 1})
-        second = world.member()
-        (moved,) = gain(second, 1, [first])
+        second = backend.member()
+        (moved,) = wait_for_partitions(second, 1, [first])
         assert [(r.partition, r.offset) for r in read(second, 1)] == [(moved, 1)]
-        second.transact([world.output(b"second")], {moved: 2})
+        second.transact([backend.output(b"second")], {moved: 2})
         second.close()
         gain_again: set[int] = set()
 
@@ -206,16 +208,16 @@ class Contract:
         assert first.committed(moved) == 2
         assert first.committed(1 - moved) == 1
 
-    def test_a_member_that_the_group_gave_up_cannot_commit(self, world: World) -> None:
-        world.send(0, 2)
-        member = world.member()
-        gain(member)
-        member.transact([world.output(b"before")], {0: 1})
-        world.expel()
+    def test_a_member_that_the_group_gave_up_cannot_commit(self, backend: LogBackend) -> None:
+        backend.send(0, 2)
+        member = backend.member()
+        wait_for_partitions(member)
+        member.transact([backend.output(b"before")], {0: 1})
+        backend.expel()
         with pytest.raises(Interrupted):
-            member.transact([world.output(b"zombie")], {0: 2})
+            member.transact([backend.output(b"zombie")], {0: 2})
         member.recover()
-        assert world.heard() == [b"before"]
+        assert backend.output_values() == [b"before"]
         assert member.committed(0) == 1
         polled_lost: set[int] = set()
         polled_gained: set[int] = set()
@@ -228,30 +230,30 @@ class Contract:
 
         wait_until(rejoined, DEADLINE_S, "joining again")
         assert polled_lost == {0, 1}
-        member.transact([world.output(b"after")], {0: 2})
-        assert world.heard() == [b"before", b"after"]
+        member.transact([backend.output(b"after")], {0: 2})
+        assert backend.output_values() == [b"before", b"after"]
 
 
 class TestMemoryLog(Contract):
     @pytest.fixture
-    def world(self) -> Iterator[World]:
-        yield MemoryWorld()
+    def backend(self) -> Iterator[LogBackend]:
+        yield MemoryLogBackend()
 
     @pytest.mark.parametrize(("knob", "happens"), [("refuse_next", 0), ("lose_next_answer", 1)])
     def test_transactions_that_fail_as_they_are_told(self, knob: str, happens: int) -> None:
-        world = MemoryWorld()
-        member = world.member()
-        gain(member)
+        backend = MemoryLogBackend()
+        member = backend.member()
+        wait_for_partitions(member)
         setattr(member, knob, True)
         with pytest.raises(Interrupted):
-            member.transact([world.output(b"a")], {0: 7})
+            member.transact([backend.output(b"a")], {0: 7})
         assert member.committed(0) == (7 if happens else None)
-        assert world.heard() == [b"a"] * happens
+        assert backend.output_values() == [b"a"] * happens
         with pytest.raises(Interrupted):  # until it is told to recover
-            member.transact([world.output(b"b")], {0: 8})
+            member.transact([backend.output(b"b")], {0: 8})
         member.recover()
-        member.transact([world.output(b"c")], {0: 9})
-        assert world.heard() == [b"a"] * happens + [b"c"]
+        member.transact([backend.output(b"c")], {0: 9})
+        assert backend.output_values() == [b"a"] * happens + [b"c"]
 
     def test_a_log_that_is_switched_off(self) -> None:
         member = MemoryLog(MemoryBroker(1))
@@ -274,36 +276,38 @@ class TestMemoryLog(Contract):
 
 class TestKafkaLog(Contract):
     @pytest.fixture
-    def world(self, stack: LocalStack, topic_prefix: str) -> Iterator[World]:
-        with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
-            yield world
+    def backend(self, stack: LocalStack, topic_prefix: str) -> Iterator[LogBackend]:
+        with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
+            yield backend
 
     def test_a_twin_of_the_same_name_fences_the_one_before(
         self, stack: LocalStack, topic_prefix: str
     ) -> None:
-        with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
-            world.send(0, 2)
-            member = world.member()
-            gain(member)
-            before = world.members.pop()
-            twin = world.member()  # takes the transactional id of the one before
+        with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
+            backend.send(0, 2)
+            member = backend.member()
+            wait_for_partitions(member)
+            before = backend.members.pop()
+            twin = backend.member()  # takes the transactional id of the one before
             try:
                 with pytest.raises(Interrupted, match=r"Fenced|Epoch"):
-                    before.transact([world.output(json.dumps("zombie").encode())], {0: 1})
+                    before.transact([backend.output(json.dumps("zombie").encode())], {0: 1})
                 assert twin.committed(0) is None
-                assert world.heard() == []
+                assert backend.output_values() == []
             finally:
                 before.close()
 
-    def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(self, world: World) -> None:
-        assert isinstance(world, KafkaWorld)
-        world.send(0, 2)
-        member = world.member(max_poll_interval_ms=1_000)
-        gain(member)
-        group = world.members_of_the_group
+    def test_a_member_that_polls_too_rarely_loses_its_partitions_loudly(
+        self, backend: LogBackend
+    ) -> None:
+        assert isinstance(backend, KafkaLogBackend)
+        backend.send(0, 2)
+        member = backend.member(max_poll_interval_ms=1_000)
+        wait_for_partitions(member)
+        group = backend.members_of_the_group
         wait_until(lambda: not group(), DEADLINE_S, "the group giving the member up")
         with pytest.raises(Interrupted):
-            member.transact([world.output(b"late")], {0: 2})
+            member.transact([backend.output(b"late")], {0: 2})
         member.recover()
         seen: set[str] = set()
 
@@ -315,39 +319,41 @@ class TestKafkaLog(Contract):
 
         wait_until(back, DEADLINE_S, "losing and gaining")
         assert member.committed(0) is None
-        assert world.heard() == []
+        assert backend.output_values() == []
 
     def test_a_member_without_partitions_joins_anew(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+        self, backend: LogBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(log, "_STUCK_S", -1.0)
-        member = world.member()  # each poll without a partition makes a new consumer
+        member = backend.member()  # each poll without a partition makes a new consumer
         member.poll(0)
         monkeypatch.undo()
-        world.send(0, 1)
-        assert gain(member) == [0, 1]
+        backend.send(0, 1)
+        assert wait_for_partitions(member) == [0, 1]
         assert len(read(member, 1)) == 1
 
     def test_a_member_that_cannot_join_anew_goes_on_as_it_is(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
+        self, backend: LogBackend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as away:
             away.setattr(log, "_STUCK_S", -1.0)
-            member = world.member()
+            member = backend.member()
             away.setattr(log, "new_consumer", refuse)
             with pytest.raises(LogUnavailable, match="KafkaConnectionError"):
                 member.poll(0)
-        world.send(0, 1)
-        assert gain(member) == [0, 1]
+        backend.send(0, 1)
+        assert wait_for_partitions(member) == [0, 1]
         assert len(read(member, 1)) == 1
 
-    def test_a_silent_broker_is_away(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        member = world.member()
-        gain(member)
+    def test_a_silent_broker_is_away(
+        self, backend: LogBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        member = backend.member()
+        wait_for_partitions(member)
         monkeypatch.setattr(log, "_SILENCE_MS", -1)
         with pytest.raises(LogUnavailable, match="no broker has answered"):
             member.poll(0)
-        world.send(0, 1)
+        backend.send(0, 1)
         monkeypatch.undo()
         assert len(read(member, 1)) == 1
 

@@ -21,7 +21,7 @@ from streamer.local import LocalStack
 from streamer.local.ports import LOOPBACK, choose
 from streamer.service.topics import ensure_topics
 from tests.support.images import USER, Images, confined, locked, missing
-from tests.support.running_service import START_DEADLINE_S, Line
+from tests.support.running_service import START_DEADLINE_S, ServiceClient
 from tests.support.wait import wait_until
 
 pytestmark = [
@@ -151,7 +151,10 @@ def test_it_scores_events_confined_and_leaves_in_order(
     variables = environment(stack, topic_prefix, partitions=2, http_port=port)
     ensure_topics(settings_of(variables))
     log = tmp_path / "service.log"
-    with log.open("wb") as output, contextlib.closing(Line(settings_of(variables))) as line:
+    with (
+        log.open("wb") as output,
+        contextlib.closing(ServiceClient(settings_of(variables))) as line,
+    ):
         outer = subprocess.Popen(streamer.words(**variables), stdout=output, stderr=output)
         try:
             wait_until(lambda: ready(port) or outer.poll(), START_DEADLINE_S, "readiness")

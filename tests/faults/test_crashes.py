@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from streamer.local import LocalStack
-from tests.support.service_trial import DEADLINE_S, Trial
+from tests.support.service_trial import DEADLINE_S, ServiceTrial
 
 # Where, and at which passing: some batches are behind it and some are left.
 FAULTS = {
@@ -29,13 +29,13 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def crashes(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Trial]]:
+) -> Iterator[dict[str, ServiceTrial]]:
     """A trial for each point, with a service in it that will die there."""
     folder = tmp_path_factory.mktemp("crashes")
     with ExitStack() as opened:
         trials = {}
         for name, fault in FAULTS.items():
-            trial = Trial(stack, _folder(folder, name), f"crash-{folder.name}-{name}-")
+            trial = ServiceTrial(stack, _folder(folder, name), f"crash-{folder.name}-{name}-")
             trials[name] = opened.enter_context(trial)
             trial.send()
             trial.service(fault, instance="mortal")
@@ -53,5 +53,5 @@ def _folder(parent: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("point", FAULTS)
-def test_killed(crashes: dict[str, Trial], point: str) -> None:
-    crashes[point].judge()
+def test_killed(crashes: dict[str, ServiceTrial], point: str) -> None:
+    crashes[point].assert_equals_oracle()

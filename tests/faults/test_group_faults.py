@@ -20,25 +20,25 @@ from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 from streamer.service.worker import Worker
 from tests.support.fake_service import event
-from tests.support.service_trial import DEADLINE_S, N_EVENTS, Trial
+from tests.support.service_trial import DEADLINE_S, N_EVENTS, ServiceTrial
 from tests.support.wait import wait_until
 
 CHANGES = 10
 
 
 @pytest.fixture
-def trial(stack: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Trial]:
-    with Trial(stack, tmp_path, topic_prefix) as opened:
+def trial(stack: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[ServiceTrial]:
+    with ServiceTrial(stack, tmp_path, topic_prefix) as opened:
         yield opened
 
 
 @contextlib.contextmanager
-def admin_of(trial: Trial) -> Iterator[KafkaAdminClient]:
+def admin_of(trial: ServiceTrial) -> Iterator[KafkaAdminClient]:
     with contextlib.closing(KafkaAdminClient(**trial.settings.kafka_connection())) as admin:
         yield admin
 
 
-def move_offsets(trial: Trial, offsets: dict[int, int]) -> None:
+def move_offsets(trial: ServiceTrial, offsets: dict[int, int]) -> None:
     """As `kafka-consumer-groups.sh --reset-offsets` does; the group must be empty."""
     vitals = trial.settings.topic_vitals
     consumer = KafkaConsumer(
@@ -60,50 +60,52 @@ def wait_for_refusals(worker: Worker, partitions: Sequence[int], why: str) -> No
     wait_until(said, DEADLINE_S, f"a refusal saying {why!r}")
 
 
-def drained(trial: Trial, n: int) -> None:
+def drained(trial: ServiceTrial, n: int) -> None:
     """Lets a worker take n events and leave."""
     trial.send(n)
-    with trial.hired():
+    with trial.worker():
         trial.settle()
 
 
 def test_members_join_and_leave_every_second(
     stack: LocalStack, tmp_path: Path, topic_prefix: str
 ) -> None:
-    with Trial(stack, tmp_path, topic_prefix, partitions=4) as trial, trial.hired():
+    with ServiceTrial(stack, tmp_path, topic_prefix, partitions=4) as trial, trial.worker():
         for change in range(CHANGES):
             trial.send(N_EVENTS // CHANGES)
             with ExitStack() as joined:
                 for _ in range(1 + change % 2):
-                    joined.enter_context(trial.hired())
+                    joined.enter_context(trial.worker())
                 trial.wait_for_commit((change + 1) * N_EVENTS // CHANGES // 2)
-        trial.judge()
+        trial.assert_equals_oracle()
 
 
-def test_offsets_set_back_are_refused_until_they_are_set_to_the_watermark(trial: Trial) -> None:
+def test_offsets_set_back_are_refused_until_they_are_set_to_the_watermark(
+    trial: ServiceTrial,
+) -> None:
     drained(trial, N_EVENTS // 2)
     before = trial.watermarks()
     move_offsets(trial, {0: 7})
     trial.send()
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         wait_for_refusals(worker, [0], "states are ahead of the log")
     assert trial.watermarks()[0] == before[0]
     watermark = before[0]
     assert watermark is not None
     move_offsets(trial, {0: watermark})
-    with trial.hired():
-        trial.judge()
+    with trial.worker():
+        trial.assert_equals_oracle()
 
 
 def test_offsets_set_forward_are_stepped_over_in_silence_and_the_states_are_right(
-    trial: Trial,
+    trial: ServiceTrial,
 ) -> None:
     drained(trial, N_EVENTS // 2)
     trial.send(100)
     ends = trial.ends()
     move_offsets(trial, ends)
     trial.send()
-    with trial.hired():
+    with trial.worker():
         trial.settle()
         found = compare(trial.settings)
     assert not found["state"].total
@@ -111,24 +113,24 @@ def test_offsets_set_forward_are_stepped_over_in_silence_and_the_states_are_righ
     assert 0 < skipped == sum(of.total for of in found.values()), "of these nothing was to be said"
 
 
-def test_offsets_behind_the_end_of_the_log_are_refused(trial: Trial) -> None:
+def test_offsets_behind_the_end_of_the_log_are_refused(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
     move_offsets(trial, {1: trial.ends()[1] + 1_000})
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         wait_for_refusals(worker, [1], "behind the end of the topic")
 
 
-def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: Trial) -> None:
+def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
     trial.send(100)
     with admin_of(trial) as admin:
         place = TopicPartition(trial.settings.topic_vitals, 0)
         admin.delete_records({place: trial.ends()[0]})
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         wait_for_refusals(worker, [0], "events that were never seen are gone")
 
 
-def recreate(trial: Trial) -> None:
+def recreate(trial: ServiceTrial) -> None:
     vitals = trial.settings.topic_vitals
     with admin_of(trial) as admin:
         admin.delete_topics([vitals])
@@ -136,24 +138,24 @@ def recreate(trial: Trial) -> None:
     ensure_topics(trial.settings)
 
 
-def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: Trial) -> None:
+def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
     said = len(read_topic(trial.settings, trial.settings.topic_risk))
     recreate(trial)
     trial.send()
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         wait_for_refusals(worker, [0, 1], "created anew")
         assert len(read_topic(trial.settings, trial.settings.topic_risk)) == said
     for partition in (0, 1):
         trial.redis.delete(trial.states.key(partition))
-    with trial.hired():
+    with trial.worker():
         trial.settle()
     assert not compare(trial.settings)["state"].total
 
 
-def test_a_topic_made_anew_under_a_running_service_is_refused(trial: Trial) -> None:
+def test_a_topic_made_anew_under_a_running_service_is_refused(trial: ServiceTrial) -> None:
     trial.send(N_EVENTS // 4)
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         trial.settle()
         said = len(read_topic(trial.settings, trial.settings.topic_risk))
         recreate(trial)
@@ -164,16 +166,16 @@ def test_a_topic_made_anew_under_a_running_service_is_refused(trial: Trial) -> N
 
 
 @pytest.mark.parametrize("while_it_runs", [True, False])
-def test_added_partitions_are_refused(trial: Trial, while_it_runs: bool) -> None:
+def test_added_partitions_are_refused(trial: ServiceTrial, while_it_runs: bool) -> None:
     drained(trial, N_EVENTS // 2)
     with ExitStack() as opened:
         if while_it_runs:
-            worker = opened.enter_context(trial.hired())
+            worker = opened.enter_context(trial.worker())
             wait_until(lambda: not worker.not_ready, DEADLINE_S, "a worker at work")
         with admin_of(trial) as admin:
             admin.create_partitions({trial.settings.topic_vitals: NewPartitions(4)})
         if not while_it_runs:
-            worker = opened.enter_context(trial.hired())
+            worker = opened.enter_context(trial.worker())
         wait_for_refusals(worker, range(4), "Feed a new topic of the wanted width")
         before = trial.watermarks()
         trial.send()
@@ -183,12 +185,12 @@ def test_added_partitions_are_refused(trial: Trial, while_it_runs: bool) -> None
 
 @pytest.mark.parametrize("n_workers", [1, 2], ids=["one worker", "a worker each"])
 def test_a_patient_whose_producers_hash_differently_is_refused_on_the_other_partition(
-    trial: Trial, n_workers: int
+    trial: ServiceTrial, n_workers: int
 ) -> None:
     trial.send(N_EVENTS // 2)
     with ExitStack() as opened:
         for _ in range(n_workers):
-            worker = opened.enter_context(trial.hired())
+            worker = opened.enter_context(trial.worker())
         wait_until(lambda: not worker.not_ready, DEADLINE_S, "the last worker at work")
         trial.settle()
         minute = 60_000

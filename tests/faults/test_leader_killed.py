@@ -8,7 +8,7 @@ import pytest
 
 from streamer.local import LocalStack
 from streamer.local.cluster import KafkaCluster
-from tests.support.service_trial import Trial
+from tests.support.service_trial import ServiceTrial
 
 pytestmark = pytest.mark.integration
 
@@ -19,9 +19,9 @@ def test_the_leader_of_a_partition_is_killed_and_comes_back(
     with (
         KafkaCluster() as cluster,
         LocalStack(existing_kafka=cluster.address) as stack,
-        Trial(stack, tmp_path, topic_prefix, replication=3) as trial,
-        trial.hired(),
-        trial.hired(),
+        ServiceTrial(stack, tmp_path, topic_prefix, replication=3) as trial,
+        trial.worker(),
+        trial.worker(),
     ):
         vitals = trial.settings.topic_vitals
         trial.send(200)
@@ -32,4 +32,4 @@ def test_the_leader_of_a_partition_is_killed_and_comes_back(
         trial.wait_for_commit(250)  # without it
         leader.start()
         trial.send()
-        trial.judge()
+        trial.assert_equals_oracle()

@@ -78,17 +78,17 @@ def test_a_long_absence_is_waited_for_and_nothing_is_lost_nor_doubled(
     tmp_path: Path, topic_prefix: str
 ) -> None:
     port = free_port()
-    with LocalStack() as own, service(own, tmp_path, topic_prefix, http_port=port) as (it, line):
-        vitals = line.settings.topic_vitals
-        line.risk_of(line.event("q", time=60_000))
-        places = {(risk["partition"], risk["offset"]) for risk in line.risks}
+    with LocalStack() as own, service(own, tmp_path, topic_prefix, http_port=port) as (it, client):
+        vitals = client.settings.topic_vitals
+        client.risk_of(client.event("q", time=60_000))
+        places = {(risk["partition"], risk["offset"]) for risk in client.risks}
         places |= send(own, vitals, range(1, 1_000))
         be_away(own.redis_server, port, "Redis", REDIS_AWAY_S)
         places |= send(own, vitals, range(1_000, 1_000 + N_BURST))
         be_away(own.kafka_server, port, "Kafka", KAFKA_AWAY_S)
 
         def all_said() -> list[tuple[int, int]] | None:
-            said = read_all(own, line.settings.topic_risk)
+            said = read_all(own, client.settings.topic_risk)
             return said if len(said) >= len(places) else None
 
         wait_until(lambda: reasons(port) == [], BACK_DEADLINE_S, "readiness")

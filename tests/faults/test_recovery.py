@@ -25,7 +25,7 @@ from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.topics import TopicSpec, ensure
 from streamer.local import LocalStack
 from streamer.ports.log import LogUnavailable, Output
-from tests.support.log_backends import KafkaWorld, gain
+from tests.support.log_backends import KafkaLogBackend, wait_for_partitions
 from tests.support.wait import wait_until
 
 ENDED = {"commit": TransactionState.COMPLETE_COMMIT, "abort": TransactionState.COMPLETE_ABORT}
@@ -44,14 +44,14 @@ def credulous() -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def world(credulous: LocalStack, topic_prefix: str) -> Iterator[KafkaWorld]:
-    with contextlib.closing(KafkaWorld(credulous, topic_prefix)) as world:
-        world.send(0, 5)
-        yield world
+def backend(credulous: LocalStack, topic_prefix: str) -> Iterator[KafkaLogBackend]:
+    with contextlib.closing(KafkaLogBackend(credulous, topic_prefix)) as backend:
+        backend.send(0, 5)
+        yield backend
 
 
 def leave_open(
-    world: KafkaWorld,
+    backend: KafkaLogBackend,
     producer: BatchProducer,
     output: Output,
     offsets: Mapping[TopicPartition, int],
@@ -60,7 +60,7 @@ def leave_open(
     """Sends parts of a transaction of which the coordinator knows nothing, and dies."""
     manager = producer._transaction_manager
     name = manager.transactional_id
-    with contextlib.closing(KafkaAdminClient(**world.connection)) as admin:
+    with contextlib.closing(KafkaAdminClient(**backend.connection)) as admin:
         # An end is answered before its markers are written: they must not end this one, too.
         def at_rest() -> bool:
             state = admin.describe_transactions([name])[name].state
@@ -87,20 +87,20 @@ def leave_open(
 
 @pytest.mark.parametrize("ended", ENDED)
 def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
-    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch, ended: str
+    backend: KafkaLogBackend, monkeypatch: pytest.MonkeyPatch, ended: str
 ) -> None:
-    member = world.member()
-    gain(member)
-    member.transact([world.output(b"before")], {0: 1})
+    member = backend.member()
+    wait_for_partitions(member)
+    member.transact([backend.output(b"before")], {0: 1})
     producer = member._producer
     assert producer is not None
     if ended == "abort":
         producer.begin_transaction()
-        producer.send_all([world.output(b"taken back")])
+        producer.send_all([backend.output(b"taken back")])
         producer.flush(WAIT_S)
         producer.abort_transaction()
-    vitals = TopicPartition(world.vitals, 0)
-    leave_open(world, producer, world.output(b"open"), {vitals: 2}, member._membership)
+    vitals = TopicPartition(backend.vitals, 0)
+    leave_open(backend, producer, backend.output(b"open"), {vitals: 2}, member._membership)
     with monkeypatch.context() as hurried:
         hurried.setattr(log, "ASK_TIMEOUT_MS", 1_000)
         # Nobody remembers a commit once the name is taken: failing then must not lose it.
@@ -117,30 +117,30 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
         with pytest.raises(LogUnavailable, match="a transaction of another instance is open"):
             member.committed(0)
     assert member.committed(0) == (2 if ended == "commit" else 1)
-    member.transact([world.output(b"after")], {0: 3})
+    member.transact([backend.output(b"after")], {0: 3})
     said = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
-    assert world.heard() == said
+    assert backend.output_values() == said
 
 
 def refuse(_producer: object, _result: object, what: str) -> None:
     raise KafkaTimeoutError(f"no answer on {what}")
 
 
-def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -> None:
+def test_who_re_enters_rejected_events_frees_the_topics_too(backend: KafkaLogBackend) -> None:
     options = RejectedOptions(
-        world.connection, world.vitals, f"{world.prefix}rejected", f"{world.prefix}marks"
+        backend.connection, backend.vitals, f"{backend.prefix}rejected", f"{backend.prefix}marks"
     )
     ensure(
-        world.connection, [TopicSpec(options.rejected, 1, {}), TopicSpec(options.marks, 1, {})], 1
+        backend.connection, [TopicSpec(options.rejected, 1, {}), TopicSpec(options.marks, 1, {})], 1
     )
     topic = RejectedTopic(options)
     first = DeadLetterReplayer(options, topic)
-    leave_open(world, first._producer, Output(world.vitals, 1, b"p", b"open", []), {})
+    leave_open(backend, first._producer, Output(backend.vitals, 1, b"p", b"open", []), {})
     DeadLetterReplayer(options, topic).close()
-    world.send(1, 1)
-    reader = KafkaConsumer(**world.connection, isolation_level="read_committed")
+    backend.send(1, 1)
+    reader = KafkaConsumer(**backend.connection, isolation_level="read_committed")
     with contextlib.closing(reader):
-        place = TopicPartition(world.vitals, 1)
+        place = TopicPartition(backend.vitals, 1)
         reader.assign([place])
         reader.seek_to_beginning(place)
         values: list[bytes] = []

@@ -12,7 +12,7 @@ from redis import Redis
 
 from streamer.local import LocalStack
 from streamer.service.worker import Worker
-from tests.support.service_trial import DEADLINE_S, Trial
+from tests.support.service_trial import DEADLINE_S, ServiceTrial
 from tests.support.wait import wait_until
 
 NOBODY = ("127.0.0.1", "1")  # a master that never answers: its replica keeps what it has
@@ -26,8 +26,8 @@ def own(stack: LocalStack) -> Iterator[LocalStack]:
 
 
 @pytest.fixture
-def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Trial]:
-    with Trial(own, tmp_path, topic_prefix) as opened:
+def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[ServiceTrial]:
+    with ServiceTrial(own, tmp_path, topic_prefix) as opened:
         yield opened
 
 
@@ -39,24 +39,24 @@ def wait_for_complaint(worker: Worker, about: str) -> None:
     )
 
 
-def test_redis_is_stopped_and_comes_back(own: LocalStack, trial: Trial) -> None:
+def test_redis_is_stopped_and_comes_back(own: LocalStack, trial: ServiceTrial) -> None:
     trial.send(200)
-    with trial.hired() as worker:
+    with trial.worker() as worker:
         trial.wait_for_commit()
         own.redis_server.stop()
         trial.send()
         wait_for_complaint(worker, "Redis")
         own.redis_server.start()
-        trial.judge()
+        trial.assert_equals_oracle()
         assert worker.not_ready == []
 
 
 def test_redis_is_killed_and_comes_back_without_its_last_seconds(
-    own: LocalStack, trial: Trial, tmp_path: Path
+    own: LocalStack, trial: ServiceTrial, tmp_path: Path
 ) -> None:
     folder, backup = own.redis_server.folder, tmp_path / "backup"
     trial.send(300)
-    with trial.hired():
+    with trial.worker():
         trial.settle()
         shutil.copytree(folder, backup)  # of an append-only file, any copy is an earlier state
         before = trial.watermarks()
@@ -68,15 +68,15 @@ def test_redis_is_killed_and_comes_back_without_its_last_seconds(
         own.redis_server.start()
         assert trial.watermarks() == before
         trial.send(3)  # few: the stays of the others must be replayed, not just saved again
-        trial.judge()
+        trial.assert_equals_oracle()
 
 
 def test_redis_has_lost_its_last_seconds_while_nobody_ran(
-    own: LocalStack, trial: Trial, tmp_path: Path
+    own: LocalStack, trial: ServiceTrial, tmp_path: Path
 ) -> None:
     folder, backup = own.redis_server.folder, tmp_path / "backup"
     trial.send(300)
-    with trial.hired():
+    with trial.worker():
         trial.settle()
         shutil.copytree(folder, backup)
         trial.send(200)
@@ -86,24 +86,24 @@ def test_redis_has_lost_its_last_seconds_while_nobody_ran(
     shutil.copytree(backup, folder)
     own.redis_server.start()
     trial.send()
-    with trial.hired():
-        trial.judge()
+    with trial.worker():
+        trial.assert_equals_oracle()
 
 
 @pytest.mark.parametrize("while_it_runs", [True, False])
-def test_redis_is_wiped(trial: Trial, while_it_runs: bool) -> None:
+def test_redis_is_wiped(trial: ServiceTrial, while_it_runs: bool) -> None:
     trial.send(300)
-    with trial.hired():
+    with trial.worker():
         trial.settle()
         if while_it_runs:
             trial.redis_admin.flushall()
             trial.send()
-            trial.judge()
+            trial.assert_equals_oracle()
     if not while_it_runs:
         trial.redis_admin.flushall()
         trial.send()
-        with trial.hired():
-            trial.judge()
+        with trial.worker():
+            trial.assert_equals_oracle()
 
 
 def make_read_only(redis: Redis) -> None:
@@ -129,17 +129,17 @@ def free_memory(redis: Redis) -> None:
 )
 def test_redis_takes_no_writes(
     own: LocalStack,
-    trial: Trial,
+    trial: ServiceTrial,
     breaks: Callable[[Redis], None],
     mends: Callable[[Redis], None],
     says: str,
 ) -> None:
     trial.send(200)
-    with trial.hired() as worker, closing(Redis.from_url(own.redis_admin)) as redis:
+    with trial.worker() as worker, closing(Redis.from_url(own.redis_admin)) as redis:
         trial.wait_for_commit()
         breaks(redis)
         trial.send()
         wait_for_complaint(worker, says)
         mends(redis)
-        trial.judge()
+        trial.assert_equals_oracle()
         assert worker.not_ready == []

@@ -12,7 +12,7 @@ import pytest
 
 from bench.services import ServiceProcess
 from streamer.local import LocalStack
-from tests.support.service_trial import DEADLINE_S, N_EVENTS, Trial
+from tests.support.service_trial import DEADLINE_S, N_EVENTS, ServiceTrial
 from tests.support.wait import wait_until
 
 FAULTS = {
@@ -25,13 +25,13 @@ FAULTS = {
 @pytest.fixture(scope="module")
 def sleepers(
     stack: LocalStack, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Trial]]:
+) -> Iterator[dict[str, ServiceTrial]]:
     """A trial for each point with a service asleep there, and another that has taken over."""
     folder = tmp_path_factory.mktemp("zombies")
     with ExitStack() as opened:
         trials = {}
         for name, fault in FAULTS.items():
-            trial = Trial(stack, folder, f"zombie-{folder.name}-{name}-")
+            trial = ServiceTrial(stack, folder, f"zombie-{folder.name}-{name}-")
             trials[name] = opened.enter_context(trial)
             trial.send(N_EVENTS // 2)
             sleeper = trial.service(fault, instance=f"{name}-sleeper")
@@ -42,7 +42,7 @@ def sleepers(
         yield trials
 
 
-def asleep(trial: Trial) -> bool:
+def asleep(trial: ServiceTrial) -> bool:
     return bool(psutil.Process(trial.services[0].pid).status() == psutil.STATUS_STOPPED)
 
 
@@ -51,7 +51,7 @@ def wake(service: ServiceProcess) -> None:
 
 
 @pytest.mark.parametrize("point", FAULTS)
-def test_asleep(sleepers: dict[str, Trial], point: str) -> None:
+def test_asleep(sleepers: dict[str, ServiceTrial], point: str) -> None:
     trial = sleepers[point]
     trial.wait_for_commit(N_EVENTS // 2)
     sleeper = trial.services[0]
@@ -59,4 +59,4 @@ def test_asleep(sleepers: dict[str, Trial], point: str) -> None:
     refused = ("transaction interrupted", "fenced")
     wait_until(lambda: any(r in sleeper.log for r in refused), DEADLINE_S, "a zombie refused")
     trial.send()
-    trial.judge()
+    trial.assert_equals_oracle()

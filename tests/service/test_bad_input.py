@@ -14,13 +14,13 @@ from kafka import KafkaProducer
 from streamer.adapters.kafka.codecs import MOST_BYTES
 from streamer.local import LocalStack
 from tests.support.log_backends import NotUtf8
-from tests.support.running_service import Line, headers, origin, service
+from tests.support.running_service import ServiceClient, headers, origin, service
 
 NOW_MS = int(time.time() * 1000)
 
 
 @pytest.fixture(scope="module")
-def line(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Line]:
+def client(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceClient]:
     """A line to one service that all the bad input of this module goes to."""
     prefix = f"bad-{NOW_MS}-"
     with service(stack, tmp_path_factory.mktemp("service"), prefix) as (_, opened):
@@ -66,31 +66,33 @@ BAD_EVENTS = {
 
 
 @pytest.mark.parametrize("case", BAD_EVENTS)
-def test_a_bad_event_is_rejected_with_its_bytes_and_a_reason(line: Line, case: str) -> None:
+def test_a_bad_event_is_rejected_with_its_bytes_and_a_reason(
+    client: ServiceClient, case: str
+) -> None:
     value, key, reason = BAD_EVENTS[case]
-    rejected = line.rejection_of(line.send(value, key))
+    rejected = client.rejection_of(client.send(value, key))
     assert headers(rejected)["reason"] == reason
-    assert headers(rejected)["topic"] == line.settings.topic_vitals
+    assert headers(rejected)["topic"] == client.settings.topic_vitals
     assert headers(rejected)["ce_type"] == "vigil.rejected"
     assert (rejected.value, rejected.key) == (value, key)
 
 
 def test_a_record_larger_than_any_message_is_rejected_cut_and_the_service_goes_on(
-    line: Line,
+    client: ServiceClient,
 ) -> None:
     """Compressed it is small: Kafka takes it in, and would not take it as it is read."""
     came, key_bytes = 20_000_000, 2_000_000
     most = 16 * 1024 * 1024 - 64 * 1024
     producer = KafkaProducer(
-        **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
+        **client.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
     )
     with contextlib.closing(producer):
         positions = [
-            producer.send(line.settings.topic_vitals, bytes(came), key, partition=0).get(60)
+            producer.send(client.settings.topic_vitals, bytes(came), key, partition=0).get(60)
             for key in (b"p", bytes(key_bytes))
         ]
     wide, both = (
-        line.rejection_of((position.partition, position.offset)) for position in positions
+        client.rejection_of((position.partition, position.offset)) for position in positions
     )
     assert headers(wide)["reason"] == headers(both)["reason"] == "too_large"
     assert headers(wide)["truncated"] == headers(both)["truncated"] == str(came)
@@ -98,48 +100,48 @@ def test_a_record_larger_than_any_message_is_rejected_cut_and_the_service_goes_o
     assert "truncated-key" not in headers(wide)
     assert headers(both)["truncated-key"] == str(key_bytes)
     assert len(both.key) + len(both.value) == most
-    assert line.risk_of(line.event("after"))["patient_id"] == "after"
+    assert client.risk_of(client.event("after"))["patient_id"] == "after"
 
 
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_every_compression_that_kafka_has_is_read(line: Line, codec: str) -> None:
+def test_every_compression_that_kafka_has_is_read(client: ServiceClient, codec: str) -> None:
     value = event(patient_id=codec, values={"heart_rate": 80}, source=" " * 1_000)
     with contextlib.closing(
-        KafkaProducer(**line.settings.kafka_connection(), compression_type=codec)
+        KafkaProducer(**client.settings.kafka_connection(), compression_type=codec)
     ) as producer:
-        sent = producer.send(line.settings.topic_vitals, value, codec.encode()).get(60)
-    assert line.risk_of((sent.partition, sent.offset))["patient_id"] == codec
+        sent = producer.send(client.settings.topic_vitals, value, codec.encode()).get(60)
+    assert client.risk_of((sent.partition, sent.offset))["patient_id"] == codec
 
 
 def test_a_batch_that_would_unpack_to_more_than_the_bound_is_rejected_as_it_came(
-    line: Line,
+    client: ServiceClient,
 ) -> None:
     came = MOST_BYTES + 1
     producer = KafkaProducer(
-        **line.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
+        **client.settings.kafka_connection(), compression_type="gzip", max_request_size=2 * came
     )
     with contextlib.closing(producer):
-        sent = producer.send(line.settings.topic_vitals, bytes(came), b"p", partition=0).get(60)
-    rejected = line.rejection_of((sent.partition, sent.offset))
+        sent = producer.send(client.settings.topic_vitals, bytes(came), b"p", partition=0).get(60)
+    rejected = client.rejection_of((sent.partition, sent.offset))
     assert headers(rejected)["reason"] == "unreadable"
     assert f"more than {MOST_BYTES} bytes" in headers(rejected)["detail"]
     assert len(rejected.value) < 1_000_000
-    assert line.risk_of(line.event("after-a-bomb"))["patient_id"] == "after-a-bomb"
+    assert client.risk_of(client.event("after-a-bomb"))["patient_id"] == "after-a-bomb"
 
 
-def test_a_header_whose_name_is_not_text_costs_its_record(line: Line) -> None:
+def test_a_header_whose_name_is_not_text_costs_its_record(client: ServiceClient) -> None:
     name = NotUtf8("name")
-    with contextlib.closing(KafkaProducer(**line.settings.kafka_connection())) as producer:
+    with contextlib.closing(KafkaProducer(**client.settings.kafka_connection())) as producer:
         sent = [
-            producer.send(line.settings.topic_vitals, event(), b"p", headers=header, partition=0)
+            producer.send(client.settings.topic_vitals, event(), b"p", headers=header, partition=0)
             for header in ([], [(name, b"")], [])
         ]
         before, bad, after = [(one.get(60).partition, one.get(60).offset) for one in sent]
-    rejected = line.rejection_of(bad)
+    rejected = client.rejection_of(bad)
     assert headers(rejected)["reason"] == "unreadable"
     assert event() in rejected.value
-    line.collect()
-    assert not {before, after} & {origin(r) for r in line.rejected}
+    client.collect()
+    assert not {before, after} & {origin(r) for r in client.rejected}
 
 
 GOOD_DESPITE_A_BAD_VALUE = {
@@ -153,11 +155,11 @@ GOOD_DESPITE_A_BAD_VALUE = {
 
 
 @pytest.mark.parametrize("case", GOOD_DESPITE_A_BAD_VALUE)
-def test_a_bad_value_is_missing_and_the_event_stands(line: Line, case: str) -> None:
+def test_a_bad_value_is_missing_and_the_event_stands(client: ServiceClient, case: str) -> None:
     patient = f"value-{list(GOOD_DESPITE_A_BAD_VALUE).index(case)}"
     fields = GOOD_DESPITE_A_BAD_VALUE[case][1:]
     start = f'{{"patient_id":"{patient}","time":{NOW_MS},'.encode()
-    risk = line.risk_of(line.send(start + fields, patient.encode()))
+    risk = client.risk_of(client.send(start + fields, patient.encode()))
     assert risk["data"]["oldest_vital_minutes"] is None
     assert "heart_rate" in risk["data"]["values_missing"]
 
@@ -167,28 +169,30 @@ def test_a_bad_value_is_missing_and_the_event_stands(line: Line, case: str) -> N
     [(98.6, "[degF]", 0), (37.0, "Cel", 0), (102.2, "[degF]", 1), (98.6, "Cel", None)],
 )
 def test_a_temperature_counts_in_its_unit(
-    line: Line, value: float, unit: str, news2: int | None
+    client: ServiceClient, value: float, unit: str, news2: int | None
 ) -> None:
     patient = f"temperature-{value}-{unit}"
-    position = line.event(patient, values={"temperature": value}, units={"temperature": unit})
-    assert line.risk_of(position)["news2"] == news2
+    position = client.event(patient, values={"temperature": value}, units={"temperature": unit})
+    assert client.risk_of(position)["news2"] == news2
 
 
 @pytest.mark.parametrize(("fio2", "news2"), [(21, 0), (0.21, 0), (40, 2), (0.4, 2), (5, 0)])
-def test_oxygen_counts_as_fraction_and_as_percentage(line: Line, fio2: float, news2: int) -> None:
+def test_oxygen_counts_as_fraction_and_as_percentage(
+    client: ServiceClient, fio2: float, news2: int
+) -> None:
     values = {"fio2": fio2, "heart_rate": 70}
-    assert line.risk_of(line.event(f"fio2-{fio2}", values=values))["news2"] == news2
+    assert client.risk_of(client.event(f"fio2-{fio2}", values=values))["news2"] == news2
 
 
 @pytest.mark.parametrize(
     "patient", ["__wm__", "Ångström", "👩‍⚕️ 7", "أحمد", "e\u0301", "a\0b", "x" * 128, "a/b c\td"]
 )
-def test_an_odd_patient_id_is_an_id(line: Line, patient: str) -> None:
-    assert line.risk_of(line.event(patient))["patient_id"] == patient
+def test_an_odd_patient_id_is_an_id(client: ServiceClient, patient: str) -> None:
+    assert client.risk_of(client.event(patient))["patient_id"] == patient
 
 
-def test_the_service_still_works_and_nothing_was_rejected_twice(line: Line) -> None:
-    line.risk_of(line.event("last"))
-    line.collect()
-    positions = [(headers(r)["partition"], headers(r)["offset"]) for r in line.rejected]
+def test_the_service_still_works_and_nothing_was_rejected_twice(client: ServiceClient) -> None:
+    client.risk_of(client.event("last"))
+    client.collect()
+    positions = [(headers(r)["partition"], headers(r)["offset"]) for r in client.rejected]
     assert len(positions) == len(set(positions)) >= len(BAD_EVENTS)

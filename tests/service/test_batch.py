@@ -12,7 +12,7 @@ from streamer.core.stays import StayTable
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, changed_states, process
 from streamer.service.takeover import Partition
-from tests.support.fake_service import ORIGIN_MS, TOPICS, Twins, event, library
+from tests.support.fake_service import ORIGIN_MS, TOPICS, FakeService, event, library
 from tests.support.small_models import random_model
 
 MODEL = random_model(3)
@@ -83,12 +83,12 @@ def test_counts_by_reason_are_metrics_too_and_what_a_record_carried_goes_with_it
         )
 
     before = counted()
-    twins = Twins(library(1)[0], n_partitions=1)
+    fake = FakeService(library(1)[0], n_partitions=1)
     for offset, (key, value) in enumerate(((b"p", b"{"), (b"p", b"{}"), (b"p", b"{"))):
         record = Record(0, offset, ORIGIN_MS, key, value, b"00-a-b-01", b"vitals/0/5")
-        twins.broker.partitions[0].append(record)
-    twins.drain(twins.process())
-    rejected = [dict(o.headers) for o in twins.broker.outputs if o.topic == TOPICS.rejected]
+        fake.broker.partitions[0].append(record)
+    fake.drain(fake.process())
+    rejected = [dict(o.headers) for o in fake.broker.outputs if o.topic == TOPICS.rejected]
     reasons = Counter(carried["reason"].decode() for carried in rejected)
     assert reasons == {"not_json": 2, "no_patient": 1}
     assert counted() - before == reasons

@@ -21,8 +21,8 @@ from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.dead_letters import Replay, open_rejected_topic, replay
 from streamer.service.topics import ensure_topics
-from tests.support.rejected_topic import RejectedTopic
-from tests.support.running_service import Line, headers
+from tests.support.rejected_topic import RejectedTopicTrial
+from tests.support.running_service import ServiceClient, headers
 from tests.support.wait import wait_until
 
 DEADLINE_S = 60.0
@@ -30,8 +30,8 @@ EVERYTHING = Selection()
 
 
 @pytest.fixture
-def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
-    rejected_topic = RejectedTopic(environment(stack, topic_prefix, partitions=4))
+def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopicTrial]:
+    rejected_topic = RejectedTopicTrial(environment(stack, topic_prefix, partitions=4))
     yield rejected_topic
     rejected_topic.close()
 
@@ -39,7 +39,9 @@ def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopic]:
 # --- replay
 
 
-def test_a_replay_counts_first_and_then_re_enters_each_record_once(topic: RejectedTopic) -> None:
+def test_a_replay_counts_first_and_then_re_enters_each_record_once(
+    topic: RejectedTopicTrial,
+) -> None:
     for i in range(6):
         topic.put(f"p{i}", "too_late" if i % 2 else "future_time", partition=i % 4)
     would = topic.json("replay", "--reason", "too_late")
@@ -47,7 +49,7 @@ def test_a_replay_counts_first_and_then_re_enters_each_record_once(topic: Reject
         True, {"too_late": 3}, 0,
     )  # fmt: skip
     assert "Add --yes" in topic.cli("replay").stdout
-    assert topic.entered() == []
+    assert topic.input_records() == []
     assert topic.json("replay", "--reason", "too_late", "--yes")["re_entered"] == 3
     again = topic.json("replay", "--yes")
     assert again["by_reason"] == {"future_time": 3}
@@ -61,29 +63,31 @@ def test_a_replay_counts_first_and_then_re_enters_each_record_once(topic: Reject
     assert topic.json("show", "0")["re_entered"] is not None
 
 
-def test_what_is_re_entered_is_as_it_came_and_where_it_came_in(topic: RejectedTopic) -> None:
+def test_what_is_re_entered_is_as_it_came_and_where_it_came_in(topic: RejectedTopicTrial) -> None:
     began_ms = int(time.time() * 1000)
     for partition in range(4):
         topic.put("p", partition=partition, traceparent="00-a-b-01")
     topic.put("p", partition=9)  # the topic had more partitions once
     topic.json("replay", "--yes")
-    entered = topic.entered()
-    assert {r.key for r in entered} == {b"p"}
-    assert {json.loads(r.value)["patient_id"] for r in entered} == {"p"}
+    input_records = topic.input_records()
+    assert {r.key for r in input_records} == {b"p"}
+    assert {json.loads(r.value)["patient_id"] for r in input_records} == {"p"}
     vitals = topic.settings.topic_vitals
-    by_rule = next(r.partition for r in entered if headers(r)["replayed-of"] == f"{vitals}/9/5")
-    came = Counter(r.partition for r in entered)
+    by_rule = next(
+        r.partition for r in input_records if headers(r)["replayed-of"] == f"{vitals}/9/5"
+    )
+    came = Counter(r.partition for r in input_records)
     assert came == Counter([0, 1, 2, 3, by_rule])
-    assert sum(headers(r).get("traceparent") == "00-a-b-01" for r in entered) == 4
-    assert all(r.timestamp >= began_ms for r in entered)
+    assert sum(headers(r).get("traceparent") == "00-a-b-01" for r in input_records) == 4
+    assert all(r.timestamp >= began_ms for r in input_records)
     probe = KafkaProducer(**topic.settings.kafka_connection())
     assert probe.send(vitals, b"x", b"p").get(timeout=10).partition == by_rule
     probe.close()
 
 
-def test_a_record_without_anything_in_it_stops_no_other(topic: RejectedTopic) -> None:
+def test_a_record_without_anything_in_it_stops_no_other(topic: RejectedTopicTrial) -> None:
     topic.put("p")
-    topic.put_nothing()
+    topic.put_empty()
     topic.put("q")
     done = topic.json("replay", "--yes")
     assert (done["re_entered"], done["left_alone"]) == (2, {"without value": 1})
@@ -92,7 +96,7 @@ def test_a_record_without_anything_in_it_stops_no_other(topic: RejectedTopic) ->
     assert topic.keys() == {"p": 1, "q": 1}
 
 
-def test_what_is_only_a_beginning_is_not_replayed(topic: RejectedTopic) -> None:
+def test_what_is_only_a_beginning_is_not_replayed(topic: RejectedTopicTrial) -> None:
     topic.put("p", "too_large", truncated="20000000")
     topic.put("q")
     done = topic.json("replay", "--again", "--yes")
@@ -100,13 +104,13 @@ def test_what_is_only_a_beginning_is_not_replayed(topic: RejectedTopic) -> None:
     assert topic.keys() == {"q": 1}
 
 
-def test_a_repartition_puts_all_of_a_key_where_kafka_would(topic: RejectedTopic) -> None:
+def test_a_repartition_puts_all_of_a_key_where_kafka_would(topic: RejectedTopicTrial) -> None:
     for partition in range(4):
         topic.put("p", partition=partition)
     topic.json("replay", "--repartition", "--yes")
-    entered = topic.entered()
-    assert len(entered) == 4
-    assert len({r.partition for r in entered}) == 1
+    input_records = topic.input_records()
+    assert len(input_records) == 4
+    assert len({r.partition for r in input_records}) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_a_repartition_puts_all_of_a_key_where_kafka_would(topic: RejectedTopic)
     ],
 )
 def test_a_replay_takes_what_was_chosen(
-    topic: RejectedTopic, arguments: list[str], chosen: set[str]
+    topic: RejectedTopicTrial, arguments: list[str], chosen: set[str]
 ) -> None:
     for i, reason in enumerate(["too_late", "bad_time", "too_late", "no_time"]):
         assert topic.put(f"p{i}", reason, partition=i) == i
@@ -130,7 +134,7 @@ def test_a_replay_takes_what_was_chosen(
     assert topic.keys() == dict.fromkeys(chosen, 1)
 
 
-def test_marks_of_a_topic_that_was_made_anew_count_no_more(topic: RejectedTopic) -> None:
+def test_marks_of_a_topic_that_was_made_anew_count_no_more(topic: RejectedTopicTrial) -> None:
     topic.put("old")
     topic.json("replay", "--yes")
     admin = KafkaAdminClient(**topic.settings.kafka_connection())
@@ -145,7 +149,7 @@ def test_marks_of_a_topic_that_was_made_anew_count_no_more(topic: RejectedTopic)
     assert topic.keys() == {"old": 1, "new": 1}
 
 
-def _accepts(topic: RejectedTopic) -> bool:
+def _accepts(topic: RejectedTopicTrial) -> bool:
     if topic.json("list")["total"] == 0:
         topic.put("new")
     return bool(topic.json("list")["total"] == 1)
@@ -184,13 +188,13 @@ dead_letters.replay(topic, Selection(), dead_letters.Replay(), fault=fault)
     ],
 )
 def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
-    topic: RejectedTopic, point: str, before: int
+    topic: RejectedTopicTrial, point: str, before: int
 ) -> None:
     for i in range(7):
         topic.put(f"p{i}")
     dead = subprocess.run(
         [sys.executable, "-c", _DYING, point, str(before)],
-        env=os.environ | topic.told, timeout=DEADLINE_S, check=False,
+        env=os.environ | topic.environment, timeout=DEADLINE_S, check=False,
     )  # fmt: skip
     assert dead.returncode == 9
     done = topic.json("replay", "--yes")
@@ -211,7 +215,11 @@ def test_a_replay_that_is_killed_and_run_again_doubles_nothing(
     ],
 )
 def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
-    topic: RejectedTopic, point: str, skipped: int, committed: int, monkeypatch: pytest.MonkeyPatch
+    topic: RejectedTopicTrial,
+    point: str,
+    skipped: int,
+    committed: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("streamer.service.dead_letters._MOST_RECORDS", 3)
     for i in range(7):
@@ -247,7 +255,7 @@ def test_of_two_replays_at_a_time_the_later_wins_and_nothing_is_doubled(
 
 
 def test_a_replay_that_was_overtaken_says_so(
-    topic: RejectedTopic, monkeypatch: pytest.MonkeyPatch
+    topic: RejectedTopicTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def overtaken(*_: object, **__: object) -> None:
         raise Interrupted("ProducerFencedError")
@@ -267,26 +275,26 @@ def test_after_a_fix_a_record_counts_once_and_what_is_still_bad_comes_back_once(
     stack: LocalStack, tmp_path: Path, topic_prefix: str
 ) -> None:
     variables = environment(stack, topic_prefix, partitions=2, kafka_session_timeout_ms=6000)
-    topic = RejectedTopic(variables)
+    topic = RejectedTopicTrial(variables)
     strict = variables | {"STREAMER_FUTURE_LIMIT": "60"}
     with running([ServiceProcess(strict, tmp_path / "strict.log")]):
-        line = Line(topic.settings)
+        client = ServiceClient(topic.settings)
         ahead_ms = int(time.time() * 1000) + 600_000
-        ahead = line.event("p", time=ahead_ms, values={"heart_rate": 80})
-        broken = line.send(b"{", b"p")
-        assert headers(line.rejection_of(ahead))["reason"] == "future_time"
-        assert headers(line.rejection_of(broken))["reason"] == "not_json"
+        ahead = client.event("p", time=ahead_ms, values={"heart_rate": 80})
+        broken = client.send(b"{", b"p")
+        assert headers(client.rejection_of(ahead))["reason"] == "future_time"
+        assert headers(client.rejection_of(broken))["reason"] == "not_json"
     vitals = topic.settings.topic_vitals
     with running([ServiceProcess(variables, tmp_path / "mended.log")]):
         assert topic.json("replay", "--yes")["by_reason"] == {"future_time": 1, "not_json": 1}
-        entered = {headers(r).get("replayed-of"): r for r in topic.entered()}
+        input_records = {headers(r).get("replayed-of"): r for r in topic.input_records()}
         again = {
-            name: (entered[f"{vitals}/{position[0]}/{position[1]}"])
+            name: (input_records[f"{vitals}/{position[0]}/{position[1]}"])
             for name, position in (("ahead", ahead), ("broken", broken))
         }
         position = again["ahead"].partition, again["ahead"].offset
-        assert line.risk_of(position)["patient_id"] == "p"
-        back = line.rejection_of((again["broken"].partition, again["broken"].offset))
+        assert client.risk_of(position)["patient_id"] == "p"
+        back = client.rejection_of((again["broken"].partition, again["broken"].offset))
         assert (back.key, back.value) == (b"p", b"{")
         assert headers(back)["replayed-of"] == f"{vitals}/{broken[0]}/{broken[1]}"
         assert headers(back)["reason"] == "not_json"
@@ -305,7 +313,7 @@ def test_after_a_fix_a_record_counts_once_and_what_is_still_bad_comes_back_once(
         assert newest["standing"] == "refused again"
         shown = topic.json("show", str(newest["offset"]))
         assert shown["first_origin"] == f"{vitals}/{broken[0]}/{broken[1]}" != shown["origin"]
-        line.collect()
-        assert len([r for r in line.risks if r["patient_id"] == "p"]) == 1
-        line.close()
+        client.collect()
+        assert len([r for r in client.risks if r["patient_id"] == "p"]) == 1
+        client.close()
     topic.close()

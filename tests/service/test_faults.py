@@ -11,7 +11,7 @@ from streamer.ports.faults import no_fault
 from streamer.ports.states import StateWrite
 from streamer.service import fault_injection, faults
 from streamer.service.settings import Settings
-from tests.support.fake_service import States, stays_in
+from tests.support.fake_service import FaultyStates, stays_in
 
 
 def strikes(text: str, passings: list[str]) -> list[tuple[int, str]]:
@@ -83,7 +83,7 @@ def test_a_process_is_killed_and_nothing_of_it_runs_after() -> None:
 
 
 def test_between_two_saves_the_first_partition_is_saved_and_the_next_is_not() -> None:
-    states = States()
+    states = FaultyStates()
     seen: list[list[int | None]] = []
     interrupted = fault_injection.InterruptedSaves(
         states, lambda _point: seen.append([states.watermark(p) for p in range(3)])

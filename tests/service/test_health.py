@@ -9,7 +9,7 @@ from streamer.service import metrics
 from streamer.service.health import SLOW_S, STUCK_S, Health
 from streamer.service.metrics import Waiting
 from streamer.service.takeover import BlockedPartition, Partition
-from tests.support.fake_service import Twins, event, library
+from tests.support.fake_service import FakeService, event, library
 
 START = 1_800_000_000.0
 
@@ -179,13 +179,13 @@ def test_the_gauges_agree_with_the_reasons(
 
 
 def test_a_worker_tells_of_its_rebuild() -> None:
-    twins = Twins(library(5)[0], n_partitions=1)
-    twins.send([event(0, "p", minute, values={"heart_rate": 70}) for minute in range(40)])
-    first = twins.process()
-    twins.drain(first)
-    twins.kill(first)
-    twins.states.wipe()
-    process = twins.process(max_batch=10)
+    fake = FakeService(library(5)[0], n_partitions=1)
+    fake.send([event(0, "p", minute, values={"heart_rate": 70}) for minute in range(40)])
+    first = fake.process()
+    fake.drain(first)
+    fake.kill(first)
+    fake.states.wipe()
+    process = fake.process(max_batch=10)
     seen = []
     for _ in range(5):
         process.step()

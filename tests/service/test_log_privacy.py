@@ -16,7 +16,12 @@ from streamer.service.health import ReasonJson
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port, get
-from tests.support.running_service import ANSWER_DEADLINE_S, START_DEADLINE_S, Line, service
+from tests.support.running_service import (
+    ANSWER_DEADLINE_S,
+    START_DEADLINE_S,
+    ServiceClient,
+    service,
+)
 from tests.support.wait import wait_until
 
 MARK = "Zebra"  # in every id of these tests, and in nothing else
@@ -46,19 +51,19 @@ def reasons(port: int) -> list[ReasonJson]:
     return answer
 
 
-def send_everything(line: Line) -> None:
+def send_everything(client: ServiceClient) -> None:
     """Good events, values that are dropped, and whatever is refused though it names a patient."""
-    line.event(f"{MARK}-good", values={"heart_rate": 71})
-    line.event(f"{MARK}-value", values={"heart_rate": 9_000, f"{MARK}": 3})
-    line.event(f"{MARK}-type", values=f"{MARK}")
-    line.event(f"{MARK}-late", time="1999-01-01T00:00:00Z")
-    line.event(f"{MARK}-none", type="discharge")
-    line.event(f"{MARK}-kind", type=f"{MARK}")
-    line.event(f"{MARK}-time", time=f"{MARK}")
-    line.send(f'{{"patient_id": "{MARK}-cut"'.encode(), f"{MARK}-cut".encode())
-    line.send(b'{"patient_id":"x","time":1,"values":{}}', f"{MARK}-key".encode())
-    position = line.event(f"{MARK}-last")
-    line.risk_of(position)
+    client.event(f"{MARK}-good", values={"heart_rate": 71})
+    client.event(f"{MARK}-value", values={"heart_rate": 9_000, f"{MARK}": 3})
+    client.event(f"{MARK}-type", values=f"{MARK}")
+    client.event(f"{MARK}-late", time="1999-01-01T00:00:00Z")
+    client.event(f"{MARK}-none", type="discharge")
+    client.event(f"{MARK}-kind", type=f"{MARK}")
+    client.event(f"{MARK}-time", time=f"{MARK}")
+    client.send(f'{{"patient_id": "{MARK}-cut"'.encode(), f"{MARK}-cut".encode())
+    client.send(b'{"patient_id":"x","time":1,"values":{}}', f"{MARK}-key".encode())
+    position = client.event(f"{MARK}-last")
+    client.risk_of(position)
 
 
 def spoil(settings: Settings, patient: str) -> None:
@@ -80,14 +85,14 @@ def test_neither_log_nor_port_tells_an_id(
 ) -> None:
     port = free_port()
     options: dict[str, str | float] = {"http_port": port, "log_key": KEY}
-    with service(stack, tmp_path, topic_prefix, **options) as (process, line):
+    with service(stack, tmp_path, topic_prefix, **options) as (process, client):
         wait_until(lambda: ready(port), START_DEADLINE_S, "readiness")
-        send_everything(line)
+        send_everything(client)
         served = scrape(port)
         assert 'vigil_rejected_total{reason="not_json"} 1.0' in served["/metrics"]
         code, _ = process.terminate()
         assert code == 0
-        settings = line.settings
+        settings = client.settings
 
     patient = f"{MARK}-good"
     spoil(settings, patient)

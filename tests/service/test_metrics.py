@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from streamer.adapters.memory.log import MemoryLog
 from streamer.service import metrics
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
-from tests.support.fake_service import Twins, invented_log, library
+from tests.support.fake_service import FakeService, library, random_log
 from tests.support.paths import ROOT
 
 BY_PROCESS = {"partition", "model"}
@@ -37,12 +37,12 @@ def figure(name: str, **labels: str) -> float:
 
 
 @pytest.fixture(scope="module")
-def drained() -> Twins:
+def drained() -> FakeService:
     """A service of three partitions that has read everything."""
-    twins = Twins(library(5)[0])
-    twins.send(invented_log(seed=1))
-    twins.drain(twins.process())
-    return twins
+    fake = FakeService(library(5)[0])
+    fake.send(random_log(seed=1))
+    fake.drain(fake.process())
+    return fake
 
 
 @pytest.mark.usefixtures("drained")
@@ -127,22 +127,22 @@ def by_partition(name: str) -> dict[str, float]:
 
 
 def test_the_gauges_of_a_process_follow_its_partitions() -> None:
-    twins = Twins(library(5)[0])
-    twins.send(invented_log(seed=1))
-    process = twins.process(max_batch=40)
+    fake = FakeService(library(5)[0])
+    fake.send(random_log(seed=1))
+    process = fake.process(max_batch=40)
     process.step()
     process.step()
     lag = by_partition("vigil_lag_records")
     assert sum(lag.values()) == 150 - 40
     assert set(by_partition("vigil_lag_seconds")) == {"0", "1", "2"}
-    twins.drain(process)
+    fake.drain(process)
     assert by_partition("vigil_lag_records") == {"0": 0, "1": 0, "2": 0}
     assert figure("vigil_partitions") == 3
     assert figure("vigil_stays") == 6
     models = [sample.labels["model"] for sample in scraped()["vigil_model_info"].samples]
-    assert models == [twins.library.in_force().model_id]
-    twins.broker.expel(process.log)
-    MemoryLog(twins.broker)  # another member, which gets the first share
+    assert models == [fake.library.in_force().model_id]
+    fake.broker.expel(process.log)
+    MemoryLog(fake.broker)  # another member, which gets the first share
     process.step()
     assert set(by_partition("vigil_lag_records")) == {"1"}
 

@@ -8,10 +8,17 @@ from streamer.bundles.build import make
 from streamer.ports.log import Output
 from streamer.service import model_swap
 from tests.service.test_worker import assert_same, die
-from tests.support.fake_service import Killed, Process, Twins, invented_log, library, oracle
+from tests.support.fake_service import (
+    FakeProcess,
+    FakeService,
+    Killed,
+    library,
+    random_log,
+    reference_run,
+)
 from tests.support.small_models import forecasting_model, random_bundle
 
-EVENTS = invented_log(seed=4, n_events=120, n_partitions=2)
+EVENTS = random_log(seed=4, n_events=120, n_partitions=2)
 OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 
@@ -25,8 +32,8 @@ class Swapped:
 
     def __init__(self) -> None:
         models, self.channel = library(5)
-        self.twins = Twins(models, n_partitions=2, interval_ms=0)
-        self.twins.send(EVENTS)
+        self.fake = FakeService(models, n_partitions=2, interval_ms=0)
+        self.fake.send(EVENTS)
 
     def publish(self, seed: int, hidden: int = 8) -> None:
         champion = self.channel.champion()
@@ -39,38 +46,38 @@ class Swapped:
         return champion.version if champion else 0
 
 
-def by_offset(twins: Twins, partition: int) -> list[tuple[int, str]]:
+def by_offset(fake: FakeService, partition: int) -> list[tuple[int, str]]:
     """Offset and model of each risk of a partition, in order."""
-    risks = [m for m in twins.messages("risk") if m["partition"] == partition]
+    risks = [m for m in fake.messages("risk") if m["partition"] == partition]
     return [(m["offset"], m["model"]) for m in risks]
 
 
 def in_two_halves(partition: int, n_old: int) -> list[Output]:
     """What a partition says when the first ``n_old`` events alone are the old model's."""
     halves = Swapped()
-    twins = halves.twins
+    fake = halves.fake
     mine = [event for event in EVENTS if event[0] == partition]
-    twins.broker.partitions = [[], []]
-    twins.send(mine[:n_old])
-    process = twins.process()
+    fake.broker.partitions = [[], []]
+    fake.send(mine[:n_old])
+    process = fake.process()
     if n_old:
-        twins.drain(process)
+        fake.drain(process)
     else:
         process.step()
     halves.publish(6)
     process.step()
-    twins.send(mine[n_old:])
-    twins.drain(process)
-    return [output for output in twins.broker.outputs if output.topic != "vitals.rejected"]
+    fake.send(mine[n_old:])
+    fake.drain(process)
+    return [output for output in fake.broker.outputs if output.topic != "vitals.rejected"]
 
 
-def assert_one_swap(twins: Twins) -> None:
+def assert_one_swap(fake: FakeService) -> None:
     """Nothing missed or doubled, one swap a partition, and no risk of a mixture."""
-    plain = Twins(library(5)[0], n_partitions=2, interval_ms=0)
+    plain = FakeService(library(5)[0], n_partitions=2, interval_ms=0)
     plain.send(EVENTS)
     plain.drain(plain.process())
     for partition in range(2):
-        risks = by_offset(twins, partition)
+        risks = by_offset(fake, partition)
         assert [offset for offset, _ in risks] == [o for o, _ in by_offset(plain, partition)]
         assert [model for model, _ in itertools.groupby(model for _, model in risks)] == [OLD, NEW]
         # The swap was at an event between the last old risk and the first new one.
@@ -78,7 +85,7 @@ def assert_one_swap(twins: Twins) -> None:
         first_new = min(offset for offset, model in risks if model == NEW)
         messages = [
             output
-            for output in twins.broker.outputs
+            for output in fake.broker.outputs
             if output.partition == partition and output.topic != "vitals.rejected"
         ]
         assert any(
@@ -95,32 +102,32 @@ def grouped(outputs: list[Output]) -> dict[tuple[str, bytes | None], list[Output
     return spoken
 
 
-def start(swapped: Swapped, max_batch: int = 9, n_steps: int = 5) -> Process:
-    process = swapped.twins.process(max_batch)
+def start(swapped: Swapped, max_batch: int = 9, n_steps: int = 5) -> FakeProcess:
+    process = swapped.fake.process(max_batch)
     for _ in range(n_steps):
         process.step()
     return process
 
 
-def half_done(max_batch: int = 9) -> tuple[Swapped, Process]:
+def half_done(max_batch: int = 9) -> tuple[Swapped, FakeProcess]:
     """A service that has read half of the events when a new model is published."""
     swapped = Swapped()
-    twins = swapped.twins
-    twins.broker.partitions = [[], []]
-    twins.send(EVENTS[:60])
-    process = twins.process(max_batch)
-    twins.drain(process)
+    fake = swapped.fake
+    fake.broker.partitions = [[], []]
+    fake.send(EVENTS[:60])
+    process = fake.process(max_batch)
+    fake.drain(process)
     swapped.publish(6)
-    twins.send(EVENTS[60:])
+    fake.send(EVENTS[60:])
     return swapped, process
 
 
 @pytest.mark.parametrize("max_batch", [1, 5, 9])
 def test_a_model_published_in_mid_stream(max_batch: int) -> None:
     swapped, process = half_done(max_batch)
-    swapped.twins.drain(process)
-    assert_one_swap(swapped.twins)
-    assert all(swapped.twins.states.take(p).model_id == NEW for p in range(2))
+    swapped.fake.drain(process)
+    assert_one_swap(swapped.fake)
+    assert all(swapped.fake.states.take(p).model_id == NEW for p in range(2))
 
 
 @pytest.mark.parametrize("n_steps", range(3))
@@ -131,45 +138,45 @@ def test_killed_around_a_swap(point: str, n_steps: int) -> None:
         process.step()
     process.at[point] = die
     with pytest.raises(Killed):
-        swapped.twins.drain(process)
-    swapped.twins.kill(process)
-    swapped.twins.drain(swapped.twins.process(max_batch=9))
-    assert_one_swap(swapped.twins)
+        swapped.fake.drain(process)
+    swapped.fake.kill(process)
+    swapped.fake.drain(swapped.fake.process(max_batch=9))
+    assert_one_swap(swapped.fake)
 
 
 def test_an_outage_of_the_store_in_the_swap() -> None:
     swapped, process = half_done()
-    process.at["after_save"] = lambda: setattr(swapped.twins.states, "available", False)
+    process.at["after_save"] = lambda: setattr(swapped.fake.states, "available", False)
     for _ in range(3):
         process.step()
-    swapped.twins.states.available = True
-    swapped.twins.drain(process)
-    assert_one_swap(swapped.twins)
+    swapped.fake.states.available = True
+    swapped.fake.drain(process)
+    assert_one_swap(swapped.fake)
 
 
 def test_a_rollback_is_a_swap() -> None:
     swapped, process = half_done()
     process.step()
     swapped.publish(5)
-    swapped.twins.drain(process)
+    swapped.fake.drain(process)
     for partition, expected in enumerate([[OLD, NEW, OLD], [OLD]]):
-        models = [model for _, model in by_offset(swapped.twins, partition)]
+        models = [model for _, model in by_offset(swapped.fake, partition)]
         assert [model for model, _ in itertools.groupby(models)] == expected
-        offsets = [offset for offset, _ in by_offset(swapped.twins, partition)]
+        offsets = [offset for offset, _ in by_offset(swapped.fake, partition)]
         assert len(set(offsets)) == len(offsets) == len(evaluated(partition))
-    assert all(swapped.twins.states.take(p).model_id == OLD for p in range(2))
+    assert all(swapped.fake.states.take(p).model_id == OLD for p in range(2))
     assert swapped.publications() == 3
 
 
 def test_a_swap_writes_no_stay() -> None:
     swapped = Swapped()
-    process = swapped.twins.process()
-    swapped.twins.drain(process)
-    before = swapped.twins.known()
+    process = swapped.fake.process()
+    swapped.fake.drain(process)
+    before = swapped.fake.stored_stays()
     swapped.publish(6)
     process.step()
-    assert all(swapped.twins.states.take(p).model_id == NEW for p in range(2))
-    assert swapped.twins.known() == before
+    assert all(swapped.fake.states.take(p).model_id == NEW for p in range(2))
+    assert swapped.fake.stored_stays() == before
 
 
 @pytest.mark.parametrize("models", [[(6, 16)], [(6, 8), (5, 8)], [(6, 16), (5, 8), (6, 16)]])
@@ -180,41 +187,41 @@ def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
     outcomes = []
     for restarts in (False, True):
         swapped = Swapped()
-        twins = swapped.twins
-        twins.broker.partitions = [[], []]
-        twins.send(EVENTS[:60])
-        process = twins.process()
-        twins.drain(process)
+        fake = swapped.fake
+        fake.broker.partitions = [[], []]
+        fake.send(EVENTS[:60])
+        process = fake.process()
+        fake.drain(process)
         for seed, hidden in models:
             swapped.publish(seed, hidden)
             process.step()
         if restarts:
-            twins.kill(process)
-            process = twins.process()
-        twins.send(EVENTS[60:])
-        twins.drain(process)
-        outcomes.append((twins.said(), twins.known()))
+            fake.kill(process)
+            process = fake.process()
+        fake.send(EVENTS[60:])
+        fake.drain(process)
+        outcomes.append((fake.outputs_by_patient(), fake.stored_stays()))
     assert outcomes[0] == outcomes[1]
 
 
 def evaluated(partition: int) -> list[tuple[int, str]]:
-    return by_offset(oracle(library(5)[0], EVENTS, n_partitions=2, interval_ms=0), partition)
+    return by_offset(reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0), partition)
 
 
 def test_the_same_model_published_again_changes_nothing() -> None:
     swapped = Swapped()
     process = start(swapped)
     swapped.publish(5)
-    swapped.twins.drain(process)
-    assert_same(swapped.twins, oracle(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
+    swapped.fake.drain(process)
+    assert_same(swapped.fake, reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
 
 
 def test_a_bundle_that_cannot_be_used_leaves_the_model_in_force() -> None:
     swapped = Swapped()
     process = start(swapped)
     swapped.channel.publish("damaged", b"no bundle", 1)
-    swapped.twins.drain(process)
-    assert_same(swapped.twins, oracle(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
+    swapped.fake.drain(process)
+    assert_same(swapped.fake, reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
 
 
 def test_a_head_comes_and_goes_while_events_flow() -> None:
@@ -222,18 +229,18 @@ def test_a_head_comes_and_goes_while_events_flow() -> None:
     after_models = []
     for restarts in (False, True):
         models, channel = library(5)
-        twins = Twins(models, n_partitions=2, interval_ms=0, forecast=True)
-        process = twins.process(max_batch=9)
+        fake = FakeService(models, n_partitions=2, interval_ms=0, forecast=True)
+        process = fake.process(max_batch=9)
         for part, bundle in enumerate((heads[0], random_bundle(6), heads[1])):
             channel.publish(bundle.model_id, bundle.to_bytes(), part + 1)
             process.step()
-            twins.send(EVENTS[40 * part : 40 * (part + 1)])
+            fake.send(EVENTS[40 * part : 40 * (part + 1)])
             if restarts:  # moved in memory, or loaded as another model stored it
-                twins.kill(process)
-                process = twins.process(max_batch=9)
-            twins.drain(process)
-        after_models.append(twins.said())
-        risks = twins.messages("risk")
+                fake.kill(process)
+                process = fake.process(max_batch=9)
+            fake.drain(process)
+        after_models.append(fake.outputs_by_patient())
+        risks = fake.messages("risk")
         assert {risk["model"] for risk in risks} >= {head.model_id for head in heads}
         for risk in risks:
             has_head = risk["model"] in {head.model_id for head in heads}

@@ -6,39 +6,39 @@ from unittest.mock import ANY
 import pytest
 
 from streamer.service import ownership
-from tests.support.fake_service import Twins, event, invented_log, library, stays_in
+from tests.support.fake_service import FakeService, event, library, random_log, stays_in
 
 LIBRARY, _ = library(5)
 
 
-def drained() -> Twins:
-    twins = Twins(LIBRARY, n_partitions=2)
-    twins.send(invented_log(3, n_events=60, n_partitions=2))
-    process = twins.process()
-    twins.drain(process)
-    twins.kill(process)
-    return twins
+def drained() -> FakeService:
+    fake = FakeService(LIBRARY, n_partitions=2)
+    fake.send(random_log(3, n_events=60, n_partitions=2))
+    process = fake.process()
+    fake.drain(process)
+    fake.kill(process)
+    return fake
 
 
 def test_a_refused_partition_stands_still_and_the_others_go_on() -> None:
-    twins = drained()
-    twins.broker.committed[0] -= 1
-    n_outputs = len(twins.broker.outputs)
-    states = stays_in(twins.states, 0)
-    twins.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)])
-    process = twins.process()
+    fake = drained()
+    fake.broker.committed[0] -= 1
+    n_outputs = len(fake.broker.outputs)
+    states = stays_in(fake.states, 0)
+    fake.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)])
+    process = fake.process()
     for _ in range(4):
         process.step()
     (reason,) = process.worker.not_ready
     assert reason.startswith("partition 0: the states are ahead of the log")
-    assert {output.partition for output in twins.broker.outputs[n_outputs:]} == {1}
-    assert stays_in(twins.states, 0) == states
+    assert {output.partition for output in fake.broker.outputs[n_outputs:]} == {1}
+    assert stays_in(fake.states, 0) == states
 
 
 def test_states_of_a_model_that_is_gone_are_refused() -> None:
-    twins = drained()
-    twins.library, _ = library(6)
-    process = twins.process()
+    fake = drained()
+    fake.library, _ = library(6)
+    process = fake.process()
     process.step()
     reasons = process.worker.not_ready
     assert len(reasons) == 2
@@ -46,12 +46,12 @@ def test_states_of_a_model_that_is_gone_are_refused() -> None:
 
 
 def test_corrupt_states_are_refused_and_nothing_of_them_is_used() -> None:
-    twins = drained()
-    snapshot = twins.states.snapshot()
+    fake = drained()
+    snapshot = fake.states.snapshot()
     patient = sorted(snapshot[1].stays)[-1]
     snapshot[1].stays[patient] = snapshot[1].stays[patient][:-1] + b"?"
-    twins.states.restore(snapshot)
-    process = twins.process()
+    fake.states.restore(snapshot)
+    process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready
     assert re.search(r"partition 1: state of a patient: .*Delete the partition's states", reason)
@@ -59,80 +59,80 @@ def test_corrupt_states_are_refused_and_nothing_of_them_is_used() -> None:
 
 
 def test_a_patient_on_two_partitions_is_refused() -> None:
-    twins = drained()
-    snapshot = twins.states.snapshot()
+    fake = drained()
+    snapshot = fake.states.snapshot()
     snapshot[1].stays["p0"] = snapshot[0].stays["p0"]
-    twins.states.restore(snapshot)
-    process = twins.process()
+    fake.states.restore(snapshot)
+    process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready
     assert "partition 1: a patient of its states lives on partition 0" in reason
 
 
 def test_a_new_topic_is_refused_until_its_states_are_deleted() -> None:
-    twins = drained()
-    twins.broker.recreate()
-    twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
-    n_outputs = len(twins.broker.outputs)
-    process = twins.process()
+    fake = drained()
+    fake.broker.recreate()
+    fake.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    n_outputs = len(fake.broker.outputs)
+    process = fake.process()
     process.step()
     assert [reason[:12] for reason in process.worker.not_ready] == ["partition 0:", "partition 1:"]
-    assert len(twins.broker.outputs) == n_outputs
-    twins.kill(process)
-    twins.states.wipe()
-    twins.drain(twins.process())
-    assert len(twins.broker.outputs) > n_outputs
+    assert len(fake.broker.outputs) == n_outputs
+    fake.kill(process)
+    fake.states.wipe()
+    fake.drain(fake.process())
+    assert len(fake.broker.outputs) > n_outputs
 
 
 def test_in_a_topic_that_was_made_anew_patients_may_live_elsewhere() -> None:
-    twins = drained()
-    twins.broker.recreate()
-    twins.states.wipe()
-    twins.send([event(0, "p1", 9_000, values={"heart_rate": 70})])
-    twins.drain(twins.process())
-    assert twins.known() == {0: {"p1": ANY}, 1: {}}
+    fake = drained()
+    fake.broker.recreate()
+    fake.states.wipe()
+    fake.send([event(0, "p1", 9_000, values={"heart_rate": 70})])
+    fake.drain(fake.process())
+    assert fake.stored_stays() == {0: {"p1": ANY}, 1: {}}
 
 
 @pytest.mark.parametrize("running", [False, True])
 def test_added_partitions_stop_everything_and_say_the_way_out(running: bool) -> None:
-    twins = drained()
-    process = twins.process()
+    fake = drained()
+    process = fake.process()
     if running:
-        twins.drain(process)
-    n_outputs = len(twins.broker.outputs)
-    known = twins.known()
-    twins.broker.add_partition()
-    twins.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in range(3)])
+        fake.drain(process)
+    n_outputs = len(fake.broker.outputs)
+    known = fake.stored_stays()
+    fake.broker.add_partition()
+    fake.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in range(3)])
     for _ in range(3):
         process.step()
     reasons = process.worker.not_ready
     assert [reason[:12] for reason in reasons] == [f"partition {p}:" for p in range(3)]
     assert all("has 3 partitions, and had 2" in reason for reason in reasons)
     assert all("Feed a new topic" in reason for reason in reasons)
-    assert len(twins.broker.outputs) == n_outputs
-    assert twins.known() == known | {2: {}}
+    assert len(fake.broker.outputs) == n_outputs
+    assert fake.stored_stays() == known | {2: {}}
 
 
 def test_a_mended_partition_is_taken_without_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    twins = drained()
-    committed = twins.broker.committed[0]
-    twins.broker.committed[0] -= 1
-    process = twins.process()
+    fake = drained()
+    committed = fake.broker.committed[0]
+    fake.broker.committed[0] -= 1
+    process = fake.process()
     process.step()
     refused = process.worker.blocked[0]
-    twins.broker.committed[0] = committed
-    twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    fake.broker.committed[0] = committed
+    fake.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
     process.step()
     assert process.worker.blocked == {0: refused}, "not before it is time to look again"
     monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
-    twins.drain(process)
+    fake.drain(process)
     assert process.worker.not_ready == []
 
 
 def test_a_partition_that_stays_wrong_keeps_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
-    twins = drained()
-    twins.broker.committed[0] -= 1
-    process = twins.process()
+    fake = drained()
+    fake.broker.committed[0] -= 1
+    process = fake.process()
     process.step()
     first = process.worker.blocked[0]
     monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)

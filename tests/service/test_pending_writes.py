@@ -7,75 +7,75 @@ import pytest
 from streamer.ports.states import StoreUnavailable
 from streamer.service import pending_writes
 from tests.service.test_worker import LAST, LIBRARY, assert_same
-from tests.support.fake_service import Process, Twins, invented_log, oracle
+from tests.support.fake_service import FakeProcess, FakeService, random_log, reference_run
 
-EVENTS = invented_log(seed=1)
+EVENTS = random_log(seed=1)
 
 
 @pytest.fixture(scope="module")
-def expected() -> Twins:
-    return oracle(LIBRARY, EVENTS)
+def expected() -> FakeService:
+    return reference_run(LIBRARY, EVENTS)
 
 
 @pytest.fixture
-def twins() -> Twins:
-    twins = Twins(LIBRARY)
-    twins.send(EVENTS)
-    return twins
+def fake() -> FakeService:
+    fake = FakeService(LIBRARY)
+    fake.send(EVENTS)
+    return fake
 
 
-def idle(twins: Twins, monkeypatch: pytest.MonkeyPatch) -> Process:
+def idle(fake: FakeService, monkeypatch: pytest.MonkeyPatch) -> FakeProcess:
     """A worker that has done all there was, and looks at the store in each round from now on."""
-    process = twins.process(max_batch=20)
-    twins.drain(process)
+    process = fake.process(max_batch=20)
+    fake.drain(process)
     monkeypatch.setattr(pending_writes, "CONFIRM_S", -1.0)
     return process
 
 
 def test_an_idle_worker_notices_that_states_were_wiped(
-    twins: Twins, expected: Twins, monkeypatch: pytest.MonkeyPatch
+    fake: FakeService, expected: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = idle(twins, monkeypatch)
-    twins.states.wipe()
-    twins.drain(process)
-    assert_same(twins, expected)
+    process = idle(fake, monkeypatch)
+    fake.states.wipe()
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
 def test_an_idle_worker_notices_that_states_were_set_back(
-    twins: Twins, expected: Twins, monkeypatch: pytest.MonkeyPatch
+    fake: FakeService, expected: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = twins.process(max_batch=20)
+    first = fake.process(max_batch=20)
     first.step()
     first.step()
-    older = twins.states.snapshot()
-    twins.kill(first)
-    process = idle(twins, monkeypatch)
-    twins.states.restore(older)
-    twins.drain(process)
-    assert_same(twins, expected)
+    older = fake.states.snapshot()
+    fake.kill(first)
+    process = idle(fake, monkeypatch)
+    fake.states.restore(older)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
 def test_an_idle_worker_notices_that_another_has_taken_its_states(
-    twins: Twins, expected: Twins, monkeypatch: pytest.MonkeyPatch
+    fake: FakeService, expected: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = idle(twins, monkeypatch)
-    taken = twins.states.take(1)
-    twins.drain(process)
+    process = idle(fake, monkeypatch)
+    taken = fake.states.take(1)
+    fake.drain(process)
     for _ in range(2):
         process.step()
-    assert twins.states.take(1).epoch > taken.epoch + 1, "it has taken the partition again"
-    assert_same(twins, expected)
+    assert fake.states.take(1).epoch > taken.epoch + 1, "it has taken the partition again"
+    assert_same(fake, expected)
 
 
 def test_an_idle_worker_says_that_the_store_is_away(
-    twins: Twins, expected: Twins, monkeypatch: pytest.MonkeyPatch
+    fake: FakeService, expected: FakeService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    process = idle(twins, monkeypatch)
-    twins.states.available = False
+    process = idle(fake, monkeypatch)
+    fake.states.available = False
     with pytest.raises(StoreUnavailable):
         process.worker.step()
-    twins.states.available = True
-    twins.send(LAST)
-    twins.drain(process)
-    assert twins.known() != expected.known()
+    fake.states.available = True
+    fake.send(LAST)
+    fake.drain(process)
+    assert fake.stored_stays() != expected.stored_stays()
     assert process.worker.not_ready == []

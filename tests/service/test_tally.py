@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.service.test_metrics import figure
-from tests.support.fake_service import MINUTE_MS, ORIGIN_MS, Twins, event, library
+from tests.support.fake_service import MINUTE_MS, ORIGIN_MS, FakeService, event, library
 
 
 def test_events_are_counted_by_what_became_of_them() -> None:
@@ -26,11 +26,11 @@ def test_events_are_counted_by_what_became_of_them() -> None:
         )
         return figures
 
-    twins = Twins(library(5)[0])
-    process = twins.process(max_batch=1)  # so that nothing meets within one evaluation interval
+    fake = FakeService(library(5)[0])
+    process = fake.process(max_batch=1)  # so that nothing meets within one evaluation interval
     before = counts()
     early = event(0, "p", 10, values={"heart_rate": 71})
-    twins.send(
+    fake.send(
         [
             event(0, "p", 0, values={"heart_rate": 70}),
             early,
@@ -41,14 +41,14 @@ def test_events_are_counted_by_what_became_of_them() -> None:
             (0, b"p", b"{"),
         ]
     )
-    twins.drain(process)
+    fake.drain(process)
     after = counts()
-    starts = sum(m["phase"] == "start" for m in twins.messages("alerts"))
+    starts = sum(m["phase"] == "start" for m in fake.messages("alerts"))
     assert {name: after[name] - before[name] for name in after} == {
         "vigil_events_total": 7,
         "vigil_late_total": 2,
         "vigil_redundant_total": 1,
-        "vigil_risks_total": len(twins.messages("risk")),
+        "vigil_risks_total": len(fake.messages("risk")),
         "age": 6,
         "not_json": 1,
         "dropped": 1,
@@ -57,24 +57,24 @@ def test_events_are_counted_by_what_became_of_them() -> None:
 
 
 def test_silently_replayed_events_are_counted_apart() -> None:
-    twins = Twins(library(5)[0])
+    fake = FakeService(library(5)[0])
     events = [event(0, "p", minute, values={"heart_rate": 70}) for minute in range(20)]
-    twins.send(events)
-    first = twins.process()
-    twins.drain(first)
-    twins.kill(first)
-    twins.states.wipe()
+    fake.send(events)
+    first = fake.process()
+    fake.drain(first)
+    fake.kill(first)
+    fake.states.wipe()
     taken, replayed = figure("vigil_events_total"), figure("vigil_replayed_total")
-    second = twins.process()
-    twins.send([event(0, "p", 30, values={"heart_rate": 70})])
-    twins.drain(second)
+    second = fake.process()
+    fake.send([event(0, "p", 30, values={"heart_rate": 70})])
+    fake.drain(second)
     assert figure("vigil_replayed_total") - replayed == 20
     assert figure("vigil_events_total") - taken == 1
 
 
 def test_ages_count_from_the_measurement_and_from_the_record() -> None:
-    twins = Twins(library(5)[0])
-    process = twins.process()
+    fake = FakeService(library(5)[0])
+    process = fake.process()
     sums = {
         since: figure("vigil_event_age_seconds_sum", since=since)
         for since in ("record", "measurement")
@@ -82,8 +82,8 @@ def test_ages_count_from_the_measurement_and_from_the_record() -> None:
     hour_ms = 60 * MINUTE_MS
     for lag_ms in (0, hour_ms):
         partition, key, value = event(0, "p", 600 - lag_ms / MINUTE_MS, values={"heart_rate": 70})
-        twins.broker.append(partition, key, value, ORIGIN_MS + 600 * MINUTE_MS)
-    twins.drain(process)
+        fake.broker.append(partition, key, value, ORIGIN_MS + 600 * MINUTE_MS)
+    fake.drain(process)
     more = {
         since: figure("vigil_event_age_seconds_sum", since=since) - before
         for since, before in sums.items()

@@ -8,13 +8,13 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from tests.support.fake_service import (
     Event,
+    FakeProcess,
+    FakeService,
     Killed,
-    Process,
-    Twins,
     event,
-    invented_log,
     library,
-    oracle,
+    random_log,
+    reference_run,
 )
 
 LIBRARY, _ = library(5)
@@ -25,193 +25,201 @@ def die() -> None:
     raise Killed
 
 
-def assert_same(twins: Twins, expected: Twins) -> None:
+def assert_same(fake: FakeService, expected: FakeService) -> None:
     """The same messages, once each and in order for every patient; the same stays, bit by bit."""
-    assert twins.said() == expected.said()
-    assert twins.known() == expected.known()
+    assert fake.outputs_by_patient() == expected.outputs_by_patient()
+    assert fake.stored_stays() == expected.stored_stays()
 
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    return invented_log(seed=1)
+    return random_log(seed=1)
 
 
 @pytest.fixture(scope="module")
-def expected(events: list[Event]) -> Twins:
-    return oracle(LIBRARY, events)
+def expected(events: list[Event]) -> FakeService:
+    return reference_run(LIBRARY, events)
 
 
 @pytest.fixture
-def twins(events: list[Event]) -> Twins:
-    twins = Twins(LIBRARY)
-    twins.send(events)
-    return twins
+def fake(events: list[Event]) -> FakeService:
+    fake = FakeService(LIBRARY)
+    fake.send(events)
+    return fake
 
 
-def test_the_oracle_has_every_kind_of_message(expected: Twins) -> None:
-    topics = {topic for topic, _, _ in expected.said()}
+def test_the_oracle_has_every_kind_of_message(expected: FakeService) -> None:
+    topics = {topic for topic, _, _ in expected.outputs_by_patient()}
     assert topics == {"risk", "alerts", "vitals.rejected"}
     assert len(expected.messages("risk")) > 80
     assert {m["phase"] for m in expected.messages("alerts")} >= {"start", "end"}
-    assert all(len(stays) == 2 for stays in expected.known().values())
+    assert all(len(stays) == 2 for stays in expected.stored_stays().values())
 
 
 @pytest.mark.parametrize("max_batch", [1, 7, 40])
 def test_batches_of_any_size_give_the_same_messages(
-    twins: Twins, expected: Twins, max_batch: int
+    fake: FakeService, expected: FakeService, max_batch: int
 ) -> None:
-    twins.drain(twins.process(max_batch))
-    assert_same(twins, expected)
+    fake.drain(fake.process(max_batch))
+    assert_same(fake, expected)
 
 
 @pytest.mark.parametrize("batch", range(4))
 @pytest.mark.parametrize("point", POINTS)
-def test_killed_between_two_effects(twins: Twins, expected: Twins, point: str, batch: int) -> None:
-    first = twins.process(max_batch=20)
+def test_killed_between_two_effects(
+    fake: FakeService, expected: FakeService, point: str, batch: int
+) -> None:
+    first = fake.process(max_batch=20)
     first.step()
     for _ in range(batch):
         first.step()
     first.at[point] = die
     with pytest.raises(Killed):
         first.step()
-    twins.kill(first)
-    twins.drain(twins.process(max_batch=33))
-    assert_same(twins, expected)
+    fake.kill(first)
+    fake.drain(fake.process(max_batch=33))
+    assert_same(fake, expected)
 
 
 def test_killed_in_the_first_batch_of_a_stay_longer_than_a_rebuild(
-    events: list[Event], expected: Twins
+    events: list[Event], expected: FakeService
 ) -> None:
-    twins = Twins(LIBRARY, rebuild_ms=0)
-    twins.send(events)
-    first = twins.process(max_batch=20)
+    fake = FakeService(LIBRARY, rebuild_ms=0)
+    fake.send(events)
+    first = fake.process(max_batch=20)
     first.at["after_transaction"] = die
     with pytest.raises(Killed):
-        twins.drain(first)
-    twins.kill(first)
-    twins.drain(twins.process())
-    assert_same(twins, expected)
+        fake.drain(first)
+    fake.kill(first)
+    fake.drain(fake.process())
+    assert_same(fake, expected)
 
 
-def test_killed_again_while_it_replays(twins: Twins, expected: Twins) -> None:
-    first = twins.process(max_batch=60)
+def test_killed_again_while_it_replays(fake: FakeService, expected: FakeService) -> None:
+    first = fake.process(max_batch=60)
     first.at["after_transaction"] = die
     with pytest.raises(Killed):
-        twins.drain(first)
-    twins.kill(first)
+        fake.drain(first)
+    fake.kill(first)
     for point in POINTS:  # each gets a little further into what is replayed
-        again = twins.process(max_batch=10)
+        again = fake.process(max_batch=10)
         again.at[point] = die
         with pytest.raises(Killed):
-            twins.drain(again)
-        twins.kill(again)
-    twins.drain(twins.process(max_batch=10))
-    assert_same(twins, expected)
+            fake.drain(again)
+        fake.kill(again)
+    fake.drain(fake.process(max_batch=10))
+    assert_same(fake, expected)
 
 
 @pytest.mark.parametrize("knob", ["refuse_next", "lose_next_answer"])
-def test_a_transaction_of_unknown_end(twins: Twins, expected: Twins, knob: str) -> None:
-    process = twins.process(max_batch=25)
+def test_a_transaction_of_unknown_end(fake: FakeService, expected: FakeService, knob: str) -> None:
+    process = fake.process(max_batch=25)
     for _ in range(4):
         setattr(process.log, knob, True)
         process.step()
         process.step()
-    twins.drain(process)
-    assert_same(twins, expected)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
 @pytest.mark.parametrize("point", POINTS[:2])
-def test_a_worker_that_was_paused_is_refused(twins: Twins, expected: Twins, point: str) -> None:
+def test_a_worker_that_was_paused_is_refused(
+    fake: FakeService, expected: FakeService, point: str
+) -> None:
     """It wakes up with a batch in its hands, after another has taken its partitions and more."""
-    zombie = twins.process(max_batch=30)
+    zombie = fake.process(max_batch=30)
     zombie.step()
     zombie.step()
-    other = twins.process(max_batch=20)
+    other = fake.process(max_batch=20)
 
     def sleep() -> None:
-        twins.broker.expel(zombie.log)
+        fake.broker.expel(zombie.log)
         for _ in range(3):
             other.step()
 
     zombie.at[point] = sleep
-    twins.broker.expel(other.log)  # it joins when the zombie sleeps
-    twins.drain(zombie, other)
+    fake.broker.expel(other.log)  # it joins when the zombie sleeps
+    fake.drain(zombie, other)
     assert point not in zombie.at
-    assert_same(twins, expected)
+    assert_same(fake, expected)
 
 
-def test_two_workers_share_and_one_leaves(twins: Twins, expected: Twins) -> None:
-    first = twins.process(max_batch=11)
+def test_two_workers_share_and_one_leaves(fake: FakeService, expected: FakeService) -> None:
+    first = fake.process(max_batch=11)
     first.step()
     first.step()
-    second = twins.process(max_batch=13)
+    second = fake.process(max_batch=13)
     for _ in range(2):
         first.step()
         second.step()
     first.worker.close()
-    twins.drain(second)
-    assert_same(twins, expected)
+    fake.drain(second)
+    assert_same(fake, expected)
 
 
 def test_an_outage_of_the_store_stops_reading_and_loses_nothing(
-    twins: Twins, expected: Twins
+    fake: FakeService, expected: FakeService
 ) -> None:
-    process = twins.process(max_batch=20)
+    process = fake.process(max_batch=20)
     process.step()
     process.step()
-    twins.states.available = False
+    fake.states.available = False
     with pytest.raises(StoreUnavailable):
         process.worker.step()
-    committed = dict(twins.broker.committed)
+    committed = dict(fake.broker.committed)
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
             process.worker.step()
-    assert twins.broker.committed == committed
-    assert twins.broker.owned_by(process.log) == {0, 1, 2}
-    twins.states.available = True
-    twins.drain(process)
-    assert_same(twins, expected)
+    assert fake.broker.committed == committed
+    assert fake.broker.owned_by(process.log) == {0, 1, 2}
+    fake.states.available = True
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
-def test_an_outage_at_the_start(twins: Twins, expected: Twins) -> None:
-    process = twins.process(max_batch=20)
-    twins.states.available = False
+def test_an_outage_at_the_start(fake: FakeService, expected: FakeService) -> None:
+    process = fake.process(max_batch=20)
+    fake.states.available = False
     for _ in range(3):
         with pytest.raises(StoreUnavailable):
             process.worker.step()
-    assert not twins.broker.outputs
-    twins.states.available = True
-    twins.drain(process)
-    assert_same(twins, expected)
+    assert not fake.broker.outputs
+    fake.states.available = True
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
-def test_an_outage_while_partitions_move(twins: Twins, expected: Twins) -> None:
-    first = twins.process(max_batch=20)
+def test_an_outage_while_partitions_move(fake: FakeService, expected: FakeService) -> None:
+    first = fake.process(max_batch=20)
     first.step()
     first.step()
-    twins.states.available = False
+    fake.states.available = False
     first.step()
-    second = twins.process(max_batch=20)
+    second = fake.process(max_batch=20)
     for _ in range(3):
         first.step()
         second.step()
-    twins.states.available = True
-    twins.drain(first, second)
-    assert_same(twins, expected)
+    fake.states.available = True
+    fake.drain(first, second)
+    assert_same(fake, expected)
 
 
-def test_a_save_whose_answer_was_lost_is_sent_again(twins: Twins, expected: Twins) -> None:
-    process = twins.process(max_batch=20)
+def test_a_save_whose_answer_was_lost_is_sent_again(
+    fake: FakeService, expected: FakeService
+) -> None:
+    process = fake.process(max_batch=20)
     process.step()
-    twins.states.lose_next_answer = True
+    fake.states.lose_next_answer = True
     with pytest.raises(StoreUnavailable):
         process.worker.step()
-    twins.drain(process)
-    assert_same(twins, expected)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
-def test_a_log_that_does_not_answer_is_asked_again(twins: Twins, expected: Twins) -> None:
-    process = twins.process(max_batch=20)
+def test_a_log_that_does_not_answer_is_asked_again(
+    fake: FakeService, expected: FakeService
+) -> None:
+    process = fake.process(max_batch=20)
     process.step()
     process.step()
     process.log.available = False
@@ -223,49 +231,49 @@ def test_a_log_that_does_not_answer_is_asked_again(twins: Twins, expected: Twins
     with pytest.raises(LogUnavailable):
         process.worker.step()
     process.log.available = True
-    twins.drain(process)
-    assert_same(twins, expected)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_states_that_were_wiped_are_rebuilt_in_silence(
-    twins: Twins, expected: Twins, killed: bool
+    fake: FakeService, expected: FakeService, killed: bool
 ) -> None:
-    process = twins.process(max_batch=20)
+    process = fake.process(max_batch=20)
     for _ in range(4):
         process.step()
-    twins.states.wipe()
+    fake.states.wipe()
     if killed:
-        twins.kill(process)
-        process = twins.process(max_batch=20)
-    twins.drain(process)
-    assert_same(twins, expected)
+        fake.kill(process)
+        process = fake.process(max_batch=20)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
-def test_states_that_were_set_back_are_replayed(twins: Twins, expected: Twins) -> None:
-    process = twins.process(max_batch=20)
+def test_states_that_were_set_back_are_replayed(fake: FakeService, expected: FakeService) -> None:
+    process = fake.process(max_batch=20)
     for _ in range(3):
         process.step()
-    older = twins.states.snapshot()
+    older = fake.states.snapshot()
     for _ in range(2):
         process.step()
-    twins.states.restore(older)
-    twins.drain(process)
-    assert_same(twins, expected)
+    fake.states.restore(older)
+    fake.drain(process)
+    assert_same(fake, expected)
 
 
-def test_readiness_says_what_is_waited_for(twins: Twins) -> None:
-    process = twins.process(max_batch=30)
+def test_readiness_says_what_is_waited_for(fake: FakeService) -> None:
+    process = fake.process(max_batch=30)
     assert process.worker.not_ready == ["waiting for the first assignment"]
-    twins.drain(process)
+    fake.drain(process)
     assert process.worker.not_ready == []
-    twins.states.wipe()
-    twins.kill(process)
-    again = twins.process(max_batch=30)
+    fake.states.wipe()
+    fake.kill(process)
+    again = fake.process(max_batch=30)
     again.step()
     assert any("rebuilding" in reason for reason in again.worker.not_ready)
-    twins.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
-    twins.drain(again)
+    fake.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    fake.drain(again)
     assert again.worker.not_ready == []
 
 
@@ -291,11 +299,11 @@ LAST = [event(p, f"p{p}", 50_000, values={"heart_rate": 70}) for p in range(3)]
 class Chaos:
     """Up to two workers, to whom things happen between their steps."""
 
-    def __init__(self, twins: Twins, max_batch: int) -> None:
-        self.twins = twins
+    def __init__(self, fake: FakeService, max_batch: int) -> None:
+        self.fake = fake
         self.max_batch = max_batch
-        self.alive = [twins.process(max_batch)]
-        self.older = twins.states.snapshot()
+        self.alive = [fake.process(max_batch)]
+        self.older = fake.states.snapshot()
 
     def act(self, action: str, who: int) -> None:
         process = self.alive[who % len(self.alive)]
@@ -310,19 +318,19 @@ class Chaos:
             case "lose" if point == "answer":
                 process.log.lose_next_answer = True
             case "lose":
-                self.twins.states.lose_next_answer = True
+                self.fake.states.lose_next_answer = True
             case "store":
-                self.twins.states.available ^= True
+                self.fake.states.available ^= True
             case "log":
                 process.log.available ^= True
             case "wipe":
-                self.twins.states.wipe()
+                self.fake.states.wipe()
             case "snapshot":
-                self.older = self.twins.states.snapshot()
+                self.older = self.fake.states.snapshot()
             case "restore":
-                self.twins.states.restore(self.older)
+                self.fake.states.restore(self.older)
             case "join" if len(self.alive) < 2:
-                self.alive.append(self.twins.process(self.max_batch))
+                self.alive.append(self.fake.process(self.max_batch))
             case "leave" if len(self.alive) == 2:
                 process.worker.close()
                 self.alive.remove(process)
@@ -332,22 +340,22 @@ class Chaos:
         try:
             process.step()
         except Killed:
-            self.twins.kill(process)
-            self.alive[self.alive.index(process)] = self.twins.process(self.max_batch)
+            self.fake.kill(process)
+            self.alive[self.alive.index(process)] = self.fake.process(self.max_batch)
 
     def finish(self) -> None:
         """Everything answers again, and the last events show what was lost while nothing came."""
-        self.twins.send(LAST)
-        self.twins.states.available = True
+        self.fake.send(LAST)
+        self.fake.states.available = True
         for process in self.alive:
             process.log.available = True
             process.at.clear()
-        self.twins.drain(*self.alive)
+        self.fake.drain(*self.alive)
 
-    def _pass_over(self, sleeper: Process) -> None:
-        self.twins.broker.expel(sleeper.log)
+    def _pass_over(self, sleeper: FakeProcess) -> None:
+        self.fake.broker.expel(sleeper.log)
         for process in self.alive:
-            if process is not sleeper and process.log in self.twins.broker.members:
+            if process is not sleeper and process.log in self.fake.broker.members:
                 process.at.clear()
                 process.step()
 
@@ -363,13 +371,13 @@ class Chaos:
 def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
     seed: int, max_batch: int, happenings: list[tuple[str, int, int]]
 ) -> None:
-    events = invented_log(seed, n_events=90)
-    twins = Twins(LIBRARY)
-    twins.send(events)
-    chaos = Chaos(twins, max_batch)
+    events = random_log(seed, n_events=90)
+    fake = FakeService(LIBRARY)
+    fake.send(events)
+    chaos = Chaos(fake, max_batch)
     for action, who, n_steps in happenings:
         chaos.act(action, who)
         for turn in range(n_steps):
             chaos.step(who + turn)
     chaos.finish()
-    assert_same(twins, oracle(LIBRARY, [*events, *LAST]))
+    assert_same(fake, reference_run(LIBRARY, [*events, *LAST]))

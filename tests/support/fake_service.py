@@ -34,7 +34,7 @@ class Killed(Exception):
     """The end of a process, at a point between two effects."""
 
 
-class States(MemoryStates):
+class FaultyStates(MemoryStates):
     """States that can also apply a save and keep quiet about it, be wiped, and be set back."""
 
     def __init__(self) -> None:
@@ -69,21 +69,21 @@ def library(*seeds: int) -> tuple[ModelLibrary, MemoryModels]:
     return ModelLibrary(models), models
 
 
-class Process:
+class FakeProcess:
     """One worker with its log; the fault to come is an attribute."""
 
-    def __init__(self, twins: Twins, max_batch: int) -> None:
-        self.log = MemoryLog(twins.broker, max_batch)
+    def __init__(self, fake: FakeService, max_batch: int) -> None:
+        self.log = MemoryLog(fake.broker, max_batch)
         self.at: dict[str, Callable[[], None]] = {}
         config = WorkerConfig(
             TOPICS,
-            twins.interval_ms,
+            fake.interval_ms,
             None,
-            twins.rebuild_ms,
-            twins.max_stays,
-            forecast=twins.forecast,
+            fake.rebuild_ms,
+            fake.max_stays,
+            forecast=fake.forecast,
         )
-        self.worker = Worker(self.log, twins.states, twins.library, config, self._fault)
+        self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
 
     def step(self) -> bool:
         """One round; a store or log that does not answer is waited for."""
@@ -97,7 +97,7 @@ class Process:
             self.at.pop(point)()
 
 
-class Twins:
+class FakeService:
     """Broker, store and library in memory, and any number of workers on them."""
 
     def __init__(
@@ -110,7 +110,7 @@ class Twins:
         forecast: bool = False,
     ) -> None:
         self.broker = MemoryBroker(n_partitions)
-        self.states = States()
+        self.states = FaultyStates()
         self.library = models
         self.interval_ms = interval_ms
         self.rebuild_ms = rebuild_ms
@@ -121,14 +121,14 @@ class Twins:
         for partition, key, value in events:
             self.broker.append(partition, key, value)
 
-    def process(self, max_batch: int = 2_000) -> Process:
-        return Process(self, max_batch)
+    def process(self, max_batch: int = 2_000) -> FakeProcess:
+        return FakeProcess(self, max_batch)
 
-    def kill(self, process: Process) -> None:
+    def kill(self, process: FakeProcess) -> None:
         """The process is gone, and the group has noticed."""
         self.broker.expel(process.log)
 
-    def drain(self, *processes: Process) -> None:
+    def drain(self, *processes: FakeProcess) -> None:
         """Lets the workers take turns until everything is read, committed and saved."""
         for _ in range(MOST_ROUNDS):
             busy = [process.step() for process in processes]
@@ -144,7 +144,7 @@ class Twins:
             for p, end in ends.items()
         )
 
-    def said(self) -> dict[tuple[str, str | None, bytes | None], list[Output]]:
+    def outputs_by_patient(self) -> dict[tuple[str, str | None, bytes | None], list[Output]]:
         """What subscribers read: by topic, origin and patient, in order."""
         spoken: dict[tuple[str, str | None, bytes | None], list[Output]] = {}
         for output in self.broker.outputs:
@@ -152,7 +152,7 @@ class Twins:
             spoken.setdefault((output.topic, origin.decode(), output.key), []).append(output)
         return spoken
 
-    def known(self) -> dict[int, dict[str, bytes]]:
+    def stored_stays(self) -> dict[int, dict[str, bytes]]:
         """The stored stays of all partitions."""
         return {p: stays_in(self.states, p) for p in range(len(self.broker.partitions))}
 
@@ -171,7 +171,7 @@ def event(partition: int, patient: str, minute: float, **fields: Any) -> Event:
     return partition, patient.encode(), json.dumps(content).encode()
 
 
-def invented_log(
+def random_log(
     seed: int, n_events: int = 150, n_partitions: int = 3, n_patients: int = 6
 ) -> list[Event]:
     """Events of several stays: late, repeated, out of order, refused, and ends of stays."""
@@ -207,9 +207,9 @@ def invented_log(
     return log
 
 
-def oracle(models: ModelLibrary, events: Sequence[Event], **options: Any) -> Twins:
+def reference_run(models: ModelLibrary, events: Sequence[Event], **options: Any) -> FakeService:
     """What one worker makes of the events when nothing happens to it."""
-    twins = Twins(models, **options)
-    twins.send(events)
-    twins.drain(twins.process())
-    return twins
+    fake = FakeService(models, **options)
+    fake.send(events)
+    fake.drain(fake.process())
+    return fake

@@ -33,7 +33,7 @@ class NotUtf8(str):
         return b"\xff"
 
 
-class World:
+class LogBackend:
     """A topic, its group and the topic that outputs go to, behind either adapter."""
 
     out: str
@@ -49,14 +49,14 @@ class World:
         """Appends what no parser takes for a record."""
         raise NotImplementedError
 
-    def heard(self) -> list[bytes | None]:
+    def output_values(self) -> list[bytes | None]:
         """Values that a reader of the output finds, of committed transactions only."""
         raise NotImplementedError
 
     def recreate(self) -> None:
         raise NotImplementedError
 
-    def widen(self) -> None:
+    def add_partition(self) -> None:
         """Adds a partition to the topic."""
         raise NotImplementedError
 
@@ -68,7 +68,7 @@ class World:
         return Output(self.out, 0, b"k", value, [("h", b"1")])
 
 
-class MemoryWorld(World):
+class MemoryLogBackend(LogBackend):
     out = "risk"
 
     def __init__(self) -> None:
@@ -87,13 +87,13 @@ class MemoryWorld(World):
     def send_unreadable(self, partition: int) -> None:
         self.broker.append_unreadable(partition, b"content", "the name of a header is not UTF-8")
 
-    def heard(self) -> list[bytes | None]:
+    def output_values(self) -> list[bytes | None]:
         return [output.value for output in self.broker.outputs]
 
     def recreate(self) -> None:
         self.broker.recreate()
 
-    def widen(self) -> None:
+    def add_partition(self) -> None:
         self.broker.add_partition()
 
     def expel(self) -> None:
@@ -101,7 +101,7 @@ class MemoryWorld(World):
             self.broker.expel(member)
 
 
-class KafkaWorld(World):
+class KafkaLogBackend(LogBackend):
     def __init__(self, stack: LocalStack, prefix: str) -> None:
         self.connection = {"bootstrap_servers": [stack.kafka]}
         self.prefix = prefix
@@ -144,7 +144,7 @@ class KafkaWorld(World):
         self.producer.send(self.vitals, b"content", b"p", [header], partition, TIME_MS)
         self.producer.flush()
 
-    def heard(self) -> list[bytes | None]:
+    def output_values(self) -> list[bytes | None]:
         reader = KafkaConsumer(
             **self.connection, isolation_level="read_committed", enable_auto_commit=False
         )
@@ -168,7 +168,7 @@ class KafkaWorld(World):
             wait_until(lambda: self.vitals not in admin.list_topics(), DEADLINE_S, "deletion")
         ensure(self.connection, self.topics, 1)
 
-    def widen(self) -> None:
+    def add_partition(self) -> None:
         with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
             admin.create_partitions({self.vitals: N + 1})
 
@@ -192,7 +192,9 @@ class KafkaWorld(World):
             member.close()
 
 
-def gain(member: EventLog, want: int = N, others: Sequence[EventLog] = ()) -> list[int]:
+def wait_for_partitions(
+    member: EventLog, want: int = N, others: Sequence[EventLog] = ()
+) -> list[int]:
     """Polls until a member owns so many partitions; positions it at the start of new ones."""
     owned: set[int] = set()
 

@@ -18,12 +18,12 @@ from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 
-class RejectedTopic:
+class RejectedTopicTrial:
     """A rejected topic of its own, what was put there, and what came back."""
 
-    def __init__(self, told: dict[str, str]) -> None:
-        self.told = told
-        self.settings: Settings = settings_of(told)
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+        self.settings: Settings = settings_of(environment)
         ensure_topics(self.settings)
         self._producer = KafkaProducer(**self.settings.kafka_connection())
 
@@ -37,29 +37,29 @@ class RejectedTopic:
         offset: int = sent.get(timeout=60).offset
         return offset
 
-    def put_nothing(self) -> None:
+    def put_empty(self) -> None:
         """Puts a record there that has neither key nor value, as another client may have."""
         said = [("reason", b"empty"), ("detail", b"the record has no value")]
         output = Output(self.settings.topic_rejected, 0, None, None, said)
-        told = self.settings.kafka_connection() | {"transactional_id": output.topic}
-        producer = BatchProducer(**told)
+        environment = self.settings.kafka_connection() | {"transactional_id": output.topic}
+        producer = BatchProducer(**environment)
         producer.init_transactions()
         producer.begin_transaction()
         producer.send_all([output])
         producer.commit_transaction()
         producer.close()
 
-    def entered(self) -> list[Any]:
+    def input_records(self) -> list[Any]:
         """What is in the input topic, committed."""
         return read_topic(self.settings, self.settings.topic_vitals)
 
     def keys(self) -> Counter[str]:
         """How often each key is in the input topic."""
-        return Counter(record.key.decode() for record in self.entered())
+        return Counter(record.key.decode() for record in self.input_records())
 
     def cli(self, *arguments: str) -> Result:
         """`streamer rejected` with these arguments."""
-        return CliRunner().invoke(app, ["rejected", *arguments], env=self.told)
+        return CliRunner().invoke(app, ["rejected", *arguments], env=self.environment)
 
     def json(self, *arguments: str) -> Any:
         """The same with --json."""

@@ -23,7 +23,7 @@ START_DEADLINE_S = 90.0
 ANSWER_DEADLINE_S = 60.0
 
 
-class Line:
+class ServiceClient:
     """Sends events to a service and collects what it writes."""
 
     def __init__(self, settings: Settings) -> None:
@@ -105,10 +105,10 @@ def origin(record: Any) -> tuple[int, int]:
 @contextmanager
 def service(
     stack: LocalStack, folder: Path, prefix: str, **settings: str | float
-) -> Iterator[tuple[ServiceProcess, Line]]:
+) -> Iterator[tuple[ServiceProcess, ServiceClient]]:
     """A running `streamer run` with topics of its own, and a line to it."""
     told = environment(stack, prefix, partitions=2, kafka_session_timeout_ms=6000, **settings)
     ensure_topics(settings_of(told))
     process = ServiceProcess(told, folder / "service.log")
-    with running([process]), contextlib.closing(Line(settings_of(told))) as line:
-        yield process, line
+    with running([process]), contextlib.closing(ServiceClient(settings_of(told))) as client:
+        yield process, client

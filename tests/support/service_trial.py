@@ -22,7 +22,7 @@ from streamer.service import bootstrap
 from streamer.service.health import Health
 from streamer.service.topics import ensure_topics
 from streamer.service.worker import Worker
-from tests.support.fake_service import Event, invented_log
+from tests.support.fake_service import Event, random_log
 from tests.support.wait import wait_until
 
 SESSION_MS: Final = 6_000  # a member that does not answer for so long is out of the group
@@ -33,7 +33,7 @@ N_EVENTS: Final = 600
 _LOG_SHOWN: Final = 3_000
 
 
-class Hired:
+class WorkerThread:
     """A worker in a thread of this process: no start-up time, for faults that kill no service."""
 
     def __init__(self, worker: Worker) -> None:
@@ -60,7 +60,7 @@ class Hired:
             self.worker.close()
 
 
-class Trial:
+class ServiceTrial:
     """Topics, group and states of their own; ends whatever still runs when its block ends.
 
     Args:
@@ -92,7 +92,7 @@ class Trial:
             self.redis, f"vigil:{self.settings.group}", self.settings.topic_vitals
         )
         self._folder = folder
-        self._events = iter(invented_log(seed, N_EVENTS, partitions, n_patients=8))
+        self._events = iter(random_log(seed, N_EVENTS, partitions, n_patients=8))
         self._ends = contextlib.ExitStack()
         self.services: list[ServiceProcess] = []
         self._names = (f"w{i}" for i in itertools.count())
@@ -121,10 +121,10 @@ class Trial:
         return process
 
     @contextmanager
-    def hired(self, **settings: str) -> Iterator[Worker]:
+    def worker(self, **settings: str) -> Iterator[Worker]:
         """A worker that runs in this process while the block lasts."""
         told = self.told | {"STREAMER_INSTANCE": next(self._names), **settings}
-        hired = Hired(bootstrap.worker(settings_of(told), Health()))
+        hired = WorkerThread(bootstrap.worker(settings_of(told), Health()))
         try:
             yield hired.worker
         finally:
@@ -175,7 +175,7 @@ class Trial:
                 f"saved {self.watermarks()}{self._said()}"
             ) from None
 
-    def judge(self) -> None:
+    def assert_equals_oracle(self) -> None:
         """Settles; then nothing said or kept may differ from the pure fold of the log."""
         self.settle()
         found = compare(self.settings)

@@ -280,7 +280,7 @@ class KafkaLog:
         )
 
     def _rejoin_if_stuck(self) -> None:
-        """Replaces a consumer without partitions; the old one is kept until the new one is there."""
+        """Replaces a consumer without partitions; keeps the old one until the new one is there."""
         if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
             return
         # With more members than partitions this is a harmless rejoin every half minute. If no

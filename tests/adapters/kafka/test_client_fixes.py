@@ -14,7 +14,7 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.options import KafkaOptions, new_producer
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, Output
-from tests.support.log_backends import KafkaWorld, gain
+from tests.support.log_backends import KafkaLogBackend, wait_for_partitions
 from tests.support.wait import wait_until
 
 DEADLINE_S = 30.0
@@ -25,10 +25,10 @@ def test_nothing_is_committed_of_which_something_is_lost(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """kafka-python would commit around a batch, and wait for answers that never come."""
-    with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
-        world.send(0, 2)
-        member = world.member()
-        gain(member)
+    with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
+        backend.send(0, 2)
+        member = backend.member()
+        wait_for_partitions(member)
         producer = member._producer
         assert producer is not None
         never = TransactionalRequestResult()
@@ -41,11 +41,11 @@ def test_nothing_is_committed_of_which_something_is_lost(
                 broken.setattr(producer._transaction_manager, name, lambda *_: never)
                 broken.setitem(producer.config, "max_block_ms", 10)
             with pytest.raises(Interrupted):
-                member.transact([world.output(b"lost")], {0: 2})
+                member.transact([backend.output(b"lost")], {0: 2})
         member.recover()
         assert member.committed(0) is None
-        member.transact([world.output(b"again")], {0: 2})
-        assert world.heard() == [b"again"]
+        member.transact([backend.output(b"again")], {0: 2})
+        assert backend.output_values() == [b"again"]
 
 
 def refuse(*_: object, **__: object) -> None:
@@ -62,15 +62,19 @@ def test_an_admin_client_that_finds_no_broker_leaves_no_thread() -> None:
 def test_a_producer_that_is_closed_amid_its_work_leaves_no_thread(
     stack: LocalStack, topic_prefix: str
 ) -> None:
-    with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
+    with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
         options = KafkaOptions(
-            world.connection, world.vitals, f"{topic_prefix}g", f"{topic_prefix}i", [world.out]
+            backend.connection,
+            backend.vitals,
+            f"{topic_prefix}g",
+            f"{topic_prefix}i",
+            [backend.out],
         )
         producer = new_producer(options)
         producer.init_transactions()
         producer.begin_transaction()
         producer._transaction_manager.is_send_to_partition_allowed = lambda _: False
-        producer.send_all([Output(world.out, 0, b"k", b"never", [])])
+        producer.send_all([Output(backend.out, 0, b"k", b"never", [])])
         with contextlib.suppress(KafkaTimeoutError):
             producer.close(timeout=0)
         sender = producer._sender
