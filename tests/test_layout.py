@@ -1,19 +1,15 @@
-"""The shape of the tree: which way imports point, how long a file may be, what documents say."""
+"""The shape of the tree: which way imports point, how long a file may be."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from streamer.core.reasons import Reason, ValueProblem
-from streamer.service.settings import Settings
 from tests.support.paths import ROOT
-from trainer.settings import TrainerSettings
 
 FILES = sorted(
     path.relative_to(ROOT)
@@ -157,34 +153,3 @@ def test_a_stay_is_scored_where_nothing_that_trains_can_be_imported() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert "risk" in done.stdout
-
-
-def settings_names() -> set[str]:
-    names = {f"STREAMER_{name.upper()}" for name in Settings.model_fields}
-    names |= {f"TRAINER_{name.upper()}" for name in TrainerSettings.model_fields}
-    shared = {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
-    return shared | {n for n in names if n.partition("_")[2] not in shared}
-
-
-def test_the_readme_lists_every_setting() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-    assert set(rows) == settings_names()
-
-
-def test_operations_lists_every_reason_and_problem() -> None:
-    text = (ROOT / "docs/operations.md").read_text()
-    assert {f"| `{reason}` | {reason.sentence} |" for reason in Reason} <= set(text.splitlines())
-    assert all(f"`{problem}`" in text for problem in ValueProblem)
-
-
-@pytest.mark.parametrize("program", ["streamer", "trainer"])
-def test_every_command_that_the_readme_names_explains_itself(program: str) -> None:
-    text = (ROOT / "README.md").read_text() + (ROOT / "docs/operations.md").read_text()
-    named = set(re.findall(rf"(?:^|`){program} ([a-z]+)\b", text, re.MULTILINE))
-    listed = subprocess.run(
-        [sys.executable, "-m", program, "--help"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
-    assert named
-    for command in named:
-        assert re.search(rf"\b{command}\b", listed), command

@@ -1,0 +1,123 @@
+"""Documents and code agree: settings, reasons of rejection, commands, names of files, links."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from streamer.adapters.redis.local import default_url
+from streamer.core.reasons import Reason, ValueProblem
+from streamer.service.settings import Settings
+from tests.support.paths import ROOT
+from trainer.settings import TrainerSettings
+
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+FOLDERS = ("streamer", "trainer", "bench", "tests", "docs", "deploy")
+TREE = [
+    path
+    for folder in FOLDERS
+    for path in (ROOT / folder, *(ROOT / folder).rglob("*"))
+    if "__pycache__" not in path.parts
+]
+ENDS = {
+    f"/{ending}"
+    for path in TREE
+    for parts in [path.relative_to(ROOT).parts]
+    for start in range(len(parts))
+    for ending in ["/".join(parts[start:])]
+}
+"""Each file and folder by every short form: `/streamer/core/x.py`, `/core/x.py`, `/x.py`."""
+SHARED = {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"}
+"""Settings whose names have no prefix."""
+
+
+def setting_row(variable: str, field: FieldInfo) -> str:
+    """The row of the README's table for a setting, as its field describes it."""
+    # The default URL has the password of the Redis that `streamer up` runs at this moment.
+    announced = field.default_factory is default_url
+    default = "redis://127.0.0.1:6379/0" if announced else field.default
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    text = str(default).lower() if isinstance(default, bool) else str(default)
+    shown = f"`{text}`" if text else "(empty)"
+    return f"| `{variable}` | {shown} | {field.description} |"
+
+
+def setting_rows() -> list[str]:
+    """The table of the README; of a setting that both programs read, the streamer's words."""
+    rows: dict[str, str] = {}
+    programs: tuple[type[BaseSettings], ...] = (Settings, TrainerSettings)
+    for program in programs:
+        prefix = str(program.model_config["env_prefix"])
+        for name, field in program.model_fields.items():
+            variable = name.upper() if name.upper() in SHARED else prefix + name.upper()
+            rows.setdefault(variable, setting_row(variable, field))
+    return list(rows.values())
+
+
+def test_the_readme_lists_every_setting_as_the_code_describes_it() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == setting_rows()
+
+
+def test_operations_lists_every_reason_and_problem() -> None:
+    text = (ROOT / "docs/operations.md").read_text()
+    assert {f"| `{reason}` | {reason.sentence} |" for reason in Reason} <= set(text.splitlines())
+    assert all(f"`{problem}`" in text for problem in ValueProblem)
+
+
+@pytest.mark.parametrize("program", ["streamer", "trainer"])
+def test_every_command_that_the_readme_names_explains_itself(program: str) -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "docs/operations.md").read_text()
+    named = set(re.findall(rf"(?:^|`){program} ([a-z]+)\b", text, re.MULTILINE))
+    listed = subprocess.run(
+        [sys.executable, "-m", program, "--help"],
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout  # fmt: skip
+    assert named
+    for command in named:
+        assert re.search(rf"\b{command}\b", listed), command
+
+
+def files_named(page: Path) -> set[str]:
+    """Files and folders of the tree in backticks: `x/y.py`, `y.py::test`, `x/`."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    names = {span.partition("::")[0] for span in re.findall(r"`([^`\n]+)`", text)}
+    pattern = rf"[\w./-]+(\.py|/)|({'|'.join(FOLDERS)})/[\w./-]+"
+    return {name for name in names if re.fullmatch(pattern, name)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    """Short forms are allowed: `core/x.py` is `streamer/core/x.py`; NAME stands for any name."""
+    names = {name for name in files_named(page) if "NAME" not in name}
+    assert {name for name in names if f"/{name.rstrip('/')}" not in ENDS} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())
+    missing = {link for link in links if "://" not in link and not (page.parent / link).exists()}
+    assert not missing
+
+
+def test_each_decision_has_a_number_of_its_own() -> None:
+    for number, page in enumerate(sorted((ROOT / "docs/decisions").glob("*.md")), start=1):
+        assert page.name.startswith(f"{number:03d}-")
+        assert page.read_text().startswith(f"# {number:03d} ")
+
+
+def test_the_pages_name_files_and_link_to_each_other() -> None:
+    """The two laws above find something to look at."""
+    assert len(set().union(*map(files_named, PAGES))) > 80
+    assert sum(page.read_text().count(".md)") for page in PAGES) > 20
