@@ -41,8 +41,8 @@ class RejectedTopicTrial:
         """Puts a record there that has neither key nor value, as another client may have."""
         said = [("reason", b"empty"), ("detail", b"the record has no value")]
         output = Output(self.settings.topic_rejected, 0, None, None, said)
-        environment = self.settings.kafka_connection() | {"transactional_id": output.topic}
-        producer = BatchProducer(**environment)
+        connection = self.settings.kafka_connection() | {"transactional_id": output.topic}
+        producer = BatchProducer(**connection)
         producer.init_transactions()
         producer.begin_transaction()
         producer.send_all([output])
