@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, compress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import Kind, Refused, parse
+from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.rejections import Reason, Rejection, ValueProblem
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
@@ -19,14 +21,22 @@ _OBSERVATION: Final = Kind.OBSERVATION
 _UNKNOWN: Final = -1
 
 
-class _Places(dict[str, int]):
-    """The index of a variable by its name, ``_UNKNOWN`` for any other name."""
+class _Shapes(dict[tuple[str, ...], bytes]):
+    """The int16 indices of variables by their names, ``_UNKNOWN`` for any other name.
 
-    def __missing__(self, name: str) -> int:
-        return _UNKNOWN
+    A device sends the same names every time, so that these are looked up as a whole.
+    """
+
+    def __missing__(self, names: tuple[str, ...]) -> bytes:
+        indices = np.array([INDEX.get(name, _UNKNOWN) for name in names], np.int16).tobytes()
+        if len(self) >= _MOST_SHAPES:
+            self.clear()
+        self[names] = indices
+        return indices
 
 
-_variable: Final = _Places(INDEX).__getitem__
+_MOST_SHAPES: Final = 1024  # of a ward a few hundred are seen; more are somebody's invention
+_SHAPES: Final = _Shapes()
 
 
 class Record(NamedTuple):
@@ -79,82 +89,92 @@ class Columns:
         return first + np.arange(len(owner)), owner
 
 
-def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
+Reader = Callable[[Sequence[Record]], tuple[list[Observation | None], NDArray[np.int64]]]
+
+
+def decode(
+    records: Sequence[Record], future_limit_ms: int | None, read: Reader = read_plain
+) -> Columns:
     """Decodes records to columns.
 
     Args:
         records: in the order of the log, of any partitions.
         future_limit_ms: an event this much later than its record's timestamp is refused; ``None``
             turns the check off.
+        read: reads the plain observations; what it leaves out is parsed one by one.
     """
-    record: list[int] = []
-    patients: list[str] = []
-    time_ms: list[int] = []
-    kinds: list[int] = []
+    events, time_ms = read(records)
+    kind = np.zeros(len(records), np.uint8)  # observations
     details: dict[int, dict[str, Any]] = {}
-    counts: list[int] = []
-    variables: list[int] = []
-    values: list[float] = []
     rejections: list[Rejection] = []
-    problems: Counter[ValueProblem] = Counter()
-
-    for i, (_, _, timestamp_ms, key, value, _, _) in enumerate(records):
+    for i in [i for i, event in enumerate(events) if event is None]:
         try:
-            event = parse(value, key)
-            if future_limit_ms is not None:
-                _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
+            parsed = parse(records[i].value, records[i].key)
         except Refused as refused:
             rejections.append(Rejection(i, refused.reason, refused.detail))
             continue
-        if event["kind"] is _OBSERVATION:
-            fields = event["fields"]
-            measured = fields["values"]
-            if fields.get("units"):
-                measured = _in_canonical_units(measured, fields["units"], problems)
-            if None in measured.values():
-                measured = {n: number for n, number in measured.items() if _counts(n, number)}
-            variables += map(_variable, measured)
-            values += measured.values()
-            counts.append(len(measured))
-        else:
-            details[len(record)] = event["fields"]
-            counts.append(0)
-        record.append(i)
-        patients.append(event["patient"])
-        time_ms.append(event["time_ms"])
-        kinds.append(event["kind"])
+        time_ms[i], kind[i] = parsed["time_ms"], parsed["kind"]
+        if parsed["kind"] is not _OBSERVATION:
+            details[i] = parsed["fields"]
+        events[i] = observation_of(parsed)
 
+    logged_ms = np.array([record.timestamp_ms for record in records], np.int64)
+    if future_limit_ms is not None:
+        for i in (time_ms - logged_ms > future_limit_ms).nonzero()[0].tolist():
+            if events[i] is not None:
+                ahead_ms = int(time_ms[i] - logged_ms[i])
+                rejections.append(_from_the_future(i, ahead_ms, future_limit_ms))
+                events[i] = None
+                details.pop(i, None)
+        rejections.sort(key=lambda rejection: rejection.record)
+
+    good = [event for event in events if event is not None]
+    record = np.arange(len(records))
+    if rejections:
+        record = np.flatnonzero([event is not None for event in events])
+        time_ms, logged_ms, kind = time_ms[record], logged_ms[record], kind[record]
+        details = {int(np.searchsorted(record, i)): fields for i, fields in details.items()}
     columns = Columns(
-        np.array(record, np.intp),
-        patients,
-        np.array(time_ms, np.int64),
-        np.array([records[i].timestamp_ms for i in record], np.int64),
-        np.array(kinds, np.uint8),
+        record,
+        [event.patient_id for event in good],
+        time_ms,
+        logged_ms,
+        kind,
         details,
-        np.zeros(len(record) + 1, np.intp),
-        np.array(variables, np.int16),
+        np.zeros(len(good) + 1, np.intp),
+        np.empty(0, np.int16),
         np.empty(0, np.float32),
         rejections,
-        problems,
     )
-    np.cumsum(counts, out=columns.cell_start[1:])
-    _clean(columns, np.array(values, np.float64))
+    _measure(columns, good)
     return columns
 
 
-def _counts(name: str, number: float | None) -> bool:
-    """Whether a value is one, or has a name that is to be counted as unknown."""
-    return number is not None or name not in INDEX
+def _from_the_future(record: int, ahead_ms: int, limit_ms: int) -> Rejection:
+    return Rejection(
+        record,
+        Reason.FUTURE_TIME,
+        f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
+        f"at most {limit_ms / 1000:.0f} s is allowed",
+    )
 
 
-def _refuse_future(time_ms: int, timestamp_ms: int, limit_ms: int) -> None:
-    ahead_ms = time_ms - timestamp_ms
-    if ahead_ms > limit_ms:
-        raise Refused(
-            Reason.FUTURE_TIME,
-            f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
-            f"at most {limit_ms / 1000:.0f} s is allowed",
-        )
+def _measure(columns: Columns, events: list[Observation]) -> None:
+    """Lays the values of events out in cells, in canonical units, and drops those that are none."""
+    measured = [event.values for event in events]
+    for e in [e for e, event in enumerate(events) if event.units]:
+        units = events[e].units or {}
+        measured[e] = _in_canonical_units(measured[e], units, columns.problems)
+    counts = np.fromiter(map(len, measured), np.intp, len(measured))
+    np.cumsum(counts, out=columns.cell_start[1:])
+    indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
+    columns.variable = np.frombuffer(indices, np.int16)
+    numbers = list(chain.from_iterable(map(dict.values, measured)))
+    values = np.array(numbers, np.float64)  # NaN where a value is null
+    is_null = np.isnan(values)
+    if is_null.any():
+        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    _clean(columns, values, is_null)
 
 
 def _in_canonical_units(
@@ -171,12 +191,12 @@ def _in_canonical_units(
     return converted
 
 
-def _clean(columns: Columns, values: NDArray[np.float64]) -> None:
+def _clean(columns: Columns, values: NDArray[np.float64], is_null: NDArray[np.bool_]) -> None:
     unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
     for problem, mask in (
         (ValueProblem.UNKNOWN_VARIABLE, unknown),
-        (ValueProblem.NOT_FINITE, not_finite & ~unknown),
+        (ValueProblem.NOT_FINITE, not_finite & ~unknown & ~is_null),
         (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
     ):
         if mask.any():

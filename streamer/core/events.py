@@ -10,10 +10,10 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from streamer.core.rejections import Reason
+from streamer.core.time import LATEST_MS
 
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_PATIENT_ID: Final = 128
-_LATEST_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -140,7 +140,7 @@ def milliseconds(time: str | int | None) -> int:
         if moment.tzinfo is None:
             raise Refused(Reason.BAD_TIME, "time has no offset; end it with Z or +hh:mm")
         time = (moment - _EPOCH) // _MILLISECOND
-    if not 0 <= time <= _LATEST_MS:
+    if not 0 <= time <= LATEST_MS:
         raise Refused(Reason.BAD_TIME, "time is not between the years 1970 and 9999")
     return time
 
