@@ -26,7 +26,7 @@ from bench.machine import describe
 from streamer.core.columns import Record, decode
 from streamer.core.events import milliseconds
 from streamer.core.observations import Keyed, Observation, read_plain
-from streamer.core.time import milliseconds_of
+from streamer.core.time import read_many_ms
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.sim.scenario import Scenario
 from streamer.sim.ward import ward
@@ -128,7 +128,7 @@ def parts(records: Sequence[Record]) -> Table:
             [msgspec.structs.astuple(event.values) for event in wides]
         ),
         "time: one by one": lambda: [milliseconds(text) for text in texts],
-        "time: at once (used)": lambda: milliseconds_of(texts),
+        "time: at once (used)": lambda: read_many_ms(texts),
     }
     table = Table(title="The parts, µs an observation")
     table.add_column("part and way")

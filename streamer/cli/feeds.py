@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -17,6 +16,7 @@ from streamer.adapters.cohort import Cohort
 from streamer.adapters.recordings import read_recordings
 from streamer.cli.report import Report
 from streamer.cli.signals import until_told
+from streamer.core.time import BadTimeError, read_ms
 from streamer.feeds.message import Message, rfc3339
 from streamer.feeds.publish import publish
 from streamer.feeds.replay import replay as replayed
@@ -136,9 +136,6 @@ def _start_ms(text: str | None, hours: float) -> int:
     if text is None:
         return int(time.time() * 1000) - math.ceil(hours * _HOUR_MS)
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--start is not RFC 3339: {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter("--start needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+        return read_ms(text)
+    except BadTimeError as error:
+        raise typer.BadParameter(f"--start {text!r}: {error}") from None

@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-from datetime import datetime
 from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
@@ -16,6 +15,7 @@ from streamer.cli import rejected_view as view
 from streamer.cli.report import Report
 from streamer.core.rejected import Selection
 from streamer.core.rejections import Reason
+from streamer.core.time import BadTimeError, read_ms
 from streamer.ports.log import Interrupted, LogUnavailable
 from streamer.service.rejected import Replay, opened, overview, plan
 from streamer.service.rejected import replay as replayed
@@ -168,12 +168,11 @@ def _since_ms(text: str | None) -> int | None:
     if age := re.fullmatch(r"(\d+)([smhd])", text):
         return int(time.time() * 1000) - int(age[1]) * _UNIT_MS[age[2]]
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"--since is neither 30m, 6h, 2d nor RFC 3339: {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter("--since needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+        return read_ms(text)
+    except BadTimeError as error:
+        raise typer.BadParameter(
+            f"--since {text!r} is neither 30m, 6h, 2d nor a time: {error}"
+        ) from None
 
 
 def _range(text: str) -> range:

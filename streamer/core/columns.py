@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress
+from itertools import chain, compress, islice
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import Kind, Refused, parse
 from streamer.core.observations import Observation, observation_of, read_plain
-from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.rejections import Loss, Reason, Rejection, ValueProblem
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
@@ -66,7 +66,7 @@ class Columns:
         variable: ``(C,)`` indices into ``VARIABLES``.
         value: ``(C,)`` cleaned values, none NaN.
         rejections: the records that are no good events.
-        problems: how many values were dropped, by reason.
+        losses: how many values were dropped or are not what was sent, and which.
     """
 
     record: NDArray[np.intp]
@@ -79,7 +79,15 @@ class Columns:
     variable: NDArray[np.int16]
     value: NDArray[np.float32]
     rejections: list[Rejection] = field(default_factory=list)
-    problems: Counter[ValueProblem] = field(default_factory=Counter)
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+    @property
+    def problems(self) -> Counter[ValueProblem]:
+        """How many values were dropped or are not what was sent, by reason."""
+        problems: Counter[ValueProblem] = Counter()
+        for loss, count in self.losses.items():
+            problems[loss.problem] += count
+        return problems
 
     def cells_of(self, events: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Returns the indices of all values of ``events``, and which of ``events`` each is of."""
@@ -107,6 +115,7 @@ def decode(
     kind = np.zeros(len(records), np.uint8)  # observations
     details: dict[int, dict[str, Any]] = {}
     rejections: list[Rejection] = []
+    losses: Counter[Loss] = Counter()
     for i in [i for i, event in enumerate(events) if event is None]:
         try:
             parsed = parse(records[i].value, records[i].key)
@@ -117,6 +126,7 @@ def decode(
         if parsed["kind"] is not _OBSERVATION:
             details[i] = parsed["fields"]
         events[i] = observation_of(parsed)
+        losses.update(parsed["losses"])
 
     logged_ms = np.array([record.timestamp_ms for record in records], np.int64)
     if future_limit_ms is not None:
@@ -145,6 +155,7 @@ def decode(
         np.empty(0, np.int16),
         np.empty(0, np.float32),
         rejections,
+        losses,
     )
     _measure(columns, good)
     return columns
@@ -163,8 +174,7 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     """Lays the values of events out in cells, in canonical units, and drops those that are none."""
     measured = [event.values for event in events]
     for e in [e for e, event in enumerate(events) if event.units]:
-        units = events[e].units or {}
-        measured[e] = _in_canonical_units(measured[e], units, columns.problems)
+        measured[e] = _in_canonical_units(measured[e], events[e].units or {}, columns.losses)
     counts = np.fromiter(map(len, measured), np.intp, len(measured))
     np.cumsum(counts, out=columns.cell_start[1:])
     indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
@@ -174,11 +184,29 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     is_null = np.isnan(values)
     if is_null.any():
         is_null[is_null] = [number is None for number in compress(numbers, is_null)]
-    _clean(columns, values, is_null)
+
+    unknown = columns.variable == _UNKNOWN
+    cleaned, not_finite, outside = clean_cells(columns.variable, values)
+    good = ~(unknown | not_finite | outside)
+    if good.all():
+        columns.value = cleaned
+        return
+    for problem, mask in (
+        (ValueProblem.UNKNOWN_VARIABLE, unknown),
+        (ValueProblem.NOT_FINITE, not_finite & ~unknown & ~is_null),
+        (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
+    ):
+        for cell in np.flatnonzero(mask).tolist():
+            e = int(np.searchsorted(columns.cell_start, cell, side="right")) - 1
+            name = next(islice(measured[e], cell - int(columns.cell_start[e]), None))
+            columns.losses[Loss(problem, name, (events[e].units or {}).get(name))] += 1
+    kept = np.concatenate([[0], np.cumsum(good)])
+    columns.cell_start = kept[columns.cell_start]
+    columns.variable, columns.value = columns.variable[good], cleaned[good]
 
 
 def _in_canonical_units(
-    values: dict[str, float | None], units: dict[str, str], problems: Counter[ValueProblem]
+    values: dict[str, float | None], units: dict[str, str], losses: Counter[Loss]
 ) -> dict[str, float | None]:
     converted = dict(values)
     for name, unit in units.items():
@@ -187,23 +215,5 @@ def _in_canonical_units(
             continue
         converted[name] = to_canonical(VARIABLES[index], number, unit)
         if converted[name] is None:
-            problems[ValueProblem.UNKNOWN_UNIT] += 1
+            losses[Loss(ValueProblem.UNKNOWN_UNIT, name, unit)] += 1
     return converted
-
-
-def _clean(columns: Columns, values: NDArray[np.float64], is_null: NDArray[np.bool_]) -> None:
-    unknown = columns.variable == _UNKNOWN
-    cleaned, not_finite, outside = clean_cells(columns.variable, values)
-    for problem, mask in (
-        (ValueProblem.UNKNOWN_VARIABLE, unknown),
-        (ValueProblem.NOT_FINITE, not_finite & ~unknown & ~is_null),
-        (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
-    ):
-        if mask.any():
-            columns.problems[problem] += int(mask.sum())
-    good = ~(unknown | not_finite | outside)
-    if not good.all():
-        kept = np.concatenate([[0], np.cumsum(good)])
-        columns.cell_start = kept[columns.cell_start]
-        columns.variable, cleaned = columns.variable[good], cleaned[good]
-    columns.value = cleaned

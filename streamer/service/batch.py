@@ -14,7 +14,7 @@ from streamer.core import codec
 from streamer.core.columns import Columns, Record
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.rejections import Loss, Reason, ValueProblem
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Save
@@ -53,6 +53,7 @@ class Result:
     outputs: list[Output] = field(default_factory=list)
     rejected: Counter[Reason] = field(default_factory=Counter)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
+    losses: Counter[Loss] = field(default_factory=Counter)
     alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
@@ -107,7 +108,7 @@ def _result(
     if not result.n_live:
         return result
     if not result.n_silent:  # of a batch that straddles the line these stay uncounted
-        result.problems = outcome.problems
+        result.problems, result.losses = outcome.problems, columns.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     told = np.array(live)[columns.record]
     result.recorded_ms, result.measured_ms = columns.logged_ms[told], columns.time_ms[told]

@@ -96,7 +96,10 @@ ANYTHING = st.recursive(
     ["[" * depth + "]" * depth for depth in (3, 90, 150, 190, 199, 200, 201, 250, 1_500)]
     + ['{"a":' * depth + "1" + "}" * depth for depth in (90, 199, 201)]
 )
-GOOD_NUMBERS = st.sampled_from(["80", "36.6", "null", "-0.0", "1e1", "NaN", "0.4", "1e400"])
+GOOD_NUMBERS = st.sampled_from(
+    ["80", "36.6", "null", "-0.0", "1e1", "0.4", "7", "120"] * 3
+    + ["NaN", "1e400", '"<0.01"', '">90"', '"7,4"', "true", "[]", "{}"]
+)
 
 
 def _numbers(names: Sequence[str]) -> st.SearchStrategy[str]:
@@ -107,25 +110,43 @@ def _numbers(names: Sequence[str]) -> st.SearchStrategy[str]:
 
 VALUES = _numbers(["heart_rate", "temperature", "ph", "fio2", "mood", "lactate"])
 UNITS = st.sampled_from(
-    ["null", "{}", '{"temperature":"[degF]"}', '{"lactate":"mg/dL","ph":"K"}', '{"mood":"x"}']
+    [
+        "null",
+        "{}",
+        "[]",
+        '{"ph":7}',
+        '{"ph":null}',
+        '{"temperature":"[degF]"}',
+        '{"lactate":"mg/dL","ph":"K"}',
+        '{"mood":"x"}',
+    ]
 )
-PATIENTS = st.sampled_from(['"p"', '"p"', '"p"', '"q"', '"é"', '"\\u0070"', "7", '""', "null"])
-SPACES = st.sampled_from(["", "", "", " ", "\n", "\t ", "\r\n", "\x0b", "\ufeff", "\xa0"])
+PATIENTS = st.sampled_from(
+    ['"p"'] * 8 + ['"q"', '"é"', '"\\u0070"', "7", '""', "null", '" p"', '"p\\u200d"', '"p\u202e"']
+)
+SPACES = st.sampled_from([""] * 12 + [" ", "\n", "\t ", "\r\n", "\x0b", "\ufeff", "\xa0"])
+GOOD_TIMES = st.sampled_from(
+    ["1795255200000", '"2026-11-21T10:00:00Z"', '"2026-11-21T09:00:00.5Z"']
+)
 
 
 @st.composite
 def events(draw: st.DrawFn) -> bytes:
     """The text of an event, good or nearly so: fields in any order, doubled, odd or left out."""
-    fields = [("patient_id", draw(PATIENTS)), ("time", draw(TIMES.map(json.dumps) | NUMBERS))]
+    fields = [
+        ("patient_id", draw(PATIENTS)),
+        ("time", draw(GOOD_TIMES | TIMES.map(json.dumps) | NUMBERS)),
+    ]
     fields.append(("values", draw(VALUES)))
     if draw(st.booleans()):
         fields.append(("units", draw(UNITS)))
     if draw(st.booleans()):
         kind = draw(st.sampled_from(["observation", "observation", "admission", "discharge"]))
         fields.append(("type", f'"{kind}"'))
-    fields += draw(st.lists(st.tuples(NAMES, SCALARS | ANYTHING), max_size=2))
+    if draw(st.booleans()):
+        fields += draw(st.lists(st.tuples(NAMES, SCALARS | ANYTHING), max_size=2))
     fields = draw(st.permutations(fields))
-    for _ in range(draw(st.sampled_from([0, 0, 0, 1]))):
+    for _ in range(draw(st.sampled_from([0] * 8 + [1]))):
         fields.pop(draw(st.integers(0, len(fields) - 1)))
     space = draw(SPACES)
     text = f",{space}".join(f'"{name}"{space}:{content}' for name, content in fields)
@@ -151,7 +172,7 @@ def mutated(draw: st.DrawFn) -> bytes:
     return bytes(value)
 
 
-KEYS = st.sampled_from([b"p", b"p", b"p", "é".encode(), b"", b"\xff", None])
+KEYS = st.sampled_from([b"p"] * 12 + ["é".encode(), b"", b"\xff", None])
 ANY_VALUES = st.one_of(events(), events(), mutated(), st.binary(max_size=30), st.none())
 
 
@@ -173,6 +194,7 @@ PLAIN = {
     "all the common fields": event(type="observation", event_id="7", source="x", received_time=1),
     "fields that are not known": event(device={"id": 7, "wards": ["A", "B"]}, color=None),
     "beyond ASCII": event(source="Überwachung", note="心拍"),
+    "what is not used is not judged": event(received_time=1.5e9, bed=3, age="60", source=["x"]),
     "long": event(event_id="x" * 3_000),
 }
 
@@ -195,10 +217,21 @@ DOUBTFUL = {
     "NaN": event(values={"ph": float("nan")}),
     "beyond a float": event()[:-1] + b',"values":{"ph":1e999}}',
     "an admission": event(type="admission"),
-    "a wrong type of a field that is not used": event(age="60"),
+    "a value that is no number": event(values={"ph": True}),
+    "a censored value": event(values={"ph": "<7"}),
+    "a unit that is no text": event(units={"ph": 3}),
+    "an id with an invisible character": event(patient_id="p\u200b"),
+    "an id with a blank behind": event(patient_id="p "),
+    "seconds": event(time=1_795_255_200),
+    "the digits of a date": event(time=20261121100000),
+    "an escaped key": event()[:-1] + b',"pati\\u0065nt_id":"p"}',
+    "a variable named as a key": event(values={"time": 3}),
     "no time": event(time="now"),
     "huge time": event(time=10**30),
-    "doubled, of which the last is good": event()[:-1] + b',"source":1,"source":"x"}',
+    "a patient twice": event()[:-1] + b',"patient_id":"p"}',
+    "a time twice": event()[:-1] + b',"time":1795255200000}',
+    "a type twice": event(type="observation")[:-1] + b',"type":"observation"}',
+    "values twice": event()[:-1] + b',"values":{}}',
     "nothing": None,
 }
 
@@ -208,11 +241,20 @@ def test_what_is_doubtful_is_parsed(value: bytes | None) -> None:
     records = [Record(0, 0, 0, b"p", value)]
     assert read_plain(records)[0] == [None]
     assert_same(records)
+    among_others = [Record(0, i, 0, b"p", event()) for i in range(100)]
+    among_others[50] = records[0]
+    assert [i for i, one in enumerate(read_plain(among_others)[0]) if one is None] == [50]
+    assert_same(among_others, None)
 
 
 @pytest.mark.parametrize("depth", [90, 150, 178, 179, 190, 197, 198, 199, 200, 201])
 def test_depth_is_where_the_parser_draws_it(depth: int) -> None:
-    value = b'{"patient_id":"p","time":1,"values":{},"x":' + b"[" * depth + b"]" * depth + b"}"
+    value = (
+        b'{"patient_id":"p","time":1795255200000,"values":{},"x":'
+        + b"[" * depth
+        + b"]" * depth
+        + b"}"
+    )
     assert_same([Record(0, 0, 0, b"p", value)])
 
 
