@@ -34,11 +34,13 @@ class Losses:
     def count(self, losses: Counter[Loss]) -> None:
         """Counts the losses of a batch whose messages are out."""
         for loss, number in losses.items():
-            # A name that is none of ours may be anything, even a patient: it is never shown.
-            variable = loss.variable if loss.variable in INDEX else metrics.OTHER_VARIABLE
-            metrics.VALUES_LOST.labels(variable).inc(number)
+            if loss.variable in INDEX:
+                shown = Loss(loss.problem, loss.variable, _shown(loss.unit))
+            else:  # a name that is none of ours may be anything, even a patient: it is not shown
+                shown = Loss(loss.problem, metrics.OTHER_VARIABLE, None)
+            metrics.VALUES_LOST.labels(shown.variable).inc(number)
             if loss.problem in _SAID:
-                self._say(Loss(loss.problem, variable, _shown(loss.unit)))
+                self._say(shown)
 
     def _say(self, loss: Loss) -> None:
         if loss in self._said or len(self._said) >= _MOST_LINES:
