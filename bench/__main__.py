@@ -10,12 +10,12 @@ from pathlib import Path
 
 from bench import readme
 from bench.comparison import FULL, QUICK, Extent, backlogs, compare, say, warm_up
-from bench.contestants import LIGHT, OURS, SAME, Contestant, Garage, garage
+from bench.contestants import LIGHT, OURS, SAME, BenchEnv, Contestant, bench_env
 from bench.cores import divide
 from bench.growth import crowd, two_cores
 from bench.latency import latency
 from bench.machine import describe
-from bench.race import LapFailed
+from bench.race import MeasurementFailed
 from bench.table import comparison_table, latency_table, stages_line
 from streamer.local import LocalStack
 
@@ -32,7 +32,7 @@ def main() -> int:
     parts = []
     cores = divide()  # before Kafka starts: it inherits them
     with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
-        place = garage(stack, Path(folder), cores, peers=not arguments.no_peers)
+        place = bench_env(stack, Path(folder), cores, peers=not arguments.no_peers)
         contestants = (OURS,) if arguments.no_peers else (OURS, *SAME, *LIGHT)
         for part in measure(place, QUICK if arguments.quick else FULL, contestants):
             print(f"{part}\n", flush=True)
@@ -42,7 +42,7 @@ def main() -> int:
     return 0
 
 
-def measure(place: Garage, extent: Extent, contestants: Sequence[Contestant]) -> Iterator[str]:
+def measure(place: BenchEnv, extent: Extent, contestants: Sequence[Contestant]) -> Iterator[str]:
     """Takes the measurements one after the other and yields the paragraph that says each."""
     yield f"Machine: {describe()}; {place.cores.describe()}."
     waiting = backlogs(place, extent)
@@ -66,7 +66,7 @@ def measure(place: Garage, extent: Extent, contestants: Sequence[Contestant]) ->
     try:
         yield two_cores(place, waiting[0], extent)
         yield crowd(place, extent)
-    except LapFailed as error:
+    except MeasurementFailed as error:
         yield f"Not measured: {error}"
 
 

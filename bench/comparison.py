@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from bench.contestants import LIGHT, OURS, SAME, Contestant, Garage
+from bench.contestants import LIGHT, OURS, SAME, BenchEnv, Contestant
 from bench.loads import Backlog, Load, hourly, one_hertz, put
-from bench.race import Lap, LapFailed, lap
+from bench.race import Measurement, MeasurementFailed, measure
 from bench.services import environment, settings_of
 from streamer.service.topics import ensure_topics
 
@@ -60,24 +60,24 @@ class Row:
     """
 
     contestant: Contestant
-    laps: list[Lap] = field(default_factory=list)
+    laps: list[Measurement] = field(default_factory=list)
     failure: str = ""
     difference: float = 0.0
 
     @property
     def per_cpu_second(self) -> float:
         """Median of the laps' events a CPU second."""
-        return float(np.median([lap.per_cpu_second for lap in self.laps]))
+        return float(np.median([measure.per_cpu_second for measure in self.laps]))
 
     @property
     def per_second(self) -> float:
         """Median of the laps' events a second."""
-        return float(np.median([lap.per_second for lap in self.laps]))
+        return float(np.median([measure.per_second for measure in self.laps]))
 
     @property
     def spread(self) -> float:
         """Half of the range of the laps' events a CPU second, as a share of the median."""
-        rates = [lap.per_cpu_second for lap in self.laps]
+        rates = [measure.per_cpu_second for measure in self.laps]
         return (max(rates) - min(rates)) / 2 / self.per_cpu_second
 
 
@@ -108,24 +108,24 @@ class Comparison:
         return max(ran, key=rate, default=None)
 
 
-def backlogs(garage: Garage, extent: Extent) -> list[Backlog]:
+def backlogs(bench_env: BenchEnv, extent: Extent) -> list[Backlog]:
     """Puts both loads into Kafka."""
     loads = [
         ("hourly-", Load("hourly replay", hourly(extent.hourly_events, _STAYS), 0.0)),
         ("ward-", Load("1 Hz ward", one_hertz(extent.ward_events, _BEDS), 60.0)),
     ]
-    return [put_load(garage, load, prefix) for prefix, load in loads]
+    return [put_load(bench_env, load, prefix) for prefix, load in loads]
 
 
-def put_load(garage: Garage, load: Load, prefix: str) -> Backlog:
+def put_load(bench_env: BenchEnv, load: Load, prefix: str) -> Backlog:
     """Puts one load into a topic of its own."""
-    settings = settings_of(environment(garage.stack, prefix))
+    settings = settings_of(environment(bench_env.stack, prefix))
     ensure_topics(settings)
     return put(load, settings)
 
 
 def compare(
-    garage: Garage,
+    bench_env: BenchEnv,
     waiting: Sequence[Backlog],
     extent: Extent,
     contestants: Sequence[Contestant] = (OURS, *SAME, *LIGHT),
@@ -133,7 +133,7 @@ def compare(
     """Runs the laps; a contestant that fails once on a load is out of it.
 
     Args:
-        garage: what starts them.
+        bench_env: what starts them.
         waiting: the backlogs; a comparison each.
         extent: how much.
         contestants: who takes part.
@@ -149,7 +149,7 @@ def compare(
                 is_late = time.monotonic() - began > extent.peers_until_s
                 if row.failure or (is_late and row.laps and row.contestant is not OURS):
                     continue
-                _run(row, comparison, garage, backlog, f"{repeat}-", extent)
+                _run(row, comparison, bench_env, backlog, f"{repeat}-", extent)
                 rate = f"{row.laps[-1].per_cpu_second:,.0f}/CPU s" if row.laps else row.failure
                 say(f"{comparison.title}, {row.contestant.name}: {rate}")
     return comparisons
@@ -163,11 +163,11 @@ def _row(contestant: Contestant, backlog: Backlog) -> Row:
     return Row(contestant)
 
 
-def warm_up(place: Garage, waiting: Backlog) -> None:
+def warm_up(place: BenchEnv, waiting: Backlog) -> None:
     """A lap that is thrown away: the broker's JVM and the page cache have their first time."""
     try:
-        lap(OURS, place, waiting, "warm-up-", window_s=2.0)
-    except LapFailed as error:
+        measure(OURS, place, waiting, "warm-up-", window_s=2.0)
+    except MeasurementFailed as error:
         say(f"warm-up: {error}")
 
 
@@ -179,19 +179,19 @@ def say(what: str) -> None:
 def _run(
     row: Row,
     comparison: Comparison,
-    garage: Garage,
+    bench_env: BenchEnv,
     backlog: Backlog,
     turn: str,
     extent: Extent,
 ) -> None:
     who = row.contestant
-    if who.module in garage.missing:
-        row.failure = f"not installable: {garage.missing[who.module]}"
+    if who.module in bench_env.missing:
+        row.failure = f"not installable: {bench_env.missing[who.module]}"
         return
     prefix = f"{backlog.topic}-{who.module or 'vigil'}-{who.work}-{turn}"
     try:
-        done = lap(who, garage, backlog, prefix, extent.window_s)
-    except LapFailed as error:
+        done = measure(who, bench_env, backlog, prefix, extent.window_s)
+    except MeasurementFailed as error:
         row.failure = f"failed: {error}"
         return
     row.laps.append(replace(done, risks={}))

@@ -11,9 +11,9 @@ from typing import Final
 from bench.cores import Cores
 from bench.loads import Backlog
 from bench.peers import install
-from bench.peers.told import Told
+from bench.peers.peer_config import PeerConfig
 from bench.services import RUN, ServiceProcess, environment, settings_of
-from streamer.adapters.kafka_topics import Wanted, ensure
+from streamer.adapters.kafka.topics import Wanted, ensure
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -55,7 +55,7 @@ SAME: Final = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class Garage:
+class BenchEnv:
     """What every start needs.
 
     Attributes:
@@ -73,55 +73,57 @@ class Garage:
     missing: dict[str, str]
 
 
-def garage(stack: LocalStack, folder: Path, cores: Cores, peers: bool = True) -> Garage:
+def bench_env(stack: LocalStack, folder: Path, cores: Cores, peers: bool = True) -> BenchEnv:
     """Readies the peers' environment, if they are wanted."""
     python, missing = install.environment() if peers else (Path(sys.executable), {})
-    return Garage(stack, folder, cores, python, missing)
+    return BenchEnv(stack, folder, cores, python, missing)
 
 
-def settings_for(garage: Garage, backlog: Backlog, prefix: str) -> Settings:
+def settings_for(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> Settings:
     """Names of a contestant's own topics and group on the common backlog."""
-    return settings_of(_told(garage, backlog, prefix))
+    return settings_of(_environment(bench_env, backlog, prefix))
 
 
 def ready(
-    contestant: Contestant, garage: Garage, backlog: Backlog, prefix: str, ports: Sequence[int]
+    contestant: Contestant, bench_env: BenchEnv, backlog: Backlog, prefix: str, ports: Sequence[int]
 ) -> list[ServiceProcess]:
     """Makes the topics and returns the processes, one for each of ``ports``, not yet started.
 
     Only the service answers on its port.
     """
-    told = _told(garage, backlog, prefix)
+    told = _environment(bench_env, backlog, prefix)
     settings = settings_of(told)
     if contestant is OURS:
         ensure_topics(settings)
         return [
             ServiceProcess(
                 told | {"STREAMER_HTTP_PORT": str(port), "STREAMER_INSTANCE": f"{prefix}{place}"},
-                garage.folder / f"{prefix}{place}.log",
-                command=[*garage.cores.taskset(place), *RUN],
+                bench_env.folder / f"{prefix}{place}.log",
+                command=[*bench_env.cores.taskset(place), *RUN],
             )
             for place, port in enumerate(ports)
         ]
     connection = settings.kafka_connection()
     ensure(connection, [Wanted(settings.topic_risk, settings.partitions, {})], 1)
     # The plain loop needs nothing but what the service has.
-    python = sys.executable if contestant.module == "plain" else str(garage.python)
+    python = sys.executable if contestant.module == "plain" else str(bench_env.python)
     return [
         ServiceProcess(
-            _told_peer(contestant, garage, settings, backlog, f"{prefix}{place}").environment(),
-            garage.folder / f"{prefix}{place}.log",
+            _peer_config(
+                contestant, bench_env, settings, backlog, f"{prefix}{place}"
+            ).environment(),
+            bench_env.folder / f"{prefix}{place}.log",
             command=[
-                *garage.cores.taskset(place), python, "-m", f"bench.peers.{contestant.module}",
+                *bench_env.cores.taskset(place), python, "-m", f"bench.peers.{contestant.module}",
             ],
         )
         for place, _ in enumerate(ports)
     ]  # fmt: skip
 
 
-def _told(garage: Garage, backlog: Backlog, prefix: str) -> dict[str, str]:
+def _environment(bench_env: BenchEnv, backlog: Backlog, prefix: str) -> dict[str, str]:
     return environment(
-        garage.stack,
+        bench_env.stack,
         prefix,
         risk_interval=backlog.interval_s,
         topic_vitals=backlog.topic,
@@ -129,16 +131,16 @@ def _told(garage: Garage, backlog: Backlog, prefix: str) -> dict[str, str]:
     )
 
 
-def _told_peer(
-    contestant: Contestant, garage: Garage, settings: Settings, backlog: Backlog, name: str
-) -> Told:
-    return Told(
-        kafka=garage.stack.kafka,
-        redis=garage.stack.redis,
+def _peer_config(
+    contestant: Contestant, bench_env: BenchEnv, settings: Settings, backlog: Backlog, name: str
+) -> PeerConfig:
+    return PeerConfig(
+        kafka=bench_env.stack.kafka,
+        redis=bench_env.stack.redis,
         vitals=settings.topic_vitals,
         risk=settings.topic_risk,
         group=settings.group,
-        folder=str(garage.folder / name),
+        folder=str(bench_env.folder / name),
         interval_ms=settings.interval_ms,
         partitions=len(backlog.due),
         work=contestant.work,

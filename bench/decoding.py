@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.machine import describe
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
 from streamer.core.events import milliseconds
-from streamer.core.observations import Keyed, Observation, read_plain
+from streamer.core.observations import Observation, read_plain
+from streamer.core.records import Record, Records
 from streamer.core.time import read_many_ms
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.sim.scenario import Scenario
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--events", type=int, default=20_000)
     n_events = parser.parse_args(arguments).events
     records = ward_records(n_events)
-    n_bytes = sum(len(record.value or b"") for record in records) / len(records)
+    n_bytes = sum(len(value or b"") for value in records.values) / len(records)
     console = Console()
     console.print(f"{describe()}; {len(records):,} events of {n_bytes:.0f} bytes on average")
     table = Table(title="JSON to columns, µs an event")
@@ -72,22 +73,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(parts(records))
 
 
-def ward_records(n_events: int) -> list[Record]:
+def ward_records(n_events: int) -> Records:
     """Returns the first events of a ward of fifty beds as the records of a log."""
     scenario = Scenario(beds=50, hours=None, start_ms=_START_MS, vitals_every_s=60.0)
     vitals = (message for message in ward(scenario) if message.topic == "vitals")
-    return [
+    return Records.of(
         Record(0, i, message.due_ms, message.key.encode(), orjson.dumps(message.value))
         for i, message in enumerate(islice(vitals, n_events))
-    ]
+    )
 
 
-def read_nothing(records: Sequence[Keyed]) -> tuple[list[Observation | None], NDArray[np.int64]]:
+def read_nothing(
+    values: Sequence[bytes | None], _keys: Sequence[bytes | None]
+) -> tuple[list[Observation | None], NDArray[np.int64]]:
     """Is never sure, so that every event is parsed one by one."""
-    return [None] * len(records), np.zeros(len(records), np.int64)
+    return [None] * len(values), np.zeros(len(values), np.int64)
 
 
-def in_batches(records: Sequence[Record], size: int, read: Callable[..., object]) -> None:
+def in_batches(records: Records, size: int, read: Callable[..., object]) -> None:
     """Decodes all records, so many at a time."""
     for begin in range(0, len(records), size):
         decode(records[begin : begin + size], _HOUR_MS, read)  # type: ignore[arg-type]
@@ -105,9 +108,9 @@ def fastest(n_events: int, *ways: Callable[[], object]) -> list[float]:
     return [seconds / n_events * 1e6 for seconds in least]
 
 
-def parts(records: Sequence[Record]) -> Table:
+def parts(records: Records) -> Table:
     """Measures what was tried for each part, on the observations alone."""
-    values = [r.value for r in records if r.value and b'"observation"' in r.value]
+    values = [value for value in records.values if value and b'"observation"' in value]
     typed = msgspec.json.Decoder(Observation).decode
     wide = msgspec.json.Decoder(_Wide).decode
     untyped = msgspec.json.Decoder().decode

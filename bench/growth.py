@@ -10,24 +10,26 @@ import numpy as np
 from redis import Redis
 
 from bench.comparison import Extent, put_load
-from bench.contestants import OURS, Garage, settings_for
+from bench.contestants import OURS, BenchEnv, settings_for
 from bench.loads import Backlog, Load, hourly
-from bench.race import lap
-from streamer.adapters.redis_states import RedisStates
+from bench.race import measure
+from streamer.adapters.redis.states import RedisStates
 
 _MIB: Final = 2**20
 _ROWS_A_STAY: Final = 8
 _LONGEST_S: Final = 60.0  # to have all stays in memory the whole backlog must be done
 
 
-def two_cores(place: Garage, waiting: Backlog, extent: Extent) -> str:
+def two_cores(place: BenchEnv, waiting: Backlog, extent: Extent) -> str:
     """Two services, each on a core of its own, against one, in turns."""
     if len(place.cores.measured) < 2:
         return "Two services on two cores: this machine has not enough cores to tell."
     rates: dict[int, list[float]] = {1: [], 2: []}
     for repeat in range(extent.repeats):
         for n, measured in rates.items():
-            taken = lap(OURS, place, waiting, f"{n}-of-{repeat}-", extent.window_s, n_processes=n)
+            taken = measure(
+                OURS, place, waiting, f"{n}-of-{repeat}-", extent.window_s, n_processes=n
+            )
             measured.append(taken.per_second)
     one, two = (float(np.median(measured)) for measured in rates.values())
     return (
@@ -36,12 +38,12 @@ def two_cores(place: Garage, waiting: Backlog, extent: Extent) -> str:
     )
 
 
-def crowd(place: Garage, extent: Extent) -> str:
+def crowd(place: BenchEnv, extent: Extent) -> str:
     """What many stays take in one worker."""
     rows = _ROWS_A_STAY * extent.crowd_stays
     load = Load("crowd", hourly(rows, extent.crowd_stays), 0.0)
     backlog, prefix = put_load(place, load, "crowd-"), "crowd-one-"
-    taken = lap(OURS, place, backlog, prefix, _LONGEST_S)
+    taken = measure(OURS, place, backlog, prefix, _LONGEST_S)
     settings = settings_for(place, backlog, prefix)
     with contextlib.closing(Redis.from_url(place.stack.redis, socket_timeout=10)) as redis:
         states = RedisStates(redis, f"vigil:{settings.group}", settings.topic_vitals)

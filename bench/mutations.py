@@ -42,25 +42,26 @@ class Mutation:
     tests: tuple[str, ...]
 
 
-_CRASHES: Final = "tests/matrix/test_crashes.py::test_killed"
-_ZOMBIES: Final = "tests/matrix/test_zombies.py::test_asleep"
-_REDIS: Final = "tests/matrix/test_redis_faults.py::test_redis"
+_CRASHES: Final = "tests/faults/test_crashes.py::test_killed"
+_ZOMBIES: Final = "tests/faults/test_zombies.py::test_asleep"
+_REDIS: Final = "tests/faults/test_redis_faults.py::test_redis"
 _FORGOTTEN: Final = (
-    "tests/test_succession.py::test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have"
+    "tests/faults/test_recovery.py"
+    "::test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have"
 )
-_STORE: Final = "tests/test_states_contract.py::TestRedisStates::test"
+_STORE: Final = "tests/contract/test_states.py::TestRedisStates::test"
 
 MUTATIONS: Final = (
     Mutation(
         "the fence: the epoch is not compared",
-        "streamer/adapters/redis_states.py",
+        "streamer/adapters/redis/states.py",
         "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",
         "",
         (f"{_STORE}_an_owner_before_the_last_one_is_fenced",),
     ),
     Mutation(
         "the watermark is not compared",
-        "streamer/adapters/redis_states.py",
+        "streamer/adapters/redis/states.py",
         "if watermark ~= ARGV[2] and watermark ~= ARGV[3] then "
         "return 'watermark ' .. watermark end\n",
         "",
@@ -71,7 +72,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the transaction: offsets are committed after the messages",
-        "streamer/adapters/kafka_log.py",
+        "streamer/adapters/kafka/log.py",
         "            producer.send_offsets_to_transaction(positions, self._membership)\n",
         "            producer.commit_transaction()\n"
         '            self._fault("in_transaction")\n'
@@ -81,7 +82,7 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "isolation: what is not yet committed is read, offsets too",
-        "streamer/adapters/kafka_options.py",
+        "streamer/adapters/kafka/options.py",
         "        # read as the last one that is settled.\n"
         '        isolation_level="read_committed",\n',
         '        isolation_level="read_uncommitted",\n',
@@ -93,10 +94,10 @@ MUTATIONS: Final = (
         '        self._fault("before_transaction")\n',
         "        for partition in moved:\n"
         "            partition.position = positions[partition.number]\n"
-        "        for model_id, scorer in self._held.scorers.items():\n"
-        "            mine = [p for p in moved if p.era.model_id == model_id]\n"
-        "            self._unsaved.add(changed_states(scorer, mine))\n"
-        "        self._unsaved.save(owned)\n"
+        "        for model_id, scorer in self._cache.scorers.items():\n"
+        "            stepped = [p for p in moved if p.era.model_id == model_id]\n"
+        "            self._pending.add(changed_states(scorer, stepped))\n"
+        "        self._pending.save(owned)\n"
         '        self._fault("before_transaction")\n',
         (f"{_CRASHES}[before_the_transaction]",),
     ),
@@ -109,14 +110,14 @@ MUTATIONS: Final = (
     ),
     Mutation(
         "the succession: what a broker forgot to end stays open",
-        "streamer/adapters/kafka_succession.py",
+        "streamer/adapters/kafka/recovery.py",
         "                if self._last is not None:\n",
         "                if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(
         "the succession: what was committed is taken back",
-        "streamer/adapters/kafka_succession.py",
+        "streamer/adapters/kafka/recovery.py",
         "commit = self._last is TransactionState.COMPLETE_COMMIT",
         "commit = False",
         (f"{_FORGOTTEN}[commit]",),

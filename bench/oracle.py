@@ -20,16 +20,16 @@ from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-import torch
 
 from bench.reading import read_partition, read_topic
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core import codec
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
+from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store
@@ -237,8 +237,6 @@ def table(found: Mapping[str, Differences]) -> str:
 def _compare_partition(
     settings: Settings, model: Model, partition: int, rejected: Sequence[Said]
 ) -> dict[str, Differences]:
-    # As in the service: threads that wait for each other cost more than these small steps take.
-    torch.set_num_threads(1)
     fold = Fold(model, settings)
     expected: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     for records in read_partition(settings, settings.topic_vitals, partition):

@@ -24,19 +24,19 @@ import numpy as np
 
 from bench.reading import read_topic
 from bench.services import ServiceProcess, environment, running, settings_of
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
-from streamer.adapters.cohort import Cohort
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.datasets.cohort import Cohort
 from streamer.feeds.publish import publish
 from streamer.feeds.replay import replay
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features
-from trainer.metrics import Measure
-from trainer.scoring import Verdicts, judge
-from trainer.utility import normalized_utility
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import Dataset, build_features
+from trainer.decisions.predictions import Predictions, predict
+from trainer.metrics.measures import Measure
+from trainer.metrics.utility import normalized_utility
 
 TOLERANCE = 1e-5  # the contract's
 UTILITY_TOLERANCE = 1e-3  # what a published figure shows
@@ -69,10 +69,10 @@ class Parity:
         return bool(wrong == 0 and self.largest_difference <= TOLERANCE and worth_as_much)
 
 
-def judged(cohort: Cohort) -> Verdicts:
+def judged(cohort: Cohort) -> Predictions:
     """What the shipped model says of these stays offline, as `trainer evaluate`."""
     model = build(bundle.load(bundle.SHIPPED))
-    return judge(model, cohort, build_features(cohort), np.arange(len(cohort)))
+    return predict(model, Dataset.whole(cohort, build_features(cohort)))
 
 
 def places(cohort: Cohort) -> list[Place]:
@@ -143,8 +143,8 @@ def measure(
     """
     told = environment(stack, prefix, partitions=4, kafka_session_timeout_ms=6000, max_batch=500)
     settings = settings_of(told)
-    verdicts = judged(cohort)
-    expected = dict(zip(places(cohort), verdicts.risks[:, 0].tolist(), strict=True))
+    predictions = judged(cohort)
+    expected = dict(zip(places(cohort), predictions.risks[:, 0].tolist(), strict=True))
     ensure_topics(settings)
     began = time.monotonic()
     services = [
@@ -172,7 +172,7 @@ def measure(
     missing, repeated, unexpected, largest = compare(streamed, expected)
     return Parity(
         len(expected), len(records), missing, repeated, unexpected, largest,
-        utility(cohort, positive), Measure(verdicts.scored()).figures()["utility"],
+        utility(cohort, positive), Measure(predictions.scored()).figures()["utility"],
         time.monotonic() - began,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import psutil
 
-from bench.contestants import OURS, Contestant, Garage, ready, settings_for
+from bench.contestants import OURS, BenchEnv, Contestant, ready, settings_for
 from bench.loads import Backlog
 from bench.reading import Tail
 from bench.services import ServiceProcess
@@ -32,12 +32,12 @@ _STAGE: Final = re.compile(r'vigil_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
 _OWNED: Final = re.compile(r"^vigil_partitions (\S+)", re.MULTILINE)
 
 
-class LapFailed(Exception):
+class MeasurementFailed(Exception):
     """A contestant that ended or got stuck; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
-class Lap:
+class Measurement:
     """What a lap came to.
 
     Attributes:
@@ -80,24 +80,24 @@ class Lap:
         return not (self.missing or self.repeated or self.unexpected)
 
 
-def lap(
+def measure(
     contestant: Contestant,
-    garage: Garage,
+    bench_env: BenchEnv,
     backlog: Backlog,
     prefix: str,
     window_s: float,
     n_processes: int = 1,
-) -> Lap:
+) -> Measurement:
     """Lets a contestant work until the backlog is done, or for some seconds.
 
     Timing begins when it has warmed up, at a moment when output appears, and ends at another.
 
     Raises:
-        LapFailed: it ended, or said nothing for long.
+        MeasurementFailed: it ended, or said nothing for long.
     """
     ports = [_free_port() for _ in range(n_processes)]
-    settings = settings_for(garage, backlog, prefix)
-    processes = ready(contestant, garage, backlog, prefix, ports)
+    settings = settings_for(bench_env, backlog, prefix)
+    processes = ready(contestant, bench_env, backlog, prefix, ports)
     with contextlib.closing(Tail(settings, settings.topic_risk)) as tail:
         output = Output(tail, backlog)
         try:
@@ -121,9 +121,9 @@ def lap(
                     process.kill()  # what is uncommitted is nobody's output
         output.read_rest()
     if end.events == begin.events:
-        raise LapFailed("the backlog was done before the timing began: give more events")
+        raise MeasurementFailed("the backlog was done before the timing began: give more events")
     missing, repeated, unexpected = output.compare()
-    return Lap(
+    return Measurement(
         end.events - begin.events,
         end.at_s - begin.at_s,
         end.cpu_s - begin.cpu_s,
@@ -173,14 +173,14 @@ class Output:
             Whether it was quiet before.
 
         Raises:
-            LapFailed: nothing came.
+            MeasurementFailed: nothing came.
         """
         give_up_at = time.monotonic() + deadline_s
         while not self.is_whole and not self._read():
             ended = [process for process in processes if process.ended is not None]
             if ended or time.monotonic() > give_up_at:
                 what = "ended" if ended else f"said nothing for {deadline_s:.0f} s"
-                raise LapFailed(f"{what}: {(ended or processes)[0].log[-1500:]}")
+                raise MeasurementFailed(f"{what}: {(ended or processes)[0].log[-1500:]}")
         now = time.monotonic()
         was_quiet = now - self._spoke_at > _PAUSE_S
         self._spoke_at = now
@@ -241,7 +241,7 @@ def _wait_until_shared(
     give_up_at = time.monotonic() + _START_DEADLINE_S
     while len({_owned(port) for port in ports}) > 1:
         if time.monotonic() > give_up_at:
-            raise LapFailed("the services never had as many partitions as each other")
+            raise MeasurementFailed("the services never had as many partitions as each other")
         output.wait(processes, _SILENCE_S)
 
 

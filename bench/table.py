@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.comparison import Comparison, Row
 from bench.latency import Latency
-from bench.race import Lap
+from bench.race import Measurement
 
 _WORKS: Final = {"same": "the same work", "light": "less work"}
 _LONGEST_REASON: Final = 120
@@ -51,10 +51,10 @@ def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
     return "\n".join(lines)
 
 
-def stages_line(title: str, lap: Lap) -> str:
+def stages_line(title: str, measure: Measurement) -> str:
     """Where the service's time went."""
-    total = sum(lap.stages.values())
-    named = sorted(lap.stages.items(), key=lambda stage: -stage[1])
+    total = sum(measure.stages.values())
+    named = sorted(measure.stages.items(), key=lambda stage: -stage[1])
     shares = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in named)
     return f"- {title}: {shares}"
 
@@ -68,19 +68,19 @@ def _rates(row: Row) -> list[str]:
 
 
 def _resident(rows: Sequence[Row]) -> str:
-    sizes = [lap.resident_bytes for row in rows for lap in row.laps]
+    sizes = [measure.resident_bytes for row in rows for measure in row.laps]
     return f"{max(sizes) / _MIB:,.0f} MiB" if sizes else "-"
 
 
 def _exactness(rows: Sequence[Row]) -> str:
-    laps = [lap for row in rows for lap in row.laps]
+    laps = [measure for row in rows for measure in row.laps]
     if not laps:
         return "-"
     difference = max(row.difference for row in rows)
-    if all(lap.is_exact for lap in laps):
+    if all(measure.is_exact for measure in laps):
         return f"yes, {difference:.0e} from ours" if difference else "yes"
     named = ("missing", "repeated", "unexpected")
-    counts = {name: sum(getattr(lap, name) for lap in laps) for name in named}
+    counts = {name: sum(getattr(measure, name) for measure in laps) for name in named}
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 

@@ -14,17 +14,17 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 import psutil
-import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from bench.machine import describe
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
-from streamer.core.columns import Record, decode
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.core.columns import decode
+from streamer.core.expiry import KEPT_DAYS
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
-from streamer.core.silence import KEPT_DAYS
 from streamer.core.stays import HOUR_MS, StayTable
 
 _START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -37,26 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--stays", type=int, default=1_000_000)
     parser.add_argument("--per-hour", type=int, default=50, help="admissions in an hour of the log")
     told = parser.parse_args(arguments)
-    torch.set_num_threads(1)
     model = build(bundle.load(bundle.SHIPPED))
     scorer = Scorer(model, StayTable(model.architecture), interval_ms=60_000)
     console, table = Console(), Table(title=f"{told.stays:,} stays on {describe()}")
     for name in ("stays so far", "in the table", "table MB", "resident MB", "let go", "seconds"):
         table.add_column(name, justify="right")
-    begun, let_go, n_hours = time.monotonic(), 0, told.stays // told.per_hour
+    begun, expire, n_hours = time.monotonic(), 0, told.stays // told.per_hour
     for hour in track(range(n_hours), "hours of the log", console=console):
         batch = list(_hour(hour, told.per_hour))
         columns = decode(batch, None)
         scorer.score(columns, [0] * len(columns.patients))
         scorer.table.touched[:] = False  # saved
-        let_go += len(scorer.table.gone.pop(0, ()))
+        expire += len(scorer.table.gone.pop(0, ()))
         if (hour + 1) % max(1, n_hours // _ROWS) == 0:
             table.add_row(
                 f"{(hour + 1) * told.per_hour:,}",
                 f"{len(scorer.table):,}",
                 f"{scorer.table.nbytes / 1e6:,.0f}",
                 f"{psutil.Process().memory_info().rss / 1e6:,.0f}",
-                f"{let_go:,}",
+                f"{expire:,}",
                 f"{time.monotonic() - begun:,.0f}",
             )
     console.print(table)

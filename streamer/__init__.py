@@ -9,7 +9,7 @@ __all__ = ["Monitor"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: `import streamer` must not pull in torch for those who never score.
+    # Loaded when asked for: `import streamer` must not wait for what only those who score need.
     if name == "Monitor":
         from streamer.monitor import Monitor  # noqa: PLC0415
 

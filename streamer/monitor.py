@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle import NO_FORECAST, BundleError
-from streamer.adapters.bundle_model import build
-from streamer.core.columns import Record, decode
-from streamer.core.events import Refused
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.bundles.bundle import NO_FORECAST, BundleError
+from streamer.core.columns import decode
+from streamer.core.events import EventRejected
 from streamer.core.messages import write
-from streamer.core.rejections import Rejection, ValueProblem
+from streamer.core.reasons import Rejection, ValueProblem
+from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 
@@ -51,7 +52,7 @@ class Monitor:
         forecast: bool = False,
     ) -> None:
         content = bundle.load(Path(model) if model else bundle.SHIPPED)
-        if forecast and not content.foretells:
+        if forecast and not content.has_forecast:
             raise BundleError(f"bundle {content.model_id}: {NO_FORECAST}")
         self._model = build(content)
         table = StayTable(self._model.architecture)
@@ -64,11 +65,11 @@ class Monitor:
         """Takes one event and returns the risk and alert messages that it causes.
 
         Raises:
-            Refused: the event is one that the service would put on the rejected topic.
+            EventRejected: the event is one that the service would put on the rejected topic.
         """
         messages, rejections = self.update_many([event])
         if rejections:
-            raise Refused(rejections[0].reason, rejections[0].detail)
+            raise EventRejected(rejections[0].reason, rejections[0].detail)
         return messages
 
     def update_many(

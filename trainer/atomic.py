@@ -1,4 +1,4 @@
-"""Files that are either the old or the new one, whatever happens in between."""
+"""Atomic writes: a file is either the old or the new one, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import IO
 
 @contextmanager
 def write_atomically(file: Path) -> Iterator[IO[bytes]]:
-    """Opens a temporary file beside ``file`` and puts it in its place at the end.
+    """Opens a temporary file beside ``file`` and replaces ``file`` by it at the end.
 
-    After an error ``file`` is what it was.
+    After an error ``file`` is unchanged.
     """
     new = file.with_name(f".{file.name}.{os.getpid()}.new")
     try:

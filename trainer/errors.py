@@ -1,14 +1,14 @@
-"""What a person gave and must change; each message says what is wrong and what would help."""
+"""Errors in the input that a person can mend; each message says what is wrong and the way out."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Something that was given cannot be used."""
+    """An input that cannot be used."""
 
 
 class WrongUsage(InputError):
-    """Options or settings that cannot be; holds every fault, not the first alone."""
+    """Options or settings that cannot be used; holds every fault, not only the first."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -16,16 +16,16 @@ class WrongUsage(InputError):
 
 
 class TooLittleData(InputError):
-    """The stays do not suffice for training, or for judging what was trained."""
+    """Too few stays for training, or for judging the result."""
 
 
 class NothingToEvaluate(InputError):
-    """No patient is left to be judged, or the bundle does not say which ones it held out."""
+    """No patient to judge by is left, or the bundle does not say which ones it held out."""
 
 
 class ResumeError(InputError):
-    """A checkpoint that this run must not go on from."""
+    """A checkpoint of another run, or a damaged one."""
 
 
 class UnknownModel(InputError):
-    """No bundle of that name in the registry, or more than one that begins so."""
+    """No bundle of that name in the registry, or several whose ids begin with it."""

@@ -1,46 +1,46 @@
-"""The figures of a bundle on files of stays: the whole of ``trainer evaluate``."""
+"""Evaluates a bundle on files of stays: the whole of ``trainer evaluate``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import FORECAST, NO_FORECAST, Bundle
-from streamer.adapters.cohort import Cohort
-from trainer.cohort import load_cohort
-from trainer.dataset import build_features
+from streamer.bundles import build
+from streamer.bundles.bundle import FORECAST, NO_FORECAST, Bundle
+from streamer.datasets.cohort import Cohort
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import Dataset, build_features
+from trainer.data.split import Split, split_patients
+from trainer.data.training_patients import seen_of
+from trainer.decisions.predictions import Predictions, figures_of, predict
 from trainer.errors import NothingToEvaluate
-from trainer.figures import figures_of
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
+from trainer.metrics.report import Figures
 from trainer.progress import Reporter
-from trainer.scoring import Verdicts, judge
-from trainer.seen import seen_of
-from trainer.split import Split, split_patients
 
 Patients: TypeAlias = Literal["all", "test"]
 
 CERTAIN: Final = 3.0
-"""So many times the false answers that are expected must be found before a warning is given."""
+"""A warning is given when more patients than this many times the expected false answers match."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was found.
+    """The result of an evaluation.
 
     Attributes:
         figures: the object of ``trainer evaluate --json``.
-        verdicts: risks and decisions, row by row.
+        predictions: risks and decisions, row by row.
     """
 
-    figures: dict[str, Any]
-    verdicts: Verdicts
+    figures: Figures
+    predictions: Predictions
 
 
 def evaluate(
@@ -52,12 +52,12 @@ def evaluate(
     n_bootstrap: int = 0,
     forecast: bool = False,
 ) -> Evaluation:
-    """Scores stays and measures.
+    """Scores stays and measures the predictions.
 
     Args:
-        bundle: what scores.
+        bundle: the model.
         paths: PhysioNet 2019 files or folders, with labels.
-        reporter: told how far it is; warned when patients were seen in training.
+        reporter: shows the progress, and a warning when patients were seen in training.
         patients: all of them, or those of the test side of the bundle's own split.
         n_bootstrap: replicates for intervals, 0 for none.
         forecast: whether the forecast of vital signs is measured, too.
@@ -67,8 +67,8 @@ def evaluate(
         DataError: files that cannot be read.
         NothingToEvaluate: no patient is left, or the bundle has no forecast to measure.
     """
-    model = bundle_model.build(bundle)
-    if forecast and not bundle.foretells:
+    model = build.build(bundle)
+    if forecast and not bundle.has_forecast:
         raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
@@ -79,23 +79,22 @@ def evaluate(
         reporter.say(warning)
     cohort = cohort.take(stays)
     with reporter.follow("building features") as progress:
-        built = build_features(cohort, progress)
+        dataset = Dataset.whole(cohort, build_features(cohort, progress))
     with reporter.follow("scoring") as progress:
-        verdicts = judge(model, cohort, built, np.arange(len(cohort)), progress)
+        predictions = predict(model, dataset, progress)
     with reporter.follow("intervals") as progress:
-        figures = figures_of(verdicts, model, bundle.model_id, n_bootstrap, progress)
+        figures = figures_of(predictions, model, bundle.model_id, n_bootstrap, progress)
     if forecast:
         with reporter.follow("forecast") as progress:
+            baselines = bundle.manifest["metrics"][FORECAST]["baselines"]
             figures[FORECAST] = forecast_figures(
                 model,
-                Baselines.from_json(bundle.manifest["metrics"][FORECAST]["baselines"]),
-                cohort,
-                built,
-                np.arange(len(cohort)),
+                Baselines.from_json(baselines),
+                dataset,
                 n_bootstrap,
                 progress,
             )
-    return Evaluation(figures, verdicts)
+    return Evaluation(figures, predictions)
 
 
 def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
@@ -139,7 +138,7 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
 def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
     """How many of these patients the bundle was fitted on, ``None`` where it does not say.
 
-    0 where so few are found that they can be false answers.
+    0 where so few match that they can be false answers.
     """
     seen = seen_of(bundle.manifest)
     if seen is None:

@@ -1,43 +1,48 @@
-"""From files of stays to a model bundle: the whole of ``trainer fit``."""
+"""Fits a model bundle from files of stays: the whole of ``trainer fit``."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
-from streamer.adapters.cohort import Cohort, Progress
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
-from trainer import plots
-from trainer.card import write_card
-from trainer.challenge import Comparison, compare_bundles
-from trainer.checkpoint import FILE as CHECKPOINT
-from trainer.checkpoint import Checkpoint, Epoch, Run
-from trainer.choices import Choices, choose
-from trainer.cohort import counts, fingerprint, load_cohort
-from trainer.dataset import build_features, fit_scaling
+from streamer.datasets.cohort import Cohort, Progress
+from trainer.data.cohort import DataSummary, counts, fingerprint, load_cohort
+from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.split import SIDES, Split, split_patients
+from trainer.data.training_patients import SeenPatients
+from trainer.decisions.operating_point import CalibratedModel, calibrate
+from trainer.decisions.predictions import (
+    Predictions,
+    figures_of,
+    predict,
+    subgroup_figures,
+    without_id,
+)
 from trainer.errors import TooLittleData
-from trainer.figures import figures_of, subgroup_figures, without_id
-from trainer.forecast.fitting import foretell
-from trainer.material import Material
+from trainer.forecast.fitting import fit_forecast
+from trainer.metrics.report import Figures
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
-from trainer.scoring import Verdicts, judge
-from trainer.seen import SeenPatients
-from trainer.split import SIDES, Split, split_patients
-from trainer.teacher import Lesson, no_lesson, taught_by, teach
-from trainer.training import train, trained
+from trainer.registry.promotion import Comparison, compare_bundles
+from trainer.reports import plots
+from trainer.reports.card import write_card
+from trainer.training.checkpoint import FILE as CHECKPOINT
+from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.loop import train, trained
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
-LESSON = "teacher.npz"
+SOFT_LABELS = "teacher.npz"
 
 LEAST_STAYS: Final = 24
 """Fewer cannot be put on three sides with a septic stay and another on each but by luck."""
@@ -45,7 +50,7 @@ LEAST_STAYS: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a fit made.
+    """The result of a fit.
 
     Attributes:
         bundle: the model bundle.
@@ -55,9 +60,35 @@ class Fitted:
     """
 
     bundle: Bundle
-    test: dict[str, Any]
+    test: Figures
     run: Run
     comparison: Comparison | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutFigures:
+    """Figures on the test patients, as the manifest keeps them.
+
+    Attributes:
+        test: of all, as ``trainer evaluate --json``.
+        subgroups: of each subgroup.
+        forecast: of the forecast, as ``fit_forecast`` returns them.
+        n_bootstrap: replicates of the intervals.
+    """
+
+    test: Figures
+    subgroups: dict[str, Figures]
+    forecast: Mapping[str, object]
+    n_bootstrap: int
+
+    def to_json(self) -> dict[str, object]:
+        """The manifest's ``metrics``."""
+        return {
+            "test": without_id(self.test),
+            "subgroups": self.subgroups,
+            "n_bootstrap": self.n_bootstrap,
+            **self.forecast,
+        }
 
 
 def fit(
@@ -76,7 +107,7 @@ def fit(
         paths: PhysioNet 2019 files or folders, with labels.
         out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json`` and the checkpoint.
         recipe: knobs.
-        reporter: told how far it is.
+        reporter: shows the progress.
         resume: goes on from the checkpoint in ``out``, if there is one.
         n_bootstrap: replicates of the intervals in the manifest.
         against: a bundle to compare with, on test patients that it has not seen either.
@@ -87,50 +118,64 @@ def fit(
         ResumeError: the checkpoint is of another recipe or other data.
     """
     material, data = gather(paths, recipe, reporter)
-    cohort, built, split = material.cohort, material.built, material.split
+    test = material.side("test")
 
     out.mkdir(parents=True, exist_ok=True)
-    made_of = {"recipe": recipe.to_json(), "data": data["fitted_on"], "features": features.RECIPE}
+    made_of: dict[str, object] = {
+        "recipe": recipe.to_json(),
+        "data": data["fitted_on"],
+        "features": features.FEATURE_VERSION,
+    }
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
     with reporter.follow("teacher") as progress:
-        lesson = learn_from_trees(material, recipe, out / LESSON, made_of, resume, progress)
+        soft_labels = learn_from_trees(
+            material, recipe, out / SOFT_LABELS, made_of, resume, progress
+        )
     with reporter.follow("training") as progress:
         run = train(
-            material, recipe, lesson, checkpoint, progress, lambda e: reporter.say(_line(e))
+            material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
         )
 
-    choices = choose(
-        trained(run, recipe), material.scaling, cohort, built, split.validation, recipe.alert_budget
+    calibrated = calibrate(
+        trained(run, recipe).in_numpy(),
+        material.scaling,
+        material.side("validation"),
+        recipe.alert_budget,
     )
-    foretold = foretell(choices.model, material, recipe, reporter, n_bootstrap)
-    verdicts = judge(choices.model, cohort, built, split.test)
+    model = calibrated.model
+    forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
+    predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
-        test = figures_of(verdicts, choices.model, "", n_bootstrap, progress)
-        groups = subgroup_figures(verdicts, choices.model, n_bootstrap, progress)
-    bundle = _bundle(choices, run, recipe, data, cohort, test, groups, foretold, n_bootstrap)
+        figures = HeldOutFigures(
+            figures_of(predictions, model, "", n_bootstrap, progress),
+            subgroup_figures(predictions, model, n_bootstrap, progress),
+            forecast,
+            n_bootstrap,
+        )
+    bundle = _bundle(calibrated, run, recipe, data, figures, material.cohort.patient_ids)
     bundle.save(out / BUNDLE)
-    _draw(choices, run, verdicts, out)
+    _draw(calibrated, run, predictions, out)
     comparison = None
     if against is not None:
-        comparison = compare_bundles(bundle, against, cohort, built, split.test)
+        comparison = compare_bundles(bundle, against, test)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
-    return Fitted(bundle, {**test, "model": bundle.model_id}, run, comparison)
+    return Fitted(bundle, {**figures.test, "model": bundle.model_id}, run, comparison)
 
 
 def gather(
     paths: Sequence[Path], recipe: Recipe, reporter: Reporter
-) -> tuple[Material, dict[str, Any]]:
+) -> tuple[Material, DataSummary]:
     """Reads and splits the stays, builds their features and scales them by training patients.
 
     Args:
         paths: PhysioNet 2019 files or folders, with labels.
-        recipe: says how patients are split.
-        reporter: told how far it is.
+        recipe: gives the salt and the fractions of the split.
+        reporter: shows the progress.
 
     Returns:
-        what training sees, and what the manifest says of it.
+        the material of training, and the manifest's account of it.
 
     Raises:
         DataError: files that cannot be read.
@@ -155,19 +200,28 @@ def learn_from_trees(
     material: Material,
     recipe: Recipe,
     file: Path,
-    made_of: dict[str, Any],
+    made_of: Mapping[str, object],
     resume: bool,
     progress: Progress | None,
-) -> Lesson:
-    """Asks the teacher, or reads what it said before the run was cut."""
+) -> SoftLabels:
+    """Fits the teacher, or reads its soft labels from before the run was cut.
+
+    Args:
+        material: data; only training patients are looked at.
+        recipe: knobs.
+        file: keeps the soft labels.
+        made_of: the data and the feature builder that they depend on.
+        resume: whether soft labels in ``file`` may be used, if they are of the same.
+        progress: called with sets of trees done and to be done.
+    """
     if not recipe.teacher_share:
-        return no_lesson(material.cohort.n_rows, features.N_FEATURES)
-    made_of = {**made_of, "recipe": taught_by(recipe)}
-    if resume and (kept := Lesson.load(file, made_of)) is not None:
+        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
+    made_of = {**made_of, "recipe": teacher_knobs(recipe)}
+    if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    lesson = teach(material, recipe, torch.get_num_threads(), progress)
-    lesson.save(file, made_of)
-    return lesson
+    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+    soft_labels.save(file, made_of)
+    return soft_labels
 
 
 def refuse_too_little(cohort: Cohort, split: Split) -> None:
@@ -186,12 +240,12 @@ def refuse_too_little(cohort: Cohort, split: Split) -> None:
         )
 
 
-def describe(cohort: Cohort, split: Split) -> dict[str, Any]:
-    """What the manifest says of the data: fingerprints, and how many are on each side."""
+def describe(cohort: Cohort, split: Split) -> DataSummary:
+    """The manifest's account of the data: fingerprints, and how many are on each side."""
     fitted_on = np.sort(np.concatenate([split.train, split.validation]))
     return {
         **fingerprint(cohort),
-        # What training depends on, so that other test patients are not other training data.
+        # Training depends on these alone: other test patients are not other training data.
         "fitted_on": fingerprint(cohort.take(fitted_on))["sha256"],
         "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
         "seen": SeenPatients.of([cohort.patient_ids[i] for i in fitted_on]).to_text(),
@@ -208,15 +262,12 @@ def versions() -> dict[str, str]:
 
 
 def _bundle(
-    choices: Choices,
+    calibrated: CalibratedModel,
     run: Run,
     recipe: Recipe,
-    data: dict[str, Any],
-    cohort: Cohort,
-    test: dict[str, Any],
-    groups: dict[str, Any],
-    foretold: dict[str, Any],
-    n_bootstrap: int,
+    data: DataSummary,
+    figures: HeldOutFigures,
+    patient_ids: list[str],
 ) -> Bundle:
     about = {
         "data": data,
@@ -227,26 +278,20 @@ def _bundle(
             "best_epoch": run.best_epoch,
             **{k: v for k, v in run.history[run.best_epoch - 1].items() if "validation" in k},
         },
-        "metrics": {
-            "test": without_id(test),
-            "subgroups": groups,
-            "n_bootstrap": n_bootstrap,
-            **foretold,
-        },
-        "alert_budget": {"budget": recipe.alert_budget, **asdict(choices.alerts)},
+        "metrics": figures.to_json(),
+        "alert_budget": {"budget": recipe.alert_budget, **asdict(calibrated.alerts)},
         "versions": versions(),
     }
-    thresholds = {"threshold": choices.model.threshold, **asdict(choices.model.policy)}
-    return bundle_model.make(
-        choices.model, about, write_card(about, thresholds, cohort.patient_ids)
-    )
+    model = calibrated.model
+    thresholds = {"threshold": model.threshold, **asdict(model.policy)}
+    return build.make(model, about, write_card(about, thresholds, patient_ids))
 
 
-def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:
+def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:
     """Writes history and pictures; loss and utility of validation, the curves of test patients."""
     folder = out / PLOTS
     folder.mkdir(exist_ok=True)
-    label, risk = verdicts.cohort.label, verdicts.risks[:, 0]
+    label, risk = predictions.cohort.label, predictions.risks[:, 0]
     losses = {
         name: [epoch[f"{name}_loss"] for epoch in run.history] for name in ("train", "validation")
     }
@@ -254,7 +299,9 @@ def _draw(choices: Choices, run: Run, verdicts: Verdicts, out: Path) -> None:
     plots.plot_roc(label, risk, folder)
     plots.plot_precision_recall(label, risk, folder)
     plots.plot_reliability(label, risk, folder)
-    plots.plot_utility(choices.thresholds, choices.utilities, choices.model.threshold, folder)
+    plots.plot_utility(
+        calibrated.thresholds, calibrated.utilities, calibrated.model.threshold, folder
+    )
     history = {"best_epoch": run.best_epoch, "epochs": run.history}
     (out / f"{HISTORY}.json").write_text(json.dumps(history, indent=1) + "\n")
     lines = [",".join(run.history[0])]

@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal, plain lines elsewhere; always on standard error."""
+"""Progress of long work: a bar on a terminal, plain lines elsewhere; always on standard error."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 
 LINE_EVERY_S: Final = 10.0  # often enough to see life in a log, seldom enough to read it
 
 
 class Reporter:
-    """Tells a person, or a log, what goes on."""
+    """Shows progress and messages to a person or in a log."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
@@ -28,7 +28,7 @@ class Reporter:
 
     @contextmanager
     def follow(self, what: str) -> Iterator[Progress]:
-        """Gives a function to be called with (done, total) while ``what`` goes on."""
+        """Yields a function to be called with (done, total) while ``what`` goes on."""
         if not self._console.is_terminal:
             yield _lines(self, what)
             return
@@ -43,13 +43,13 @@ class Reporter:
 
 
 def _lines(reporter: Reporter, what: str) -> Progress:
-    started = said = time.monotonic()
+    started = last_line = time.monotonic()
 
     def move(done: int, total: int) -> None:
-        nonlocal said
+        nonlocal last_line
         now = time.monotonic()
-        if now - said >= LINE_EVERY_S:
-            said = now
+        if now - last_line >= LINE_EVERY_S:
+            last_line = now
             left = (now - started) / max(done, 1) * (total - done)
             reporter.say(f"{what}: {done} of {total}, about {left:.0f} s left")
 

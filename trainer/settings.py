@@ -9,9 +9,11 @@ from typing import Literal
 from pydantic import AliasChoices, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamer.adapters.redis.local import default_url
+
 
 class TrainerSettings(BaseSettings):
-    """What `trainer` commands read from the environment; an option of the command goes before."""
+    """Environment variables of the `trainer` commands; an option of the command overrides them."""
 
     model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore")
 
@@ -22,17 +24,19 @@ class TrainerSettings(BaseSettings):
         default=Path(".vigil/registry"), description="folder of the model registry"
     )
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
+        default_factory=default_url,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
-        description="where models are published",
+        description="Redis that models are published to",
     )
-    cron: str = Field(default="0 3 * * *", description="when `run` retrains: five cron fields, UTC")
+    cron: str = Field(default="0 3 * * *", description="schedule of `run`: five cron fields, UTC")
     every: str = Field(default="", description="instead of cron: an interval such as 6h, 90m, 30s")
     knobs: str = Field(
         default="", description="knobs of each retraining, KNOB=VALUE, separated by spaces"
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
-    log_format: Literal["json", "console"] = Field(default="json", description="of `run`'s log")
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="format of `run`'s log"
+    )
 
     def paths(self) -> list[Path]:
         """``data`` as paths."""

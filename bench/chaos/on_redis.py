@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
@@ -55,7 +55,7 @@ class RedisLane(Lane):
         super().__init__("redis", seed, cards, rest_s, tally)
         self._server = stack.redis_server
         self._settings = settings
-        self._client = Redis.from_url(stack.redis, socket_timeout=20)
+        self._client = Redis.from_url(stack.redis_admin, socket_timeout=20)
 
     def strike(self, kind: str) -> str:
         """See ``Lane``."""

@@ -8,6 +8,7 @@ import time
 import urllib.request
 from pathlib import Path
 from typing import Final
+from urllib.error import HTTPError
 
 import psutil
 
@@ -90,10 +91,16 @@ class Service:
     def not_ready(self) -> str | None:
         """What it says it is waiting for; ``None`` when it is ready."""
         try:
+            return self._asked_for_readiness()
+        except OSError as error:  # also one amid the answer, of a service that is frozen
+            return str(error)
+
+    def _asked_for_readiness(self) -> str | None:
+        try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2):
                 return None
-        except OSError as error:  # an HTTPError, too, which carries the answer
-            return error.read().decode() if hasattr(error, "read") else str(error)
+        except HTTPError as answer:
+            return answer.read().decode()
 
     def signal(self, number: signal.Signals) -> None:
         """Sends the process a signal."""

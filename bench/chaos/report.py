@@ -21,8 +21,8 @@ several targets meet. Then it lets the services finish, and compares
 - every stay that Redis holds, byte for byte,
 
 with a pure fold of the input log, partition by partition (`bench/oracle.py`). It exits with 0 only
-if nothing differs. `tests/test_chaos.py` is a short form; `tests/test_oracle.py` shows that the
-oracle notices one record that is missing, doubled, changed, too many or out of order.
+if nothing differs. `tests/faults/test_chaos.py` is a short form; `tests/bench/test_oracle.py` shows
+that the oracle notices one record that is missing, doubled, changed, too many or out of order.
 
 A seed fixes the events and the sequence of faults of each target. At which event a fault strikes
 depends on the machine. One broker on one disk cannot show what replication is for."""

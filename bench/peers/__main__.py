@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from bench.comparison import FULL, QUICK, backlogs, compare, warm_up
-from bench.contestants import garage
+from bench.contestants import bench_env
 from bench.cores import divide
 from bench.machine import describe
 from bench.table import comparison_table
@@ -21,7 +21,7 @@ def main() -> None:
     extent = QUICK if parser.parse_args().quick else FULL
     cores = divide()  # before Kafka starts: it inherits them
     with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
-        place = garage(stack, Path(folder), cores)
+        place = bench_env(stack, Path(folder), cores)
         print(f"Machine: {describe()}; {cores.describe()}.\n")
         waiting = backlogs(place, extent)
         warm_up(place, waiting[0])

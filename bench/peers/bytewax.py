@@ -20,7 +20,7 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from bench.peers.told import COMMIT_EVERY_S, MOST_AT_ONCE, Told
+from bench.peers.peer_config import COMMIT_EVERY_S, MOST_AT_ONCE, PeerConfig
 from bench.peers.work import Bedside, bedside
 
 
@@ -42,21 +42,21 @@ class AtOneBed(StatefulLogic):  # type: ignore[misc]  # bytewax has an environme
         return packed
 
 
-def flow(told: Told) -> Dataflow:
+def flow(config: PeerConfig) -> Dataflow:
     """Builds the dataflow."""
-    bed = bedside(told)
+    bed = bedside(config)
     dataflow = Dataflow("vigil")
     vitals = kafka.input(
-        "vitals", dataflow, brokers=[told.kafka], topics=[told.vitals],
+        "vitals", dataflow, brokers=[config.kafka], topics=[config.vitals],
         # of each partition; with the default of 1,000 a risk waits for seconds of other work
-        batch_size=MOST_AT_ONCE // told.partitions,
+        batch_size=MOST_AT_ONCE // config.partitions,
     )  # fmt: skip
     keyed = op.key_on("patient", vitals.oks, lambda message: message.key.decode())
     risks = op.stateful("score", keyed, lambda packed: AtOneBed(bed, packed))
     messages = op.map("message", risks, lambda pair: KafkaSinkMessage(pair[0].encode(), pair[1]))
     # murmur2 as everybody's: outputs share the partition of their input
     kafka.output(
-        "risk", messages, brokers=[told.kafka], topic=told.risk,
+        "risk", messages, brokers=[config.kafka], topic=config.risk,
         add_config={"partitioner": "murmur2_random", "linger.ms": "5"},
     )  # fmt: skip
     return dataflow
@@ -64,13 +64,13 @@ def flow(told: Told) -> Dataflow:
 
 def main() -> None:
     """Runs until SIGTERM."""
-    told = Told.read()
+    config = PeerConfig.read()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    store = told.path("bytewax")
+    store = config.path("bytewax")
     if not any(store.iterdir()):
         init_db_dir(store, 1)
     cli_main(
-        flow(told),
+        flow(config),
         epoch_interval=timedelta(seconds=COMMIT_EVERY_S),
         recovery_config=RecoveryConfig(store),
     )

@@ -6,21 +6,21 @@ from typing import Any
 
 import faust
 
-from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.peer_config import COMMIT_EVERY_S, PeerConfig
 from bench.peers.work import bedside
 
 
-def build(told: Told) -> Any:
+def build(config: PeerConfig) -> Any:
     """Builds the application."""
-    bed = bedside(told)
+    bed = bedside(config)
     app = faust.App(
-        told.group,
-        broker=f"kafka://{told.kafka}",
+        config.group,
+        broker=f"kafka://{config.kafka}",
         store="rocksdb://",
-        datadir=told.path("faust"),
+        datadir=config.path("faust"),
         processing_guarantee="exactly_once",
         broker_commit_interval=COMMIT_EVERY_S,
-        topic_partitions=told.partitions,
+        topic_partitions=config.partitions,
         topic_replication_factor=1,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
@@ -29,9 +29,9 @@ def build(told: Told) -> Any:
         web_enabled=False,
         stream_wait_empty=False,
     )
-    vitals = app.topic(told.vitals, key_type=bytes, value_type=bytes)
-    risk = app.topic(told.risk, key_type=bytes, value_type=bytes)
-    patients = app.Table("patients", partitions=told.partitions, key_type=bytes, value_type=bytes)
+    vitals = app.topic(config.vitals, key_type=bytes, value_type=bytes)
+    risk = app.topic(config.risk, key_type=bytes, value_type=bytes)
+    patients = app.Table("patients", partitions=config.partitions, key_type=bytes, value_type=bytes)
 
     @app.agent(vitals)  # type: ignore[untyped-decorator]  # faust has an environment of its own
     async def score(stream: Any) -> None:
@@ -49,7 +49,7 @@ def build(told: Told) -> Any:
 
 def main() -> None:
     """Runs until SIGTERM."""
-    app = build(Told.read())
+    app = build(PeerConfig.read())
     faust.Worker(app, loglevel="WARNING").execute_from_commandline()
 
 

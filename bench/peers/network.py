@@ -11,9 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.core.model import Calibration
+from trainer.training.network import TorchNetwork
 
 Floats = NDArray[np.float32]
 
@@ -25,7 +26,7 @@ class Cell:
     """The network's step, with the weights of the service."""
 
     def __init__(self) -> None:
-        network = MODEL.network
+        network = TorchNetwork.of(MODEL.network)
         self._cell = nn.LSTMCell(MODEL.architecture.encoder, HIDDEN)
         weights = network.lstm.state_dict()
         self._cell.load_state_dict({name.removesuffix("_l0"): w for name, w in weights.items()})

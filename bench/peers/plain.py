@@ -16,7 +16,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from redis import Redis
 
-from bench.peers.told import MOST_AT_ONCE, Told
+from bench.peers.peer_config import MOST_AT_ONCE, PeerConfig
 from bench.peers.work import Bedside, Kept, bedside
 
 
@@ -49,19 +49,19 @@ class Patients:
         return f"{self._prefix}:{key.decode()}"
 
 
-def run(told: Told, stop: threading.Event) -> None:
+def run(config: PeerConfig, stop: threading.Event) -> None:
     """Polls until told to stop."""
     consumer = KafkaConsumer(
-        told.vitals,
-        bootstrap_servers=told.kafka,
-        group_id=told.group,
+        config.vitals,
+        bootstrap_servers=config.kafka,
+        group_id=config.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_poll_records=MOST_AT_ONCE,
     )
-    producer = KafkaProducer(bootstrap_servers=told.kafka, linger_ms=5)
-    bed = bedside(told)
-    patients = Patients(bed, Redis.from_url(told.redis), told.group)
+    producer = KafkaProducer(bootstrap_servers=config.kafka, linger_ms=5)
+    bed = bedside(config)
+    patients = Patients(bed, Redis.from_url(config.redis), config.group)
     with contextlib.closing(consumer), contextlib.closing(producer):
         while not stop.is_set():
             changed = set()
@@ -70,7 +70,7 @@ def run(told: Told, stop: threading.Event) -> None:
                     patient = patients.of(record.key)
                     risk = bed.take(patient, record.value, record.partition, record.offset)
                     if risk is not None:
-                        producer.send(told.risk, risk, record.key)
+                        producer.send(config.risk, risk, record.key)
                     changed.add(record.key)
             if changed:
                 patients.keep(changed)
@@ -82,7 +82,7 @@ def main() -> None:
     """Runs until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    run(Told.read(), stop)
+    run(PeerConfig.read(), stop)
 
 
 if __name__ == "__main__":

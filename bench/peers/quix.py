@@ -6,26 +6,26 @@ from typing import Any
 
 from quixstreams import Application, message_context
 
-from bench.peers.told import COMMIT_EVERY_S, Told
+from bench.peers.peer_config import COMMIT_EVERY_S, PeerConfig
 from bench.peers.work import bedside
 
 
 def main() -> None:
     """Runs until SIGTERM."""
-    told = Told.read()
-    bed = bedside(told)
+    config = PeerConfig.read()
+    bed = bedside(config)
     app = Application(
-        broker_address=told.kafka,
-        consumer_group=told.group,
+        broker_address=config.kafka,
+        consumer_group=config.group,
         auto_offset_reset="earliest",
         processing_guarantee="exactly-once",
         commit_interval=COMMIT_EVERY_S,
-        state_dir=told.path("quix"),
+        state_dir=config.path("quix"),
         auto_create_topics=True,  # the changelog
         loglevel="WARNING",
     )
-    vitals = app.topic(told.vitals, value_deserializer="bytes", key_deserializer="bytes")
-    risk = app.topic(told.risk, value_serializer="bytes", key_serializer="bytes")
+    vitals = app.topic(config.vitals, value_deserializer="bytes", key_deserializer="bytes")
+    risk = app.topic(config.risk, value_serializer="bytes", key_serializer="bytes")
 
     def score(value: bytes, state: Any) -> bytes | None:
         packed = state.get_bytes("patient")

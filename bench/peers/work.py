@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from bench.peers import light, same
-from bench.peers.told import Told
+from bench.peers.peer_config import PeerConfig
 
 
 class Kept(Protocol):
@@ -30,13 +30,13 @@ class Bedside(Protocol[K]):
         """Takes an event into a patient; returns the risk message if one is due."""
 
 
-def bedside(told: Told) -> Bedside[Any]:
+def bedside(config: PeerConfig) -> Bedside[Any]:
     """The work that a peer was told to do, for a process that does nothing else."""
     torch.set_num_threads(1)  # one core each: more threads would wait for each other
-    match told.work:
+    match config.work:
         case "light":
-            return light.Bedside(told.interval_ms)
+            return light.Bedside(config.interval_ms)
         case "same":
-            return same.Bedside(told.interval_ms)
+            return same.Bedside(config.interval_ms)
         case other:
             raise ValueError(f"no such work: {other!r}; there is light and same")

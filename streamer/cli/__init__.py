@@ -1,4 +1,4 @@
-"""The `streamer` command: one file a group of subcommands; torch is loaded by none but `run`."""
+"""The `streamer` command, one file a subcommand; each loads what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ import sys
 import typer
 from pydantic import ValidationError
 
-from streamer.adapters.cohort import DataError
-from streamer.cli import feeds, local, looking, rejected, service
+from streamer.cli import (
+    alerts,
+    check,
+    demo,
+    patient,
+    pseudonym,
+    rejected,
+    replay,
+    run,
+    simulate,
+    topics,
+    up,
+)
+from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
@@ -18,25 +30,25 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="""Vigil watches ICU patients for sepsis: events in from Kafka, LSTM state in Redis, alerts
-    out.
+    help="""Watch ICU patients for sepsis: events come from Kafka, LSTM states live in Redis, alerts
+    go to Kafka.
 
-    Start with `streamer demo`: it needs nothing else. Then, in terminals of their own:
+    Start with `streamer demo`: it needs nothing else. Then, each in its own terminal:
     `streamer up`, `streamer run`, `streamer replay FOLDER --patients 100`, `streamer alerts`.
 
     Research software for decision support; not a medical device.""",
 )
 for command in (
-    local.demo,
-    local.up,
-    service.topics,
-    service.run,
-    feeds.replay,
-    feeds.simulate,
-    looking.alerts,
-    looking.patient,
-    service.check,
-    service.pseudonym,
+    demo.demo,
+    up.up,
+    topics.topics,
+    run.run,
+    replay.replay,
+    simulate.simulate,
+    alerts.alerts,
+    patient.patient,
+    check.check,
+    pseudonym.pseudonym,
 ):
     app.command()(command)
 app.add_typer(rejected.app, name="rejected")
@@ -49,12 +61,18 @@ def main() -> None:
     except ValidationError as error:
         print("The configuration is wrong:", file=sys.stderr)
         for fault in error.errors(include_url=False):
-            where = ".".join(str(part) for part in fault["loc"])
-            name = where if where.isupper() else f"STREAMER_{where.upper()}"
-            print(f"  {name if where else ''} {fault['msg']}", file=sys.stderr)
+            field = ".".join(str(part) for part in fault["loc"])
+            name = field if field.isupper() else f"STREAMER_{field.upper()}"
+            print(f"  {name if field else ''} {fault['msg']}", file=sys.stderr)
         sys.exit(2)
     except (DataError, ScenarioError) as error:
         print(f"Error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        needed = "reading recordings needs pyarrow: pip install 'vigil-icu[replay]'"
+        print(f"Error: {needed}", file=sys.stderr)
         sys.exit(2)
     except (LocalStackError, LogUnavailable, StoreUnavailable) as error:
         print(f"Error: {error}", file=sys.stderr)

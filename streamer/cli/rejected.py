@@ -1,4 +1,4 @@
-"""`streamer rejected`: what was refused, why, and back into the input topic after a fix."""
+"""`streamer rejected`: list rejected events and replay them into the input topic after a fix."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 
 from streamer.cli import rejected_view as view
-from streamer.cli.report import Report
-from streamer.core.rejected import Selection
-from streamer.core.rejections import Reason
-from streamer.core.time import BadTimeError, read_ms
+from streamer.cli.progress import Report
+from streamer.cli.times import parse_time_ms
+from streamer.core.dead_letters import Selection
+from streamer.core.reasons import Reason
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.rejected import Replay, opened, overview, plan
-from streamer.service.rejected import replay as replayed
+from streamer.service.dead_letters import Replay, open_rejected_topic, overview, plan
+from streamer.service.dead_letters import replay as replayed
 from streamer.service.settings import Settings
 
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -26,10 +26,10 @@ _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="""What was refused, why, and back into the input topic after a fix.
+    help="""List rejected events, and replay them into the input topic after a fix.
 
-    The service puts every event that it cannot take on `vitals.rejected`, as it came, with the
-    reason. Nothing is lost: look, mend the cause, replay.
+    The service puts each event that it cannot process on `vitals.rejected`, as it came, with the
+    reason. Nothing is lost: look at them, mend the cause, replay them.
 
     Examples:
 
@@ -37,18 +37,21 @@ app = typer.Typer(
 
     `streamer rejected show 17`
 
-    `streamer rejected replay --reason future_time`, which counts, and with `--yes`, which does it
+    `streamer rejected replay --reason future_time` (counts; with `--yes` it replays)
     """,
 )
 
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs.")]
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Reasons: TypeAlias = Annotated[
-    list[Reason] | None, typer.Option("--reason", help="Only this reason; may be given again.")
+    list[Reason] | None,
+    typer.Option("--reason", help="Only events with this reason; may be repeated. Default: all."),
 ]
 Since: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="AGE|TIME", help="Refused at most so long ago (`30m`, `6h`, `2d`), or since a time."
+        metavar="AGE|TIME",
+        help="Only events rejected within this age (`30m`, `6h`, `2d`) or since this RFC 3339 "
+        "time. Default: all.",
     ),
 ]
 
@@ -57,35 +60,40 @@ Since: TypeAlias = Annotated[
 def list_rejected(
     reason: Reasons = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many of the newest to list.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, help="List this many of the newest.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Counts what was refused by reason, and lists the newest.
+    """Count rejected events by reason, and list the newest.
 
-    *waiting*: never re-entered. *re-entered*: put back by `replay`. *refused again*: came from a
-    replay and was refused once more; the cause is not mended. *without value*,
-    *truncated*: nothing, or not all of it, to replay.
+    *waiting*: never replayed. *re-entered*: put back by `replay`. *refused again*: replayed and
+    rejected once more, because the cause is not mended. *without value*, *truncated*: cannot be
+    replayed, because the value is missing or cut.
     """
     selection = Selection(frozenset(reason or ()), since_ms=_since_ms(since))
-    _, topic = opened(Settings())
+    topic = open_rejected_topic(Settings())
     with Report("reading the rejected topic"):
-        found = overview(topic, selection, limit)
+        counts = overview(topic, selection, limit)
     if as_json:
-        print(json.dumps(view.overview_json(found)))
+        print(json.dumps(view.overview_json(counts)))
     else:
-        view.print_overview(found, Console())
+        view.print_overview(counts, Console())
 
 
 @app.command()
 def show(
-    offset: Annotated[int, typer.Argument(metavar="OFFSET", min=0, help="As `list` gives it.")],
+    offset: Annotated[
+        int,
+        typer.Argument(
+            metavar="OFFSET", min=0, help="Offset in the rejected topic, as `list` prints it."
+        ),
+    ],
     as_json: Json = False,
 ) -> None:
-    """Shows one refused record: reason, where it came from, headers, payload.
+    """Show one rejected record: reason, origin, headers, payload.
 
     Exits with 1 when there is no such record.
     """
-    _, topic = opened(Settings())
+    topic = open_rejected_topic(Settings())
     rejected = topic.at(offset)
     if rejected is None:
         first, end = topic.bounds()
@@ -103,41 +111,46 @@ def replay(
     reason: Reasons = None,
     since: Since = None,
     offsets: Annotated[
-        str | None, typer.Option(metavar="N|N-M", help="Only these, both ends included.")
+        str | None,
+        typer.Option(metavar="N|N-M", help="Only these offsets, both ends included. Default: all."),
     ] = None,
     partition: Annotated[
-        int | None, typer.Option(min=0, help="Only what came from this partition of `vitals`.")
+        int | None,
+        typer.Option(min=0, help="Only records of this partition of `vitals`. Default: all."),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Also what was replayed before and refused again.")
+        bool,
+        typer.Option(
+            "--again", help="Include records that were replayed before and rejected again."
+        ),
     ] = False,
     repartition: Annotated[
         bool,
         typer.Option(
             "--repartition",
-            help="To the partition of the key by Kafka's own rule (murmur2), instead of back to "
-            "where it was: for `other_partition`, after its producers were mended.",
+            help="Send to the partition that Kafka's own rule (murmur2) gives the key, instead of "
+            "the original one: for `other_partition`, after its producers were mended.",
         ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes/--dry-run", help="Do it; without it, only count.")
+        bool, typer.Option("--yes/--dry-run", help="Replay them; default: only count.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Puts refused records back into the input topic after a fix, each exactly once.
+    """Put rejected records back into the input topic after a fix, each exactly once.
 
-    Key and payload stay as they came; the record is as of now. It counts unless `--yes` is given.
-    It may be killed, repeated, or run twice at a time: a record and the mark that it was re-entered
-    are one transaction. What is refused again comes back to the rejected topic, with the header
-    `replayed-of`, and is left alone from then on unless `--again` is given. A payload that is
-    itself wrong must be sent anew by its source.
+    Key and payload stay as they came; the record has the present time. Without `--yes` it only
+    counts. It may be killed, repeated, or run twice at a time: a record and the mark that it was
+    re-entered are one transaction. A record that is rejected again comes back to the rejected topic
+    with the header `replayed-of`; only `--again` replays it once more. A payload that is itself
+    wrong must be sent anew by its source.
 
     Example: after the clock of a monitor was set right by waiting an hour,
     `streamer rejected replay --reason future_time --since 1d --yes`
     """
-    wanted = None if offsets is None else _range(offsets)
-    selection = Selection(frozenset(reason or ()), wanted, partition, _since_ms(since))
-    options, topic = opened(Settings())
+    chosen = None if offsets is None else _range(offsets)
+    selection = Selection(frozenset(reason or ()), chosen, partition, _since_ms(since))
+    topic = open_rejected_topic(Settings())
     done = Replay()
     with Report("replay" if yes else "reading the rejected topic") as report:
         if not yes:
@@ -145,8 +158,7 @@ def replay(
         else:
             try:
                 replayed(
-                    options, topic, selection, done,
-                    again=again, repartition=repartition,
+                    topic, selection, done, again=again, repartition=repartition,
                     progress=lambda: report.update(f"{done.chosen.total()} re-entered"),
                 )  # fmt: skip
             except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
@@ -154,7 +166,7 @@ def replay(
                     f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
                     "re-entered. Run it again: nothing is doubled"
                 )
-    if wanted is not None and not done.chosen and not done.left:
+    if chosen is not None and not done.chosen and not done.left:
         _fail(f"no chosen record of the rejected topic has an offset in {offsets}")
     if as_json:
         print(json.dumps(view.replay_json(done, dry_run=not yes)))
@@ -167,12 +179,7 @@ def _since_ms(text: str | None) -> int | None:
         return None
     if age := re.fullmatch(r"(\d+)([smhd])", text):
         return int(time.time() * 1000) - int(age[1]) * _UNIT_MS[age[2]]
-    try:
-        return read_ms(text)
-    except BadTimeError as error:
-        raise typer.BadParameter(
-            f"--since {text!r} is neither 30m, 6h, 2d nor a time: {error}"
-        ) from None
+    return parse_time_ms(text, "--since", "30m, 6h, 2d or RFC 3339")
 
 
 def _range(text: str) -> range:
@@ -182,6 +189,6 @@ def _range(text: str) -> range:
     return range(int(ends[1]), int(ends[2] or ends[1]) + 1)
 
 
-def _fail(says: str) -> NoReturn:
-    print(f"Error: {says}", file=sys.stderr)
+def _fail(message: str) -> NoReturn:
+    print(f"Error: {message}", file=sys.stderr)
     raise typer.Exit(1)

@@ -1,6 +1,6 @@
-"""How rejected records look: tables and text for people, plain objects for programs.
+"""Views of rejected records: tables and text for people, plain objects for programs.
 
-What was rejected may be anything, so nothing of it reaches a terminal but printable characters.
+A rejected record may hold anything, so only printable characters of it reach a terminal.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, TypedDict
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.core.rejected import Rejected, Standing
-from streamer.core.rejections import Reason
+from streamer.core.dead_letters import DeadLetter, Standing
+from streamer.core.reasons import Reason
 from streamer.feeds.message import rfc3339
-from streamer.service.rejected import Overview, Replay
+from streamer.service.dead_letters import Overview, Replay
 
 _MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it
 _DETAIL: Final = 60
@@ -37,10 +37,62 @@ def printable(content: bytes | None) -> str:
     )
 
 
-def overview_json(found: Overview) -> dict[str, Any]:
+class Base64(TypedDict):
+    """Bytes that are not UTF-8."""
+
+    base64: str
+
+
+class NewestJson(TypedDict):
+    """One of the newest records, in short."""
+
+    offset: int
+    time: str
+    reason: str
+    detail: str
+    key: str | Base64 | None
+    origin: str
+    standing: str
+
+
+class OverviewJson(TypedDict):
+    """Counts by reason and standing, and the newest records."""
+
+    total: int
+    reasons: list[dict[str, str | int]]
+    records: list[NewestJson]
+
+
+class RecordJson(TypedDict):
+    """One record with all that is known of it; times are RFC 3339."""
+
+    offset: int
+    time: str
+    reason: str
+    meaning: str
+    origin: str
+    first_origin: str
+    standing: str
+    re_entered: str | None
+    headers: dict[str, str]
+    key: str | Base64 | None
+    value: str | Base64 | None
+
+
+class ReplayJson(TypedDict):
+    """Counts of a replay, done or planned."""
+
+    dry_run: bool
+    re_entered: int
+    chosen: int
+    by_reason: dict[str, int]
+    left_alone: dict[str, int]
+
+
+def overview_json(overview: Overview) -> OverviewJson:
     """The counts and the newest records."""
     return {
-        "total": sum(group.n for group in found.groups.values()),
+        "total": sum(group.n for group in overview.groups.values()),
         "reasons": [
             {
                 "reason": reason,
@@ -50,7 +102,7 @@ def overview_json(found: Overview) -> dict[str, Any]:
                 "oldest": rfc3339(group.oldest_ms),
                 "newest": rfc3339(group.newest_ms),
             }
-            for reason, group in found.groups.items()
+            for reason, group in overview.groups.items()
         ],
         "records": [
             {
@@ -62,18 +114,18 @@ def overview_json(found: Overview) -> dict[str, Any]:
                 "origin": str(rejected.origin or ""),
                 "standing": standing,
             }
-            for rejected, standing in found.newest
+            for rejected, standing in overview.newest
         ],
     }  # fmt: skip
 
 
-def print_overview(found: Overview, console: Console) -> None:
+def print_overview(overview: Overview, console: Console) -> None:
     """Prints the counts by reason and the newest records."""
-    if not found.groups:
-        console.print("Nothing was rejected, of what was asked for and is still kept.")
+    if not overview.groups:
+        console.print("No matching rejected records.")
         return
     counts = Table("reason", *Standing, "oldest", "newest", "meaning", box=None)
-    for reason, group in found.groups.items():
+    for reason, group in overview.groups.items():
         counts.add_row(
             Text(reason or "-"),
             *(str(group.standings[standing]) for standing in Standing),
@@ -82,10 +134,10 @@ def print_overview(found: Overview, console: Console) -> None:
             Text(_meaning(reason)),
         )
     console.print(counts)
-    if found.newest:
+    if overview.newest:
         console.print()
         newest = Table("offset", "time", "reason", "key", "came from", "detail", "", box=None)
-        for rejected, standing in found.newest:
+        for rejected, standing in overview.newest:
             newest.add_row(
                 str(rejected.offset),
                 rfc3339(rejected.time_ms),
@@ -98,8 +150,8 @@ def print_overview(found: Overview, console: Console) -> None:
         console.print(newest)
 
 
-def record_json(rejected: Rejected, reentered: Mapping[int, int]) -> dict[str, Any]:
-    """One record with all that is known of it; bytes that are no UTF-8 are in base64."""
+def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> RecordJson:
+    """One record with all that is known of it; bytes that are not UTF-8 are in base64."""
     mark_ms = reentered.get(rejected.offset)
     return {
         "offset": rejected.offset,
@@ -116,7 +168,7 @@ def record_json(rejected: Rejected, reentered: Mapping[int, int]) -> dict[str, A
     }
 
 
-def print_record(rejected: Rejected, reentered: Mapping[int, int], console: Console) -> None:
+def print_record(rejected: DeadLetter, reentered: Mapping[int, int], console: Console) -> None:
     """Prints one record for people."""
     mark_ms = reentered.get(rejected.offset)
     standing = str(rejected.standing(reentered))
@@ -138,8 +190,8 @@ def print_record(rejected: Rejected, reentered: Mapping[int, int], console: Cons
         console.print(f"... cut after {_MOST_SHOWN} characters; --json has all of it")
 
 
-def replay_json(done: Replay, *, dry_run: bool) -> dict[str, Any]:
-    """What a replay did or would do."""
+def replay_json(done: Replay, *, dry_run: bool) -> ReplayJson:
+    """The counts of a replay, done or planned."""
     return {
         "dry_run": dry_run,
         "re_entered": 0 if dry_run else done.chosen.total(),
@@ -150,23 +202,27 @@ def replay_json(done: Replay, *, dry_run: bool) -> dict[str, Any]:
 
 
 def print_replay(done: Replay, console: Console, *, dry_run: bool) -> None:
-    """Prints what a replay did or would do, and how to do it."""
+    """Prints the counts of a replay, and after a plan the option that does it."""
     for reason, n in sorted(done.chosen.items()):
         console.print(Text(f"{n:8}  {reason or '-'}"))
-    said = "would be re-entered" if dry_run else "re-entered"
-    console.print(f"{done.chosen.total():8}  {said}", highlight=False)
+    outcome = "would be re-entered" if dry_run else "re-entered"
+    console.print(f"{done.chosen.total():8}  {outcome}", highlight=False)
     for standing, n in done.left.items():
-        hint = "; --again takes them" if standing is Standing.REFUSED_AGAIN else ""
+        hint = "; add --again to replay them" if standing is Standing.REFUSED_AGAIN else ""
         console.print(f"{n:8}  left alone: {standing}{hint}", highlight=False)
     if dry_run and done.chosen:
         console.print("Nothing was done. Add --yes to do it.")
 
 
 def _meaning(reason: str) -> str:
-    return Reason(reason).sentence if reason in set(Reason) else "Not a reason of this version."
+    return (
+        Reason(reason).sentence
+        if reason in set(Reason)
+        else "Not a reason that this version knows."
+    )
 
 
-def _text(content: bytes | None) -> str | dict[str, str] | None:
+def _text(content: bytes | None) -> str | Base64 | None:
     if content is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""What is said of a stay at an evaluation: risks, alert, bedside scores, quality of the data."""
+"""The assessment of a stay at an evaluation: risks, alert, bedside scores, data quality."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import alerts, bedside, explain, recurrence
+from streamer.core import alerts, clinical_scores, explain, recurrence
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.recurrence import Evaluation
@@ -16,17 +16,17 @@ from streamer.core.stays import HOUR_MS, NEVER, RING, Slots, StayTable
 from streamer.core.variables import FIO2, INDEX
 
 MINUTE_MS: Final = 60_000
-VITALS: Final = np.array(
+FRESHNESS_VITALS: Final = np.array(
     [INDEX[name] for name in ("heart_rate", "spo2", "temperature", "sbp", "map", "resp_rate")]
 )
-"""The signs that every bed has; the oldest of them tells how fresh the picture is."""
+"""The vital signs that every bed has; the oldest of them tells how fresh the data is."""
 EXPECTED: Final = np.array(
     [
-        *VITALS,
+        *FRESHNESS_VITALS,
         *(INDEX[n] for n in ("lactate", "wbc", "creatinine", "platelets", "bilirubin_total")),
     ]
 )
-"""What a clinician would want to have seen in 24 h before trusting a sepsis risk."""
+"""Variables that a clinician wants measured within 24 h before trusting a sepsis risk."""
 ROOM_AIR: Final = np.float32(0.21)
 
 
@@ -91,7 +91,7 @@ def assess(
     events: NDArray[np.intp],
     *,
     says_risk: bool = True,
-    foretells: bool = False,
+    has_forecast: bool = False,
 ) -> Assessments:
     """Evaluates stays as they stand, steps their alert state and notes their risks.
 
@@ -101,7 +101,7 @@ def assess(
         slots: ``(n,)`` distinct stays that have had an observation.
         events: ``(n,)`` the event behind each.
         says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
-        foretells: whether to forecast vital signs as well; the model must have a head for it.
+        has_forecast: whether to forecast vital signs as well; the model must have a head for it.
     """
     evaluation = recurrence.evaluate(table, model, slots)
     table["risk"][slots] = evaluation.risks
@@ -123,9 +123,9 @@ def assess(
     last_ms = table["last_ms"][slots]
     known = last_ms != NEVER
     age_ms = np.where(known, time_ms[:, None] - np.where(known, last_ms, 0), -1)
-    recent = known & (age_ms <= bedside.VALID_HOURS * HOUR_MS)
+    recent = known & (age_ms <= clinical_scores.VALID_HOURS * HOUR_MS)
     last = np.where(recent, table["last_value"][slots], np.float32(np.nan))
-    scored = recent[:, list(bedside.COMPONENTS)].any(axis=1)
+    scored = recent[:, list(clinical_scores.COMPONENTS)].any(axis=1)
     return Assessments(
         event=events,
         says_risk=says_risk,
@@ -137,23 +137,23 @@ def assess(
         severity=np.where(phase == Phase.END, before.severity, after.severity),
         alert_start_ms=after.start_ms,
         alert_number=after.number,
-        news2=np.where(scored, bedside.news2(last, _on_oxygen(table, slots)), -1),
-        qsofa=np.where(scored, bedside.qsofa(last), -1),
+        news2=np.where(scored, clinical_scores.news2(last, _on_oxygen(table, slots)), -1),
+        qsofa=np.where(scored, clinical_scores.qsofa(last), -1),
         hours_of_data=table["open_bin"][slots] - table["first_bin"][slots] + 1,
-        oldest_vital_ms=age_ms[:, VITALS].max(axis=1),
+        oldest_vital_ms=age_ms[:, FRESHNESS_VITALS].max(axis=1),
         missing=~recent[:, EXPECTED],
         causes=_causes(table, model, slots, evaluation, phase, age_ms),
-        forecast=model.forecast(evaluation.features, table["look_h"][slots][:, -1])
-        if foretells
+        forecast=model.forecast(evaluation.features, table["provisional_h"][slots][:, -1])
+        if has_forecast
         else None,
     )
 
 
 def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
-    """Whether an FiO2 above room air was charted in the last 24 hour bins."""
-    back = np.arange(bedside.VALID_HOURS)
-    places = (table["open_bin"][slots][:, None] - back) % RING
-    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], places, FIO2] > ROOM_AIR
+    """Returns whether an FiO2 above room air was charted in the last 24 hour bins."""
+    back = np.arange(clinical_scores.VALID_HOURS)
+    rows = (table["open_bin"][slots][:, None] - back) % RING
+    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], rows, FIO2] > ROOM_AIR
     used: NDArray[np.bool_] = np.logical_or.reduce(charted, axis=1)
     return used
 

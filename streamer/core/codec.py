@@ -1,4 +1,4 @@
-"""A stay as bytes: what the state store keeps, and nothing a reader could misread.
+"""The stored form of a stay: bytes with a checksum, as the state store keeps them.
 
 The form is a header (magic, version, CRC-32 of all that follows, model id, sizes), the fields of
 the stay in the order of `stays.layout`, the measured cells of the hour ring, and ward and bed. The
@@ -29,7 +29,7 @@ _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4"
 
 
 class CorruptState(ValueError):
-    """Stored bytes that are no stay of this layout; the message says what is wrong, not of whom.
+    """Stored bytes that are not a stay of this layout; the message names no patient.
 
     Args:
         patient: whose state it is.
@@ -42,7 +42,7 @@ class CorruptState(ValueError):
 
 
 class Era(NamedTuple):
-    """Whose weights stepped a stay: a model, and how many models its partition had before."""
+    """The model that stepped a stay, and how many models its partition had before."""
 
     model_id: str
     swaps: int = 0
@@ -62,15 +62,15 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     )
     offsets = table["ring_offset_ms"][slots].reshape(len(slots), RING * N_VARIABLES)
     values = table["ring_value"][slots].reshape(len(slots), RING * N_VARIABLES)
-    owner, place = np.nonzero(offsets != NOT_MEASURED)
+    owner, cell = np.nonzero(offsets != NOT_MEASURED)
     cells = np.empty(len(owner), _CELL)
-    cells["place"], cells["offset_ms"] = place, offsets[owner, place]
-    cells["value"] = values[owner, place]
+    cells["place"], cells["offset_ms"] = cell, offsets[owner, cell]
+    cells["value"] = values[owner, cell]
     ends = np.searchsorted(owner, np.arange(len(slots) + 1)).tolist()
     cell_bytes, model = cells.tobytes(), era.model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
-        ward, bed = (name.encode() for name in table.places[slot])
+        ward, bed = (name.encode() for name in table.locations[slot])
         listed = cell_bytes[ends[i] * _CELL.itemsize : ends[i + 1] * _CELL.itemsize]
         sizes = _SIZES.pack(model, era.swaps, ends[i + 1] - ends[i], len(ward), len(bed))
         checked = b"".join((sizes, fixed[i].tobytes(), listed, ward, bed))
@@ -114,19 +114,19 @@ def decode(
             at += size
         if stay.is_foreign:
             foreign.append(patient)
-        place = stay.cells["place"].astype(np.intp)
-        table["ring_value"][slot].reshape(-1)[place] = stay.cells["value"]
-        table["ring_offset_ms"][slot].reshape(-1)[place] = stay.cells["offset_ms"]
-        table.places[slot] = (stay.ward, stay.bed)
+        cell = stay.cells["place"].astype(np.intp)
+        table["ring_value"][slot].reshape(-1)[cell] = stay.cells["value"]
+        table["ring_offset_ms"][slot].reshape(-1)[cell] = stay.cells["offset_ms"]
+        table.locations[slot] = (stay.ward, stay.bed)
         table.touched[slot] = False
     return foreign
 
 
-def heard_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
-    """Returns the days of the log on which stays were last heard of, and adds none of them.
+def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
+    """Returns the day of the log of each stay's last event, without adding the stays.
 
     Args:
-        table: that the stays are to be added to some day.
+        table: the table that the stays would be added to.
         stored: their stored form, by patient.
         era: what the table is stepped by.
 
@@ -145,13 +145,13 @@ def model_of(content: bytes) -> str:
     """Returns the id of the model that stepped a stored stay.
 
     Raises:
-        CorruptState: the bytes are no stored stay.
+        CorruptState: the bytes are not a stored stay.
     """
     return _sizes(content, "?")[0].model_id
 
 
 class _Stored(NamedTuple):
-    """A stored stay, checked and cut where one thing ends and the next begins."""
+    """A stored stay, checked and cut into its parts."""
 
     is_foreign: bool
     fields: bytes
@@ -161,7 +161,7 @@ class _Stored(NamedTuple):
 
 
 class _Layout:
-    """What stored stays of a table look like, by the bytes of each field outside of the ring."""
+    """The layout of a table's stored stays: the bytes of each field outside of the ring."""
 
     def __init__(self, table: StayTable) -> None:
         self.sizes = {
@@ -173,7 +173,7 @@ class _Layout:
         self._of_others = sum(self.sizes.values()) - self._of_weights
 
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
-        """Checks all that there is to check, so that what sleeps can be woken."""
+        """Checks everything, so that an evicted stay can be loaded later."""
         stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
         is_foreign = era is not None and stepped_by != era
         body = content[_HEADER_BYTES:]
@@ -186,16 +186,16 @@ class _Layout:
             raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
         cells = np.frombuffer(body, _CELL, n_cells, fixed)
         if n_cells and int(cells["place"].max()) >= RING * N_VARIABLES:
-            raise CorruptState(patient, "a cell outside of the ring")
+            raise CorruptState(patient, "a cell is outside of the ring")
         bed_at = len(body) - n_bed
         ward, bed = _text(body[bed_at - n_ward : bed_at], patient), _text(body[bed_at:], patient)
         return _Stored(is_foreign, body[:fixed], cells, ward, bed)
 
 
 def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
-    """Era and sizes of a stored stay, once its checksum has been found right."""
+    """Returns era and sizes of a stored stay after checking its checksum."""
     if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
-        raise CorruptState(patient, "no stay of Vigil's")
+        raise CorruptState(patient, "not a Vigil state record (bad magic)")
     _, version, checksum = _START.unpack_from(content)
     if version != VERSION:
         raise CorruptState(patient, f"format {version}, this program reads {VERSION}")
@@ -209,4 +209,4 @@ def _text(content: bytes, patient: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError as error:
-        raise CorruptState(patient, "a name that is no text") from error
+        raise CorruptState(patient, "a name is not valid UTF-8") from error

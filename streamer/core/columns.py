@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress, islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
-from streamer.core.events import Kind, Refused, parse
+from streamer.core.events import EventRejected, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
-from streamer.core.rejections import Loss, Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
+from streamer.core.records import Record, Records
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
@@ -37,18 +38,6 @@ class _Shapes(dict[tuple[str, ...], bytes]):
 
 _MOST_SHAPES: Final = 1024  # of a ward a few hundred are seen; more are somebody's invention
 _SHAPES: Final = _Shapes()
-
-
-class Record(NamedTuple):
-    """One record of the log, as far as scoring needs it."""
-
-    partition: int
-    offset: int
-    timestamp_ms: int
-    key: bytes | None
-    value: bytes | None
-    traceparent: bytes | None = None
-    replayed_of: bytes | None = None  # where a re-entered record came in for the first time
 
 
 @dataclass(slots=True)
@@ -97,11 +86,14 @@ class Columns:
         return first + np.arange(len(owner)), owner
 
 
-Reader = Callable[[Sequence[Record]], tuple[list[Observation | None], NDArray[np.int64]]]
+Reader = Callable[
+    [Sequence[bytes | None], Sequence[bytes | None]],
+    tuple[list[Observation | None], NDArray[np.int64]],
+]
 
 
 def decode(
-    records: Sequence[Record], future_limit_ms: int | None, read: Reader = read_plain
+    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
 ) -> Columns:
     """Decodes records to columns.
 
@@ -111,16 +103,21 @@ def decode(
             turns the check off.
         read: reads the plain observations; what it leaves out is parsed one by one.
     """
-    events, time_ms = read(records)
-    kind = np.zeros(len(records), np.uint8)  # observations
+    log = Records.of(records)
+    events, time_ms = read(log.values, log.keys)
+    logged_ms = log.timestamp_ms
+    kind = np.zeros(len(log), np.uint8)  # observations
     details: dict[int, dict[str, Any]] = {}
     rejections: list[Rejection] = []
     losses: Counter[Loss] = Counter()
     for i in [i for i, event in enumerate(events) if event is None]:
         try:
-            parsed = parse(records[i].value, records[i].key)
-        except Refused as refused:
-            rejections.append(Rejection(i, refused.reason, refused.detail))
+            parsed = parse(log.values[i], log.keys[i])
+        except EventRejected as rejected:
+            if i in log.unreadable:
+                rejections.append(Rejection(i, Reason.UNREADABLE, log.unreadable[i]))
+            else:
+                rejections.append(Rejection(i, rejected.reason, rejected.detail))
             continue
         time_ms[i], kind[i] = parsed["time_ms"], parsed["kind"]
         if parsed["kind"] is not _OBSERVATION:
@@ -128,7 +125,6 @@ def decode(
         events[i] = observation_of(parsed)
         losses.update(parsed["losses"])
 
-    logged_ms = np.array([record.timestamp_ms for record in records], np.int64)
     if future_limit_ms is not None:
         for i in (time_ms - logged_ms > future_limit_ms).nonzero()[0].tolist():
             if events[i] is not None:
@@ -139,7 +135,7 @@ def decode(
         rejections.sort(key=lambda rejection: rejection.record)
 
     good = [event for event in events if event is not None]
-    record = np.arange(len(records))
+    record = np.arange(len(log))
     if rejections:
         record = np.flatnonzero([event is not None for event in events])
         time_ms, logged_ms, kind = time_ms[record], logged_ms[record], kind[record]

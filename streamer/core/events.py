@@ -10,7 +10,7 @@ from typing import Any, Final, TypedDict
 from pydantic_core import from_json
 
 from streamer.core.numbers import read_number
-from streamer.core.rejections import Loss, Reason, ValueProblem
+from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.time import BadTimeError, check_ms, read_ms
 from streamer.core.time_hints import hint_for_number
 from streamer.core.variables import INDEX
@@ -40,7 +40,7 @@ _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
 _REQUIRED: Final = {Kind.OBSERVATION: ("values",), Kind.MEDICATION: ("drug", "action")}
 
 
-class Refused(ValueError):
+class EventRejected(ValueError):
     """An event that cannot be taken: ``reason`` for machines, ``detail`` for people."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
@@ -71,15 +71,15 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         key: the record's key, which must be the patient id in UTF-8.
 
     Raises:
-        Refused: with the reason; limits of values and their units are not judged here.
+        EventRejected: with the reason; limits of values and their units are not judged here.
     """
     if value is None:
-        raise Refused(Reason.EMPTY, "the record has no value")
+        raise EventRejected(Reason.EMPTY, "the record has no value")
     if len(value) > MAX_VALUE_BYTES:
-        raise Refused(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
+        raise EventRejected(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
     fields = _object(value)
     if not isinstance(fields.get("patient_id"), str | None):
-        raise Refused(Reason.WRONG_TYPE, "patient_id: Input should be a valid string")
+        raise EventRejected(Reason.WRONG_TYPE, "patient_id: Input should be a valid string")
     kind = _kind(fields.get("type", "observation"))
     losses: list[Loss] = []
     if kind is Kind.OBSERVATION:
@@ -90,7 +90,7 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
     _check_key(key, patient)
     for name in _REQUIRED.get(kind, ()):
         if name not in fields:
-            raise Refused(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
+            raise EventRejected(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
     return {
         "patient": patient,
         "time_ms": milliseconds(fields.get("time")),
@@ -107,20 +107,20 @@ def milliseconds(time: object) -> int:
     (631152000250, 631152000250)
 
     Raises:
-        Refused: when it is absent, has no offset, or is no time at all; what it looks like is in
+        EventRejected: it is absent, has no offset, or is no time at all; what it looks like is in
             the detail.
     """
     if time is None:
-        raise Refused(Reason.NO_TIME, "time is required")
+        raise EventRejected(Reason.NO_TIME, "time is required")
     try:
         if isinstance(time, str):
             return read_ms(time)
         if isinstance(time, int) and not isinstance(time, bool):
             return check_ms(time)
     except BadTimeError as error:
-        raise Refused(Reason.BAD_TIME, str(error)) from None
+        raise EventRejected(Reason.BAD_TIME, str(error)) from None
     hint = hint_for_number(time) if isinstance(time, float) else ""
-    raise Refused(Reason.BAD_TIME, f"time must be a string or integer milliseconds{hint}")
+    raise EventRejected(Reason.BAD_TIME, f"time must be a string or integer milliseconds{hint}")
 
 
 def _object(value: bytes) -> dict[str, Any]:
@@ -130,16 +130,20 @@ def _object(value: bytes) -> dict[str, Any]:
         try:
             value.decode()
         except UnicodeDecodeError as bad:
-            raise Refused(Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8") from None
-        raise Refused(Reason.NOT_JSON, f"Invalid JSON: {error}") from None
+            raise EventRejected(
+                Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8"
+            ) from None
+        raise EventRejected(Reason.NOT_JSON, f"Invalid JSON: {error}") from None
     if not isinstance(fields, dict):
-        raise Refused(Reason.WRONG_TYPE, "event: Input should be an object")
+        raise EventRejected(Reason.WRONG_TYPE, "event: Input should be an object")
     if may_repeat_a_key(value):
         # Of an object the names alone; that of the whole event is made last.
         names = json.loads(value, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
         for name in ONLY_ONCE:
             if names.count(name) > 1:
-                raise Refused(Reason.DUPLICATE_KEY, f"{name} stands {names.count(name)} times")
+                raise EventRejected(
+                    Reason.DUPLICATE_KEY, f"{name} stands {names.count(name)} times"
+                )
     return fields
 
 
@@ -157,18 +161,20 @@ def may_repeat_a_key(value: bytes) -> bool:
 def _kind(name: object) -> Kind:
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise Refused(Reason.WRONG_TYPE, f"type: must be one of {', '.join(_KINDS)}")
+        raise EventRejected(Reason.WRONG_TYPE, f"type: must be one of {', '.join(_KINDS)}")
     return kind
 
 
 def _patient(patient: str | None) -> str:
     if not patient or len(patient) > MAX_PATIENT_ID:
-        raise Refused(Reason.NO_PATIENT, f"patient_id must have 1 to {MAX_PATIENT_ID} characters")
+        raise EventRejected(
+            Reason.NO_PATIENT, f"patient_id must have 1 to {MAX_PATIENT_ID} characters"
+        )
     if patient != patient.strip():
-        raise Refused(Reason.BAD_PATIENT, "patient_id begins or ends with a blank")
+        raise EventRejected(Reason.BAD_PATIENT, "patient_id begins or ends with a blank")
     for i, character in enumerate(patient):
         if unicodedata.category(character) in _UNSEEN:
-            raise Refused(
+            raise EventRejected(
                 Reason.BAD_PATIENT,
                 f"character {i + 1} of patient_id is U+{ord(character):04X}, which nobody sees",
             )
@@ -177,22 +183,24 @@ def _patient(patient: str | None) -> str:
 
 def _check_key(key: bytes | None, patient: str) -> None:
     if key is None:
-        raise Refused(Reason.NO_KEY, "the record's key must be the patient id")
+        raise EventRejected(Reason.NO_KEY, "the record's key must be the patient id")
     try:
         owner = key.decode()
     except UnicodeDecodeError as bad:
-        raise Refused(Reason.INVALID_UTF8, f"byte {bad.start} of the key") from None
+        raise EventRejected(Reason.INVALID_UTF8, f"byte {bad.start} of the key") from None
     if owner != patient:
-        raise Refused(Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)")
+        raise EventRejected(
+            Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)"
+        )
 
 
 def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
     """Reads the values of an observation as numbers; one that is none costs nothing but itself."""
     values, units = fields.get("values", {}), fields.get("units")
     if not isinstance(values, dict):
-        raise Refused(Reason.WRONG_TYPE, "values: Input should be an object")
+        raise EventRejected(Reason.WRONG_TYPE, "values: Input should be an object")
     if units is not None and not isinstance(units, dict):
-        raise Refused(Reason.WRONG_TYPE, "units: Input should be an object")
+        raise EventRejected(Reason.WRONG_TYPE, "units: Input should be an object")
     numbers: dict[str, float | None] = {}
     named: dict[str, str] = {}
     for name, value in values.items():
@@ -211,8 +219,8 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
 
 def _check_medication(fields: dict[str, Any]) -> None:
     if not isinstance(fields.get("drug", ""), str):
-        raise Refused(Reason.WRONG_TYPE, "drug: Input should be a valid string")
+        raise EventRejected(Reason.WRONG_TYPE, "drug: Input should be a valid string")
     for name, words in (("action", _ACTIONS), ("class", _CLASSES)):
         word = fields.get(name, words[0])
         if word not in words and not (name == "class" and word is None):
-            raise Refused(Reason.WRONG_TYPE, f"{name}: must be one of {', '.join(words)}")
+            raise EventRejected(Reason.WRONG_TYPE, f"{name}: must be one of {', '.join(words)}")

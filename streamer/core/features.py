@@ -1,4 +1,4 @@
-"""What the network sees of one hour: a fixed memory per stay, stepped one hour row at a time.
+"""Features of one hour: the network's inputs, built from a fixed memory per stay, hour by hour.
 
 There is one builder, for a batch of stays. The streamer calls it with the stays of a poll, the
 trainer with all patients of a cohort, hour by hour, so both see the same numbers.
@@ -19,14 +19,14 @@ from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
 
 Floats = NDArray[np.float32]
 
-RECIPE: Final = "hourly-1"
-"""Names the builder; a bundle says which it was trained with, and another refuses to load."""
+FEATURE_VERSION: Final = "hourly-1"
+"""Version of the feature builder. A bundle names the one it was trained with; others refuse it."""
 
 LONGEST_HOURS: Final = 336.0  # no stay of the training data is longer; "never measured" starts here
 
-_VITALS: Final = np.array([i for i, v in enumerate(VARIABLES) if v.is_vital])
+_VITAL_COLUMNS: Final = np.array([i for i, v in enumerate(VARIABLES) if v.is_vital])
 _LOGGED: Final = np.array([i for i, v in enumerate(VARIABLES) if v.log_scale])
-_N_VITALS: Final = len(_VITALS)
+_N_VITALS: Final = len(_VITAL_COLUMNS)
 _FAST: Final = np.float32(1 - 0.5 ** (1 / 3))  # half-life 3 h: a nursing shift's trend
 _SLOW: Final = np.float32(1 - 0.5 ** (1 / 12))  # half-life 12 h: the patient's own baseline
 
@@ -53,8 +53,8 @@ def _names() -> tuple[list[str], list[int]]:
         names += [f"{prefix}:{variable.name}" for variable in VARIABLES]
         owner += range(N_VARIABLES)
     for prefix in ("trend", "deviation", "spread"):
-        names += [f"{prefix}:{VARIABLES[i].name}" for i in _VITALS]
-        owner += _VITALS.tolist()
+        names += [f"{prefix}:{VARIABLES[i].name}" for i in _VITAL_COLUMNS]
+        owner += _VITAL_COLUMNS.tolist()
     for ratio, variable in (
         ("shock_index", "heart_rate"),
         ("pulse_pressure", "dbp"),
@@ -115,7 +115,7 @@ def step(
         last - before,
         np.log1p(new[:, _COUNT]),
         new[:, _FAST_MEAN] - new[:, _SLOW_MEAN],
-        new[:, _LAST][:, _VITALS] - new[:, _SLOW_MEAN],
+        new[:, _LAST][:, _VITAL_COLUMNS] - new[:, _SLOW_MEAN],
         np.sqrt(new[:, _VARIANCE]),
         _ratios(new[:, _LAST]),
         _clock_and_static(bins, static),
@@ -132,8 +132,8 @@ def _remember(rows: Floats, measured: NDArray[np.bool_], memory: Floats) -> Floa
     new[:, _BEFORE] = np.where(measured, memory[:, _LAST], memory[:, _BEFORE])
     new[:, _COUNT] += measured
 
-    seen = measured[:, _VITALS]
-    value = rows[:, _VITALS]
+    seen = measured[:, _VITAL_COLUMNS]
+    value = rows[:, _VITAL_COLUMNS]
     fast, slow, variance = memory[:, _FAST_MEAN], memory[:, _SLOW_MEAN], memory[:, _VARIANCE]
     first = np.isnan(slow)
     gap = value - np.where(first, value, slow)

@@ -7,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.core.events import Kind, Refused
+from streamer.core import stay_rules
+from streamer.core.events import EventRejected, Kind
 from streamer.core.particulars import location_of, static_of
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
     HOUR_MS,
     LATE_BINS,
@@ -19,11 +20,10 @@ from streamer.core.stays import (
     StayTable,
 )
 from streamer.core.timeline import cells_of, fold
-from streamer.core.waves import SILENCE_BINS
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
-_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "heard_day")
+_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
 
@@ -66,17 +66,17 @@ def observed(table: StayTable, slot: int, time_ms: int) -> None:
 def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     """Whether an event leaves the stay in the slot behind and begins another.
 
-    An observation does so after a discharge or after two weeks of silence, by the same rule as
-    `waves.plan`; an admission when it is later than all that was seen, and not before a discharge.
+    The rules are those of `stay_rules`; other kinds of events begin no stay.
     """
     origin_ms = int(table["origin_ms"][slot])
     discharge_ms = int(table["discharge_ms"][slot])
     if kind == _ADMISSION:
-        return time_ms >= discharge_ms and time_ms > max(int(table["newest_ms"][slot]), origin_ms)
+        newest_ms = int(table["newest_ms"][slot])
+        return stay_rules.admission_begins_stay(time_ms, origin_ms, newest_ms, discharge_ms)
     if kind != _OBSERVATION:
         return False
     silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
-    return silent_bins > SILENCE_BINS or (discharge_ms != NEVER and time_ms > discharge_ms)
+    return bool(stay_rules.observation_begins_stay(silent_bins, time_ms, discharge_ms))
 
 
 def admit(
@@ -92,13 +92,15 @@ def admit(
     true admission time. One that is repeated changes nothing: a particular once known stays.
 
     Raises:
-        Refused: it is earlier than the stay that runs.
+        EventRejected: it is earlier than the stay that runs.
     """
     origin_ms = table["origin_ms"][slot]
     if origin_ms == NEVER or leaves(table, slot, time_ms, _ADMISSION):
         begin(table, slot, time_ms, admitted=True)
     elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
-        raise Refused(Reason.TOO_LATE, "the admission is earlier than that of the present stay")
+        raise EventRejected(
+            Reason.TOO_LATE, "the admission is earlier than that of the present stay"
+        )
     elif not table["admitted"][slot] and time_ms <= table["newest_ms"][slot]:
         _rebin(table, slot, time_ms)
     _describe(table, slot, fields, problems)
@@ -108,18 +110,20 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
     """Ends the stay in a slot; results from before the discharge are still taken.
 
     Raises:
-        Refused: there is no stay, or it began later.
+        EventRejected: there is no stay, or it began later.
     """
     origin_ms = table["origin_ms"][slot]
     if origin_ms == NEVER:
-        raise Refused(Reason.NO_STAY, "a discharge of a patient who was never observed")
+        raise EventRejected(Reason.NO_STAY, "a discharge of a patient who was never observed")
     # Of two stays back to back, the discharge at the minute of the admission ends the first.
     follows_a_stay = table["past_ms"][slot] != NEVER
     if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
-        raise Refused(Reason.TOO_LATE, "the discharge is earlier than the present stay")
+        raise EventRejected(Reason.TOO_LATE, "the discharge is earlier than the present stay")
     discharge_ms = table["discharge_ms"][slot]
     if discharge_ms != NEVER and time_ms > discharge_ms:
-        raise Refused(Reason.NO_STAY, "a discharge after a discharge, with nothing in between")
+        raise EventRejected(
+            Reason.NO_STAY, "a discharge after a discharge, with nothing in between"
+        )
     if discharge_ms == NEVER:
         # Not before what was seen already: that, repeated, would look like the next stay.
         table["discharge_ms"][slot] = max(time_ms, int(table["newest_ms"][slot]))
@@ -130,10 +134,10 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) 
     """Notes whether a class of drug is running; of equal times a stop wins over a start.
 
     Raises:
-        Refused: it is of a past stay.
+        EventRejected: it is of a past stay.
     """
     if time_ms < table["past_ms"][slot]:
-        raise Refused(Reason.TOO_LATE, "the medication is of a past stay")
+        raise EventRejected(Reason.TOO_LATE, "the medication is of a past stay")
     kind = MEDICATION_CLASSES.index(fields.get("class") or "other")
     running = fields["action"] != "stop"
     known_ms = table["medication_ms"][slot, kind]
@@ -153,10 +157,10 @@ def _describe(
         table["static"][slot] = known
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
-    ward, bed = table.places[slot]
+    ward, bed = table.locations[slot]
     new_ward, new_bed = location_of(fields, problems)
-    table.places[slot] = (new_ward or ward, new_bed or bed)
-    table.touched[slot] |= table.places[slot] != (ward, bed)
+    table.locations[slot] = (new_ward or ward, new_bed or bed)
+    table.touched[slot] |= table.locations[slot] != (ward, bed)
 
 
 def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:

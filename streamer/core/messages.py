@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.assessment import EXPECTED, MINUTE_MS, Assessments, Cause
-from streamer.core.columns import Record
-from streamer.core.forecast import DIGITS, HOURS, VITALS
+from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
+from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.model import Model
 from streamer.core.network import HORIZONS
-from streamer.core.rejected import REPLAYED_OF, TRACEPARENT, kept
-from streamer.core.rejections import Rejection
+from streamer.core.reasons import Rejection
+from streamer.core.records import Record
 from streamer.core.variables import VARIABLES
 
 HORIZON_HOURS: Final = 6
@@ -138,15 +138,15 @@ def _risks(
 
 def _forecasts(quantiles: NDArray[np.float32]) -> list[dict[str, Any]]:
     """The forecasts ``(n, 5, 6, 3)`` as messages have them; ``None``: never measured."""
-    found: list[dict[str, Any]] = [{"hours": list(HOURS)} for _ in quantiles]
-    for place, (name, digits) in enumerate(zip(VITALS, DIGITS, strict=True)):
-        vital = quantiles[:, place].astype(np.float64).round(digits)
+    forecasts: list[dict[str, Any]] = [{"hours": list(HOURS)} for _ in quantiles]
+    for index, (name, digits) in enumerate(zip(FORECAST_VITALS, DIGITS, strict=True)):
+        vital = quantiles[:, index].astype(np.float64).round(digits)
         known = ~np.isnan(vital[:, 0, 1])
         for each, is_known, (low, median, high) in zip(
-            found, known.tolist(), vital.transpose(0, 2, 1).tolist(), strict=True
+            forecasts, known.tolist(), vital.transpose(0, 2, 1).tolist(), strict=True
         ):
             each[name] = {"median": median, "low": low, "high": high} if is_known else None
-    return found
+    return forecasts
 
 
 def _alert(
@@ -209,7 +209,7 @@ def rejected(
     """
     key, value, cut = kept(record.key, record.value)
     stamp = rfc3339(record.timestamp_ms).encode()
-    place = b"%d/%d" % (record.partition, record.offset)
+    origin = b"%d/%d" % (record.partition, record.offset)
     listed = [
         ("reason", rejection.reason.encode()),
         ("detail", rejection.detail.encode(errors="replace")),
@@ -218,11 +218,11 @@ def rejected(
         ("offset", b"%d" % record.offset),
         ("time", stamp),
         ("ce_specversion", b"1.0"),
-        ("ce_id", b"rejected/%s/%s" % (place, stamp)),
+        ("ce_id", b"rejected/%s/%s" % (origin, stamp)),
         ("ce_source", SOURCE),
         ("ce_type", b"vigil.rejected"),
         ("ce_time", stamp),
-        ("ce_subject", place),
+        ("ce_subject", origin),
         ("content-type", b"application/octet-stream"),
     ]
     passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))

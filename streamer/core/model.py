@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy
@@ -28,10 +28,22 @@ class Scaling:
 
     def apply(self, features: Floats) -> Floats:
         """Standardises ``(..., F)`` features; unknown (NaN) becomes 0, the training mean."""
-        scaled: Floats = (features - self.mean) / self.std
-        np.clip(scaled, -CLIP, CLIP, out=scaled)
-        scaled[np.isnan(scaled)] = 0.0
+        scaled: Floats = features - self.mean
+        np.divide(scaled, self.std, out=scaled)
+        # Above and below the mean apart: of NaN and zero, fmin and fmax take the zero. Rows of
+        # bounds in place of numbers, since numpy is slower with those.
+        zero, least, most = _bounds(scaled.shape[-1])
+        below = np.fmin(scaled, zero)
+        np.maximum(below, least, out=below)
+        np.fmax(scaled, zero, out=scaled)
+        np.minimum(scaled, most, out=scaled)
+        np.add(scaled, below, out=scaled)
         return scaled
+
+
+@cache
+def _bounds(n_features: int) -> list[Floats]:
+    return [np.full(n_features, bound, np.float32) for bound in (0.0, -CLIP, CLIP)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +103,7 @@ class Model:
         if len(calibrations) != len(HORIZONS):
             raise ValueError(f"a model needs one calibration for each of {HORIZONS}")
         self.model_id = model_id
-        self.network = network.eval()
+        self.network = network
         self.scaling = scaling
         self.calibrations = calibrations
         self.threshold = threshold
@@ -116,17 +128,11 @@ class Model:
         Returns:
             ``(n, 3)`` uncalibrated logits, and h and c after the step, shaped as they came.
         """
-        x = torch.from_numpy(self.scaling.apply(features))[None]
-        with torch.inference_mode():
-            logits, h1, c1 = self.network(x, _layers_first(h), _layers_first(c))
-            return (
-                logits[0].numpy().astype(np.float64),
-                h1.transpose(0, 1).contiguous().numpy(),
-                c1.transpose(0, 1).contiguous().numpy(),
-            )
+        logits, h1, c1 = self.network.step(self.scaling.apply(features), h, c)
+        return logits.astype(np.float64), h1, c1
 
     def forecast(self, features: Floats, out: Floats) -> Floats:
-        """Foretells the vital signs of ``forecast.VITALS`` for ``forecast.HOURS``.
+        """Foretells the vital signs of ``forecast.FORECAST_VITALS`` for ``forecast.HOURS``.
 
         Args:
             features: ``(n, F)`` raw features of the hour.
@@ -141,23 +147,17 @@ class Model:
         """
         if self.forecaster is None:
             raise ValueError(f"model {self.model_id} has no forecast head")
-        x = torch.from_numpy(self.scaling.apply(features))
-        return self.forecaster.values(features, x, torch.from_numpy(out))
+        return self.forecaster.values(features, self.scaling.apply(features), out)
 
     def logits(self, features: Floats) -> NDArray[np.float64]:
-        """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits."""
-        size = self.architecture
-        start = torch.zeros(size.layers, features.shape[1], size.hidden)
-        with torch.inference_mode():
-            x = torch.from_numpy(self.scaling.apply(features))
-            return np.asarray(self.network(x, start, start)[0].numpy(), np.float64)
+        """Runs whole sequences: ``(T, B, F)`` raw features to ``(T, B, 3)`` logits.
+
+        They are those of the chain of steps, bit for bit.
+        """
+        return self.network.run(self.scaling.apply(features))[0].astype(np.float64)
 
     def risks(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Turns ``(..., 3)`` logits into calibrated risks that never fall with the horizon."""
         each = [cal.risks(logits[..., i]) for i, cal in enumerate(self.calibrations)]
         rising: NDArray[np.float64] = np.maximum.accumulate(np.stack(each, axis=-1), axis=-1)
         return rising
-
-
-def _layers_first(state: Floats) -> torch.Tensor:
-    return torch.from_numpy(state).transpose(0, 1).contiguous()

@@ -1,19 +1,27 @@
-"""The network: an encoder of the hour, an LSTM whose state is an argument, one head a horizon."""
+"""The network in numpy: an encoder of the hour, an LSTM whose state is an argument, three heads.
+
+A step has the same bits whoever else is in the batch, so a stay's risk does not depend on how
+events were cut into batches, and a replay of the log says what was said. PyTorch trains the same
+network (``trainer.training.network``); a test holds both together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Any, Final
 
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import pad, relu
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.products import Floats, Product, block_rows, with_bias
+from streamer.core.work_arrays import WORK_ROWS, Products, Views, WorkArrays
 
 HORIZONS: Final = ("6h", "24h", "48h")
 """Onset within six hours or already; by this time tomorrow; within two days."""
 
-_LEAST_ROWS: Final = 4
-"""A matrix product of fewer rows is another routine, which adds up in another order."""
+Weights = Mapping[str, NDArray[Any]]
+"""By the names and in the shapes that a bundle stores: those of PyTorch's modules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +41,34 @@ class Architecture:
     binned: int = 0
     bins: int = 6
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each of the weights by its name."""
+        encoder, hidden, n_heads = self.encoder, self.hidden, len(HORIZONS)
+        lstm = {
+            f"lstm.{name}_l{layer}": shape
+            for layer in range(self.layers)
+            for name, shape in (
+                ("weight_ih", (4 * hidden, hidden if layer else encoder)),
+                ("weight_hh", (4 * hidden, hidden)),
+                ("bias_ih", (4 * hidden,)),
+                ("bias_hh", (4 * hidden,)),
+            )
+        }
+        return {
+            "binned": (self.binned,),
+            "edges": (self.binned, self.bins + 1),
+            "first.weight": (encoder, self.n_features + self.binned * self.bins),
+            "first.bias": (encoder,),
+            "second.weight": (encoder, encoder),
+            "second.bias": (encoder,),
+            **lstm,
+            "glance_head": (n_heads, encoder),
+            "memory_head": (n_heads, hidden),
+            "bias": (n_heads,),
+        }
 
-class Network(nn.Module):
+
+class Network:
     """Standardised features in, logits of the horizons out, state handed in and back.
 
     The encoder reads one hour. What matters of a value is often whether it lies in a range, which
@@ -43,87 +77,175 @@ class Network(nn.Module):
     al. 2022, piecewise linear encoding). The LSTM remembers what was read. A logit is what the
     encoder says of this hour plus what the LSTM adds.
 
-    ``forward`` on a whole sequence equals the chain of its single steps: dropout aside, nothing
-    looks ahead and nothing is kept in the module.
+    Nothing looks ahead and nothing is kept from one call to the next. Threads may share a network.
+
+    Attributes:
+        architecture: the sizes.
+        weights: as they were given.
+        rows: of a block of its products (``products.block_rows``).
+
+    Raises:
+        ValueError: weights that are not those of the architecture.
     """
 
-    binned: Tensor
-    edges: Tensor
+    def __init__(self, architecture: Architecture, weights: Weights) -> None:
+        check_shapes(weights, architecture.shapes())
+        self.architecture = architecture
+        self.weights = dict(weights)
+        size = architecture
+        by_name = {n: np.asarray(w, np.float32) for n, w in weights.items() if n != "binned"}
+        self._binned = np.asarray(weights["binned"], np.intp)
+        if not ((self._binned >= 0) & (self._binned < size.n_features)).all():
+            raise ValueError(f"binned: columns of the {size.n_features} features are wanted")
+        edges = by_name["edges"].T  # pieces go by range, then by feature: longer runs for numpy
+        low, width = edges[:-1], np.diff(edges, axis=0)
+        # Once for each row: numpy is several times as fast where it need not go by rows.
+        self._low, self._width = (np.tile(of.ravel(), (WORK_ROWS, 1)) for of in (low, width))
+        pieces = np.arange(size.binned * size.bins).reshape(size.binned, size.bins)
+        order = np.concatenate([np.arange(size.n_features), size.n_features + pieces.T.ravel()])
+        first = Product(with_bias(by_name["first.weight"][:, order], by_name["first.bias"]))
+        second = Product(with_bias(by_name["second.weight"], by_name["second.bias"]))
+        layers = [Product(_gates(by_name, layer)) for layer in range(size.layers)]
+        both = np.concatenate([by_name["glance_head"], by_name["memory_head"]], axis=1)
+        heads = Product(with_bias(both, by_name["bias"]))
+        self._products = Products(first, second, layers, heads)
+        self._zeros = np.zeros(size.encoder, np.float32)
+        self.rows = block_rows((first, second, *layers, heads))
+        self._spare: list[WorkArrays] = []  # of calls that are over, so threads never share one
 
-    def __init__(self, architecture: Architecture) -> None:
-        super().__init__()
-        size = self.architecture = architecture
-        self.register_buffer("binned", torch.arange(size.binned))  # columns of features
-        self.register_buffer("edges", torch.arange(size.bins + 1.0).repeat(size.binned, 1))
-        self.first = nn.Linear(size.n_features + size.binned * size.bins, size.encoder)
-        self.second = nn.Linear(size.encoder, size.encoder)
-        self.encoder_dropout = nn.Dropout(size.encoder_dropout)
-        self.lstm = nn.LSTM(
-            size.encoder,
-            size.hidden,
-            size.layers,
-            dropout=size.dropout if size.layers > 1 else 0.0,
-        )
-        self.dropout = nn.Dropout(size.dropout)
-        self.glance_head = nn.Parameter(torch.zeros(len(HORIZONS), size.encoder))
-        self.memory_head = nn.Parameter(torch.zeros(len(HORIZONS), size.hidden))
-        self.bias = nn.Parameter(torch.zeros(len(HORIZONS)))
-        for head in (self.glance_head, self.memory_head):
-            nn.init.normal_(head, std=head.shape[1] ** -0.5)
-        for name, parameter in self.lstm.named_parameters():
-            if name.startswith("bias_ih"):  # b_ih and b_hh add up, so only one gets the +1
-                nn.init.zeros_(parameter)
-                with torch.no_grad():  # forget gates open at the start: Jozefowicz et al. 2015
-                    parameter[size.hidden : 2 * size.hidden] = 1.0
-            elif name.startswith("bias_hh"):
-                nn.init.zeros_(parameter)
+    def __reduce__(self) -> tuple[type[Network], tuple[Architecture, Weights]]:
+        return Network, (self.architecture, self.weights)
 
-    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Runs over time.
+    def step(self, x: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats, Floats]:
+        """Steps each stay by one hour.
+
+        Args:
+            x: ``(n, F)`` standardised features.
+            h: ``(n, layers, hidden)`` hidden state.
+            c: ``(n, layers, hidden)`` cell state.
+
+        Returns:
+            Logits ``(n, 3)`` of ``HORIZONS``, and h and c after the step, shaped as they came.
+        """
+        logits = np.empty((len(x), len(HORIZONS)), np.float32)
+        h1, c1 = np.empty(h.shape, np.float32), np.empty(c.shape, np.float32)
+        work = self._work()
+        for rows, views in work.turns(len(x)):
+            n = rows.stop - rows.start
+            views.x[:n] = x[rows]
+            self._encode(views)
+            self._remember(views, h[rows], c[rows], h1[rows], c1[rows])
+            logits[rows] = views.logits[:n]
+        self._spare.append(work)
+        return logits, h1, c1
+
+    def run(self, x: Floats) -> tuple[Floats, Floats]:
+        """Runs whole sequences from their start: the chain of single steps, bit for bit.
 
         Args:
             x: ``(T, B, F)`` standardised features.
-            h: ``(layers, B, hidden)`` hidden state before the first step.
-            c: ``(layers, B, hidden)`` cell state before the first step.
 
         Returns:
-            Logits ``(T, B, 3)`` of ``HORIZONS``, and h and c after the last step.
+            Logits ``(T, B, 3)``, and the LSTM's output ``(T, B, hidden)`` after each step.
         """
-        read = self.encode(x)
-        out, h, c = self.remember(read, h, c)
-        return self.glance(read) + self.recall(self.dropout(out)), h, c
+        size, (n_steps, n_stays, _) = self.architecture, x.shape
+        read = self.encode(x.reshape(n_steps * n_stays, -1)).reshape(n_steps, n_stays, -1)
+        logits = np.empty((n_steps, n_stays, len(HORIZONS)), np.float32)
+        out = np.empty((n_steps, n_stays, size.hidden), np.float32)
+        work = self._work()
+        for rows, views in work.turns(n_stays):
+            n = rows.stop - rows.start
+            h, c = np.zeros((2, n, size.layers, size.hidden), np.float32)
+            for step in range(n_steps):
+                views.read[:n] = read[step, rows]
+                self._remember(views, h, c, h, c)
+                logits[step, rows] = views.logits[:n]
+                out[step, rows] = h[:, -1]
+        self._spare.append(work)
+        return logits, out
 
-    def remember(self, read: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Runs the LSTM over encoded hours; returns its outputs ``(T, B, hidden)``, h and c."""
-        out, (h, c) = cast(tuple[Tensor, tuple[Tensor, Tensor]], self.lstm(read, (h, c)))
-        return out, h, c
+    def encode(self, x: Floats) -> Floats:
+        """Reads ``(n, F)`` standardised hours, each for itself; returns ``(n, encoder)``."""
+        read = np.empty((len(x), self.architecture.encoder), np.float32)
+        work = self._work()
+        for rows, views in work.turns(len(x)):
+            n = rows.stop - rows.start
+            views.x[:n] = x[rows]
+            self._encode(views)
+            read[rows] = views.read[:n]
+        self._spare.append(work)
+        return read
 
-    def glance(self, read: Tensor) -> Tensor:
-        """Logits ``(..., 3)`` of hours that were encoded ``(..., encoder)``, each for itself."""
-        return _heads(read, self.glance_head) + self.bias
+    def _work(self) -> WorkArrays:
+        try:
+            return self._spare.pop()
+        except IndexError:
+            return WorkArrays(self.architecture, self._products, self.rows)
 
-    def recall(self, out: Tensor) -> Tensor:
-        """What the LSTM's output ``(..., hidden)`` adds to the logits ``(..., 3)``."""
-        return _heads(out, self.memory_head)
+    def _encode(self, views: Views) -> None:
+        """Fills ``views.read`` from ``views.x``."""
+        if len(self._binned):
+            # "clip" leaves out numpy's own check and copy; the columns are checked above.
+            views.x.take(self._binned, axis=1, out=views.values, mode="clip")
+            np.copyto(views.by_range, views.values[:, None])
+            pieces, n = views.pieces, len(views.pieces)
+            np.subtract(pieces, self._low[:n], pieces)
+            np.divide(pieces, self._width[:n], pieces)
+            pieces.clip(0, 1, pieces)
+            np.copyto(views.pieces_in, pieces)
+        views.first()
+        np.maximum(views.first_rows, self._zeros, out=views.first_rows)
+        views.second()
+        np.maximum(views.read, self._zeros, out=views.read)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Reads ``(..., F)`` standardised hours, each for itself; returns ``(..., encoder)``."""
-        low, width = self.edges[:, :-1], self.edges.diff(dim=1)
-        pieces = ((x[..., self.binned, None] - low) / width).clamp(0, 1)  # (..., binned, bins)
-        rows = torch.cat([x, pieces.flatten(-2)], dim=-1).flatten(0, -2)
-        n = len(rows)
-        rows = padded(rows)
-        for layer in (self.first, self.second):
-            rows = self.encoder_dropout(relu(layer(rows)))
-        return rows[:n].reshape(*x.shape[:-1], -1)
+    def _remember(self, views: Views, h: Floats, c: Floats, h1: Floats, c1: Floats) -> None:
+        """Steps the LSTM from ``views.read``, h and c; fills h1, c1 and ``views.logits``.
+
+        The sigmoid is a tanh of half the argument, so one call makes all four gates: the halves
+        are in the weights (exact in binary), and where it says (tanh + 1) / 2 the / 2 comes last.
+        """
+        n, memory = len(h), views.memory
+        for layer, old in enumerate(views.old):
+            old[:n] = h[:, layer]
+        for layer, product in enumerate(views.layers):
+            memory[:n] = c[:, layer]
+            product()
+            np.tanh(views.gates, views.gates)
+            np.add(views.sigmoids, 1, views.sigmoids)
+            np.multiply(views.forget, memory, memory)
+            np.multiply(views.let_in, views.candidate, views.candidate)
+            np.add(memory, views.candidate, memory)
+            np.multiply(memory, 0.5, memory)
+            np.tanh(memory, views.candidate)
+            np.multiply(views.candidate, views.show, views.candidate)
+            np.multiply(views.candidate, 0.5, views.new[layer])
+            h1[:, layer] = views.new[layer][:n]
+            c1[:, layer] = memory[:n]
+        views.heads()
 
 
-def padded(rows: Tensor) -> Tensor:
-    """Adds rows of zeros until a matrix product adds up each row as it does in any batch."""
-    return pad(rows, (0, 0, 0, max(0, _LEAST_ROWS - len(rows))))
+def check_shapes(weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ``ValueError`` unless the weights are these, by name and shape."""
+    wrong = [f"{name} is missing" for name in shapes if name not in weights]
+    wrong += [f"{name} is unknown" for name in weights if name not in shapes]
+    wrong += [
+        f"size mismatch: {name} is {weights[name].shape}, its place is {shape}"
+        for name, shape in shapes.items()
+        if name in weights and weights[name].shape != shape
+    ]
+    if wrong:
+        raise ValueError(f"weights of another network: {'; '.join(wrong)}")
 
 
-def _heads(given: Tensor, weights: Tensor) -> Tensor:
-    # A sum per head, not a matrix product: its order does not depend on the batch, so a patient's
-    # logit is the same bits whoever else is in the batch.
-    return torch.stack([(given * head).sum(-1) for head in weights], dim=-1)
+def _gates(weights: Mapping[str, Floats], layer: int) -> Floats:
+    """Weights of a layer on [what it reads, its hidden state, 1], gates in the order i, f, o, g.
+
+    Those of the sigmoids, i, f and o, are halved.
+    """
+    w, u, b, d = (
+        weights[f"lstm.{name}_l{layer}"]
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    together = with_bias(np.concatenate([w, u], axis=1), b + d)
+    i, f, g, o = np.split(together, 4, axis=1)
+    return np.concatenate([i / 2, f / 2, o / 2, g], axis=1)

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Final
 
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 
 _BOUND: Final = re.compile(
     r"\s*([<>]=?|=[<>]|[≤≥⩽⩾])\s*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.ASCII

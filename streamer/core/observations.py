@@ -7,7 +7,7 @@ that the event is bad or that it is of a rarer kind, nothing is said and `parse`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 
 import msgspec
 import numpy as np
@@ -18,8 +18,8 @@ from streamer.core.events import (
     MAX_PATIENT_ID,
     ONLY_ONCE,
     Event,
+    EventRejected,
     Kind,
-    Refused,
     may_repeat_a_key,
     milliseconds,
 )
@@ -37,16 +37,6 @@ _UNSURE: Final = -1
 _BEGINNINGS: Final = {name: int.from_bytes(f'"{name}'.encode()[:4], "little") for name in ONLY_ONCE}
 
 
-class Keyed(Protocol):
-    """A record, as far as its event is in it."""
-
-    @property
-    def key(self) -> bytes | None: ...  # noqa: D102
-
-    @property
-    def value(self) -> bytes | None: ...  # noqa: D102
-
-
 class Observation(Struct, gc=False):
     """An observation as it came, with the fields that are used."""
 
@@ -61,9 +51,13 @@ _DECODE: Final = msgspec.json.Decoder(Observation).decode
 
 
 def read_plain(
-    records: Sequence[Keyed],
+    values: Sequence[bytes | None], keys: Sequence[bytes | None]
 ) -> tuple[list[Observation | None], NDArray[np.int64]]:
     """Decodes what is certainly a good observation.
+
+    Args:
+        values: of the records.
+        keys: of the same.
 
     Returns:
         For each record its observation, ``None`` where `parse` must decide; and ``(n,)`` epoch
@@ -72,8 +66,7 @@ def read_plain(
     events: list[Observation | None] = []
     times: list[int] = []
     texts: dict[int, str] = {}
-    for i, record in enumerate(records):
-        value, key = record.value, record.key
+    for i, (value, key) in enumerate(zip(values, keys, strict=True)):
         event, time = None, _UNSURE
         if value is not None and key is not None:
             try:
@@ -100,7 +93,7 @@ def read_plain(
         ms[list(texts)] = _milliseconds(list(texts.values()))
     for i in (ms == _UNSURE).nonzero()[0].tolist():
         events[i] = None
-    _leave_out_repeated_keys(records, events)
+    _leave_out_repeated_keys(values, events)
     return events, ms
 
 
@@ -134,19 +127,21 @@ def _milliseconds(texts: list[str]) -> NDArray[np.int64] | list[int]:
 def _one(text: str) -> int:
     try:
         return milliseconds(text)
-    except Refused:
+    except EventRejected:
         return _UNSURE
 
 
-def _leave_out_repeated_keys(records: Sequence[Keyed], events: list[Observation | None]) -> None:
+def _leave_out_repeated_keys(
+    values: Sequence[bytes | None], events: list[Observation | None]
+) -> None:
     """Takes out the observations in whose text a key may stand twice: msgspec keeps the last."""
     if len(events) > _FEW_VALUES:
         read = [i for i, event in enumerate(events) if event is not None]
         n_typed = len(read) - [events[i].type for i in read].count(UNSET)  # type: ignore[union-attr]
-        if _stand_once([records[i].value or b"" for i in read], n_typed):
+        if _stand_once([values[i] or b"" for i in read], n_typed):
             return
-    for i, record in enumerate(records):
-        if events[i] is not None and may_repeat_a_key(record.value or b""):
+    for i, value in enumerate(values):
+        if events[i] is not None and may_repeat_a_key(value or b""):
             events[i] = None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.numbers import read_number, read_years
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 
 Floats = NDArray[np.float32]
 

@@ -1,9 +1,9 @@
-"""Stepping the recurrent state of many stays at once: commit, slide, step again, look ahead.
+"""Steps of the recurrent state, for many stays at once: commit, slide, step again, evaluate.
 
 Committed state belongs to the last closed bin, anchor state to the last bin that left the ring.
-An evaluation steps a copy of the committed state with the open bin as it stands, so the risk moves
-with every event while the committed state depends on hour rows alone. The copy is kept: a bin that
-closes as it was last seen needs no second step.
+An evaluation steps a copy of the committed state with the open bin as it stands: the risk moves
+with every event, while the committed state depends on hour rows alone. The copy is kept as the
+provisional state, so a bin that closes unchanged needs no second step.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def refresh(table: StayTable, model: Model, slots: Slots) -> None:
     for name in ("memory", "h", "c"):
         table[name][slots] = table["anchor_" + name][slots]
     table["dirty"][slots] = 0
-    table["looked"][slots] = 0
+    table["has_provisional"][slots] = 0
     table.touched[slots] = True
     bins = table["anchor_bin"][slots] + 1
     for _ in range(LATE_BINS):
@@ -111,23 +111,23 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     """Steps a copy of each stay's committed state with its open bin and returns the risks."""
     refresh(table, model, slots)
     bins = table["open_bin"][slots]
-    seen, table["look_memory"][slots] = features.step(
+    seen, table["provisional_memory"][slots] = features.step(
         rows_at(table, slots, bins), bins, table["static"][slots], table["memory"][slots]
     )
     h, c = table["h"][slots], table["c"][slots]
-    logits, table["look_h"][slots], table["look_c"][slots] = model.step(seen, h, c)
-    table["looked"][slots] = 1
+    logits, table["provisional_h"][slots], table["provisional_c"][slots] = model.step(seen, h, c)
+    table["has_provisional"][slots] = 1
     return Evaluation(seen, h, c, model.risks(logits))
 
 
 def _commit(table: StayTable, model: Model, slots: Slots) -> None:
-    """Closes the open bin: its step was made when it was last looked at, or is made now."""
-    looked = table["looked"][slots] == 1
+    """Closes the open bin: by its provisional step if nothing changed since, or by a new one."""
+    stepped = table["has_provisional"][slots] == 1
     for name in ("memory", "h", "c"):
-        table[name][slots[looked]] = table["look_" + name][slots[looked]]
-    table["looked"][slots] = 0
-    if not looked.all():
-        slots = slots[~looked]
+        table[name][slots[stepped]] = table["provisional_" + name][slots[stepped]]
+    table["has_provisional"][slots] = 0
+    if not stepped.all():
+        slots = slots[~stepped]
         _step(table, model, slots, table["open_bin"][slots], "")
 
 

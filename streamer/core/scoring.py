@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import lifecycle, recurrence, silence, timeline
+from streamer.core import expiry, lifecycle, recurrence, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
-from streamer.core.events import Kind, Refused
+from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
-from streamer.core.rejections import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.waves import Plan, plan
 
@@ -31,7 +31,7 @@ _DISCHARGE: Final = Kind.DISCHARGE
 
 @dataclass(slots=True)
 class Outcome:
-    """What a batch came to: the assessments of each wave, rejections by record, counts."""
+    """The result of a batch: the assessments of each wave, rejections by record, counts."""
 
     assessments: list[Assessments] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
@@ -41,12 +41,38 @@ class Outcome:
     n_redundant: int = 0  # observations that changed nothing
 
 
+@dataclass(slots=True)
+class _Batch:
+    """A batch of ``E`` events on its way through the scorer.
+
+    Attributes:
+        columns: the decoded events, in the order of the log.
+        partitions: ``(E,)`` the input partition of each event.
+        outcome: the result so far.
+        days: ``(E,)`` the day of the log at each event.
+        on_home_partition: ``(E,)`` whether it came on the partition of its patient's stay.
+        slots: ``(E,)`` the slot of its stay, -1 while it has none.
+    """
+
+    columns: Columns
+    partitions: NDArray[np.int32]
+    outcome: Outcome
+    days: NDArray[np.int64]
+    on_home_partition: NDArray[np.bool_]
+    slots: Slots
+
+    def reject(self, event: int, reason: Reason, detail: str) -> None:
+        """Notes that an event is rejected."""
+        record = int(self.columns.record[event])
+        self.outcome.rejections.append(Rejection(record, reason, detail))
+
+
 class Scorer:
     """Scores batches of events against one table of stays with one model.
 
     Args:
-        model: what steps and judges.
-        table: the stays; theirs is the only state.
+        model: the network with its scaling, calibration and thresholds.
+        table: the stays; they are the only state.
         interval_ms: evaluation interval in event time since admission; 0 evaluates every event
             that changes something.
         forecast: whether risks come with a forecast of vital signs, if the model has a head for it.
@@ -58,196 +84,181 @@ class Scorer:
         self.model = model
         self.table = table
         self.interval_ms = interval_ms
-        self._foretells = forecast and model.forecaster is not None
+        self._has_forecast = forecast and model.forecaster is not None
 
     def score(
         self,
         columns: Columns,
         partitions: Sequence[int],
-        homes: Mapping[str, int] | None = None,
+        home_partitions: Mapping[str, int] | None = None,
     ) -> Outcome:
         """Takes a batch of events into the stays.
 
         Args:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
-            homes: the partitions on which patients are known to live who are not in the table.
+            home_partitions: by patient, for stays that are not in the table.
         """
-        outcome = Outcome([], list(columns.rejections), columns.problems.copy())
-        outcome.n_events = len(columns.patients)
-        places = np.asarray(partitions, np.int32)
-        at_home = self._at_home(columns, places, homes or {}, outcome)
+        n = len(columns.patients)
+        outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
+        batch = _Batch(
+            columns,
+            np.asarray(partitions, np.int32),
+            outcome,
+            days=np.zeros(n, np.int64),
+            on_home_partition=np.ones(n, np.bool_),
+            slots=np.full(n, -1, np.intp),
+        )
+        self._find_home_partitions(batch, home_partitions or {})
         # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
-        moves_clock = at_home & (columns.kind != _DISCHARGE)
-        days, turns = silence.follow(self.table, places, columns.logged_ms, moves_clock)
+        moves_clock = batch.on_home_partition & (columns.kind != _DISCHARGE)
+        batch.days, expiries = expiry.follow(
+            self.table, batch.partitions, columns.logged_ms, moves_clock
+        )
         begin = 0
-        for turn in turns:
-            self._score(columns, places, days, np.arange(begin, turn), at_home, outcome)
-            silence.let_go(self.table, int(places[turn]), int(days[turn]))
-            begin = turn
-        rest = np.arange(begin, len(places))
-        self._score(columns, places, days, rest, at_home, outcome)
+        for event in expiries:
+            self._score(batch, np.arange(begin, event))
+            expiry.expire(self.table, int(batch.partitions[event]), int(batch.days[event]))
+            begin = event
+        self._score(batch, np.arange(begin, n))
         outcome.rejections.sort(key=lambda rejection: rejection.record)
         return outcome
 
-    def _at_home(
-        self,
-        columns: Columns,
-        places: NDArray[np.int32],
-        homes: Mapping[str, int],
-        outcome: Outcome,
-    ) -> NDArray[np.bool_]:
-        """Finds the events on the partition of their patient's stay; rejects the others."""
-        slot_of = self.table.slot_of
+    def _find_home_partitions(self, batch: _Batch, elsewhere: Mapping[str, int]) -> None:
+        """Marks the events on the partition of their patient's stay; rejects the others."""
+        columns, slot_of = batch.columns, self.table.slot_of
         slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
-        home = np.where(slots >= 0, self.table.partitions[slots], places)
-        known = dict(homes)
+        home = np.where(slots >= 0, self.table.partitions[slots], batch.partitions)
+        known = dict(elsewhere)
         for event in np.flatnonzero(slots < 0).tolist():
-            patient, place = columns.patients[event], int(places[event])
+            patient, partition = columns.patients[event], int(batch.partitions[event])
             if columns.kind[event] != _DISCHARGE:
-                known.setdefault(patient, place)  # where a new patient is seen first
-            home[event] = known.get(patient, place)
-        at_home: NDArray[np.bool_] = home == places
-        for event in np.flatnonzero(~at_home).tolist():
-            detail = f"the stay is on partition {home[event]}, the event came on {places[event]}"
-            _reject(columns, event, Reason.OTHER_PARTITION, detail, outcome)
-        return at_home
+                known.setdefault(patient, partition)  # where a new patient is seen first
+            home[event] = known.get(patient, partition)
+        batch.on_home_partition = home == batch.partitions
+        for event in np.flatnonzero(~batch.on_home_partition).tolist():
+            came_on = batch.partitions[event]
+            detail = f"the stay is on partition {home[event]}, the event came on {came_on}"
+            batch.reject(event, Reason.OTHER_PARTITION, detail)
 
-    def _score(
-        self,
-        columns: Columns,
-        places: NDArray[np.int32],
-        days: NDArray[np.int64],
-        events: Events,
-        at_home: NDArray[np.bool_],
-        outcome: Outcome,
-    ) -> None:
-        """Scores a stretch of the batch in which no stay is let go."""
-        slots = self._slots(columns, places, events[at_home[events]], outcome)
-        pending = np.argsort(slots, kind="stable")
-        pending = pending[slots[pending] >= 0]
-        silence.hear(self.table, slots[pending], days[pending])
+    def _score(self, batch: _Batch, events: Events) -> None:
+        """Scores a stretch of the batch in which no stay expires."""
+        pending = self._add_stays(batch, events[batch.on_home_partition[events]])
+        pending = pending[np.argsort(batch.slots[pending], kind="stable")]
+        expiry.touch(self.table, batch.slots[pending], batch.days[pending])
         while len(pending):
-            pending = self._apply_heads(columns, slots, pending, outcome)
-            pending = self._run(columns, slots, pending, outcome)
+            pending = self._apply_heads(batch, pending)
+            pending = self._run(batch, pending)
 
-    def _slots(
-        self, columns: Columns, places: NDArray[np.int32], events: Events, outcome: Outcome
-    ) -> Slots:
-        """Returns the slot of each event of the batch, -1 for all but ``events`` and strangers."""
+    def _add_stays(self, batch: _Batch, events: Events) -> Events:
+        """Finds or adds the stay of each event; returns the events that have one."""
         slot_of = self.table.slot_of
-        slots = np.full(len(places), -1, np.intp)
         for event in events.tolist():
-            patient = columns.patients[event]
+            patient = batch.columns.patients[event]
             slot = slot_of.get(patient, -1)
             if slot < 0:
-                if columns.kind[event] == _DISCHARGE:
+                if batch.columns.kind[event] == _DISCHARGE:
                     detail = "a discharge of a patient of whom nothing is known"
-                    _reject(columns, event, Reason.NO_STAY, detail, outcome)
+                    batch.reject(event, Reason.NO_STAY, detail)
                 else:
-                    slot = self.table.add(patient, int(places[event]))
-            slots[event] = slot
-        return slots
+                    slot = self.table.add(patient, int(batch.partitions[event]))
+            batch.slots[event] = slot
+        return events[batch.slots[events] >= 0]
 
-    def _apply_heads(
-        self, columns: Columns, slots: Slots, pending: Events, outcome: Outcome
-    ) -> Events:
-        """Applies each stay's next event where it is no observation; readies the others."""
-        first = np.flatnonzero(np.diff(slots[pending], prepend=-1))
-        self._end_alerts_left(columns, slots, pending[first], outcome)
+    def _apply_heads(self, batch: _Batch, pending: Events) -> Events:
+        """Applies the next event of each stay unless it is an observation; returns the rest."""
+        columns, table = batch.columns, self.table
+        first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
+        self._end_alerts_left(batch, pending[first])
         keep = np.ones(len(pending), np.bool_)
         ended: list[int] = []
-        for place in first:
-            event = int(pending[place])
-            slot, time_ms = int(slots[event]), int(columns.time_ms[event])
+        for position in first:
+            event = int(pending[position])
+            slot = int(batch.slots[event])
             if columns.kind[event] == _OBSERVATION:
-                lifecycle.observed(self.table, slot, time_ms)
+                lifecycle.observed(table, slot, int(columns.time_ms[event]))
                 continue
-            keep[place] = False
+            keep[position] = False
             try:
-                self._apply(columns, event, slot, outcome)
-            except Refused as refused:
-                _reject(columns, event, refused.reason, refused.detail, outcome)
-            if self.table["alert_severity"][slot] and self.table["discharge_ms"][slot] != NEVER:
+                self._apply(batch, event, slot)
+            except EventRejected as rejected:
+                batch.reject(event, rejected.reason, rejected.detail)
+            if table["alert_severity"][slot] and table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
-        if ended:
-            events = np.array(ended)
-            outcome.assessments.append(
-                assess(self.table, self.model, slots[events], events, says_risk=False)
-            )
+        self._assess(batch, np.array(ended, np.intp), says_risk=False)
         return pending[keep]
 
-    def _end_alerts_left(
-        self, columns: Columns, slots: Slots, heads: Events, outcome: Outcome
-    ) -> None:
+    def _end_alerts_left(self, batch: _Batch, heads: Events) -> None:
         """Ends the alert of each stay that its next event leaves behind without a discharge."""
-        table = self.table
+        table, columns = self.table, batch.columns
         left = [
             event
-            for event in heads[table["alert_severity"][slots[heads]] > 0].tolist()
+            for event in heads[table["alert_severity"][batch.slots[heads]] > 0].tolist()
             if lifecycle.leaves(
-                table, slots[event], int(columns.time_ms[event]), Kind(columns.kind[event])
+                table,
+                int(batch.slots[event]),
+                int(columns.time_ms[event]),
+                Kind(columns.kind[event]),
             )
         ]
-        if left:
-            events = np.array(left)
-            table["discharge_ms"][slots[events]] = table["newest_ms"][slots[events]]
-            outcome.assessments.append(
-                assess(table, self.model, slots[events], events, says_risk=False)
-            )
+        slots = batch.slots[left]
+        table["discharge_ms"][slots] = table["newest_ms"][slots]
+        self._assess(batch, np.array(left, np.intp), says_risk=False)
 
-    def _apply(self, columns: Columns, event: int, slot: int, outcome: Outcome) -> None:
-        fields, time_ms = columns.details[event], int(columns.time_ms[event])
-        match columns.kind[event]:
+    def _apply(self, batch: _Batch, event: int, slot: int) -> None:
+        fields = batch.columns.details[event]
+        time_ms = int(batch.columns.time_ms[event])
+        match batch.columns.kind[event]:
             case Kind.ADMISSION:
-                lifecycle.admit(self.table, slot, time_ms, fields, outcome.problems)
+                lifecycle.admit(self.table, slot, time_ms, fields, batch.outcome.problems)
             case Kind.DISCHARGE:
                 lifecycle.discharge(self.table, slot, time_ms)
             case _:
                 lifecycle.medicate(self.table, slot, time_ms, fields)
 
-    def _run(self, columns: Columns, slots: Slots, pending: Events, outcome: Outcome) -> Events:
+    def _run(self, batch: _Batch, pending: Events) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
+        columns = batch.columns
         is_other = columns.kind[pending] != _OBSERVATION
-        begins = np.diff(slots[pending], prepend=-1) != 0
+        begins = np.diff(batch.slots[pending], prepend=-1) != 0
         others = np.cumsum(is_other)
         others_before_stay = np.maximum.accumulate(np.where(begins, others - is_other, 0))
         in_run = others == others_before_stay
         run = pending[in_run]
-        steps = plan(self.table, slots[run], columns.time_ms[run], self.interval_ms)
-        for event in run[steps.too_late]:
+        steps = plan(self.table, batch.slots[run], columns.time_ms[run], self.interval_ms)
+        for event in run[steps.too_late].tolist():
             detail = f"its hour is closed for more than {LATE_BINS} h, or of a past stay"
-            _reject(columns, int(event), Reason.TOO_LATE, detail, outcome)
-        for event in run[steps.before_admission]:
+            batch.reject(event, Reason.TOO_LATE, detail)
+        for event in run[steps.before_admission].tolist():
             detail = "earlier than the ICU admission of the stay"
-            _reject(columns, int(event), Reason.BEFORE_ADMISSION, detail, outcome)
+            batch.reject(event, Reason.BEFORE_ADMISSION, detail)
         order = np.flatnonzero(~(steps.cut | steps.too_late | steps.before_admission))
         order = order[np.argsort(steps.wave[order], kind="stable")]
         for wave in np.split(order, np.flatnonzero(np.diff(steps.wave[order])) + 1):
             if len(wave):
-                self._wave(columns, slots[run[wave]], run[wave], steps, wave, outcome)
+                self._wave(batch, run[wave], steps, wave)
         remains = ~in_run
         remains[in_run] = steps.cut
         left: Events = pending[remains]
         return left
 
-    def _wave(
-        self,
-        columns: Columns,
-        slots: Slots,
-        events: Events,
-        steps: Plan,
-        wave: Events,
-        outcome: Outcome,
-    ) -> None:
-        """Takes one wave: at most one event of each stay opens a bin or is evaluated, its last."""
-        table = self.table
+    def _wave(self, batch: _Batch, events: Events, steps: Plan, wave: Events) -> None:
+        """Takes one wave: at most one event of each stay opens a bin or is evaluated, its last.
+
+        Args:
+            batch: the batch.
+            events: ``(n,)`` events of the wave.
+            steps: the plan of the run.
+            wave: ``(n,)`` positions of the events in the run.
+        """
+        table, columns, slots = self.table, batch.columns, batch.slots[events]
         table.touched[slots] = True
         opens, bins = steps.opens[wave], steps.bins[wave]
         changed = np.zeros(len(events), np.bool_)
 
         before = ~opens
-        outcome.n_late += int((table["started"][slots] & (bins < table["open_bin"][slots])).sum())
+        late = (table["started"][slots] == 1) & (bins < table["open_bin"][slots])
+        batch.outcome.n_late += int(late.sum())
         earlier = before & (bins < table["first_bin"][slots])
         if earlier.any():
             recurrence.start_earlier(table, slots[earlier], bins[earlier])
@@ -259,7 +270,7 @@ class Scorer:
             changed[opens] = self._fold(columns, slots[opens], events[opens])
 
         measures = columns.cell_start[events + 1] > columns.cell_start[events]
-        outcome.n_redundant += int((measures & ~changed).sum())
+        batch.outcome.n_redundant += int((measures & ~changed).sum())
         evaluates = steps.evaluates[wave]
         time_ms = columns.time_ms[events]
         if self.interval_ms == 0:  # a repeated event changes nothing, so it says nothing either
@@ -268,15 +279,7 @@ class Scorer:
         if self.interval_ms:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
             np.maximum.at(table["interval"], slots[evaluates], interval[evaluates])
-        if evaluates.any():
-            found = assess(
-                table,
-                self.model,
-                slots[evaluates],
-                events[evaluates],
-                foretells=self._foretells,
-            )
-            outcome.assessments.append(found)
+        self._assess(batch, events[evaluates])
 
     def _fold(self, columns: Columns, slots: Slots, events: Events) -> NDArray[np.bool_]:
         """Folds the values of events; returns which of the events changed the ring."""
@@ -292,6 +295,16 @@ class Scorer:
         changed[owner[changed_cells]] = True
         return changed
 
-
-def _reject(columns: Columns, event: int, reason: Reason, detail: str, outcome: Outcome) -> None:
-    outcome.rejections.append(Rejection(int(columns.record[event]), reason, detail))
+    def _assess(self, batch: _Batch, events: Events, *, says_risk: bool = True) -> None:
+        """Evaluates the stays of events as they stand now; one that only ends says no risk."""
+        if not len(events):
+            return
+        assessments = assess(
+            self.table,
+            self.model,
+            batch.slots[events],
+            events,
+            says_risk=says_risk,
+            has_forecast=says_risk and self._has_forecast,
+        )
+        batch.outcome.assessments.append(assessments)

@@ -1,6 +1,6 @@
 """The state of all stays as a struct of arrays: a stay is a slot, a field is an array over slots.
 
-What a stay carries, and who may change it:
+A stay carries the following; each part is changed by one module:
 
 * the hour ring: values and their times in the hour for the open bin and the 48 closed bins before
   it (`timeline` folds events into it);
@@ -8,10 +8,10 @@ What a stay carries, and who may change it:
   bin that has left the ring (`recurrence` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
 * the alert state (`alerts`), and admission, discharge and medication (`lifecycle`);
-* the day of the log on which it was last heard of (`silence`).
+* the day of the log on which its last event came (`expiry`).
 
-What is not stored: the state after the last look ahead, which becomes the committed one if the open
-bin closes as it was seen (`recurrence`).
+The provisional state is not stored: it is the state after the last evaluation, and becomes the
+committed one if the open bin closes unchanged (`recurrence`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features
-from streamer.core.asleep import Asleep
+from streamer.core.evicted import EvictedStays
 from streamer.core.network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
@@ -54,7 +54,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
     """Returns the fields of a stay for a network's sizes, in the order of the stored form."""
     cell = (architecture.layers, architecture.hidden)
     return {
-        "heard_day": Field("<i4", (), 0),  # first: `codec` reads it without the others
+        "last_seen_day": Field("<i4", (), 0),  # first: `codec` reads it without the others
         "origin_ms": Field("<i8", (), NEVER),
         "newest_ms": Field("<i8", (), NEVER),
         "interval": Field("<i8", (), NEVER),
@@ -88,13 +88,13 @@ def layout(architecture: Architecture) -> dict[str, Field]:
 
 
 def scratch(architecture: Architecture) -> dict[str, Field]:
-    """Returns the fields of a stay that can be had again at the price of a step."""
+    """Returns the fields of a stay that a step can make again; they are not stored."""
     cell = (architecture.layers, architecture.hidden)
     return {
-        "looked": Field("|u1", (), 0),
-        "look_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
-        "look_h": Field("<f4", cell, 0),
-        "look_c": Field("<f4", cell, 0),
+        "has_provisional": Field("|u1", (), 0),
+        "provisional_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "provisional_h": Field("<f4", cell, 0),
+        "provisional_c": Field("<f4", cell, 0),
     }
 
 
@@ -104,27 +104,28 @@ class StayTable:
     ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored;
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
-    partition a slot belongs to, ``places`` its ward and bed. ``touched`` marks what has changed
-    since it was last saved, ``gone`` has what was let go since then, by partition; ``asleep`` knows
-    the stays that are in the store alone.
+    partition a slot belongs to, ``locations`` its ward and bed. ``touched`` marks what has changed
+    since it was last saved, ``gone`` the patients that were removed since then, by partition.
+    ``evicted`` knows the stays that are in the store alone.
     """
 
     def __init__(
-        self, architecture: Architecture, capacity: int = 64, asleep: Asleep | None = None
+        self, architecture: Architecture, capacity: int = 64, evicted: EvictedStays | None = None
     ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
         self._all_fields = self.fields | scratch(architecture)
         self._arrays: dict[str, NDArray[Any]] = {
-            name: np.empty((0, *each.shape), each.dtype) for name, each in self._all_fields.items()
+            name: np.empty((0, *field.shape), field.dtype)
+            for name, field in self._all_fields.items()
         }
         self.slot_of: dict[str, int] = {}
         self.patients: list[str | None] = []
-        self.places: list[tuple[str, str]] = []
+        self.locations: list[tuple[str, str]] = []
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
         self.gone: dict[int, set[str]] = {}
-        self.asleep = Asleep() if asleep is None else asleep
+        self.evicted = EvictedStays() if evicted is None else evicted
         self._free: list[int] = []
         self._grow(capacity)
 
@@ -161,7 +162,7 @@ class StayTable:
         memory = features.empty_memory(1)[0]
         self._arrays["memory"][slot] = memory
         self._arrays["anchor_memory"][slot] = memory
-        self.places[slot] = ("", "")
+        self.locations[slot] = ("", "")
         self.touched[slot] = True
 
     def remove(self, patient: str) -> None:
@@ -195,5 +196,5 @@ class StayTable:
         self.partitions = np.concatenate([self.partitions, np.full(extra, -1, np.int32)])
         self.touched = np.concatenate([self.touched, np.zeros(extra, np.bool_)])
         self.patients += [None] * extra
-        self.places += [("", "")] * extra
+        self.locations += [("", "")] * extra
         self._free += range(old + extra - 1, old - 1, -1)

@@ -43,6 +43,10 @@ class BadTimeError(ValueError):
     """What was given is no time; the text says why, and never repeats what was given."""
 
 
+class NoOffsetError(BadTimeError):
+    """A time that is RFC 3339 but for its offset."""
+
+
 def read_ms(text: str) -> int:
     """Reads an RFC 3339 time as epoch milliseconds; what is finer is cut off.
 
@@ -56,6 +60,8 @@ def read_ms(text: str) -> int:
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
+        if _RFC3339.fullmatch(f"{text}Z"):
+            raise NoOffsetError("time has no offset; end it with Z or +hh:mm")
         raise BadTimeError(f"time is not RFC 3339{hint_for_text(text)}")
     year, month, day, hour, minute, second = map(int, match.group(1, 2, 3, 4, 5, 6))
     fraction, sign, offset_hour, offset_minute = match.group(7, 8, 9, 10)

@@ -32,7 +32,6 @@ _LOOKS: Final = tuple(
         (r"\d{4}-\d{3}(?:\D.*)?|\d{7}T.*", f"looks like an ISO ordinal date; {_EXAMPLE}"),
         (r"\d{8}[T ].*|.*T\d{4,6}(?!\d).*", f"looks like a compact ISO time; {_EXAMPLE}"),
         (rf"{_DATE}|\d{{4}}-\d\d", f"it is a date without a time of day; {_EXAMPLE}"),
-        (rf"{_DATE}[T ]{_CLOCK}", f"it has no offset; it needs an offset from UTC: {_OFFSET}"),
         (rf"{_DATE}[T ]{_CLOCK}[+-]\d\d(?:\d\d)?", "its offset is not written as +hh:mm"),
         (rf"{_DATE}[T ]{_CLOCK}[+-]\d\d:\d\d:\d\d(?:\.\d+)?", "its offset is not +hh:mm"),
         (rf"{_DATE}[T ]{_CLOCK}[+-]\d\d:\d\d", "there is no such hour, minute, second or offset"),

@@ -1,4 +1,4 @@
-"""A stay cut into hour bins: where an event belongs, and how its values fold into the hour ring.
+"""Hour bins of a stay: the bin of an event, and the fold of its values into the hour ring.
 
 Within a bin a variable has the value with the greatest time, and of equal times the greater value.
 So a bin depends only on the set of its events: neither order nor repetition changes it.
@@ -50,9 +50,9 @@ def fold(
     elapsed = time_ms - table["origin_ms"][slots]
     bins = elapsed // HOUR_MS
     offsets = (elapsed - bins * HOUR_MS).astype(np.int32)
-    places = (slots, bins % RING, variables)
-    old_offset = table["ring_offset_ms"][places]
-    old_value = table["ring_value"][places]
+    cells = (slots, bins % RING, variables)
+    old_offset = table["ring_offset_ms"][cells]
+    old_value = table["ring_value"][cells]
     changed: NDArray[np.bool_] = (offsets > old_offset) | (
         (offsets == old_offset) & (values > old_value)
     )
@@ -60,13 +60,13 @@ def fold(
         # Written in rising order of (time, value): where two hit one cell, numpy keeps the last.
         order = np.lexsort((values, offsets))
         order = order[changed[order]]
-        cells = tuple(place[order] for place in places)
-        table["ring_offset_ms"][cells] = offsets[order]
-        table["ring_value"][cells] = values[order]
+        written = tuple(index[order] for index in cells)
+        table["ring_offset_ms"][written] = offsets[order]
+        table["ring_value"][written] = values[order]
         late = changed & (bins < table["open_bin"][slots])
         table["dirty"][slots[late]] = 1
         # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
-        table["looked"][slots[changed & (values != old_value)]] = 0
+        table["has_provisional"][slots[changed & (values != old_value)]] = 0
     _fold_newest(table, slots, time_ms, variables, values)
     return changed
 
@@ -95,7 +95,7 @@ def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.fl
 
 
 def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
-    """Empties the ring's place of a bin, for a bin that opens now."""
+    """Empties the rows of the ring that bins use which open now."""
     table["ring_value"][slots, bins % RING] = np.nan
     table["ring_offset_ms"][slots, bins % RING] = NOT_MEASURED
 
@@ -104,9 +104,9 @@ def cells_of(
     table: StayTable, slot: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
     """Returns what the ring of one stay holds: times in epoch milliseconds, variables, values."""
-    places, variables = np.nonzero(table["ring_offset_ms"][slot] != NOT_MEASURED)
+    rows, variables = np.nonzero(table["ring_offset_ms"][slot] != NOT_MEASURED)
     open_bin = int(table["open_bin"][slot])
-    bins = open_bin - (open_bin - places) % RING
-    offsets = table["ring_offset_ms"][slot, places, variables]
+    bins = open_bin - (open_bin - rows) % RING
+    offsets = table["ring_offset_ms"][slot, rows, variables]
     time_ms = table["origin_ms"][slot] + bins * HOUR_MS + offsets
-    return time_ms, variables.astype(np.int16), table["ring_value"][slot, places, variables]
+    return time_ms, variables.astype(np.int16), table["ring_value"][slot, rows, variables]

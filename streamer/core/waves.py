@@ -13,15 +13,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
+from streamer.core import stay_rules
+from streamer.core.stays import Slots, StayTable
 from streamer.core.timeline import bin_of
 
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
-
-SILENCE_BINS: Final = 336
-"""After two weeks without an event the next one begins a new stay: no stay of the training data is
-longer, and it bounds the empty bins that one event can make the service step."""
 
 _GROUP: Final = 1 << 45  # a thousand years in milliseconds: no stay overtakes the next in a sum
 _NOTHING: Final = -(1 << 44)
@@ -62,18 +59,19 @@ def plan(table: StayTable, slots: Slots, time_ms: Integers, interval_ms: int) ->
     group = np.cumsum(np.diff(slots, prepend=slots[:1]) != 0)
     origin = np.maximum(table["origin_ms"][slots], _NOTHING)  # no origin yet: any event is far off
     bins = bin_of(time_ms, origin)
-    before_admission = (bins < 0) & (table["admitted"][slots] == 1)
+    before_admission = stay_rules.is_before_admission(bins, table["admitted"][slots])
 
     # int64 first: `where` would wrap the Python integer silently to the int32 of the bins
     open_bin = np.where(
         table["started"][slots] == 1, table["open_bin"][slots].astype(np.int64), _NOTHING
     )
     previous = _running_max_before(np.where(before_admission, _NOTHING, bins), open_bin, group)
-    of_past_stay = (bins < 0) & (time_ms <= table["past_ms"][slots])
-    too_late = ((bins < previous - LATE_BINS) | of_past_stay) & ~before_admission
+    too_late = (
+        stay_rules.is_too_late(bins, previous, time_ms, table["past_ms"][slots]) & ~before_admission
+    )
     known = np.where(previous > _NOTHING, previous, 0)
-    new_stay = (bins - known > SILENCE_BINS) | (
-        (table["discharge_ms"][slots] != NEVER) & (time_ms > table["discharge_ms"][slots])
+    new_stay = stay_rules.observation_begins_stay(
+        bins - known, time_ms, table["discharge_ms"][slots]
     )
     cut = _sum_within(new_stay, group) > 0
     too_late &= ~cut

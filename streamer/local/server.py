@@ -81,7 +81,8 @@ class Server(ABC):
             raise LocalStackError(f"{self.name} runs already")
         ports.choose(self.port, self.name)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.chmod(0o700)  # one of an earlier version
             command = self._prepare()
             with self._output.open("ab") as output:
                 self._process = spawn(command, self.folder, output, self._held)

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-_TETHER = Path(__file__).with_name("tether.py")
+_DIES_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
 
 
 class _Spawner:
@@ -50,7 +50,7 @@ def spawn(
         OSError: the program cannot be started.
     """
     if sys.platform == "linux":
-        command = [sys.executable, "-I", "-S", str(_TETHER), str(os.getpid()), *command]
+        command = [sys.executable, "-I", "-S", str(_DIES_WITH_PARENT), str(os.getpid()), *command]
     # A Java in the C locale cannot open a path that is not ASCII.
     environment = os.environ | {"LC_ALL": "C.UTF-8"}
 
@@ -64,6 +64,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             process_group=0,
             pass_fds=held,
+            umask=0o077,  # data and logs are its owner's alone
         )
 
     started = _SPAWNER.thread.submit(start)

@@ -76,8 +76,16 @@ class LocalStack:
 
     @property
     def redis(self) -> str:
-        """Redis' URL."""
+        """Redis' URL, with its password."""
         return self._existing_redis or self.redis_server.url
+
+    @property
+    def redis_admin(self) -> str:
+        """Redis' URL for what programs may not do, such as CONFIG SET and FLUSHALL.
+
+        What a Redis that was not started here allows is its owner's business.
+        """
+        return self._existing_redis or self.redis_server.admin_url
 
     @property
     def kafka_server(self) -> KafkaServer:
@@ -185,7 +193,7 @@ class LocalStack:
             if self._data_dir is None:
                 self._temporary = Path(tempfile.mkdtemp(prefix="vigil-"))
                 return self._temporary
-            self._data_dir.mkdir(parents=True, exist_ok=True)
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise LocalStackError(
                 f"the data folder cannot be made: {error}. Give a folder that can be written"
@@ -203,7 +211,7 @@ def _take(lock: Path) -> int:
         LocalStackError: another stack holds it, or the folder cannot be written.
     """
     try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise LocalStackError(
             f"the data folder {lock.parent} cannot be written: {error}. Give another one"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from streamer.core.columns import Record
+from streamer.core.records import Records
 
 
 class Output(NamedTuple):
@@ -34,17 +34,20 @@ class Polled:
     Attributes:
         gained: partitions that this process owns from now on.
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
-        records: in the order of the log within each partition.
+        records: in the order of the log within each partition, as columns.
         positions: the next offset to be read, for each partition that moved.
         left: how many offsets are yet to be read, for each partition of which that was asked anew.
+        damaged: why a partition cannot be read on from where it is: its bytes are not those that
+            were written. It is read again, unless it is paused; another answer may be whole.
         topic: the input topic as the log last described it, some seconds ago at most.
     """
 
     gained: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
+    records: Records = field(default_factory=Records.of)
     positions: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
+    damaged: dict[int, str] = field(default_factory=dict)
     topic: Topic | None = None
 
 

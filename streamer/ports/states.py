@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class Lease:
     """What an owner finds when it takes a partition.
 
     Attributes:
@@ -28,7 +28,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Save:
+class StateWrite:
     """One atomic change of one partition's states.
 
     Attributes:
@@ -65,7 +65,7 @@ class StoreUnavailable(RuntimeError):
 class StateStore(Protocol):
     """States of stays by input partition."""
 
-    def take(self, partition: int) -> Taken:
+    def take(self, partition: int) -> Lease:
         """Becomes the owner of a partition.
 
         Raises:
@@ -83,7 +83,9 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
+    def claim_partition(
+        self, log_id: str, partition: int, patients: Sequence[str]
+    ) -> dict[str, int]:
         """Makes a partition the home of those patients who have none.
 
         Args:
@@ -117,7 +119,7 @@ class StateStore(Protocol):
             StoreUnavailable: the store does not answer.
         """
 
-    def save(self, changes: Sequence[Save]) -> None:
+    def save(self, changes: Sequence[StateWrite]) -> None:
         """Applies each change whole or not at all, in one round trip.
 
         Raises:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
-from streamer.core.columns import Columns, Record
+from streamer.core.columns import Columns
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.rejections import Loss, Reason, ValueProblem
+from streamer.core.reasons import Loss, Reason, ValueProblem
+from streamer.core.records import Records
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
-from streamer.ports.states import Save
+from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
@@ -27,7 +28,7 @@ _REJECTED_PARTITION: Final = 0  # the topic has one
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Names of the topics that are written, and of the one that is read."""
+    """Names of the topic that is read, and of those that are written."""
 
     vitals: str
     alerts: str
@@ -44,10 +45,20 @@ def _no_times() -> Milliseconds:
 
 @dataclass(slots=True)
 class Result:
-    """What a batch came to, without what was replayed silently.
+    """Outputs and counts of a batch, without the records that were replayed silently.
 
-    ``alerts`` counts by phase and severity; ``recorded_ms`` and ``measured_ms`` are the times of
-    the events' records and of the events themselves.
+    Attributes:
+        outputs: messages and rejected events, to be written in one transaction.
+        rejected: rejected events by reason.
+        problems: dropped values by reason.
+        alerts: alert messages by phase and severity.
+        recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
+        measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
+        n_risks: risk messages.
+        n_late: observations of an hour that was closed already.
+        n_redundant: observations that changed nothing.
+        n_live: records that were scored with messages.
+        n_silent: records that only changed states.
     """
 
     outputs: list[Output] = field(default_factory=list)
@@ -64,62 +75,71 @@ class Result:
     n_silent: int = 0
 
 
-class Share(NamedTuple):
-    """What a batch has for one model.
+class ModelBatch(NamedTuple):
+    """The part of a batch that one model scores.
 
     Attributes:
         records: as they were read.
         columns: the events in them.
-        places: the input partition of each event.
-        homes: the partition on which patients live who are not where their events came.
+        partitions: the input partition of each event.
+        home_partitions: the home of each patient whose events came on another partition.
     """
 
-    records: Sequence[Record]
+    records: Records
     columns: Columns
-    places: Sequence[int]
-    homes: Mapping[str, int]
+    partitions: Sequence[int]
+    home_partitions: Mapping[str, int]
 
 
 def process(
-    scorer: Scorer, share: Share, partitions: Mapping[int, Partition], topics: Topics
+    scorer: Scorer, batch: ModelBatch, owned: Mapping[int, Partition], topics: Topics
 ) -> Result:
-    """Scores what a batch has for a scorer's model; its table changes.
+    """Scores the part of a batch that belongs to a scorer's model; its table changes.
 
-    Events of patients who live on another partition are refused. Records before their partition's
-    ``silent_until`` change states and say nothing.
+    Events that came on another partition than their patient's home are rejected. Records before
+    their partition's ``silent_until`` change states and cause no message.
+
+    Args:
+        scorer: of the model that steps these partitions.
+        batch: records and events.
+        owned: the partitions of this process, by number.
+        topics: names of the topics.
     """
     with metrics.STAGE.labels(Stage.SCORE).time():
-        outcome = scorer.score(share.columns, share.places, share.homes)
+        outcome = scorer.score(batch.columns, batch.partitions, batch.home_partitions)
     with metrics.STAGE.labels(Stage.WRITE).time():
-        return _result(scorer.model, share, outcome, partitions, topics)
+        return _result(scorer.model, batch, outcome, owned, topics)
 
 
 def _result(
     model: Model,
-    share: Share,
+    batch: ModelBatch,
     outcome: Outcome,
-    partitions: Mapping[int, Partition],
+    owned: Mapping[int, Partition],
     topics: Topics,
 ) -> Result:
-    records, columns = share.records, share.columns
-    live = [record.offset >= partitions[record.partition].silent_until for record in records]
-    result = Result(n_live=sum(live))
+    records, columns = batch.records, batch.columns
+    is_live = np.zeros(len(records), np.bool_)
+    for number in np.unique(records.partition).tolist():
+        of_partition = records.partition == number
+        is_live |= of_partition & (records.offset >= owned[number].silent_until)
+    result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
     if not result.n_live:
         return result
-    if not result.n_silent:  # of a batch that straddles the line these stay uncounted
+    if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
         result.problems, result.losses = outcome.problems, columns.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
-    told = np.array(live)[columns.record]
-    result.recorded_ms, result.measured_ms = columns.logged_ms[told], columns.time_ms[told]
+    is_live_event = is_live[columns.record]
+    result.recorded_ms = columns.logged_ms[is_live_event]
+    result.measured_ms = columns.time_ms[is_live_event]
     for rejection in outcome.rejections:
-        if live[rejection.record]:
+        if is_live[rejection.record]:
             result.rejected[rejection.reason] += 1
-            record = records[rejection.record]
-            said = rejected(rejection, record, topics.vitals)
-            result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *said))
+            dead_letter = rejected(rejection, records[rejection.record], topics.vitals)
+            result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *dead_letter))
     for message in write(outcome.assessments, columns.record.tolist(), records, model):
-        if not live[message.record]:
+        if not is_live[message.record]:
             continue
         record = records[message.record]
         if message.kind == "risk":
@@ -138,21 +158,31 @@ def _result(
     return result
 
 
-def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[Save]:
-    """Collects what has to be saved of partitions whose position moved; nothing stays touched."""
+def changed_states(scorer: Scorer, partitions: Sequence[Partition]) -> list[StateWrite]:
+    """Collects the writes of partitions whose position moved; no stay of theirs stays touched.
+
+    Args:
+        scorer: of the model that steps all of these partitions.
+        partitions: those that moved.
+
+    Returns:
+        One write for each partition, also where only its watermark changes.
+    """
     table = scorer.table
     changed: dict[int, dict[str, bytes]] = {partition.number: {} for partition in partitions}
     for era in {partition.era for partition in partitions}:
         numbers = [partition.number for partition in partitions if partition.era == era]
         touched = np.flatnonzero(table.touched & np.isin(table.partitions, numbers))
         table.touched[touched] = False
-        places = table.partitions[touched].tolist()
-        stored = codec.encode(table, touched, era)
-        for number, patient, stay in zip(places, table.names(touched), stored, strict=True):
+        stay_partitions = table.partitions[touched].tolist()
+        encoded = codec.encode(table, touched, era)
+        for number, patient, stay in zip(
+            stay_partitions, table.names(touched), encoded, strict=True
+        ):
             changed[number][patient] = stay
-    # Whoever was let go and came back within the batch has a new stay by now.
+    # A patient who was removed and came back within the batch has a new stay by now.
     return [
-        partition.save(
+        partition.state_write(
             changed[partition.number],
             sorted(table.gone.pop(partition.number, set()) - table.slot_of.keys()),
         )

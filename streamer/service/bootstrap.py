@@ -1,4 +1,4 @@
-"""The wiring: the only place that chooses adapters."""
+"""Wiring of the service: the one module that chooses its adapters."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import gc
 from typing import Final
 
 import structlog
-import torch
-from redis import Redis
 
-from streamer.adapters.kafka_log import KafkaLog
-from streamer.adapters.kafka_options import KafkaOptions
-from streamer.adapters.redis_models import RedisModels
-from streamer.adapters.redis_states import RedisStates
+from streamer.adapters.kafka.log import KafkaLog
+from streamer.adapters.kafka.options import KafkaOptions
+from streamer.adapters.redis.client import connect
+from streamer.adapters.redis.models import RedisModels
+from streamer.adapters.redis.states import RedisStates
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics
@@ -20,35 +19,31 @@ from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
-from streamer.service.worker import Rules, Worker
+from streamer.service.worker import Worker, WorkerConfig
 
 _log = structlog.get_logger()
 
-# Some ten batches' worth of containers: a collection at Python's own 700 was a tenth of the time.
+# Containers of about ten batches: collecting at Python's default of 700 took a tenth of the time.
 _GARBAGE_THRESHOLD: Final = 100_000
-# Redis answers in well under a millisecond; a loaded one that rewrites its AOF may take seconds.
-_REDIS_TIMEOUT_S = 10.0
-
-
-def redis_client(settings: Settings) -> Redis:
-    """A Redis client that returns bytes and never waits without bound."""
-    return Redis.from_url(
-        settings.redis_url, socket_timeout=_REDIS_TIMEOUT_S, socket_connect_timeout=_REDIS_TIMEOUT_S
-    )
 
 
 def state_store(settings: Settings) -> RedisStates:
-    """Where the states of the group's stays live."""
-    return RedisStates(redis_client(settings), f"vigil:{settings.group}", settings.topic_vitals)
+    """Returns the store of the group's states; it connects when it is first asked."""
+    client = connect(settings.redis_url)
+    return RedisStates(client, f"vigil:{settings.group}", settings.topic_vitals)
 
 
 def model_library(settings: Settings) -> ModelLibrary:
-    """The models that the streamer may use."""
-    return ModelLibrary(RedisModels(redis_client(settings)))
+    """Returns the library of published models, and of the shipped one.
+
+    Raises:
+        BundleError: the shipped model cannot be used.
+    """
+    return ModelLibrary(RedisModels(connect(settings.redis_url)))
 
 
 def worker(settings: Settings, health: Health) -> Worker:
-    """A worker on Kafka and Redis, ready to run.
+    """Returns a worker on Kafka and Redis, ready to run.
 
     Raises:
         LogUnavailable: no broker answers.
@@ -65,7 +60,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )
-    rules = Rules(
+    config = WorkerConfig(
         Topics(
             settings.topic_vitals,
             settings.topic_alerts,
@@ -78,17 +73,17 @@ def worker(settings: Settings, health: Health) -> Worker:
         max_stays=settings.max_stays,
         forecast=settings.forecast,
     )
-    # One worker, one core: threads that wait for each other cost more than these small steps take.
-    torch.set_num_threads(1)
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
-    # What is here now stays; what a batch makes dies with it, and is not worth looking at often.
+    # Objects that exist now stay; those of a batch die with it: collect rarely, and only those.
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD)
     fault = faults.parse(settings.fault)
     states: StateStore = state_store(settings)
     if settings.fault:
+        from streamer.service.fault_injection import InterruptedSaves  # noqa: PLC0415 - see faults
+
         _log.warning("this process will fail on purpose", fault=settings.fault)
-        states = faults.InterruptedSaves(states, fault)
-    return Worker(KafkaLog(options, fault), states, library, rules, fault, health)
+        states = InterruptedSaves(states, fault)
+    return Worker(KafkaLog(options, fault), states, library, config, fault, health)

@@ -1,4 +1,4 @@
-"""Metrics that are set as a whole: many observations in one call, one figure for each partition."""
+"""Prometheus collectors that take whole arrays, or replace all their label values at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 
-class Ages(Collector):
-    """A histogram that takes arrays: one call an observation would cost as much as decoding it.
+class AgeHistogram(Collector):
+    """A histogram of ages that takes arrays.
+
+    One call for each observation would cost as much as decoding the event.
 
     Args:
         name: as it is scraped.
-        sentence: what the figures mean.
+        sentence: the meaning of the figures.
         label: the name of the one label.
         values: the values of that label.
         bounds_s: upper bounds of the buckets, rising.
@@ -28,11 +30,11 @@ class Ages(Collector):
         self._name, self._sentence, self._label = name, sentence, label
         self._bounds_s = np.array([*bounds_s])
         nothing = np.zeros(len(self._bounds_s) + 1, np.int64)
-        # A pair is replaced as a whole, so that a scrape in between sees figures of one moment.
+        # A pair is replaced as a whole, so that a scrape from another thread sees one moment.
         self._seen = dict.fromkeys(values, (nothing, 0.0))
 
     def observe(self, value: str, ages_s: NDArray[np.float64]) -> None:
-        """Adds ``(n,)`` observations under one value of the label."""
+        """Adds ``(n,)`` observations, in seconds, under one value of the label."""
         counts, total_s = self._seen[value]
         buckets = np.searchsorted(self._bounds_s, ages_s)
         more = np.bincount(buckets, minlength=len(counts))
@@ -48,30 +50,30 @@ class Ages(Collector):
         yield family
 
 
-class Figures(Collector):
-    """A gauge whose label values come and go: what is not shown any more leaves no series behind.
+class LabelledGauge(Collector):
+    """A gauge whose label values come and go; one that is gone leaves no series behind.
 
     Args:
         name: as it is scraped.
-        sentence: what the figures mean.
+        sentence: the meaning of the figures.
         label: the name of the one label.
     """
 
     def __init__(self, name: str, sentence: str, label: str) -> None:
         self._name, self._sentence, self._label = name, sentence, label
-        self._ask: Callable[[], Mapping[str, float]] = dict
+        self._read: Callable[[], Mapping[str, float]] = dict
 
-    def show(self, figures: Mapping[str, float]) -> None:
-        """Shows these figures, by the value of the label, and no others."""
-        self._ask = lambda: figures
+    def set(self, figures: Mapping[str, float]) -> None:
+        """Replaces all figures by these, by the value of the label."""
+        self._read = lambda: figures
 
-    def ask(self, figures: Callable[[], Mapping[str, float]]) -> None:
-        """Asks for the figures whenever it is scraped: for those that change by themselves."""
-        self._ask = figures
+    def set_function(self, figures: Callable[[], Mapping[str, float]]) -> None:
+        """Calls ``figures`` at each scrape: for those that change with time."""
+        self._read = figures
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """See ``Collector``."""
         family = GaugeMetricFamily(self._name, self._sentence, labels=[self._label])
-        for value, figure in self._ask().items():
+        for value, figure in self._read().items():
             family.add_metric([value], figure)
         yield family

@@ -1,20 +1,15 @@
-"""Faults on purpose: the process ends, or is stopped, between two of its effects.
+"""Fault points: where a trial ends or stops the process, between two of its effects.
 
-`STREAMER_FAULT` names where and when, so that what is tried is the program that runs in production
-and not one that was patched for the trial. Empty, the default, nothing ever happens.
+`STREAMER_FAULT` names the point and the passing, so that a trial runs the program that runs in
+production, not a patched one. Empty, the default, nothing ever happens. The faults themselves are
+in `fault_injection`, which the container image does not have.
 """
 
 from __future__ import annotations
 
-import os
-import random
-import re
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
-from streamer.ports.states import Save, StateStore, Taken
+from streamer.ports.faults import Fault, no_fault
 
 POINTS: Final = (
     "after_take",
@@ -24,126 +19,20 @@ POINTS: Final = (
     "between_saves",
     "after_save",
 )
-"""The points that a batch passes: a partition was taken; its messages are not sent, sent and not
-committed, committed; some partitions' states are saved, all are."""
-
-ACTIONS: Final[Mapping[str, signal.Signals]] = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
-"""Neither can be caught: no handler, no `finally`, no buffer that is still flushed."""
-
-Fault = Callable[[str], None]
-
-_AT: Final = re.compile(rf"({'|'.join(POINTS)})@([1-9]\d*):({'|'.join(ACTIONS)})")
-_RANDOM: Final = re.compile(r"random:(\d+):(0(?:\.\d+)?|1(?:\.0+)?)")
+"""The points that a batch passes, in order: a partition is taken; its messages are not yet sent,
+sent but not committed, committed; the states of some partitions are saved, of all."""
 
 
-def nothing(point: str) -> None:
-    """The fault of every day: none."""
-    del point
-
-
-def parse(text: str, strike: Callable[[str], None] | None = None) -> Fault:
-    """Reads a fault: ``POINT@N:kill``, ``POINT@N:stop`` or ``random:SEED:PROBABILITY``.
-
-    The first two strike at the Nth passing of the point; the last kills at each passing of any
-    point with the given probability. Passings are counted from the start of the process.
-
-    Args:
-        text: what the setting says; empty for none.
-        strike: called with the action, for tests; the process sends itself a signal by default.
+def parse(text: str) -> Fault:
+    """Reads a fault, as ``fault_injection.parse``; an empty text is ``no_fault``.
 
     Raises:
-        ValueError: the text is none of these.
+        ValueError: the text is not a fault, or this installation cannot cause any.
     """
-    strike = strike or _strike
     if not text:
-        return nothing
-    if at := _AT.fullmatch(text):
-        point, passing, action = at.groups()
-        return _At(point, int(passing), action, strike)
-    if chance := _RANDOM.fullmatch(text):
-        return _Random(int(chance[1]), float(chance[2]), strike)
-    raise ValueError(
-        f"{text!r} is no fault: POINT@N:kill, POINT@N:stop or random:SEED:PROBABILITY, "
-        f"with a POINT of {', '.join(POINTS)}"
-    )
-
-
-class InterruptedSaves:
-    """A state store that saves one partition after the other and passes a point in between.
-
-    The real one sends all partitions at once: a process that dies meanwhile may have got only some
-    of them through, and which these are cannot be chosen there.
-    """
-
-    def __init__(self, states: StateStore, fault: Fault) -> None:
-        self._states = states
-        self._fault = fault
-
-    def take(self, partition: int) -> Taken:
-        """See ``StateStore``."""
-        return self._states.take(partition)
-
-    def first_width(self, log_id: str, n_partitions: int) -> int:
-        """See ``StateStore``."""
-        return self._states.first_width(log_id, n_partitions)
-
-    def settle(self, log_id: str, partition: int, patients: Sequence[str]) -> dict[str, int]:
-        """See ``StateStore``."""
-        return self._states.settle(log_id, partition, patients)
-
-    def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
-        """See ``StateStore``."""
-        return self._states.pages(partition)
-
-    def fetch(
-        self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
-    ) -> dict[str, bytes]:
-        """See ``StateStore``."""
-        return self._states.fetch(partition, epoch, watermark, patients)
-
-    def save(self, changes: Sequence[Save]) -> None:
-        """See ``StateStore``."""
-        for i, change in enumerate(changes):
-            if i:
-                self._fault("between_saves")
-            self._states.save([change])
-
-    def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
-        """See ``StateStore``."""
-        return self._states.find(patient, partitions)
-
-    def close(self) -> None:
-        """See ``StateStore``."""
-        self._states.close()
-
-
-class _At:
-    def __init__(
-        self, point: str, passing: int, action: str, strike: Callable[[str], None]
-    ) -> None:
-        self._point = point
-        self._passing = passing
-        self._action = action
-        self._strike = strike
-        self._passed: Counter[str] = Counter()
-
-    def __call__(self, point: str) -> None:
-        self._passed[point] += 1
-        if point == self._point and self._passed[point] == self._passing:
-            self._strike(self._action)
-
-
-class _Random:
-    def __init__(self, seed: int, probability: float, strike: Callable[[str], None]) -> None:
-        self._draws = random.Random(seed)
-        self._probability = probability
-        self._strike = strike
-
-    def __call__(self, point: str) -> None:
-        del point
-        if self._draws.random() < self._probability:
-            self._strike("kill")
-
-
-def _strike(action: str) -> None:
-    os.kill(os.getpid(), ACTIONS[action])
+        return no_fault
+    try:
+        from streamer.service import fault_injection  # noqa: PLC0415 - images are without it
+    except ImportError:
+        raise ValueError("fault injection is not part of this installation") from None
+    return fault_injection.parse(text)

@@ -1,7 +1,7 @@
-"""Whether the service lives and does its work, and if not: why, since when, and for how long.
+"""Health of the service: alive, ready, or the reasons why not and since when.
 
-The loop notes what it sees here; the HTTP port reads it from another thread. So everything that is
-read is replaced as a whole, and never changed in place. No reason carries a patient's id.
+The loop writes it and the HTTP port reads it from another thread, so a value that is read is
+replaced as a whole and never changed in place. No reason carries a patient's id.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 import structlog
 
@@ -21,20 +21,22 @@ from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
-if TYPE_CHECKING:  # partitions come with stays, and those with torch: `streamer` starts without
-    from streamer.service.takeover import Partition, Refused
+if TYPE_CHECKING:  # partitions come with stays, and those with all that scores
+    from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()
 
-# Longer than a round that ends well: a commit may hang for a minute, a producer that is made anew
-# and ends what was left open (019) for two. After five the group throws the member out anyway.
+# Longer than any round that ends well: a commit may hang for one minute, and a new producer that
+# ends an open transaction (decision 019) for two. After five the group drops the member anyway.
 STUCK_S: Final = 180.0
-SLOW_S: Final = 5.0  # a transaction takes some 10 ms; the longest in order waits for a new leader
+SLOW_S: Final = 5.0  # a transaction takes some 10 ms; one that waits for a new leader, seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a rebuild is, in records of the log; ``seconds_left`` is ``None`` before the first.
+    """Progress of a rebuild, in records of the log.
+
+    ``seconds_left`` is ``None`` before the first record is done.
 
     >>> Progress(done=25, total=100, seconds_left=6.0).percent
     25.0
@@ -46,25 +48,45 @@ class Progress:
 
     @property
     def percent(self) -> float:
-        """The share that is done."""
+        """The share that is done, 0 to 100, to one decimal."""
         return round(100 * self.done / self.total, 1)
+
+
+class ProgressJson(TypedDict):
+    """``Progress`` as `/readyz` serves it."""
+
+    done: int
+    total: int
+    percent: float
+    seconds_left: float | None
+
+
+class ReasonJson(TypedDict):
+    """``Reason`` as `/readyz` serves it."""
+
+    kind: str
+    says: str
+    since: str
+    waiting_on: NotRequired[str]
+    partition: NotRequired[int]
+    progress: NotRequired[ProgressJson]
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One thing that keeps the service from its work.
+    """One cause that keeps the service from its work.
 
     Attributes:
         kind: `waiting`, `refused`, `rebuilding` or `stuck`.
-        says: the reason in words, with the way out where a person is needed.
+        message: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
-        waiting_on: what is waited for, with `waiting`.
-        partition: which input partition, with `refused` and `rebuilding`.
+        waiting_on: the dependency that is waited for, with `waiting`.
+        partition: the input partition, with `refused` and `rebuilding`.
         progress: with `rebuilding`.
     """
 
     kind: str
-    says: str
+    message: str
     since: float
     waiting_on: Waiting | None = None
     partition: int | None = None
@@ -74,41 +96,41 @@ class Reason:
     def text(self) -> str:
         """The reason on one line."""
         if self.partition is None:
-            return self.says
-        return f"partition {self.partition}: {self.says}"
+            return self.message
+        return f"partition {self.partition}: {self.message}"
 
-    def as_json(self) -> dict[str, Any]:
-        """The reason as `/readyz` gives it."""
+    def as_json(self) -> ReasonJson:
+        """The reason as `/readyz` serves it; `since` in RFC 3339."""
         since = datetime.fromtimestamp(self.since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        said: dict[str, Any] = {"kind": self.kind, "says": self.says, "since": since}
+        answer: ReasonJson = {"kind": self.kind, "says": self.message, "since": since}
         if self.waiting_on is not None:
-            said["waiting_on"] = self.waiting_on
+            answer["waiting_on"] = self.waiting_on
         if self.partition is not None:
-            said["partition"] = self.partition
+            answer["partition"] = self.partition
         if self.progress is not None:
             left = self.progress.seconds_left
-            said["progress"] = {
+            answer["progress"] = {
                 "done": self.progress.done,
                 "total": self.progress.total,
                 "percent": self.progress.percent,
                 "seconds_left": None if left is None else round(left, 1),
             }
-        return said
+        return answer
 
 
 class Health:
-    """What the loop says of itself.
+    """Health as the loop reports it, for the HTTP port and the metrics.
 
     Args:
-        clock: epoch seconds; tests wind it.
+        clock: epoch seconds; tests set it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._moved = clock()
-        self._begun: dict[tuple[int, int], tuple[int, float]] = {}
+        self._rebuild_starts: dict[tuple[int, int], tuple[int, float]] = {}
         self._reasons: tuple[Reason, ...] = ()
-        self._asked: Reason | None = None
+        self._open_question: Reason | None = None
         metrics.LOOP_AGE.set_function(lambda: self.loop_age_s)
         metrics.READY.set_function(lambda: not self.reasons)
         for on in Waiting:
@@ -117,72 +139,79 @@ class Health:
 
     @property
     def loop_age_s(self) -> float:
-        """Seconds since the loop last moved; a stuck one does not."""
+        """Seconds since the loop last began a round."""
         return max(0.0, self._clock() - self._moved)
 
     @property
     def alive(self) -> bool:
-        """Whether the loop moves: if not, nothing but a restart helps."""
+        """Whether the loop still moves; if not, only a restart helps."""
         return self.loop_age_s <= STUCK_S
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
         """Why the service is not doing its work right now; empty when it is."""
-        reasons, asked = self._reasons, self._asked
-        if asked is not None and self._clock() - asked.since > SLOW_S:
-            reasons = (asked, *reasons)
+        reasons, question = self._reasons, self._open_question
+        if question is not None and self._clock() - question.since > SLOW_S:
+            reasons = (question, *reasons)
         if not self.alive:
-            says = f"the loop has not moved for {self.loop_age_s:.0f} s"
-            reasons = (Reason("stuck", says, self._moved), *reasons)
+            message = f"the loop has not moved for {self.loop_age_s:.0f} s"
+            reasons = (Reason("stuck", message, self._moved), *reasons)
         return reasons
 
     @property
     def waiting_on(self) -> Waiting | None:
-        """What the whole service waits for."""
+        """The dependency that the whole service waits for; ``None`` if it does not wait."""
         return next((r.waiting_on for r in self._reasons if r.waiting_on is not None), None)
 
     def beat(self) -> None:
-        """The loop has moved."""
+        """Notes that the loop moves."""
         self._moved = self._clock()
 
     @contextmanager
-    def asking(self, on: Waiting, what: str) -> Iterator[None]:
-        """A question that holds the loop until it is answered: a reason, if it takes long."""
-        self._asked = Reason("waiting", f"waiting for {what}", self._clock(), on)
+    def waiting_for(self, on: Waiting, what: str) -> Iterator[None]:
+        """Marks a call that holds the loop: after ``SLOW_S`` it is a reason.
+
+        Args:
+            on: the dependency that is called.
+            what: who is to do what, for people.
+        """
+        self._open_question = Reason("waiting", f"waiting for {what}", self._clock(), on)
         try:
             yield
         finally:
-            self._asked = None
+            self._open_question = None
 
-    def blocked(self, error: LogUnavailable | StoreUnavailable) -> None:
-        """Nothing goes on until the log or the store answers again."""
+    def note_outage(self, error: LogUnavailable | StoreUnavailable) -> None:
+        """Notes that the log or the store does not answer: the whole service waits for it."""
         on = Waiting.LOG if isinstance(error, LogUnavailable) else Waiting.STORE
         if self.waiting_on != on:
             _log.warning("waiting", on=on, reason=str(error))
         self._wait(on, str(error))
 
-    def look(self, owned: Iterable[Partition], refused: Mapping[int, Refused]) -> None:
-        """Notes how partitions stand after a round in which log and store have answered.
+    def observe(self, owned: Iterable[Partition], blocked: Mapping[int, BlockedPartition]) -> None:
+        """Notes the state of all partitions after a round in which log and store have answered.
 
         Args:
-            owned: those that are worked on.
-            refused: why the others are not.
+            owned: partitions that are worked on.
+            blocked: the others, by number.
         """
         owned = list(owned)
         waiting = [reason for reason in self._reasons if reason.kind == "waiting"]
-        if owned or refused or self.waiting_on != Waiting.ASSIGNMENT:
-            self._goes_on(waiting)
+        if owned or blocked or self.waiting_on != Waiting.ASSIGNMENT:
+            self._log_end_of_wait(waiting)
             waiting = []
-        told = [
-            Reason("refused", each.why, self._clock(), partition=number)
-            for number, each in sorted(refused.items())
+        refused = [
+            Reason("refused", block.reason, self._clock(), partition=number)
+            for number, block in sorted(blocked.items())
         ]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
-        self._begun = {
-            (p.number, p.epoch): self._begun.get((p.number, p.epoch), (p.position, self._clock()))
+        self._rebuild_starts = {
+            (p.number, p.epoch): self._rebuild_starts.get(
+                (p.number, p.epoch), (p.position, self._clock())
+            )
             for p in behind
         }
-        self._replace([*waiting, *told, *map(self._rebuilding, behind)])
+        self._replace([*waiting, *refused, *map(self._rebuilding, behind)])
 
     def _is_waiting(self, on: Waiting) -> bool:
         return any(reason.waiting_on == on for reason in self.reasons)
@@ -191,13 +220,13 @@ class Health:
         others = [reason for reason in self._reasons if reason.kind != "waiting"]
         self._replace([Reason("waiting", f"waiting for {what}", self._clock(), on), *others])
 
-    def _goes_on(self, waiting: Iterable[Reason]) -> None:
+    def _log_end_of_wait(self, waiting: Iterable[Reason]) -> None:
         for reason in waiting:
             waited_s = round(self._clock() - reason.since, 1)
             _log.info("going on", on=reason.waiting_on, waited_seconds=waited_s)
 
     def _rebuilding(self, partition: Partition) -> Reason:
-        start, since = self._begun[partition.number, partition.epoch]
+        start, since = self._rebuild_starts[partition.number, partition.epoch]
         done, total = partition.position - start, partition.silent_until - start
         spent_s = self._clock() - since
         left_s = spent_s * (total - done) / done if done else None
@@ -210,7 +239,7 @@ class Health:
         )
 
     def _replace(self, reasons: list[Reason]) -> None:
-        """Makes these the reasons; one that was there before keeps its beginning."""
+        """Sets the reasons; one that was there before keeps its ``since``."""
         known = {(r.kind, r.waiting_on, r.partition): r.since for r in self._reasons}
         self._reasons = tuple(
             replace(r, since=known.get((r.kind, r.waiting_on, r.partition), r.since))
@@ -220,7 +249,7 @@ class Health:
 
     def _expose(self) -> None:
         reasons = self._reasons
-        metrics.REFUSED.show({str(r.partition): 1 for r in reasons if r.kind == "refused"})
+        metrics.REFUSED.set({str(r.partition): 1 for r in reasons if r.kind == "refused"})
         rebuilds = {str(r.partition): r.progress for r in reasons if r.progress is not None}
-        metrics.REBUILD_LEFT.show({p: each.total - each.done for p, each in rebuilds.items()})
-        metrics.REBUILD_DONE.show({p: each.done / each.total for p, each in rebuilds.items()})
+        metrics.REBUILD_LEFT.set({p: r.total - r.done for p, r in rebuilds.items()})
+        metrics.REBUILD_DONE.set({p: r.done / r.total for p, r in rebuilds.items()})

@@ -1,14 +1,14 @@
-"""`/metrics`, `/healthz` and `/readyz` on one small HTTP port."""
+"""HTTP port of the service: `/metrics`, `/healthz` and `/readyz`."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -17,12 +17,17 @@ from streamer.service.health import Health
 from streamer.service.metrics import REGISTRY
 
 _log = structlog.get_logger()
-_CLIENT_TIMEOUT_S: Final = 5.0
+_CLIENT_TIMEOUT_S: Final = 5.0  # a client that sends nothing gives its thread back
 
 
 @contextmanager
 def serving(host: str, port: int, health: Health) -> Iterator[int | None]:
     """Serves while the block lasts; yields the port, ``None`` when ``port`` is 0 (off).
+
+    Args:
+        host: address to listen on.
+        port: 0 for none.
+        health: read by each request to `/healthz` and `/readyz`.
 
     Raises:
         OSError: the port is in use or not allowed.
@@ -42,7 +47,7 @@ def serving(host: str, port: int, health: Health) -> Iterator[int | None]:
 
 class _Server(ThreadingHTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is worth a line, not a traceback."""
+        """Logs one line, not a traceback: the client hung up."""
         del request, client_address
         _log.warning("http request failed", exception=type(sys.exception()).__name__)
 
@@ -68,7 +73,7 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
         def do_HEAD(self) -> None:
             self.do_GET()
 
-        def _answer_json(self, is_good: bool, content: dict[str, Any]) -> None:
+        def _answer_json(self, is_good: bool, content: Mapping[str, object]) -> None:
             body = json.dumps(content).encode() + b"\n"
             self._answer(200 if is_good else 503, "application/json", body)
 
@@ -81,6 +86,6 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Probes come every few seconds; the service's log is not for them."""
+            """Logs nothing: probes come every few seconds."""
 
     return Handler

@@ -1,4 +1,4 @@
-"""A name for this process that is unique on the host now and the same after a restart."""
+"""Instance name of a process: unique on its host now, and the same after a restart."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Final, TextIO
 
 _MOST_SLOTS: Final = 1_000
 
-_held: list[TextIO] = []
-"""Open for as long as the process lives: the kernel lets go of the lock when it dies."""
+_locks: list[TextIO] = []
+"""Open as long as the process lives: the kernel releases the lock when it dies."""
 
 
 def claim_instance(group: str) -> str:
     """Returns ``host-slot`` with the lowest slot that no living process of the group holds.
 
-    A process that was killed and started again gets its slot back, so that its new producer
-    ends the transaction that the old one left open.
+    A process that was killed and started again gets its slot back, so that its new producer ends
+    the transaction that the old one left open.
 
     Raises:
         RuntimeError: no slot is free, or the temporary folder cannot be written.
@@ -34,6 +34,8 @@ def claim_instance(group: str) -> str:
         except OSError:
             lock.close()
             continue
-        _held.append(lock)
+        _locks.append(lock)
         return f"{socket.gethostname()}-{slot}"
-    raise RuntimeError(f"{_MOST_SLOTS} instances of group {group!r} run on this host")
+    raise RuntimeError(
+        f"{_MOST_SLOTS} instances of group {group!r} run on this host; set STREAMER_INSTANCE"
+    )

@@ -1,4 +1,4 @@
-"""How far behind the log each owned partition is, in records and in seconds."""
+"""Lag of each owned partition behind the log, in records and in seconds."""
 
 from __future__ import annotations
 
@@ -7,16 +7,22 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.core.columns import Record
+from streamer.core.records import Record, Records
 from streamer.service import metrics
 
-# The log says every second where it ends; after this long something does not answer.
+# The log reports its end every second; after this long without a report something is away.
 QUIET_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a partition is: what is left to read, what was taken last, when that was known."""
+class _PartitionLag:
+    """The lag of a partition as last reported.
+
+    Attributes:
+        left: records that are yet to be read, ``None`` before the first report.
+        newest: timestamp of the newest record taken, epoch seconds.
+        known: epoch seconds of the last report.
+    """
 
     left: int | None
     newest: float | None
@@ -29,56 +35,53 @@ class _Place:
         return quiet_s if quiet_s > QUIET_S else 0.0
 
 
-_UNKNOWN: Final = _Place(None, None, 0.0)
+_UNKNOWN: Final = _PartitionLag(None, None, 0.0)
 
 
 class Lag:
-    """Follows the partitions of one worker and shows their lag whenever it is asked for.
+    """The lag of a worker's partitions, computed at each scrape.
 
-    Where everything was read the lag is 0 seconds, however old the last record is. Where the log or
-    the store has not answered for a while nobody knows, and it is the time since they did.
+    Where all records are read the lag is 0 seconds, however old the last one is. Where the log or
+    the store has not answered for ``QUIET_S`` the lag is unknown, and the time since their last
+    answer stands in for it.
 
     Args:
-        clock: epoch seconds; tests wind it.
+        clock: epoch seconds; tests set it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._places: dict[int, _Place] = {}
-        metrics.LAG_RECORDS.ask(self.records)
-        metrics.LAG_SECONDS.ask(self.seconds)
+        self._lags: dict[int, _PartitionLag] = {}
+        metrics.LAG_RECORDS.set_function(self.records)
+        metrics.LAG_SECONDS.set_function(self.seconds)
 
-    def look(
+    def observe(
         self, owned: Iterable[int], left: Mapping[int, int], taken: Iterable[Record] = ()
     ) -> None:
-        """Notes what a round of the loop has brought.
+        """Notes the outcome of a round of the loop.
 
         Args:
             owned: the partitions; others are forgotten.
-            left: records that are yet to be read, of those partitions of which that is known.
+            left: records that are yet to be read, by partition, where the log reported it.
             taken: the records of this round, in the order of the log.
         """
-        newest = {record.partition: record.timestamp_ms / 1000 for record in taken}
+        newest_ms = Records.of(taken).last_ms()
         now = self._clock()
-        places = {}
+        lags = {}
         for partition in owned:
-            old = self._places.get(partition, _UNKNOWN)
-            last = newest.get(partition, old.newest)
+            old = self._lags.get(partition, _UNKNOWN)
+            last = newest_ms[partition] / 1000 if partition in newest_ms else old.newest
             if partition in left:
-                places[partition] = _Place(left[partition], last, now)
+                lags[partition] = _PartitionLag(left[partition], last, now)
             else:
-                places[partition] = _Place(old.left, last, old.known)
-        self._places = places
+                lags[partition] = _PartitionLag(old.left, last, old.known)
+        self._lags = lags
 
     def records(self) -> dict[str, float]:
         """Returns the lag in records, by partition."""
-        return {str(p): place.left for p, place in self._places.items() if place.left is not None}
+        return {str(p): lag.left for p, lag in self._lags.items() if lag.left is not None}
 
     def seconds(self) -> dict[str, float]:
         """Returns the lag in seconds, by partition."""
         now = self._clock()
-        return {
-            str(p): place.seconds(now)
-            for p, place in self._places.items()
-            if place.left is not None
-        }
+        return {str(p): lag.seconds(now) for p, lag in self._lags.items() if lag.left is not None}

@@ -1,4 +1,4 @@
-"""The service's log: one JSON object a line, or something for people; never a patient's id."""
+"""The service's log: one JSON object a line, or coloured lines for people; never a patient's id."""
 
 from __future__ import annotations
 
@@ -6,30 +6,22 @@ import logging
 import sys
 import traceback
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
+from streamer.process import logs
 from streamer.service.pseudonyms import Pseudonyms
 
 
-def configure(form: Literal["json", "console"], pseudonyms: Pseudonyms) -> None:
-    """Sends structured events to standard error; libraries speak up from warnings on."""
-    renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    before: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        pseudonyms,
-        _without_message,
-    ]
-    structlog.configure(
-        processors=[*before, renderer],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+def configure(form: logs.LogFormat, pseudonyms: Pseudonyms) -> None:
+    """Sends structured events to standard error; libraries log warnings and errors only.
+
+    Args:
+        form: JSON lines, or lines for people.
+        pseudonyms: replaces patient ids in each event.
+    """
+    before, renderer = logs.configure(form, [pseudonyms, _without_message])
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -37,19 +29,20 @@ def configure(form: Literal["json", "console"], pseudonyms: Pseudonyms) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
-    # Whatever was set up before, no line may go past the pseudonyms.
+    # `force` replaces handlers that were set up before: no line may bypass the pseudonyms.
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # kafka-python reports each reconnect as an error; the worker says what matters.
+    # kafka-python logs each reconnect as an error; the worker logs outages itself.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
 
 
 def _without_message(_logger: Any, _method: str, event: Any) -> Any:
-    """Tells where an exception came from and of what type it is, and what our own ones say.
+    """Reduces an exception to its type and its frames, and the message only if it is ours.
 
-    The message of any other may hold an id: a `KeyError` says its key, and keys here are patients.
+    Messages of other libraries may hold an id: a `KeyError` prints its key, and keys here are
+    patients.
     """
-    given = event.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given
+    exc_info = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if exc_info is True else exc_info
     if isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):

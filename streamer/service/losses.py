@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from streamer.core.rejections import Loss, ValueProblem
+from streamer.core.reasons import Loss, ValueProblem
 from streamer.core.variables import INDEX
 from streamer.service import metrics
 

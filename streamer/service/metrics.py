@@ -1,8 +1,8 @@
-"""Every figure that the service exposes, in one typed list, each with its unit and a sentence.
+"""Metrics of the service in one typed list, each with its unit and a sentence.
 
-`CATALOGUE` is that list; the constants are what the service counts with. Labels have few values:
-those that are known beforehand are there from the start, so that a rate needs no first event;
-`partition` and `model` come and go with what the process owns and runs.
+`CATALOGUE` is that list; the constants are the counters and gauges themselves. Labels have few
+values: those that are known beforehand exist from the start, so that a rate needs no first event;
+`partition` and `model` come and go with the partitions and models of the process.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from prometheus_client import (
 )
 
 from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.variables import INDEX
-from streamer.service.collectors import Ages, Figures
+from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
 class Kind(StrEnum):
-    """What Prometheus calls the types of a metric."""
+    """Types of a metric, in Prometheus' words."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -37,7 +37,7 @@ class Kind(StrEnum):
 
 
 class Stage(StrEnum):
-    """What a round of the loop spends its time on, in order."""
+    """Stages of a round of the loop, in order; `wake` loads evicted stays."""
 
     POLL = "poll"
     DECODE = "decode"
@@ -50,7 +50,7 @@ class Stage(StrEnum):
 
 
 class Waiting(StrEnum):
-    """What the whole service can be waiting for."""
+    """Dependencies that the whole service can wait for."""
 
     ASSIGNMENT = "assignment"
     LOG = "log"
@@ -59,7 +59,7 @@ class Waiting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of the list: the name as it is scraped, and what its figures mean."""
+    """One line of the list: the name as it is scraped, type, unit, labels and meaning."""
 
     name: str
     kind: Kind
@@ -71,7 +71,7 @@ class Metric:
 CATALOGUE: Final[list[Metric]] = []
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
-disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, and nobody asks when a counter was made
+disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the series
 
 _Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
 
@@ -101,16 +101,16 @@ def _gauge(name: str, unit: str, sentence: str, **labels: Iterable[str]) -> Gaug
     return _from_the_start(Gauge(*listed, registry=REGISTRY), labels)
 
 
-def _figures(name: str, unit: str, sentence: str, label: str = "partition") -> Figures:
+def _labelled_gauge(name: str, unit: str, sentence: str, label: str = "partition") -> LabelledGauge:
     _listed(name, Kind.GAUGE, unit, sentence, label)
-    figures = Figures(f"vigil_{name}", sentence, label)
+    figures = LabelledGauge(f"vigil_{name}", sentence, label)
     REGISTRY.register(figures)
     return figures
 
 
-def _ages(name: str, sentence: str, label: str, values: Iterable[str]) -> Ages:
+def _age_histogram(name: str, sentence: str, label: str, values: Iterable[str]) -> AgeHistogram:
     _listed(name, Kind.HISTOGRAM, "seconds", sentence, label)
-    ages = Ages(f"vigil_{name}", sentence, label, values, _AGE_BOUNDS_S)
+    ages = AgeHistogram(f"vigil_{name}", sentence, label, values, _AGE_BOUNDS_S)
     REGISTRY.register(ages)
     return ages
 
@@ -121,7 +121,7 @@ def _stages(name: str, sentence: str) -> Histogram:
     return _from_the_start(stages, {"stage": Stage})
 
 
-# From a live event's way through the service to a laboratory's result and an outage's backlog.
+# From the latency of a live event to a late laboratory result and the backlog of an outage.
 _AGE_BOUNDS_S: Final = (
     0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 1800, 3600, 21_600, 86_400, 172_800,
 )  # fmt: skip
@@ -163,13 +163,13 @@ ALERTS: Final = _counter(
 )
 
 # How late the service is, and where its time goes.
-LAG_RECORDS: Final = _figures("lag_records", "records", "Records that are yet to be read.")
-LAG_SECONDS: Final = _figures(
+LAG_RECORDS: Final = _labelled_gauge("lag_records", "records", "Records that are yet to be read.")
+LAG_SECONDS: Final = _labelled_gauge(
     "lag_seconds",
     "seconds",
     "Age of the newest record taken where more are left, 0 where none is, as far as is known.",
 )
-EVENT_AGE: Final = _ages(
+EVENT_AGE: Final = _age_histogram(
     "event_age_seconds",
     "Age of events when their messages were out, since their record or their measurement.",
     "since",
@@ -183,19 +183,21 @@ STAGE: Final = _stages(
 STAYS: Final = _gauge("stays", "stays", "Stays held in memory.")
 STAYS_REMOVED: Final = _counter("stays_removed_total", "stays", "Stays let go after long silence.")
 PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
-MODEL: Final = _figures("model_info", "1", "1 for the model in force.", "model")
+MODEL: Final = _labelled_gauge("model_info", "1", "1 for the model in force.", "model")
 REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")
 
 # What goes wrong, and how far it is mended.
 READY: Final = _gauge("ready", "0 or 1", "Whether the service does all of its work.")
 WAITING: Final = _gauge("waiting", "0 or 1", "Whether the whole service waits.", on=Waiting)
-REFUSED: Final = _figures(
+REFUSED: Final = _labelled_gauge(
     "partition_refused", "0 or 1", "Whether the partition waits for a decision."
 )
-REBUILD_LEFT: Final = _figures(
+REBUILD_LEFT: Final = _labelled_gauge(
     "rebuild_left_records", "records", "Records until lost states are rebuilt."
 )
-REBUILD_DONE: Final = _figures("rebuild_done_ratio", "ratio", "Share of the rebuild that is done.")
+REBUILD_DONE: Final = _labelled_gauge(
+    "rebuild_done_ratio", "ratio", "Share of the rebuild that is done."
+)
 LOOP_AGE: Final = _gauge("loop_age_seconds", "seconds", "Time since the loop last moved.")
 INTERRUPTED: Final = _counter(
     "interrupted_total", "transactions", "Transactions that did not go through."

@@ -1,4 +1,4 @@
-"""Which model is in force: the published champion, or the shipped one."""
+"""Library of models: the published champion is in force, or the shipped model."""
 
 from __future__ import annotations
 
@@ -6,21 +6,24 @@ from typing import Final
 
 import structlog
 
-from streamer.adapters import bundle
-from streamer.adapters.bundle import Bundle, BundleError
-from streamer.adapters.bundle_model import build
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.bundles.bundle import Bundle, BundleError
 from streamer.core.model import Model
 from streamer.ports.models import ModelChannel
 
 _log = structlog.get_logger()
-KEPT: Final = 3  # the model in force, the one before it, and one that a replay still needs
+KEPT: Final = 3  # built models: in force, the one before it, and one that a replay still needs
 
 
 class ModelLibrary:
     """Models by id, built once; follows the alias of the channel.
 
     Args:
-        channel: where models are published; ``None`` keeps to the shipped one.
+        channel: the published models; ``None`` for the shipped one only.
+
+    Raises:
+        BundleError: the shipped model cannot be used.
     """
 
     def __init__(self, channel: ModelChannel | None) -> None:
@@ -30,9 +33,13 @@ class ModelLibrary:
         self._refused: set[str] = set()
 
     def in_force(self, fallback: Model | None = None) -> Model:
-        """Returns the champion.
+        """Returns the champion, or the shipped model where none is published.
 
-        A published model that cannot be used is reported once and ``fallback`` stays in force.
+        Args:
+            fallback: stays in force where the published model cannot be used, which is logged once.
+
+        Raises:
+            StoreUnavailable: the channel does not answer.
         """
         champion = self._channel.champion() if self._channel is not None else None
         if champion is None:
@@ -41,7 +48,11 @@ class ModelLibrary:
         return model or fallback or self._build(self._shipped)
 
     def get(self, model_id: str) -> Model | None:
-        """Returns a model that was published or shipped, ``None`` when it is not to be had."""
+        """Returns a published or shipped model, ``None`` where it is not kept or cannot be used.
+
+        Raises:
+            StoreUnavailable: the channel does not answer.
+        """
         if model_id in self._built:
             return self._built[model_id]
         if model_id in self._refused:

@@ -1,43 +1,54 @@
-"""Which partitions are ours: taking, dropping, refusing, and where each is read on from."""
+"""Ownership of partitions: take, drop or block them, and set the position each is read from."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from streamer.core.codec import Era
 from streamer.core.model import Model
+from streamer.ports.faults import Fault
 from streamer.ports.log import EventLog, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
-from streamer.service.held import HeldStays
 from streamer.service.models import ModelLibrary
-from streamer.service.saving import Unsaved
-from streamer.service.takeover import Partition, Refusal, Refused, plan_start, refuse_width
+from streamer.service.pending_writes import PendingWrites
+from streamer.service.stay_cache import StayCache
+from streamer.service.takeover import (
+    BlockedPartition,
+    Partition,
+    PartitionBlocked,
+    block_changed_width,
+    plan_start,
+)
 
 _log = structlog.get_logger()
 
-LOOK_AGAIN_S: Final = 30.0  # between looks at what is refused: each loads the partition's states
+_DAMAGED: Final = (
+    "It is read again every half minute, in case only the way here was bad. If it stays so, the "
+    "broker's log is damaged: delete the partition's records up to the next batch with Kafka's own "
+    "tools, and the partition's states in Redis (docs/operations.md)"
+)
+RETRY_BLOCKED_S: Final = 30.0  # each retry of a blocked partition loads its states
 
 
 class Ownership:
-    """Partitions on their way through a process: assigned, then owned or refused, then lost.
+    """The partitions of this process: assigned, then owned or blocked, then lost.
 
     Attributes:
         owned: partitions whose states are in memory, by number.
-        refused: partitions that are assigned to this process and not worked on.
+        blocked: partitions that are assigned to this process and not worked on.
 
     Args:
-        log: says what is assigned and what is committed.
-        states: where states are taken from.
-        library: where the model that stepped a partition's states is found.
-        held: where the stays of owned partitions go.
-        unsaved: what of a lost partition must not be saved any more.
-        rebuild_ms: how far back lost states are rebuilt.
+        log: assigns partitions and knows the committed offsets.
+        states: the store; to take a partition fences its owner before.
+        library: finds the model that stepped a partition's states.
+        cache: holds the stays of owned partitions.
+        pending: unsaved writes; those of a lost partition are dropped.
+        rebuild_ms: milliseconds that lost states are rebuilt from, by record timestamps.
         fault: see ``Worker``.
     """
 
@@ -46,39 +57,44 @@ class Ownership:
         log: EventLog,
         states: StateStore,
         library: ModelLibrary,
-        held: HeldStays,
-        unsaved: Unsaved,
+        cache: StayCache,
+        pending: PendingWrites,
         rebuild_ms: int,
-        fault: Callable[[str], None],
+        fault: Fault,
     ) -> None:
         self._log = log
         self._states = states
         self._library = library
-        self._held = held
-        self._unsaved = unsaved
+        self._cache = cache
+        self._pending = pending
         self._rebuild_ms = rebuild_ms
         self._fault = fault
         self._untaken: set[int] = set()
         self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
-        self.refused: dict[int, Refused] = {}
+        self.blocked: dict[int, BlockedPartition] = {}
 
     def follow(self, polled: Polled) -> None:
-        """Drops what was lost and notes what is to be taken."""
+        """Drops lost partitions and notes gained ones, to be taken."""
         if polled.gained or polled.lost:
             metrics.REBALANCES.inc()
             _log.info("assignment", gained=polled.gained, lost=polled.lost)
         for number in polled.lost:
             self._drop(number)
             self._untaken.discard(number)
-            self.refused.pop(number, None)
+            self.blocked.pop(number, None)
         self._untaken.update(polled.gained)
+        for number, why in polled.damaged.items():
+            if number in self.owned:
+                self._drop(number)
+                self._block(number, PartitionBlocked(f"{why}. {_DAMAGED}"))
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
-        """Takes what was assigned; each partition is then owned or refused.
+        """Takes the partitions that were assigned; each is then owned or blocked.
 
-        What was refused is tried again from time to time: whoever puts it right need not restart.
+        A blocked one is tried again every ``RETRY_BLOCKED_S``: once its cause is mended, no restart
+        is needed.
 
         Args:
             in_force: the model for partitions that no model has stepped yet.
@@ -88,41 +104,43 @@ class Ownership:
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
-        again = {n for n, refused in self.refused.items() if now - refused.looked > LOOK_AGAIN_S}
+        again = {
+            n for n, blocked in self.blocked.items() if now - blocked.checked_at > RETRY_BLOCKED_S
+        }
         if not self._untaken | again:
             return
         topic = self._log.topic()
         first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
         for number in sorted(self._untaken | again):
             try:
-                refuse_width(first_width, topic.n_partitions)
+                block_changed_width(first_width, topic.n_partitions)
                 self._take(number, topic.topic_id, in_force)
-            except Refusal as error:
-                self._refuse(number, error)
+            except PartitionBlocked as error:
+                self._block(number, error)
             else:
-                self.refused.pop(number, None)
+                self.blocked.pop(number, None)
             self._untaken.discard(number)
 
     def forget(self) -> None:
-        """Forgets the states of everything owned, to be taken again: they may not be ours."""
+        """Forgets the states of all owned partitions, to be taken again: they may not be ours."""
         for number in list(self.owned):
             self._drop(number)
             self._untaken.add(number)
 
     def rewind(self) -> None:
-        """Reads again whatever the states in memory do not include."""
+        """Moves each partition back to the first record that its states do not include."""
         for number, partition in self.owned.items():
             self._log.seek(number, partition.position)
 
     def _watch_topic(self, described: Topic | None) -> None:
-        """Takes everything again when the topic is not what it was: the take-over judges it."""
+        """Takes all partitions again when the topic has changed: the take-over checks it."""
         if described is None or described == self._described:
             return
         if self._described is not None:
             _log.warning("the input topic has changed", before=self._described, now=described)
             self.forget()
-            for refused in self.refused.values():
-                refused.looked = -math.inf
+            for blocked in self.blocked.values():
+                blocked.checked_at = -math.inf
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
@@ -130,23 +148,23 @@ class Ownership:
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
         if taken.watermark is not None and model is None:
-            raise Refusal(
+            raise PartitionBlocked(
                 f"its states were stepped by model {taken.model_id}, which is not published "
                 "any more. Publish it again, or delete the partition's states in Redis to "
                 "rebuild them (docs/operations.md)"
             )
         model = model or in_force
-        self._held.scorer(model)
+        self._cache.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             Era(model.model_id, taken.swaps),
         )  # fmt: skip
         n_stays = 0
         if partition.watermark is not None:
-            n_stays = self._held.hold(partition, model, self._states)
+            n_stays = self._cache.hold(partition, model, self._states)
         else:
-            # A crash in the first batch must find where reading began, not guess it by time.
-            self._states.save([partition.save({})])
+            # After a crash in the first batch, the start must be known, not estimated by time.
+            self._states.save([partition.state_write({})])
             partition.watermark = start.position
         self.owned[number] = partition
         self._fault("after_take")
@@ -161,14 +179,16 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _refuse(self, number: int, refusal: Refusal) -> None:
+    def _block(self, number: int, block: PartitionBlocked) -> None:
         self._log.pause([number])
-        why, now, before = str(refusal), time.monotonic(), self.refused.get(number)
-        if before is None or before.why != why:
-            _log.error("partition refused", partition=number, error=why, patient=refusal.patient)
-        self.refused[number] = Refused(why, before.since if before else now, looked=now)
+        why, now, before = str(block), time.monotonic(), self.blocked.get(number)
+        if before is None or before.reason != why:
+            _log.error("partition refused", partition=number, error=why, patient=block.patient)
+        self.blocked[number] = BlockedPartition(
+            why, before.since if before else now, checked_at=now
+        )
 
     def _drop(self, number: int) -> None:
-        self._unsaved.drop(number)
+        self._pending.drop(number)
         if self.owned.pop(number, None) is not None:
-            self._held.clear(number)
+            self._cache.clear(number)

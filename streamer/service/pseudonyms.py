@@ -1,4 +1,4 @@
-"""Patients in the log: recognisable from line to line, and by nobody without the key."""
+"""Pseudonyms of patients in the log: the same in each line, and without the key nobody's."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import MutableMapping
 from typing import Any, Final
 
 _DIGITS: Final = 16  # 64 bits: no two patients of a hospital's lifetime share one
-_OF_PATIENTS: Final = ("patient", "patients", "patient_id", "key")
+_PATIENT_FIELDS: Final = ("patient", "patients", "patient_id", "key")
 
 
 class Pseudonyms:
-    """A keyed hash of patient ids, and the step of the log that applies it.
+    """Keyed hash (HMAC-SHA-256) of patient ids, and the step of the log that applies it.
 
     Args:
-        key: whoever has it can look an id up; empty: one that nobody has, of this process alone.
+        key: with it the pseudonym of an id can be computed; empty: a random one of this process.
 
     >>> Pseudonyms("a secret of the ward").of("p000001")
     '6d7d86ce086bc154'
@@ -33,7 +33,7 @@ class Pseudonyms:
         self, _logger: Any, _method: str, event: MutableMapping[str, Any]
     ) -> MutableMapping[str, Any]:
         """Replaces the ids in the fields of a line that hold patients; a step of structlog."""
-        for name in _OF_PATIENTS:
+        for name in _PATIENT_FIELDS:
             if name in event:
                 event[name] = self._replaced(event[name])
         return event

@@ -1,4 +1,4 @@
-"""Configuration from the environment: every name, default and meaning of the streaming half."""
+"""Settings of the `streamer` commands, from the environment: names, defaults, meanings."""
 
 from __future__ import annotations
 
@@ -7,82 +7,103 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from streamer.adapters.redis.local import default_url
 from streamer.service import faults
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class Settings(BaseSettings):
-    """What `streamer` commands read from the environment; `streamer check` prints it."""
+    """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_", extra="ignore")
 
     kafka_bootstrap_servers: str = Field(
         default="127.0.0.1:9092",
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
-        description="brokers, host:port, comma separated",
+        description="Kafka brokers as host:port, comma separated",
     )
     redis_url: str = Field(
-        default="redis://127.0.0.1:6379/0",
+        default_factory=default_url,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
-        description="where the states live",
+        description="Redis that keeps the states and the published models",
     )
-    group: str = Field(default="vigil", description="consumer group; its name is in its Redis keys")
+    group: str = Field(default="vigil", description="consumer group; also part of the Redis keys")
     instance: str = Field(
-        default="", description="stable unique name of this process; default: host-slot"
+        default="",
+        description="unique name of this process, the same after a restart; empty: host-slot",
     )
-    topic_vitals: str = Field(default="vitals", description="input events")
-    topic_alerts: str = Field(default="alerts", description="alert messages")
-    topic_risk: str = Field(default="risk", description="risk messages")
-    topic_rejected: str = Field(default="vitals.rejected", description="refused events")
-    topic_outcomes: str = Field(default="outcomes", description="confirmed labels; not read yet")
-    topic_actions: str = Field(default="alert-actions", description="reserved for the ward board")
-    partitions: int = Field(
-        default=8, ge=1, description="partitions of the topics that are created"
+    topic_vitals: str = Field(default="vitals", description="topic of input events")
+    topic_alerts: str = Field(default="alerts", description="topic of alert messages")
+    topic_risk: str = Field(default="risk", description="topic of risk messages")
+    topic_rejected: str = Field(default="vitals.rejected", description="topic of rejected events")
+    topic_outcomes: str = Field(
+        default="outcomes", description="topic of confirmed labels; not read yet"
     )
-    replication: int = Field(default=1, ge=1, description="replicas of the topics that are created")
+    topic_actions: str = Field(
+        default="alert-actions", description="topic reserved for the ward board"
+    )
+    partitions: int = Field(default=8, ge=1, description="partitions of each topic that is created")
+    replication: int = Field(default=1, ge=1, description="replicas of each topic that is created")
     risk_interval: float = Field(
-        default=60, ge=0, description="seconds of event time; 0: every event"
+        default=60,
+        ge=0,
+        description="seconds of event time between two risks of a patient; 0: every event",
     )
     forecast: bool = Field(
-        default=False, description="whether risk messages also foretell vital signs"
+        default=False, description="add a forecast of vital signs to risk messages"
     )
     future_limit: float = Field(
-        default=3600, description="seconds an event may be ahead of its record; below 0: no check"
+        default=3600,
+        description="seconds that an event may be ahead of its record; below 0: not checked",
     )
     rebuild_hours: float = Field(
-        default=52, gt=0, description="how far back lost states are rebuilt from the log"
+        default=52, gt=0, description="hours of the log from which lost states are rebuilt"
     )
     max_batch: int = Field(
-        default=4000, ge=1, le=20_000, description="most records in one transaction"
+        default=4000, ge=1, le=20_000, description="maximum records in one transaction"
     )
     max_stays: int = Field(
-        default=20_000, ge=0, description="most stays in memory, the others in Redis alone; 0: all"
+        default=20_000,
+        ge=0,
+        description="maximum stays in memory, the others are in Redis only; 0: no limit",
     )
-    http_port: Port = Field(default=8000, description="/metrics, /healthz, /readyz; 0: off")
-    http_host: str = Field(default="127.0.0.1", description="address that the HTTP port listens on")
+    http_port: Port = Field(
+        default=8000, description="port of /metrics, /healthz and /readyz; 0: off"
+    )
+    http_host: str = Field(
+        default="127.0.0.1", description="address on which the HTTP port listens"
+    )
     log_format: Literal["json", "console"] = Field(
-        default="json", description="of the service's log"
+        default="json", description="format of the service's log: JSON lines, or lines for people"
     )
     log_key: SecretStr = Field(
         default=SecretStr(""),
-        description="secret behind the pseudonyms of patients in the log; empty: random",
+        description="secret key of the patients' pseudonyms in the log; empty: random",
     )
     fault: str = Field(
-        default="", description="for trials: POINT@N:kill ends the process there; never set it"
+        default="",
+        description="fault injection for trials, such as POINT@N:kill; never in production",
     )
     kafka_session_timeout_ms: int = Field(
-        default=15_000, ge=1_000, description="until a member is dead"
+        default=15_000,
+        ge=1_000,
+        description="Kafka session timeout in milliseconds: a consumer silent for this long loses "
+        "its partitions",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="how to speak to Kafka"
+        default="PLAINTEXT", description="protocol of the connections to Kafka"
     )
     kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="", description="with SASL_*"
+        default="", description="SASL mechanism, with SASL_*"
     )
-    kafka_sasl_username: str = Field(default="", description="with SASL_*")
-    kafka_sasl_password: SecretStr = Field(default=SecretStr(""), description="with SASL_*")
-    kafka_ssl_cafile: str = Field(default="", description="with *SSL: certificate authorities, PEM")
+    kafka_sasl_username: str = Field(default="", description="SASL user name, with SASL_*")
+    kafka_sasl_password: SecretStr = Field(
+        default=SecretStr(""), description="SASL password, with SASL_*"
+    )
+    kafka_ssl_cafile: str = Field(
+        default="", description="file of certificate authorities (PEM), with SSL and SASL_SSL"
+    )
 
     @field_validator("fault")
     @classmethod
@@ -105,7 +126,7 @@ class Settings(BaseSettings):
 
     @property
     def topic_replayed(self) -> str:
-        """Marks of the rejected records that were re-entered; it belongs to the rejected topic."""
+        """The topic of the marks: one for each rejected record that was re-entered."""
         return f"{self.topic_rejected}.replayed"
 
     @property
@@ -115,11 +136,11 @@ class Settings(BaseSettings):
 
     @property
     def future_limit_ms(self) -> int | None:
-        """How far ahead of its record an event may be; ``None``: not checked."""
+        """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
 
     def kafka_connection(self) -> dict[str, Any]:
-        """What every Kafka client is given."""
+        """Arguments of each Kafka client: brokers, security, credentials."""
         connection: dict[str, Any] = {
             "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
             "security_protocol": self.kafka_security_protocol,

@@ -1,8 +1,9 @@
-"""Taking a partition: from what store and log say to where to read on, and when to refuse.
+"""Take-over of a partition: where to read on, given store and log, or why it is blocked.
 
-W is the watermark of the saved states, C the group's committed offset. Messages for everything
-before C were sent once and for all; states include everything before W; normally W = C, after a
-crash between the two effects W < C. So reading starts at W, and [W, C) changes states only.
+W is the watermark of the saved states, C the group's committed offset. Messages for all events
+before C are sent, once and for all; the states include all events before W. Normally W = C; after a
+crash between the two effects W < C. So reading starts at W, and the events in [W, C) change states
+only.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
-from streamer.ports.states import Save, Taken
+from streamer.ports.states import Lease, StateWrite
 
 
 @dataclass(slots=True)
@@ -21,13 +22,14 @@ class Partition:
     """An input partition that this process owns.
 
     Attributes:
-        epoch: of the ownership; what the store checks.
-        watermark: what the store has (``None``: nothing yet).
+        number: the partition.
+        epoch: of the ownership; the store refuses writes of an earlier one.
+        watermark: W in the store (``None``: nothing is saved yet).
         position: the next offset that the states in memory do not include.
         silent_until: before this offset, events change states only.
         log_id: identity of the input topic.
-        era: the model that steps this partition's stays, and how many did before.
-        confirmed: when the store last said that the partition is ours, on the monotonic clock.
+        era: the model that steps this partition's stays, and how many models did before.
+        confirmed: seconds of the monotonic clock when the store last accepted a write of ours.
     """
 
     number: int
@@ -39,9 +41,14 @@ class Partition:
     era: Era
     confirmed: float = field(default_factory=time.monotonic)
 
-    def save(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> Save:
-        """A save of these stays, at the present position; refused unless the partition is ours."""
-        return Save(
+    def state_write(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> StateWrite:
+        """Returns a write of these stays at the present position, fenced by epoch and watermark.
+
+        Args:
+            changed: encoded stays by patient.
+            removed: patients whose stay is gone.
+        """
+        return StateWrite(
             self.number,
             self.epoch,
             self.watermark,
@@ -59,61 +66,65 @@ class Partition:
         return self.position >= self.silent_until
 
 
-class Refusal(RuntimeError):
-    """A partition that must not be taken; the message says why and the way out.
-
-    The message goes where anybody reads it: of the patient it speaks of without a name.
+class PartitionBlocked(RuntimeError):
+    """A partition that must not be taken; the message names the reason and the way out.
 
     Args:
-        says: the message.
-        patient: whom it is about, for the log, which knows how to hide them.
+        message: never with a patient's id: it is served to anybody who can reach the HTTP port.
+        patient: the patient it is about, if any; the log replaces the id by its pseudonym.
     """
 
-    def __init__(self, says: str, patient: str | None = None) -> None:
-        super().__init__(says)
+    def __init__(self, message: str, patient: str | None = None) -> None:
+        super().__init__(message)
         self.patient = patient
 
 
 @dataclass(slots=True)
-class Refused:
-    """Why a partition is not worked on, since when, and when it was last looked at (monotonic)."""
+class BlockedPartition:
+    """An assigned partition that is not worked on.
 
-    why: str
+    Attributes:
+        reason: the reason and the way out.
+        since: seconds of the monotonic clock when it was blocked.
+        checked_at: the same, when the take-over was last tried.
+    """
+
+    reason: str
     since: float
-    looked: float
+    checked_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where reading starts, and until where it is silent."""
+    """Offsets of a take-over: the first to be read, and the first that causes messages."""
 
     position: int
     silent_until: int
 
 
-def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild_ms: int) -> Start:
+def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild_ms: int) -> Start:
     """Decides where to start reading a partition that was just taken.
 
     Args:
-        log: asked for committed offset, bounds and timestamps.
+        log: gives committed offset, bounds and timestamps.
         partition: the partition.
-        taken: what the store has; a watermark of ``None`` means that states must be rebuilt.
-        log_id: the input topic's identity now.
-        rebuild_ms: how far before C a rebuild starts, by record timestamps.
+        taken: the lease on its states; without a watermark they must be rebuilt.
+        log_id: identity of the input topic as it is now.
+        rebuild_ms: milliseconds before C at which a rebuild starts, by record timestamps.
 
     Raises:
-        Refusal: going on would lose, double or mix something.
+        PartitionBlocked: going on would lose or double messages, or mix states.
         LogUnavailable: the log does not answer.
     """
     watermark, committed = taken.watermark, log.committed(partition)
     first, end = log.bounds(partition)
     if taken.log_id is not None and taken.log_id != log_id:
-        raise Refusal(
+        raise PartitionBlocked(
             "the input topic was created anew since these states were saved. If its events are a "
             "new start, delete the partition's states in Redis (docs/operations.md)"
         )
     if committed is not None and committed > end:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the consumer group's committed offset {committed} lies behind the end of the topic, "
             f"{end}: the log has lost events, or is another one. Set the group's offset to {end} "
             "with Kafka's own tools and delete the partition's states in Redis "
@@ -124,40 +135,40 @@ def plan_start(log: EventLog, partition: int, taken: Taken, log_id: str, rebuild
             return Start(first, first)
         return Start(_rebuild_from(log, partition, committed, first, rebuild_ms), committed)
     if committed is None and watermark > first:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states include everything before offset {watermark}, but the consumer group has "
             "no committed offset: it was deleted or has expired. Set it back to "
             f"{watermark} with Kafka's own tools (docs/operations.md)"
         )
     if committed is not None and watermark > committed:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states are ahead of the log: watermark {watermark}, committed offset "
             f"{committed}. The group's offsets were set back. Set them to {watermark}, or delete "
             "the partition's states in Redis to rebuild them (docs/operations.md)"
         )
     if watermark < first or watermark > end:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the states end at offset {watermark}, the topic holds {first} to {end}: events that "
-            "were never seen are gone. Delete the partition's states in Redis to start from what "
-            "is there (docs/operations.md)"
+            "were never seen are gone. Delete the partition's states in Redis to start from "
+            "the first event that is kept (docs/operations.md)"
         )
     return Start(watermark, watermark if committed is None else committed)
 
 
-def refuse_width(first_width: int, n_partitions: int) -> None:
-    """Refuses a topic that has more partitions than when its states were begun.
+def block_changed_width(first_width: int, n_partitions: int) -> None:
+    """Blocks all partitions of a topic that was widened after its first states were saved.
 
     Args:
-        first_width: how many it had then.
-        n_partitions: how many it has now.
+        first_width: partitions when the first states were saved.
+        n_partitions: partitions now.
 
     Raises:
-        Refusal: they differ.
+        PartitionBlocked: the two differ.
     """
     if n_partitions != first_width:
-        raise Refusal(
+        raise PartitionBlocked(
             f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
-            "states were saved: producers now put patients on other partitions than their states "
+            "states were saved: producers now send patients to other partitions than their states "
             "are on. Feed a new topic of the wanted width (docs/operations.md)"
         )
 
@@ -168,5 +179,5 @@ def _rebuild_from(
     newest_ms = log.timestamp_at(partition, committed) if committed > first else None
     if newest_ms is None:
         return first
-    found = log.offset_at(partition, newest_ms - rebuild_ms)
-    return committed if found is None else max(first, min(found, committed))
+    offset = log.offset_at(partition, newest_ms - rebuild_ms)
+    return committed if offset is None else max(first, min(offset, committed))

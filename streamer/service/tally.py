@@ -1,11 +1,11 @@
-"""What was done, counted for whoever scrapes: once it is committed, so that it counts once."""
+"""Counts of committed batches into the metrics; a batch counts once, after its commit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sized
 
-from streamer.ports.states import Save
+from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.batch import Result
 from streamer.service.losses import Losses
@@ -14,17 +14,17 @@ _losses = Losses()
 
 
 def batch(
-    results: Iterable[Result], changed: Iterable[Save], clock: Callable[[], float] = time.time
+    results: Iterable[Result], changed: Iterable[StateWrite], clock: Callable[[], float] = time.time
 ) -> None:
     """Counts a batch whose messages are out.
 
     Args:
-        results: one for each model that had a share in the batch.
-        changed: the states that follow them.
+        results: one for each model that scored a part of the batch.
+        changed: the writes of states that follow the messages.
         clock: epoch seconds.
     """
     now = clock()
-    metrics.STAYS_REMOVED.inc(sum(len(save.removed) for save in changed))
+    metrics.STAYS_REMOVED.inc(sum(len(write.removed) for write in changed))
     for result in results:
         metrics.EVENTS.inc(result.n_live)
         metrics.REPLAYED.inc(result.n_silent)
@@ -42,7 +42,7 @@ def batch(
             metrics.ALERTS.labels(phase, severity).inc(count)
 
 
-def held(stays: Sized, partitions: Sized) -> None:
-    """Shows what this process holds."""
+def cache(stays: Sized, partitions: Sized) -> None:
+    """Sets the gauges of stays in memory and of owned partitions."""
     metrics.STAYS.set(len(stays))
     metrics.PARTITIONS.set(len(partitions))

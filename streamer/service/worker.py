@@ -1,50 +1,63 @@
-"""The loop that performs effects, in the one order that survives being cut off anywhere.
+"""Loop of the service: effects in the one order that survives a crash at any point.
 
 1. poll the log;
-2. ask where new patients live and wake who sleeps, then score the records, purely;
+2. claim home partitions and load evicted stays, then score the records, purely;
 3. one transaction: alerts, risks, rejected events, and the offsets they came from;
 4. one fenced write per partition: states and watermark.
 
-Cut off before 3 has committed, nothing happened. Cut off between 3 and 4, the next owner replays
-what is between watermark and committed offset into the states, silently. A worker that was paused
-while another took over is refused at 3 (generation) or at 4 (epoch), forgets and starts over.
+After a crash before 3 has committed, nothing happened. After one between 3 and 4, the next owner
+replays the records between watermark and committed offset into the states, silently. A worker that
+was paused while another took over is refused at 3 (generation) or at 4 (epoch): it forgets its
+states and takes its partitions again.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import Record, decode
+from streamer.core.columns import decode
+from streamer.core.records import Records
+from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import EventLog, Interrupted, LogUnavailable
-from streamer.ports.states import Fenced, Save, StateStore, StoreUnavailable
+from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics, tally
-from streamer.service.batch import Share, Topics, changed_states, process
+from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
 from streamer.service.health import Health
-from streamer.service.held import HeldStays
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
+from streamer.service.model_swap import ActiveModel, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
-from streamer.service.saving import Unsaved
-from streamer.service.swap import InForce, move
-from streamer.service.takeover import Partition, Refused
+from streamer.service.pending_writes import PendingWrites
+from streamer.service.stay_cache import StayCache
+from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()
 
-POLL_S: Final = 0.2  # how late a SIGTERM or a new model is noticed when nothing flows
-RETRY_S: Final = 0.5  # between questions to a store or log that does not answer
+POLL_S: Final = 0.2  # longest delay of a SIGTERM or a new model while no event comes
+RETRY_S: Final = 0.5  # between attempts while the store or the log does not answer
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """What the worker is told by configuration."""
+class WorkerConfig:
+    """Settings of a worker.
+
+    Attributes:
+        topics: names of the topics.
+        interval_ms: evaluation interval, in event time; 0 evaluates every event.
+        future_limit_ms: how far an event may be ahead of its record; ``None``: not checked.
+        rebuild_ms: how far back lost states are rebuilt, by record timestamps.
+        max_stays: most stays in memory between two batches; 0 for no bound.
+        forecast: whether risk messages come with a forecast of vital signs.
+    """
 
     topics: Topics
     interval_ms: int
@@ -55,18 +68,18 @@ class Rules:
 
 
 class Worker:
-    """Owns partitions, and the stays in them, for as long as the log lets it.
+    """Steps the stays of the partitions that the log assigns to this process.
 
     Args:
-        log: where events come from and messages go.
-        states: where states live.
-        library: which model is in force.
-        rules: names, intervals, limits.
+        log: events come from it and messages go to it.
+        states: the store of the states.
+        library: the models; says which one is in force.
+        config: names, intervals, limits.
         fault: called with the name of each point between two effects; tests crash there.
-        health: told how things are, for whoever asks.
+        health: notes what the loop sees, for the HTTP port.
 
     Attributes:
-        health: the same.
+        health: the same, or a new one where none was given.
     """
 
     def __init__(
@@ -74,33 +87,33 @@ class Worker:
         log: EventLog,
         states: StateStore,
         library: ModelLibrary,
-        rules: Rules,
-        fault: Callable[[str], None] | None = None,
+        config: WorkerConfig,
+        fault: Fault | None = None,
         health: Health | None = None,
     ) -> None:
         self._log = log
         self._states = states
-        self._rules = rules
-        self._fault = fault or _no_fault
-        self._in_force = InForce(library)
-        self._held = HeldStays(rules.interval_ms, rules.max_stays, rules.forecast)
-        self._unsaved = Unsaved(log, states)
+        self._config = config
+        self._fault = fault or no_fault
+        self._active = ActiveModel(library)
+        self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
+        self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
-            log, states, library, self._held, self._unsaved, rules.rebuild_ms, self._fault
+            log, states, library, self._cache, self._pending, config.rebuild_ms, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
-        self._unsettled = True
+        self._needs_recovery = True
 
     @property
-    def held(self) -> HeldStays:
-        """The stays of the owned partitions, in memory or asleep."""
-        return self._held
+    def cache(self) -> StayCache:
+        """The stays of the owned partitions, in memory or evicted."""
+        return self._cache
 
     @property
-    def refused(self) -> Mapping[int, Refused]:
-        """The partitions that are not, though they are assigned to this process."""
-        return self._ownership.refused
+    def blocked(self) -> Mapping[int, BlockedPartition]:
+        """Partitions that are assigned to this process and not worked on, by number."""
+        return self._ownership.blocked
 
     @property
     def not_ready(self) -> list[str]:
@@ -108,13 +121,13 @@ class Worker:
         return [reason.text for reason in self.health.reasons]
 
     def run(self, stop: threading.Event, exit_when_idle_s: float | None = None) -> None:
-        """Works until ``stop`` is set, or nothing was left to do for ``exit_when_idle_s``."""
+        """Works until ``stop`` is set, or has been idle for ``exit_when_idle_s`` seconds."""
         idle_since = time.monotonic()
         while not stop.is_set():
             try:
                 busy = self.step()
             except (LogUnavailable, StoreUnavailable) as error:
-                self.health.blocked(error)
+                self.health.note_outage(error)
                 stop.wait(RETRY_S)
                 continue
             if busy or self.not_ready:
@@ -123,44 +136,49 @@ class Worker:
                 return
 
     def step(self) -> bool:
-        """Does one round; returns whether there was anything to do.
+        """Does one round; returns whether it had records.
 
         Raises:
-            LogUnavailable: the log does not answer; call again later.
-            StoreUnavailable: the store does not answer; call again later. Nothing is lost.
+            LogUnavailable: the log does not answer. Nothing is lost: call again later.
+            StoreUnavailable: the store does not answer. Nothing is lost: call again later.
         """
         self.health.beat()
-        if self._unsaved:
+        if self._pending:
             self._save_again()
         ownership = self._ownership
+        # 1. poll the log
         with metrics.STAGE.labels(Stage.POLL).time():
             polled = self._log.poll(POLL_S)
         ownership.follow(polled)
-        # Of a partition that is yet to be taken, what was read may not be what it must go on with.
-        records = [record for record in polled.records if record.partition in ownership.owned]
-        positions = {p: end for p, end in polled.positions.items() if p in ownership.owned}
+        # Skip records of partitions that we do not own yet: the take-over decides where to start.
+        records = polled.records.of_partitions(ownership.owned)
+        positions = {
+            number: position
+            for number, position in polled.positions.items()
+            if number in ownership.owned
+        }
         try:
-            self._settle()
-            ownership.take(self._in_force.model)
+            self._recover()
+            ownership.take(self._active.model)
             if records:
                 self._batch(records, positions)
             self._follow_model()
-            self._unsaved.confirm(ownership.owned)
+            self._pending.confirm(ownership.owned)
         except (LogUnavailable, StoreUnavailable):
-            ownership.rewind()  # what this poll brought may not have been taken
+            ownership.rewind()  # records of this poll may not have been processed
             raise
         except Interrupted as error:
             metrics.INTERRUPTED.inc()
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
-            self._unsettled = True
+            self._needs_recovery = True
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
-        self._held.keep(in_use | {self._in_force.model.model_id})
-        self.health.look(ownership.owned.values(), ownership.refused)
-        self._lag.look(ownership.owned, polled.left, records)
-        tally.held(self._held, ownership.owned)
+        self._cache.keep(in_use | {self._active.model.model_id})
+        self.health.observe(ownership.owned.values(), ownership.blocked)
+        self._lag.observe(ownership.owned, polled.left, records)
+        tally.cache(self._cache, ownership.owned)
         return bool(records)
 
     def close(self) -> None:
@@ -168,75 +186,95 @@ class Worker:
         self._log.close()
         self._states.close()
 
-    def _batch(self, records: Sequence[Record], positions: dict[int, int]) -> None:
+    def _batch(self, records: Records, positions: dict[int, int]) -> None:
+        """Performs steps 2 to 4 of the module's list on records of owned partitions."""
         owned = self._ownership.owned
-        by_model: dict[str, list[Record]] = {}
-        for record in records:
-            by_model.setdefault(owned[record.partition].era.model_id, []).append(record)
-        shares: dict[str, Share] = {}
-        for model_id, mine in by_model.items():
-            with metrics.STAGE.labels(Stage.DECODE).time():
-                columns = decode(mine, self._rules.future_limit_ms)
-            with metrics.STAGE.labels(Stage.WAKE).time():
-                places = [mine[i].partition for i in columns.record.tolist()]
-                homes = self._held.settle(self._states, owned, columns, places)
-                self._held.wake(self._states, owned, columns.patients)
-            shares[model_id] = Share(mine, columns, places, homes)
+        # 2. load the stays that are needed, then score
+        batches = self._decode(records)
         results = [
-            process(self._held.scorers[model_id], share, owned, self._rules.topics)
-            for model_id, share in shares.items()
+            process(self._cache.scorers[model_id], batch, owned, self._config.topics)
+            for model_id, batch in batches.items()
         ]
-        moved = [owned[p] for p in positions]
+        # 3. one transaction
+        moved = [owned[number] for number in positions]
         live = {
             p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
         }
         self._fault("before_transaction")
-        if live:
-            outputs = [output for result in results for output in result.outputs]
-            with (
-                metrics.STAGE.labels(Stage.TRANSACTION).time(),
-                self.health.asking(Waiting.LOG, "Kafka to take a transaction"),
-            ):
-                self._log.transact(outputs, live)
+        self._transact(results, live)
         self._fault("after_transaction")
+        # 4. one fenced write per partition
         for partition in moved:
             partition.position = positions[partition.number]
-        changed: list[Save] = []
+        changed: list[StateWrite] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
-            for model_id, scorer in self._held.scorers.items():
-                of_model = [p for p in moved if p.era.model_id == model_id]
-                changed += changed_states(scorer, of_model)
-        self._unsaved.add(changed)
+            for model_id, scorer in self._cache.scorers.items():
+                stepped = [p for p in moved if p.era.model_id == model_id]
+                changed += changed_states(scorer, stepped)
+        self._pending.add(changed)
         tally.batch(results, changed)
-        self._unsaved.save(owned)
-        self._held.put_to_sleep()
+        self._pending.save(owned)
+        self._cache.evict()
         self._fault("after_save")
 
-    def _settle(self) -> None:
-        """Ends what this or an earlier life left open: until then nobody can say where C is."""
-        if self._unsettled:
-            with self.health.asking(Waiting.LOG, "Kafka to settle a transaction"):
+    def _decode(self, records: Records) -> dict[str, ModelBatch]:
+        """Splits records by the model of their partition, and loads the stays of their patients."""
+        owned = self._ownership.owned
+        by_model: dict[str, list[int]] = {}
+        for number in np.unique(records.partition).tolist():
+            by_model.setdefault(owned[number].era.model_id, []).append(number)
+        batches: dict[str, ModelBatch] = {}
+        for model_id, numbers in by_model.items():
+            own_records = records.of_partitions(numbers)
+            with metrics.STAGE.labels(Stage.DECODE).time():
+                columns = decode(own_records, self._config.future_limit_ms)
+            with metrics.STAGE.labels(Stage.WAKE).time():
+                partitions = own_records.partition[columns.record].tolist()
+                homes = self._cache.claim_partition(self._states, owned, columns, partitions)
+                self._cache.load(self._states, owned, columns.patients)
+            batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
+        return batches
+
+    def _transact(self, results: Sequence[Result], offsets: Mapping[int, int]) -> None:
+        """Writes all outputs and commits ``offsets``; without any, all was replayed silently."""
+        if not offsets:
+            return
+        outputs = [output for result in results for output in result.outputs]
+        with (
+            metrics.STAGE.labels(Stage.TRANSACTION).time(),
+            self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
+        ):
+            self._log.transact(outputs, offsets)
+
+    def _recover(self) -> None:
+        """Ends a transaction that this process or an earlier one left open.
+
+        Until then the committed offsets are unknown.
+        """
+        if self._needs_recovery:
+            with self.health.waiting_for(Waiting.LOG, "Kafka to settle a transaction"):
                 self._log.recover()
-            self._unsettled = False
+            self._needs_recovery = False
 
     def _save_again(self) -> None:
-        """Saves what an outage of the store has left, while the membership stays alive."""
+        """Saves the writes that an outage of the store left, and keeps the group membership."""
         ownership = self._ownership
         ownership.follow(self._log.poll(0))
-        waiting = self._unsaved.partitions
+        waiting = self._pending.partitions
         try:
-            self._unsaved.save(ownership.owned)
+            self._pending.save(ownership.owned)
         except Fenced as error:
             self._fenced(error)
         self._log.resume([p for p in waiting if p in ownership.owned])
         ownership.rewind()
 
     def _follow_model(self) -> None:
-        self._in_force.look()
+        """Moves partitions that are caught up to the model in force."""
+        self._active.refresh()
         outdated = [
             p
             for p in self._ownership.owned.values()
-            if p.era.model_id != self._in_force.model.model_id and p.caught_up
+            if p.era.model_id != self._active.model.model_id and p.caught_up
         ]
         if outdated:
             self._swap(outdated)
@@ -244,24 +282,20 @@ class Worker:
     def _swap(self, partitions: Sequence[Partition]) -> None:
         """Moves partitions to the model in force, between two batches, with W equal to C.
 
-        One small write a partition, however many stays it has: stored stays say which era stepped
-        them, and those of an earlier one are re-warmed whenever they are loaded.
+        This is one small write for each partition, however many stays it has: a stored stay carries
+        the era that stepped it, and one of an earlier era is re-warmed when it is loaded.
         """
-        model, owned = self._in_force.model, self._ownership.owned
-        target = self._held.scorer(model)
+        model, owned = self._active.model, self._ownership.owned
+        target = self._cache.scorer(model)
         for partition in partitions:
-            source = self._held.scorers[partition.era.model_id]
+            source = self._cache.scorers[partition.era.model_id]
             moved = move(source.table, target.table, partition.number)
             partition.era = Era(model.model_id, partition.era.swaps + 1)
             metrics.REWARMED.inc(moved)
-        self._unsaved.add(changed_states(target, partitions))
-        self._unsaved.save(owned)
+        self._pending.add(changed_states(target, partitions))
+        self._pending.save(owned)
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()
         _log.warning("fenced, taking partitions again", error=str(error))
         self._ownership.forget()
-
-
-def _no_fault(point: str) -> None:
-    del point

@@ -1,7 +1,7 @@
 """Hidden hourly vitals: a patient's normal, illness, the links of physiology, and treatment.
 
 Targets are hour-to-hour figures measured on real ICU hours (the table of
-``tests/test_sim_physiology.py``). Each vital is baseline + slow wander (hours) + fast wander
+``tests/sim/test_physiology.py``). Each vital is baseline + slow wander (hours) + fast wander
 (fresh every hour) + links, because the real within-patient autocorrelation drops at once and then
 decays over some seven hours.
 """

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core.alerts import LOCKOUT_MS, AlertPolicy, AlertState, Phase, empty_state, step
-from tests.core.stream import MINUTE_MS, ORIGIN_MS
+from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 
 POLICY = AlertPolicy(medium=0.2, high=0.5, off=0.1)
 HOUR = 60

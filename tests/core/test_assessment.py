@@ -7,7 +7,7 @@ import pytest
 
 from streamer.core.assessment import EXPECTED
 from streamer.core.variables import VARIABLES
-from tests.core.stream import Event, HeartRateModel, Stream, admission, observation
+from tests.support.event_stream import Event, HeartRateModel, Stream, admission, observation
 
 HEART = HeartRateModel()
 MINUTE = 1 / 60

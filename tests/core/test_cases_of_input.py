@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from streamer import Monitor
-from streamer.core.columns import Columns, Record, decode
-from streamer.core.events import Refused
-from streamer.core.rejections import Loss, Reason, ValueProblem
+from streamer.core.columns import Columns, decode
+from streamer.core.events import EventRejected
+from streamer.core.reasons import Loss, Reason, ValueProblem
+from streamer.core.records import Record
 from streamer.core.variables import VARIABLES
-from tests.core.stream import ORIGIN_MS, admission, event, observation, record
+from tests.support.event_stream import ORIGIN_MS, admission, event, observation, record
 
 P = {"patient_id": "p1"}
 AT = "2026-11-21T10:00:00Z"
@@ -45,7 +46,7 @@ def kept(columns: Columns) -> dict[str, float]:
 def test_a_time_that_only_looks_like_one_is_refused_with_a_hint(
     monitor: Monitor, time: object, looks_like: str
 ) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EventRejected) as refused:
         monitor.update({**P, "time": time, "values": {"heart_rate": 80}})
     assert refused.value.reason is Reason.BAD_TIME
     assert looks_like in refused.value.detail
@@ -160,7 +161,7 @@ def test_the_sentinels_that_a_sender_must_filter_are_written_down() -> None:
 
 def test_ids_that_nobody_sees_are_refused(monitor: Monitor) -> None:
     for patient in ("p1\u200b", "\u202ep1", "p\x1b[2J1", " p1", "p1\n", "p1\u00a0", "p\u20661"):
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(EventRejected) as refused:
             monitor.update({"patient_id": patient, "time": AT, "values": {}})
         assert refused.value.reason is Reason.BAD_PATIENT
 

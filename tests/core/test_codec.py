@@ -12,8 +12,8 @@ from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
 from streamer.core.network import Architecture
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
-from tests.core.stream import HeartRateModel, Stream, admission, event, observation
-from tests.models import random_model
+from tests.support.event_stream import HeartRateModel, Stream, admission, event, observation
+from tests.support.small_models import random_model
 
 MODEL = random_model(1)
 ERA = Era("m")
@@ -44,7 +44,7 @@ def test_what_is_loaded_is_what_was_stored() -> None:
     table = load(CONTENT)
     slot = table.slot_of["p"]
     assert table.partitions[slot] == 4
-    assert table.places[slot] == ("W", "7")
+    assert table.locations[slot] == ("W", "7")
     assert not table.touched[slot]
     assert codec.encode(table, np.array([slot]), Era("0123456789ab")) == [CONTENT]
 
@@ -63,7 +63,7 @@ def test_what_is_loaded_is_what_was_stored() -> None:
 )
 def test_places_come_back_whatever_is_in_them(ward: str, bed: str) -> None:
     table = load(stored(ward=ward, bed=bed))
-    assert table.places[table.slot_of["p"]] == (ward, bed)
+    assert table.locations[table.slot_of["p"]] == (ward, bed)
 
 
 def test_a_slot_that_was_used_before_keeps_nothing_of_it() -> None:
@@ -159,16 +159,16 @@ def test_a_cell_outside_of_the_ring_is_refused() -> None:
 def test_a_bed_that_is_no_text_is_refused() -> None:
     bad = bytearray(CONTENT)
     bad[-1] = 0xFF
-    with pytest.raises(CorruptState, match="no text"):
+    with pytest.raises(CorruptState, match="not valid UTF-8"):
         load(with_checksum(bad))
 
 
 def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
     table = StayTable(MODEL.architecture)
-    heard_day = int(load(CONTENT)["heard_day"][0])
+    last_seen_day = int(load(CONTENT)["last_seen_day"][0])
     for era in (Era("0123456789ab"), Era("another")):
-        assert codec.heard_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
-            ("p", "q"), heard_day
+        assert codec.last_seen_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
+            ("p", "q"), last_seen_day
         )
     assert not len(table)
 
@@ -180,7 +180,7 @@ def test_who_may_sleep_can_be_woken(place: int, length: int, instead: bytes) -> 
     bad[place : place + length] = instead
     content, era = with_checksum(bad), Era("0123456789ab")
     read: list[bool] = []
-    for ask in (codec.heard_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
+    for ask in (codec.last_seen_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
         table = StayTable(MODEL.architecture)
         try:
             ask(table, {"p": content}, era)

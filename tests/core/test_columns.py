@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core.columns import Columns, Record, decode
+from streamer.core.columns import Columns, decode
 from streamer.core.events import Kind
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.records import Record
 from streamer.core.stays import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
-from tests.core.stream import ORIGIN_MS, admission, event, observation, record
+from tests.support.event_stream import ORIGIN_MS, admission, event, observation, record
 
 
 def one(units: dict[str, str] | None = None, **values: float | None) -> Columns:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from streamer.core.events import MAX_VALUE_BYTES, Kind, Refused, parse
-from streamer.core.rejections import Reason, ValueProblem
+from streamer.core.events import MAX_VALUE_BYTES, EventRejected, Kind, parse
+from streamer.core.reasons import Reason, ValueProblem
 
 NOW_MS = 1_795_255_200_000
 
@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[bytes | None, bytes | None, Reason]] = {
 
 @pytest.mark.parametrize(("value", "key", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_and_why(value: bytes | None, key: bytes | None, reason: Reason) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(EventRejected) as refused:
         parse(value, key)
     assert refused.value.reason is reason
     assert refused.value.detail

@@ -5,8 +5,8 @@ import pytest
 
 from streamer.core import explain, features
 from streamer.core.variables import INDEX, N_VARIABLES
-from tests.core.stream import HeartRateModel, Stream, admission, observation
-from tests.models import random_model
+from tests.support.event_stream import HeartRateModel, Stream, admission, observation
+from tests.support.small_models import random_model
 
 HEART = HeartRateModel()
 

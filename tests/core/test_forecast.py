@@ -7,28 +7,27 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import BundleError
-from streamer.adapters.bundle_model import make
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import make
+from streamer.bundles.bundle import BundleError
 from streamer.core import features
-from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
 from streamer.core.model import Model
 from streamer.core.variables import HIGH, INDEX, LOW
 from streamer.monitor import Monitor
-from tests.core.stream import Event, Stream, admission, discharge, observation
-from tests.models import foretelling_model, random_bundle
+from tests.support.event_stream import Event, Stream, admission, discharge, observation
+from tests.support.small_models import forecasting_model, random_bundle
 
-MODEL = foretelling_model(seed=3)
+MODEL = forecasting_model(seed=3)
 
 
 def hours(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Features and outputs of hours that are anything, one in three values unknown."""
     draws = np.random.default_rng(seed)
     seen = draws.uniform(-50, 300, (n, features.N_FEATURES)).astype(np.float32)
-    seen[:, LAST] = draws.uniform(LOW[VARIABLES], HIGH[VARIABLES], (n, len(VITALS)))
+    seen[:, LAST] = draws.uniform(LOW[VARIABLES], HIGH[VARIABLES], (n, len(FORECAST_VITALS)))
     seen[draws.random(seen.shape) < 0.3] = np.nan
     return seen, draws.uniform(-1, 1, (n, MODEL.architecture.hidden)).astype(np.float32)
 
@@ -36,7 +35,7 @@ def hours(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float3
 def test_quantiles_never_cross_and_stay_within_the_limits() -> None:
     seen, out = hours(400)
     found = MODEL.forecast(seen, out)
-    assert found.shape == (400, len(VITALS), len(HOURS), 3)
+    assert found.shape == (400, len(FORECAST_VITALS), len(HOURS), 3)
     known = ~np.isnan(seen[:, LAST])
     assert (np.isnan(found).all(axis=(2, 3)) == ~known).all()
     assert (np.diff(found[known], axis=-1) >= 0).all()
@@ -54,15 +53,15 @@ def test_a_forecast_is_the_same_bits_whoever_else_is_in_the_batch() -> None:
 
 
 def test_a_vital_sign_that_no_training_patient_had_is_never_foretold() -> None:
-    model = foretelling_model()
+    model = forecasting_model()
     assert model.forecaster is not None
-    model.forecaster.scale[INDEX_OF["spo2"]] = torch.nan
+    model.forecaster.scale[INDEX_OF["spo2"]] = np.nan
     found = model.forecast(*hours(20))
     assert np.isnan(found[:, INDEX_OF["spo2"]]).all()
     assert not np.isnan(found[:, INDEX_OF["map"]]).all()
 
 
-INDEX_OF = {name: place for place, name in enumerate(VITALS)}
+INDEX_OF = {name: place for place, name in enumerate(FORECAST_VITALS)}
 
 COURSE: list[Event] = [
     admission(age=60),
@@ -90,10 +89,14 @@ def told(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_the_message_has_every_vital_sign_and_null_where_none_was_measured() -> None:
     first, *_, last = told(Foretelling(MODEL).take(*COURSE))
-    assert list(first) == ["hours", *VITALS]
+    assert list(first) == ["hours", *FORECAST_VITALS]
     assert first["hours"] == list(HOURS)
-    assert [name for name in VITALS if first[name] is None] == ["resp_rate", "spo2", "temperature"]
-    for name in VITALS:
+    assert [name for name in FORECAST_VITALS if first[name] is None] == [
+        "resp_rate",
+        "spo2",
+        "temperature",
+    ]
+    for name in FORECAST_VITALS:
         assert list(last[name]) == ["median", "low", "high"]
         low, median, high = (last[name][level] for level in ("low", "median", "high"))
         assert len(median) == len(HOURS)
@@ -138,7 +141,7 @@ def test_risks_and_states_are_the_same_bits_with_and_without() -> None:
 
 
 def test_no_forecast_where_none_is_asked_for_or_the_model_has_no_head() -> None:
-    bare = foretelling_model(seed=3)
+    bare = forecasting_model(seed=3)
     bare.forecaster = None
     for stream in (Stream(MODEL), Foretelling(bare)):
         assert not any("forecast" in message for message in stream.take(*COURSE))
@@ -163,13 +166,13 @@ def test_the_monitor_foretells_when_asked_to(tmp_path: Any) -> None:
         Monitor(tmp_path / "without", 0).update_many(COURSE)[0],
     ):
         assert "forecast" not in message
-    assert not bundles.load(tmp_path / "without").foretells
+    assert not bundles.load(tmp_path / "without").has_forecast
     with pytest.raises(BundleError, match="forecast_epochs"):
         Monitor(tmp_path / "without", forecast=True)
 
 
 def test_limits_of_the_foretold_are_those_of_their_variables() -> None:
-    assert [INDEX[name] for name in VITALS] == VARIABLES.tolist()
+    assert [INDEX[name] for name in FORECAST_VITALS] == VARIABLES.tolist()
     seen, out = hours(1)
     seen[:, LAST] = [90, 70, 18, 100, 37]
     assert MODEL.forecast(seen, out)[0, INDEX_OF["spo2"]].max() <= 100

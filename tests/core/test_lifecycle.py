@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from streamer.core.features import STATIC
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.stays import HOUR_MS, MEDICATION_CLASSES, NEVER
-from tests.core.stream import (
+from tests.support.event_stream import (
     ORIGIN_MS,
     Event,
     HeartRateModel,
@@ -23,7 +23,7 @@ from tests.core.stream import (
     observation,
     ring_value,
 )
-from tests.models import random_model
+from tests.support.small_models import random_model
 
 NETWORK = random_model(1)
 
@@ -97,7 +97,7 @@ def test_a_repeated_admission_fills_in_and_does_not_overwrite() -> None:
         admission(age=70, sex="female", ward="B", bed="2"),
     )
     assert (static(again)["age"], static(again)["sex"]) == (60, 0)
-    assert again.table.places[0] == ("B", "2")
+    assert again.table.locations[0] == ("B", "2")
     assert ring_value(again, 0, "ph") == np.float32(7.3)
     assert again.rejections == []
 

@@ -5,10 +5,17 @@ from typing import Any
 
 import pytest
 
-from streamer.core.columns import Record
 from streamer.core.messages import SOURCE, headers, rfc3339
-from tests.core.stream import Event, HeartRateModel, Stream, admission, discharge, observation
-from tests.models import POLICY
+from streamer.core.records import Record
+from tests.support.event_stream import (
+    Event,
+    HeartRateModel,
+    Stream,
+    admission,
+    discharge,
+    observation,
+)
+from tests.support.small_models import POLICY
 
 HEART = HeartRateModel()
 COURSE: list[Event] = [

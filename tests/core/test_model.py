@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.core.model import CLIP, DECIMALS, Calibration, Model, Scaling
-from tests.models import POLICY, random_model
+from tests.support.small_models import POLICY, random_model
 
 Floats = NDArray[np.float64]
 

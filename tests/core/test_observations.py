@@ -12,16 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from streamer.core.columns import Columns, Record, decode
+from streamer.core.columns import Columns, decode
 from streamer.core.events import Kind
-from streamer.core.observations import Keyed, Observation, read_plain
+from streamer.core.observations import Observation, read_plain
+from streamer.core.records import Record
 
 HOUR_MS: Final = 3_600_000
 
 
-def read_nothing(records: Sequence[Keyed]) -> tuple[list[Observation | None], NDArray[np.int64]]:
+def read_nothing(
+    values: Sequence[bytes | None], _keys: Sequence[bytes | None]
+) -> tuple[list[Observation | None], NDArray[np.int64]]:
     """Is never sure, so that every event is parsed."""
-    return [None] * len(records), np.zeros(len(records), np.int64)
+    return [None] * len(values), np.zeros(len(values), np.int64)
+
+
+def sure_of(records: Sequence[Record]) -> list[Observation | None]:
+    return read_plain([record.value for record in records], [record.key for record in records])[0]
 
 
 def columns_as_plain(columns: Columns) -> dict[str, Any]:
@@ -202,7 +209,7 @@ PLAIN = {
 @pytest.mark.parametrize("value", PLAIN.values(), ids=PLAIN)
 def test_what_is_plain_is_decoded_at_once(value: bytes) -> None:
     record = Record(0, 0, 0, b"p", value)
-    (observation,), time_ms = read_plain([record])
+    (observation,), time_ms = read_plain([value], [b"p"])
     assert observation is not None
     assert time_ms.tolist() == [1_795_255_200_000]
     assert_same([record])
@@ -239,11 +246,11 @@ DOUBTFUL = {
 @pytest.mark.parametrize("value", DOUBTFUL.values(), ids=DOUBTFUL)
 def test_what_is_doubtful_is_parsed(value: bytes | None) -> None:
     records = [Record(0, 0, 0, b"p", value)]
-    assert read_plain(records)[0] == [None]
+    assert read_plain([value], [b"p"])[0] == [None]
     assert_same(records)
     among_others = [Record(0, i, 0, b"p", event()) for i in range(100)]
     among_others[50] = records[0]
-    assert [i for i, one in enumerate(read_plain(among_others)[0]) if one is None] == [50]
+    assert [i for i, one in enumerate(sure_of(among_others)) if one is None] == [50]
     assert_same(among_others, None)
 
 

@@ -10,7 +10,7 @@ from streamer.core.cleaning import clean
 from streamer.core.model import Model
 from streamer.core.stays import LATE_BINS
 from streamer.core.variables import N_VARIABLES, VARIABLES
-from tests.core.stream import (
+from tests.support.event_stream import (
     Event,
     Stream,
     admission,
@@ -19,7 +19,7 @@ from tests.core.stream import (
     event,
     observation,
 )
-from tests.models import random_model
+from tests.support.small_models import random_model
 
 LOW = np.array([v.low for v in VARIABLES])
 HIGH = np.array([v.high for v in VARIABLES])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from streamer.core.columns import decode
-from streamer.core.rejections import ValueProblem
+from streamer.core.reasons import ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
-from tests.core.stream import (
+from tests.support.event_stream import (
     Event,
     HeartRateModel,
     Stream,
@@ -21,7 +21,7 @@ from tests.core.stream import (
     observation,
     record,
 )
-from tests.models import random_model
+from tests.support.small_models import random_model
 
 NETWORK = random_model(1)
 HEART = HeartRateModel()

@@ -15,14 +15,14 @@ def test_slots_are_given_out_reused_and_come_fresh() -> None:
     assert sorted(slots) == list(range(200))
     assert table.slots_in(1).tolist() == sorted(slots[1::2])
     table["h"][slots[7]] = 5
-    table.places[slots[7]] = ("W", "1")
+    table.locations[slots[7]] = ("W", "1")
     table.remove("7")
     assert len(table) == 199
     assert slots[7] not in table.slots_in(1)
     again = table.add("new", 0)
     assert again == slots[7]
     assert not table["h"][again].any()
-    assert table.places[again] == ("", "")
+    assert table.locations[again] == ("", "")
     assert table.names([again]) == ["new"]
 
 

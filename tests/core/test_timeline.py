@@ -10,7 +10,7 @@ from streamer.core.recurrence import start
 from streamer.core.stays import HOUR_MS, NOT_MEASURED, RING, StayTable
 from streamer.core.timeline import bin_of, cells_of, clear_rows, fold, rows_at
 from streamer.core.variables import INDEX
-from tests.core.stream import ORIGIN_MS
+from tests.support.event_stream import ORIGIN_MS
 
 SMALL = Architecture(n_features=1, hidden=1)
 PH, LACTATE = INDEX["ph"], INDEX["lactate"]

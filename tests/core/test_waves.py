@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core.network import Architecture
+from streamer.core.stay_rules import SILENCE_BINS
 from streamer.core.stays import HOUR_MS, StayTable
-from streamer.core.waves import SILENCE_BINS, Plan, plan
-from tests.core.stream import MINUTE_MS, ORIGIN_MS
+from streamer.core.waves import Plan, plan
+from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 
 SMALL = Architecture(n_features=1, hidden=1)
 

@@ -10,21 +10,11 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
-from streamer.adapters.bundle import BundleError
-from streamer.adapters.cohort import DataError
+from streamer.bundles.bundle import BundleError
+from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import (
-    comparing,
-    examples,
-    explaining,
-    judging,
-    models,
-    recalibrating,
-    scheduled,
-    training,
-    tuning,
-)
+from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -40,18 +30,19 @@ app = typer.Typer(
     FOLDER holds PhysioNet 2019 files: `.psv`, one for each patient, or parquet.
     Research software for decision support; not a medical device.""",
 )
-app.command()(training.fit)
-app.command()(tuning.tune)
-app.command()(judging.evaluate)
-app.command()(recalibrating.recalibrate)
-app.command()(comparing.compare)
-app.command()(explaining.explain)
-app.command()(scheduled.run)
+app.command()(fit.fit)
+app.command()(tune.tune)
+app.command()(evaluate.evaluate)
+app.command()(recalibrate.recalibrate)
+app.command()(compare.compare)
+app.command()(explain.explain)
+app.command()(run.run)
 app.add_typer(models.app, name="models")
-app.add_typer(examples.app, name="example")
+app.add_typer(example.app, name="example")
 
 
-_EXTRA: Final = ("matplotlib", "sklearn", "lightgbm", "optuna")  # that `train` installs
+# What the extra `train` installs.
+_EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optuna", "apscheduler")
 
 
 def main() -> None:

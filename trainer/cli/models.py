@@ -10,13 +10,13 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from streamer.adapters import bundle as bundles
-from streamer.adapters.bundle import MANIFEST
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import MANIFEST
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
+from trainer.cli.options import Folder, check_writable, refuse
 from trainer.cli.redis import connect
-from trainer.cli.usage import Folder, check_writable, refuse
-from trainer.registry import Registry
+from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -105,8 +105,8 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Puts a model in force: makes it champion and publishes it through Redis."""
-    from streamer.adapters.bundle_model import build  # noqa: PLC0415 - it loads torch
-    from trainer import publishing  # noqa: PLC0415
+    from streamer.bundles.build import build  # noqa: PLC0415 - the others need no network
+    from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
     if (Path(model) / MANIFEST).is_file():
@@ -131,7 +131,7 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Puts the champion before this one in force again."""
-    from trainer import publishing  # noqa: PLC0415
+    from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
     _change(
@@ -174,7 +174,7 @@ def _open(folder: Path | None) -> Registry:
 
 
 def _channel() -> ModelChannel:
-    from streamer.adapters.redis_models import RedisModels  # noqa: PLC0415
+    from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
 
     settings, faults = TrainerSettings(), list[str]()
     client = connect(settings.redis_url, faults)

@@ -1,19 +1,16 @@
-"""The trainer's way to Redis."""
+"""The trainer's connection to Redis, with a wrong URL as one fault among others."""
 
 from __future__ import annotations
 
-from typing import Final
-
 from redis import Redis
 
-# Redis answers in well under a millisecond; one that rewrites its file may take seconds.
-TIMEOUT_S: Final = 10.0
+from streamer.adapters.redis import client
 
 
 def connect(url: str, faults: list[str]) -> Redis | None:
-    """A client that returns bytes and never waits without bound; notes a URL that is none."""
+    """Returns a client; a URL that cannot be one is added to ``faults`` and gives ``None``."""
     try:
-        return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        return client.connect(url)
     except ValueError as error:
         faults.append(f"REDIS_URL: {error}")
         return None

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from streamer.adapters.bundle import FORECAST
-from trainer.card import SHOWN, figure, interval
+from streamer.bundles.bundle import FORECAST
 from trainer.forecast.table import forecast_rows
-from trainer.trials import CAUTION, Search, Trial
+from trainer.reports.card import SHOWN, figure, interval
+from trainer.tune.trials import CAUTION, Search, Trial
 
 MOST_TRIALS: Final = 20  # of a search, the best ones; trials.csv has all of them
 

@@ -1,4 +1,9 @@
-"""From files of stays to a comparison of all families: the whole of ``trainer compare``."""
+"""A comparison from files of stays to its report: the whole of ``trainer compare``.
+
+The steps are those of ``compare``: plan what may be fitted, read the stays, fit or load every
+model, measure all of them on the same test patients, and write the report. A result that is kept
+is loaded, so an interrupted run goes on where it was.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +11,58 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import torch
 
-from streamer.adapters import bundle_model
-from streamer.adapters.bundle import Bundle
+from streamer.bundles import build
+from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from trainer.atomic import write_atomically
-from trainer.compare import page, pictures, sheet
-from trainer.compare.ablations import Lessons, ablations, encoder_alone, network_family
-from trainer.compare.average import average
-from trainer.compare.desk import Desk
-from trainer.compare.entrants import Entrants, Row, extras
-from trainer.compare.entries import HeldOut, slug
-from trainer.compare.family import Task
-from trainer.compare.findings import Findings, Spent, Terms, machine
-from trainer.compare.judging import Entered, judge_all
-from trainer.compare.shipped import enter_bundle, recipe_of, refuse_other_patients
-from trainer.compare.transfer import Crossing, can_cross, cross, trained_at
+from trainer.compare.experiments.ablations import (
+    SoftLabelCache,
+    ablations,
+    encoder_alone,
+    network_family,
+)
+from trainer.compare.experiments.days import DailyRow
+from trainer.compare.experiments.transfer import can_transfer, name_at, transfer
+from trainer.compare.families import Entrants, extras
+from trainer.compare.models.average import average
+from trainer.compare.models.shipped import bundle_entry, recipe_of, refuse_other_patients
+from trainer.compare.protocol.family import Family, Task
+from trainer.compare.protocol.fitting import FamilyRunner
+from trainer.compare.protocol.results import HeldOut, MadeOf, slug
+from trainer.compare.report import page, plots, table
+from trainer.compare.report.evaluate import FittedEntries, evaluate_all
+from trainer.compare.report.findings import Effort, Findings, Setup, machine
+from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
+from trainer.metrics.report import SITES
 from trainer.progress import Reporter
-from trainer.report import SITES
-from trainer.scoring import cohort_logits
+from trainer.training.recipe import Recipe
 
 RESULTS, DAILY, DAILY_NAME = "results", "daily.json", "daily"
-TRANSFERRED: Final = "shipped recipe"
+TRANSFER_NAME: Final = "shipped recipe"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The choices of one run.
+
+    Attributes:
+        only: names of the models to fit anew; no other is fitted, kept ones are still shown.
+            Empty: every model without a kept result is fitted.
+        n_bootstrap: replicates of the 95 % intervals.
+        seed: random seed of all fits.
+    """
+
+    only: Collection[str] = ()
+    n_bootstrap: int = 1000
+    seed: int = 0
 
 
 def compare(
@@ -42,98 +70,111 @@ def compare(
     out: Path,
     bundle: Bundle,
     entrants: Entrants,
+    options: Options,
     *,
     reporter: Reporter,
-    only: Collection[str] = (),
-    n_bootstrap: int = 1000,
-    seed: int = 0,
 ) -> Findings:
-    """Fits what is missing, judges everything on the same test patients and writes the report.
+    """Fits the models that are missing, measures all on the same test patients, and reports.
 
     Args:
         paths: PhysioNet 2019 files or folders, with labels: those that the bundle was fitted on.
         out: gets ``comparison.md``, ``comparison.csv``, pictures, and in ``results/`` the scores of
-            each model, from which a run that was cut goes on.
+            each model, from which an interrupted run goes on.
         bundle: the final model; its split, its recipe and its alert budget are used.
-        entrants: what it is compared with.
-        reporter: told how far it is.
-        only: names that are fitted anew, and nothing else is fitted; what is kept is still shown.
-        n_bootstrap: replicates of the intervals.
-        seed: of everything that is drawn.
+        entrants: everything that it is compared with.
+        options: the choices of this run.
+        reporter: shows the progress.
 
     Raises:
         BundleError: the bundle cannot be used.
-        DataError: files that cannot be read.
+        DataError: a file cannot be read.
         TooLittleData: a side of the split lacks patients of a kind.
         InputError: the bundle was fitted on other patients.
-        WrongUsage: names in ``only`` that nobody has.
+        WrongUsage: ``only`` names an unknown model.
     """
     started = time.monotonic()
     recipe = recipe_of(bundle)
     results = out / RESULTS
-    lessons = Lessons(results, recipe)
-    variants, alone = ablations(lessons), encoder_alone(bundle)
-    moved = {TRANSFERRED: network_family(TRANSFERRED, {}, lessons)}
-    moved |= {f.name: f for f in entrants.families if f.name == entrants.trees}
-    named = [f.name for f in (*entrants.families, alone, *variants)]
-    named += [trained_at(each, origin) for each in moved for origin in SITES]
-    refuse_unknown(only, [*named, DAILY_NAME] if entrants.daily else named)
+    plan = Plan.of(bundle, entrants, SoftLabelCache(results, recipe))
+    refuse_unknown(options.only, plan.names)
 
     material, data = gather(paths, recipe, reporter)
-    refuse_other_patients(bundle, material, data)
-    results.mkdir(parents=True, exist_ok=True)
-    held_out = HeldOut.of(material)
-    task = Task(material, seed, torch.get_num_threads())
-    made_of = {
-        "data": data["sha256"],
-        "split": [recipe.salt, *recipe.fractions],
-        "features": features.RECIPE,
-        "alert_budget": recipe.alert_budget,
-    }
-    desk = Desk(
-        results, held_out, made_of, recipe.alert_budget, frozenset(map(slug, only)), reporter
-    )
-    final = enter_bundle(bundle, task, held_out)
-    families = desk.enter_all(entrants.families, task)
-    whole = {entry.name: entry for entry in families if entry.name in moved}
-    families += [average(final, trees, held_out, desk.alert_budget) for trees in whole.values()]
-    changed = desk.enter_all([alone], task, bundle=bundle.model_id)
-    changed += desk.enter_all(variants, task, recipe=lessons.knobs)
-    crossings: list[Crossing] = []
-    if can_cross(material):
-        whole = {TRANSFERRED: final, **whole}
-        crossings = cross(moved, whole, task, desk, recipe=lessons.knobs)
-    daily = _daily(entrants, bundle, task, results / DAILY, desk)
-    entered = Entered(final, families, changed, crossings, daily, desk.absent)
+    refuse_other_patients(bundle, material, data["fitted_on"])
 
-    terms = Terms(
-        bundle.model_id,
-        data,
-        recipe.salt,
-        recipe.fractions,
+    task = Task(material, options.seed, torch.get_num_threads())
+    runner = FamilyRunner(
+        results,
+        HeldOut.of(material),
+        _made_of(recipe, data["sha256"]),
         recipe.alert_budget,
-        n_bootstrap,
-        seed,
-        task.threads,
-        machine(),
-        {**versions(), **extras()},
+        frozenset(map(slug, options.only)),
+        reporter,
     )
-    spent = Spent(0.0, desk.n_fitted, desk.n_entries, desk.fit_seconds)
-    found = judge_all(entered, held_out, terms, spent, reporter)
-    spent = replace(spent, seconds=time.monotonic() - started)
-    found = replace(found, spent=spent)
-    reporter.say(
-        f"{spent.n_fitted} of {spent.n_entries} models fitted now, {spent.seconds:.0f} s in all; "
-        f"the fits of all took {spent.fit_seconds:.0f} s"
+    results.mkdir(parents=True, exist_ok=True)
+    entries = _fit_or_load_all(plan, bundle, task, runner)
+
+    setup = Setup(
+        model_id=bundle.model_id,
+        data=data,
+        salt=recipe.salt,
+        fractions=recipe.fractions,
+        alert_budget=recipe.alert_budget,
+        n_bootstrap=options.n_bootstrap,
+        seed=task.seed,
+        threads=task.threads,
+        machine=machine(),
+        versions={**versions(), **extras()},
     )
-    pictures.draw(found, out / page.PICTURES)
-    page.write(found, out)
-    sheet.write(found, out)
-    return found
+    effort = Effort(0.0, runner.n_fitted, runner.n_entries, runner.fit_seconds)
+    findings = evaluate_all(entries, runner.held_out, setup, effort, reporter)
+    effort = replace(effort, seconds=time.monotonic() - started)
+    findings = replace(findings, effort=effort)
+
+    _write_report(findings, out, reporter)
+    return findings
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that may be fitted, by its part in the comparison.
+
+    Attributes:
+        entrants: the rivals of the final model.
+        soft_labels: the teacher of the networks with the shipped recipe.
+        encoder_alone: the final model without its LSTM.
+        ablations: the shipped recipe with one thing changed.
+        transferred: the families that are fitted at each hospital alone, by name.
+    """
+
+    entrants: Entrants
+    soft_labels: SoftLabelCache
+    encoder_alone: Family
+    ablations: tuple[Family, ...]
+    transferred: dict[str, Family]
+
+    @classmethod
+    def of(cls, bundle: Bundle, entrants: Entrants, soft_labels: SoftLabelCache) -> Plan:
+        """The plan for a final model; nothing is fitted yet."""
+        transferred = {TRANSFER_NAME: network_family(TRANSFER_NAME, {}, soft_labels)}
+        transferred |= {f.name: f for f in entrants.families if f.name == entrants.trees}
+        return cls(
+            entrants, soft_labels, encoder_alone(bundle), ablations(soft_labels), transferred
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Every name that ``--only`` may have."""
+        names = [f.name for f in (*self.entrants.families, self.encoder_alone, *self.ablations)]
+        names += [name_at(name, site) for name in self.transferred for site in SITES]
+        return [*names, DAILY_NAME] if self.entrants.daily else names
 
 
 def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
-    """Raises ``WrongUsage`` for names that nobody has."""
+    """Refuses names that no model has.
+
+    Raises:
+        WrongUsage: one of ``only`` is not among ``names``.
+    """
     known = {slug(name) for name in names}
     wrong = sorted(name for name in only if slug(name) not in known)
     if wrong:
@@ -143,24 +184,68 @@ def refuse_unknown(only: Collection[str], names: Collection[str]) -> None:
         )
 
 
-def _daily(entrants: Entrants, bundle: Bundle, task: Task, file: Path, desk: Desk) -> Sequence[Row]:
-    """The rows of the daily form: kept, or worked out now."""
+def _made_of(recipe: Recipe, data_sha256: str) -> MadeOf:
+    """Everything that all entries of a comparison depend on."""
+    return {
+        "data": data_sha256,
+        "split": [recipe.salt, *recipe.fractions],
+        "features": features.FEATURE_VERSION,
+        "alert_budget": recipe.alert_budget,
+    }
+
+
+def _fit_or_load_all(plan: Plan, bundle: Bundle, task: Task, runner: FamilyRunner) -> FittedEntries:
+    """Every entry of the plan that there is, in the order of the report."""
+    final = bundle_entry(bundle, task, runner.held_out)
+    families = runner.fit_or_load_all(plan.entrants.families, task)
+    at_both = {entry.name: entry for entry in families if entry.name in plan.transferred}
+    families += [
+        average(final, trees, runner.held_out, runner.alert_budget) for trees in at_both.values()
+    ]
+    recipe = plan.soft_labels.knobs
+    changed = runner.fit_or_load_all([plan.encoder_alone], task, bundle=bundle.model_id)
+    changed += runner.fit_or_load_all(plan.ablations, task, recipe=recipe)
+    transfers = []
+    if can_transfer(task.material):
+        at_both = {TRANSFER_NAME: final, **at_both}
+        transfers = transfer(plan.transferred, at_both, task, runner, recipe=recipe)
+    daily = _daily_rows(plan.entrants, bundle, task, runner)
+    return FittedEntries(final, families, changed, transfers, daily, runner.absent)
+
+
+def _daily_rows(
+    entrants: Entrants, bundle: Bundle, task: Task, runner: FamilyRunner
+) -> Sequence[DailyRow]:
+    """The rows of the daily form, loaded or worked out now."""
     if entrants.daily is None:
         return []
-    made_of = {**desk.made_of, "seed": task.seed, "bundle": bundle.model_id}
-    if DAILY_NAME not in desk.only:
+    file = runner.folder / DAILY
+    made_of = {**runner.made_of, "seed": task.seed, "bundle": bundle.model_id}
+    if DAILY_NAME not in runner.only:
         with suppress(OSError, KeyError, TypeError, ValueError):  # no rows, or damaged ones
             kept = json.loads(file.read_text())
             if kept["made_of"] == json.loads(json.dumps(made_of)):
                 return list(kept["rows"])
-    if desk.only and DAILY_NAME not in desk.only:
-        desk.absent.append(DAILY_NAME)
+    if runner.only and DAILY_NAME not in runner.only:
+        runner.absent.append(DAILY_NAME)
         return []
     material = task.material
-    with desk.reporter.follow("daily form") as progress:
-        model = bundle_model.build(bundle)
-        logits = cohort_logits(model, material.cohort, material.built, material.split.test)
+    with runner.reporter.follow("daily form") as progress:
+        model = build.build(bundle)
+        logits = cohort_logits(model, material.side("test"))
         rows = entrants.daily(task, progress, logits)
     with write_atomically(file) as new:
         new.write(json.dumps({"made_of": made_of, "rows": [dict(row) for row in rows]}).encode())
     return rows
+
+
+def _write_report(findings: Findings, out: Path, reporter: Reporter) -> None:
+    """Says how long the fits took; writes the pictures, the page that shows them, and the table."""
+    effort = findings.effort
+    reporter.say(
+        f"{effort.n_fitted} of {effort.n_entries} models fitted now, {effort.seconds:.0f} s in "
+        f"all; the fits of all took {effort.fit_seconds:.0f} s"
+    )
+    plots.draw(findings, out / page.PICTURES)
+    page.write(findings, out)
+    table.write(findings, out)

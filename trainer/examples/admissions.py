@@ -1,4 +1,4 @@
-"""Hospital admissions one after another, and a generator of them."""
+"""Sequences of hospital admissions, and a generator of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Admissions:
         patient_ids: N ids.
         starts: (N + 1,) offsets; patient ``i`` has the admissions ``starts[i]:starts[i + 1]``.
         names: of the F columns.
-        x: (R, F) what is known when the patient leaves, NaN where unknown.
+        x: (R, F) columns that are known at discharge, NaN where unknown.
         readmitted: (R,) whether the patient was admitted again within 30 days.
     """
 
@@ -36,8 +36,8 @@ class Admissions:
         return np.repeat(np.arange(len(self.patient_ids)), np.diff(self.starts))
 
     @property
-    def place(self) -> NDArray[np.int64]:
-        """(R,) how many admissions the patient had before this one."""
+    def n_before(self) -> NDArray[np.int64]:
+        """(R,) number of admissions of the patient before this one."""
         return np.arange(len(self.x)) - np.repeat(self.starts[:-1], np.diff(self.starts))
 
     def take(self, patients: NDArray[np.int64]) -> Admissions:
@@ -54,10 +54,10 @@ class Admissions:
         )
 
 
-DAYS: Final = 30  # that count as a readmission
+DAYS: Final = 30  # an admission within these is a readmission
 FOLLOWED_DAYS: Final = 730  # from the first discharge on; later admissions are not in the cohort
-MOST: Final = 10  # admissions of a patient
-KEPT: Final = 0.8  # of the frailty from one admission to the next
+MAX_ADMISSIONS: Final = 10  # of a patient
+FRAILTY_KEPT: Final = 0.8  # of the frailty from one admission to the next
 INFECTED: Final = 0.15  # of admissions have a severe infection
 VULNERABLE: Final = 3  # discharges, from that of the infection on, until the patient is over it
 GENERATED: Final = (
@@ -78,32 +78,32 @@ GENERATED: Final = (
 
 
 def rate(
-    burden: Floats, frailty: Floats, fell: Floats, vulnerable: NDArray[np.bool_], age: Floats
+    burden: Floats, frailty: Floats, worsening: Floats, vulnerable: NDArray[np.bool_], age: Floats
 ) -> Floats:
-    """Admissions a day behind a discharge: ``exp`` of a sum, so that its parts multiply.
+    """Admissions a day after a discharge: ``exp`` of a sum, so that its parts multiply.
 
     Args:
         burden: chronic conditions.
         frailty: hidden, about 0 on average, 1 is a standard deviation.
-        fell: how much the frailty rose since the last admission; the one who gets worse comes back.
+        worsening: rise of the frailty since the last admission, which brings patients back.
         vulnerable: whether one of the last ``VULNERABLE`` admissions had a severe infection.
         age: years.
     """
-    log_rate = -7 + 0.15 * burden + 0.8 * frailty + 0.5 * fell + 0.01 * (age - 65)
+    log_rate = -7 + 0.15 * burden + 0.8 * frailty + 0.5 * worsening + 0.01 * (age - 65)
     return np.asarray(np.exp(log_rate + 1.5 * vulnerable))
 
 
 def generate(n: int, draws: np.random.Generator) -> Admissions:
     """Draws a cohort.
 
-    Each patient has an age and a number of chronic conditions (Poisson 2), and a frailty that no
-    one sees: ``KEPT`` of it stays from one admission to the next, new trouble comes on top. The
+    Each patient has an age, a number of chronic conditions (Poisson 2), and a hidden frailty:
+    ``FRAILTY_KEPT`` of it stays from one admission to the next, and new trouble comes on top. The
     days until the next admission are exponential with ``rate``; up to ``DAYS`` is a readmission.
-    What is measured (labs, length of stay, medicines) says a little of the frailty, with noise and
-    one lab in seven missing. A severe infection is charted in its own admission alone, and makes a
-    patient vulnerable after the next discharges too: who does not remember cannot know.
+    The measurements (labs, length of stay, medicines) depend a little on the frailty, with noise
+    and one lab in seven missing. A severe infection is charted in its own admission alone, but
+    makes the patient vulnerable after the next discharges too: a model needs a memory to know.
 
-    A patient is followed for ``FOLLOWED_DAYS``, or to the tenth admission. The days behind the
+    A patient is followed for ``FOLLOWED_DAYS``, or to the tenth admission. The days after the
     last one are drawn as well, so its label is known.
 
     Args:
@@ -115,29 +115,29 @@ def generate(n: int, draws: np.random.Generator) -> Admissions:
     frailty = draws.normal(0, 1, n)
     before, since_infection = frailty, np.full(n, VULNERABLE)
     elapsed, gap, came_back = np.zeros(n), np.full(n, np.nan), np.zeros(n, bool)
-    going = np.arange(n)
-    seen, labels, owners = [], [], []
-    for k in range(MOST):
-        z = frailty[going]
-        infected = draws.random(len(going)) < INFECTED
-        since_infection[going] = np.where(infected, 0, since_infection[going] + 1)
-        vulnerable = since_infection[going] < VULNERABLE
-        measured = _measure(age[going], burden[going], z, draws)
-        known = [infected, np.log(gap[going]), came_back[going], np.full(len(going), k)]
-        seen.append(np.column_stack([measured, *known]))
+    followed = np.arange(n)
+    columns, labels, owners = [], [], []
+    for k in range(MAX_ADMISSIONS):
+        z = frailty[followed]
+        infected = draws.random(len(followed)) < INFECTED
+        since_infection[followed] = np.where(infected, 0, since_infection[followed] + 1)
+        vulnerable = since_infection[followed] < VULNERABLE
+        measured = _measure(age[followed], burden[followed], z, draws)
+        known = [infected, np.log(gap[followed]), came_back[followed], np.full(len(followed), k)]
+        columns.append(np.column_stack([measured, *known]))
         days = np.maximum(
             draws.exponential(
-                1 / rate(burden[going], z, z - before[going], vulnerable, age[going])
+                1 / rate(burden[followed], z, z - before[followed], vulnerable, age[followed])
             ),
-            0.5,  # half a day: nobody is back before being away
+            0.5,  # half a day: a patient must have left to come back
         )
         labels.append(days <= DAYS)
-        owners.append(going)
-        gap[going], came_back[going] = days, days <= DAYS
-        elapsed[going] += days
+        owners.append(followed)
+        gap[followed], came_back[followed] = days, days <= DAYS
+        elapsed[followed] += days
         before = frailty.copy()
-        frailty = KEPT * frailty + np.sqrt(1 - KEPT**2) * draws.normal(0, 1, n)
-        going = going[elapsed[going] <= FOLLOWED_DAYS]
+        frailty = FRAILTY_KEPT * frailty + np.sqrt(1 - FRAILTY_KEPT**2) * draws.normal(0, 1, n)
+        followed = followed[elapsed[followed] <= FOLLOWED_DAYS]
     owner = np.concatenate(owners)
     order = np.argsort(owner, kind="stable")  # by patient; within one as they came
     lengths = np.bincount(owner, minlength=n)
@@ -145,13 +145,13 @@ def generate(n: int, draws: np.random.Generator) -> Admissions:
         [f"g{i:06d}" for i in range(n)],
         np.concatenate([[0], np.cumsum(lengths)]),
         GENERATED,
-        np.concatenate(seen)[order],
+        np.concatenate(columns)[order],
         np.concatenate(labels)[order],
     )
 
 
 def _measure(age: Floats, burden: Floats, frailty: Floats, draws: np.random.Generator) -> Floats:
-    """(n, 9) what is seen at one discharge; labs are missing at random."""
+    """(n, 9) measurements at one discharge; labs are missing at random."""
     n = len(age)
     noise = draws.normal(0, 1, (n, 6))
     stay = np.exp(1.3 + 0.15 * frailty + 0.05 * burden + 0.6 * noise[:, 0]).round(1)

@@ -1,4 +1,4 @@
-"""Reads a CSV file whose columns are known by name."""
+"""CSV files whose columns are known by name."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from streamer.adapters.cohort import DataError
+from streamer.datasets.cohort import DataError
 
 
 def read_columns(file: Path, columns: Sequence[str], kind: str, expected: str) -> Any:
     """Reads a table with these columns among others; their cells stay text, and none is null.
 
     Args:
-        file: with a line of names.
-        columns: that must be there.
-        kind: of file, for messages.
-        expected: which file it should have been, for messages.
+        file: begins with a line of names.
+        columns: names that must be there.
+        kind: of the file, for messages.
+        expected: the file that should be given, for messages.
 
     Returns:
         a ``pyarrow.Table``.
 
     Raises:
-        DataError: not such a file, or columns that are missing.
+        DataError: the file cannot be read, or columns are missing.
     """
     try:
         table: Any = pyarrow.csv.read_csv(

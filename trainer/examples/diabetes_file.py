@@ -1,4 +1,4 @@
-"""Reads the UCI file "Diabetes 130-US hospitals for years 1999-2008" (``diabetic_data.csv``).
+"""The UCI file "Diabetes 130-US hospitals for years 1999-2008" (``diabetic_data.csv``).
 
 Strack B et al., BioMed Research International 2014:781670; doi 10.24432/C5230J. One row is one
 admission of a patient with diabetes. It has no dates: the admissions of a patient are put in the
@@ -7,14 +7,15 @@ order of ``encounter_id``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import DataError
-from streamer.adapters.files import numbers
+from streamer.datasets.cohort import DataError
+from streamer.datasets.files import numbers
 from trainer.examples.admissions import Admissions
 from trainer.examples.csv_file import read_columns
 
@@ -57,7 +58,7 @@ GROUPS: Final[dict[str, tuple[tuple[int, int], ...]]] = {
 
 OUTCOMES: Final = ("<30", ">30", "NO")
 LEFT_OUT: Final = ("11", "13", "14", "19", "20", "21")
-"""Discharges by death or to a hospice: such a patient cannot come back."""
+"""Codes of discharge by death or to a hospice: such a patient cannot come back."""
 
 NEEDED: Final = (
     "encounter_id",
@@ -83,33 +84,33 @@ EXPECTED: Final = "diabetic_data.csv of the UCI data set 'Diabetes 130-US hospit
 def read_diabetes(file: Path) -> Admissions:
     """Reads the file.
 
-    Whether the patient came back within 30 days last time is known at the next discharge, since
-    that one is later; of its own outcome, nothing is among the columns.
+    The outcome of the admission before is a column, since it is known by the next discharge; an
+    admission's own outcome is in no column.
 
     Raises:
-        DataError: not such a file; columns that are missing, values that cannot be, no rows.
+        DataError: the file cannot be read, lacks columns or rows, or has impossible values.
     """
     table = read_columns(file, NEEDED, "CSV file", EXPECTED)
     if not table.num_rows:
         raise DataError(f"{file}: no rows")
 
-    def place(row: int) -> str:
+    def location(row: int) -> str:
         return f"{file}, line {row + 2}"
 
     text = {name: np.array(table[name].to_pylist(), np.str_) for name in NEEDED}
     for row in np.flatnonzero(~np.isin(text["readmitted"], OUTCOMES))[:1]:
         raise DataError(
-            f"{place(row)}: readmitted is {str(text['readmitted'][row])!r}, not <30, >30 or NO"
+            f"{location(row)}: readmitted is {str(text['readmitted'][row])!r}, not <30, >30 or NO"
         )
-    encounter = numbers(table["encounter_id"], "encounter_id", place)
+    encounter = numbers(table["encounter_id"], "encounter_id", location)
     ids, count = np.unique(encounter, return_counts=True)
     if len(ids) < len(encounter):
         twice = ids[count > 1][0]
         row = int(np.flatnonzero(encounter == twice)[1])
-        raise DataError(f"{place(row)}: encounter_id {twice:.0f} comes a second time")
+        raise DataError(f"{location(row)}: encounter_id {twice:.0f} comes a second time")
     columns = [
-        _age(text["age"], place),
-        *(numbers(table[name], name, place) for name in COUNTS),
+        _age(text["age"], location),
+        *(numbers(table[name], name, location) for name in COUNTS),
         *(text[name] == value for name, values in FLAGS.items() for value in values),
         *_groups(text["diag_1"]).T,
     ]
@@ -127,16 +128,16 @@ def read_diabetes(file: Path) -> Admissions:
     return Admissions([str(p) for p in patients], starts, NAMES, x, back)
 
 
-def _age(text: NDArray[np.str_], place: Any) -> Floats:
+def _age(text: NDArray[np.str_], location: Callable[[int], str]) -> Floats:
     """(R,) the middle of ``[70-80)``."""
     middles = {f"[{low}-{low + 10})": low + 5.0 for low in range(0, 100, 10)}
     for row in np.flatnonzero(~np.isin(text, list(middles)))[:1]:
-        raise DataError(f"{place(row)}: age is {str(text[row])!r}, not a band such as [70-80)")
+        raise DataError(f"{location(row)}: age is {str(text[row])!r}, not a band such as [70-80)")
     return np.array([middles[str(band)] for band in text])
 
 
 def _groups(code: NDArray[np.str_]) -> NDArray[np.bool_]:
-    """(R, groups) which group an ICD-9 code such as 250.83 or V45 belongs to."""
+    """(R, groups) whether an ICD-9 code such as 250.83 or V45 belongs to each group."""
     head = [part.partition(".")[0] for part in code.tolist()]
     number = np.array([int(part) if part.isdecimal() else -1 for part in head])
     return np.stack(

@@ -8,8 +8,8 @@ The status of an hour is a number, such as a change of mean pressure in units of
               + noise
 
 ``lag`` is the hours since a dose, 0 in its own hour. Doses of A and of C add up; a second dose of B
-only makes the first last longer, as where a receptor is taken already: no sum of single doses says
-that. ``late`` is 0 for 8 h, 1.2 for the next 8, and falls in a line to 0 at 24 h.
+only makes the first last longer, like a drug whose receptor is saturated: no sum of single doses
+can express that. ``late`` is 0 for 8 h, 1.2 for the next 8, and falls in a line to 0 at 24 h.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Floats = NDArray[np.float64]
 DRUGS: Final = ("A", "B", "C")
 SHAPES: Final = ("falls exponentially", "flat, then drops", "starts late")
 HOURS: Final = 72  # of a stay
-LONGEST: Final = 36  # hours behind a dose that are looked at; the last effect ends after 24
+LONGEST: Final = 36  # hours of a response curve; the last effect ends after 24
 DECAY_HOURS: Final = 6.0
 FLAT_HOURS: Final = 12
 ONSET_HOURS, FALL_HOURS, END_HOURS = 8, 16, 24
@@ -39,7 +39,7 @@ class DrugCohort:
 
     Attributes:
         doses: (N, T, 3) 1 in an hour with a dose.
-        status: (N, T) what was measured.
+        status: (N, T) as measured, with noise.
     """
 
     doses: Floats
@@ -70,14 +70,14 @@ def effects(doses: Floats) -> Floats:
         kernel[0] = 2 * np.exp(-np.arange(hours) / DECAY_HOURS)
     out = np.zeros(doses.shape[:2])
     for lag in range(hours):
-        given = doses[:, : hours - lag]
-        out[:, lag:] += given[..., 0] * kernel[0, lag] + given[..., 2] * kernel[2, lag]
+        earlier = doses[:, : hours - lag]
+        out[:, lag:] += earlier[..., 0] * kernel[0, lag] + earlier[..., 2] * kernel[2, lag]
     flat = kernel[1, 0] * np.minimum(recent(doses[..., 1], FLAT_HOURS), 1)
     return np.asarray(out + flat)
 
 
 def recent(doses: Floats, hours: int) -> Floats:
-    """(N, T) how many doses there were in this hour and those before it, ``hours`` in all."""
+    """(N, T) number of doses in the last ``hours`` hours, this one included."""
     so_far = np.cumsum(doses, axis=1)
     before = np.zeros_like(so_far)
     before[:, hours:] = so_far[:, :-hours]
@@ -85,6 +85,11 @@ def recent(doses: Floats, hours: int) -> Floats:
 
 
 def draw(n: int, draws: np.random.Generator) -> DrugCohort:
-    """Draws ``n`` patients."""
+    """Draws ``n`` patients.
+
+    Args:
+        n: patients.
+        draws: random numbers.
+    """
     doses = (draws.random((n, HOURS, len(DRUGS))) < RATES).astype(np.float64)
     return DrugCohort(doses, effects(doses) + draws.normal(0, NOISE, (n, HOURS)))

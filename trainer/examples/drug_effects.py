@@ -1,4 +1,4 @@
-"""``trainer example drug-effects``: who finds out how the effect of a drug fades?"""
+"""``trainer example drug-effects``: response curves of three drugs, recovered by six models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.examples.drug_cohort import DRUGS, LONGEST, NOISE, SHAPES, curves, draw
 from trainer.examples.drug_figure import draw_effects
 from trainer.examples.drug_models import (
@@ -30,10 +30,10 @@ from trainer.examples.drug_models import (
     now,
     summed,
 )
-from trainer.examples.estimates import Estimate, listed, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, join_names, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.recurrent import Recurrent
-from trainer.gates import gate_activity
+from trainer.explain.lstm_gates import gate_activity
 from trainer.progress import Reporter
 
 Floats = NDArray[np.float64]
@@ -41,7 +41,7 @@ Floats = NDArray[np.float64]
 RECOVERED: Final = 0.2
 """A curve counts as recovered where the error is below a fifth of the curve, root mean square."""
 
-GIVEN_AT: Final = 30  # hour of the dose that is asked about; room for 36 h behind it
+DOSE_HOUR: Final = 30  # of the dose whose effect is recovered; 36 h of the stay are left after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +67,22 @@ def run(
     epochs: int = 200,
     repetitions: int = 3,
 ) -> Handout:
-    """Generates, fits, asks for the effect of one dose, draws.
+    """Generates cohorts, fits the models, recovers the effect of one dose, and draws.
 
     Args:
         out: gets the figure and the reading.
-        reporter: told how far it is.
-        seed: of the cohorts and the networks.
+        reporter: shows the progress.
+        seed: random seed of the cohorts and the networks.
         patients: in each cohort, training, validation and test together.
         epochs: of the networks, at most.
-        repetitions: of it all, each with a new cohort and new networks.
+        repetitions: each with a new cohort and new networks.
     """
-    found = []
+    results = []
     for i in range(repetitions):
         with reporter.follow(f"cohort {i + 1} of {repetitions}") as progress:
-            found.append(_repeat(seed * repetitions + i, patients, epochs, progress))
-    first = found[0]
-    forecast = resampled(
+            results.append(_repeat(seed * repetitions + i, patients, epochs, progress))
+    first = results[0]
+    forecast = bootstrap(
         lambda weight: np.array(
             [np.sqrt(np.average(first.squares[name], weights=weight)) for name in MODELS]
             + [
@@ -94,11 +94,11 @@ def run(
         len(first.squares[LSTM]),
         seed,
     )
-    errors = {name: np.array([curve_errors(r.curves[name]) for r in found]) for name in MODELS}
+    errors = {name: np.array([curve_errors(r.curves[name]) for r in results]) for name in MODELS}
     network = first.fitted[LSTM].network
     assert network is not None
     gates = forget_gate_changes(network)
-    figure = draw_effects([r.curves for r in found], gates)
+    figure = draw_effects([r.curves for r in results], gates)
     table = Table(
         ["", "error of status", *(f"curve {d}: {s}" for d, s in zip(DRUGS, SHAPES, strict=True))],
         [
@@ -106,32 +106,32 @@ def run(
             for i, name in enumerate(MODELS)
         ],
     )
-    sentences = _read(errors, forecast, first, gates)
-    return hand_out(
+    sentences = _reading(errors, forecast, first, gates)
+    return write_handout(
         out, "drug-effects", "Drug effects that fade in different shapes", figure, table, sentences
     )
 
 
 def response(model: Fitted, doses: Floats) -> Floats:
-    """(3, LONGEST) what one dose does to the status, as a model has it.
+    """(3, LONGEST) effect of one dose of each drug on the status, according to a model.
 
-    Each patient is asked about twice, with one dose of the drug at ``GIVEN_AT`` and without; the
-    patient's other doses of that drug are left out, those of the other drugs stay as they are. The
-    answer is the mean difference over the patients.
+    The status of each patient is predicted twice, with one dose of the drug at ``DOSE_HOUR`` and
+    without; the patient's other doses of that drug are left out, those of the other drugs stay. The
+    effect is the mean difference over the patients.
 
     Args:
         model: fitted.
         doses: (N, T, 3) of patients that it was not fitted to.
     """
-    found = np.empty((len(DRUGS), LONGEST))
+    effect = np.empty((len(DRUGS), LONGEST))
     for drug in range(len(DRUGS)):
         without = doses.copy()
         without[..., drug] = 0
-        given = without.copy()
-        given[:, GIVEN_AT, drug] = 1
-        change = (model.says(given) - model.says(without)).mean(axis=0)
-        found[drug] = change[GIVEN_AT : GIVEN_AT + LONGEST]
-    return found
+        with_dose = without.copy()
+        with_dose[:, DOSE_HOUR, drug] = 1
+        change = (model.predict_status(with_dose) - model.predict_status(without)).mean(axis=0)
+        effect[drug] = change[DOSE_HOUR : DOSE_HOUR + LONGEST]
+    return effect
 
 
 def curve_errors(recovered: Floats) -> Floats:
@@ -142,22 +142,22 @@ def curve_errors(recovered: Floats) -> Floats:
 
 
 def forget_gate_changes(network: Recurrent) -> Floats:
-    """(3, hidden, LONGEST) how one dose changes each forget gate, against a stay with no dose."""
+    """(3, hidden, LONGEST) change of each forget gate by one dose, against a stay without doses."""
     lstm = network.cell
     assert isinstance(lstm, torch.nn.LSTM)
     # A stay without doses, then one with a dose of each drug: side by side as a batch.
-    x = torch.zeros(GIVEN_AT + LONGEST, 1 + len(DRUGS), len(DRUGS))
+    x = torch.zeros(DOSE_HOUR + LONGEST, 1 + len(DRUGS), len(DRUGS))
     for drug in range(len(DRUGS)):
-        x[GIVEN_AT, 1 + drug, drug] = 1
+        x[DOSE_HOUR, 1 + drug, drug] = 1
     start = torch.zeros(1, x.shape[1], lstm.hidden_size)
-    forget = gate_activity(lstm, x, start, start).f[0, GIVEN_AT:]  # (LONGEST, 4, hidden)
+    forget = gate_activity(lstm, x, start, start).f[0, DOSE_HOUR:]  # (LONGEST, 4, hidden)
     return (forget[:, 1:] - forget[:, :1]).transpose(1, 2, 0).astype(np.float64)
 
 
 def _repeat(seed: int, patients: int, epochs: int, progress: Progress) -> Repetition:
     draws = np.random.default_rng(seed)
     held = max(patients * 15 // 100, 1)
-    # Patients are independent draws, so any of them may be on any side; none is on two.
+    # Patients are independent draws, each for one side.
     train, validation, test = (draw(n, draws) for n in (patients - 2 * held, held, held))
 
     def after(networks: int) -> Progress:
@@ -182,7 +182,7 @@ def _spread(errors: Floats) -> str:
     return f"{errors.mean():.0%} ({errors.min():.0%} to {errors.max():.0%})"
 
 
-def _read(
+def _reading(
     errors: dict[str, Floats], forecast: list[Estimate], first: Repetition, gates: Floats
 ) -> list[str]:
     n = len(errors[LSTM])
@@ -190,7 +190,7 @@ def _read(
         f"Curves: mean error over {n} {'cohort' if n == 1 else 'cohorts'}, each with new patients "
         "and new networks, and the least and greatest of them, as a share of the true curve. "
         "Status: root mean square error on the test patients of the first cohort, with the 95 % "
-        f"interval by patients; the noise alone, which nobody can foretell, makes {NOISE:g}. "
+        f"interval by patients; the noise alone, which no model can predict, makes {NOISE:g}. "
         f"The exponential kernel that validation chose: {first.fitted[GLM_DECAY].note}; networks: "
         f"RNN {first.fitted[RNN].note}, LSTM {first.fitted[LSTM].note}."
     ]
@@ -201,13 +201,13 @@ def _read(
         best = min(mean, key=lambda name: mean[name])
         sentences.append(
             f"Drug {drug} ({shape}) is recovered within {RECOVERED:.0%} in every cohort by: "
-            f"{listed(always)}; in no cohort by: {listed(never)}. The smallest error has "
-            f"{_quoted(best)} ({mean[best]:.0%})."
+            f"{join_names(always)}; in no cohort by: {join_names(never)}. "
+            f"{_quoted(best)} has the smallest error ({mean[best]:.0%})."
         )
     others = {
         _quoted(name): forecast[len(MODELS) + i] for i, name in enumerate(MODELS) if name != LSTM
     }
-    sentences.append(f"In foretelling the status, the LSTM {verdicts(others)}.")
+    sentences.append(f"In predicting the status, the LSTM {verdicts(others)}.")
     sentences.append(_read_gates(gates))
     return sentences
 
@@ -217,18 +217,18 @@ def _quoted(name: str) -> str:
 
 
 def _read_gates(gates: Floats) -> str:
-    """What the forget gates do in the hours behind that of the dose: how much, when, how long."""
+    """A sentence on the forget gates after a dose: how far they move, when, and for how long."""
     parts = []
     for d, drug in enumerate(DRUGS):
-        behind = np.abs(gates[d][:, 1:])  # (hidden, LONGEST - 1), from 1 h on
-        moved = behind.mean(axis=0)
+        later = np.abs(gates[d][:, 1:])  # (hidden, LONGEST - 1), from 1 h on
+        moved = later.mean(axis=0)
         lasting = int(np.flatnonzero(moved >= moved.max() / 2)[-1]) + 1
-        unit, when = np.unravel_index(behind.argmax(), behind.shape)
-        way = "opens" if gates[d, unit, when + 1] > 0 else "closes"
+        unit, hour = np.unravel_index(later.argmax(), later.shape)
+        motion = "opens" if gates[d, unit, hour + 1] > 0 else "closes"
         parts.append(
             f"after a dose of {drug} they move most {int(moved.argmax()) + 1} h later, by "
             f"{moved.max():.2f} on average over the units, and by at least half of that until "
-            f"{lasting} h; the one that moves most {way} by {behind.max():.2f} at {when + 1} h"
+            f"{lasting} h; the one that moves most {motion} by {later.max():.2f} at {hour + 1} h"
         )
     return (
         "The LSTM's forget gates (first cohort; 1 keeps the cell, 0 empties it) against a stay "

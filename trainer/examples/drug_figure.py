@@ -17,11 +17,11 @@ Floats = NDArray[np.float64]
 DRAWN = (GLM_SUM, GLM_DECAY, GLM_LAGS, RNN, LSTM)  # "dose now" is one point and then nothing
 
 
-def draw_effects(found: Sequence[Mapping[str, Floats]], gates: Floats) -> Figure:
-    """Draws recovered curves above, and what the forget gates do below.
+def draw_effects(recovered: Sequence[Mapping[str, Floats]], gates: Floats) -> Figure:
+    """Draws the recovered curves above, and the changes of the forget gates below.
 
     Args:
-        found: for each repetition, by model, (3, LONGEST) curves.
+        recovered: for each repetition, by model, (3, LONGEST) curves.
         gates: (3, hidden, LONGEST) changes of the forget gates.
     """
     figure, axes = drawing.panels(2, len(DRUGS), (11, 7))
@@ -31,10 +31,10 @@ def draw_effects(found: Sequence[Mapping[str, Floats]], gates: Floats) -> Figure
         above = axes[d]
         above.plot(lag, curves()[d], color=drawing.INK, lw=3.5, alpha=0.35, label="truth")
         for name in DRAWN:
-            each = np.array([curve[name][d] for curve in found])
-            above.plot(lag, each.mean(axis=0), color=colours[name], lw=1.5, label=name)
+            drawn = np.array([curve[name][d] for curve in recovered])
+            above.plot(lag, drawn.mean(axis=0), color=colours[name], lw=1.5, label=name)
             above.fill_between(
-                lag, each.min(axis=0), each.max(axis=0), color=colours[name], alpha=0.15
+                lag, drawn.min(axis=0), drawn.max(axis=0), color=colours[name], alpha=0.15
             )
         above.set(title=f"drug {drug}: {SHAPES[d]}", xlabel="hours since the dose")
         above.set_xticks(range(0, LONGEST + 1, 6))

@@ -1,6 +1,6 @@
-"""What is fitted to the drug cohort: GLMs in their textbook forms, a vanilla RNN, an LSTM.
+"""Models of the drug cohort: GLMs in their textbook forms, a vanilla RNN, an LSTM.
 
-All see the same: which drug was given in which hour up to now. None sees the status before.
+All have the same inputs, the doses of each drug in each hour up to now; none sees a status.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 from trainer.examples.drug_cohort import DrugCohort, recent
-from trainer.examples.recurrent import Cell, Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.recurrent import Cell, Recurrent, Sequences, TrainingSchedule, fit, predict
 
 Floats = NDArray[np.float64]
 Covariates: TypeAlias = Callable[[Floats], Floats]
-"""From (N, T, 3) doses to (N, T, K) covariates that look back alone."""
+"""From (N, T, 3) doses to (N, T, K) covariates, which depend on this hour and those before it."""
 
 RECENT_HOURS: Final = 12  # of "the sum of recent doses"
-LAGS: Final = 24  # hours of lagged covariates: a day, as one would choose without knowing more
+LAGS: Final = 24  # hours of lagged covariates: a day, the usual choice without more knowledge
 TIME_CONSTANTS: Final = (2.0, 4.0, 6.0, 9.0, 12.0, 18.0, 24.0)  # hours, of the fixed kernel
 HIDDEN: Final = 24
 GLM_NOW, GLM_SUM, GLM_DECAY, GLM_LAGS = (
@@ -41,12 +41,12 @@ class Fitted:
     """A model that was fitted.
 
     Attributes:
-        says: (N, T) the status, from (N, T, 3) doses.
+        predict_status: from (N, T, 3) doses to the (N, T) status.
         network: the network inside, where there is one.
-        note: what was chosen on validation patients.
+        note: the choice on validation patients, in words.
     """
 
-    says: Callable[[Floats], Floats]
+    predict_status: Callable[[Floats], Floats]
     network: Recurrent | None = None
     note: str = ""
 
@@ -57,7 +57,7 @@ def now(doses: Floats) -> Floats:
 
 
 def summed(doses: Floats) -> Floats:
-    """How many doses of each drug there were within ``RECENT_HOURS``."""
+    """The number of doses of each drug within ``RECENT_HOURS``."""
     return np.stack([recent(doses[..., d], RECENT_HOURS) for d in range(doses.shape[2])], axis=2)
 
 
@@ -92,7 +92,7 @@ def fit_decay(train: DrugCohort, validation: DrugCohort) -> Fitted:
     """One exponential kernel for all drugs; its time constant is chosen on validation patients."""
     fitted = {hours: fit_glm(decayed(hours), train) for hours in TIME_CONSTANTS}
     best = min(fitted, key=lambda hours: mean_squares(fitted[hours], validation).mean())
-    return Fitted(fitted[best].says, note=f"time constant {best:.0f} h")
+    return Fitted(fitted[best].predict_status, note=f"time constant {best:.0f} h")
 
 
 def fit_network(
@@ -109,20 +109,20 @@ def fit_network(
         _sequences(train.doses, train.status),
         _sequences(validation.doses, validation.status),
         mse_loss,
-        Schedule(epochs, 30, 32, 5e-3, seed),
+        TrainingSchedule(epochs, 30, 32, 5e-3, seed),
         progress,
     )
 
-    def says(doses: Floats) -> Floats:
+    def predict_status(doses: Floats) -> Floats:
         predicted = predict(network, _sequences(doses, np.zeros(doses.shape[:2])))
         return predicted.T.astype(np.float64)
 
-    return Fitted(says, network, f"kept epoch {best}")
+    return Fitted(predict_status, network, f"kept epoch {best}")
 
 
 def mean_squares(model: Fitted, cohort: DrugCohort) -> Floats:
     """(N,) mean squared error of each patient."""
-    return np.asarray(((model.says(cohort.doses) - cohort.status) ** 2).mean(axis=1))
+    return np.asarray(((model.predict_status(cohort.doses) - cohort.status) ** 2).mean(axis=1))
 
 
 def _design(covariates: Covariates, doses: Floats) -> Floats:

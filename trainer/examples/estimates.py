@@ -1,4 +1,4 @@
-"""Measured figures with their intervals, and what may be said of them."""
+"""Measured figures with 95 % intervals, and sentences about their differences."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
-from trainer.bootstrap import TAILS, resamples
+from streamer.datasets.cohort import Progress
+from trainer.metrics.bootstrap import TAILS, resamples
 
 Floats = NDArray[np.float64]
 
@@ -33,36 +33,36 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def resampled(
+def bootstrap(
     statistics: Callable[[Floats], Floats],
     n: int,
     seed: int,
     replicates: int = REPLICATES,
     progress: Progress | None = None,
 ) -> list[Estimate]:
-    """The 95 % percentile intervals of some figures, by resampling what is independent.
+    """Figures with 95 % percentile intervals, by resampling patients, who are independent.
 
     Figures that are compared must come from one call: each replicate draws the same patients for
     all of them.
 
     Args:
-        statistics: (K,) figures of the weights (n,) that say how often each patient counts.
-        n: how many patients there are.
-        seed: of the draws.
-        replicates: how many.
+        statistics: from (n,) weights, by which each patient counts, to (K,) figures.
+        n: patients.
+        seed: random seed of the draws.
+        replicates: of the bootstrap.
         progress: called with replicates done and replicates in all.
     """
-    found = [statistics(weight) for weight in resamples(n, replicates, seed, progress)]
-    low, high = np.nanquantile(np.array(found), TAILS, axis=0)
+    drawn = [statistics(weight) for weight in resamples(n, replicates, seed, progress)]
+    low, high = np.nanquantile(np.array(drawn), TAILS, axis=0)
     values = statistics(np.ones(n))
-    return [Estimate(*map(float, each)) for each in zip(values, low, high, strict=True)]
+    return [Estimate(*map(float, triple)) for triple in zip(values, low, high, strict=True)]
 
 
 def verdicts(others: Mapping[str, Estimate]) -> str:
-    """What the intervals of differences allow to say, the same verdicts together.
+    """The verdicts that intervals of differences allow, as words; equal ones stand together.
 
     Args:
-        others: by name: how much better the model that is spoken of is than this one.
+        others: by name of another model: the advantage over it of the model in question.
 
     >>> verdicts({"x": Estimate(0.1, -0.1, 0.3), "y": Estimate(0.2, 0.1, 0.3)})
     'is better than y; cannot be told apart from x'
@@ -79,13 +79,13 @@ def verdicts(others: Mapping[str, Estimate]) -> str:
             kinds["is worse than"].append(name)
         else:
             kinds["cannot be told apart from"].append(name)
-    return "; ".join(f"{words} {listed(names)}" for words, names in kinds.items() if names)
+    return "; ".join(f"{words} {join_names(names)}" for words, names in kinds.items() if names)
 
 
-def listed(names: Sequence[str]) -> str:
+def join_names(names: Sequence[str]) -> str:
     """Names in a sentence.
 
-    >>> listed(["a", "b", "c"]), listed(["a"]), listed([])
+    >>> join_names(["a", "b", "c"]), join_names(["a"]), join_names([])
     ('a, b and c', 'a', 'none')
     """
     if len(names) < 2:

@@ -1,4 +1,4 @@
-"""What an example leaves in its folder: a figure, and a reading of it in Markdown."""
+"""The files of an example: a figure, and a reading of it in Markdown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def __str__(self) -> str:
-        """As Markdown, padded so that it can be read on a terminal as well."""
+        """Markdown, padded so that it can be read on a terminal as well."""
         lines = [self.head, *self.rows]
         widths = [max(len(line[i]) for line in lines) for i in range(len(self.head))]
         padded = [
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Handout:
-    """What was written.
+    """The files that were written.
 
     Attributes:
         figure: the PNG.
@@ -50,13 +50,13 @@ class Handout:
     reading: str
 
 
-def hand_out(
+def write_handout(
     out: Path, name: str, title: str, figure: Figure, table: Table, sentences: Sequence[str]
 ) -> Handout:
     """Writes ``NAME.png`` and ``reading.md``.
 
     Args:
-        out: the folder; made where it is not there.
+        out: the folder; made where it is missing.
         name: of the example.
         title: of the reading.
         figure: drawn.

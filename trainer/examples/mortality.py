@@ -9,38 +9,37 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
-from streamer.adapters.physionet2012 import read_2012
 from streamer.core.features import N_FEATURES
 from streamer.core.model import Calibration
-from streamer.core.network import Network
-from trainer.batches import by_length
-from trainer.calibration import fit_calibrator
-from trainer.checkpoint import Epoch
-from trainer.dataset import build_features, fit_scaling
+from streamer.datasets.cohort import Progress
+from streamer.datasets.physionet2012 import read_2012
+from trainer.data.batches import by_length
+from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.split import SIDES, split_patients
+from trainer.decisions.calibration import fit_calibrator
 from trainer.errors import TooLittleData
-from trainer.examples.estimates import Estimate, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.mortality_figure import draw_mortality
 from trainer.examples.mortality_recipe import RECIPE
 from trainer.examples.outcomes_2012 import HOURS, Outcomes, hourly, read_outcomes
-from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
+from trainer.examples.ranked import FIGURES, Comparison, PatientLabels, best_threshold, compare
 from trainer.examples.tabular import Side, fit_logistic, fit_trees
-from trainer.material import Material
-from trainer.objective import Objective
+from trainer.metrics.ranking import Ranking, auroc
 from trainer.progress import Reporter
-from trainer.ranking import Ranking, auroc
-from trainer.recipe import Recipe
-from trainer.split import SIDES, split_patients
-from trainer.teacher import no_lesson, teach
-from trainer.training import train, trained
+from trainer.training.checkpoint import Epoch
+from trainer.training.loop import train, trained
+from trainer.training.loss import Objective
+from trainer.training.network import TorchNetwork
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import fit_teacher, no_soft_labels
 
 Floats = NDArray[np.float64]
 
 NETWORK, LOGISTIC, TREES = "LSTM of the trainer", "logistic regression", "boosted trees"
 SAPS, SOFA = "SAPS-I", "SOFA"
 MODELS: Final = (NETWORK, LOGISTIC, TREES, SAPS, SOFA)
-ASKED_AT: Final = tuple(range(3, HOURS + 1, 3))  # hours at which the ranking is measured
+RANKED_HOURS: Final = tuple(range(3, HOURS + 1, 3))  # of the stay, where the ranking is measured
 
 
 def run(
@@ -51,19 +50,19 @@ def run(
     recipe: Recipe = RECIPE,
     threads: int = 1,
 ) -> Handout:
-    """Trains the network on "dies in hospital" at every hour, judges it at 48 hours, draws.
+    """Trains the network on "dies in hospital" at every hour, measures it at 48 hours, and draws.
 
     Args:
         out: gets the figure and the reading.
-        reporter: told how far it is.
+        reporter: shows the progress.
         data: records of the PhysioNet 2012 challenge.
         outcomes: their table of outcomes.
         recipe: knobs of the trainer.
         threads: of the trees.
 
     Raises:
-        DataError: files that cannot be read, or that do not belong together.
-        TooLittleData: a side of the split has no death, or nothing else.
+        DataError: a file cannot be read, or the files do not belong together.
+        TooLittleData: on a side of the split nobody died, or everybody.
     """
     with reporter.follow("reading") as progress:
         records = read_2012([data], progress)
@@ -90,14 +89,14 @@ def run(
             NETWORK: logits[:, -1],
             **_others(material, known, recipe.seed, threads, progress),
         }
-    asked = Asked(known.died[test], np.arange(len(test)))
+    labels = PatientLabels(known.died[test], np.arange(len(test)))
     thresholds = {
         name: best_threshold(known.died[split.validation], scores[name][split.validation])
         for name in MODELS
     }
     with reporter.follow("intervals") as progress:
         compared = compare(
-            asked, {n: scores[n][test] for n in MODELS}, thresholds, NETWORK, recipe.seed, progress
+            labels, {n: scores[n][test] for n in MODELS}, thresholds, NETWORK, recipe.seed, progress
         )
     hours = _by_hour(known.died[test], logits[test], recipe.seed)
     risks = _calibrated(logits, known.died, split.validation)
@@ -105,7 +104,7 @@ def run(
         known.died[test],
         {n: scores[n][test] for n in MODELS},
         compared,
-        ASKED_AT,
+        RANKED_HOURS,
         hours,
         risks[test],
     )
@@ -114,33 +113,35 @@ def run(
         ["at 48 h", *names],
         [[name, *(str(compared.figures[name][f]) for f in FIGURES)] for name in MODELS],
     )
-    sentences = _read(known.died[test], compared, hours, risks[test])
-    return hand_out(out, "mortality", "Death in hospital, from 48 hours", figure, table, sentences)
+    sentences = _reading(known.died[test], compared, hours, risks[test])
+    return write_handout(
+        out, "mortality", "Death in hospital, from 48 hours", figure, table, sentences
+    )
 
 
 def hour_logits(
-    network: Network, material: Material, stays: NDArray[np.int64]
+    network: TorchNetwork, material: Material, stays: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(N, HOURS) the first head's logit at each hour of these stays."""
     size = network.architecture
-    found = np.empty((material.cohort.n_rows, 1))
+    logits = np.empty((material.cohort.n_rows, 1))
     network.eval()
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
             x = torch.from_numpy(material.scaling.apply(material.built[batch.rows]))  # (T, B, F)
             x = x.to(network.bias.device)
             start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-            found[batch.rows, 0] = network(x, start, start)[0][..., 0].cpu().numpy()
-    return found[material.rows_of(stays)].reshape(len(stays), HOURS)
+            logits[batch.rows, 0] = network(x, start, start)[0][..., 0].cpu().numpy()
+    return logits[material.rows_of(stays)].reshape(len(stays), HOURS)
 
 
-def validate(network: Network, material: Material, objective: Objective) -> Epoch:
-    """How well the network ranks the validation patients at 48 hours."""
+def validate(network: TorchNetwork, material: Material, objective: Objective) -> Epoch:
+    """The loss on validation patients, and the AUROC among them at 48 hours."""
     stays = material.split.validation
-    found = hour_logits(network, material, stays)
+    by_hour = hour_logits(network, material, stays)
     rows = material.rows_of(stays)
-    ranking = auroc(material.cohort.label[rows][HOURS - 1 :: HOURS], found[:, -1])
-    logits = torch.from_numpy(found).float().to(network.bias.device)
+    ranking = auroc(material.cohort.label[rows][HOURS - 1 :: HOURS], by_hour[:, -1])
+    logits = torch.from_numpy(by_hour).float().to(network.bias.device)
     loss = objective.loss(logits.reshape(-1, 1).expand(-1, 3), rows)
     return {"validation_loss": float(loss), "validation_score": ranking}
 
@@ -148,17 +149,17 @@ def validate(network: Network, material: Material, objective: Objective) -> Epoc
 def _train(
     material: Material, recipe: Recipe, reporter: Reporter, threads: int
 ) -> NDArray[np.float64]:
-    """Teacher, encoder and LSTM, as ``trainer fit``; returns the logits of all stays."""
+    """(N, HOURS) logits of all stays, by teacher, encoder and LSTM as in ``trainer fit``."""
     cohort = material.cohort
-    lesson = no_lesson(cohort.n_rows, N_FEATURES)
+    soft_labels = no_soft_labels(cohort.n_rows, N_FEATURES)
     if recipe.teacher_share:
         with reporter.follow("teacher") as progress:
-            lesson = teach(material, recipe, threads, progress)
+            soft_labels = fit_teacher(material, recipe, threads, progress)
     with reporter.follow("training") as progress:
         done = train(
             material,
             recipe,
-            lesson,
+            soft_labels,
             progress=progress,
             report=lambda e: reporter.say(
                 f"epoch {e['epoch']:.0f}: validation AUROC at 48 h {e['validation_score']:.4f}"
@@ -177,21 +178,21 @@ def _others(
     train, validation = (
         Side(x[side], known.died[side]) for side in (split.train, split.validation)
     )
-    found = {LOGISTIC: fit_logistic(train, validation)(x)}
+    scores = {LOGISTIC: fit_logistic(train, validation)(x)}
     progress(1, 2)
-    found[TREES] = fit_trees(train, validation, seed, threads)(x)
+    scores[TREES] = fit_trees(train, validation, seed, threads)(x)
     progress(2, 2)
     for name, score in ((SAPS, known.saps), (SOFA, known.sofa)):
         usual = np.nanmedian(score[split.train])
-        found[name] = np.where(np.isnan(score), usual, score)
-    return found
+        scores[name] = np.where(np.isnan(score), usual, score)
+    return scores
 
 
 def _by_hour(died: NDArray[np.bool_], logits: Floats, seed: int) -> list[Estimate]:
-    """AUROC of the network at each hour of ``ASKED_AT``."""
+    """AUROC of the network at each hour of ``RANKED_HOURS``."""
     everybody = np.arange(len(died))
-    rankings = [Ranking(died, logits[:, hour - 1], everybody) for hour in ASKED_AT]
-    return resampled(
+    rankings = [Ranking(died, logits[:, hour - 1], everybody) for hour in RANKED_HOURS]
+    return bootstrap(
         lambda weight: np.array([ranking.weigh(weight).auroc for ranking in rankings]),
         len(died),
         seed,
@@ -207,8 +208,8 @@ def _calibrated(
     return np.asarray(1 / (1 + np.exp(-line.apply(logits))))
 
 
-def _read(
-    died: NDArray[np.bool_], compared: Compared, hours: list[Estimate], risks: Floats
+def _reading(
+    died: NDArray[np.bool_], compared: Comparison, hours: list[Estimate], risks: Floats
 ) -> list[str]:
     share = float(died.mean())
     sentences = [
@@ -217,21 +218,21 @@ def _read(
         "(the smaller of the two, the challenge's score) are above a threshold that was chosen on "
         "validation patients.",
         "The network, the features of an hour, the teacher and the training loop are those of the "
-        "sepsis model; only the label and what is validated are others. The features know nothing "
+        "sepsis model; only the label and the validation score differ. The features know nothing "
         "of the Glasgow coma scale, urine or ventilation, which SAPS-I and SOFA count.",
     ]
-    for name in ("AUROC", "AUPRC", "least of both"):
+    for name in ("AUROC", "AUPRC", "min(precision, recall)"):
         others = {
             other: Estimate(-e.value, -e.high, -e.low)
             for other in MODELS
             if other != NETWORK
-            for e in [compared.behind[other][name]]
+            for e in [compared.differences[other][name]]
         }
-        words = "event 1" if name == "least of both" else name
+        words = "event 1" if name == "min(precision, recall)" else name
         sentences.append(f"By {words}, the network {verdicts(others)}.")
     first, last = hours[0], hours[-1]
     sentences.append(
-        f"Its AUROC is {first} at {ASKED_AT[0]} h and {last} at {ASKED_AT[-1]} h"
+        f"Its AUROC is {first} at {RANKED_HOURS[0]} h and {last} at {RANKED_HOURS[-1]} h"
         + (
             ": it ranks better as more is known."
             if first.high < last.low

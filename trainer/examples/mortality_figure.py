@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from trainer.examples import drawing
 from trainer.examples.estimates import Estimate
-from trainer.examples.ranked import Compared
-from trainer.ranking import curve
+from trainer.examples.ranked import Comparison
+from trainer.metrics.ranking import curve
 
 Floats = NDArray[np.float64]
 
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 def draw_mortality(
     died: NDArray[np.bool_],
     scores: Mapping[str, Floats],
-    compared: Compared,
+    compared: Comparison,
     hours: Sequence[int],
     by_hour: Sequence[Estimate],
     risks: Floats,
@@ -51,10 +51,10 @@ def draw_mortality(
     roc.legend(fontsize=8, loc="lower right")
 
     names = list(scores)[::-1]
-    found = [compared.figures[name]["least of both"] for name in names]
-    for i, (name, each) in enumerate(zip(names, found, strict=True)):
-        event.plot([each.low, each.high], [i, i], color=colours[name], lw=2)
-        event.plot(each.value, i, "o", color=colours[name], ms=7)
+    event_1 = [compared.figures[name]["min(precision, recall)"] for name in names]
+    for i, (name, estimate) in enumerate(zip(names, event_1, strict=True)):
+        event.plot([estimate.low, estimate.high], [i, i], color=colours[name], lw=2)
+        event.plot(estimate.value, i, "o", color=colours[name], ms=7)
     event.set_yticks(range(len(names)), names)
     event.set(
         title="Event 1 at 48 h, 95 % interval",
@@ -63,11 +63,11 @@ def draw_mortality(
     )
 
     first = colours[names[-1]]
-    ranking.plot(hours, [each.value for each in by_hour], "-o", color=first, ms=4)
+    ranking.plot(hours, [estimate.value for estimate in by_hour], "-o", color=first, ms=4)
     ranking.fill_between(
         hours,
-        [each.low for each in by_hour],
-        [each.high for each in by_hour],
+        [estimate.low for estimate in by_hour],
+        [estimate.high for estimate in by_hour],
         color=first,
         alpha=0.2,
         label="95 % interval",
@@ -81,12 +81,12 @@ def draw_mortality(
     ranking.legend(fontsize=8)
 
     at = np.arange(1, risks.shape[1] + 1)
-    for who, words, colour in (
+    for group, words, colour in (
         (died, "died in hospital", drawing.COLOURS[1]),
         (~died, "lived", drawing.COLOURS[2]),
     ):
-        low, middle, high = np.quantile(100 * risks[who], [0.25, 0.5, 0.75], axis=0)
-        course.plot(at, middle, color=colour, lw=1.8, label=f"{words} ({int(who.sum())})")
+        low, middle, high = np.quantile(100 * risks[group], [0.25, 0.5, 0.75], axis=0)
+        course.plot(at, middle, color=colour, lw=1.8, label=f"{words} ({int(group.sum())})")
         course.fill_between(at, low, high, color=colour, alpha=0.2)
     course.set(
         title="Its risk over time: median and middle half of patients",

@@ -1,4 +1,4 @@
-"""``trainer example next-number``: an LSTM learns how sequences of numbers go on."""
+"""``trainer example next-number``: an LSTM learns to continue sequences of numbers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch.nn.functional import mse_loss
 
 from trainer.examples import drawing
-from trainer.examples.estimates import Estimate, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
+from trainer.examples.estimates import Estimate, bootstrap, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
 from trainer.examples.number_sequences import BEYOND, KINDS, LENGTH, draw
-from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.recurrent import Recurrent, Sequences, TrainingSchedule, fit, predict
 from trainer.progress import Reporter
 
 Floats = NDArray[np.float64]
@@ -28,11 +28,11 @@ LAST, LINE, AR, LSTM, SCALED = (
     "LSTM, own scale",
 )
 MODELS: Final = (LAST, LINE, AR, LSTM, SCALED)
-ORDER: Final = 4  # of the autoregression: two numbers suffice for each rule, four for a mixture
+ORDER: Final = 4  # of the autoregression: two numbers suffice for a rule, four for the mixture
 TEST: Final = 800
 HIDDEN: Final = 32
-LEAST_DRAWN: Final = 0.05  # percent; a logarithmic axis has no place for an error of nothing
-PLACES: Final = ("inside", "outside")
+LEAST_DRAWN: Final = 0.05  # percent; a logarithmic axis cannot show an error of 0
+RANGES: Final = ("inside", "outside")  # of the numbers in training
 
 
 def run(
@@ -42,10 +42,10 @@ def run(
 
     Args:
         out: gets the figure and the reading.
-        reporter: told how far it is.
-        seed: of the data and the networks.
-        sequences: to learn from; a quarter as many decide when to stop.
-        epochs: at most.
+        reporter: shows the progress.
+        seed: random seed of the data and the networks.
+        sequences: number to learn from; a quarter as many decide when to stop.
+        epochs: maximum number.
     """
     draws = np.random.default_rng(seed)
     train, _ = draw(sequences, draws)
@@ -61,39 +61,44 @@ def run(
                 _prepared(train, train, own)[0],
                 _prepared(validation, train, own)[0],
                 mse_loss,
-                Schedule(epochs, 20, 128, 3e-3, seed),
+                TrainingSchedule(epochs, 20, 128, 3e-3, seed),
                 progress,
             )
-    said = {
-        place: {
+    predictions = {
+        where: {
             LAST: numbers[:, :-1],
             LINE: _straight_line(numbers),
             AR: _continued(numbers, weights),
-            **{n: _said(networks[n], numbers, train, n == SCALED) for n in networks},
+            **{n: _predicted(networks[n], numbers, train, n == SCALED) for n in networks},
         }
-        for place, (numbers, _) in tests.items()
+        for where, (numbers, _) in tests.items()
     }
     errors = {
-        place: {name: _errors(tests[place][0], said[place][name]) for name in MODELS}
-        for place in PLACES
+        where: {name: _errors(tests[where][0], predictions[where][name]) for name in MODELS}
+        for where in RANGES
     }
     with reporter.follow("intervals") as progress:
-        found = {
-            place: resampled(
-                lambda w, place=place: _figures(errors[place], w),  # type: ignore[misc]
+        estimates = {
+            where: bootstrap(
+                lambda w, where=where: _figures(errors[where], w),  # type: ignore[misc]
                 TEST,
                 seed,
                 progress=progress,
             )
-            for place in PLACES
+            for where in RANGES
         }
-    figure = _draw(tests, said, errors)
+    figure = _draw(tests, predictions, errors)
     table = Table(
-        ["error, % of the sequence's size", *(f"{p} the training range" for p in PLACES)],
-        [[name, *(_percent(found[p][i]) for p in PLACES)] for i, name in enumerate(MODELS)],
+        ["error, % of the sequence's size", *(f"{p} the training range" for p in RANGES)],
+        [[name, *(_percent(estimates[p][i]) for p in RANGES)] for i, name in enumerate(MODELS)],
     )
-    return hand_out(
-        out, "next-number", "The next number of a sequence", figure, table, _read(found, errors)
+    return write_handout(
+        out,
+        "next-number",
+        "The next number of a sequence",
+        figure,
+        table,
+        _reading(estimates, errors),
     )
 
 
@@ -109,7 +114,7 @@ def _prepared(numbers: Floats, train: Floats, own: bool) -> tuple[Sequences, Flo
     return Sequences(scaled[:-1, :, None], scaled[1:], known), scale
 
 
-def _said(network: Recurrent, numbers: Floats, train: Floats, own: bool) -> Floats:
+def _predicted(network: Recurrent, numbers: Floats, train: Floats, own: bool) -> Floats:
     prepared, scale = _prepared(numbers, train, own)
     return np.asarray(predict(network, prepared).T * scale, np.float64)
 
@@ -138,9 +143,9 @@ def _continued(numbers: Floats, weights: Floats) -> Floats:
     return np.concatenate([numbers[:, : ORDER - 1], _lags(numbers) @ weights], axis=1)
 
 
-def _errors(numbers: Floats, said: Floats) -> Floats:
+def _errors(numbers: Floats, predictions: Floats) -> Floats:
     """(n,) mean absolute error of a sequence, as a share of the mean size of its numbers."""
-    wrong = np.abs(said - numbers[:, 1:])[:, ORDER - 1 :].mean(axis=1)
+    wrong = np.abs(predictions - numbers[:, 1:])[:, ORDER - 1 :].mean(axis=1)
     return np.asarray(wrong / np.abs(numbers).mean(axis=1))
 
 
@@ -154,33 +159,35 @@ def _percent(estimate: Estimate) -> str:
     return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
 
 
-def _read(found: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]) -> list[str]:
+def _reading(
+    estimates: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]
+) -> list[str]:
     sentences = []
-    for place, words in zip(
-        PLACES,
+    for where, words in zip(
+        RANGES,
         (
             "On new sequences like those it learned from",
             f"On sequences {BEYOND:.0f} times as large",
         ),
         strict=True,
     ):
-        sentences.append(_compared(words, found[place]))
+        sentences.append(_compared(words, estimates[where]))
     lstm = MODELS.index(LSTM)
-    inside, outside = found["inside"][lstm], found["outside"][lstm]
+    inside, outside = estimates["inside"][lstm], estimates["outside"][lstm]
     grows = outside.value / inside.value
     if outside.low > inside.high:
         sentences.append(
             f"Outside the range that it learned in, the LSTM's relative error is {grows:.1f} "
             "times what it was inside: its gates and cells are bounded, and it has never seen such "
             "inputs. "
-            "Rules such as the straight line do not care how large the numbers are."
+            "Rules such as the straight line do not depend on the size of the numbers."
         )
     else:
         sentences.append(
             f"Outside the range that it learned in, the LSTM's relative error is {grows:.1f} "
-            "times what it was inside, which its interval does not tell from no change."
+            "times what it was inside, which the intervals do not show to be a rise."
         )
-    scaled = [found[place][MODELS.index(SCALED)] for place in PLACES]
+    scaled = [estimates[where][MODELS.index(SCALED)] for where in RANGES]
     apart = scaled[1].low > scaled[0].high
     sentences.append(
         "Divided by the size of their own first numbers, large sequences look like small ones: the "
@@ -197,10 +204,10 @@ def _read(found: dict[str, list[Estimate]], errors: dict[str, dict[str, Floats]]
     return sentences
 
 
-def _compared(words: str, found: list[Estimate]) -> str:
-    lstm = found[MODELS.index(LSTM)]
+def _compared(words: str, estimates: list[Estimate]) -> str:
+    lstm = estimates[MODELS.index(LSTM)]
     others = {  # more error than the LSTM has: the LSTM is better
-        f"{name} ({found[i].value:.1%})": found[len(MODELS) + i]
+        f"{name} ({estimates[i].value:.1%})": estimates[len(MODELS) + i]
         for i, name in enumerate(MODELS)
         if name not in {LSTM, SCALED}
     }
@@ -213,7 +220,7 @@ def _of_kind(errors: Floats, kind: int) -> float:
 
 def _draw(
     tests: dict[str, tuple[Floats, NDArray[np.int8]]],
-    said: dict[str, dict[str, Floats]],
+    predictions: dict[str, dict[str, Floats]],
     errors: dict[str, dict[str, Floats]],
 ) -> Figure:
     colours = drawing.colours_of(MODELS)
@@ -229,27 +236,27 @@ def _draw(
         for model in (LAST, AR, LSTM):
             axes.plot(
                 np.arange(ORDER + 1, len(numbers) + 1),
-                said["inside"][model][kind, ORDER - 1 :],
+                predictions["inside"][model][kind, ORDER - 1 :],
                 "-",
                 color=colours[model],
                 label=model,
                 lw=1.4,
             )
-        axes.set(title=name, xlabel="place in the sequence", xticks=range(2, LENGTH + 1, 2))
+        axes.set(title=name, xlabel="position in the sequence", xticks=range(2, LENGTH + 1, 2))
         axes.grid(alpha=0.25)
         if kind == 0:
-            axes.set_ylabel("number, and what was foretold")
+            axes.set_ylabel("number, and its prediction")
             axes.legend(fontsize=8)
-    for i, place in enumerate(PLACES):
+    for i, where in enumerate(RANGES):
         axes = figure.add_subplot(grid[1, 2 * i : 2 * i + 2])
         for j, model in enumerate(MODELS):
-            heights = [100 * _of_kind(errors[place][model], kind) for kind in range(len(KINDS))]
-            where = np.arange(len(KINDS)) + (j - 2) * 0.16
-            axes.bar(where, heights, 0.15, color=colours[model], label=model)
-            for x in where[np.array(heights) < LEAST_DRAWN]:
-                axes.text(x, LEAST_DRAWN, "0", color=colours[model], ha="center", va="bottom")
+            heights = [100 * _of_kind(errors[where][model], kind) for kind in range(len(KINDS))]
+            x = np.arange(len(KINDS)) + (j - 2) * 0.16
+            axes.bar(x, heights, 0.15, color=colours[model], label=model)
+            for low in x[np.array(heights) < LEAST_DRAWN]:
+                axes.text(low, LEAST_DRAWN, "0", color=colours[model], ha="center", va="bottom")
         axes.set_xticks(range(len(KINDS)), KINDS)
-        title = "inside the training range" if place == "inside" else f"{BEYOND:.0f} times as large"
+        title = "inside the training range" if where == "inside" else f"{BEYOND:.0f} times as large"
         axes.set(title=f"Error on new sequences, {title}", yscale="log", ylim=(LEAST_DRAWN, 600))
         axes.set_ylabel("mean error, % of the sequence's size")
         axes.grid(axis="y", alpha=0.25)

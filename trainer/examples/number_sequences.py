@@ -1,4 +1,4 @@
-"""Sequences of numbers that go on by a rule: what ``trainer example next-number`` learns."""
+"""Sequences of numbers that follow a rule, for ``trainer example next-number``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def draw(n: int, draws: np.random.Generator, scale: float = 1.0) -> tuple[Floats
     Args:
         n: sequences.
         draws: random numbers.
-        scale: all are multiplied by it, the noise as well.
+        scale: factor of all numbers, noise included.
 
     Returns:
         (n, LENGTH) numbers and (n,) the index into ``KINDS``.
@@ -40,13 +40,13 @@ def draw(n: int, draws: np.random.Generator, scale: float = 1.0) -> tuple[Floats
     height, phase = draws.uniform(2, 10, n), draws.uniform(0, 2 * np.pi, n)
     step = 2 * np.pi / draws.uniform(5, 15, n)
     noise = draws.normal(0, NOISE, (n, LENGTH))
-    of_kind = (
+    by_kind = (
         start[:, None] + slope[:, None] * t,
         first[:, None] * ratio[:, None] ** t,
         _sums(two),
         height[:, None] * np.sin(step[:, None] * t + phase[:, None]) + noise,
     )
-    return scale * np.stack(of_kind)[kind, np.arange(n)], kind
+    return scale * np.stack(by_kind)[kind, np.arange(n)], kind
 
 
 def _sums(two: Floats) -> Floats:

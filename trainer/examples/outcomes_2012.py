@@ -1,4 +1,4 @@
-"""The PhysioNet 2012 challenge as stays of 48 hours that end well or not."""
+"""The PhysioNet 2012 challenge as stays of 48 hours with their outcomes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, DataError
-from streamer.adapters.files import numbers
-from streamer.adapters.physionet2012_rows import Records
 from streamer.core.variables import N_VARIABLES
+from streamer.datasets.cohort import Cohort, DataError
+from streamer.datasets.files import numbers
+from streamer.datasets.physionet2012_rows import Records
 from trainer.examples.csv_file import read_columns
 
 Floats = NDArray[np.float64]
@@ -26,7 +26,7 @@ EXPECTED: Final = "the outcomes of the PhysioNet 2012 challenge, such as Outcome
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What became of each stay, and what two scores of its first day say; N stays.
+    """The outcome of each stay, and two scores of its first day; N stays.
 
     Attributes:
         died: (N,) in hospital.
@@ -43,11 +43,11 @@ def read_outcomes(file: Path, patient_ids: Sequence[str]) -> Outcomes:
     """Reads ``Outcomes-a.txt``, in the order of these records.
 
     Raises:
-        DataError: not such a file, a record without an outcome, an outcome that is not 0 or 1.
+        DataError: the file cannot be read, lacks a record, or has an outcome other than 0 or 1.
     """
     table = read_columns(file, COLUMNS, "table of outcomes", EXPECTED)
 
-    def place(row: int) -> str:
+    def location(row: int) -> str:
         return f"{file}, line {row + 2}"
 
     row_of = {name: row for row, name in enumerate(table["RecordID"].to_pylist())}
@@ -57,11 +57,11 @@ def read_outcomes(file: Path, patient_ids: Sequence[str]) -> Outcomes:
             f"{file}: no outcome of {len(without)} of the {len(patient_ids)} records, such as "
             f"{without[0]}; are the records and the outcomes of the same set?"
         )
-    died = numbers(table["In-hospital_death"], "In-hospital_death", place)
+    died = numbers(table["In-hospital_death"], "In-hospital_death", location)
     for row in np.flatnonzero(~np.isin(died, (0, 1)))[:1]:
-        raise DataError(f"{place(row)}: In-hospital_death is {died[row]:g}, not 0 or 1")
+        raise DataError(f"{location(row)}: In-hospital_death is {died[row]:g}, not 0 or 1")
     rows = np.array([row_of[patient] for patient in patient_ids])
-    saps, sofa = (numbers(table[name], name, place)[rows] for name in ("SAPS-I", "SOFA"))
+    saps, sofa = (numbers(table[name], name, location)[rows] for name in ("SAPS-I", "SOFA"))
     return Outcomes(
         died[rows] == 1,
         np.where(saps == UNKNOWN, np.nan, saps),
@@ -72,8 +72,8 @@ def read_outcomes(file: Path, patient_ids: Sequence[str]) -> Outcomes:
 def hourly(records: Records, died: NDArray[np.bool_]) -> Cohort:
     """Folds charted values into hour rows, as the streamer does: the last of an hour counts.
 
-    What was charted at 48:00 belongs to the hour after, which is not part of the task. Each hour is
-    labelled with the end of its stay.
+    A value charted at 48:00 belongs to the hour after, which is not part of the task. Each hour is
+    labelled with the outcome of its stay.
 
     Args:
         records: N stays.

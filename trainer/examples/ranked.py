@@ -1,4 +1,4 @@
-"""Models that say how likely an event is, compared on the same patients, with intervals."""
+"""Rankings by several models of the same patients, compared with intervals."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Progress
-from trainer.examples.estimates import Estimate, resampled
-from trainer.ranking import Ranking
+from streamer.datasets.cohort import Progress
+from trainer.examples.estimates import Estimate, bootstrap
+from trainer.metrics.ranking import Ranking
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-FIGURES: Final = ("AUROC", "AUPRC", "precision", "recall", "least of both")
-"""Of each model; precision and recall above a threshold that was chosen on other patients. The
-last is the smaller one of the two: event 1 of the 2012 challenge (Silva 2012)."""
+FIGURES: Final = ("AUROC", "AUPRC", "precision", "recall", "min(precision, recall)")
+"""The figures of a model. Precision and recall are above a threshold that was chosen on other
+patients; the smaller of the two is event 1 of the 2012 challenge (Silva 2012)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked, and what came of it; R questions, N patients.
+class PatientLabels:
+    """Labels and their patients; R rows, N patients.
 
     Attributes:
         label: (R,) whether the event came.
@@ -33,62 +33,58 @@ class Asked:
     label: Bools
     patient: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.int64] | Bools) -> Asked:
-        """These questions alone."""
-        return Asked(self.label[rows], self.patient[rows])
-
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """Figures of several models on the same patients.
 
     Attributes:
         figures: by model and ``FIGURES``.
-        behind: by model and ``FIGURES``: its figure minus that of the model compared with.
+        differences: by model and ``FIGURES``: the model's figure minus the reference model's.
     """
 
     figures: dict[str, dict[str, Estimate]]
-    behind: dict[str, dict[str, Estimate]]
+    differences: dict[str, dict[str, Estimate]]
 
 
 def compare(
-    asked: Asked,
+    labels: PatientLabels,
     risks: Mapping[str, Floats],
     thresholds: Mapping[str, float],
     against: str,
     seed: int,
     progress: Progress | None = None,
-) -> Compared:
+) -> Comparison:
     """Measures models, with intervals by resampling patients: the same ones for all of them.
 
     Args:
-        asked: on test patients.
+        labels: of the test patients.
         risks: (R,) of each model, any scale.
         thresholds: above which a risk is positive; of each model.
-        against: the model that the differences are to.
-        seed: of the draws.
+        against: the reference model of the differences.
+        seed: random seed of the draws.
         progress: called with replicates done and replicates in all.
     """
-    n = int(asked.patient.max()) + 1
-    rankings = {name: Ranking(asked.label, risk, asked.patient) for name, risk in risks.items()}
-    counts = {name: _counts(asked, risks[name] > thresholds[name], n) for name in risks}
+    n = int(labels.patient.max()) + 1
+    rankings = {name: Ranking(labels.label, risk, labels.patient) for name, risk in risks.items()}
+    counts = {name: _counts(labels, risks[name] > thresholds[name], n) for name in risks}
 
     def statistics(weight: Floats) -> Floats:
-        found = []
+        rows = []
         for name, ranking in rankings.items():
             ranks = ranking.weigh(weight)
             true, called, positive = weight @ counts[name]
             precision = true / called if called else 0.0
             recall = true / positive if positive else np.nan
-            found.append([ranks.auroc, ranks.auprc, precision, recall, min(precision, recall)])
-        table = np.array(found)
+            rows.append([ranks.auroc, ranks.auprc, precision, recall, min(precision, recall)])
+        table = np.array(rows)
         return np.concatenate([table, table - table[list(rankings).index(against)]]).ravel()
 
-    estimates = iter(resampled(statistics, n, seed, progress=progress))
-    figures, behind = (
+    estimates = iter(bootstrap(statistics, n, seed, progress=progress))
+    figures, differences = (
         {name: {figure: next(estimates) for figure in FIGURES} for name in risks} for _ in range(2)
     )
-    return Compared(figures, behind)
+    return Comparison(figures, differences)
 
 
 def best_threshold(label: Bools, risk: Floats) -> float:
@@ -104,9 +100,9 @@ def best_threshold(label: Bools, risk: Floats) -> float:
     return float((risk[order][best] + below) / 2)
 
 
-def _counts(asked: Asked, called: Bools, n: int) -> Floats:
-    """(N, 3) of each patient: events that were called, calls, events."""
-    columns = (asked.label & called, called, asked.label)
+def _counts(labels: PatientLabels, called: Bools, n: int) -> Floats:
+    """(N, 3) for each patient: events among the calls, calls, events."""
+    columns = (labels.label & called, called, labels.label)
     return np.stack(
-        [np.bincount(asked.patient, weights=column, minlength=n) for column in columns], axis=1
+        [np.bincount(labels.patient, weights=column, minlength=n) for column in columns], axis=1
     ).astype(np.float64)

@@ -1,4 +1,4 @@
-"""``trainer example readmission``: who is back within 30 days, told by the admissions so far?"""
+"""``trainer example readmission``: readmission within 30 days, predicted at each discharge."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
+from trainer.data.split import Split, split_patients
 from trainer.errors import TooLittleData
 from trainer.examples import drawing
 from trainer.examples.admissions import Admissions, generate
 from trainer.examples.diabetes_file import read_diabetes
-from trainer.examples.estimates import Estimate, listed, resampled, verdicts
-from trainer.examples.handout import Handout, Table, hand_out
-from trainer.examples.ranked import FIGURES, Asked, Compared, best_threshold, compare
-from trainer.examples.recurrent import Recurrent, Schedule, Sequences, fit, predict
+from trainer.examples.estimates import Estimate, bootstrap, join_names, verdicts
+from trainer.examples.handout import Handout, Table, write_handout
+from trainer.examples.ranked import FIGURES, Comparison, PatientLabels, best_threshold, compare
+from trainer.examples.recurrent import Recurrent, Sequences, TrainingSchedule, fit, predict
 from trainer.examples.tabular import Side, fit_logistic, fit_trees, spread
+from trainer.metrics.ranking import Ranking, curve
 from trainer.progress import Reporter
-from trainer.ranking import Ranking, curve
-from trainer.split import Split, split_patients
 
 Floats = NDArray[np.float64]
 
@@ -32,8 +32,8 @@ LOGISTIC, LOGISTIC_PAST = "logistic regression", "logistic regression + history"
 TREES_PAST, LSTM = "boosted trees + history", "LSTM, 2 x 64"
 MODELS: Final = (LOGISTIC, LOGISTIC_PAST, TREES_PAST, LSTM)
 HIDDEN, LAYERS, DROPOUT = 64, 2, 0.3
-PLACES: Final = ((0, 0, "1st"), (1, 1, "2nd"), (2, 3, "3rd to 4th"), (4, 10_000, "5th on"))
-"""Admissions of a patient in groups: from and to how many before, and the name."""
+GROUPS: Final = ((0, 0, "1st"), (1, 1, "2nd"), (2, 3, "3rd to 4th"), (4, 10_000, "5th on"))
+"""Admissions in groups: the least and greatest number of admissions before, and the name."""
 
 
 def run(
@@ -45,20 +45,20 @@ def run(
     epochs: int = 60,
     threads: int = 1,
 ) -> Handout:
-    """Trains the LSTM and what it is compared with, judges them on test patients, draws.
+    """Trains the LSTM and its rivals, measures them on test patients, and draws.
 
     Args:
         out: gets the figure and the reading.
-        reporter: told how far it is.
-        seed: of the cohort, the networks and the draws.
-        data: ``diabetic_data.csv``; a generated cohort where absent.
+        reporter: shows the progress.
+        seed: random seed of the cohort, the networks and the draws.
+        data: ``diabetic_data.csv``; ``None`` for a generated cohort.
         patients: of the generated cohort.
-        epochs: of the LSTM, at most.
+        epochs: maximum number for the LSTM.
         threads: of the trees.
 
     Raises:
-        DataError: a file that cannot be read.
-        TooLittleData: a side of the split lacks a readmission, or has nothing else.
+        DataError: the file cannot be read.
+        TooLittleData: on a side of the split no admission has a readmission, or every one.
     """
     cohort = read_diabetes(data) if data else generate(patients, np.random.default_rng(seed))
     split = split_patients(cohort.patient_ids)
@@ -86,47 +86,47 @@ def run(
     thresholds = {
         name: best_threshold(validation.readmitted, scores[name][on_validation]) for name in MODELS
     }
-    asked = Asked(test.readmitted, test.patient)
+    labels = PatientLabels(test.readmitted, test.patient)
     with reporter.follow("intervals") as progress:
-        compared = compare(asked, risks, thresholds, LSTM, seed, progress)
-    by_place = _by_place(test, risks, seed)
-    figure = _draw(test, risks, compared, by_place, data is None)
+        compared = compare(labels, risks, thresholds, LSTM, seed, progress)
+    by_group = _by_group(test, risks, seed)
+    figure = _draw(test, risks, compared, by_group, data is None)
     table = Table(
         ["", *FIGURES[:4]],
         [[name, *(str(compared.figures[name][f]) for f in FIGURES[:4])] for name in MODELS],
     )
-    sentences = _read(test, compared, by_place, best, data)
-    return hand_out(
+    sentences = _reading(test, compared, by_group, best, data)
+    return write_handout(
         out, "readmission", "Back within 30 days of discharge", figure, table, sentences
     )
 
 
 def with_history(cohort: Admissions) -> Floats:
-    """(R, 3 F) an admission's columns, their means over it and those before, the change since the
-    last one: what a table can be told of a sequence. Unknown values are left out of the means.
+    """(R, 3 F) an admission's columns, their means over it and those before, and the change since
+    the last one: a sequence as a table can hold it. Unknown values are left out of the means.
     """
-    x, place = cohort.x, cohort.place
+    x, n_before = cohort.x, cohort.n_before
     means, change = np.empty_like(x), np.full_like(x, np.nan)
-    first = np.flatnonzero(place == 0)[np.cumsum(place == 0) - 1]  # (R,) row of the first one
+    first = np.flatnonzero(n_before == 0)[np.cumsum(n_before == 0) - 1]  # (R,) row of the first one
     known = ~np.isnan(x)
     total, count = np.cumsum(np.where(known, x, 0), axis=0), np.cumsum(known, axis=0)
     total -= (total - np.where(known, x, 0))[first]
     count = count - (count - known)[first]
     np.divide(total, count, out=means, where=count > 0)
     means[count == 0] = np.nan
-    later = np.flatnonzero(place > 0)
+    later = np.flatnonzero(n_before > 0)
     change[later] = x[later] - x[later - 1]
     return np.concatenate([x, means, change], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """How columns become inputs of the LSTM; fitted on training patients. F columns.
+    """The scaling of columns to inputs of the LSTM, fitted on training patients; F columns.
 
     Attributes:
-        mean: (F,) of what is known.
-        std: (F,) of what is known.
-        gaps: (G,) the columns that are unknown at times; whether they are known is an input too.
+        mean: (F,) of known values.
+        std: (F,) of known values.
+        gaps: (G,) the columns with unknown values; whether they are known is an input too.
     """
 
     mean: Floats
@@ -135,7 +135,7 @@ class Inputs:
 
     @classmethod
     def of(cls, train: Admissions) -> Inputs:
-        """Looks at training patients alone."""
+        """Fits the scaling to training patients."""
         return cls(*spread(train.x), np.flatnonzero(np.isnan(train.x).any(axis=0)))
 
     @property
@@ -144,15 +144,15 @@ class Inputs:
         return len(self.mean) + len(self.gaps)
 
     def sequences(self, cohort: Admissions) -> Sequences:
-        """(T, N, size) a patient each; T is the most admissions of any."""
+        """(T, N, size) a sequence for each patient; T is the most admissions of any."""
         shape = (int(np.diff(cohort.starts).max()), len(cohort.patient_ids))
         x = np.zeros((*shape, self.size), np.float32)
         y, known = np.zeros(shape, np.float32), np.zeros(shape, bool)
-        where = (cohort.place, cohort.patient)
+        index = (cohort.n_before, cohort.patient)
         scaled = np.clip((cohort.x - self.mean) / self.std, -5, 5)
         there = ~np.isnan(cohort.x[:, self.gaps])
-        x[where] = np.concatenate([np.nan_to_num(scaled), there], axis=1)
-        y[where], known[where] = cohort.readmitted, True
+        x[index] = np.concatenate([np.nan_to_num(scaled), there], axis=1)
+        y[index], known[index] = cohort.readmitted, True
         return Sequences(torch.from_numpy(x), torch.from_numpy(y), torch.from_numpy(known))
 
 
@@ -167,14 +167,14 @@ def _fit_lstm(
         inputs.sequences(train),
         inputs.sequences(cohort.take(split.validation)),
         binary_cross_entropy_with_logits,
-        Schedule(epochs, 8, 128, 1e-3, seed),
+        TrainingSchedule(epochs, 8, 128, 1e-3, seed),
         progress,
     )
     logits = np.full(len(cohort.x), np.nan)
     for patients in (split.validation, split.test):
         side = cohort.take(patients)
-        said = predict(network, inputs.sequences(side))
-        logits[np.isin(cohort.patient, patients)] = said[side.place, side.patient]
+        predictions = predict(network, inputs.sequences(side))
+        logits[np.isin(cohort.patient, patients)] = predictions[side.n_before, side.patient]
     return logits, best
 
 
@@ -193,30 +193,32 @@ def _refuse_too_little(cohort: Admissions, split: Split) -> None:
         raise TooLittleData("; ".join(wrong) + ": give more patients")
 
 
-def _by_place(test: Admissions, risks: dict[str, Floats], seed: int) -> dict[str, list[Estimate]]:
-    """AUROC of each model among the first admissions, the second ones, and so on; and at the end
-    that of the LSTM minus that of logistic regression on the present admission.
+def _by_group(test: Admissions, risks: dict[str, Floats], seed: int) -> dict[str, list[Estimate]]:
+    """AUROC of each model among the first admissions, the second ones, and so on.
+
+    The last estimate of a group is the LSTM's minus that of logistic regression on the present
+    admission.
     """
-    found = {}
-    for least, most, name in PLACES:
-        rows = (test.place >= least) & (test.place <= most)
+    estimates = {}
+    for least, most, name in GROUPS:
+        rows = (test.n_before >= least) & (test.n_before <= most)
         if len(np.unique(test.readmitted[rows])) < 2:
             continue
         patients, group = np.unique(test.patient[rows], return_inverse=True)
         rankings = [Ranking(test.readmitted[rows], risks[m][rows], group) for m in MODELS]
 
         def areas(weight: Floats, rankings: list[Ranking] = rankings) -> Floats:
-            found = [ranking.weigh(weight).auroc for ranking in rankings]
-            return np.array([*found, found[MODELS.index(LSTM)] - found[MODELS.index(LOGISTIC)]])
+            values = [ranking.weigh(weight).auroc for ranking in rankings]
+            return np.array([*values, values[MODELS.index(LSTM)] - values[MODELS.index(LOGISTIC)]])
 
-        found[name] = resampled(areas, len(patients), seed)
-    return found
+        estimates[name] = bootstrap(areas, len(patients), seed)
+    return estimates
 
 
-def _read(
+def _reading(
     test: Admissions,
-    compared: Compared,
-    by_place: dict[str, list[Estimate]],
+    compared: Comparison,
+    by_group: dict[str, list[Estimate]],
     best: int,
     data: Path | None,
 ) -> list[str]:
@@ -230,19 +232,19 @@ def _read(
         "largest."
     ]
     for name, words in (("AUROC", "ranking"), ("AUPRC", "precision over all recalls")):
-        others = {m: _turned(compared.behind[m][name]) for m in MODELS if m != LSTM}
+        others = {m: _negated(compared.differences[m][name]) for m in MODELS if m != LSTM}
         sentences.append(f"By {name} ({words}), the LSTM {verdicts(others)}.")
-    gain = {place: estimates[-1] for place, estimates in by_place.items()}
-    known = [place for place, each in gain.items() if each.low > 0 or each.high < 0]
+    gain = {group: estimates[-1] for group, estimates in by_group.items()}
+    known = [group for group, estimate in gain.items() if estimate.low > 0 or estimate.high < 0]
     if gain:
         differs = "; ".join(
-            f"{each.value:+.3f} [{each.low:+.3f}, {each.high:+.3f}] ({place})"
-            for place, each in gain.items()
+            f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}] ({group})"
+            for group, estimate in gain.items()
         )
         sentences.append(
             "Against logistic regression on the present admission alone, the LSTM's AUROC differs "
             f"among the 1st, 2nd ... admissions of the patients by {differs}. Told apart from no "
-            f"difference: {listed(known)}. At the 1st there is nothing to remember."
+            f"difference: {join_names(known)}. At the 1st there is nothing to remember."
         )
     precision = compared.figures[LSTM]["precision"]
     sentences.append(
@@ -250,29 +252,29 @@ def _read(
         f"return [{100 * precision.low:.0f}, {100 * precision.high:.0f}], against "
         f"{100 * share:.0f} of 100 chosen blindly."
         if compared.figures[LSTM]["recall"].value > 0
-        else "Above its threshold, the LSTM finds nobody who comes back."
+        else "Above its threshold, the LSTM finds no patient who comes back."
     )
     if data is None:
         sentences.append(
             "The cohort is invented, with an infection whose effect outlasts the admission that it "
-            "is charted in: who wins here tells how the models read sequences, and nothing about "
-            "real patients."
+            "is charted in: the ranking here shows how the models read sequences, and says nothing "
+            "about real patients."
         )
     return sentences
 
 
-def _turned(difference: Estimate) -> Estimate:
+def _negated(difference: Estimate) -> Estimate:
     return Estimate(-difference.value, -difference.high, -difference.low)
 
 
 def _draw(
     test: Admissions,
     risks: dict[str, Floats],
-    compared: Compared,
-    by_place: dict[str, list[Estimate]],
+    compared: Comparison,
+    by_group: dict[str, list[Estimate]],
     generated: bool,
 ) -> Figure:
-    figure, (roc, ranks, places) = drawing.panels(1, 3, (12, 4.6))
+    figure, (roc, ranks, by_admission) = drawing.panels(1, 3, (12, 4.6))
     colours = drawing.colours_of(MODELS)
     label = test.readmitted.astype(np.int8)
     for name in MODELS:
@@ -294,16 +296,21 @@ def _draw(
     ranks.set(title="Precision and recall", xlabel="recall", ylabel="precision", ylim=(0, None))
     ranks.legend(fontsize=8)
     for i, name in enumerate(MODELS):
-        found = [estimates[i] for estimates in by_place.values()]
-        values = np.array([e.value for e in found])
-        ends = np.array([[e.value - e.low for e in found], [e.high - e.value for e in found]])
-        where = np.arange(len(found)) + (i - 1.5) * 0.14
-        places.errorbar(
-            where, values, np.maximum(ends, 0), fmt="o", ms=4, color=colours[name], capsize=2
+        group_estimates = [estimates[i] for estimates in by_group.values()]
+        values = np.array([e.value for e in group_estimates])
+        ends = np.array(
+            [
+                [e.value - e.low for e in group_estimates],
+                [e.high - e.value for e in group_estimates],
+            ]
         )
-    places.axhline(0.5, ls=":", color=drawing.QUIET)
-    places.set_xticks(range(len(by_place)), list(by_place))
-    places.set(
+        x = np.arange(len(group_estimates)) + (i - 1.5) * 0.14
+        by_admission.errorbar(
+            x, values, np.maximum(ends, 0), fmt="o", ms=4, color=colours[name], capsize=2
+        )
+    by_admission.axhline(0.5, ls=":", color=drawing.QUIET)
+    by_admission.set_xticks(range(len(by_group)), list(by_group))
+    by_admission.set(
         title="AUROC by admission, 95 % interval",
         xlabel="which admission of the patient",
         ylabel="AUROC",

@@ -12,13 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from streamer.adapters.cohort import Progress
+from streamer.datasets.cohort import Progress
 
-AT_ONCE: Final = 2048  # sequences of similar length that are run side by side when asked
+AT_ONCE: Final = 2048  # sequences of similar length in a batch of predictions
 
 Cell: TypeAlias = Literal["rnn", "lstm"]
 Loss: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""Of predictions and targets, (n,) each; their mean."""
+"""From (n,) predictions and (n,) targets to a mean loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Sequences:
     """Sequences side by side; T steps, B sequences, F inputs.
 
     Attributes:
-        x: (T, B, F) float32 inputs, anything behind the end of a sequence.
+        x: (T, B, F) float32 inputs, anything after the end of a sequence.
         y: (T, B) float32 targets.
         known: (T, B) true where a step counts.
     """
@@ -36,7 +36,7 @@ class Sequences:
     known: Tensor
 
     def take(self, which: NDArray[np.integer]) -> Sequences:
-        """These sequences alone, cut behind the longest of them."""
+        """These sequences alone, cut after the end of the longest."""
         chosen = torch.from_numpy(np.asarray(which, np.int64))
         known = self.known[:, chosen]
         steps = int(self.lengths[which].max())
@@ -75,15 +75,15 @@ class Recurrent(nn.Module):
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
-    """How long and how fast a network learns.
+class TrainingSchedule:
+    """The duration and the speed of training.
 
     Attributes:
-        epochs: at most.
+        epochs: maximum number.
         patience: epochs without a lower validation loss until training stops.
-        batch: sequences.
-        rate: of Adam.
-        seed: of the weights, the order and the dropout.
+        batch: sequences in a batch.
+        rate: learning rate of Adam.
+        seed: random seed of the weights, the order and the dropout.
     """
 
     epochs: int
@@ -98,17 +98,17 @@ def fit(
     train: Sequences,
     validation: Sequences,
     loss: Loss,
-    schedule: Schedule,
+    schedule: TrainingSchedule,
     progress: Progress | None = None,
 ) -> tuple[Recurrent, int]:
     """Trains a network and returns it as it was in its best epoch on validation, with that epoch.
 
     Args:
-        make: builds the network; called behind the seed.
-        train: what is learned from.
-        validation: what decides when to stop.
-        loss: what is minimised.
-        schedule: how long and how fast.
+        make: builds the network; called after seeding.
+        train: the sequences to learn from.
+        validation: the sequences that decide when to stop.
+        loss: is minimised.
+        schedule: duration and speed.
         progress: called with epochs done and epochs at most.
     """
     torch.manual_seed(schedule.seed)
@@ -141,11 +141,11 @@ def fit(
 
 
 def predict(network: Recurrent, sequences: Sequences) -> NDArray[np.float32]:
-    """What a network says, ``(T, B)``; 0 behind the end of a sequence."""
+    """The predictions of a network, ``(T, B)``; 0 after the end of a sequence."""
     network.eval()
-    said = np.zeros(sequences.y.shape, np.float32)
+    predictions = np.zeros(sequences.y.shape, np.float32)
     with torch.inference_mode():
         for chosen in np.array_split(np.argsort(sequences.lengths), -(-len(sequences) // AT_ONCE)):
             part = sequences.take(chosen)
-            said[: len(part.x), chosen] = network(part.x).numpy()
-    return said
+            predictions[: len(part.x), chosen] = network(part.x).numpy()
+    return predictions

@@ -1,4 +1,4 @@
-"""Logistic regression and gradient-boosted trees on a table, as the examples compare with."""
+"""Logistic regression and gradient-boosted trees on a table: rivals of the examples' networks."""
 
 from __future__ import annotations
 
@@ -9,16 +9,30 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.ranking import auroc
+from trainer.metrics.ranking import auroc
+from trainer.training.tree_settings import TreeSettings
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Scores: TypeAlias = Callable[[Floats], Floats]
 """From (R, F) columns to (R,) scores that rise with the risk."""
 
-PENALTIES: Final = (0.001, 0.01, 0.1, 1.0)  # C of scikit-learn; the smaller, the simpler
+PENALTIES: Final = (0.001, 0.01, 0.1, 1.0)  # C of scikit-learn; smaller is simpler
 LEAVES: Final = (4, 8, 16, 31)
-MOST_TREES: Final = 500
+TREES: Final[TreeSettings] = {
+    "objective": "binary",
+    "learning_rate": 0.03,
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "min_data_in_leaf": 20,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
+"""Not those of ``trainer.training.tree_settings``: a table here has thousands of rows, not a
+million, so its trees have smaller leaves and draw more of the columns and rows."""
+MAX_TREES: Final = 500
 PATIENCE: Final = 30  # trees without a lower validation loss
 
 
@@ -31,7 +45,7 @@ class Side:
 
 
 def spread(x: Floats) -> tuple[Floats, Floats]:
-    """(F,) means and standard deviations of what is known; 0 and 1 of a column that has nothing."""
+    """(F,) means and standard deviations of known values; 0 and 1 for a column without any."""
     known = ~np.isnan(x)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, x, 0).sum(axis=0) / count
@@ -68,22 +82,9 @@ def fit_trees(train: Side, validation: Side, seed: int, threads: int) -> Scores:
     most = -np.inf
     for leaves in LEAVES:
         model = lightgbm.train(
-            {
-                "objective": "binary",
-                "num_leaves": leaves,
-                "learning_rate": 0.03,
-                "feature_fraction": 0.5,
-                "bagging_fraction": 0.8,
-                "bagging_freq": 1,
-                "min_data_in_leaf": 20,
-                "deterministic": True,
-                "force_row_wise": True,
-                "seed": seed,
-                "num_threads": threads,
-                "verbose": -1,
-            },
+            {**TREES, "num_leaves": leaves, "seed": seed, "num_threads": threads},
             lightgbm.Dataset(train.x, train.label),
-            MOST_TREES,
+            MAX_TREES,
             [lightgbm.Dataset(validation.x, validation.label)],
             callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
         )

@@ -1,21 +1,25 @@
-"""How far forecasts were off, beside what they have to beat; intervals by patients."""
+"""Errors of the forecasts beside those of the baselines, with intervals by patients."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort, Progress
-from streamer.core.forecast import HOURS, LEVELS, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS
 from streamer.core.model import Model
 from streamer.core.variables import INDEX, VARIABLES
-from trainer.bootstrap import DEFAULT_SEED, TAILS, resamples
+from streamer.datasets.cohort import Progress
+from trainer.data.dataset import Dataset
 from trainer.forecast.baselines import NAMES, Baselines
-from trainer.forecast.hours import Floats, Future, Rows, outputs
+from trainer.forecast.hours import Floats, Future, outputs
+from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples
 
-Sums = dict[str, NDArray[np.float64]]
+ForecastFigures: TypeAlias = dict[str, Any]
+"""``hours``, the hours ahead, and by vital sign its figures, each a list by hour."""
+
+Sums: TypeAlias = dict[str, NDArray[np.float64]]
 
 _DIGITS: Final = 4
 _STAYS: Final = 256  # at once: of 10,000 hours the quantiles are 4 MB
@@ -24,12 +28,10 @@ _STAYS: Final = 256  # at once: of 10,000 hours the quantiles are 4 MB
 def forecast_figures(
     model: Model,
     baselines: Baselines,
-    cohort: Cohort,
-    built: Floats,
-    stays: Rows,
+    dataset: Dataset,
     n_bootstrap: int = 0,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> ForecastFigures:
     """The object under ``forecast`` of ``trainer evaluate --forecast --json``.
 
     Every figure is a list by hour: ``mae`` of the median, ``mae_<baseline>`` of each of ``NAMES``,
@@ -39,35 +41,29 @@ def forecast_figures(
     Args:
         model: with a forecast head.
         baselines: fitted on its training patients.
-        cohort: the stays.
-        built: (R, F) their raw features.
-        stays: which ones count.
+        dataset: the stays that count.
         n_bootstrap: replicates for ``mae_minus_<baseline>_ci``, paired by patient; 0 for none.
         progress: called with stays done and stays in all.
     """
-    sums = _sums_by_stay(model, baselines, cohort, built, stays, progress)
-    figures = _means(sums, np.ones(len(stays)))
-    found: dict[str, Any] = {"hours": list(HOURS)}
-    for place, name in enumerate(VITALS):
-        found[name] = {"unit": VARIABLES[INDEX[name]].ucum}
-        found[name]["n"] = sums["n"].sum(axis=0)[place].astype(int).tolist()
-        found[name] |= {key: _listed(value[place]) for key, value in figures.items()}
-    for other, ends in _paired(sums, n_bootstrap).items():
-        for place, name in enumerate(VITALS):
-            found[name][f"mae_minus_{other}_ci"] = [_listed(pair) for pair in ends[place]]
-    return found
+    sums = _sums_by_stay(model, baselines, dataset, progress)
+    means = _means(sums, np.ones(len(dataset.stays)))
+    figures: ForecastFigures = {"hours": list(HOURS)}
+    for vital, name in enumerate(FORECAST_VITALS):
+        figures[name] = {"unit": VARIABLES[INDEX[name]].ucum}
+        figures[name]["n"] = sums["n"].sum(axis=0)[vital].astype(int).tolist()
+        figures[name] |= {key: _listed(value[vital]) for key, value in means.items()}
+    for baseline, ends in _paired(sums, n_bootstrap).items():
+        for vital, name in enumerate(FORECAST_VITALS):
+            figures[name][f"mae_minus_{baseline}_ci"] = [_listed(pair) for pair in ends[vital]]
+    return figures
 
 
 def _sums_by_stay(
-    model: Model,
-    baselines: Baselines,
-    cohort: Cohort,
-    built: Floats,
-    stays: Rows,
-    progress: Progress | None,
+    model: Model, baselines: Baselines, dataset: Dataset, progress: Progress | None
 ) -> Sums:
     """Errors and counts added up over the hours of each stay, ``(N, 5, 6)`` each."""
-    out = outputs(model.network, model.scaling, cohort, built, stays)
+    cohort, built, stays = dataset.cohort, dataset.built, dataset.stays
+    out = outputs(model.network, model.scaling, dataset)
     future, blocks = Future(cohort), list[Sums]()
     for first in range(0, len(stays), _STAYS):
         block = stays[first : first + _STAYS]
@@ -75,31 +71,38 @@ def _sums_by_stay(
         starts = np.cumsum([0, *cohort.lengths[block][:-1]])
         quantiles = model.forecast(built[rows], out[rows]).astype(np.float64)
         hours = _by_hour(quantiles, future.after(rows), baselines.predict(built[rows]))
-        blocks.append({name: np.add.reduceat(each, starts) for name, each in hours.items()})
+        blocks.append({name: np.add.reduceat(values, starts) for name, values in hours.items()})
         if progress is not None:
             progress(first + len(block), len(stays))
-    return {name: np.concatenate([each[name] for each in blocks]) for name in blocks[0]}
+    return {name: np.concatenate([sums[name] for sums in blocks]) for name in blocks[0]}
 
 
 def _by_hour(quantiles: NDArray[np.float64], target: Floats, others: Sums) -> Sums:
+    """Counts and errors ``(n, 5, 6)`` of each hour, 0 where a forecast does not count.
+
+    Args:
+        quantiles: ``(n, 5, 6, 3)`` of the model.
+        target: ``(n, 5, 6)``, NaN where nothing was measured.
+        others: ``(n, 5, 6)`` the forecasts of each baseline.
+    """
     low, median, high = np.moveaxis(quantiles, -1, 0)
     known = ~(np.isnan(target) | np.isnan(median))
     gap = target[..., None] - quantiles
     levels = np.array(LEVELS)
-    found = {
+    values = {
         "mae": np.abs(target - median),
         **{f"mae_{name}": np.abs(target - others[name]) for name in NAMES},
         "coverage": (low <= target) & (target <= high),
         "width": high - low,
         "pinball": np.maximum(levels * gap, (levels - 1) * gap).sum(axis=-1),
     }
-    counted = {name: np.where(known, value, 0.0) for name, value in found.items()}
+    counted = {name: np.where(known, value, 0.0) for name, value in values.items()}
     return {"n": known.astype(np.float64), **counted}
 
 
 def _means(sums: Sums, weight: NDArray[np.float64]) -> Sums:
     """The figures ``(5, 6)`` when each stay counts so many times; NaN where there is none."""
-    totals = {name: np.tensordot(weight, each, 1) for name, each in sums.items()}
+    totals = {name: np.tensordot(weight, by_stay, 1) for name, by_stay in sums.items()}
     n = np.where(totals["n"] > 0, totals["n"], np.nan)
     return {name: total / n for name, total in totals.items() if name != "n"}
 

@@ -1,41 +1,39 @@
-"""The forecast's part of a fit: its head, what it is compared with, and the figures of both."""
+"""The forecast's part of a fit: its head, its baselines, and the figures of both."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
-from streamer.adapters.bundle import FORECAST
+from streamer.bundles.bundle import FORECAST
 from streamer.core.model import Model
+from trainer.data.dataset import Material
 from trainer.forecast.baselines import fit_baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.forecast.training import train_head
-from trainer.material import Material
 from trainer.progress import Reporter
-from trainer.recipe import Recipe
+from trainer.training.recipe import Recipe
 
 
-def foretell(
+def fit_forecast(
     model: Model, material: Material, recipe: Recipe, reporter: Reporter, n_bootstrap: int
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     """Gives a finished model a forecast head, unless the recipe does without one.
 
     Args:
         model: gets the head; its risks stay as they are.
         material: data; test stays serve for the figures alone.
         recipe: knobs.
-        reporter: told how far it is.
+        reporter: shows the progress.
         n_bootstrap: replicates of the intervals.
 
     Returns:
-        What the manifest's metrics say of it: figures on test patients, and the coefficients of
-        what it was compared with, for comparisons on other patients.
+        The forecast's part of the manifest's metrics: figures on test patients, and the
+        coefficients of the baselines, for comparisons on other patients. Empty without a forecast.
     """
     if not recipe.forecast_epochs:
         return {}
     with reporter.follow("forecast") as progress:
         model.forecaster = train_head(model.network, material, recipe, progress)
     baselines = fit_baselines(material)
-    figures = forecast_figures(
-        model, baselines, material.cohort, material.built, material.split.test, n_bootstrap
-    )
+    figures = forecast_figures(model, baselines, material.side("test"), n_bootstrap)
     return {FORECAST: {"test": figures, "baselines": baselines.to_json()}}

@@ -1,23 +1,23 @@
-"""What a forecast is made from and held against: the LSTM's outputs, and what came true."""
+"""Inputs and targets of a forecast: the LSTM's outputs, and the values of the hours after."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from streamer.adapters.cohort import Cohort
 from streamer.core import features
 from streamer.core.cleaning import clean
-from streamer.core.forecast import HOURS, LAST, VARIABLES, VITALS
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
 from streamer.core.model import Scaling
 from streamer.core.network import Network
-from trainer.batches import by_length
+from streamer.datasets.cohort import Cohort
+from trainer.data.batches import by_length
+from trainer.data.dataset import Dataset
 
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in VITALS])
+_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in FORECAST_VITALS])
 
 
 def last_known(built: Floats) -> Floats:
@@ -32,7 +32,7 @@ def running_mean(built: Floats) -> Floats:
 
 
 class Future:
-    """What was measured in the hours after each row, of the same stay."""
+    """The values that were measured in the hours after each row, of the same stay."""
 
     def __init__(self, cohort: Cohort) -> None:
         self._vitals = clean(cohort.values)[:, VARIABLES]  # (R, 5)
@@ -45,35 +45,22 @@ class Future:
             rows: ``(n,)`` of the cohort.
         """
         later = rows[:, None] + np.array(HOURS)  # (n, 6)
-        there = later < self._end[rows][:, None]
-        found = self._vitals[np.where(there, later, 0)]  # (n, 6, 5)
-        found[~there] = np.nan
-        return found.transpose(0, 2, 1)
+        in_stay = later < self._end[rows][:, None]
+        values = self._vitals[np.where(in_stay, later, 0)]  # (n, 6, 5)
+        values[~in_stay] = np.nan
+        return values.transpose(0, 2, 1)
 
 
-def outputs(
-    network: Network,
-    scaling: Scaling,
-    cohort: Cohort,
-    built: Floats,
-    stays: Rows,
-) -> Floats:
+def outputs(network: Network, scaling: Scaling, dataset: Dataset) -> Floats:
     """Runs whole stays and returns the LSTM's output ``(R, hidden)`` after each of their hours.
 
     Args:
         network: trained.
         scaling: of its features.
-        cohort: the stays.
-        built: (R, F) their raw features.
-        stays: which ones to run; the rows of others stay NaN.
+        dataset: the stays to run; the rows of others are NaN.
     """
-    size = network.architecture
-    found = np.full((cohort.n_rows, size.hidden), np.nan, np.float32)
-    network.eval()
-    with torch.inference_mode():
-        for batch in by_length(cohort, stays):
-            x = torch.from_numpy(scaling.apply(built[batch.rows]))  # (T, B, F)
-            start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-            out, _, _ = network.remember(network.encode(x), start, start)
-            found[batch.rows[batch.real]] = out.numpy()[batch.real]
-    return found
+    hidden = np.full((dataset.cohort.n_rows, network.architecture.hidden), np.nan, np.float32)
+    for batch in by_length(dataset.cohort, dataset.stays):
+        _, out = network.run(scaling.apply(dataset.built[batch.rows]))  # (T, B, hidden)
+        hidden[batch.rows[batch.real]] = out[batch.real]
+    return hidden

@@ -1,17 +1,18 @@
-"""The figures of the forecast as a table for people: rows of texts, the first of them the head."""
+"""Rows of text for a table of the forecast's figures, the head first."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 WORDS: Final = {"last": "last value", "ar1": "AR(1)", "ar1_mean": "AR(1), mean"}
-"""What a forecast is compared with, in the words of a reader."""
+"""The baselines of a forecast, in the words of a reader."""
 
 SHOWN_HOURS: Final = (1, 3, 6)
-_AGAINST: Final = ("last", "ar1_mean")  # whoever has nothing, and the best of the simple ones
+_AGAINST: Final = ("last", "ar1_mean")  # no model at all, and the best of the simple ones
 
 
-def forecast_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
+def forecast_rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
     """The head, and a row for each vital sign and shown hour.
 
     Args:
@@ -23,44 +24,44 @@ def forecast_rows(figures: dict[str, Any]) -> list[tuple[str, ...]]:
             "hours ahead",
             "error",
             *WORDS.values(),
-            *(f"less than {WORDS[other]}" for other in _AGAINST),
+            *(f"less than {WORDS[baseline]}" for baseline in _AGAINST),
             "in the interval",
             "its width",
         )
     ]
-    for name, of in figures.items():
+    for name, by_hour in figures.items():
         if name == "hours":
             continue
-        for place, hour in enumerate(figures["hours"]):
+        for i, hour in enumerate(figures["hours"]):
             if hour in SHOWN_HOURS:
-                errors = (of[key][place] for key in ("mae", *(f"mae_{other}" for other in WORDS)))
+                errors = (by_hour[key][i] for key in ("mae", *(f"mae_{b}" for b in WORDS)))
                 rows.append(
                     (
-                        f"{name}, {of['unit']}",
+                        f"{name}, {by_hour['unit']}",
                         str(hour),
                         *(_cell(error, ".2f") for error in errors),
-                        *(_gain(of, other, place) for other in _AGAINST),
-                        _cell(of["coverage"][place], ".1%"),
-                        _cell(of["width"][place], ".2f"),
+                        *(_gain(by_hour, baseline, i) for baseline in _AGAINST),
+                        _cell(by_hour["coverage"][i], ".1%"),
+                        _cell(by_hour["width"][i], ".2f"),
                     )
                 )
     return rows
 
 
-def _gain(of: dict[str, Any], other: str, place: int) -> str:
-    """By what share the error is less than another's, with its interval where there is one.
+def _gain(by_hour: Mapping[str, Any], baseline: str, i: int) -> str:
+    """The share by which the error is below a baseline's, with its interval where there is one.
 
     >>> _gain({"mae": [4.5], "mae_last": [5.0], "mae_minus_last_ci": [[-0.6, -0.4]]}, "last", 0)
     '10.0% [8.0%, 12.0%]'
     """
-    mine, theirs = of["mae"][place], of[f"mae_{other}"][place]
+    mine, theirs = by_hour["mae"][i], by_hour[f"mae_{baseline}"][i]
     if mine is None or not theirs:
         return "none"
     shown = f"{1 - mine / theirs:.1%}"
-    ends = of.get(f"mae_minus_{other}_ci")
-    if ends is None or None in ends[place]:
+    ends = by_hour.get(f"mae_minus_{baseline}_ci")
+    if ends is None or None in ends[i]:
         return shown
-    low, high = ends[place]
+    low, high = ends[i]
     return f"{shown} [{-high / theirs:.1%}, {-low / theirs:.1%}]"
 
 

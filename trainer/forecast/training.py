@@ -1,4 +1,4 @@
-"""Trains the forecast head on a network that is finished, and leaves the network as it is."""
+"""Training of the forecast head on a finished network, which is not changed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from streamer.adapters.cohort import Progress
-from streamer.core.forecast import HOURS, LEVELS, VITALS, ForecastHead, HeadSize
+from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS, ForecastHead, HeadSize
 from streamer.core.network import Network
+from streamer.datasets.cohort import Progress
+from trainer.data.dataset import Material
+from trainer.forecast.head import TorchForecastHead
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
-from trainer.material import Material
-from trainer.recipe import Recipe
-from trainer.steps import descend, rate_at
+from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.recipe import Recipe
 
 COVERAGE: Final = LEVELS[-1] - LEVELS[0]
 LEAST_HOURS: Final = 200
-"""With fewer validation hours the share that lies within an interval is too uncertain to mend."""
+"""With fewer validation hours the share within an interval is too uncertain to correct it by."""
 
 _SCALE_HOUR: Final = HOURS.index(3)
 _VALIDATION_ROWS: Final = 16_384  # a block of them makes 6 MB of quantiles
@@ -45,11 +46,11 @@ def train_head(
     validation = material.rows_of(material.split.validation)
     future, built, scaling = Future(material.cohort), material.built, material.scaling
     fitted_on = np.concatenate([material.split.train, material.split.validation])
-    out = outputs(network, scaling, material.cohort, built, fitted_on)
+    out = outputs(network, scaling, material.dataset(fitted_on))
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed + _SEED_APART)
         size = HeadSize(built.shape[1], out.shape[1], recipe.forecast_units)
-        head = ForecastHead(size)
+        head = TorchForecastHead(size)
         head.scale.copy_(torch.from_numpy(_scale(built, future, rows)))
         n_batches = -(-len(rows) // recipe.batch_hours)
         total, step = n_batches * recipe.forecast_epochs, 0
@@ -57,7 +58,7 @@ def train_head(
             head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         average = copy.deepcopy(head.state_dict())
-        judge, best, least = copy.deepcopy(head), average, np.inf
+        predict, best, least = copy.deepcopy(head), average, np.inf
         for epoch in range(recipe.forecast_epochs):
             order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
             for batch in np.array_split(order, n_batches):
@@ -65,19 +66,21 @@ def train_head(
                 quantiles = head(dropout(x, recipe.input_dropout), torch.from_numpy(out[batch]))
                 target = _changes(head, built[batch], future.after(batch))
                 rate = recipe.learning_rate * rate_at(step, recipe.warm_up_steps, total)
-                descend(head, optimizer, average, pinball(quantiles, target), rate, step, recipe)
+                optimizer_step(
+                    head, optimizer, average, pinball(quantiles, target), rate, step, recipe
+                )
                 step += 1
                 if progress is not None:
                     progress(step, total)
-            judge.load_state_dict(average)
-            quantiles, target = _said(judge, material, future, out, validation)
+            predict.load_state_dict(average)
+            quantiles, target = _predicted(predict, material, future, out, validation)
             loss = pinball(quantiles, target).item()
             if loss < least:
                 best, least = copy.deepcopy(average), loss
     head.load_state_dict(best)
-    quantiles, target = _said(head, material, future, out, validation)
+    quantiles, target = _predicted(head, material, future, out, validation)
     head.stretch.copy_(_stretch(quantiles, target))
-    return head.requires_grad_(False).eval()
+    return head.in_numpy()
 
 
 def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
@@ -94,24 +97,24 @@ def pinball(quantiles: Tensor, target: Tensor) -> Tensor:
     return (loss * known).sum() / known.sum().clamp(min=1)
 
 
-def _changes(head: ForecastHead, seen: Floats, after: Floats) -> Tensor:
+def _changes(head: TorchForecastHead, seen: Floats, after: Floats) -> Tensor:
     """The changes that came true ``(n, 5, 6)``, in units of the head's scale."""
     return torch.from_numpy(after - last_known(seen)[..., None]) / head.scale[:, None]
 
 
 def _scale(built: Floats, future: Future, rows: Rows) -> Floats:
-    """The standard deviation of the change over three hours; NaN of what was never measured."""
+    """The standard deviation of the change over three hours; NaN where one was never measured."""
     changes = future.after(rows)[..., _SCALE_HOUR] - last_known(built)[rows]
-    scale = np.full(len(VITALS), np.nan, np.float32)
-    for place, change in enumerate(changes.T):
+    scale = np.full(len(FORECAST_VITALS), np.nan, np.float32)
+    for vital, change in enumerate(changes.T):
         known = change[~np.isnan(change)]
         if len(known):
-            scale[place] = known.std() or 1.0
+            scale[vital] = known.std() or 1.0
     return scale
 
 
-def _said(
-    head: ForecastHead, material: Material, future: Future, out: Floats, rows: Rows
+def _predicted(
+    head: TorchForecastHead, material: Material, future: Future, out: Floats, rows: Rows
 ) -> tuple[Tensor, Tensor]:
     """Quantiles ``(n, 5, 6, 3)`` and targets ``(n, 5, 6)`` of rows, in units of the scale."""
     quantiles, targets = [], []
@@ -128,10 +131,10 @@ def _stretch(quantiles: Tensor, target: Tensor) -> Tensor:
     """The factor of each interval ``(5, 6)`` by which it holds its share of the targets."""
     low, median, high = quantiles.unbind(-1)
     needed = torch.maximum((target - median) / (high - median), (median - target) / (median - low))
-    found = torch.ones(target.shape[1:])
-    for place in np.ndindex(*target.shape[1:]):
-        factors = needed[(slice(None), *place)].numpy()
+    stretch = torch.ones(target.shape[1:])
+    for cell in np.ndindex(*target.shape[1:]):  # vital sign, hour
+        factors = needed[(slice(None), *cell)].numpy()
         known = factors[~np.isnan(factors)]
         if len(known) >= LEAST_HOURS:
-            found[place] = float(np.quantile(known, COVERAGE))
-    return found
+            stretch[cell] = float(np.quantile(known, COVERAGE))
+    return stretch

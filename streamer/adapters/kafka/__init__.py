@@ -1,0 +1,1 @@
+"""Kafka behind the ports: the log, the transactional producer, topics, dead letters."""

@@ -1,0 +1,251 @@
+"""The rejected topic in Kafka: reading it, and the one way back into the input topic.
+
+A rejected record and the mark that it was re-entered are written in one transaction, so there is
+never one without the other. Whoever re-enters begins by taking the transactional id: that settles
+what another one left open and refuses whatever it does afterwards. Marks that are read after that
+are all there are, and nobody else adds one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.recovery import Succession
+from streamer.core.dead_letters import DeadLetter, read
+from streamer.ports.faults import Fault, no_fault
+from streamer.ports.log import Interrupted, LogUnavailable
+
+_PARTITION: Final = 0  # both topics have one
+_POLL_MS: Final = 200
+_FETCH_WAIT_MS: Final = 50
+# A broker that is up answers each fetch and each write at once; a leader moves within seconds.
+_ANSWER_S: Final = 30.0
+# Readers of the input topic wait for a transaction that was left open, so it must not be for long.
+_TRANSACTION_TIMEOUT_MS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedOptions:
+    """How to reach Kafka, and the names of the topics.
+
+    ``connection`` is passed to every client as it is. ``marks`` has a record for each one that was
+    re-entered into ``vitals`` from ``rejected``.
+    """
+
+    connection: Mapping[str, Any]
+    vitals: str
+    rejected: str
+    marks: str
+
+    @property
+    def transactional_id(self) -> str:
+        """One for each rejected topic, whatever the group: it is what guards against doubling."""
+        return f"replay-of-{self.rejected}"
+
+
+class RejectedTopic:
+    """Reads the rejected topic and the marks.
+
+    Raises:
+        LogUnavailable: no broker answers, or the topics are missing.
+    """
+
+    def __init__(self, options: RejectedOptions) -> None:
+        self._options = options
+        with kafka_errors():
+            admin = TidyAdmin(**options.connection)
+            with contextlib.closing(admin):
+                (topic,) = admin.describe_topics([options.rejected])
+        if not topic.get("partitions"):
+            raise LogUnavailable(f"topic {options.rejected} is missing; run `streamer topics`")
+        # Offsets begin anew in a topic that was made anew: marks name the topic's identity, too.
+        self._topic_id = str(topic["topic_id"])
+        self._place = TopicPartition(options.rejected, _PARTITION)
+
+    @property
+    def options(self) -> RejectedOptions:
+        """The names of the topics, and how to reach Kafka."""
+        return self._options
+
+    def bounds(self) -> tuple[int, int]:
+        """Returns the first offset that is kept and the next one to be written."""
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
+            first = consumer.beginning_offsets([self._place])[self._place]
+            end = consumer.end_offsets([self._place])[self._place]
+        return first, end
+
+    def records(self, since_ms: int | None = None) -> Iterator[DeadLetter]:
+        """Yields the records that are there now, in order.
+
+        Args:
+            since_ms: leave out what was refused before, epoch milliseconds.
+        """
+        for record in self._whole(self._options.rejected, since_ms):
+            yield _read(record)
+
+    def at(self, offset: int) -> DeadLetter | None:
+        """Returns the record at an offset; ``None`` if there is none."""
+        first, end = self.bounds()
+        if not first <= offset < end:
+            return None
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
+            consumer.assign([self._place])
+            consumer.seek(self._place, offset)
+            for record in _until(consumer, self._place, offset + 1):
+                return _read(record)
+        return None
+
+    def reentered(self) -> dict[int, int]:
+        """Returns when each record was re-entered, epoch milliseconds, by its offset."""
+        marks: dict[int, int] = {}
+        for mark in self._whole(self._options.marks):
+            topic_id, _, offset = mark.key.decode().partition("/")
+            if topic_id == self._topic_id:
+                marks[int(offset)] = mark.timestamp
+        return marks
+
+    def mark_key(self, rejected: DeadLetter) -> bytes:
+        """The key of the mark of a record."""
+        return f"{self._topic_id}/{rejected.offset}".encode()
+
+    def _whole(self, topic: str, since_ms: int | None = None) -> Iterator[Any]:
+        place = TopicPartition(topic, _PARTITION)
+        with kafka_errors(), contextlib.closing(self._consumer()) as consumer:
+            consumer.assign([place])
+            consumer.seek_to_beginning(place)
+            end = consumer.end_offsets([place])[place]
+            if since_ms is not None:
+                found = consumer.offsets_for_times({place: since_ms})[place]
+                consumer.seek(place, end if found is None else found.offset)
+            yield from _until(consumer, place, end)
+
+    def _consumer(self) -> Any:
+        return KafkaConsumer(
+            **self._options.connection,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+        )
+
+
+class DeadLetterReplayer:
+    """The only one that re-enters rejected records, from its making on until the next is made.
+
+    Args:
+        options: names of the topics.
+        topic: the rejected topic.
+        fault: called with the name of each point between two effects; tests crash there.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+
+    def __init__(
+        self,
+        options: RejectedOptions,
+        topic: RejectedTopic,
+        fault: Fault | None = None,
+    ) -> None:
+        self._options = options
+        self._topic = topic
+        self._fault = fault or no_fault
+        with kafka_errors():
+            self._producer = BatchProducer(
+                **options.connection,
+                kafka_client=UnhurriedClient,
+                transactional_id=options.transactional_id,
+                transaction_timeout_ms=_TRANSACTION_TIMEOUT_MS,
+                retry_backoff_ms=20,
+                max_request_size=MAX_MESSAGE_BYTES,
+            )
+            before = Succession(options.connection, (options.vitals, options.marks))
+            before.recover(self._producer)
+            self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
+
+    def replay(self, chosen: Sequence[DeadLetter], *, repartition: bool = False) -> None:
+        """Writes records and their marks in one transaction.
+
+        Key and value are unchanged. A record goes to the partition on which it came in, which is
+        where its producer puts that key; with ``repartition`` to where this project's producers
+        put it.
+
+        Raises:
+            Interrupted: neither happened, or nobody knows: another one may have taken over.
+        """
+        at = "begin"
+        self._fault("before_transaction")
+        producer = self._producer
+        try:
+            producer.begin_transaction()
+            futures = []
+            for rejected in chosen:
+                self._fault("before_record")
+                at = f"offset {rejected.offset}"
+                partition = None if repartition else self._home(rejected)
+                futures += [
+                    producer.send(
+                        self._options.vitals,
+                        rejected.value,
+                        rejected.key,
+                        rejected.passed_on(),
+                        partition,
+                    ),
+                    producer.send(
+                        self._options.marks,
+                        rejected.first_origin.encode(),
+                        self._topic.mark_key(rejected),
+                    ),
+                ]
+            producer.flush(_ANSWER_S)
+            # The client takes a refused producer's id anew by itself, and its batch fails. What
+            # would follow under the new id must not be committed: the marks may be old by then.
+            for i, future in enumerate(futures):
+                at = f"offset {chosen[i // 2].offset}"
+                future.get(timeout=0)
+            at = "commit"
+            self._fault("before_commit")
+            producer.commit_transaction()
+        except NO_ANSWER as error:
+            raise Interrupted(
+                f"Kafka, or another replay that took over, at {at}: {type(error).__name__}: {error}"
+            ) from error
+        self._fault("after_commit")
+
+    def close(self) -> None:
+        """Lets go of the connection; Kafka takes back what was left open after some seconds."""
+        with contextlib.suppress(*NO_ANSWER):
+            self._producer.close(timeout=1)
+
+    def _home(self, rejected: DeadLetter) -> int | None:
+        origin = rejected.origin
+        if origin is None or origin.partition >= self._n_partitions:
+            return None
+        return origin.partition
+
+
+def _read(record: Any) -> DeadLetter:
+    return read(record.offset, record.timestamp, record.key, record.value, record.headers or ())
+
+
+def _until(consumer: Any, place: TopicPartition, end: int) -> Iterator[Any]:
+    """Yields the records before ``end``; the position passes over the markers of transactions."""
+    give_up_at = time.monotonic() + _ANSWER_S
+    while (before := consumer.position(place)) < end:
+        for record in consumer.poll(timeout_ms=_POLL_MS).get(place, []):
+            if record.offset < end:
+                yield record
+        if consumer.position(place) > before:
+            give_up_at = time.monotonic() + _ANSWER_S
+        elif time.monotonic() > give_up_at:
+            raise LogUnavailable(f"Kafka brings nothing more of {place.topic}")

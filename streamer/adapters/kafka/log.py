@@ -1,0 +1,307 @@
+"""Kafka as the log: one consumer of a group, one transactional producer.
+
+Working, committed, and saved offsets differ: `poll` moves the working position; a transaction
+commits offsets together with what was said because of them; the watermark saved with the states
+follows after. What is between the last two is replayed by whoever takes the partition.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final
+
+from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.structs import OffsetAndMetadata
+
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
+from streamer.adapters.kafka.options import (
+    ASK_TIMEOUT_MS,
+    TRANSACTION_TIMEOUT_MS,
+    KafkaOptions,
+    new_consumer,
+    new_producer,
+)
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.recovery import Succession
+from streamer.core.records import Records
+from streamer.ports.faults import Fault, no_fault
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
+
+# A reachable broker has described itself within the metadata's age; three of those are no hiccup.
+_SILENCE_MS: Final = 15_000
+# Seen on real brokers, rarely: a member stays without any partition although the group is stable.
+_STUCK_S: Final = 30.0
+_LOOK_AT_ENDS_S: Final = 1.0  # a look per partition; whoever scrapes comes every few seconds
+_NO_ID: Final = uuid.UUID(int=0)  # what brokers before 2.8 know of a topic's identity
+
+
+@dataclass(slots=True)
+class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
+    """Only notes what the coordinator says: a listener must not block nor call back."""
+
+    revoked: set[int] = field(default_factory=set)
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        self.revoked.update(tp.partition for tp in revoked)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """The assignment itself is read after each poll."""
+
+    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
+        self.on_partitions_revoked(lost)
+
+
+class KafkaLog:
+    """The log that production uses.
+
+    Args:
+        options: how to reach Kafka.
+        fault: called with ``in_transaction`` when messages are sent and not committed.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+
+    def __init__(self, options: KafkaOptions, fault: Fault = no_fault) -> None:
+        self._options = options
+        self._fault = fault
+        self._owned: set[int] = set()
+        self._sought: set[int] = set()  # whose position is ours, not the group's
+        self._listener = _Assignment()
+        self._consumer = _reaching(lambda: new_consumer(options, self._listener))
+        self._membership = self._consumer.group_metadata()
+        self._succession = Succession(options.connection, options.outputs, options.group_id)
+        self._producer: BatchProducer | None = None
+        self._spoke = False  # since the last recovery
+        self._unassigned_since = time.monotonic()
+        self._looked_at_ends = -math.inf
+
+    def poll(self, timeout_s: float) -> Polled:
+        """See ``EventLog``."""
+        self._rejoin_if_stuck()
+        damaged: dict[int, str] = {}
+        with kafka_errors():
+            try:
+                fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+            except NoOffsetForPartitionError:
+                fetched = {}  # gained for the first time ever: the take-over sets its position
+            except DamagedBatch as error:
+                fetched, damaged = {}, {error.partition: str(error)}
+            except OffsetOutOfRangeError as error:
+                if self._sought & {tp.partition for tp in error.args[0]}:
+                    raise LogUnavailable(
+                        f"offsets that are still needed were deleted from {self._options.topic}: "
+                        f"{error}. Give the topic a longer retention; see docs/operations.md"
+                    ) from error
+                fetched = {}  # the group's offset is not in the log: the take-over refuses it
+            if not fetched:
+                self._refuse_silence()
+            # As of now, and before the assignment is read: a rebalance may go on behind our back,
+            # and what comes of this poll must not be committed in the generation after it.
+            self._membership = self._consumer.group_metadata()
+            now = {tp.partition for tp in self._consumer.assignment()}
+        revoked, self._listener.revoked = self._listener.revoked, set()
+        # What was taken away and given back within one poll was someone else's in between.
+        lost = (self._owned - now) | (self._owned & revoked)
+        gained = now - (self._owned - lost)
+        self._owned = now
+        self._sought -= lost
+        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
+        # What was gained has no position yet: its records come again after the seek.
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        polled.records = Records.joined(list(chain.from_iterable(parts.values())))
+        polled.positions = {p: mine[-1].offset.item(-1) + 1 for p, mine in parts.items()}
+        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
+        polled.left = self._left(now - gained)
+        if now:
+            self._unassigned_since = time.monotonic()
+        return polled
+
+    def committed(self, partition: int) -> int | None:
+        """See ``EventLog``."""
+        with kafka_errors():
+            try:
+                offset: int | None = self._consumer.committed(
+                    self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
+                )
+            except KafkaTimeoutError as error:  # kafka-python does not say why
+                if self._spoke:  # the brokers may have forgotten the end of what we said last
+                    self.recover()
+                raise LogUnavailable(
+                    f"Kafka: no committed offset of partition {partition} within "
+                    f"{ASK_TIMEOUT_MS // 1000} s: the group's coordinator is away, or a "
+                    "transaction of another instance is open; see docs/operations.md"
+                ) from error
+        return offset
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """See ``EventLog``."""
+        tp = self._tp(partition)
+        with kafka_errors():
+            first = self._consumer.beginning_offsets([tp])[tp]
+            end = self._consumer.end_offsets([tp])[tp]
+        return first, end
+
+    def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
+        """See ``EventLog``."""
+        tp = self._tp(partition)
+        with kafka_errors():
+            found = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
+        return None if found is None else int(found.offset)
+
+    def timestamp_at(self, partition: int, offset: int) -> int | None:
+        """See ``EventLog``."""
+        tp, (first, _) = self._tp(partition), self.bounds(partition)
+        if offset <= first:
+            return None
+        with kafka_errors():
+            reader = BatchConsumer(
+                **self._options.connection,
+                bootstrap_timeout_ms=ASK_TIMEOUT_MS,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+            )
+            with contextlib.closing(reader):
+                reader.assign([tp])
+                # The offset before may be a transaction's marker: look a little further back.
+                for back in (1, 10, 1_000):
+                    reader.seek(tp, max(first, offset - back))
+                    found = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
+                    read = Records.joined(found)
+                    before = read.timestamp_ms[read.offset < offset]
+                    if len(before):
+                        return int(before[-1])
+        return None
+
+    def seek(self, partition: int, offset: int) -> None:
+        """See ``EventLog``."""
+        with contextlib.suppress(ValueError):  # taken away since the poll: the next one says so
+            self._consumer.seek(self._tp(partition), offset)
+            self._sought.add(partition)
+
+    def pause(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        for tp in map(self._tp, partitions):
+            with contextlib.suppress(KeyError):  # as in `seek`
+                self._consumer.pause(tp)
+
+    def resume(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        for tp in map(self._tp, partitions):
+            with contextlib.suppress(KeyError):  # as in `seek`
+                self._consumer.resume(tp)
+
+    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+        """See ``EventLog``."""
+        positions = {
+            self._tp(partition): OffsetAndMetadata(offset, "", -1)
+            for partition, offset in offsets.items()
+        }
+        producer = self._producer
+        if producer is None:
+            raise Interrupted("nothing can be said yet")
+        try:
+            producer.begin_transaction()
+            futures = producer.send_all(outputs)
+            producer.send_offsets_to_transaction(positions, self._membership)
+            # kafka-python commits around a batch that has expired or was lost in a change of epoch:
+            # only its future fails. So nothing is committed before all of it has arrived.
+            producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
+            for future in futures:
+                if not future.succeeded():
+                    future.get(timeout=0)
+            self._fault("in_transaction")
+            producer.commit_transaction()
+            self._spoke = True
+        except NO_ANSWER as error:
+            raise Interrupted(f"{type(error).__name__}: {error}") from error
+
+    def recover(self) -> None:
+        """See ``EventLog``."""
+        if self._producer is not None:
+            with contextlib.suppress(*NO_ANSWER):
+                self._producer.close(timeout=0)
+            self._producer = None
+        # A new producer of the same transactional id ends what the old one left open.
+        self._producer = _reaching(self._produce)
+        self._spoke = False
+
+    def topic(self) -> Topic:
+        """See ``EventLog``."""
+        with kafka_errors():
+            admin = TidyAdmin(**self._options.connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS)
+            with contextlib.closing(admin):
+                (topic,) = admin.describe_topics([self._options.topic])
+        return Topic(str(topic.get("topic_id") or _NO_ID), len(topic["partitions"]))
+
+    def close(self) -> None:
+        """See ``EventLog``."""
+        for client in filter(None, (self._producer, self._consumer)):
+            with contextlib.suppress(*NO_ANSWER):
+                client.close()
+
+    def _left(self, partitions: set[int]) -> dict[int, int]:
+        """What the last fetches leave to be read, once a second; asks nobody."""
+        if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
+            return {}
+        self._looked_at_ends = time.monotonic()
+        left = {}
+        for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
+            with contextlib.suppress(*NO_ANSWER):  # taken away since the poll
+                end = self._consumer.highwater(tp)
+                # Our own position: it is past the markers of transactions, our count is not.
+                position = self._consumer.position(tp, timeout_ms=0)
+                if end is not None and position is not None:
+                    left[tp.partition] = max(0, end - position)
+        return left
+
+    def _refuse_silence(self) -> None:
+        """Tells a broker that is away, whose consumer just waits, from a log without events."""
+        last_ms = self._consumer._cluster._last_successful_refresh_ms
+        silent_ms = time.monotonic() * 1000 - last_ms
+        if silent_ms > _SILENCE_MS:
+            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
+
+    def _described(self) -> Topic | None:
+        """The topic as the consumer's own metadata have it: no question, so no wait."""
+        cluster, topic = self._consumer._cluster, self._options.topic
+        partitions = cluster.partitions_for_topic(topic)
+        return (
+            Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
+        )
+
+    def _rejoin_if_stuck(self) -> None:
+        """Begins anew with another consumer; the old one stays until there is one."""
+        if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
+            return
+        # With more members than partitions this is a harmless rejoin every half minute. Where no
+        # broker answers it is tried again after as long, not at each poll.
+        self._unassigned_since = time.monotonic()
+        listener, old = _Assignment(), self._consumer
+        self._consumer = _reaching(lambda: new_consumer(self._options, listener))
+        self._listener = listener
+        with contextlib.suppress(*NO_ANSWER):
+            old.close(autocommit=False)
+
+    def _produce(self) -> BatchProducer:
+        producer = new_producer(self._options)
+        self._succession.recover(producer)
+        return producer
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._options.topic, partition)
+
+
+def _reaching(make: Callable[[], Any]) -> Any:
+    with kafka_errors():
+        return make()

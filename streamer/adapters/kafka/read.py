@@ -1,0 +1,107 @@
+"""Readers of committed records outside any group, for commands that look and write nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kafka import KafkaConsumer, TopicPartition
+
+from streamer.adapters.kafka.errors import kafka_errors
+
+_POLL_MS: Final = 200
+_RECORDS_A_POLL: Final = 2_000
+
+
+def committed_reader(
+    connection: Mapping[str, Any], *topics: str, from_beginning: bool = True
+) -> KafkaConsumer:
+    """Returns a consumer that reads what transactions have committed, and commits nothing itself.
+
+    Args:
+        connection: given to the client as it is (``bootstrap_servers``, security).
+        topics: all partitions of these are read; none where the caller assigns partitions.
+        from_beginning: whether it starts at the first record that is kept, or behind the last one.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    return KafkaConsumer(
+        *topics,
+        **connection,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest" if from_beginning else "latest",
+        enable_auto_commit=False,
+    )
+
+
+def follow(
+    connection: Mapping[str, Any], topic: str, stop: threading.Event, *, from_beginning: bool
+) -> Iterator[bytes]:
+    """Yields the values of a topic as they are committed, until ``stop`` is set.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+    with kafka_errors():
+        reader = committed_reader(connection, topic, from_beginning=from_beginning)
+        with contextlib.closing(reader):
+            while not stop.is_set():
+                for records in reader.poll(timeout_ms=_POLL_MS).values():
+                    for record in records:
+                        yield record.value
+
+
+def last_values(
+    connection: Mapping[str, Any],
+    topic: str,
+    partition: int,
+    key: bytes,
+    *,
+    n_records: int,
+    deadline_s: float,
+) -> list[bytes]:
+    """Returns the values of a key among the last records of a partition, oldest first.
+
+    Args:
+        connection: given to the client as it is.
+        topic: where to look.
+        partition: of the topic.
+        key: of the wanted records.
+        n_records: how many offsets back from the end the search starts.
+        deadline_s: seconds after which it returns what it has read until then.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+    values: list[bytes] = []
+    with kafka_errors(), contextlib.closing(committed_reader(connection)) as reader:
+        tp = TopicPartition(topic, partition)
+        reader.assign([tp])
+        first, end = reader.beginning_offsets([tp])[tp], reader.end_offsets([tp])[tp]
+        reader.seek(tp, max(first, end - n_records))
+        give_up_at = time.monotonic() + deadline_s
+        while reader.position(tp) < end and time.monotonic() < give_up_at:
+            records = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
+            values += [record.value for record in records.get(tp, []) if record.key == key]
+    return values
+
+
+def group_lag(connection: Mapping[str, Any], group: str, topic: str, n_partitions: int) -> int:
+    """Returns how many records a consumer group has yet to commit, over all partitions.
+
+    Where the group never committed, everything that is kept counts.
+
+    Raises:
+        LogUnavailable: no broker answers.
+    """
+    with kafka_errors():
+        consumer = KafkaConsumer(**connection, group_id=group, enable_auto_commit=False)
+        with contextlib.closing(consumer):
+            tps = [TopicPartition(topic, partition) for partition in range(n_partitions)]
+            ends = consumer.end_offsets(tps)
+            firsts = consumer.beginning_offsets(tps)
+            return sum(ends[tp] - (consumer.committed(tp) or firsts[tp]) for tp in tps)

@@ -1,0 +1,242 @@
+"""The in-memory twin of `adapters.kafka.log`: same promises, one process, and failures at will."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from streamer.core.records import Record, Records
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
+
+_FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
+
+
+class MemoryBroker:
+    """One input topic, everything that was written because of it, and one consumer group.
+
+    Attributes:
+        partitions: records of the input, by partition; a record's place is its offset.
+        first: the first offset that is kept, by partition.
+        committed: the group's offsets.
+        outputs: what was written in transactions that were committed, in that order.
+        topic_id: identity of the input topic.
+        members: who is in the group; position decides who owns what.
+        generation: rises whenever the members change; a commit of an earlier one is refused.
+        holders: who was last told that a partition is theirs.
+        damaged: places, partition and offset, at which nothing can be read.
+        unreadable: why what is at a place, partition and offset, is no record.
+    """
+
+    def __init__(self, n_partitions: int) -> None:
+        self.partitions: list[list[Record]] = [[] for _ in range(n_partitions)]
+        self.first = [0] * n_partitions
+        self.committed: dict[int, int] = {}
+        self.outputs: list[Output] = []
+        self.topic_id = str(uuid.uuid4())
+        self.members: list[MemoryLog] = []
+        self.generation = 0
+        self.holders: dict[int, MemoryLog] = {}
+        self.damaged: set[tuple[int, int]] = set()
+        self.unreadable: dict[tuple[int, int], str] = {}
+
+    def append(
+        self,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp_ms: int | None = None,
+    ) -> int:
+        """Puts a record at the end of an input partition and returns its offset."""
+        records = self.partitions[partition]
+        if timestamp_ms is None:
+            timestamp_ms = _FIRST_TIMESTAMP_MS + len(records)
+        records.append(Record(partition, len(records), timestamp_ms, key, value))
+        return len(records) - 1
+
+    def append_unreadable(self, partition: int, content: bytes, why: str) -> int:
+        """Puts bytes that are no record at the end of a partition and returns their offset."""
+        offset = self.append(partition, None, content)
+        self.unreadable[partition, offset] = why
+        return offset
+
+    def recreate(self) -> None:
+        """Deletes the input topic with the group's offsets in it, and makes it again, empty."""
+        n_partitions = len(self.partitions)
+        self.partitions = [[] for _ in range(n_partitions)]
+        self.first = [0] * n_partitions
+        self.committed.clear()
+        self.topic_id = str(uuid.uuid4())
+
+    def add_partition(self) -> None:
+        """Adds an empty partition to the input topic; the members share anew."""
+        self.partitions.append([])
+        self.first.append(0)
+        self.generation += 1
+
+    @property
+    def topic(self) -> Topic:
+        """The input topic, as it is described to whoever asks."""
+        return Topic(self.topic_id, len(self.partitions))
+
+    def owned_by(self, member: MemoryLog) -> set[int]:
+        """Returns a member's share: every n-th partition."""
+        if member not in self.members:
+            return set()
+        place = self.members.index(member)
+        return set(range(place, len(self.partitions), len(self.members)))
+
+    def join(self, member: MemoryLog) -> None:
+        """Begins a membership; the others learn of it when they poll."""
+        self.members.append(member)
+        self.generation += 1
+
+    def expel(self, member: MemoryLog) -> None:
+        """Ends a membership as a session timeout does: the member does not know until it asks."""
+        if member in self.members:
+            self.members.remove(member)
+            self.generation += 1
+            self.holders = {p: one for p, one in self.holders.items() if one is not member}
+
+
+class MemoryLog:
+    """One member of the group of a broker.
+
+    Attributes:
+        available: false plays a log that does not answer.
+        refuse_next: the next transaction is refused; nothing of it happens.
+        lose_next_answer: the next transaction is committed, and nobody tells.
+
+    Args:
+        broker: shared by all members.
+        max_poll_records: most records that one poll returns.
+    """
+
+    def __init__(self, broker: MemoryBroker, max_poll_records: int = 2_000) -> None:
+        self._broker = broker
+        self._max = max_poll_records
+        self._owned: set[int] = set()
+        self._positions: dict[int, int] = {}
+        self._paused: set[int] = set()
+        self._broken = True
+        self._generation = -1
+        self.available = True
+        self.refuse_next = False
+        self.lose_next_answer = False
+        broker.join(self)
+
+    def poll(self, timeout_s: float) -> Polled:
+        """See ``EventLog``; never waits."""
+        del timeout_s
+        self._ask()
+        broker = self._broker
+        if self not in broker.members:
+            broker.join(self)
+        self._generation = broker.generation
+        now = broker.owned_by(self)
+        # What went to another member in between is lost, even if it is back by now.
+        lost = {p for p in self._owned if p not in now or broker.holders.get(p) is not self}
+        gained = now - (self._owned - lost)
+        broker.holders.update(dict.fromkeys(gained, self))
+        self._owned = now
+        self._paused -= lost
+        for partition in lost:
+            self._positions.pop(partition, None)
+        polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
+        read: list[Record] = []
+        # A partition that was gained in this poll has no position yet.
+        for partition in sorted(now & self._positions.keys() - self._paused):
+            start = self._positions[partition]
+            if start < broker.first[partition]:
+                raise LogUnavailable(f"offset {start} of partition {partition} was deleted")
+            room = self._max - len(read)
+            if (partition, start) in broker.damaged:
+                polled.damaged[partition] = f"offset {start} is damaged"
+                continue
+            records = broker.partitions[partition][start : start + room]
+            whole = (i for i, r in enumerate(records) if (partition, r.offset) in broker.damaged)
+            records = records[: next(whole, None)]
+            if records:
+                read += records
+                polled.positions[partition] = self._positions[partition] = start + len(records)
+            end = len(broker.partitions[partition])
+            polled.left[partition] = end - self._positions[partition]
+        polled.records = Records.of(read)
+        for i, record in enumerate(read):
+            if (why := broker.unreadable.get((record.partition, record.offset))) is not None:
+                polled.records.unreadable[i] = why
+        return polled
+
+    def committed(self, partition: int) -> int | None:
+        """See ``EventLog``."""
+        self._ask()
+        return self._broker.committed.get(partition)
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """See ``EventLog``."""
+        self._ask()
+        return self._broker.first[partition], len(self._broker.partitions[partition])
+
+    def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
+        """See ``EventLog``."""
+        return next(
+            (r.offset for r in self._kept(partition) if r.timestamp_ms >= timestamp_ms), None
+        )
+
+    def timestamp_at(self, partition: int, offset: int) -> int | None:
+        """See ``EventLog``."""
+        before = [r.timestamp_ms for r in self._kept(partition) if r.offset < offset]
+        return before[-1] if before else None
+
+    def seek(self, partition: int, offset: int) -> None:
+        """See ``EventLog``."""
+        if partition in self._owned:
+            self._positions[partition] = offset
+
+    def pause(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        self._paused.update(partitions)
+
+    def resume(self, partitions: Sequence[int]) -> None:
+        """See ``EventLog``."""
+        self._paused.difference_update(partitions)
+
+    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+        """See ``EventLog``."""
+        refused, self.refuse_next = self.refuse_next, False
+        unheard, self.lose_next_answer = self.lose_next_answer, False
+        if not self.available or self._broken or refused:
+            self._broken = True
+            raise Interrupted("the transaction was refused")
+        if self._generation != self._broker.generation:
+            self._broken = True
+            raise Interrupted("the group has moved on without this member")
+        self._broker.outputs += outputs
+        self._broker.committed.update(offsets)
+        if unheard:
+            self._broken = True
+            raise Interrupted("nobody knows whether the transaction went through")
+
+    def recover(self) -> None:
+        """See ``EventLog``."""
+        self._ask()
+        self._broken = False
+
+    def topic(self) -> Topic:
+        """See ``EventLog``."""
+        self._ask()
+        return self._broker.topic
+
+    def close(self) -> None:
+        """See ``EventLog``."""
+        self._broker.expel(self)
+
+    def _kept(self, partition: int) -> itertools.islice[Record]:
+        self._ask()
+        first = self._broker.first[partition]
+        return itertools.islice(self._broker.partitions[partition], first, None)
+
+    def _ask(self) -> None:
+        if not self.available:
+            raise LogUnavailable("the memory log is switched off")

@@ -1,0 +1,34 @@
+"""The in-memory twin of `adapters.redis.models`."""
+
+from __future__ import annotations
+
+from streamer.adapters.redis.models import KEPT
+from streamer.ports.models import Champion, Superseded
+
+
+class MemoryModels:
+    """Published models in a dictionary."""
+
+    def __init__(self) -> None:
+        self._champion: Champion | None = None
+        self._bundles: dict[str, bytes] = {}
+
+    def champion(self) -> Champion | None:
+        """See ``ModelChannel``."""
+        return self._champion
+
+    def fetch(self, model_id: str) -> bytes | None:
+        """See ``ModelChannel``."""
+        return self._bundles.get(model_id)
+
+    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+        """See ``ModelChannel``."""
+        version = self._champion.version if self._champion else 0
+        if version != expected_version:
+            raise Superseded(f"version {version} is in force, not {expected_version}")
+        self._bundles.pop(model_id, None)
+        self._bundles[model_id] = packed
+        for old in list(self._bundles)[:-KEPT]:
+            del self._bundles[old]
+        self._champion = Champion(model_id, version + 1)
+        return self._champion

@@ -1,0 +1,1 @@
+"""Redis behind the ports: states of stays, and the published model."""

@@ -1,0 +1,59 @@
+"""How commands find the Redis of `streamer up`, whose password is drawn at its first start.
+
+`streamer up` writes the URL to a file that only its user can read, and holds a lock on it while it
+runs: a file that nobody holds is of a stack that is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+DEFAULT_PORT: Final = 6379
+_OPEN: Final = f"redis://127.0.0.1:{DEFAULT_PORT}/0"
+
+
+@contextmanager
+def announced(url: str) -> Iterator[None]:
+    """Makes a Redis the default of this user's other commands for as long as the block lasts.
+
+    A Redis at another port than the default one is not announced: REDIS_URL names it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if not url.endswith(f":{DEFAULT_PORT}/0"):
+        yield
+        return
+    file = _file()
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.truncate()
+        held.write(url)
+        held.flush()
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+
+
+def default_url() -> str:
+    """The Redis at the default port of this machine, with its password where it is announced."""
+    with suppress(OSError, RuntimeError), _file().open() as file:  # RuntimeError: no home folder
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:  # held: it runs
+            return file.read() or _OPEN
+    return _OPEN
+
+
+def _file() -> Path:
+    chosen = os.environ.get("XDG_STATE_HOME", "")
+    state = Path(chosen) if Path(chosen).is_absolute() else Path.home() / ".local" / "state"
+    return state / "vigil" / f"redis-{DEFAULT_PORT}"

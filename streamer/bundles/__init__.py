@@ -1,0 +1,1 @@
+"""Model bundles: reading them, checking them, and building the model inside."""

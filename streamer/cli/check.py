@@ -1,0 +1,31 @@
+"""`streamer check`: check everything that the service depends on, one line for each finding."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamer.diagnose.checks import checks
+from streamer.diagnose.finding import Level
+from streamer.service.settings import Settings
+
+
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Check everything that the service depends on; a bad finding names the remedy.
+
+    Exits with 1 when the service would not work.
+    """
+    bad = False
+    for finding in checks(Settings()):
+        bad |= finding.level is Level.BAD
+        if as_json:
+            content = {"check": finding.check, "level": finding.level, "says": finding.message}
+            print(json.dumps(content), flush=True)
+        else:
+            print(f"{finding.level:5} {finding.check:12} {finding.message}", flush=True)
+    if bad:
+        raise typer.Exit(1)

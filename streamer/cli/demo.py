@@ -1,0 +1,88 @@
+"""`streamer demo`: Kafka, Redis, a simulated ward, the service and its alerts, in one command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streamer.cli.alerts import follow_alerts
+from streamer.local import LocalStack
+from streamer.local.spawner import spawn
+from streamer.process.signals import stop_on_signal
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+_CHILD_STOPS_S = 12.0  # the service promises ten
+
+
+def demo(
+    beds: Annotated[int, typer.Option(min=1, help="Beds of the simulated ward.")] = 40,
+    speed: Annotated[float, typer.Option(min=1, help="Simulated seconds per second.")] = 1200,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the ward.")] = 7,
+) -> None:
+    """Run everything on this machine: Kafka, Redis, a simulated ward, the service, its alerts.
+
+    Nothing else is needed. Ctrl-C stops all of it.
+    """
+    console = Console(stderr=True)
+    with ExitStack() as running:
+        stop = running.enter_context(stop_on_signal())
+        folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
+        stack = running.enter_context(
+            LocalStack(
+                existing_kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"),
+                existing_redis=os.environ.get("REDIS_URL"),
+            )
+        )
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
+        os.environ["REDIS_URL"] = stack.redis
+        console.print(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}")
+        settings = Settings()
+        ensure_topics(settings)
+        ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
+        for name, arguments in (("service", ["run"]), ("ward", ward)):
+            running.enter_context(_child(name, arguments, folder, stop))
+        console.print(f"A ward of {beds} beds at {speed:g} times real speed. Alerts follow.\n")
+        for line in follow_alerts(settings, from_beginning=True, as_json=False, stop=stop):
+            print(line, flush=True)
+
+
+@contextmanager
+def _child(name: str, arguments: list[str], folder: Path, stop: threading.Event) -> Iterator[None]:
+    """Runs a `streamer` process until the block ends, or this process is killed.
+
+    If it fails, ``stop`` is set: without it no alert would ever come.
+    """
+    log = folder / f"{name}.log"
+    with log.open("wb") as output:
+        child = spawn([sys.executable, "-m", "streamer", *arguments], Path.cwd(), output)
+
+        def watch() -> None:
+            if child.wait():
+                stop.set()
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield
+        finally:
+            failed = child.poll() not in (None, 0)
+            child.terminate()
+            try:
+                child.wait(_CHILD_STOPS_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if failed:
+                print(f"{name} failed:\n{log.read_text()[-2000:]}", file=sys.stderr)
+        if failed:
+            raise typer.Exit(1)

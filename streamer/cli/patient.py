@@ -1,0 +1,32 @@
+"""`streamer patient`: everything that is known of one patient."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from streamer.service.settings import Settings
+
+
+def patient(
+    patient_id: Annotated[str, typer.Argument(metavar="ID", help="The patient id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show what is known of one patient: values and ages, risk, alert, model, log position.
+
+    Exits with 1 when nothing is known.
+    """
+    # loads numpy and the core, which the other commands start without
+    from streamer.cli.patient_view import describe, render  # noqa: PLC0415
+
+    view = describe(Settings(), patient_id)
+    if view is None:
+        print(f"Nothing is known of patient {patient_id!r}.")
+        raise typer.Exit(1)
+    if as_json:
+        print(json.dumps(view))
+    else:
+        render(view, Console())

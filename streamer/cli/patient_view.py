@@ -1,0 +1,213 @@
+"""View of one patient, as the state store and the risk topic know them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import Any, Final, Required, TypedDict
+
+from rich.console import Console
+from rich.table import Table
+
+from streamer.adapters.kafka.read import last_values
+from streamer.core.alerts import SEVERITIES
+from streamer.core.codec import decode, model_of
+from streamer.core.messages import rfc3339
+from streamer.core.network import HORIZONS
+from streamer.core.stays import MEDICATION_CLASSES, NEVER, StayTable
+from streamer.core.variables import VARIABLES
+from streamer.service import bootstrap
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+HISTORY: Final = 24  # risks shown
+# A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
+_SEARCHED_RECORDS: Final = 20_000
+_SEARCH_S: Final = 5.0  # a person waits for the answer
+_MINUTE_MS: Final = 60_000
+_PARTICULARS: Final = (
+    "patient_id", "ward", "bed", "admission", "discharge", "newest_event", "bin",
+)  # fmt: skip
+
+
+class Alert(TypedDict):
+    """The alert as it stands; ``last_start`` is RFC 3339."""
+
+    severity: str
+    number: int
+    last_start: str | None
+
+
+class Value(TypedDict):
+    """The last value of a variable, and its age at the newest event."""
+
+    variable: str
+    value: float
+    unit: str
+    age_minutes: int
+
+
+class Risk(TypedDict):
+    """One risk message, reduced to when and how high."""
+
+    time: str
+    bin: int
+    risk: float
+
+
+class StayView(TypedDict, total=False):
+    """The stored stay; times are RFC 3339, ``risk`` is by horizon."""
+
+    ward: str | None
+    bed: str | None
+    admission: str | None
+    discharge: str | None
+    newest_event: str | None
+    bin: int | None
+    risk: dict[str, float] | None
+    alert: Alert
+    medication: list[str]
+    values: list[Value]
+
+
+class PatientView(StayView, total=False):
+    """What is known of a patient; only the required keys where the model is not to be had.
+
+    ``offset`` is that of the event which caused the newest risk.
+    """
+
+    patient_id: Required[str]
+    partition: Required[int]
+    model: Required[str]
+    risk_history: list[Risk]
+    offset: int | None
+
+
+class _RiskMessage(Risk):
+    offset: int
+
+
+def describe(settings: Settings, patient: str) -> PatientView | None:
+    """Collects what is known of a patient, ``None`` if nothing is.
+
+    Raises:
+        LogUnavailable: Kafka does not answer.
+        StoreUnavailable: Redis does not answer.
+    """
+    topics = {topic.name: topic.partitions for topic in ensure_topics(settings, create=False)}
+    store = bootstrap.state_store(settings)
+    with contextlib.closing(store):
+        stay = store.find(patient, range(topics[settings.topic_vitals]))
+    if stay is None:
+        return None
+    partition, stored = stay
+    model_id = model_of(stored)
+    model = bootstrap.model_library(settings).get(model_id)
+    if model is None:
+        return {"patient_id": patient, "partition": partition, "model": model_id}
+    table = StayTable(model.architecture, capacity=1)
+    decode(table, partition, {patient: stored})
+    risks = _history(settings, patient, partition)
+    return {
+        "patient_id": patient,
+        **_stay(table, table.slot_of[patient]),
+        "risk_history": [
+            {"time": risk["time"], "bin": risk["bin"], "risk": risk["risk"]} for risk in risks
+        ],
+        "model": model_id,
+        "partition": partition,
+        "offset": risks[-1]["offset"] if risks else None,
+    }
+
+
+def _stay(table: StayTable, slot: int) -> StayView:
+    def at(name: str) -> Any:
+        return table[name][slot].tolist()
+
+    newest_ms = at("newest_ms")
+    ward, bed = table.locations[slot]
+    risk = at("risk")
+    return {
+        "ward": ward or None,
+        "bed": bed or None,
+        "admission": rfc3339(at("origin_ms")) if at("admitted") else None,
+        "discharge": None if at("discharge_ms") == NEVER else rfc3339(at("discharge_ms")),
+        "newest_event": None if newest_ms == NEVER else rfc3339(newest_ms),
+        "bin": at("open_bin") if at("started") else None,
+        "risk": dict(zip(HORIZONS, risk, strict=True)) if risk[0] == risk[0] else None,
+        "alert": {
+            "severity": SEVERITIES[at("alert_severity")],
+            "number": at("alert_number"),
+            "last_start": rfc3339(at("alert_start_ms")) if at("alert_number") else None,
+        },
+        "medication": [
+            kind for kind, on in zip(MEDICATION_CLASSES, at("medication_on"), strict=True) if on
+        ],
+        "values": [
+            {
+                "variable": variable.name,
+                "value": float(f"{value:.6g}"),
+                "unit": variable.ucum,
+                "age_minutes": (newest_ms - measured_ms) // _MINUTE_MS,
+            }
+            for variable, value, measured_ms in zip(
+                VARIABLES, at("last_value"), at("last_ms"), strict=True
+            )
+            if measured_ms != NEVER
+        ],
+    }
+
+
+def _history(settings: Settings, patient: str, partition: int) -> list[_RiskMessage]:
+    """Returns the patient's newest risks among the last records of their partition."""
+    values = last_values(
+        settings.kafka_connection(),
+        settings.topic_risk,
+        partition,
+        patient.encode(),
+        n_records=_SEARCHED_RECORDS,
+        deadline_s=_SEARCH_S,
+    )
+    return [json.loads(value) for value in values[-HISTORY:]]
+
+
+def render(view: PatientView, console: Console) -> None:
+    """Prints a view for people."""
+    for name in _PARTICULARS:
+        if (particular := view.get(name)) is not None:
+            console.print(f"{name.replace('_', ' '):14} {particular}", highlight=False)
+    if risk := view.get("risk"):
+        by_horizon = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
+        console.print(f"{'sepsis risk':14} {by_horizon}", highlight=False)
+    if alert := view.get("alert"):
+        console.print(
+            f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)", highlight=False
+        )
+    if history := view.get("risk_history"):
+        console.print(f"{'risk history':14} {_sparkline([r['risk'] for r in history])}")
+    console.print(
+        f"{'position':14} partition {view['partition']}, "
+        f"offset {view.get('offset')}, "
+        f"model {view['model']}",
+        highlight=False,
+    )
+    if values := view.get("values"):
+        table = Table("variable", "value", "unit", "age", box=None)
+        for value in values:
+            hours, minutes = divmod(value["age_minutes"], 60)
+            table.add_row(
+                value["variable"], f"{value['value']:g}", value["unit"], f"{hours}:{minutes:02d} h"
+            )
+        console.print(table)
+
+
+def _sparkline(risks: list[float]) -> str:
+    """Draws risks as blocks between 0 and the highest of them, with the newest in figures.
+
+    >>> _sparkline([0.0, 0.05, 0.1])
+    '▁▅█ 10.0%'
+    """
+    blocks = "▁▂▃▄▅▆▇█"
+    top = max(risks) or 1.0
+    line = "".join(blocks[round(risk / top * (len(blocks) - 1))] for risk in risks)
+    return f"{line} {risks[-1]:.1%}"

@@ -1,0 +1,102 @@
+"""`streamer run`: run the service."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Final
+
+import structlog
+import typer
+
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.process.signals import stop_on_signal
+from streamer.service import logs
+from streamer.service.health import Health
+from streamer.service.http import serving
+from streamer.service.pseudonyms import Pseudonyms
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+if TYPE_CHECKING:
+    from streamer.service.worker import Worker
+
+_log = structlog.get_logger()
+
+# The service promises to end within ten seconds of SIGTERM. A call to a broker that is away can
+# last longer; to exit then is safe, because the protocol survives a crash at any point.
+_LAST_MOMENT_S: Final = 9.0
+_RETRY_S: Final = 1.0
+
+
+def run(
+    exit_when_idle: Annotated[
+        float | None,
+        typer.Option(
+            metavar="S", min=0, help="Exit after S seconds without an event; default: never."
+        ),
+    ] = None,
+) -> None:
+    """Run the service: step patients' states event by event, write risks and alerts.
+
+    Several processes share the partitions. On SIGTERM or Ctrl-C it finishes the batch, leaves the
+    group and exits with 0 within ten seconds. Liveness, readiness and metrics: http://127.0.0.1:8000
+    (STREAMER_HTTP_PORT).
+    """
+    settings = Settings()
+    logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
+    health = Health()
+    with stop_on_signal() as stop, _listening(settings, health):
+        threading.Thread(target=_leave_in_time, args=(stop,), daemon=True).start()
+        try:
+            worker = _connected(settings, health, stop)
+            if worker is None:
+                return
+            with contextlib.closing(worker):
+                worker.run(stop, exit_when_idle)
+        except Exception as error:
+            # Python's own traceback could show a patient's id.
+            _log.critical("failed", exc_info=error)
+            raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings, health: Health) -> Iterator[None]:
+    with contextlib.ExitStack() as port:
+        try:
+            port.enter_context(serving(settings.http_host, settings.http_port, health))
+        except OSError as error:
+            print(
+                f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
+                "Set STREAMER_HTTP_PORT to another port, or to 0 for none",
+                file=sys.stderr,
+            )
+            raise typer.Exit(2) from error
+        yield
+
+
+def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:
+    """Makes the worker as soon as Kafka and Redis answer; ``None`` if ``stop`` is set before."""
+    # the scoring code is loaded here: the other commands start without it
+    from streamer.service import bootstrap  # noqa: PLC0415
+
+    while not stop.is_set():
+        health.beat()
+        try:
+            ensure_topics(settings)
+            return bootstrap.worker(settings, health)
+        except (LogUnavailable, StoreUnavailable) as error:
+            health.note_outage(error)
+            stop.wait(_RETRY_S)
+    return None
+
+
+def _leave_in_time(stop: threading.Event) -> None:
+    stop.wait()
+    time.sleep(_LAST_MOMENT_S)
+    os._exit(0)

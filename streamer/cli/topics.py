@@ -1,0 +1,26 @@
+"""`streamer topics`: create the topics that are missing and check the others."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+
+def topics(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")] = False,
+) -> None:
+    """Create the topics that are missing and check the others; exit with 1 if one is wrong."""
+    topics = ensure_topics(Settings())
+    for topic in topics:
+        if as_json:
+            print(json.dumps({name: getattr(topic, name) for name in topic.__slots__}))
+        else:
+            state = topic.fault or ("created" if topic.created else "there")
+            print(f"{topic.name:16} {topic.partitions:3} partitions  {state}")
+    if any(topic.fault for topic in topics):
+        raise typer.Exit(1)

@@ -1,0 +1,83 @@
+"""Expiry: a stay is removed when no event came for it for 15 days of the log's own time.
+
+The clock of a partition is the latest record timestamp among the events that its stays have taken.
+So it follows from the stays and the position in the log, never from when or in which batch an event
+is read. Event times cannot move it: old data that is fed in today stays for days.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.stays import StayTable
+
+KEPT_DAYS: Final = 15
+"""A day more than the two weeks of silence after which an event begins a new stay in any case."""
+
+_DAY_MS: Final = 86_400_000
+
+Days = NDArray[np.int64]
+
+
+def follow(
+    table: StayTable,
+    partitions: NDArray[np.int32],
+    logged_ms: NDArray[np.int64],
+    moves_clock: NDArray[np.bool_],
+) -> tuple[Days, list[int]]:
+    """Follows the clock of each partition through a batch.
+
+    Args:
+        table: the stays before the events.
+        partitions: ``(E,)`` the input partition of each event.
+        logged_ms: ``(E,)`` timestamps of their records.
+        moves_clock: ``(E,)`` false where an event may belong to no stay.
+
+    Returns:
+        ``(E,)`` the day of the log at each event, and the events, rising, before which stays of
+        their partition may expire.
+    """
+    days = np.where(moves_clock, logged_ms // _DAY_MS, 0)
+    expiries: list[int] = []
+    for partition in np.unique(partitions).tolist():
+        events = np.flatnonzero(partitions == partition)
+        seen = _last_seen(table, partition)
+        latest = seen.max(initial=0)
+        day = np.maximum(np.maximum.accumulate(days[events]), latest)
+        days[events] = day
+        oldest = min(seen.min(initial=day[0]), day[0])
+        if day[-1] - oldest > KEPT_DAYS:
+            rises = np.diff(day, prepend=latest) > 0
+            expiries += events[rises & (day - oldest > KEPT_DAYS)].tolist()
+    return days, sorted(expiries)
+
+
+def touch(table: StayTable, slots: NDArray[Any], days: Days) -> None:
+    """Notes the day of the last event of stays, which may repeat."""
+    risen = days > table["last_seen_day"][slots]
+    if risen.any():
+        np.maximum.at(table["last_seen_day"], slots[risen], days[risen].astype(np.int32))
+        table.touched[slots[risen]] = True
+
+
+def expire(table: StayTable, partition: int, day: int) -> None:
+    """Removes the stays of a partition without an event in the ``KEPT_DAYS`` before ``day``."""
+    slots = table.slots_in(partition)
+    silent = slots[day - table["last_seen_day"][slots] > KEPT_DAYS]
+    for patient in table.names(silent):
+        table.remove(patient)
+        table.gone.setdefault(partition, set()).add(patient)
+    evicted = table.evicted
+    silent_days = [seen for seen in evicted.days_in(partition) if day - seen > KEPT_DAYS]
+    for patient in evicted.names(partition, silent_days):
+        evicted.remove(patient)
+        table.gone.setdefault(partition, set()).add(patient)
+
+
+def _last_seen(table: StayTable, partition: int) -> NDArray[Any]:
+    """The days of the last events of a partition's stays, evicted ones included."""
+    in_memory = table["last_seen_day"][table.slots_in(partition)]
+    return np.concatenate([in_memory, np.array(table.evicted.days_in(partition), in_memory.dtype)])

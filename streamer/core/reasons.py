@@ -1,0 +1,109 @@
+"""Why an event is rejected, and why a value becomes missing: one typed list each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Reason(StrEnum):
+    """Why a whole event goes to the rejected topic; the text is the ``reason`` header."""
+
+    EMPTY = "empty"
+    TOO_LARGE = "too_large"
+    NOT_JSON = "not_json"
+    INVALID_UTF8 = "invalid_utf8"
+    WRONG_TYPE = "wrong_type"
+    DUPLICATE_KEY = "duplicate_key"
+    NO_PATIENT = "no_patient"
+    BAD_PATIENT = "bad_patient"
+    NO_TIME = "no_time"
+    BAD_TIME = "bad_time"
+    NO_KEY = "no_key"
+    KEY_MISMATCH = "key_mismatch"
+    FUTURE_TIME = "future_time"
+    TOO_LATE = "too_late"
+    BEFORE_ADMISSION = "before_admission"
+    NO_STAY = "no_stay"
+    OTHER_PARTITION = "other_partition"
+    UNREADABLE = "unreadable"
+
+    @property
+    def sentence(self) -> str:
+        """What the reason means and what the sender can do, for people."""
+        return _SENTENCES[self]
+
+
+_SENTENCES = {
+    Reason.EMPTY: "The record has no value.",
+    Reason.TOO_LARGE: "The value is over 64 KiB; send one event a record.",
+    Reason.NOT_JSON: "The value is not one JSON object.",
+    Reason.INVALID_UTF8: "The key or the value is not valid UTF-8.",
+    Reason.WRONG_TYPE: "A field has the wrong type; `detail` names it.",
+    Reason.NO_PATIENT: "`patient_id` is absent, empty or over 128 characters.",
+    Reason.DUPLICATE_KEY: "`patient_id`, `time`, `type` or `values` stands twice in the event.",
+    Reason.BAD_PATIENT: "`patient_id` has control, format or bidirectional characters, or blanks "
+    "at its ends.",
+    Reason.NO_TIME: "`time` is absent.",
+    Reason.BAD_TIME: "`time` is neither RFC 3339 with an offset nor epoch milliseconds of 1990 or "
+    "later; `detail` says what it looks like.",
+    Reason.NO_KEY: "The record has no key; the key must be the patient id.",
+    Reason.KEY_MISMATCH: "The key is not the patient id, so the event may be on a wrong partition.",
+    Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
+    Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
+    Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
+    Reason.NO_STAY: "A discharge of a patient who was not admitted nor observed before it.",
+    Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
+    "differently; give all of them one partitioner.",
+    Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
+}
+
+
+class ValueProblem(StrEnum):
+    """Why one value of an otherwise good event is missing, or not quite what was sent."""
+
+    NOT_A_NUMBER = "not_a_number"
+    NOT_FINITE = "not_finite"
+    OUT_OF_LIMITS = "out_of_limits"
+    CENSORED = "censored"
+    UNKNOWN_UNIT = "unknown_unit"
+    UNKNOWN_VARIABLE = "unknown_variable"
+    UNKNOWN_CODE = "unknown_code"
+    NOT_TEXT = "not_text"
+    TOO_LONG = "too_long"
+
+    @property
+    def sentence(self) -> str:
+        """What the problem means, for people."""
+        return _PROBLEM_SENTENCES[self]
+
+
+_PROBLEM_SENTENCES = {
+    ValueProblem.NOT_A_NUMBER: "It is text, true, false, a list or an object; it is missing.",
+    ValueProblem.NOT_FINITE: "It is NaN, infinite or too large for a number; it is missing.",
+    ValueProblem.OUT_OF_LIMITS: "It is outside the limits of its variable; it is missing.",
+    ValueProblem.CENSORED: 'It is a bound such as `"<0.01"`; it is taken at its limit.',
+    ValueProblem.UNKNOWN_UNIT: "Its unit is none that the variable comes in; it is missing.",
+    ValueProblem.UNKNOWN_VARIABLE: "Its name is none of the 34 variables; it is passed over.",
+    ValueProblem.UNKNOWN_CODE: "`sex` or `icu_type` is none of its words; it is missing.",
+    ValueProblem.NOT_TEXT: "`ward` or `bed` is no text; it is missing.",
+    ValueProblem.TOO_LONG: "`ward` or `bed` is over 128 characters; it is missing.",
+}
+
+
+class Loss(NamedTuple):
+    """What was lost of a value: why, of which variable by the name that came, in which unit."""
+
+    problem: ValueProblem
+    variable: str
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One refused event: which record of the batch, why, and the particulars for a person."""
+
+    record: int
+    reason: Reason
+    detail: str

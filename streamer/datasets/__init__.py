@@ -1,0 +1,1 @@
+"""Public ICU data as stays and records: PhysioNet 2012 and 2019."""

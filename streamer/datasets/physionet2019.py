@@ -1,0 +1,87 @@
+"""Reads PhysioNet 2019 (early prediction of sepsis): folders of ``.psv`` and parquet files.
+
+Reyna MA et al., Crit Care Med 48(2):210-217 (2020); data doi 10.13026/v64v-d857.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
+from streamer.datasets.files import find_files, numbers, refuse_twice, runs
+from streamer.datasets.physionet2019_psv import read_psv
+from streamer.datasets.physionet2019_rows import (
+    CONTEXT_COLUMNS,
+    LABEL_COLUMN,
+    VALUE_COLUMNS,
+    assemble,
+    check_columns,
+)
+
+
+def read_2019(
+    paths: Iterable[Path], *, need_label: bool = True, progress: Progress | None = None
+) -> Cohort:
+    """Reads every stay of these files and folders, in a stable order.
+
+    A folder is searched through for ``.psv`` files (the original layout, one file per patient) and
+    ``.parquet`` files (a ``patient`` column in front of the same columns).
+
+    Args:
+        paths: files or folders.
+        need_label: whether a missing ``SepsisLabel`` is an error; otherwise it becomes -1.
+        progress: called with (files done, files in all).
+
+    Raises:
+        DataError: nothing to read, a column missing, a cell that is no number, a patient given
+            twice, or hours that do not follow each other.
+    """
+    files = find_files(paths, (".psv", ".parquet"))
+    psv = [file for file in files if file.suffix == ".psv"]
+    refuse_twice((file.stem, file) for file in psv)
+    cohorts: list[Cohort] = []
+    done = 0
+    for part in read_psv(psv, need_label=need_label):
+        cohorts.append(part)
+        done += len(part)
+        if progress is not None:
+            progress(done, len(files))
+    origin = [(file.stem, file) for file in psv]
+    for file in files[len(psv) :]:
+        cohorts.append(read_parquet(file, need_label=need_label))
+        origin += [(patient, file) for patient in cohorts[-1].patient_ids]
+        done += 1
+        if progress is not None:
+            progress(done, len(files))
+    refuse_twice(origin)
+    return concatenate(cohorts)
+
+
+def read_parquet(file: Path, *, need_label: bool = True) -> Cohort:
+    """Reads one parquet file: a ``patient`` column, each patient's rows together.
+
+    Raises:
+        DataError: as ``read_2019``.
+    """
+    wanted = [*VALUE_COLUMNS, *CONTEXT_COLUMNS]
+    try:
+        present = pq.read_schema(file).names
+        check_columns(present, ["patient", *([LABEL_COLUMN] if need_label else [])], str(file))
+        wanted += [LABEL_COLUMN] if LABEL_COLUMN in present else []
+        table: Any = pq.read_table(file, columns=["patient", *wanted])
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file}: not a readable parquet file: {error}") from error
+    if table.num_rows == 0:
+        raise DataError(f"{file}: no rows")
+    patient_ids, starts = runs(table["patient"], file, "patient")
+
+    def place(row: int) -> str:
+        return f"{file}, row {row + 1}"
+
+    columns = {name: numbers(table[name], name, place) for name in wanted}
+    return assemble(patient_ids, starts, columns, place)

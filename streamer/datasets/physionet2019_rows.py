@@ -1,0 +1,89 @@
+"""From the 41 columns of PhysioNet 2019 to a ``Cohort``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.variables import VARIABLES
+from streamer.datasets.cohort import NO_LABEL, Cohort, DataError
+
+VALUE_COLUMNS: Final = tuple(variable.challenge for variable in VARIABLES)
+CONTEXT_COLUMNS: Final = ("Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS")
+LABEL_COLUMN: Final = "SepsisLabel"
+LONGEST_STAY_HOURS: Final = 24 * 366
+"""An ICULOS beyond a year is a mistake of the file, not a stay."""
+
+
+def check_columns(present: Iterable[str], also: Iterable[str], source: str) -> None:
+    """Raises ``DataError`` naming every column that the file lacks."""
+    have = set(present)
+    missing = [name for name in (*also, *VALUE_COLUMNS, *CONTEXT_COLUMNS) if name not in have]
+    if missing:
+        raise DataError(
+            f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
+            "a PhysioNet 2019 file has all 40 of them (SepsisLabel is the 41st)"
+        )
+
+
+def assemble(
+    patient_ids: list[str],
+    starts: NDArray[np.int64],
+    columns: Mapping[str, NDArray[np.float64]],
+    place: Callable[[int], str],
+) -> Cohort:
+    """Builds the cohort of these stays from float columns, NaN where a cell was empty.
+
+    Context that stands in every row is taken from the first row of a stay. ``place`` says where in
+    which file a row is, for the error message.
+
+    Raises:
+        DataError: ICULOS or SepsisLabel missing or impossible in some row.
+    """
+    with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which cleaning rejects
+        values = np.column_stack([columns[name].astype(np.float32) for name in VALUE_COLUMNS])
+    first = {name: columns[name][starts[:-1]] for name in CONTEXT_COLUMNS}
+    return Cohort(
+        patient_ids,
+        starts,
+        values,
+        _hours(columns["ICULOS"], starts, place),
+        _labels(columns.get(LABEL_COLUMN), int(starts[-1]), place),
+        first["Age"].astype(np.float32),
+        np.select([first["Gender"] == 0, first["Gender"] == 1], ["female", "male"], "unknown"),
+        np.select([first["Unit1"] == 1, first["Unit2"] == 1], ["medical", "surgical"], "unknown"),
+        np.maximum(-first["HospAdmTime"], 0).astype(np.float32),
+    )
+
+
+def _hours(
+    iculos: NDArray[np.float64], starts: NDArray[np.int64], place: Callable[[int], str]
+) -> NDArray[np.int32]:
+    wrong = ~((iculos >= 1) & (iculos <= LONGEST_STAY_HOURS) & (iculos == np.floor(iculos)))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"{place(row)}: ICULOS is {iculos[row]}, not a whole hour from 1 on")
+    step = np.diff(iculos, prepend=iculos[:1])
+    step[starts[:-1]] = 1
+    if (step != 1).any():
+        row = int((step != 1).argmax())
+        raise DataError(
+            f"{place(row)}: ICULOS {iculos[row]:.0f} follows {iculos[row - 1]:.0f}; "
+            "a stay has one row for each hour, in order (leave values empty where none was taken)"
+        )
+    return iculos.astype(np.int32)
+
+
+def _labels(
+    label: NDArray[np.float64] | None, n_rows: int, place: Callable[[int], str]
+) -> NDArray[np.int8]:
+    if label is None:
+        return np.full(n_rows, NO_LABEL, np.int8)
+    wrong = ~((label == 0) | (label == 1))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"{place(row)}: SepsisLabel is {label[row]}, not 0 or 1")
+    return label.astype(np.int8)

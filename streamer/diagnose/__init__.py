@@ -1,0 +1,1 @@
+"""The checks of `streamer check`: connections, settings, versions; one line for each finding."""

@@ -1,0 +1,171 @@
+"""Checks of everything that the service depends on, one finding a line.
+
+A failed check names the remedy and does not stop those that follow.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPException
+from typing import Final
+
+from streamer.adapters.kafka.read import group_lag
+from streamer.adapters.kafka.topics import kept
+from streamer.adapters.redis import client, server
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles import bundle
+from streamer.diagnose import durability
+from streamer.diagnose.finding import Finding, Level
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+_TIMEOUT_S: Final = 5.0  # a person waits for the answer
+_LOOPBACK: Final = "127.0.0.1"
+_ANY_HOST: Final = ("", "0.0.0.0", "::")  # addresses to listen on that cannot be called
+_PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "numpy", "pydantic")
+
+
+def checks(settings: Settings) -> Iterator[Finding]:
+    """Checks configuration, Kafka, Redis, model, service, log and versions, in this order."""
+    yield from _configuration(settings)
+    yield from _guarded("kafka", lambda: _kafka(settings))
+    yield from _guarded("redis", lambda: _redis(settings))
+    yield from _guarded("model", lambda: _model(settings))
+    if settings.http_port:
+        yield _service(settings)
+    yield _log(settings)
+    yield from _versions()
+
+
+def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Yields the findings of a check; an error becomes a bad finding with the remedy."""
+    remedy = {
+        "kafka": "start one with `streamer up`, or set KAFKA_BOOTSTRAP_SERVERS",
+        "redis": "start one with `streamer up`, or set REDIS_URL",
+        "model": "install the package anew, or publish a model with `trainer models promote`",
+    }[name]
+    try:
+        yield from check()
+    except (OSError, ValueError, LogUnavailable, StoreUnavailable) as error:
+        yield Finding(name, Level.BAD, f"{error or type(error).__name__}; {remedy}")
+
+
+def _configuration(settings: Settings) -> Iterator[Finding]:
+    for name, value in settings:
+        prefix = "" if name in {"kafka_bootstrap_servers", "redis_url"} else "STREAMER_"
+        shown = _masked(str(value)) if name == "redis_url" else str(value)
+        yield Finding("setting", Level.OK, f"{prefix}{name.upper()}={shown}")
+
+
+def _masked(url: str) -> str:
+    """Hides the password of a URL.
+
+    >>> _masked("redis://ward:s3cret@redis.example:6379/0")
+    'redis://ward:**********@redis.example:6379/0'
+    """
+    head, at, host = url.rpartition("@")
+    if not at:
+        return url
+    scheme, separator, credentials = head.partition("://")
+    user = credentials.partition(":")[0]
+    return f"{scheme}{separator}{user}:**********@{host}"
+
+
+def _kafka(settings: Settings) -> Iterator[Finding]:
+    topics = ensure_topics(settings, create=False)
+    yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
+    for topic in topics:
+        level = Level.OK if topic.fault is None else Level.BAD
+        message = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
+        yield Finding("topic", level, message)
+    for stored in kept(settings.kafka_connection(), [t.name for t in topics if t.partitions]):
+        is_input = stored.name == settings.topic_vitals
+        yield from durability.check_topic(stored, settings.rebuild_hours if is_input else None)
+        if stored.name == settings.topic_rejected:
+            yield from durability.check_rejected_topic(stored)
+    n_partitions = next((t.partitions for t in topics if t.name == settings.topic_vitals), 0)
+    if n_partitions:
+        lag = group_lag(
+            settings.kafka_connection(), settings.group, settings.topic_vitals, n_partitions
+        )
+        yield Finding("lag", Level.OK, f"group {settings.group} is {lag} records behind")
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
+        info = server.info(redis)
+        yield Finding("redis", Level.OK, f"version {info['redis_version']} answers")
+        configs = server.configs(redis, ("appendfsync", "min-replicas-to-write"))
+        yield from durability.check_redis(info, configs)
+
+
+def _model(settings: Settings) -> Iterator[Finding]:
+    shipped = bundle.load(bundle.SHIPPED)
+    with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
+        channel = RedisModels(redis)
+        champion = channel.champion()
+        packed = channel.fetch(champion.model_id) if champion and settings.forecast else None
+    if champion is None:
+        message = f"{shipped.model_id}, the shipped one; nothing is published"
+    else:
+        message = (
+            f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
+        )
+    yield Finding("model", Level.OK, message)
+    in_force = shipped if packed is None else bundle.from_bytes(packed)
+    if settings.forecast and not in_force.has_forecast:
+        message = f"STREAMER_FORECAST is on; model {in_force.model_id}: {bundle.NO_FORECAST}"
+        yield Finding("forecast", Level.WARN, message)
+
+
+def _service(settings: Settings) -> Finding:
+    """Asks the service on this machine, if one runs, whether it is ready."""
+    host = _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+    address = f"{host}:{settings.http_port}"
+    connection = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/readyz")
+            answer = json.loads(connection.getresponse().read())
+            reasons = [str(reason["says"]) for reason in answer["reasons"]]
+        except ConnectionRefusedError:
+            return Finding("service", Level.OK, f"none runs at {address}")
+        except (OSError, HTTPException, ValueError, TypeError, KeyError):
+            message = (
+                f"port {address} is used by another program; set STREAMER_HTTP_PORT to a free port"
+            )
+            return Finding("service", Level.WARN, message)
+    if reasons:
+        return Finding("service", Level.WARN, f"at {address} is not ready: {'; '.join(reasons)}")
+    return Finding("service", Level.OK, f"at {address} is ready")
+
+
+def _log(settings: Settings) -> Finding:
+    if settings.log_key.get_secret_value():
+        return Finding("log", Level.OK, "patients have the same pseudonym at each start")
+    message = (
+        "STREAMER_LOG_KEY is not set: no pseudonym in the log can be looked up, and they change at "
+        "each start"
+    )
+    return Finding("log", Level.OK, message)
+
+
+def _versions() -> Iterator[Finding]:
+    versions = []
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+    yield Finding("versions", Level.OK, ", ".join(versions))
+    if importlib.util.find_spec("crc32c") is None:
+        message = (
+            "not installed: reading Kafka is five times slower; pip install kafka-python[crc32c]"
+        )
+        yield Finding("crc32c", Level.WARN, message)
+    else:
+        yield Finding("crc32c", Level.OK, "is installed")

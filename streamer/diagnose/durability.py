@@ -1,0 +1,112 @@
+"""Checks of the settings of Kafka and Redis that the promises of docs/guarantees.md depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.topics import Kept
+from streamer.diagnose.finding import Finding, Level
+
+_HOUR_MS: Final = 3_600_000
+
+
+def check_topic(topic: Kept, rebuild_hours: float | None = None) -> Iterator[Finding]:
+    """Checks replicas and settings of a topic; yields nothing where they are good.
+
+    Args:
+        topic: replicas and settings as the brokers report them.
+        rebuild_hours: hours that it must reach back; ``None`` where nothing is rebuilt from it.
+    """
+    replicas = topic.replicas
+    insync = int(topic.configs.get("min.insync.replicas", "1"))
+    if replicas < 2:
+        message = f"{topic.name} has one replica: what is committed is lost with its broker's disk"
+        yield Finding("kept", Level.WARN, f"{message}. In production give it 3")
+    elif insync < 2:
+        message = (
+            f"{topic.name} has {replicas} replicas and min.insync.replicas {insync}: what one "
+            "broker alone has taken counts as committed. Set it to 2"
+        )
+        yield Finding("kept", Level.BAD, message)
+    elif insync >= replicas:
+        message = (
+            f"{topic.name} needs all of its {replicas} replicas in sync: the service stands still "
+            f"when one is away. Set min.insync.replicas to {replicas - 1}"
+        )
+        yield Finding("kept", Level.WARN, message)
+    if topic.configs.get("unclean.leader.election.enable") == "true":
+        message = (
+            f"{topic.name} allows unclean leader election: a broker that missed committed records "
+            "may be put in charge of them. Set unclean.leader.election.enable to false"
+        )
+        yield Finding("kept", Level.BAD, message)
+    if rebuild_hours is not None:
+        yield from _check_retention(topic, rebuild_hours)
+
+
+def _check_retention(topic: Kept, rebuild_hours: float) -> Iterator[Finding]:
+    if "compact" in topic.configs.get("cleanup.policy", "delete"):
+        message = f"{topic.name} is compacted: only the last event of each patient would be kept"
+        yield Finding("kept", Level.BAD, f"{message}. Set cleanup.policy to delete")
+    kept_ms = int(topic.configs.get("retention.ms", "-1"))
+    if 0 <= kept_ms < rebuild_hours * _HOUR_MS:
+        message = (
+            f"{topic.name} is kept for {kept_ms / _HOUR_MS:.3g} h, and lost states are rebuilt "
+            f"from its last {rebuild_hours:g} h. Set retention.ms to more, or "
+            "STREAMER_REBUILD_HOURS to less"
+        )
+        yield Finding("kept", Level.BAD, message)
+    if int(topic.configs.get("retention.bytes", "-1")) >= 0:
+        message = (
+            f"{topic.name} is bounded by retention.bytes as well: on a busy day it may not "
+            f"reach back far enough to rebuild lost states. Make sure that it holds "
+            f"{rebuild_hours:g} h, or set it to -1"
+        )
+        yield Finding("kept", Level.WARN, message)
+
+
+def check_rejected_topic(topic: Kept) -> Iterator[Finding]:
+    """Checks that the topic of rejected events takes the largest record that is written to it.
+
+    The limit of the input topic does not show it: records come in compressed.
+    """
+    most = int(topic.configs.get("max.message.bytes", "0"))
+    if most < MAX_MESSAGE_BYTES:
+        message = (
+            f"{topic.name} takes messages of {most} bytes: the service stands still at a rejected "
+            f"record that is larger. Set max.message.bytes to {MAX_MESSAGE_BYTES}"
+        )
+        yield Finding("kept", Level.BAD, message)
+
+
+def check_redis(info: Mapping[str, Any], configs: Mapping[str, str]) -> Iterator[Finding]:
+    """Checks that Redis keeps states; yields nothing where its settings are good.
+
+    Args:
+        info: its answer to INFO.
+        configs: its answers to CONFIG GET; empty where that is not allowed.
+    """
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        message = f"maxmemory-policy is {policy}: Redis may throw patients' states away"
+        yield Finding("redis", Level.BAD, f"{message}. Set it to noeviction")
+    if info.get("role") == "slave":
+        message = "is a read-only replica: states cannot be saved. Set REDIS_URL to the master"
+        yield Finding("redis", Level.BAD, message)
+    if not info.get("aof_enabled"):
+        message = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
+        yield Finding("redis", Level.WARN, message)
+    elif configs.get("appendfsync") == "no":
+        message = (
+            "appendfsync is no: a machine that fails takes up to half a minute of states with it, "
+            "which are then replayed from Kafka. Set it to everysec"
+        )
+        yield Finding("redis", Level.WARN, message)
+    if info.get("connected_slaves") and configs.get("min-replicas-to-write") == "0":
+        message = (
+            "has replicas and min-replicas-to-write 0: a master that is cut off takes writes that "
+            "its successor does not have, which are then replayed from Kafka. Set it to 1"
+        )
+        yield Finding("redis", Level.WARN, message)

@@ -1,0 +1,30 @@
+"""Run a command that dies with the process that asked for it: `die_with_parent.py PARENT COMMAND…`.
+
+The kernel is asked to send SIGKILL when the parent ends, however it ends, and the command then
+replaces this program (same process id; `execv` keeps the request). The alternative, a
+`preexec_fn`, runs Python between fork and exec and can deadlock in a program with threads.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def main(arguments: list[str]) -> None:
+    """Tie this process to its parent and become the command; does not return.
+
+    Args:
+        arguments: the parent's process id, then the command with an absolute path.
+    """
+    parent = int(arguments[0])
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the request was made: nobody would be told
+        sys.exit(f"the parent process {parent} is gone")
+    os.execv(arguments[1], arguments[1:])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

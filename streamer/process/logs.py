@@ -1,0 +1,42 @@
+"""Set-up of structlog: one JSON object a line for programs, or coloured lines for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import structlog
+from structlog.typing import Processor
+
+LogFormat: TypeAlias = Literal["json", "console"]
+
+
+def configure(
+    form: LogFormat, steps: Sequence[Processor] = ()
+) -> tuple[list[Processor], Processor]:
+    """Sends structured events to standard error, with level and time in UTC.
+
+    Args:
+        form: JSON lines, or lines for people.
+        steps: processors that each event passes before it is rendered.
+
+    Returns:
+        All steps before the renderer, and the renderer: a handler of the standard library's log
+        that is given both writes its lines in the same way.
+    """
+    renderer: Processor = (
+        structlog.processors.JSONRenderer()
+        if form == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    before: list[Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        *steps,
+    ]
+    structlog.configure(
+        processors=[*before, renderer],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return before, renderer

@@ -1,0 +1,75 @@
+"""Model swap: a new model takes over the measurements of stays, not what the old weights made."""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+import numpy as np
+import structlog
+
+from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
+from streamer.core.stays import WEIGHT_FIELDS, StayTable
+from streamer.ports.states import StoreUnavailable
+from streamer.service import metrics
+from streamer.service.models import ModelLibrary
+
+_log = structlog.get_logger()
+
+REFRESH_S: Final = 1.0  # between two reads of the alias: a tenth of the promised ten seconds
+
+
+class ActiveModel:
+    """The model in force, as the published alias names it.
+
+    Attributes:
+        model: in force when the alias was last read.
+
+    Raises:
+        StoreUnavailable: Redis does not answer.
+    """
+
+    def __init__(self, library: ModelLibrary) -> None:
+        self._library = library
+        self._refreshed = time.monotonic()
+        self.model: Model = library.in_force()
+        metrics.MODEL.set({self.model.model_id: 1})
+
+    def refresh(self) -> None:
+        """Reads the alias again if ``REFRESH_S`` have passed; keeps the model in an outage."""
+        if time.monotonic() - self._refreshed <= REFRESH_S:
+            return
+        self._refreshed = time.monotonic()
+        try:
+            model = self._library.in_force(fallback=self.model)
+        except StoreUnavailable as error:
+            _log.warning("cannot look for a new model", error=str(error))
+            return
+        if model.model_id != self.model.model_id:
+            _log.info("model in force", model=model.model_id, before=self.model.model_id)
+            metrics.MODEL.set({model.model_id: 1})
+            self.model = model
+
+
+def move(source: StayTable, target: StayTable, partition: int) -> int:
+    """Moves the stays of a partition to the table of another model and re-warms them there.
+
+    The new model steps each stay again from its hour ring. What is stored of it stays as it is:
+    loading it does the same (`codec.decode`).
+
+    Returns:
+        The number of stays that were moved.
+    """
+    patients = source.names(source.slots_in(partition))
+    for patient in patients:
+        old = source.slot_of[patient]
+        new = target.add(patient, partition)
+        for name in source.fields:
+            if name not in WEIGHT_FIELDS:
+                target[name][new] = source[name][old]
+        target.locations[new] = source.locations[old]
+        target.touched[new] = source.touched[old]
+        source.remove(patient)
+    rewarm(target, np.array([target.slot_of[patient] for patient in patients], np.intp))
+    return len(patients)

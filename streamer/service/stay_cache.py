@@ -1,0 +1,234 @@
+"""Cache of the stays of owned partitions: a table, and a scorer on it, for each model in use.
+
+The number of stays in memory is bounded. The least recently used are evicted: all stays are in the
+store anyway, and an event loads its patient's stay again before it is scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import structlog
+
+from streamer.core.codec import CorruptState, Era, decode, last_seen_days
+from streamer.core.columns import Columns
+from streamer.core.events import Kind
+from streamer.core.evicted import EvictedStays
+from streamer.core.model import Model
+from streamer.core.recurrence import rewarm
+from streamer.core.scoring import Scorer
+from streamer.core.stays import StayTable
+from streamer.ports.states import Fenced, StateStore
+from streamer.service.takeover import Partition, PartitionBlocked
+
+_log = structlog.get_logger()
+
+
+class StayCache:
+    """Stays of the owned partitions, by the model that steps them.
+
+    Attributes:
+        scorers: by model id; two while a new model takes over.
+        evicted: stays of the owned partitions that are not in memory.
+
+    Args:
+        interval_ms: evaluation interval of each scorer, in event time.
+        max_stays: most stays in memory between two batches; 0 for no bound.
+        forecast: whether the risks of each scorer come with a forecast.
+    """
+
+    def __init__(self, interval_ms: int, max_stays: int, forecast: bool = False) -> None:
+        self._interval_ms = interval_ms
+        self._forecast = forecast
+        self._max_stays = max_stays
+        self._recent: dict[str, None] = {}  # patients in memory, the most recently used last
+        self.scorers: dict[str, Scorer] = {}
+        self.evicted = EvictedStays()
+
+    def __len__(self) -> int:
+        return sum(len(scorer.table) for scorer in self.scorers.values())
+
+    def scorer(self, model: Model) -> Scorer:
+        """Returns the scorer of a model; the first call makes it."""
+        if model.model_id not in self.scorers:
+            if self._forecast and model.forecaster is None:
+                _log.warning("no forecast: the model has no head for it", model=model.model_id)
+            table = StayTable(model.architecture, evicted=self.evicted)
+            scorer = Scorer(model, table, self._interval_ms, self._forecast)
+            self.scorers[model.model_id] = scorer
+        return self.scorers[model.model_id]
+
+    def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
+        """Takes in the stored stays of a partition; those beyond the bound are evicted at once.
+
+        Args:
+            partition: the partition that was taken.
+            model: the model that steps it.
+            store: holds its stays; a patient may come twice in its pages.
+
+        Returns:
+            The number of stays.
+
+        Raises:
+            PartitionBlocked: a stay is damaged, or its patient has one on another partition.
+            StoreUnavailable: the store does not answer. Nothing is held after an error.
+        """
+        before, number = len(self) + len(self.evicted), partition.number
+        try:
+            for page in store.pages(number):
+                elsewhere = store.claim_partition(partition.log_id, number, sorted(page))
+                for patient, home in sorted(elsewhere.items()):
+                    raise PartitionBlocked(
+                        f"a patient of its states lives on partition {home}: producers disagree "
+                        "on the partition of a key. Feed a new topic with one rule "
+                        "(docs/operations.md)",
+                        patient,
+                    )
+                self._hold_page(number, self.scorer(model), partition.era, page)
+        except CorruptState as error:
+            self.clear(number)
+            raise PartitionBlocked(
+                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
+                "(docs/operations.md)",
+                error.patient,
+            ) from error
+        except BaseException:
+            self.clear(number)
+            raise
+        return len(self) + len(self.evicted) - before
+
+    def claim_partition(
+        self,
+        store: StateStore,
+        owned: Mapping[int, Partition],
+        columns: Columns,
+        partitions: Sequence[int],
+    ) -> dict[str, int]:
+        """Claims the home partition of new patients, one for the whole group.
+
+        Args:
+            store: knows the homes; a patient without one gets the partition of the first event.
+            owned: the partitions of this process.
+            columns: the events.
+            partitions: the input partition of each event.
+
+        Returns:
+            The home of each patient whose events came on another partition.
+
+        Raises:
+            StoreUnavailable: the store does not answer.
+        """
+        home_partitions: dict[str, int] = {}
+        newcomers: dict[int, dict[str, None]] = {}
+        is_discharge = (columns.kind == Kind.DISCHARGE).tolist()
+        for event, patient in enumerate(columns.patients):
+            number, home = partitions[event], self._partition_of(patient)
+            if home is not None and home != number:
+                home_partitions[patient] = home  # in memory, maybe in another model's table
+            elif (
+                home is None and not is_discharge[event]
+            ):  # a discharge of an unknown patient begins no stay
+                newcomers.setdefault(number, {})[patient] = None
+        for number, patients in newcomers.items():
+            home_partitions |= store.claim_partition(owned[number].log_id, number, list(patients))
+        return home_partitions
+
+    def load(
+        self,
+        store: StateStore,
+        owned: Mapping[int, Partition],
+        patients: Sequence[str],
+    ) -> None:
+        """Loads the evicted stays of patients who have events, before any event is scored.
+
+        Args:
+            store: holds the stays.
+            owned: the partitions of this process.
+            patients: the patient of each event, on whichever partition it came.
+
+        Raises:
+            Fenced: the states are not those that this owner left. When the partition is taken
+                again, a damaged stay blocks it; a patient whose stay is gone begins a new one.
+            StoreUnavailable: the store does not answer.
+        """
+        if not self._max_stays:
+            return
+        distinct = dict.fromkeys(patients)
+        for patient in distinct:
+            self._recent.pop(patient, None)
+            self._recent[patient] = None
+        wanted: dict[int, set[str]] = {}
+        for patient in distinct if len(self.evicted) else ():
+            number = self.evicted.partition_of(patient)
+            if number is not None:
+                wanted.setdefault(number, set()).add(patient)
+        for number, names in wanted.items():
+            partition = owned[number]
+            stored = store.fetch(number, partition.epoch, partition.watermark, sorted(names))
+            if stored.keys() != names:
+                raise Fenced(f"partition {number}: stays are missing from the state store")
+            try:
+                self._decode(number, self.scorers[partition.era.model_id], partition.era, stored)
+            except CorruptState as error:
+                # The take-over checks evicted stays as well, so it blocks the partition.
+                raise Fenced(f"partition {number}: {error}") from error
+
+    def evict(self) -> None:
+        """Removes the least recently used stays from memory; call it when all stays are saved."""
+        excess = len(self) - self._max_stays if self._max_stays else 0
+        if len(self._recent) > 2 * self._max_stays:  # of rejected, removed or lost patients, too
+            tables = [scorer.table.slot_of for scorer in self.scorers.values()]
+            self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
+        while excess > 0:
+            patient = next(iter(self._recent))
+            del self._recent[patient]
+            for scorer in self.scorers.values():
+                table = scorer.table
+                slot = table.slot_of.get(patient)
+                if slot is not None:
+                    last_seen_day = int(table["last_seen_day"][slot])
+                    self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
+                    table.remove(patient)
+                    excess -= 1
+
+    def clear(self, partition: int) -> None:
+        """Forgets the stays of a partition."""
+        for scorer in self.scorers.values():
+            for patient in scorer.table.names(scorer.table.slots_in(partition)):
+                scorer.table.remove(patient)
+            scorer.table.gone.pop(partition, None)
+        self.evicted.clear(partition)
+
+    def keep(self, model_ids: set[str]) -> None:
+        """Drops the tables of all other models."""
+        self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
+
+    def _hold_page(self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]) -> None:
+        new = {
+            patient: content
+            for patient, content in page.items()
+            if self._partition_of(patient) is None
+        }
+        names = sorted(new)
+        room = self._max_stays - len(self) if self._max_stays else len(names)
+        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
+        evicted = {p: new[p] for p in names[max(0, room) :]}
+        for patient, day in last_seen_days(scorer.table, evicted, era).items():
+            self.evicted.add(patient, number, day)
+
+    def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
+        table = scorer.table
+        foreign = decode(table, number, stored, era)
+        rewarm(table, np.array([table.slot_of[patient] for patient in foreign], np.intp))
+        for patient in stored:
+            self.evicted.remove(patient)
+        if self._max_stays:
+            self._recent.update(dict.fromkeys(stored))
+
+    def _partition_of(self, patient: str) -> int | None:
+        for scorer in self.scorers.values():
+            slot = scorer.table.slot_of.get(patient)
+            if slot is not None:
+                return int(scorer.table.partitions[slot])
+        return self.evicted.partition_of(patient)

@@ -1,0 +1,77 @@
+"""What kafka-python would do wrong: commit around a loss, wait for ever, leave threads behind."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
+from kafka.producer.future import FutureRecordMetadata
+from kafka.producer.transaction_manager import TransactionalRequestResult
+
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.options import KafkaOptions, new_producer
+from streamer.local import LocalStack
+from streamer.ports.log import Interrupted, Output
+from tests.support.log_backends import KafkaWorld, gain
+from tests.support.wait import wait_until
+
+DEADLINE_S = 30.0
+
+
+@pytest.mark.parametrize("lost", ["batch", "offsets", "commit"])
+def test_nothing_is_committed_of_which_something_is_lost(
+    stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """kafka-python would commit around a batch, and wait for answers that never come."""
+    with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
+        world.send(0, 2)
+        member = world.member()
+        gain(member)
+        producer = member._producer
+        assert producer is not None
+        never = TransactionalRequestResult()
+        with monkeypatch.context() as broken:
+            if lost == "batch":
+                broken.setattr(FutureRecordMetadata, "succeeded", lambda _: False)
+                broken.setattr(FutureRecordMetadata, "get", refuse)
+            else:
+                name = "send_offsets_to_transaction" if lost == "offsets" else "begin_commit"
+                broken.setattr(producer._transaction_manager, name, lambda *_: never)
+                broken.setitem(producer.config, "max_block_ms", 10)
+            with pytest.raises(Interrupted):
+                member.transact([world.output(b"lost")], {0: 2})
+        member.recover()
+        assert member.committed(0) is None
+        member.transact([world.output(b"again")], {0: 2})
+        assert world.heard() == [b"again"]
+
+
+def refuse(*_: object, **__: object) -> None:
+    raise KafkaConnectionError
+
+
+def test_an_admin_client_that_finds_no_broker_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(KafkaError):
+        TidyAdmin(bootstrap_servers=["127.0.0.1:1"], bootstrap_timeout_ms=300)
+    wait_until(lambda: set(threading.enumerate()) <= before, DEADLINE_S, "the end of its thread")
+
+
+def test_a_producer_that_is_closed_amid_its_work_leaves_no_thread(
+    stack: LocalStack, topic_prefix: str
+) -> None:
+    with contextlib.closing(KafkaWorld(stack, topic_prefix)) as world:
+        options = KafkaOptions(
+            world.connection, world.vitals, f"{topic_prefix}g", f"{topic_prefix}i", [world.out]
+        )
+        producer = new_producer(options)
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer._transaction_manager.is_send_to_partition_allowed = lambda _: False
+        producer.send_all([Output(world.out, 0, b"k", b"never", [])])
+        with contextlib.suppress(KafkaTimeoutError):
+            producer.close(timeout=0)
+        sender = producer._sender
+        wait_until(lambda: not sender.is_alive(), DEADLINE_S, "the end of its thread")

@@ -1,0 +1,77 @@
+"""The names that reading uses and that kafka-python does not promise: a release may move them."""
+
+from __future__ import annotations
+
+import inspect
+import tomllib
+from pathlib import Path
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.consumer.fetcher import Fetcher
+from kafka.record.default_records import DefaultRecordBatch
+from kafka.record.legacy_records import LegacyRecordBatch
+from kafka.record.memory_records import MemoryRecords
+
+from streamer.adapters.kafka.fetched import Taken
+from streamer.core.records import Record, Records
+
+ROOT = Path(__file__).parents[3]
+PARSER = Fetcher.PartitionRecords
+
+
+def test_the_next_minor_release_is_not_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (dependency,) = (d for d in project["dependencies"] if d.startswith("kafka-python["))
+    assert "<3.1" in dependency
+    assert {"crc32c", "lz4", "snappy", "zstd"} <= set(
+        dependency.partition("[")[2].partition("]")[0].split(",")
+    )
+
+
+def test_the_fetcher_makes_its_parser_by_an_attribute_and_with_these_words() -> None:
+    assert "self.PartitionRecords(fetch_offset, tp, records," in inspect.getsource(
+        Fetcher._parse_fetched_data
+    )
+    words = set(inspect.signature(PARSER.__init__).parameters)
+    assert words == {
+        "self", "fetch_offset", "tp", "records", "key_deserializer", "value_deserializer",
+        "check_crcs", "isolation_level", "aborted_transactions", "metric_aggregator", "on_drain",
+    }  # fmt: skip
+    assert "self._fetcher = Fetcher(" in inspect.getsource(KafkaConsumer.__init__)
+
+
+def test_the_fetcher_extends_a_list_by_what_was_taken_and_counts_it() -> None:
+    source = inspect.getsource(Fetcher._append)
+    assert "part_records = part.take(max_records)" in source
+    assert "drained[tp].extend(part_records)" in source
+    assert "return len(part_records)" in source
+    records = Records.of([Record(0, offset, 0, b"", b"") for offset in range(3)])
+    drained: list[Records] = []
+    drained.extend(Taken([records[:2], records[2:]]))
+    assert [len(part) for part in drained] == [2, 1]
+    assert len(Taken([records[:2], records[2:]])) == 3
+    assert not Taken([])
+
+
+def test_the_parser_keeps_what_the_fetcher_asks_for_and_follows_transactions() -> None:
+    parser = PARSER(5, TopicPartition("vitals", 0), MemoryRecords(b""))
+    for name in (
+        "fetch_offset", "topic_partition", "leader_epoch", "next_fetch_offset", "bytes_read",
+        "records_read", "isolation_level", "aborted_producer_ids", "check_crcs",
+    ):  # fmt: skip
+        assert hasattr(parser, name), name
+    for name in ("drain", "_consume_aborted_transactions_up_to", "_is_batch_aborted"):
+        assert callable(getattr(parser, name)), name
+    assert parser
+    parser.drain()
+    assert not parser
+    asked = inspect.getsource(PARSER._is_batch_aborted)
+    assert "batch.is_transactional and batch.producer_id in self.aborted_producer_ids" in asked
+
+
+def test_batches_have_the_shape_that_is_read() -> None:
+    assert DefaultRecordBatch.HEADER_STRUCT.format == ">qiibIhiqqqhii"
+    assert (MemoryRecords.LENGTH_OFFSET, MemoryRecords.LOG_OVERHEAD) == (8, 12)
+    assert (MemoryRecords.MAGIC_OFFSET, DefaultRecordBatch.ATTRIBUTES_OFFSET) == (16, 21)
+    assert MemoryRecords(b"bytes")._buffer == b"bytes"
+    assert callable(LegacyRecordBatch._read_key_value)

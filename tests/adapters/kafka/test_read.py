@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from bench.services import environment, settings_of
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.read import follow, group_lag, last_values
+from streamer.local import LocalStack
+from streamer.ports.log import LogUnavailable, Output
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+
+NOWHERE = {"bootstrap_servers": ["127.0.0.1:1"], "bootstrap_timeout_ms": 500}
+
+
+@pytest.fixture
+def settings(stack: LocalStack, topic_prefix: str) -> Settings:
+    """Topics of one partition with four committed risks, an aborted one between them."""
+    settings = settings_of(environment(stack, topic_prefix, partitions=1))
+    ensure_topics(settings)
+    producer = BatchProducer(**settings.kafka_connection(), transactional_id=topic_prefix)
+    producer.init_transactions()
+    for keys, commit in ((b"pq", True), (b"p", False), (b"pq", True)):
+        producer.begin_transaction()
+        producer.send_all(
+            [Output(settings.topic_risk, 0, bytes([key]), bytes([key]), ()) for key in keys]
+        )
+        if commit:
+            producer.commit_transaction()
+        else:
+            producer.flush(10)
+            producer.abort_transaction()
+    producer.close()
+    return settings
+
+
+def test_what_is_committed_is_followed_until_the_stop(settings: Settings) -> None:
+    stop, values = threading.Event(), []
+    connection = settings.kafka_connection()
+    for value in follow(connection, settings.topic_risk, stop, from_beginning=True):
+        values.append(value)
+        if len(values) == 4:
+            stop.set()
+    assert values == [b"p", b"q", b"p", b"q"]
+
+
+def test_the_last_values_of_a_key(settings: Settings) -> None:
+    def values(n_records: int) -> list[bytes]:
+        return last_values(
+            settings.kafka_connection(), settings.topic_risk, 0, b"p",
+            n_records=n_records, deadline_s=30,
+        )  # fmt: skip
+
+    assert values(1_000) == [b"p", b"p"]
+    assert values(1) == [], "the last offset is the marker of a transaction"
+
+
+def test_a_group_that_never_committed_lags_by_all_that_is_kept(settings: Settings) -> None:
+    connection = settings.kafka_connection()
+    ends = 2 + 1 + 1 + 1 + 2 + 1  # records, and a marker after each transaction
+    assert group_lag(connection, settings.group, settings.topic_risk, 1) == ends
+    assert group_lag(connection, settings.group, settings.topic_vitals, 1) == 0
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda: next(follow(NOWHERE, "t", threading.Event(), from_beginning=True)),
+        lambda: last_values(NOWHERE, "t", 0, b"p", n_records=1, deadline_s=1),
+        lambda: group_lag(NOWHERE, "g", "t", 1),
+    ],
+    ids=["follow", "last values", "group lag"],
+)
+def test_without_a_broker_the_log_is_unavailable(read: Callable[[], object]) -> None:
+    with pytest.raises(LogUnavailable, match="Kafka"):
+        read()

@@ -1,0 +1,66 @@
+"""How other commands come to know the password of the Redis that `streamer up` runs."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from streamer.adapters.redis.local import announced, default_url
+from streamer.service.settings import Settings
+from trainer.settings import TrainerSettings
+
+OPEN = "redis://127.0.0.1:6379/0"
+CLOSED = "redis://:secret@127.0.0.1:6379/0"
+
+
+@pytest.fixture(autouse=True)
+def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    return tmp_path / "vigil"
+
+
+def test_it_is_the_default_of_both_programs_while_it_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert Settings().redis_url == OPEN
+    with announced(CLOSED):
+        assert Settings().redis_url == CLOSED
+        assert TrainerSettings().redis_url == CLOSED
+        monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
+        assert Settings().redis_url == "redis://elsewhere:1/0"
+        monkeypatch.delenv("REDIS_URL")
+    assert Settings().redis_url == OPEN
+
+
+def test_what_a_killed_stack_left_behind_is_passed_over(state: Path) -> None:
+    state.mkdir()
+    (state / "redis-6379").write_text("redis://:longer-and-older@127.0.0.1:6379/0")
+    assert default_url() == OPEN
+    with announced(CLOSED):
+        assert default_url() == CLOSED
+
+
+def test_one_at_another_port_is_not_announced(state: Path) -> None:
+    with announced("redis://:secret@127.0.0.1:16379/0"):
+        assert default_url() == OPEN
+    assert not state.exists()
+
+
+def test_no_other_user_reads_it(state: Path) -> None:
+    with announced(CLOSED):
+        (file,) = state.iterdir()
+        assert stat.S_IMODE(state.stat().st_mode) == 0o700
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert not list(state.iterdir())
+
+
+def test_a_user_without_a_home_has_the_open_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")
+    monkeypatch.setattr(Path, "home", no_home)
+    assert default_url() == OPEN

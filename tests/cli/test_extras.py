@@ -1,0 +1,39 @@
+"""What the streamer does where only its own dependencies are installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXTRAS = ("torch", "pyarrow", "lightgbm", "sklearn", "scipy", "matplotlib", "optuna", "apscheduler")
+WITHOUT = f"import sys; sys.modules |= dict.fromkeys({EXTRAS})\n"  # importing them now fails
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", WITHOUT + program, *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    "module", ["streamer.cli", "streamer.diagnose.checks", "streamer.feeds.replay", "streamer.sim"]
+)
+def test_no_extra_is_loaded(module: str) -> None:
+    ended = run(f"import {module}")
+    assert ended.returncode == 0, ended.stderr
+
+
+def test_replay_names_the_extra_that_it_needs(tmp_path: Path) -> None:
+    ended = run("import streamer.cli; streamer.cli.main()", "replay", str(tmp_path))
+    assert ended.returncode == 2
+    needed = "Error: reading recordings needs pyarrow: pip install 'vigil-icu[replay]'\n"
+    assert ended.stderr == needed
+
+
+def test_the_trainer_names_the_extra_that_it_needs(tmp_path: Path) -> None:
+    program = "import trainer.cli; trainer.cli.main()"
+    ended = run(program, "fit", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert ended.returncode == 2
+    assert "is not installed: pip install 'vigil-icu[train]'" in ended.stderr

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.redis.models import KEPT, RedisModels
+from streamer.local import LocalStack
+from streamer.ports.models import Champion, ModelChannel, Superseded
+from streamer.ports.states import StoreUnavailable
+from trainer.registry.lease import Lease
+
+
+class Contract:
+    """What both adapters of the port promise."""
+
+    @pytest.fixture
+    def channel(self) -> ModelChannel:
+        raise NotImplementedError
+
+    def test_at_first_nothing_is_in_force(self, channel: ModelChannel) -> None:
+        assert channel.champion() is None
+        assert channel.fetch("a") is None
+
+    def test_what_is_published_is_in_force_with_its_bundle(self, channel: ModelChannel) -> None:
+        packed = bytes(range(256)) * 40
+        assert channel.publish("a", packed, 0) == Champion("a", 1)
+        assert channel.champion() == Champion("a", 1)
+        assert channel.fetch("a") == packed
+
+    def test_versions_rise_by_one_also_when_a_model_comes_back(self, channel: ModelChannel) -> None:
+        for version, model in enumerate("abab"):
+            assert channel.publish(model, model.encode(), version) == Champion(model, version + 1)
+        assert channel.fetch("a") == b"a"
+        assert channel.fetch("b") == b"b"
+
+    @pytest.mark.parametrize("expected", [0, 2, 17])
+    def test_a_version_that_is_not_in_force_publishes_nothing(
+        self, channel: ModelChannel, expected: int
+    ) -> None:
+        channel.publish("a", b"a", 0)
+        with pytest.raises(Superseded, match="version 1"):
+            channel.publish("b", b"b", expected)
+        assert channel.champion() == Champion("a", 1)
+        assert channel.fetch("b") is None
+
+    def test_the_last_bundles_are_kept_and_the_one_in_force_among_them(
+        self, channel: ModelChannel
+    ) -> None:
+        models = [f"m{i}" for i in range(KEPT + 3)]
+        for version, model in enumerate(models):
+            channel.publish(model, model.encode(), version)
+        assert [m for m in models if channel.fetch(m) is not None] == models[-KEPT:]
+
+    def test_a_model_that_comes_back_is_kept_anew(self, channel: ModelChannel) -> None:
+        models = [*(f"m{i}" for i in range(KEPT)), "m0", "new"]
+        for version, model in enumerate(models):
+            channel.publish(model, model.encode(), version)
+        assert channel.fetch("m0") == b"m0"
+        assert channel.fetch("m1") is None
+
+    def test_of_many_at_once_one_wins_each_version(self, channel: ModelChannel) -> None:
+        won: list[str] = []
+        barrier = threading.Barrier(6)
+
+        def publish(model: str) -> None:
+            barrier.wait(10)
+            try:
+                channel.publish(model, model.encode(), 0)
+            except Superseded:
+                return
+            won.append(model)
+
+        threads = [threading.Thread(target=publish, args=(f"m{i}",)) for i in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len(won) == 1
+        assert channel.champion() == Champion(won[0], 1)
+        assert channel.fetch(won[0]) == won[0].encode()
+
+
+class TestMemory(Contract):
+    @pytest.fixture
+    def channel(self) -> ModelChannel:
+        return MemoryModels()
+
+
+@pytest.fixture
+def redis(stack: LocalStack) -> Iterator[Redis]:
+    client = Redis.from_url(stack.redis, socket_timeout=10)
+    yield client
+    client.close()
+
+
+class TestRedis(Contract):
+    @pytest.fixture
+    def channel(self, redis: Redis, topic_prefix: str) -> ModelChannel:
+        return RedisModels(redis, topic_prefix)
+
+    def test_two_namespaces_do_not_see_each_other(
+        self, channel: ModelChannel, redis: Redis, topic_prefix: str
+    ) -> None:
+        channel.publish("a", b"a", 0)
+        assert RedisModels(redis, topic_prefix + "other").champion() is None
+
+    def test_another_process_finds_what_was_published(
+        self, channel: ModelChannel, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        channel.publish("a", b"a", 0)
+        with Redis.from_url(stack.redis) as other:
+            assert RedisModels(other, topic_prefix).champion() == Champion("a", 1)
+
+
+NOWHERE = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        RedisModels(NOWHERE).champion,
+        lambda: RedisModels(NOWHERE).fetch("a"),
+        lambda: RedisModels(NOWHERE).publish("a", b"", 0),
+        Lease(NOWHERE).acquire,
+        Lease(NOWHERE).renew,
+        Lease(NOWHERE).release,
+    ],
+)
+def test_a_redis_that_is_away_is_said_to_be(ask: Callable[[], object]) -> None:
+    with pytest.raises(StoreUnavailable, match="Redis"):
+        ask()
+
+
+class TestLease:
+    def test_only_one_holds_it(self, redis: Redis, topic_prefix: str) -> None:
+        first, second = (Lease(redis, topic_prefix) for _ in range(2))
+        assert first.acquire()
+        assert not second.acquire()
+        assert second.fence == 0
+        second.release()  # of what it does not hold changes nothing
+        assert not second.acquire()
+        assert first.renew()
+        first.release()
+        assert second.acquire()
+
+    def test_the_fence_rises_with_each_holder(self, redis: Redis, topic_prefix: str) -> None:
+        first, second = (Lease(redis, topic_prefix) for _ in range(2))
+        assert first.acquire()
+        assert first.is_newest()
+        fence = first.fence
+        redis.delete(f"{{{topic_prefix}:trainer}}:lease")  # it slept past its lease
+        assert second.acquire()
+        assert second.fence == fence + 1
+        assert second.is_newest()
+        assert not first.is_newest()
+        assert not first.renew()
+        first.release()
+        assert second.renew()
+
+    def test_it_ends_by_itself_unless_it_is_renewed(self, redis: Redis, topic_prefix: str) -> None:
+        lease = Lease(redis, topic_prefix, ttl_ms=60_000)
+        key = f"{{{topic_prefix}:trainer}}:lease"
+        assert lease.acquire()
+        assert 0 < redis.pttl(key) <= 60_000
+        redis.pexpire(key, 5_000)
+        assert lease.renew()
+        assert redis.pttl(key) > 5_000

@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from streamer.adapters.memory.states import MemoryStates
+from streamer.adapters.redis import states
+from streamer.adapters.redis.states import RedisStates
+from streamer.local import LocalStack
+from streamer.ports.states import Fenced, Lease, StateStore, StateWrite, StoreUnavailable
+from tests.support.fake_service import stays_in
+from tests.support.redis_servers import SERVERS, redis_run_by
+
+# Names that a careless store would take for something else, and what a patient id may be at most.
+ODD_PATIENTS = ("__wm__", "__epoch__", "p:", "", "a b\tc\n", "{x}", "😀" * 128, "é" * 128, "\x00")
+
+
+def save_of(
+    taken: Lease, watermark: int, changed: dict[str, bytes], partition: int = 0
+) -> StateWrite:
+    """The next save of an owner who has just taken a partition."""
+    return StateWrite(
+        partition, taken.epoch, taken.watermark, watermark, "model-a", 3, "topic-a", changed
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
+    """In place of the shared one: Redis alone, run by each of the servers that are there."""
+    with redis_run_by(request.param) as running:
+        yield running
+
+
+class Contract:
+    """What both adapters of the port promise."""
+
+    @pytest.fixture
+    def store(self) -> StateStore:
+        raise NotImplementedError
+
+    def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
+        assert store.take(0) == Lease(1, None, None, 0, None)
+        assert stays_in(store, 0) == {}
+
+    def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
+        stays = {"a": bytes(range(256)), "b": b""}
+        store.save([save_of(store.take(0), 17, stays)])
+        assert store.take(0) == Lease(2, 17, "model-a", 3, "topic-a")
+        assert stays_in(store, 0) == stays
+
+    def test_partitions_are_apart(self, store: StateStore) -> None:
+        changes = [save_of(store.take(p), 10 + p, {"a": bytes([p])}, p) for p in (0, 1, 11)]
+        store.save(changes)
+        assert [store.take(p).watermark for p in (0, 1, 11)] == [10, 11, 21]
+        assert [stays_in(store, p) for p in (0, 1, 11)] == [
+            {"a": b"\0"},
+            {"a": b"\1"},
+            {"a": b"\x0b"},
+        ]
+
+    def test_an_owner_before_the_last_one_is_fenced(self, store: StateStore) -> None:
+        before = store.take(0)
+        after = store.take(0)
+        with pytest.raises(Fenced, match="0"):
+            store.save([save_of(before, 5, {"a": b"old"})])
+        assert stays_in(store, 0) == {}
+        store.save([save_of(after, 5, {"a": b"new"})])
+        assert stays_in(store, 0) == {"a": b"new"}
+
+    def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
+        with pytest.raises(Fenced):
+            store.save([save_of(Lease(1, None, None, 0, None), 5, {"a": b"x"})])
+        assert stays_in(store, 0) == {}
+
+    @pytest.mark.parametrize("expected", [None, 0, 4, 6, 50])
+    def test_another_watermark_than_expected_is_fenced(
+        self, store: StateStore, expected: int | None
+    ) -> None:
+        taken = store.take(0)
+        first = save_of(taken, 5, {"a": b"first"})
+        store.save([first])
+        with pytest.raises(Fenced):
+            store.save([replace(first, expected=expected, watermark=9, changed={"a": b"no"})])
+        assert stays_in(store, 0) == {"a": b"first"}
+        assert store.take(0).watermark == 5
+
+    def test_a_first_save_may_not_expect_a_watermark(self, store: StateStore) -> None:
+        with pytest.raises(Fenced):
+            store.save([replace(save_of(store.take(0), 5, {"a": b"x"}), expected=0)])
+        assert stays_in(store, 0) == {}
+
+    def test_a_save_whose_answer_was_lost_may_be_sent_again(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        second = replace(first, expected=5, watermark=9, changed={"a": b"2"})
+        for change in (first, first, second, second):
+            store.save([change])
+        assert stays_in(store, 0) == {"a": b"2"}
+        assert store.take(0).watermark == 9
+
+    def test_the_same_watermark_may_have_new_states(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        store.save([replace(first, expected=5, model_id="model-b", swaps=4, changed={"a": b"2"})])
+        assert stays_in(store, 0) == {"a": b"2"}
+        assert store.take(0) == Lease(2, 5, "model-b", 4, "topic-a")
+
+    def test_a_refused_change_changes_nothing_and_the_others_go_through(
+        self, store: StateStore
+    ) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
+        store.save([first, save_of(store.take(1), 5, {"c": b"1"}, 1)])
+        store.take(0)
+        again = replace(
+            first, expected=5, watermark=8, changed={"a": b"2", "d": b"2"}, removed=["b"]
+        )
+        other = StateWrite(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
+        with pytest.raises(Fenced):
+            store.save([again, other])
+        assert stays_in(store, 0) == {"a": b"1", "b": b"1"}
+        assert stays_in(store, 1) == {"c": b"2"}
+        assert store.take(0).watermark == 5
+        assert store.take(1).watermark == 8
+
+    def test_removed_patients_are_gone(self, store: StateStore) -> None:
+        first = save_of(store.take(0), 5, {"a": b"1", "b": b"1", "c": b"1"})
+        store.save([first])
+        store.save(
+            [replace(first, expected=5, watermark=6, changed={"b": b"2"}, removed=["a", "never"])]
+        )
+        assert stays_in(store, 0) == {"b": b"2", "c": b"1"}
+
+    def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
+        store.save([save_of(store.take(0), 3, {})])
+        assert store.take(0) == Lease(2, 3, "model-a", 3, "topic-a")
+        assert stays_in(store, 0) == {}
+
+    def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
+        store.save([])
+        assert store.take(0).epoch == 1
+
+    def test_20000_stays_in_one_save(self, store: StateStore) -> None:
+        stays = {f"patient-{i}": i.to_bytes(4, "big") * 8 for i in range(20_000)}
+        first = save_of(store.take(0), 5, stays)
+        store.save([first])
+        assert stays_in(store, 0) == stays
+        store.save([replace(first, expected=5, watermark=6, changed={}, removed=list(stays)[1:])])
+        assert stays_in(store, 0) == {"patient-0": stays["patient-0"]}
+
+    def test_odd_names_are_patients_like_others(self, store: StateStore) -> None:
+        stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
+        store.save([save_of(store.take(0), 7, stays)])
+        assert stays_in(store, 0) == stays
+        assert store.take(0) == Lease(2, 7, "model-a", 3, "topic-a")
+        for patient in ODD_PATIENTS:
+            assert store.find(patient, [0]) == (0, stays[patient])
+
+    def test_a_patient_is_at_home_where_he_was_first(self, store: StateStore) -> None:
+        assert store.claim_partition("topic-a", 0, ["a", *ODD_PATIENTS]) == {}
+        assert store.claim_partition("topic-a", 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
+            ("a", *ODD_PATIENTS), 0
+        )
+        assert store.claim_partition("topic-a", 0, ["a", "b"]) == {"b": 1}
+        assert store.claim_partition("topic-a", 1, []) == {}
+
+    def test_a_home_is_one_of_its_topic(self, store: StateStore) -> None:
+        assert store.claim_partition("topic-a", 0, ["a"]) == {}
+        assert store.claim_partition("topic-b", 1, ["a"]) == {}
+        store.save([replace(save_of(store.take(0), 5, {}), removed=["a"])])
+        assert store.claim_partition("topic-a", 2, ["a"]) == {}
+        assert store.claim_partition("topic-b", 2, ["a"]) == {"a": 1}
+
+    def test_many_patients_settle_at_once(self, store: StateStore) -> None:
+        patients = [f"p{i}" for i in range(5_000)]
+        assert store.claim_partition("topic-a", 3, patients) == {}
+        assert store.claim_partition("topic-a", 4, patients) == dict.fromkeys(patients, 3)
+        store.save([replace(save_of(store.take(3), 5, {}, 3), removed=patients[1:])])
+        assert store.claim_partition("topic-a", 4, patients) == {"p0": 3}
+
+    def test_whose_stay_is_removed_has_no_home(self, store: StateStore) -> None:
+        store.claim_partition("topic-a", 0, ["a", "b"])
+        store.claim_partition("topic-a", 1, ["c"])
+        first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
+        store.save([first])
+        after = replace(first, expected=5, watermark=6, changed={}, removed=["a", "c", "never"])
+        store.save([after])
+        assert store.claim_partition("topic-a", 2, ["a", "b", "c"]) == {"b": 0, "c": 1}
+
+    def test_who_is_fenced_makes_nobody_homeless(self, store: StateStore) -> None:
+        store.claim_partition("topic-a", 0, ["a"])
+        before = save_of(store.take(0), 5, {})
+        store.take(0)
+        with pytest.raises(Fenced):
+            store.save([replace(before, removed=["a"])])
+        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
+
+    def test_pages_hold_every_stay(self, store: StateStore) -> None:
+        stays = {f"patient-{i}": i.to_bytes(4, "big") for i in range(3_000)}
+        store.save([save_of(store.take(0), 5, stays)])
+        pages = list(store.pages(0))
+        assert len(pages) > 1
+        assert {patient: stay for page in pages for patient, stay in page.items()} == stays
+        assert not any(page for page in store.pages(1))
+
+    def test_an_owner_fetches_what_it_asks_for(self, store: StateStore) -> None:
+        stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
+        store.save([save_of(store.take(0), 7, stays)])
+        assert store.fetch(0, 1, 7, [*ODD_PATIENTS, "nobody"]) == stays
+        assert store.fetch(0, 1, 7, ["a b\tc\n"]) == {"a b\tc\n": stays["a b\tc\n"]}
+        assert store.fetch(0, 1, 7, []) == {}
+        store.take(1)
+        assert store.fetch(1, 1, None, ["nobody"]) == {}
+
+    @pytest.mark.parametrize(("epoch", "watermark"), [(2, 7), (0, 7), (1, 6), (1, None)])
+    def test_nobody_else_fetches(
+        self, store: StateStore, epoch: int, watermark: int | None
+    ) -> None:
+        store.save([save_of(store.take(0), 7, {"a": b"1"})])
+        with pytest.raises(Fenced):
+            store.fetch(0, epoch, watermark, ["a"])
+
+    def test_the_first_width_of_a_topic_is_kept(self, store: StateStore) -> None:
+        assert store.first_width("topic-a", 8) == 8
+        assert store.first_width("topic-a", 9) == 8
+        assert store.first_width("topic-b", 9) == 9
+
+    def test_find_says_where_a_patient_is(self, store: StateStore) -> None:
+        store.save([save_of(store.take(p), 1, {f"p{p}": bytes([p])}, p) for p in range(3)])
+        assert store.find("p2", range(3)) == (2, b"\2")
+        assert store.find("p2", range(2)) is None
+        assert store.find("nobody", range(3)) is None
+        assert store.find("p0", []) is None
+
+
+class TestMemoryStates(Contract):
+    @pytest.fixture
+    def store(self) -> StateStore:
+        return MemoryStates()
+
+    def test_an_outage(self) -> None:
+        store = MemoryStates()
+        change = save_of(store.take(0), 5, {"a": b"1"})
+        store.available = False
+        check_outage(store, change)
+        store.available = True
+        store.save([change])
+        assert stays_in(store, 0) == {"a": b"1"}
+
+
+class TestRedisStates(Contract):
+    @pytest.fixture
+    def store(self, stack: LocalStack, topic_prefix: str) -> Iterator[StateStore]:
+        store = RedisStates(Redis.from_url(stack.redis, socket_timeout=10), topic_prefix, "vitals")
+        yield store
+        store.close()
+
+    def test_namespaces_and_topics_are_apart(self, stack: LocalStack, topic_prefix: str) -> None:
+        names = [("a", "vitals"), ("b", "vitals"), ("a", "others")]
+        for namespace, topic in names:
+            store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
+            assert store.take(0) == Lease(1, None, None, 0, None)
+            store.close()
+
+    @pytest.mark.parametrize("meanwhile", ["he came back", "another took the partition"])
+    def test_who_did_not_leave_for_good_keeps_his_home(
+        self, store: RedisStates, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    ) -> None:
+        store.claim_partition("topic-a", 0, ["a"])
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        leave = store._leave
+
+        def late(**asked: Any) -> None:
+            if meanwhile == "he came back":
+                store.save([replace(first, expected=6, watermark=7)])
+            else:
+                store.take(0)
+            leave(**asked)
+
+        monkeypatch.setattr(store, "_leave", late)
+        store.save([replace(first, expected=5, watermark=6, changed={}, removed=["a"])])
+        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
+
+    def test_states_that_were_wiped_are_fenced_and_then_none(
+        self, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        client = Redis.from_url(stack.redis)
+        store = RedisStates(client, topic_prefix, "vitals")
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        client.delete(store.key(0))
+        with pytest.raises(Fenced, match="epoch none"):
+            store.save([replace(first, expected=5, watermark=6)])
+        assert store.take(0).watermark is None
+        store.close()
+
+    def test_saves_too_large_for_one_round_trip_take_several(
+        self, store: StateStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(states, "_SENT_BYTES", 100)
+        taken = [store.take(p) for p in range(5)]
+        fenced = store.take(1)
+        changes = [save_of(taken[p], 5, {"a": bytes(60)}, p) for p in range(5)]
+        with pytest.raises(Fenced, match="partition 1 "):
+            store.save(changes)
+        assert [len(stays_in(store, p)) for p in range(5)] == [1, 0, 1, 1, 1]
+        store.save([save_of(fenced, 5, {"a": bytes(60)}, 1)])
+
+    def test_a_script_that_redis_forgot_is_loaded_again(
+        self, stack: LocalStack, topic_prefix: str
+    ) -> None:
+        client = Redis.from_url(stack.redis)
+        store = RedisStates(client, topic_prefix, "vitals")
+        first = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([first])
+        client.script_flush()
+        store.save([replace(first, expected=5, watermark=6)])
+        assert store.take(0).watermark == 6
+        store.close()
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_redis_that_is_gone_is_unavailable_until_it_is_back(server: str) -> None:
+    with redis_run_by(server) as own:
+        client = Redis.from_url(own.redis, socket_timeout=5)
+        store = RedisStates(client, "test", "vitals")
+        change = save_of(store.take(0), 5, {"a": b"1"})
+        store.save([change])
+        own.redis_server.stop()
+        check_outage(store, change)
+        own.redis_server.start()
+        store.save([change])
+        assert store.take(0) == Lease(2, 5, "model-a", 3, "topic-a")
+        assert stays_in(store, 0) == {"a": b"1"}
+        # A Redis without memory refuses writes, which is an outage too, and no fence.
+        with Redis.from_url(own.redis_admin) as admin:
+            admin.config_set("maxmemory", "1")
+            with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
+                store.save([replace(change, epoch=2, expected=5, watermark=6)])
+            admin.config_set("maxmemory", "0")
+        assert store.take(0).watermark == 5
+        store.close()
+
+
+def check_outage(store: StateStore, change: StateWrite) -> None:
+    """Every question to a store that is away raises the one error that may be tried again."""
+    with pytest.raises(StoreUnavailable):
+        store.take(0)
+    with pytest.raises(StoreUnavailable):
+        store.first_width("topic-a", 8)
+    with pytest.raises(StoreUnavailable):
+        list(store.pages(0))
+    with pytest.raises(StoreUnavailable):
+        store.fetch(0, 1, 5, ["a"])
+    with pytest.raises(StoreUnavailable):
+        store.save([change])
+    with pytest.raises(StoreUnavailable):
+        store.find("a", [0])

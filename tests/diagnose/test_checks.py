@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+from pydantic import SecretStr
+
+from streamer.adapters.memory.models import MemoryModels
+from streamer.bundles.build import make
+from streamer.diagnose import checks
+from streamer.diagnose.finding import Finding, Level
+from streamer.ports.states import StoreUnavailable
+from streamer.service.health import Health
+from streamer.service.http import serving
+from streamer.service.settings import Settings
+from tests.service.test_http import free_port
+from tests.support.small_models import forecasting_model, random_bundle
+
+
+def findings(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[str, Finding]:
+    """The findings of a check that has no Kafka nor Redis to look at."""
+    for name in ("_kafka", "_redis", "_model"):
+        monkeypatch.setattr(checks, name, lambda _settings: iter(()))
+    settings = Settings(http_port=port, log_key=SecretStr(key))
+    return {finding.check: finding for finding in checks.checks(settings)}
+
+
+def test_a_service_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    health = Health()
+    with serving("127.0.0.1", free_port(), health) as port:
+        assert port is not None
+        health.note_outage(StoreUnavailable("Redis: away"))
+        finding = findings(monkeypatch, port)["service"]
+        assert finding.level is Level.WARN
+        assert finding.message.endswith("is not ready: waiting for Redis: away")
+        health.observe([], {})
+        finding = findings(monkeypatch, port)["service"]
+        assert (finding.level, finding.message) == (Level.OK, f"at 127.0.0.1:{port} is ready")
+
+
+def test_without_a_service_on_this_machine_the_check_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    finding = findings(monkeypatch, port)["service"]
+    assert (finding.level, finding.message) == (Level.OK, f"none runs at 127.0.0.1:{port}")
+    assert "service" not in findings(monkeypatch, 0)
+
+
+@contextmanager
+def another_program(body: bytes) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize("body", [b"hello", b"{}", b"[]", b'{"reasons": 3}', b"\xff"])
+def test_another_program_on_the_port_is_reported(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    with another_program(body) as port:
+        finding = findings(monkeypatch, port)["service"]
+    assert finding.level is Level.WARN
+    assert "is used by another program" in finding.message
+    assert "STREAMER_HTTP_PORT" in finding.message
+
+
+def test_the_key_of_the_log_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_key = findings(monkeypatch, 0, "a secret of the ward")
+    assert "same pseudonym" in with_key["log"].message
+    assert not any("secret" in finding.message for finding in with_key.values())
+    assert "not set" in findings(monkeypatch, 0)["log"].message
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_forecasts_are_asked_of_the_model_in_force(
+    monkeypatch: pytest.MonkeyPatch, has_head: bool
+) -> None:
+    models = MemoryModels()
+    bundle = make(forecasting_model(), {}, "") if has_head else random_bundle()
+    models.publish(bundle.model_id, bundle.to_bytes(), 0)
+    monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
+    levels = {finding.check: finding.level for finding in checks._model(Settings(forecast=True))}
+    assert levels == {"model": Level.OK} | ({} if has_head else {"forecast": Level.WARN})
+    assert "forecast" not in {finding.check for finding in checks._model(Settings())}

@@ -1,0 +1,112 @@
+"""Settings under which the promises do not hold are reported, each with the way out."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient
+from redis import Redis
+
+from bench.services import environment, settings_of
+from streamer.adapters.kafka.topics import Kept
+from streamer.diagnose.checks import checks
+from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
+from streamer.diagnose.finding import Level
+from streamer.local import LocalStack
+from streamer.service.topics import ensure_topics
+
+GOOD = {
+    "min.insync.replicas": "2",
+    "unclean.leader.election.enable": "false",
+    "cleanup.policy": "delete",
+    "retention.ms": "2592000000",
+    "retention.bytes": "-1",
+}
+GOOD_REDIS = {"maxmemory_policy": "noeviction", "role": "master", "aof_enabled": 1}
+GOOD_CONFIGS = {"appendfsync": "everysec", "min-replicas-to-write": "1"}
+
+
+def topic(replicas: int = 3, **changed: str) -> Kept:
+    return Kept("vitals", replicas, GOOD | {k.replace("_", "."): v for k, v in changed.items()})
+
+
+def test_good_settings_are_not_mentioned() -> None:
+    assert not list(check_topic(topic(), rebuild_hours=52))
+    assert not list(check_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
+
+
+@pytest.mark.parametrize(
+    ("kept", "level", "message"),
+    [
+        (topic(replicas=1, min_insync_replicas="1"), Level.WARN, "one replica"),
+        (topic(min_insync_replicas="1"), Level.BAD, "Set it to 2"),
+        (topic(min_insync_replicas="3"), Level.WARN, "Set min.insync.replicas to 2"),
+        (topic(replicas=2), Level.WARN, "needs all of its 2 replicas"),
+        (topic(unclean_leader_election_enable="true"), Level.BAD, "unclean leader election"),
+        (topic(cleanup_policy="compact,delete"), Level.BAD, "is compacted"),
+        (topic(retention_ms="3600000"), Level.BAD, "is kept for 1 h"),
+        (topic(retention_bytes="1000000"), Level.WARN, "retention.bytes"),
+    ],
+)
+def test_a_weak_setting_of_a_topic_is_reported(kept: Kept, level: Level, message: str) -> None:
+    (finding,) = check_topic(kept, rebuild_hours=52)
+    assert finding.level is level
+    assert message in finding.message
+
+
+def test_only_the_input_topic_needs_retention() -> None:
+    assert not list(check_topic(topic(retention_ms="1", cleanup_policy="compact")))
+    assert not list(check_topic(topic(retention_ms="-1"), rebuild_hours=52))
+
+
+def test_the_rejected_topic_must_take_the_largest_record() -> None:
+    assert not list(check_rejected_topic(topic(max_message_bytes=str(16 * 1024 * 1024))))
+    for most in ("1048588", str(16 * 1024 * 1024 - 1)):
+        (finding,) = check_rejected_topic(topic(max_message_bytes=most))
+        assert finding.level is Level.BAD
+        assert f"{most} bytes" in finding.message
+        assert "Set max.message.bytes to 16777216" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("info", "configs", "level", "message"),
+    [
+        ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "maxmemory-policy is allkeys-lru"),
+        ({"role": "slave"}, {}, Level.BAD, "read-only replica"),
+        ({"aof_enabled": 0}, {}, Level.WARN, "appendonly is off"),
+        ({}, {"appendfsync": "no"}, Level.WARN, "appendfsync is no"),
+        ({"connected_slaves": 1}, {"min-replicas-to-write": "0"}, Level.WARN, "min-replicas"),
+    ],
+)
+def test_a_weak_setting_of_redis_is_reported(
+    info: dict[str, Any], configs: dict[str, str], level: Level, message: str
+) -> None:
+    (finding,) = check_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
+    assert finding.level is level
+    assert message in finding.message
+
+
+def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> None:
+    with LocalStack(existing_kafka=stack.kafka) as own:
+        settings = settings_of(environment(own, topic_prefix, partitions=1))
+        weak = {
+            "num_partitions": 1,
+            "replication_factor": 1,
+            "configs": {"unclean.leader.election.enable": "true", "retention.ms": "60000"},
+        }
+        small = {"num_partitions": 1, "replication_factor": 1}
+        topics = {settings.topic_vitals: weak, settings.topic_rejected: small}
+        with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+            admin.create_topics(topics, wait_for_metadata=True)
+        ensure_topics(settings)
+        with contextlib.closing(Redis.from_url(own.redis_admin)) as redis:
+            redis.config_set("appendfsync", "no")
+            redis.config_set("maxmemory-policy", "volatile-lru")
+        bad = [f.message for f in checks(settings) if f.level is not Level.OK]
+    for part in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
+        assert any(text.startswith(settings.topic_vitals) and part in text for text in bad)
+    assert any(text.startswith(f"{settings.topic_rejected} takes messages of") for text in bad)
+    for part in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
+        assert any(part in text for text in bad)

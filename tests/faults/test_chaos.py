@@ -1,0 +1,41 @@
+"""The short form of the chaos run; `make chaos` is the long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.chaos import on_kafka, on_redis, on_services
+from bench.chaos.report import report
+from bench.chaos.run import Plan, run
+from streamer.local import LocalStack
+
+# A loaded machine has fewer faults in the same time; each target has some in any case.
+FEWEST_FAULTS, FEWEST_KINDS = 6, 5
+
+
+@pytest.mark.timeout(400)
+def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -> None:
+    plan = Plan(
+        seed=11, seconds=20, events=12_000, services=2,
+        broker_rest_s=(4, 6), redis_rest_s=(1, 3), drain_s=240,
+    )  # fmt: skip
+    # Kafka and Redis of its own: both are taken away.
+    with LocalStack() as stack:
+        outcome = run(stack, tmp_path, plan)
+    assert not outcome.errors
+    assert outcome.n_differences == 0, report(plan, outcome, "here")
+    assert outcome.holds
+    assert outcome.events >= plan.events
+    expected = {kind: of.expected for kind, of in outcome.differences.items()}
+    assert expected["risk"] > 1_000
+    assert expected["rejected"] > 50
+    assert expected["alert"] > 0
+    assert expected["state"] > 50
+    kinds = outcome.by_kind
+    assert kinds.total() >= FEWEST_FAULTS
+    assert len(kinds) >= FEWEST_KINDS
+    for target in (on_services, on_redis, on_kafka):
+        assert kinds.keys() & set(target.KINDS), target.__name__
+    assert outcome.told["partitions taken"] > 8

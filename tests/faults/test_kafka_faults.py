@@ -1,0 +1,95 @@
+"""The broker restarts, or the network to it fails: what was committed counts, and once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.proxy import END_TXN, KafkaProxy
+from streamer.local import LocalStack, ports
+from tests.support.service_trial import DEADLINE_S, N_EVENTS, Trial
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[LocalStack]:
+    """A Kafka that may be killed, and that a proxy may stand before."""
+    with LocalStack(kafka_proxy_port=ports.choose(None, "the proxy")) as running:
+        yield running
+
+
+@pytest.fixture
+def proxy(own: LocalStack) -> Iterator[KafkaProxy]:
+    server = own.kafka_server
+    assert server.proxy_port is not None
+    assert server.behind_proxy_port is not None
+    with KafkaProxy(server.proxy_port, server.behind_proxy_port) as running:
+        yield running
+
+
+@pytest.fixture
+def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Trial]:
+    with Trial(own, tmp_path, topic_prefix) as opened:
+        yield opened
+
+
+def test_the_broker_is_killed_and_starts_again(own: LocalStack, trial: Trial) -> None:
+    trial.send(N_EVENTS // 2)
+    with trial.hired() as worker:
+        trial.wait_for_commit()
+        own.kafka_server.kill()
+        wait_until(lambda: worker.not_ready, DEADLINE_S, "a worker that misses its broker")
+        own.kafka_server.start()
+        trial.send()
+        trial.judge()
+
+
+@pytest.mark.parametrize("silently", [False, True])
+def test_a_commit_whose_answer_is_lost_is_asked_about_again(
+    proxy: KafkaProxy, trial: Trial, silently: bool
+) -> None:
+    """At once when the connection breaks; in silence, when the request has timed out."""
+    with trial.hired(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
+        trial.send(N_EVENTS // 2)
+        trial.wait_for_commit()
+        lost = proxy.lose_reply(END_TXN, silently=silently)
+        trial.send()
+        assert lost.wait(DEADLINE_S)
+        trial.judge()
+
+
+def test_a_service_dies_before_it_knows_that_its_commit_went_through(
+    proxy: KafkaProxy, trial: Trial
+) -> None:
+    trial.send()
+    lost = proxy.lose_reply(END_TXN, silently=True)
+    service = trial.service(instance="mortal", KAFKA_BOOTSTRAP_SERVERS=proxy.address)
+    assert lost.wait(DEADLINE_S)
+    service.kill()
+    assert set(trial.watermarks().values()) == {0}, "something was saved"
+    trial.service(instance="mortal")
+    trial.judge()
+
+
+def test_the_network_hangs_for_longer_than_a_session(proxy: KafkaProxy, trial: Trial) -> None:
+    trial.send(N_EVENTS // 2)
+    with trial.hired(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
+        trial.wait_for_commit()
+        proxy.hold()
+        with trial.hired():  # gets what the other one has, when its session is over
+            trial.settle()
+            proxy.release()
+            trial.send()
+            trial.judge()
+
+
+def test_connections_break(proxy: KafkaProxy, trial: Trial) -> None:
+    with trial.hired(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
+        for _ in range(N_EVENTS // 100):
+            trial.send(100)
+            proxy.cut()
+        trial.judge()

@@ -1,0 +1,150 @@
+"""What a broker has forgotten to end is ended by the next producer of the same name.
+
+Brokers forget by a race while they start (docs/decisions/019). Here they never learn of it: records
+and offsets are sent as parts of a transaction that the coordinator has not been told of, which a
+broker takes as long as it does not verify them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource, TransactionState
+from kafka.cluster import ClusterMetadata
+from kafka.errors import KafkaTimeoutError
+from kafka.producer.transaction_manager import TransactionalRequestResult, TxnOffsetCommitHandler
+from kafka.structs import OffsetAndMetadata
+
+from streamer.adapters.kafka import log
+from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOptions, RejectedTopic
+from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.topics import Wanted, ensure
+from streamer.local import LocalStack
+from streamer.ports.log import LogUnavailable, Output
+from tests.support.log_backends import KafkaWorld, gain
+from tests.support.wait import wait_until
+
+ENDED = {"commit": TransactionState.COMPLETE_COMMIT, "abort": TransactionState.COMPLETE_ABORT}
+WAIT_S = 10.0
+DEADLINE_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def credulous() -> Iterator[LocalStack]:
+    """A stack whose broker takes whatever says that it belongs to a transaction."""
+    with LocalStack() as own:
+        with contextlib.closing(KafkaAdminClient(bootstrap_servers=[own.kafka])) as admin:
+            setting = {"transaction.partition.verification.enable": "false"}
+            admin.alter_configs([ConfigResource("BROKER", "1", configs=setting)])
+        yield own
+
+
+@pytest.fixture
+def world(credulous: LocalStack, topic_prefix: str) -> Iterator[KafkaWorld]:
+    with contextlib.closing(KafkaWorld(credulous, topic_prefix)) as world:
+        world.send(0, 5)
+        yield world
+
+
+def leave_open(
+    world: KafkaWorld,
+    producer: BatchProducer,
+    output: Output,
+    offsets: Mapping[TopicPartition, int],
+    membership: Any = None,
+) -> None:
+    """Sends parts of a transaction of which the coordinator knows nothing, and dies."""
+    manager = producer._transaction_manager
+    name = manager.transactional_id
+    with contextlib.closing(KafkaAdminClient(**world.connection)) as admin:
+        # An end is answered before its markers are written: they must not end this one, too.
+        def at_rest() -> bool:
+            state = admin.describe_transactions([name])[name].state
+            return state in (TransactionState.EMPTY, *ENDED.values())
+
+        wait_until(at_rest, DEADLINE_S, "the end of the transaction before")
+    producer.begin_transaction()
+    place = TopicPartition(output.topic, output.partition)
+    manager._partitions_in_transaction.add(place)
+    (future,) = producer._queue(place, [output])
+    producer._sender.wakeup()
+    producer.flush(WAIT_S)
+    assert future.succeeded()
+    if offsets:
+        manager._pending_txn_offset_commits.update(
+            {place: OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+        )
+        pending = manager._pending_txn_offset_commits
+        sent = TransactionalRequestResult()
+        manager._enqueue_request(TxnOffsetCommitHandler(manager, membership, pending, sent))
+        producer._wait_for(sent, "offsets")
+    producer.close(timeout=0)
+
+
+@pytest.mark.parametrize("ended", ENDED)
+def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
+    world: KafkaWorld, monkeypatch: pytest.MonkeyPatch, ended: str
+) -> None:
+    member = world.member()
+    gain(member)
+    member.transact([world.output(b"before")], {0: 1})
+    producer = member._producer
+    assert producer is not None
+    if ended == "abort":
+        producer.begin_transaction()
+        producer.send_all([world.output(b"taken back")])
+        producer.flush(WAIT_S)
+        producer.abort_transaction()
+    vitals = TopicPartition(world.vitals, 0)
+    leave_open(world, producer, world.output(b"open"), {vitals: 2}, member._membership)
+    with monkeypatch.context() as hurried:
+        hurried.setattr(log, "ASK_TIMEOUT_MS", 1_000)
+        # Nobody remembers a commit once the name is taken: failing then must not lose it.
+        with monkeypatch.context() as broken:
+            broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
+            with pytest.raises(LogUnavailable, match="has no leader"):
+                member.committed(0)
+        with monkeypatch.context() as broken:
+            broken.setattr(BatchProducer, "_wait_for", refuse)
+            with pytest.raises(
+                LogUnavailable, match="no answer on asking for the group's coordinator"
+            ):
+                member.committed(0)
+        with pytest.raises(LogUnavailable, match="a transaction of another instance is open"):
+            member.committed(0)
+    assert member.committed(0) == (2 if ended == "commit" else 1)
+    member.transact([world.output(b"after")], {0: 3})
+    said = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
+    assert world.heard() == said
+
+
+def refuse(_producer: object, _result: object, what: str) -> None:
+    raise KafkaTimeoutError(f"no answer on {what}")
+
+
+def test_who_re_enters_rejected_events_frees_the_topics_too(world: KafkaWorld) -> None:
+    options = RejectedOptions(
+        world.connection, world.vitals, f"{world.prefix}rejected", f"{world.prefix}marks"
+    )
+    ensure(world.connection, [Wanted(options.rejected, 1, {}), Wanted(options.marks, 1, {})], 1)
+    topic = RejectedTopic(options)
+    first = DeadLetterReplayer(options, topic)
+    leave_open(world, first._producer, Output(world.vitals, 1, b"p", b"open", []), {})
+    DeadLetterReplayer(options, topic).close()
+    world.send(1, 1)
+    reader = KafkaConsumer(**world.connection, isolation_level="read_committed")
+    with contextlib.closing(reader):
+        place = TopicPartition(world.vitals, 1)
+        reader.assign([place])
+        reader.seek_to_beginning(place)
+        values: list[bytes] = []
+
+        def read() -> list[bytes]:
+            values.extend(r.value for r in reader.poll(timeout_ms=200).get(place, []))
+            return values
+
+        assert wait_until(read, DEADLINE_S, "a record behind what was open") == [b"0"]

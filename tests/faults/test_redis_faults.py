@@ -1,0 +1,145 @@
+"""Redis goes away, refuses to write, or has forgotten: the service waits, replays or rebuilds."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from streamer.local import LocalStack
+from streamer.service.worker import Worker
+from tests.support.service_trial import DEADLINE_S, Trial
+from tests.support.wait import wait_until
+
+NOBODY = ("127.0.0.1", "1")  # a master that never answers: its replica keeps what it has
+
+
+@pytest.fixture
+def own(stack: LocalStack) -> Iterator[LocalStack]:
+    """The Kafka of all tests and a Redis of this one's own."""
+    with LocalStack(existing_kafka=stack.kafka) as running:
+        yield running
+
+
+@pytest.fixture
+def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Trial]:
+    with Trial(own, tmp_path, topic_prefix) as opened:
+        yield opened
+
+
+def wait_for_complaint(worker: Worker, about: str) -> None:
+    wait_until(
+        lambda: any(about in reason for reason in worker.not_ready),
+        DEADLINE_S,
+        f"readiness saying {about!r}",
+    )
+
+
+def test_redis_is_stopped_and_comes_back(own: LocalStack, trial: Trial) -> None:
+    trial.send(200)
+    with trial.hired() as worker:
+        trial.wait_for_commit()
+        own.redis_server.stop()
+        trial.send()
+        wait_for_complaint(worker, "Redis")
+        own.redis_server.start()
+        trial.judge()
+        assert worker.not_ready == []
+
+
+def test_redis_is_killed_and_comes_back_without_its_last_seconds(
+    own: LocalStack, trial: Trial, tmp_path: Path
+) -> None:
+    folder, backup = own.redis_server.folder, tmp_path / "backup"
+    trial.send(300)
+    with trial.hired():
+        trial.settle()
+        shutil.copytree(folder, backup)  # of an append-only file, any copy is an earlier state
+        before = trial.watermarks()
+        trial.send(200)
+        trial.settle()
+        own.redis_server.kill()
+        shutil.rmtree(folder)
+        shutil.copytree(backup, folder)
+        own.redis_server.start()
+        assert trial.watermarks() == before
+        trial.send(3)  # few: the stays of the others must be replayed, not just saved again
+        trial.judge()
+
+
+def test_redis_has_lost_its_last_seconds_while_nobody_ran(
+    own: LocalStack, trial: Trial, tmp_path: Path
+) -> None:
+    folder, backup = own.redis_server.folder, tmp_path / "backup"
+    trial.send(300)
+    with trial.hired():
+        trial.settle()
+        shutil.copytree(folder, backup)
+        trial.send(200)
+        trial.settle()
+    own.redis_server.kill()
+    shutil.rmtree(folder)
+    shutil.copytree(backup, folder)
+    own.redis_server.start()
+    trial.send()
+    with trial.hired():
+        trial.judge()
+
+
+@pytest.mark.parametrize("while_it_runs", [True, False])
+def test_redis_is_wiped(trial: Trial, while_it_runs: bool) -> None:
+    trial.send(300)
+    with trial.hired():
+        trial.settle()
+        if while_it_runs:
+            trial.redis_admin.flushall()
+            trial.send()
+            trial.judge()
+    if not while_it_runs:
+        trial.redis_admin.flushall()
+        trial.send()
+        with trial.hired():
+            trial.judge()
+
+
+def make_read_only(redis: Redis) -> None:
+    redis.replicaof(*NOBODY)
+
+
+def make_writable(redis: Redis) -> None:
+    redis.replicaof("NO", "ONE")
+
+
+def fill_memory(redis: Redis) -> None:
+    redis.config_set("maxmemory", 1)
+
+
+def free_memory(redis: Redis) -> None:
+    redis.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends", "says"),
+    [(make_read_only, make_writable, "read only"), (fill_memory, free_memory, "maxmemory")],
+    ids=["read_only", "out_of_memory"],
+)
+def test_redis_takes_no_writes(
+    own: LocalStack,
+    trial: Trial,
+    breaks: Callable[[Redis], None],
+    mends: Callable[[Redis], None],
+    says: str,
+) -> None:
+    trial.send(200)
+    with trial.hired() as worker, closing(Redis.from_url(own.redis_admin)) as redis:
+        trial.wait_for_commit()
+        breaks(redis)
+        trial.send()
+        wait_for_complaint(worker, says)
+        mends(redis)
+        trial.judge()
+        assert worker.not_ready == []

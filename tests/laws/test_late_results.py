@@ -1,0 +1,232 @@
+"""Real stays whose laboratory results come late: the stream must not care, up to 48 hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.parity import TOLERANCE, offline
+from streamer.bundles import bundle
+from streamer.bundles.build import build
+from streamer.core.stays import HOUR_MS, LATE_BINS
+from streamer.core.variables import INDEX, VARIABLES
+from streamer.datasets.cohort import Cohort, site
+from streamer.feeds.replay import replay
+from tests.support.event_stream import MINUTE_MS, ORIGIN_MS, Event, Stream
+from tests.support.paths import DATA
+from trainer.data.cohort import load_cohort
+
+CINC2019 = DATA / "cinc2019"
+pytestmark = pytest.mark.skipif(not CINC2019.exists(), reason="the real ICU data is not here")
+
+LONGEST, OTHERS = 4, 16  # of each hospital: long ones outgrow the ring of 48 hours
+MOST_HOURS = 120  # longer ones take their time and show nothing more
+CLOSING_HOURS = 41  # after the last row: later than any result, and in the ring still
+
+Place = tuple[str, int]  # patient, hour bin
+Delay = Callable[[np.random.Generator], float]  # hours
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An event, when it arrives, and the hour bin that it is about."""
+
+    event: Event
+    at_ms: int
+    bin_: int
+    is_late: bool = False
+
+    @property
+    def place(self) -> Place:
+        return self.event["patient_id"], self.bin_
+
+
+@pytest.fixture(scope="module")
+def cohort() -> Cohort:
+    everyone = load_cohort([CINC2019])
+    chosen: list[int] = []
+    for hospital in ("A", "B"):
+        here = np.array([site(patient) == hospital for patient in everyone.patient_ids])
+        stays = np.flatnonzero(here & (everyone.lengths <= MOST_HOURS))
+        by_length = stays[np.argsort(everyone.lengths[stays], kind="stable")]
+        spread = np.linspace(0, len(by_length) - 1 - LONGEST, OTHERS).astype(int)
+        chosen += [*by_length[-LONGEST:].tolist(), *by_length[spread].tolist()]
+    return everyone.take(np.array(chosen))
+
+
+@pytest.fixture(scope="module")
+def expected(cohort: Cohort) -> dict[Place, float]:
+    """What the trainer computes from the same rows."""
+    return offline(cohort)
+
+
+def rows(cohort: Cohort, *, discharged: bool = False) -> Iterator[Arrival]:
+    """The stays as they happened: admissions, hour rows, and perhaps discharges."""
+    for message in replay(cohort, ORIGIN_MS):
+        kept = ("admission", "observation", "discharge") if discharged else (
+            "admission", "observation",
+        )  # fmt: skip
+        if message.value["type"] in kept:
+            bin_ = (message.due_ms - ORIGIN_MS) // HOUR_MS
+            yield Arrival(message.value, message.due_ms, bin_)
+
+
+def with_late_results(in_time: Sequence[Arrival], delay: Delay, seed: int = 1) -> list[Arrival]:
+    """The same in order of arrival, where the results of an hour come so much later."""
+    draws = np.random.default_rng(seed)
+    arrivals = []
+    for row in in_time:
+        values: dict[str, float] = row.event.get("values", {})
+        results = {n: v for n, v in values.items() if not VARIABLES[INDEX[n]].is_vital}
+        if not results:
+            arrivals.append(row)
+            continue
+        vitals = {name: value for name, value in values.items() if name not in results}
+        arrivals.append(Arrival({**row.event, "values": vitals}, row.at_ms, row.bin_))
+        at_ms = row.at_ms + round(delay(draws) * HOUR_MS)
+        late = {**row.event, "values": results}
+        arrivals.append(Arrival(late, at_ms, row.bin_, is_late=True))
+    return sorted(arrivals, key=lambda arrival: arrival.at_ms)
+
+
+def closing(cohort: Cohort) -> list[Arrival]:
+    """An empty observation of each patient, long after the last row."""
+    found = []
+    for i, patient in enumerate(cohort.patient_ids):
+        bin_ = int(cohort.iculos[cohort.rows(i)][-1]) - 1 + CLOSING_HOURS
+        time_ms = ORIGIN_MS + bin_ * HOUR_MS
+        event = {"type": "observation", "patient_id": patient, "time": time_ms, "values": {}}
+        found.append(Arrival(event, time_ms, bin_))
+    return sorted(found, key=lambda arrival: arrival.at_ms)
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return build(bundle.load(bundle.SHIPPED))
+
+
+def streamed(model: Any, arrivals: Sequence[Arrival]) -> Stream:
+    """Takes them in batches of uneven size, as polls bring them."""
+    stream = Stream(model, interval_s=60)
+    ends = np.cumsum(np.random.default_rng(0).integers(1, 400, len(arrivals)))
+    stream.take(*(arrival.event for arrival in arrivals), ends=ends.tolist())
+    return stream
+
+
+def said(stream: Stream) -> dict[Place, float]:
+    """The risk of each hour; it must be one."""
+    risks = [m.content for m in stream.messages if m.kind == "risk"]
+    by_place = {(r["patient_id"], r["bin"]): r["risk"] for r in risks}
+    assert len(by_place) == len(risks)
+    return by_place
+
+
+def assert_close(one: Stream, other: Stream, patients: Sequence[str]) -> None:
+    """Closed bins, committed state and the risk that they lead to, to 1e-5."""
+    for patient in patients:
+        mine, theirs = one.committed(patient), other.committed(patient)
+        for name, value in mine.items():
+            if value.dtype.kind == "f":
+                np.testing.assert_allclose(
+                    value, theirs[name], rtol=0, atol=TOLERANCE, err_msg=f"{patient} {name}"
+                )
+            else:
+                np.testing.assert_array_equal(value, theirs[name], err_msg=f"{patient} {name}")
+        np.testing.assert_allclose(one.risks(patient), other.risks(patient), rtol=0, atol=TOLERANCE)
+
+
+def outstanding(arrivals: Sequence[Arrival]) -> set[Place]:
+    """The hours at whose risk some result of the stay was still to come."""
+    last_ms: dict[str, int] = {}
+    found = set()
+    for arrival in sorted(arrivals, key=lambda a: (a.bin_, not a.is_late)):
+        patient, _ = arrival.place
+        if arrival.is_late:
+            last_ms[patient] = max(last_ms.get(patient, 0), arrival.at_ms)
+        elif last_ms.get(patient, 0) > arrival.at_ms:
+            found.add(arrival.place)
+    return found
+
+
+DELAYS: dict[str, Delay] = {
+    "30 to 90 minutes": lambda draws: draws.uniform(0.5, 1.5),
+    "up to 40 hours": lambda draws: draws.uniform(0.5, 40),
+    "40 hours each": lambda _draws: 40.0,
+}
+
+
+@pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS)
+def test_late_results_of_real_patients_count_as_if_they_had_come_in_time(
+    cohort: Cohort, expected: dict[Place, float], model: Any, delay: Delay
+) -> None:
+    in_time = list(rows(cohort))
+    late = with_late_results(in_time, delay)
+    end = closing(cohort)
+    prompt = streamed(model, [*in_time, *end])
+    delayed = streamed(model, sorted([*late, *end], key=lambda arrival: arrival.at_ms))
+    assert prompt.rejections == delayed.rejections == []
+
+    wanted, got = said(prompt), said(delayed)
+    assert wanted.keys() == got.keys() > expected.keys()
+    assert max(abs(wanted[place] - risk) for place, risk in expected.items()) <= TOLERANCE
+    waiting = outstanding(late)
+    complete = expected.keys() - waiting
+    assert len(complete) > 50
+    assert max(abs(got[place] - expected[place]) for place in complete) <= TOLERANCE
+    assert max(abs(got[place] - expected[place]) for place in waiting) > 0.01, "they matter"
+    last = {arrival.place for arrival in end}
+    assert max(abs(got[place] - wanted[place]) for place in last) <= TOLERANCE
+    assert_close(prompt, delayed, cohort.patient_ids)
+
+
+def test_results_that_come_after_the_discharge_still_count(cohort: Cohort, model: Any) -> None:
+    in_time = list(rows(cohort, discharged=True))
+    late = with_late_results(in_time, DELAYS["up to 40 hours"])
+    prompt, delayed = streamed(model, in_time), streamed(model, late)
+    discharged_ms = {
+        a.place[0]: a.at_ms for a in in_time if a.event["type"] == "discharge"
+    }  # fmt: skip
+    assert sum(a.is_late and a.at_ms > discharged_ms[a.place[0]] for a in late) > 100
+    assert prompt.rejections == delayed.rejections == []
+    assert_close(prompt, delayed, cohort.patient_ids)
+
+
+def test_results_that_are_older_are_rejected_and_change_nothing(cohort: Cohort, model: Any) -> None:
+    late = with_late_results(list(rows(cohort)), lambda draws: draws.choice([1.0, 50.0, 90.0]))
+    open_bin: dict[str, int] = {}
+    refused = []
+    for i, (patient, bin_) in enumerate(arrival.place for arrival in late):
+        open_bin[patient] = max(open_bin.get(patient, 0), bin_)
+        if bin_ < open_bin[patient] - LATE_BINS:
+            refused.append(i)
+    stream = streamed(model, late)
+    assert len(refused) > 100
+    assert stream.rejections == [(i, "too_late") for i in refused]
+    kept = [late[i] for i in sorted(set(range(len(late))) - set(refused))]
+    assert_close(stream, streamed(model, kept), cohort.patient_ids)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 40, 60])
+def test_an_event_of_a_real_patient_that_is_repeated_later_changes_nothing(
+    cohort: Cohort, model: Any, hours: float
+) -> None:
+    once = list(rows(cohort, discharged=True))
+    repeated = [
+        Arrival(a.event, a.at_ms + MINUTE_MS + round(hours * HOUR_MS), a.bin_) for a in once
+    ]
+    both = sorted([*once, *repeated], key=lambda arrival: arrival.at_ms)
+    single, double = streamed(model, once), streamed(model, both)
+    assert said(double) == said(single)
+    ends = [
+        [{k: v for k, v in m.content.items() if k != "offset"} for m in stream.messages]
+        for stream in (single, double)
+    ]
+    assert ends[0] == ends[1]
+    assert {reason for _, reason in double.rejections} == ({"too_late"} if hours == 60 else set())
+    for patient in cohort.patient_ids:
+        before, after = single.committed(patient), double.committed(patient)
+        assert all(before[name].tobytes() == after[name].tobytes() for name in before)

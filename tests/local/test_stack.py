@@ -1,0 +1,386 @@
+"""Starting, stopping and killing real servers.
+
+Where it does not matter which server it is, only Redis is started: it is up in a few milliseconds.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import NewTopic
+from redis import Redis
+
+from streamer.local import LocalStack, LocalStackError, java, redis
+from streamer.local.kafka import new_cluster_id
+from streamer.local.ports import LOOPBACK, is_free
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.integration
+
+NO_KAFKA = "127.0.0.1:1"  # an existing Kafka that nobody asks anything: only Redis is started
+
+
+def redis_only(data_dir: Path | None = None, redis_port: int | None = None) -> LocalStack:
+    return LocalStack(data_dir, redis_port=redis_port, existing_kafka=NO_KAFKA)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but was not yet reaped by its parent does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def port_of(address: str) -> int:
+    return int(address.removesuffix("/0").rsplit(":", 1)[1])
+
+
+def make_topic(kafka: str, topic: str) -> None:
+    with KafkaAdminClient(bootstrap_servers=kafka) as admin:
+        admin.create_topics([NewTopic(topic, 1, 1)])
+
+
+def commit_one(kafka: str, topic: str, value: bytes) -> None:
+    """Write one record in a transaction of its own."""
+    producer = KafkaProducer(bootstrap_servers=kafka, transactional_id=f"writes-{topic}")
+    try:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(topic, value)
+        producer.commit_transaction()
+    finally:
+        producer.close()
+
+
+def committed_values(kafka: str, topic: str, count: int) -> list[bytes]:
+    """The first values of partition 0 that a reader of committed records gets, at least `count`.
+
+    They may come a moment after the commit has returned: the broker writes the markers that end a
+    transaction after it has answered.
+    """
+    consumer = KafkaConsumer(bootstrap_servers=kafka, isolation_level="read_committed")
+    try:
+        partition = TopicPartition(topic, 0)
+        consumer.assign([partition])
+        consumer.seek_to_beginning(partition)
+        values: list[bytes] = []
+
+        def all_read() -> bool:
+            for records in consumer.poll(timeout_ms=100).values():
+                values.extend(record.value for record in records)
+            return len(values) >= count
+
+        wait_until(all_read, 60, f"reading {count} records")
+        return values
+    finally:
+        consumer.close()
+
+
+def grouped_values(kafka: str, topic: str, group: str) -> list[bytes]:
+    """The first values that a new member of a new group gets."""
+    consumer = KafkaConsumer(
+        topic, bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest"
+    )
+    try:
+        found = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
+        return [record.value for records in found.values() for record in records]
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def redis_client(url: str) -> Iterator[Redis]:
+    client = Redis.from_url(url, decode_responses=True)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def test_transactions_groups_and_redis_work_as_soon_as_the_stack_is_up() -> None:
+    with LocalStack() as stack:
+        kafka, redis_url = stack.kafka, stack.redis
+        processes = [psutil.Process(stack.kafka_server.pid), psutil.Process(stack.redis_server.pid)]
+        make_topic(kafka, "topic")
+        commit_one(kafka, "topic", b"hello")
+        assert committed_values(kafka, "topic", 1) == [b"hello"]
+        assert grouped_values(kafka, "topic", "group") == [b"hello"]
+        with redis_client(redis_url) as client:
+            assert client.ping()
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            assert client.config_get("appendonly") == {"appendonly": "yes"}
+            assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
+            folder = Path(str(client.config_get("dir")["dir"])).parent
+        for process in processes:
+            listening = [
+                one.laddr.ip for one in process.net_connections() if one.status == "LISTEN"
+            ]
+            assert listening
+            assert {address.removeprefix("::ffff:") for address in listening} == {LOOPBACK}
+            # A terminal's Ctrl-C goes to our process group, so theirs must be another.
+            assert os.getpgid(process.pid) != os.getpgrp()
+        # Together they must leave room in the 4 GB that a whole demo may take.
+        assert sum(process.memory_info().rss for process in processes) < 600e6
+        assert folder.is_dir()
+    assert not any(process.is_running() for process in processes)
+    assert is_free(port_of(kafka))
+    assert is_free(port_of(redis_url))
+    assert not folder.exists()
+
+
+def test_data_outlives_a_crash_of_the_servers_and_a_new_stack(tmp_path: Path) -> None:
+    folder = tmp_path / "wéird, name: = \\"
+    with LocalStack(folder) as stack:
+        addresses = stack.kafka, stack.redis
+        make_topic(stack.kafka, "topic")
+        commit_one(stack.kafka, "topic", b"first")
+        # A commit is answered before it can be read, and a broker that dies then may forget it:
+        # docs/decisions/019.
+        assert committed_values(stack.kafka, "topic", 1) == [b"first"]
+        with redis_client(stack.redis) as client:
+            client.set("first", "1")
+        stack.kafka_server.kill()
+        stack.redis_server.kill()
+        assert not stack.kafka_server.running
+        assert not stack.redis_server.running
+        stack.redis_server.start()
+        stack.kafka_server.start()
+        assert (stack.kafka, stack.redis) == addresses
+        assert committed_values(stack.kafka, "topic", 1) == [b"first"]
+        commit_one(stack.kafka, "topic", b"second")
+        with redis_client(stack.redis) as client:
+            assert client.get("first") == "1"
+            client.set("second", "2")
+    with LocalStack(
+        folder, kafka_port=port_of(addresses[0]), redis_port=port_of(addresses[1])
+    ) as stack:
+        assert (stack.kafka, stack.redis) == addresses
+        assert committed_values(stack.kafka, "topic", 2) == [b"first", b"second"]
+        with redis_client(stack.redis) as client:
+            assert client.mget("first", "second") == ["1", "2"]
+
+
+def test_two_stacks_run_side_by_side(tmp_path: Path) -> None:
+    with redis_only(tmp_path / "a") as one, redis_only(tmp_path / "b") as other:
+        assert one.redis != other.redis
+        with redis_client(one.redis) as client:
+            client.set("whose", "one")
+        with redis_client(other.redis) as client:
+            assert client.get("whose") is None
+
+
+def test_ten_starts_in_a_row_on_the_same_port(tmp_path: Path) -> None:
+    port = None
+    for count in range(10):
+        with redis_only(tmp_path, port) as stack, redis_client(stack.redis) as client:
+            port = port_of(stack.redis)
+            assert client.incr("starts") == count + 1
+
+
+def test_what_exists_already_is_used_and_not_started() -> None:
+    with LocalStack(existing_kafka="broker:9092", existing_redis="redis://cache:6379/3") as stack:
+        assert (stack.kafka, stack.redis) == ("broker:9092", "redis://cache:6379/3")
+        with pytest.raises(LocalStackError, match="has not started a Kafka"):
+            _ = stack.kafka_server
+        with pytest.raises(LocalStackError, match="has not started a Redis"):
+            _ = stack.redis_server
+
+
+def test_a_folder_belongs_to_one_stack_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.local.stack._LOCK_DEADLINE_S", 0.0)
+    with redis_only(tmp_path), pytest.raises(LocalStackError) as caught:
+        redis_only(tmp_path).start()
+    assert f"{tmp_path} is in use by another stack (process {os.getpid()})" in str(caught.value)
+    with redis_only(tmp_path) as stack:
+        assert stack.redis_server.running
+
+
+def started_since(before: list[psutil.Process]) -> list[psutil.Process]:
+    """Children of this process that are new; other tests may share a stack that runs on."""
+    return [child for child in psutil.Process().children() if child not in before]
+
+
+def test_a_port_in_use_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+    before = psutil.Process().children()
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(LocalStackError, match=f"port {port} .* so Kafka cannot listen"):
+            LocalStack(tmp_path, kafka_port=port).start()
+        with pytest.raises(LocalStackError, match=f"port {port} .* so Redis cannot listen"):
+            LocalStack(tmp_path, redis_port=port).start()
+    assert not started_since(before)
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LocalStackError, match=r"cannot be made: .*Give a folder"):
+        redis_only(tmp_path / "file" / "data").start()
+    (tmp_path / "data" / "stack.lock").mkdir(parents=True)
+    with pytest.raises(LocalStackError, match=r"cannot be written: .*Give another"):
+        redis_only(tmp_path / "data").start()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "redis").write_text("")
+    with pytest.raises(LocalStackError, match="Redis cannot be started"):
+        redis_only(tmp_path / "other").start()
+
+
+def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    (tmp_path / "redis" / "appendonly.aof").write_bytes(b"*1\r\n$7\r\nUNKNOWN\r\n")
+    with pytest.raises(LocalStackError, match=r"(?s)Redis ended while starting.*UNKNOWN"):
+        redis_only(tmp_path).start()
+
+
+def test_a_kafka_that_cannot_use_its_data_shows_its_log(tmp_path: Path) -> None:
+    before = psutil.Process().children()
+    (tmp_path / "kafka" / "data").mkdir(parents=True)
+    (tmp_path / "kafka" / "data" / "meta.properties").write_text("version=1\nnode.id=7\n")
+    with pytest.raises(
+        LocalStackError, match=r"(?s)Kafka ended while starting.*meta\.properties"
+    ) as caught:
+        LocalStack(tmp_path).start()
+    assert "kafka.log" in str(caught.value)
+    assert "\tat " not in str(caught.value)
+    assert not started_since(before)
+
+
+def test_a_cluster_id_is_not_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([uuid.UUID(bytes=b"\xf8" * 16), uuid.UUID(bytes=b"\x00" * 16)])
+    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
+    assert new_cluster_id() == "A" * 22  # the first would be "-Pj4…"
+
+
+def test_a_server_that_does_not_answer_in_time_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = psutil.Process().children()
+    monkeypatch.setattr(redis.RedisServer, "_answers", lambda _self: False)
+    with pytest.raises(LocalStackError, match=r"Redis did not answer within 0 s.*\n(.*\n)*"):
+        LocalStack(tmp_path, existing_kafka=NO_KAFKA, start_deadline_s=0.1).start()
+    assert not started_since(before)
+
+
+def test_a_server_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    with redis_only(tmp_path) as stack:
+        pid = stack.redis_server.pid
+        os.kill(pid, signal.SIGSTOP)
+        stack.redis_server.stop(deadline_s=0.1)
+        assert not psutil.pid_exists(pid)
+
+
+def test_a_running_server_is_not_started_twice() -> None:
+    stack = redis_only()
+    with stack:
+        with pytest.raises(LocalStackError, match="Redis runs already"):
+            stack.redis_server.launch()
+        with pytest.raises(LocalStackError, match="this stack runs already"):
+            stack.start()
+        pid = stack.redis_server.pid
+        stack.redis_server.restart()
+        assert stack.redis_server.pid != pid
+    stack.stop()  # a second time is harmless
+
+
+def test_a_server_outlives_the_thread_that_started_it() -> None:
+    stack = redis_only()
+    thread = threading.Thread(target=stack.start)
+    thread.start()
+    thread.join()
+    try:
+        # The parent-death signal would have come when the thread ended, before join returned.
+        with redis_client(stack.redis) as client:
+            assert client.ping()
+        assert stack.redis_server.running
+    finally:
+        stack.stop()
+
+
+STARTS_A_STACK = """
+import sys
+from streamer.local import LocalStack
+with LocalStack(sys.argv[1]) as stack:
+    print(stack.kafka_server.pid, stack.redis_server.pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def start_parent(program: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_no_server_outlives_a_killed_parent(tmp_path: Path) -> None:
+    with start_parent(STARTS_A_STACK, str(tmp_path)) as parent:
+        assert parent.stdout is not None
+        pids = [int(word) for word in parent.stdout.readline().split()]
+        assert len(pids) == 2
+        assert all(alive(pid) for pid in pids)
+        parent.kill()
+    with redis_only(tmp_path) as stack:  # waits for the lock, which the dying servers still hold
+        assert stack.redis_server.running
+        assert not any(alive(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("java_class", ["kafka.tools.StorageTool", "kafka.Kafka"])
+def test_a_signal_during_the_start_leaves_no_server(
+    tmp_path: Path, java_class: str, number: signal.Signals
+) -> None:
+    with start_parent(STARTS_A_STACK, str(tmp_path)) as parent:
+        watched = psutil.Process(parent.pid)
+
+        def java_and_redis() -> list[psutil.Process]:
+            found = [one for one in watched.children(recursive=True) if alive(one.pid)]
+            try:
+                runs = any(java_class in one.cmdline() for one in found)
+            except psutil.Error:  # Kafka's formatting has ended between the two questions
+                return []
+            return found if runs and len(found) == 2 else []
+
+        servers = wait_until(java_and_redis, 30, f"Redis and {java_class}")
+        parent.send_signal(number)
+    assert parent.returncode != 0
+    wait_until(lambda: not any(alive(one.pid) for one in servers), 5, "the end of all servers")
+
+
+FORKS_WITH_A_STACK = f"""
+import os
+from streamer.local import LocalStack
+with LocalStack(existing_kafka={NO_KAFKA!r}) as outer:
+    child = os.fork()
+    if not child:
+        with LocalStack(existing_kafka={NO_KAFKA!r}) as inner:
+            works = inner.redis_server.running and inner.redis != outer.redis
+        os._exit(0 if works else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    print(status, outer.redis_server.running, flush=True)
+"""
+
+
+def test_a_forked_process_starts_its_own() -> None:
+    with start_parent(FORKS_WITH_A_STACK) as parent:
+        answer, _ = parent.communicate(timeout=30)
+    assert answer.split() == ["0", "True"]
+
+
+def test_this_machine_has_a_java_for_all_of_this() -> None:
+    assert (java.java_version(java.find_java()) or 0) >= java.MINIMUM_VERSION

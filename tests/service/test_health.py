@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import pytest
+
+from streamer.core.codec import Era
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreUnavailable
+from streamer.service import metrics
+from streamer.service.health import SLOW_S, STUCK_S, Health
+from streamer.service.metrics import Waiting
+from streamer.service.takeover import BlockedPartition, Partition
+from tests.support.fake_service import Twins, event, library
+
+START = 1_800_000_000.0
+
+
+class Clock:
+    """A clock that is wound by hand."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def partition(number: int, position: int, silent_until: int, epoch: int = 1) -> Partition:
+    return Partition(number, epoch, position, position, silent_until, "log", Era("model"))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def health(clock: Clock) -> Health:
+    return Health(clock)
+
+
+def kinds(health: Health) -> list[str]:
+    return [reason.kind for reason in health.reasons]
+
+
+def test_health_waits_for_the_first_assignment(health: Health) -> None:
+    (reason,) = health.reasons
+    assert reason.text == "waiting for the first assignment"
+    assert reason.as_json() == {
+        "kind": "waiting",
+        "says": "waiting for the first assignment",
+        "since": "2027-01-15T08:00:00Z",
+        "waiting_on": "assignment",
+    }
+    health.observe([], {})
+    assert kinds(health) == ["waiting"], "a spare has no partition and stays so"
+    health.observe([partition(0, 5, 5)], {})
+    assert health.reasons == ()
+    health.observe([], {})
+    assert health.reasons == (), "its share may go elsewhere"
+
+
+def test_a_reason_keeps_its_beginning(clock: Clock, health: Health) -> None:
+    health.observe([partition(0, 5, 5)], {})
+    clock.now += 10
+    health.note_outage(StoreUnavailable("Redis: away"))
+    clock.now += 10
+    health.note_outage(StoreUnavailable("Redis: still away"))
+    (reason,) = health.reasons
+    assert (reason.since, reason.message) == (START + 10, "waiting for Redis: still away")
+    assert health.waiting_on == Waiting.STORE
+    clock.now += 10
+    health.note_outage(LogUnavailable("Kafka: away"))
+    (reason,) = health.reasons
+    assert (reason.since, reason.waiting_on) == (START + 30, Waiting.LOG)
+    health.observe([partition(0, 5, 5)], {})
+    assert not health.reasons
+    clock.now += 10
+    health.note_outage(LogUnavailable("Kafka: away"))
+    assert [reason.since for reason in health.reasons] == [START + 40]
+
+
+def test_a_refused_partition_is_a_reason_and_the_others_go_on(clock: Clock, health: Health) -> None:
+    refused = {3: BlockedPartition("its log is another one", 0, 0)}
+    health.observe([partition(0, 5, 5)], refused)
+    clock.now += 60
+    health.observe([partition(0, 9, 5)], refused)
+    (reason,) = health.reasons
+    assert reason.text == "partition 3: its log is another one"
+    assert (reason.kind, reason.partition, reason.since) == ("refused", 3, START)
+    health.observe([partition(0, 9, 5), partition(3, 0, 0)], {})
+    assert health.reasons == ()
+
+
+def test_a_rebuild_says_how_far_it_is_and_how_long_it_takes(clock: Clock, health: Health) -> None:
+    rebuilt = partition(2, 1_000, 1_400)
+    health.observe([rebuilt, partition(1, 7, 7)], {})
+    (reason,) = health.reasons
+    assert reason.as_json()["progress"] == {
+        "done": 0, "total": 400, "percent": 0.0, "seconds_left": None
+    }  # fmt: skip
+    clock.now += 10
+    rebuilt.position = 1_100
+    health.observe([rebuilt], {})
+    (reason,) = health.reasons
+    assert reason.since == START
+    assert reason.as_json()["progress"] == {
+        "done": 100, "total": 400, "percent": 25.0, "seconds_left": 30.0
+    }  # fmt: skip
+    assert metrics.REGISTRY.get_sample_value("vigil_rebuild_done_ratio", {"partition": "2"}) == 0.25
+    assert (
+        metrics.REGISTRY.get_sample_value("vigil_rebuild_left_records", {"partition": "2"}) == 300
+    )
+    rebuilt.position = 1_400
+    health.observe([rebuilt], {})
+    assert health.reasons == ()
+    assert metrics.REGISTRY.get_sample_value("vigil_rebuild_done_ratio", {"partition": "2"}) is None
+
+
+def test_a_partition_that_is_taken_again_begins_anew(clock: Clock, health: Health) -> None:
+    health.observe([partition(2, 1_200, 1_400)], {})
+    clock.now += 5
+    health.observe([], {})
+    health.observe([partition(2, 1_000, 1_400, epoch=2)], {})
+    (reason,) = health.reasons
+    assert reason.since == START + 5
+    assert reason.progress is not None
+    assert (reason.progress.done, reason.progress.total) == (0, 400)
+
+
+def test_a_loop_that_does_not_move_is_stuck(clock: Clock, health: Health) -> None:
+    health.observe([partition(0, 5, 5)], {})
+    clock.now += STUCK_S
+    assert health.alive
+    assert health.reasons == ()
+    clock.now += 1
+    assert not health.alive
+    (reason,) = health.reasons
+    assert (reason.kind, reason.since) == ("stuck", START)
+    assert metrics.REGISTRY.get_sample_value("vigil_loop_age_seconds") == STUCK_S + 1
+    health.beat()
+    assert health.alive
+    assert health.reasons == ()
+
+
+def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(
+    clock: Clock, health: Health
+) -> None:
+    health.observe([partition(0, 5, 5)], {})
+    with health.waiting_for(Waiting.LOG, "Kafka to take a transaction"):
+        assert kinds(health) == []
+        clock.now += SLOW_S + 1
+        (reason,) = health.reasons
+        assert reason.text == "waiting for Kafka to take a transaction"
+        assert (reason.since, reason.waiting_on) == (START, Waiting.LOG)
+        assert metrics.REGISTRY.get_sample_value("vigil_ready") == 0
+        assert metrics.REGISTRY.get_sample_value("vigil_waiting", {"on": "log"}) == 1
+    assert kinds(health) == []
+    assert metrics.REGISTRY.get_sample_value("vigil_ready") == 1
+
+
+@pytest.mark.parametrize(("error", "on"), [(LogUnavailable, "log"), (StoreUnavailable, "store")])
+def test_the_gauges_agree_with_the_reasons(
+    health: Health, error: type[LogUnavailable | StoreUnavailable], on: str
+) -> None:
+    def shown(name: str, **labels: str) -> float | None:
+        return metrics.REGISTRY.get_sample_value(name, labels)
+
+    assert shown("vigil_ready") == 0
+    assert shown("vigil_waiting", on="assignment") == 1
+    health.observe([partition(0, 5, 5)], {})
+    assert shown("vigil_ready") == 1
+    health.note_outage(error("away"))
+    assert [shown("vigil_waiting", on=dependency) for dependency in ("assignment", on)] == [0, 1]
+    health.observe([partition(0, 5, 5)], {4: BlockedPartition("no", 0, 0)})
+    assert shown("vigil_partition_refused", partition="4") == 1
+    assert shown("vigil_waiting", on=on) == 0
+    health.observe([partition(0, 5, 5)], {})
+    assert shown("vigil_partition_refused", partition="4") is None
+
+
+def test_a_worker_tells_of_its_rebuild() -> None:
+    twins = Twins(library(5)[0], n_partitions=1)
+    twins.send([event(0, "p", minute, values={"heart_rate": 70}) for minute in range(40)])
+    first = twins.process()
+    twins.drain(first)
+    twins.kill(first)
+    twins.states.wipe()
+    process = twins.process(max_batch=10)
+    seen = []
+    for _ in range(5):
+        process.step()
+        seen += [r.progress.percent for r in process.worker.health.reasons if r.progress]
+    assert seen == [0.0, 25.0, 50.0, 75.0]
+    assert process.worker.not_ready == []

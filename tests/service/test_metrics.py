@@ -1,0 +1,153 @@
+"""The list of metrics, its document, its alert rules and what is scraped: all the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from streamer.adapters.memory.log import MemoryLog
+from streamer.service import metrics
+from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
+from tests.support.fake_service import Twins, invented_log, library
+from tests.support.paths import ROOT
+
+BY_PROCESS = {"partition", "model"}
+"""Labels whose values are known only while running: as many as partitions, and one."""
+MOST_SERIES = 25
+
+
+def scraped() -> dict[str, Any]:
+    """Families of a scrape, by the name that the document has."""
+    return {
+        family.name + ("_total" if family.type == "counter" else ""): family
+        for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())
+        if family.name.startswith("vigil_")
+    }
+
+
+def figure(name: str, **labels: str) -> float:
+    """One figure of a scrape; 0 where there is no such series."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+@pytest.fixture(scope="module")
+def drained() -> Twins:
+    """A service of three partitions that has read everything."""
+    twins = Twins(library(5)[0])
+    twins.send(invented_log(seed=1))
+    twins.drain(twins.process())
+    return twins
+
+
+@pytest.mark.usefixtures("drained")
+def test_list_and_scrape_agree() -> None:
+    families = scraped()
+    assert set(families) == {metric.name for metric in CATALOGUE}
+    for metric in CATALOGUE:
+        family = families[metric.name]
+        assert (family.type, family.documentation) == (metric.kind, metric.sentence)
+        assert metric.sentence.endswith(".")
+        labels = {name for sample in family.samples for name in sample.labels} - {"le"}
+        assert labels <= set(metric.labels)
+        if not BY_PROCESS & set(metric.labels):
+            assert family.samples, f"{metric.name} must be there from the start"
+            assert labels == set(metric.labels)
+        assert metric.kind != Kind.COUNTER or metric.name.endswith("_total")
+
+
+def test_the_document_is_the_list() -> None:
+    text = (ROOT / "docs/metrics.md").read_text()
+    rows = re.findall(r"^\| `vigil_.*\|$", text, re.MULTILINE)
+    assert rows == [
+        f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.unit} | "
+        f"{m.sentence} |".replace("|  |", "| |")
+        for m in CATALOGUE
+    ]
+
+
+def asked_for(expression: str) -> tuple[set[str], set[str]]:
+    """Our metrics in a PromQL expression, as the list names them, and the labels of theirs."""
+    listed = {metric.name: metric for metric in CATALOGUE}
+    used = set(re.findall(r"\bvigil_\w+", expression))
+    names = {name if name in listed else re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
+    assert names <= set(listed), expression
+    labels = set(re.findall(r"\{(\w+)=", expression))
+    labels |= {name for group in re.findall(r"by \(([\w, ]+)\)", expression)
+               for name in group.split(", ")} - {"le"}  # fmt: skip
+    assert labels <= {label for name in names for label in listed[name].labels}, expression
+    return names, {label for name in names for label in listed[name].labels} | {"instance"}
+
+
+def test_the_rules_ask_for_what_exists() -> None:
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    assert len(group["rules"]) >= 8
+    for rule in group["rules"]:
+        names, labels = asked_for(rule["expr"])
+        assert names, rule["alert"]
+        assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= labels
+        assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
+    board = json.loads((ROOT / "deploy/grafana/vigil.json").read_text())
+    shown = set()
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            names, labels = asked_for(target["expr"])
+            assert names, panel["title"]
+            assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
+            shown |= names
+    assert {metric.name for metric in CATALOGUE} - shown == {
+        "vigil_loop_age_seconds",  # rules ask for these
+        "vigil_waiting",
+        "vigil_rebuild_left_records",
+        "vigil_risks_total",
+        "vigil_stays_removed_total",
+    }
+
+
+@pytest.mark.usefixtures("drained")
+def test_no_metric_has_a_series_for_each_patient() -> None:
+    for name, family in scraped().items():
+        series = {tuple(sorted(set(s.labels.items()))) for s in family.samples}
+        values = {value for sample in family.samples for value in sample.labels.values()}
+        assert not values & {f"p{i}" for i in range(6)}
+        bounds = len({s.labels["le"] for s in family.samples if "le" in s.labels})
+        assert len(series) <= MOST_SERIES * max(1, bounds), name
+
+
+def by_partition(name: str) -> dict[str, float]:
+    return {s.labels["partition"]: s.value for s in scraped()[name].samples}
+
+
+def test_the_gauges_of_a_process_follow_its_partitions() -> None:
+    twins = Twins(library(5)[0])
+    twins.send(invented_log(seed=1))
+    process = twins.process(max_batch=40)
+    process.step()
+    process.step()
+    lag = by_partition("vigil_lag_records")
+    assert sum(lag.values()) == 150 - 40
+    assert set(by_partition("vigil_lag_seconds")) == {"0", "1", "2"}
+    twins.drain(process)
+    assert by_partition("vigil_lag_records") == {"0": 0, "1": 0, "2": 0}
+    assert figure("vigil_partitions") == 3
+    assert figure("vigil_stays") == 6
+    models = [sample.labels["model"] for sample in scraped()["vigil_model_info"].samples]
+    assert models == [twins.library.in_force().model_id]
+    twins.broker.expel(process.log)
+    MemoryLog(twins.broker)  # another member, which gets the first share
+    process.step()
+    assert set(by_partition("vigil_lag_records")) == {"1"}
+
+
+@pytest.mark.usefixtures("drained")
+def test_every_stage_is_timed() -> None:
+    for stage in metrics.Stage:
+        assert figure("vigil_stage_seconds_count", stage=stage) > 0, stage

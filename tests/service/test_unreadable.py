@@ -1,0 +1,63 @@
+"""What cannot be read costs its record or its partition, never the service."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.service import ownership
+from tests.support.fake_service import TOPICS, Twins, event, library
+
+LIBRARY, _ = library(5)
+WHY = "offsets 1 to 7: ZstdError: Unknown frame descriptor"
+
+
+def risks(twins: Twins) -> list[tuple[str, int]]:
+    return [(risk["patient_id"], risk["offset"]) for risk in twins.messages("risk")]
+
+
+def test_what_is_no_record_is_rejected_with_its_bytes_and_the_others_are_scored() -> None:
+    twins = Twins(LIBRARY, n_partitions=2)
+    twins.send([event(0, "p", 0, values={"heart_rate": 80})])
+    offset = twins.broker.append_unreadable(0, b"\x28\xb5 whatever", WHY)
+    twins.send([event(0, "p", 2, values={"heart_rate": 90}), event(1, "q", 0, values={})])
+    twins.drain(twins.process())
+    assert risks(twins) == [("p", 0), ("p", 2), ("q", 0)]
+    (rejected,) = (o for o in twins.broker.outputs if o.topic == TOPICS.rejected)
+    headers = dict(rejected.headers)
+    assert (headers["reason"], headers["detail"]) == (b"unreadable", WHY.encode())
+    assert (headers["partition"], headers["offset"]) == (b"0", b"%d" % offset)
+    assert (rejected.key, rejected.value) == (None, b"\x28\xb5 whatever")
+
+
+def test_what_is_no_record_is_rejected_though_it_reads_like_an_event() -> None:
+    twins = Twins(LIBRARY, n_partitions=1)
+    _, _, content = event(0, "p", 0, values={"heart_rate": 80})
+    twins.broker.append_unreadable(0, content or b"", WHY)
+    twins.drain(twins.process())
+    assert not risks(twins)
+    assert dict(twins.broker.outputs[0].headers)["reason"] == b"unreadable"
+
+
+def test_damage_blocks_its_partition_alone_until_it_is_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    twins = Twins(LIBRARY, n_partitions=2)
+    twins.send([event(0, "p", i, values={"heart_rate": 80}) for i in range(4)])
+    twins.broker.damaged.add((0, 2))
+    process = twins.process()
+    for _ in range(5):
+        process.step()
+    assert risks(twins) == [("p", 0), ("p", 1)]
+    assert process.worker.blocked.keys() == {0}
+    assert "offset 2 is damaged. It is read again" in process.worker.not_ready[0]
+    twins.send([event(1, "q", 0, values={"heart_rate": 80})])
+    process.step()
+    assert risks(twins)[2:] == [("q", 0)]
+    monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
+    for _ in range(3):  # it is looked at, and nothing has changed
+        process.step()
+    assert len(risks(twins)) == 3
+    twins.broker.damaged.clear()
+    twins.drain(process)
+    assert risks(twins)[3:] == [("p", 2), ("p", 3)]
+    assert process.worker.not_ready == []

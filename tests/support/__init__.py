@@ -1,0 +1,1 @@
+"""Backends, services, streams and synthetic data that several tests share."""

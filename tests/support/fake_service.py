@@ -1,0 +1,215 @@
+"""A whole service in memory: events, workers that can be killed, and what came of it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.memory.states import MemoryStates
+from streamer.core.variables import VARIABLES
+from streamer.ports.log import LogUnavailable, Output
+from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
+from streamer.service.batch import Topics
+from streamer.service.models import ModelLibrary
+from streamer.service.worker import Worker, WorkerConfig
+from tests.support.small_models import random_bundle
+
+TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected")
+ORIGIN_MS = 1_700_000_000_000
+MINUTE_MS = 60_000
+FOR_EVER_MS = 10**12
+# Far more rounds than any log of these tests needs, so that a worker that hangs is found.
+MOST_ROUNDS = 2_000
+
+Event = tuple[int, bytes | None, bytes | None]  # partition, key, value
+
+
+class Killed(Exception):
+    """The end of a process, at a point between two effects."""
+
+
+class States(MemoryStates):
+    """States that can also apply a save and keep quiet about it, be wiped, and be set back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lose_next_answer = False
+
+    def save(self, changes: Sequence[StateWrite]) -> None:
+        super().save(changes)
+        if self.lose_next_answer:
+            self.lose_next_answer = False
+            raise StoreUnavailable("the answer was lost")
+
+    def wipe(self) -> None:
+        self._partitions.clear()
+
+    def snapshot(self) -> Any:
+        return copy.deepcopy(self._partitions)
+
+    def restore(self, older: Any) -> None:
+        self._partitions = copy.deepcopy(older)
+
+    def watermark(self, partition: int) -> int | None:
+        return self._open(partition).watermark
+
+
+def library(*seeds: int) -> tuple[ModelLibrary, MemoryModels]:
+    """Models with random weights, the last of them in force."""
+    models = MemoryModels()
+    for version, seed in enumerate(seeds):
+        bundle = random_bundle(seed)
+        models.publish(bundle.model_id, bundle.to_bytes(), version)
+    return ModelLibrary(models), models
+
+
+class Process:
+    """One worker with its log; the fault to come is an attribute."""
+
+    def __init__(self, twins: Twins, max_batch: int) -> None:
+        self.log = MemoryLog(twins.broker, max_batch)
+        self.at: dict[str, Callable[[], None]] = {}
+        config = WorkerConfig(
+            TOPICS,
+            twins.interval_ms,
+            None,
+            twins.rebuild_ms,
+            twins.max_stays,
+            forecast=twins.forecast,
+        )
+        self.worker = Worker(self.log, twins.states, twins.library, config, self._fault)
+
+    def step(self) -> bool:
+        """One round; a store or log that does not answer is waited for."""
+        try:
+            return self.worker.step()
+        except (LogUnavailable, StoreUnavailable):
+            return True
+
+    def _fault(self, point: str) -> None:
+        if point in self.at:
+            self.at.pop(point)()
+
+
+class Twins:
+    """Broker, store and library in memory, and any number of workers on them."""
+
+    def __init__(
+        self,
+        models: ModelLibrary,
+        n_partitions: int = 3,
+        interval_ms: int = MINUTE_MS,
+        rebuild_ms: int = FOR_EVER_MS,
+        max_stays: int = 0,
+        forecast: bool = False,
+    ) -> None:
+        self.broker = MemoryBroker(n_partitions)
+        self.states = States()
+        self.library = models
+        self.interval_ms = interval_ms
+        self.rebuild_ms = rebuild_ms
+        self.max_stays = max_stays
+        self.forecast = forecast
+
+    def send(self, events: Sequence[Event]) -> None:
+        for partition, key, value in events:
+            self.broker.append(partition, key, value)
+
+    def process(self, max_batch: int = 2_000) -> Process:
+        return Process(self, max_batch)
+
+    def kill(self, process: Process) -> None:
+        """The process is gone, and the group has noticed."""
+        self.broker.expel(process.log)
+
+    def drain(self, *processes: Process) -> None:
+        """Lets the workers take turns until everything is read, committed and saved."""
+        for _ in range(MOST_ROUNDS):
+            busy = [process.step() for process in processes]
+            if not any(busy) and self.finished():
+                return
+        raise AssertionError(f"not finished: {[p.worker.not_ready for p in processes]}")
+
+    def finished(self) -> bool:
+        """Whether offsets and watermarks are at the end of every partition that has events."""
+        ends = {p: len(records) for p, records in enumerate(self.broker.partitions) if records}
+        return all(
+            self.broker.committed.get(p) == end and self.states.watermark(p) == end
+            for p, end in ends.items()
+        )
+
+    def said(self) -> dict[tuple[str, str | None, bytes | None], list[Output]]:
+        """What subscribers read: by topic, origin and patient, in order."""
+        spoken: dict[tuple[str, str | None, bytes | None], list[Output]] = {}
+        for output in self.broker.outputs:
+            origin = dict(output.headers).get("partition", str(output.partition).encode())
+            spoken.setdefault((output.topic, origin.decode(), output.key), []).append(output)
+        return spoken
+
+    def known(self) -> dict[int, dict[str, bytes]]:
+        """The stored stays of all partitions."""
+        return {p: stays_in(self.states, p) for p in range(len(self.broker.partitions))}
+
+    def messages(self, topic: str) -> list[dict[str, Any]]:
+        return [json.loads(o.value or b"") for o in self.broker.outputs if o.topic == topic]
+
+
+def stays_in(states: StateStore, partition: int) -> dict[str, bytes]:
+    """All stored stays of a partition, by patient."""
+    return {patient: stay for page in states.pages(partition) for patient, stay in page.items()}
+
+
+def event(partition: int, patient: str, minute: float, **fields: Any) -> Event:
+    """An event of a patient, so many minutes after the origin of all times."""
+    content = {"patient_id": patient, "time": ORIGIN_MS + round(minute * MINUTE_MS), **fields}
+    return partition, patient.encode(), json.dumps(content).encode()
+
+
+def invented_log(
+    seed: int, n_events: int = 150, n_partitions: int = 3, n_patients: int = 6
+) -> list[Event]:
+    """Events of several stays: late, repeated, out of order, refused, and ends of stays."""
+    draws = np.random.default_rng(seed)
+    log: list[Event] = []
+    for i in range(n_patients):
+        log.append(event(i % n_partitions, f"p{i}", 0, type="admission", age=50 + i))
+    minute = 0.0
+    while len(log) < n_events:
+        minute += draws.exponential(20)
+        i = int(draws.integers(n_patients))
+        place, patient = i % n_partitions, f"p{i}"
+        kind = draws.random()
+        if kind < 0.80:
+            late = draws.exponential(120) if draws.random() < 0.2 else 0
+            chosen = draws.choice(len(VARIABLES), 4, replace=False)
+            values = {
+                VARIABLES[v].name: float(draws.uniform(VARIABLES[v].low, VARIABLES[v].high))
+                for v in chosen
+            }
+            log.append(event(place, patient, max(0, minute - late), values=values))
+        elif kind < 0.86:
+            log.append(log[int(draws.integers(len(log)))])
+        elif kind < 0.91:
+            log.append((place, patient.encode(), b"{not json"))
+        elif kind < 0.94:
+            log.append((place, None, b"{}"))
+        elif kind < 0.98:
+            drug = {"drug": "ceftriaxone", "class": "antibiotic", "action": "start"}
+            log.append(event(place, patient, minute, type="medication", **drug))
+        else:
+            log.append(event(place, patient, minute, type="discharge"))
+    return log
+
+
+def oracle(models: ModelLibrary, events: Sequence[Event], **options: Any) -> Twins:
+    """What one worker makes of the events when nothing happens to it."""
+    twins = Twins(models, **options)
+    twins.send(events)
+    twins.drain(twins.process())
+    return twins

@@ -1,0 +1,7 @@
+"""Where the tree and the real data beside it are."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / "shared" / "data"
+"""Real ICU data; tests that need it are skipped, with a reason, where it is absent."""

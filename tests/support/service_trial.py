@@ -1,0 +1,232 @@
+"""One trial: services that share a topic, the events they are fed, and the judge at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError
+from redis import Redis
+
+from bench.oracle import compare, table
+from bench.services import ServiceProcess, environment, settings_of
+from streamer.adapters.redis.states import RedisStates
+from streamer.local import LocalStack
+from streamer.service import bootstrap
+from streamer.service.health import Health
+from streamer.service.topics import ensure_topics
+from streamer.service.worker import Worker
+from tests.support.fake_service import Event, invented_log
+from tests.support.wait import wait_until
+
+SESSION_MS: Final = 6_000  # a member that does not answer for so long is out of the group
+# A service starts in 3 s on an idle core; then sessions and transactions of dead ones time out.
+DEADLINE_S: Final = 90.0
+ASK_TIMEOUT_MS: Final = 10_000
+N_EVENTS: Final = 600
+_LOG_SHOWN: Final = 3_000
+
+
+class Hired:
+    """A worker in a thread of this process: no start-up time, for faults that kill no service."""
+
+    def __init__(self, worker: Worker) -> None:
+        self.worker = worker
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def dismiss(self) -> None:
+        """Ends the worker in order, as SIGTERM does, and raises what ended it before."""
+        self._stop.set()
+        self._thread.join(DEADLINE_S)
+        assert not self._thread.is_alive(), "a worker that was told to stop goes on"
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self.worker.run(self._stop)
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.worker.close()
+
+
+class Trial:
+    """Topics, group and states of their own; ends whatever still runs when its block ends.
+
+    Args:
+        stack: the Kafka and the Redis.
+        folder: for the logs of services.
+        prefix: of topics and group.
+        partitions: of the topics.
+        seed: of the events.
+        replication: of the topics.
+        settings: more of the services' settings.
+    """
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        folder: Path,
+        prefix: str,
+        *,
+        partitions: int = 2,
+        seed: int = 1,
+        **settings: str | float,
+    ) -> None:
+        told = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 40, **settings}
+        self.told = environment(stack, prefix, partitions=partitions, **told)
+        self.settings = settings_of(self.told)
+        self.redis = Redis.from_url(stack.redis)
+        self.redis_admin = Redis.from_url(stack.redis_admin)
+        self.states = RedisStates(
+            self.redis, f"vigil:{self.settings.group}", self.settings.topic_vitals
+        )
+        self._folder = folder
+        self._events = iter(invented_log(seed, N_EVENTS, partitions, n_patients=8))
+        self._ends = contextlib.ExitStack()
+        self.services: list[ServiceProcess] = []
+        self._names = (f"w{i}" for i in itertools.count())
+        ensure_topics(self.settings)
+        self._producer = KafkaProducer(**self.settings.kafka_connection())
+        self._ends.callback(self._producer.close)
+        self._ask_anew()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        with self._ends:
+            for service in self.services:
+                service.stop()
+        self.redis.close()
+        self.redis_admin.close()
+
+    def service(self, fault: str = "", **settings: str) -> ServiceProcess:
+        """Starts a service process; a name of its own unless it is given one."""
+        name = settings.pop("instance", next(self._names))
+        told = self.told | {"STREAMER_INSTANCE": name, "STREAMER_FAULT": fault, **settings}
+        process = ServiceProcess(told, self._folder / f"{name}.log")
+        self.services.append(process)
+        process.start()
+        return process
+
+    @contextmanager
+    def hired(self, **settings: str) -> Iterator[Worker]:
+        """A worker that runs in this process while the block lasts."""
+        told = self.told | {"STREAMER_INSTANCE": next(self._names), **settings}
+        hired = Hired(bootstrap.worker(settings_of(told), Health()))
+        try:
+            yield hired.worker
+        finally:
+            hired.dismiss()
+
+    def send(self, n: int | None = None) -> None:
+        """Sends the next n events, or all that are left."""
+        self.publish(list(itertools.islice(self._events, n)))
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Sends these events to the partitions that they name."""
+        for partition, key, value in events:
+            self._producer.send(self.settings.topic_vitals, value, key, partition=partition)
+        self._producer.flush(DEADLINE_S)
+
+    def ends(self) -> dict[int, int]:
+        """The end of each partition of the input."""
+        found = self._asker.end_offsets(self._tps(self.settings.topic_vitals), ASK_TIMEOUT_MS)
+        return {tp.partition: end for tp, end in found.items()}
+
+    def committed(self) -> dict[int, int | None]:
+        """The group's committed offsets."""
+        tps = self._tps(self.settings.topic_vitals)
+        return {tp.partition: self._asker.committed(tp) for tp in tps}
+
+    def watermarks(self) -> dict[int, int | None]:
+        """The next offset that the stored states do not include, of each partition."""
+        found: dict[int, Any] = {
+            p: self.redis.hget(self.states.key(p), "__wm__") for p in self._partitions()
+        }
+        return {p: None if w is None else int(w) for p, w in found.items()}
+
+    def wait_for_commit(self, n: int = 1) -> None:
+        """Waits until so many events are committed."""
+        wait_until(
+            lambda: sum(c or 0 for c in self.committed().values()) >= n,
+            DEADLINE_S,
+            f"{n} committed events{self._said()}",
+        )
+
+    def settle(self) -> None:
+        """Waits until everything was read, said and saved, and no transaction is open."""
+        try:
+            wait_until(self._settled, DEADLINE_S, "the end of the log")
+        except AssertionError as error:
+            raise AssertionError(
+                f"{error}: ends {self.ends()}, committed {self.committed()}, "
+                f"saved {self.watermarks()}{self._said()}"
+            ) from None
+
+    def judge(self) -> None:
+        """Settles; then nothing said or kept may differ from the pure fold of the log."""
+        self.settle()
+        found = compare(self.settings)
+        assert all(of.expected for of in found.values()), "a trial that tries nothing"
+        examples = "\n".join(example for of in found.values() for example in of.examples)
+        assert not sum(of.total for of in found.values()), f"\n{table(found)}\n{examples}"
+
+    def _settled(self) -> bool:
+        try:
+            return self._at_the_end()
+        except KafkaError:  # the broker is on its way up
+            # A consumer of kafka-python may go on asking a broker that has lost the lead.
+            self._ask_anew()
+            return False
+
+    def _at_the_end(self) -> bool:
+        ends = {p: end for p, end in self.ends().items() if end}
+        committed, watermarks = self.committed(), self.watermarks()
+        return all(committed[p] == watermarks[p] == end for p, end in ends.items()) and all(
+            self._asker.end_offsets(tps, ASK_TIMEOUT_MS)
+            == self._reader.end_offsets(tps, ASK_TIMEOUT_MS)
+            for tps in map(self._tps, self._outputs())
+        )
+
+    def _outputs(self) -> Sequence[str]:
+        told = self.settings
+        return (told.topic_risk, told.topic_alerts, told.topic_rejected)
+
+    def _partitions(self) -> list[int]:
+        return [tp.partition for tp in self._tps(self.settings.topic_vitals)]
+
+    def _tps(self, topic: str) -> list[TopicPartition]:
+        found = wait_until(
+            lambda: self._asker.partitions_for_topic(topic), DEADLINE_S, f"partitions of {topic}"
+        )
+        return [TopicPartition(topic, p) for p in sorted(found)]
+
+    def _ask_anew(self) -> None:
+        self._asker = self._consumer("read_uncommitted", group_id=self.settings.group)
+        self._reader = self._consumer("read_committed")
+
+    def _consumer(self, isolation_level: str, group_id: str | None = None) -> KafkaConsumer:
+        consumer = KafkaConsumer(
+            **self.settings.kafka_connection(),
+            group_id=group_id,
+            isolation_level=isolation_level,
+            enable_auto_commit=False,
+            reconnect_backoff_max_ms=1_000,  # half a minute by default, and brokers come back
+        )
+        self._ends.callback(consumer.close)
+        return consumer
+
+    def _said(self) -> str:
+        return "".join(f"\n--- {s.pid}:\n{s.log[-_LOG_SHOWN:]}" for s in self.services)

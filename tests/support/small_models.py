@@ -1,0 +1,57 @@
+"""Small untrained models: the state's way through the code does not depend on good weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from streamer.bundles.build import make
+from streamer.bundles.bundle import Bundle
+from streamer.core import features
+from streamer.core.alerts import AlertPolicy
+from streamer.core.forecast import HeadSize
+from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.network import HORIZONS, Architecture, Network
+from trainer.forecast.head import TorchForecastHead
+from trainer.training.network import TorchNetwork
+
+# Threads that wait for each other cost more than such small networks take.
+torch.set_num_threads(1)
+
+# Random weights give risks around one half; these thresholds lie where they cross often.
+POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
+
+
+def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
+    """A model with random weights and believable scaling."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    network = TorchNetwork(Architecture(features.N_FEATURES, hidden, layers)).in_numpy()
+    scaling = Scaling(
+        rng.uniform(0, 50, features.N_FEATURES).astype(np.float32),
+        rng.uniform(1, 30, features.N_FEATURES).astype(np.float32),
+    )
+    line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
+    return Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
+
+
+def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
+    """A bundle of ``random_model``."""
+    return make(random_model(seed, hidden, layers), {}, f"# An untrained model, seed {seed}\n")
+
+
+def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
+    """The same as ``random_model``, with a forecast head of random weights."""
+    model = random_model(seed, layers=layers)
+    head = TorchForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
+    torch.nn.init.normal_(head.second.weight)
+    head.scale.copy_(torch.tensor([10.0, 12.0, 4.0, 2.0, 0.5]))
+    head.stretch.uniform_(0.9, 1.1)
+    model.forecaster = head.in_numpy()
+    return model
+
+
+def silenced(network: Network, *names: str) -> Network:
+    """The same network with these of its weights zero."""
+    zeros = {name: np.zeros_like(network.weights[name]) for name in names}
+    return Network(network.architecture, {**network.weights, **zeros})

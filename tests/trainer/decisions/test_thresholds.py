@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.support.scored_stays import random_risks
+from tests.support.synthetic_stays import random_labels
+from trainer.decisions.thresholds import (
+    best_utility_threshold,
+    choose_alert_threshold,
+    utility_curve,
+)
+from trainer.metrics.measures import lead_hours
+from trainer.metrics.utility import normalized_utility
+
+
+@pytest.mark.parametrize("decimals", [7, 2, 0])  # at 0 decimals every risk is 0 or 1
+def test_the_curve_is_the_utility_at_each_threshold(decimals: int) -> None:
+    label, starts = random_labels(1, 40)
+    risk = random_risks(label, 1, decimals)
+    thresholds, utilities = utility_curve(label, starts, risk)
+    assert (np.diff(thresholds) < 0).all()
+    assert len(thresholds) == len(np.unique(risk)) + 1
+    for threshold, utility in zip(thresholds, utilities, strict=True):
+        direct = normalized_utility(label, starts, risk > threshold)
+        # Sums of a thousand doubles in another order.
+        assert utility == pytest.approx(direct, rel=0, abs=1e-11)
+
+
+def test_no_threshold_does_better_than_the_one_chosen() -> None:
+    label, starts = random_labels(2)
+    risk = random_risks(label, 2, 3)
+    chosen = best_utility_threshold(label, starts, risk)
+    best = normalized_utility(label, starts, risk > chosen)
+    others = [normalized_utility(label, starts, risk > t) for t in np.linspace(-0.1, 1.1, 1201)]
+    assert best == pytest.approx(max(others), rel=0, abs=1e-12)
+
+
+def test_neighbouring_floats_are_still_told_apart() -> None:
+    low = 0.3
+    high = float(np.nextafter(low, 1))
+    label = np.array([0] * 10 + [1] * 10, np.int8)
+    risk = np.where(np.arange(20) < 6, low, high)
+    chosen = best_utility_threshold(label, np.array([0, 20]), risk)
+    assert ((risk > chosen) == (risk == high)).all()
+
+
+def test_without_septic_stays_there_is_no_threshold() -> None:
+    label, starts, risk = np.zeros(4, np.int8), np.array([0, 4]), np.arange(4) / 10
+    with pytest.raises(ValueError, match="no septic stay"):
+        best_utility_threshold(label, starts, risk)
+    with pytest.raises(ValueError, match="no septic stay"):
+        choose_alert_threshold(label, starts, risk, lambda r, t: r > t, 1.0)
+
+
+def rising(starts: NDArray[np.int64], risk: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
+    above = risk > t
+    before = np.append(False, above[:-1])
+    before[starts[:-1]] = False
+    return np.asarray(above & ~before)
+
+
+@pytest.mark.parametrize("budget", [0.05, 0.3, 2.0, 50.0])
+def test_the_alert_threshold_finds_most_within_the_budget(budget: float) -> None:
+    label, starts = random_labels(3, 150)
+    risk = random_risks(label, 3, 2)  # few enough risks that every one is a candidate
+
+    def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
+        return rising(starts, r, t)
+
+    chosen = choose_alert_threshold(label, starts, risk, rules, budget)
+    distinct = np.unique(risk)
+    septic = np.maximum.reduceat(label, starts[:-1]) == 1
+    best = 0.0
+    for threshold in (distinct[:-1] + distinct[1:]) / 2:
+        alerts = rules(risk, float(threshold))
+        if alerts.sum() / (len(risk) / 24) <= budget:
+            best = max(best, float(np.isfinite(lead_hours(alerts, label, starts))[septic].mean()))
+    alerts = rules(risk, chosen.threshold)
+    assert chosen.starts_per_patient_day == alerts.sum() / (len(risk) / 24) <= budget
+    assert chosen.sensitivity == np.isfinite(lead_hours(alerts, label, starts))[septic].mean()
+    assert chosen.sensitivity == best > 0
+
+
+def test_many_risks_are_searched_through_a_hundred_thresholds() -> None:
+    label, starts = random_labels(4)
+    risk = random_risks(label, 4)
+    tried: list[float] = []
+
+    def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
+        tried.append(t)
+        return rising(starts, r, t)
+
+    chosen = choose_alert_threshold(label, starts, risk, rules, 1.0)
+    assert 80 <= len(tried) <= 100
+    assert chosen.threshold in tried
+    # Neighbouring candidates differ by a tenth in rows above, so most of the budget is used.
+    assert 0.7 <= chosen.starts_per_patient_day <= 1.0
+
+
+def test_a_budget_that_nothing_meets_alerts_nobody() -> None:
+    label, starts = random_labels(5)
+    risk = random_risks(label, 5)
+    chosen = choose_alert_threshold(
+        label, starts, risk, lambda r, _: np.ones(len(r), np.bool_), 0.5
+    )
+    assert risk.max() < chosen.threshold < 1
+    assert (chosen.starts_per_patient_day, chosen.sensitivity) == (0, 0)
+    with pytest.raises(ValueError, match="budget must be above 0"):
+        choose_alert_threshold(label, starts, risk, lambda r, t: r > t, 0.0)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from streamer.bundles.build import make
+from streamer.bundles.bundle import Bundle
+from tests.support.small_models import random_model
+from tests.support.synthetic_cohort import QUICK, learnable_file
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import Dataset, build_features
+from trainer.data.training_patients import SeenPatients
+from trainer.fit import fit
+from trainer.progress import Reporter
+from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
+
+QUIET = Reporter(Console(quiet=True))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("fit")
+    return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
+
+
+@pytest.mark.parametrize(
+    ("candidate", "champion", "better"),
+    [
+        ((0.40, 0.83), (0.39, 0.82), True),
+        ((0.40, 0.83), (0.40, 0.82), False),
+        ((0.39, 0.90), (0.40, 0.82), False),
+        ((0.40, 0.82 - AUROC_MARGIN / 2), (0.39, 0.82), True),
+        ((0.40, 0.82 - AUROC_MARGIN * 2), (0.39, 0.82), False),
+        ((np.nan, 0.83), (0.39, 0.82), False),
+        ((0.40, np.nan), (0.39, 0.82), False),
+        ((0.40, 0.83), (np.nan, np.nan), False),
+    ],
+)
+def test_the_rule_of_taking_over(
+    candidate: tuple[float, float], champion: tuple[float, float], better: bool
+) -> None:
+    sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
+    takes_over, why = is_better(*sides)
+    assert takes_over is better
+    assert why
+
+
+def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
+    data: Path, bundle: Bundle
+) -> None:
+    cohort = load_cohort([data])
+    everybody = Dataset.whole(cohort, build_features(cohort))
+    half = cohort.patient_ids[::2]
+    about = {"data": {"seen": SeenPatients.of(half).to_text()}}
+    champion = make(random_model(), about, "")
+    comparison = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
+    assert comparison.n_patients <= len(cohort) - len(half)
+    assert comparison.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
+    assert (comparison.better, comparison.why) == is_better(
+        comparison.candidate_figures, comparison.champion_figures
+    )
+    low, high = comparison.difference_ci["auroc"]
+    difference = comparison.candidate_figures["auroc"] - comparison.champion_figures["auroc"]
+    assert low < difference < high
+    everyone = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
+    hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
+    assert (hopeless.n_patients, hopeless.better) == (0, False)
+    assert "held out from both" in hopeless.why
+
+
+def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
+    cohort = load_cohort([data])
+    comparison = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
+    assert not comparison.better
+    assert "itself" in comparison.why

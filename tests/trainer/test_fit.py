@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from streamer.bundles import bundle as bundles
+from streamer.bundles.build import build
+from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
+from tests.support.synthetic_stays import write_parquet
+from trainer import fit as fitting
+from trainer.data.cohort import load_cohort
+from trainer.data.dataset import build_features
+from trainer.data.split import side_of
+from trainer.errors import ResumeError, TooLittleData
+from trainer.fit import Fitted, fit
+from trainer.progress import Reporter
+from trainer.training.checkpoint import FILE
+
+QUIET = Reporter(Console(quiet=True))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Equal threads, equal sums; and the suite runs beside others."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitted, Path]:
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("fit")
+    return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=5), out
+
+
+def test_a_fit_leaves_a_bundle_that_scores_and_what_shows_how_it_went(
+    fitted: tuple[Fitted, Path],
+) -> None:
+    result, out = fitted
+    bundle = bundles.load(out / "bundle")
+    assert bundle.model_id == result.bundle.model_id == build(bundle).model_id
+    plots = {path.name for path in (out / "plots").iterdir()}
+    assert plots == {
+        "loss.png",
+        "roc.png",
+        "precision_recall.png",
+        "reliability.png",
+        "utility.png",
+    }
+    history = json.loads((out / "history.json").read_text())
+    lines = (out / "history.csv").read_text().splitlines()
+    assert len(history["epochs"]) == len(lines) - 1 == QUICK.epochs
+    assert lines[0].split(",") == list(history["epochs"][0])
+    scores = [epoch["validation_score"] for epoch in history["epochs"]]
+    assert scores[history["best_epoch"] - 1] == max(scores)
+
+
+def test_the_manifest_says_what_the_bundle_was_made_of(
+    fitted: tuple[Fitted, Path], data: Path
+) -> None:
+    manifest = fitted[0].bundle.manifest
+    cohort = load_cohort([data])
+    assert manifest["recipe"] == QUICK.to_json()
+    assert manifest["split"] == {"salt": "vigil", "fractions": [0.7, 0.15, 0.15]}
+    assert manifest["data"]["n_patients"] == len(cohort)
+    sides = manifest["data"]["sides"]
+    assert sides["test"]["n_patients"] == sum(side_of(p) == "test" for p in cohort.patient_ids)
+    assert sum(side["n_patients"] for side in sides.values()) == len(cohort)
+    test = manifest["metrics"]["test"]
+    assert len(test["utility_ci"]) == 2
+    assert test["n_patients"] == sides["test"]["n_patients"]
+    assert set(test["by_site"]) == {"A", "B"}
+    assert set(manifest["versions"]) == {"vigil", "torch", "numpy"}
+
+
+def test_the_card_shows_the_figures_of_the_manifest(fitted: tuple[Fitted, Path]) -> None:
+    card, test = fitted[0].bundle.card, fitted[0].test
+    for name in ("utility", "auroc"):
+        low, high = test[f"{name}_ci"]
+        assert f"{test[name]:.3f} [{low:.3f}, {high:.3f}]" in card
+    for words in ("not a medical device", "CC BY 4.0", "What was not shown", "hospital B"):
+        assert words in card
+    assert "{" not in card
+
+
+def test_it_learns_what_there_is_to_learn(data: Path, tmp_path: Path) -> None:
+    # A thousand hours are too few for a teacher.
+    recipe = replace(QUICK, teacher_share=0.0, reading_epochs=40, encoder=16, hidden=16)
+    result = fit([data], tmp_path, recipe, reporter=QUIET, n_bootstrap=0)
+    epochs = result.run.history
+    assert epochs[result.run.best_epoch - 1]["validation_auroc"] > 0.85  # 0.5 is chance
+    assert result.test["auroc"] > 0.75
+
+
+def test_scaling_is_fitted_on_training_patients_alone(
+    fitted: tuple[Fitted, Path], data: Path
+) -> None:
+    cohort = load_cohort([data])
+    built = build_features(cohort)
+    in_training = np.array([side_of(p) == "train" for p in cohort.patient_ids])
+    rows = in_training[cohort.patient_of_row]
+    column = 0  # the last heart rate
+    mean = fitted[0].bundle.manifest["scaling"]["mean"][column]
+    # float32 keeps 7 digits
+    assert mean == pytest.approx(np.nanmean(built[rows, column], dtype=np.float64), rel=1e-6)
+    assert mean != pytest.approx(np.nanmean(built[:, column], dtype=np.float64), rel=1e-6)
+
+
+def test_equal_seeds_give_equal_bytes_and_others_do_not(
+    fitted: tuple[Fitted, Path], data: Path, tmp_path: Path
+) -> None:
+    again = fit([data], tmp_path / "1", QUICK, reporter=QUIET, n_bootstrap=5).bundle
+    assert again.to_bytes() == fitted[0].bundle.to_bytes()
+    other = replace(QUICK, seed=1)
+    assert fit([data], tmp_path / "2", other, reporter=QUIET, n_bootstrap=5).bundle.weights != (
+        again.weights
+    )
+
+
+class _Cut(RuntimeError):
+    pass
+
+
+def _interrupted_after(epochs: int) -> Callable[[dict[str, float]], str]:
+    def line(epoch: dict[str, float]) -> str:
+        if epoch["epoch"] == epochs:
+            raise _Cut
+        return ""
+
+    return line
+
+
+def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
+    fitted: tuple[Fitted, Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "_line", _interrupted_after(2))
+        with pytest.raises(_Cut):
+            fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5)
+    assert not (tmp_path / "bundle").exists()
+    seen: list[float] = []
+
+    def note(epoch: dict[str, float]) -> str:
+        seen.append(epoch["epoch"])
+        return ""
+
+    monkeypatch.setattr(fitting, "_line", note)
+    resumed = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5, resume=True)
+    assert seen == [3]
+    assert resumed.bundle.to_bytes() == fitted[0].bundle.to_bytes()
+
+
+def test_a_checkpoint_of_something_else_is_refused(
+    fitted: tuple[Fitted, Path], data: Path, tmp_path: Path
+) -> None:
+    kept = (fitted[1] / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(kept)
+    other = replace(QUICK, hidden=9)
+    with pytest.raises(ResumeError, match="another recipe"):
+        fit([data], tmp_path, other, reporter=QUIET, resume=True)
+    more = learnable_file(tmp_path, 80, seed=5)
+    with pytest.raises(ResumeError, match="another data"):
+        fit([more], tmp_path, QUICK, reporter=QUIET, resume=True)
+    (tmp_path / FILE).write_bytes(kept[: len(kept) // 2])
+    with pytest.raises(ResumeError, match="cannot be read"):
+        fit([data], tmp_path, QUICK, reporter=QUIET, resume=True)
+
+
+def test_too_few_patients_are_refused_with_every_reason(tmp_path: Path) -> None:
+    few = learnable_file(tmp_path, 10)
+    with pytest.raises(TooLittleData, match=r"10 stays in all.*--salt"):
+        fit([few], tmp_path, QUICK, reporter=QUIET)
+    healthy = {
+        patient: [{**row, "SepsisLabel": 0} for row in rows]
+        for patient, rows in learnable_stays(40).items()
+    }
+    file = write_parquet(tmp_path / "healthy.parquet", healthy)
+    with pytest.raises(TooLittleData) as caught:
+        fit([file], tmp_path, QUICK, reporter=QUIET)
+    assert all(f"{side} patients is septic" in str(caught.value) for side in ("train", "test"))

@@ -1,0 +1,97 @@
+"""`trainer run`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from trainer.cli.options import Data, Folder, Threads, check_writable, data_paths, refuse
+from trainer.cli.redis import connect
+from trainer.settings import TrainerSettings
+from trainer.training.recipe import Recipe
+
+
+def run(
+    data: Data = None,
+    cron: Annotated[
+        str | None,
+        typer.Option(help="Five cron fields, UTC. Default: TRAINER_CRON, or 3 o'clock each night."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Instead of --cron: 6h, 90m, 30s. TRAINER_EVERY.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Retrain now, once, and end.")] = False,
+    knob: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KNOB=VALUE",
+            help="As in `fit`; repeatable. Default: TRAINER_KNOBS.",
+        ),
+    ] = None,
+    threads: Threads = None,
+    registry: Folder = None,
+) -> None:
+    """Retrains on schedule and publishes what is better than the model in force.
+
+    Each time the files are read anew and a candidate is trained in a child process of low
+    priority. It is compared with the champion on the same patients, which neither was fitted on.
+    Only if its utility is higher and its AUROC no worse, the registry makes it champion and
+    publishes it through Redis, where streamers take it up within seconds.
+
+    Several trainers may run: a lease lets one work at a time. SIGTERM ends all within 10 s.
+
+    Examples:
+
+    `trainer run --data /data/icu --cron "0 3 * * *"`
+
+    `trainer run --data /data/icu --once --threads 2 --set seed=3`
+    """
+    settings, faults = TrainerSettings(), list[str]()
+    paths = data_paths(data, settings, faults)
+    folder = registry or settings.registry
+    check_writable("--registry", folder, faults)
+    if cron is not None and every is not None:
+        faults.append("--cron and --every exclude each other")
+    knobs = knob or settings.knobs.split()
+    recipe, wrong = Recipe().changed(knobs)
+    faults += [*wrong, *recipe.problems()]
+    client = connect(settings.redis_url, faults)
+
+    from trainer.registry import schedule  # noqa: PLC0415 - APScheduler, which help does not need
+
+    trigger = None
+    try:
+        interval = every or ("" if cron else settings.every)
+        trigger = (
+            schedule.interval_trigger(interval)
+            if interval
+            else schedule.cron_trigger(cron or settings.cron)
+        )
+    except ValueError as error:
+        faults.append(str(error))
+    refuse(faults)
+    assert trigger is not None
+    assert client is not None
+
+    from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
+    from streamer.process.signals import stop_on_signal  # noqa: PLC0415
+    from trainer.registry.lease import Lease  # noqa: PLC0415
+    from trainer.registry.logs import configure  # noqa: PLC0415
+    from trainer.registry.registry import Registry  # noqa: PLC0415
+    from trainer.registry.retraining import Retraining  # noqa: PLC0415
+
+    options = [word for each in knobs for word in ("--set", each)]
+    options += ["--threads", str(settings.threads if threads is None else threads)]
+    configure(settings.log_format)
+    with stop_on_signal() as stop:
+        retraining = Retraining(
+            paths, Registry(folder), RedisModels(client), Lease(client), options, stop
+        )
+        if once:
+            if retraining.once().ended == "failed":
+                raise typer.Exit(1)
+            return
+        retraining.begin()
+        schedule.serve(trigger, retraining.once, stop)

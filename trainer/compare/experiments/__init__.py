@@ -1,0 +1,1 @@
+"""Variations of the comparison: ablations, transfer between hospitals, and the daily task."""

@@ -1,0 +1,1 @@
+"""The results of a comparison as a page, a table and plots."""

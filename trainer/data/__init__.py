@@ -1,0 +1,1 @@
+"""Stays as training data: cohort, split, labels, features, windows and batches."""

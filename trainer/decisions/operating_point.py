@@ -1,0 +1,135 @@
+"""The operating point of a model, chosen on validation patients: calibration, threshold, alerts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.alerts import AlertPolicy
+from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.network import HORIZONS, Network
+from streamer.datasets.cohort import Cohort
+from trainer.data.dataset import Dataset
+from trainer.data.labels import horizon_labels
+from trainer.decisions.alert_replay import PolicyRule, alert_starts
+from trainer.decisions.calibration import fit_calibrator
+from trainer.decisions.predictions import cohort_logits
+from trainer.decisions.thresholds import (
+    AlertChoice,
+    best_utility_threshold,
+    choose_alert_threshold,
+    utility_curve,
+)
+from trainer.metrics.measures import Scored
+
+_UNCHOSEN_THRESHOLD = 0.5
+_UNCHOSEN_POLICY = AlertPolicy(medium=0.5, high=1.0, off=0.25)
+_STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """The rules from the score of an hour to a risk, a yes and an alert.
+
+    Attributes:
+        calibration: from the score to the log odds of the 6 h risk.
+        threshold: above it the risk is positive.
+        policy: the alert thresholds.
+    """
+
+    calibration: Calibration
+    threshold: float
+    policy: AlertPolicy
+
+    def apply(self, side: Cohort, score: NDArray[np.float64]) -> Scored:
+        """Risks and decisions of these stays, from the score ``(R,)`` of each of their hours."""
+        risk = self.calibration.risks(score)
+        alerts = alert_starts(risk, side.starts, self.policy)
+        return Scored(
+            side.patient_ids, side.starts, side.label, risk, risk > self.threshold, alerts
+        )
+
+
+def choose_operating_point(
+    score: NDArray[np.float64], side: Cohort, alert_budget: float
+) -> tuple[OperatingPoint, AlertChoice]:
+    """Calibrates the scores of any model and chooses its thresholds.
+
+    Args:
+        score: (R,) of the hours of ``side``, rising with the risk.
+        side: the validation patients.
+        alert_budget: most alert starts per patient-day.
+
+    Returns:
+        the operating point, and the alert threshold with its cost on these patients.
+
+    Raises:
+        ValueError: no septic stay among them.
+    """
+    label, starts = side.label, side.starts
+    calibration = Calibration(*fit_calibrator(score, label))
+    risk = calibration.risks(score)
+    rule = PolicyRule(label, starts, risk)
+    alerts = choose_alert_threshold(
+        label,
+        starts,
+        risk,
+        lambda risks, medium: alert_starts(risks, starts, rule.complete(medium)),
+        alert_budget,
+    )
+    threshold = best_utility_threshold(label, starts, risk)
+    return OperatingPoint(calibration, threshold, rule.complete(alerts.threshold)), alerts
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedModel:
+    """A finished model, and how its alert threshold and its threshold were chosen.
+
+    Attributes:
+        model: with an id that the bundle will replace.
+        alerts: the alert threshold with its cost on validation patients.
+        thresholds: (K,) of the utility curve on validation patients, falling.
+        utilities: (K,) at those thresholds.
+    """
+
+    model: Model
+    alerts: AlertChoice
+    thresholds: NDArray[np.float64]
+    utilities: NDArray[np.float64]
+
+
+def uncalibrated(network: Network, scaling: Scaling) -> Model:
+    """A model for its logits alone, without a calibration or thresholds of its own."""
+    straight = (_STRAIGHT,) * len(HORIZONS)
+    return Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
+
+
+def calibrate(
+    network: Network, scaling: Scaling, validation: Dataset, alert_budget: float
+) -> CalibratedModel:
+    """Calibrates a trained network and chooses its thresholds.
+
+    Args:
+        network: trained.
+        scaling: of its features.
+        validation: the stays that may be looked at.
+        alert_budget: most alert starts per patient-day.
+
+    Raises:
+        ValueError: no septic stay among them.
+    """
+    part = validation.part
+    logits = cohort_logits(uncalibrated(network, scaling), validation)[validation.rows]
+    operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget)
+    labels = horizon_labels(part.label, part.starts)
+    longer = (
+        Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
+    )
+    calibrations = (operating_point.calibration, *longer)
+    model = Model(
+        "", network, scaling, calibrations, operating_point.threshold, operating_point.policy
+    )
+    risk = operating_point.calibration.risks(logits[:, 0])
+    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk))

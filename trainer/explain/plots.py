@@ -1,0 +1,336 @@
+"""The two pictures of an explanation: what the model saw and said, and how long values count.
+
+All panels of the first have one time axis. The colours are those of Okabe and Ito (2008), which
+people who are colour-blind tell apart; legends and scales stand beside the panels, never in them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, MaxNLocator, MultipleLocator, NullLocator
+from numpy.typing import NDArray
+
+from streamer.core.alerts import Phase
+from streamer.core.variables import INDEX, VARIABLES
+from trainer.explain.explanation import Explanation
+from trainer.explain.influence import Influence
+from trainer.explain.text import NO_DRUGS, percent, spread, unit, written
+from trainer.reports.plots import DPI
+
+WIDTH: Final = 1600 / DPI  # inches: 1600 pixels
+MOST_LABS: Final = 6  # strips beyond these would push the risk off the screen
+MOST_CONTRIBUTORS: Final = 12
+LEAST_PERCENT: Final = 0.01  # the logarithm of a risk of zero has no place
+RISK_TICKS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
+HOURS_BETWEEN_TICKS: Final = (1, 2, 3, 6, 12, 24)
+MOST_TICKS: Final = 20
+CROWDED: Final = 150  # dots in a strip, which would touch
+
+HOW: Final = (
+    "Each measurement is taken out by itself, the features are built anew and the network is run "
+    "again: log odds of the 6 h risk, before calibration."
+)
+
+SIGNS: Final = ("heart_rate", "map", "resp_rate", "spo2", "temperature")
+
+_BLACK, _GREY = "#000000", "#777777"
+_BLUE, _ORANGE, _GREEN, _PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
+_ALERT: Final = "#F0E442"
+_UNKNOWN: Final = "#DDDDDD"
+_HORIZONS: Final = (
+    ("within 6 h", _ORANGE, "-", 2.0), ("within 24 h", _BLUE, "--", 1.3),
+    ("within 48 h", _GREEN, ":", 1.5),
+)  # fmt: skip
+_GATES: Final = (("forget", _BLUE, "-"), ("input", _ORANGE, "--"), ("output", _GREEN, "-."))
+_DIVERGING: Final = "RdBu_r"
+_LEFT, _RIGHT, _LEGEND = 1.95, 2.15, 0.25  # inches beside the panels; from panel to legend
+_TOP, _BOTTOM, _GAP = 0.75, 0.55, 0.42  # inches
+_NOTES: Final = 0.4  # inches below, for text
+
+
+def draw_stay(found: Explanation) -> Figure:
+    """Draws inputs, risks, alerts, contributions and gates over the hours of the stay."""
+    strips = [INDEX[name] for name in SIGNS if _measured(found, INDEX[name])] + labs(found)
+    heights = [0.5] * len(strips) + [2.3, 2.6, 1.2, 1.5, 2.3]
+    gaps = [0.07] * (len(strips) - 1) + [_GAP] * 5
+    figure, panels = _stack(heights, gaps)
+    figure.suptitle(
+        f"{found.patient}, model {found.model_id}: what the model saw, and what it made of it",
+        x=_LEFT / WIDTH, y=1 - 0.2 / figure.get_figheight(), ha="left", va="top", fontsize=13,
+        parse_math=False,  # an id may hold a dollar sign
+    )  # fmt: skip
+    signs, (risk, heat, ways, gates, cells) = panels[: len(strips)], panels[len(strips) :]
+    for axes, variable in zip(signs, strips, strict=True):
+        _strip(axes, found, variable)
+    if signs:
+        _title(signs[0], "Measured (dots) and carried forward (lines)")
+    _risks(risk, found)
+    _contributions(heat, found)
+    _ways(ways, found)
+    _gates(gates, found)
+    _cells(cells, found)
+    last = max(found.hour[-1], found.onset if math.isfinite(found.onset) else 0)
+    for axes in panels:
+        axes.set_xlim(found.hour[0] - 0.5, last + 0.5)
+        _hours(axes)
+        axes.tick_params(labelbottom=axes is cells)
+        if math.isfinite(found.onset):
+            axes.axvline(found.onset, color=_BLACK, linewidth=1.2, linestyle=(0, (4, 2)))
+    cells.set_xlabel("hours since ICU admission (ICULOS)")
+    return figure
+
+
+def draw_influences(found: Explanation) -> Figure:
+    """Draws what each followed measurement changes in the hours after it, a panel each."""
+    n = max(1, len(found.influences))
+    figure, panels = _stack([2.1] * n, [0.6] * n, _BOTTOM + _NOTES)
+    figure.suptitle(
+        f"{found.patient}: how long a measurement's influence lasts", x=_LEFT / WIDTH,
+        y=1 - 0.15 / figure.get_figheight(), ha="left", va="top", fontsize=13,
+        parse_math=False,
+    )  # fmt: skip
+    for axes, influence in zip(panels, found.influences, strict=False):
+        _influence(axes, found, influence)
+    if not found.influences:
+        _title(panels[0], "No measurement raised the risk at its peak")
+    panels[-1].set_xlabel("hours since the measurement")
+    figure.text(
+        _LEFT / WIDTH, 0.12 / figure.get_figheight(), f"{HOW}\n{NO_DRUGS}", fontsize=8, va="bottom"
+    )
+    return figure
+
+
+def labs(found: Explanation) -> list[int]:
+    """The measured variables beside ``SIGNS`` that mattered most in any hour, at most six."""
+    order = np.argsort(-np.abs(found.contributions).max(axis=0), kind="stable").tolist()
+    others = [v for v in order if VARIABLES[v].name not in SIGNS and _measured(found, v)]
+    return others[:MOST_LABS]
+
+
+def write(figure: Figure, file: Path) -> Path:
+    """Writes a PNG."""
+    figure.savefig(file, dpi=DPI)
+    return file
+
+
+def _measured(found: Explanation, variable: int) -> bool:
+    return not bool(np.isnan(found.values[:, variable]).all())
+
+
+def _stack(
+    heights: Sequence[float], gaps: Sequence[float], bottom: float = _BOTTOM
+) -> tuple[Figure, list[Axes]]:
+    """Panels of these heights below each other, a gap after each, and room below; all in inches."""
+    total = _TOP + sum(heights) + sum(gaps[: len(heights) - 1]) + bottom
+    figure = Figure(figsize=(WIDTH, total))
+    FigureCanvasAgg(figure)
+    width = (WIDTH - _LEFT - _RIGHT) / WIDTH
+    panels, top = [], total - _TOP
+    for height, gap in zip(heights, [*gaps[: len(heights) - 1], 0.0], strict=True):
+        panels.append(
+            figure.add_axes((_LEFT / WIDTH, (top - height) / total, width, height / total))
+        )
+        top -= height + gap
+    return figure, panels
+
+
+def _title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="left", fontsize=10, fontweight="bold")
+
+
+def _hours(axes: Axes) -> None:
+    """Ticks that divide a day."""
+    first, last = axes.get_xlim()
+    fits = [step for step in HOURS_BETWEEN_TICKS if (last - first) / step <= MOST_TICKS]
+    axes.xaxis.set_major_locator(MultipleLocator(fits[0] if fits else 24))
+
+
+def _legend(axes: Axes) -> None:
+    place = 1 + _LEGEND / (WIDTH - _LEFT - _RIGHT) / 2
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(place, 1.0), borderaxespad=0, frameon=False, fontsize=9
+    )
+
+
+def _strip(axes: Axes, found: Explanation, variable: int) -> None:
+    values = found.values[:, variable]
+    rows = np.flatnonzero(~np.isnan(values))
+    newest = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(len(values))))
+    known = newest >= 0
+    axes.step(found.hour[known], values[newest[known]], where="post", color=_GREY, linewidth=0.9)
+    axes.plot(
+        found.hour[rows],
+        values[rows],
+        "o",
+        color=_BLUE,
+        markersize=3 if len(rows) < CROWDED else 1.5,
+    )
+    name = f"{VARIABLES[variable].display}\n{unit(variable)}".rstrip()
+    axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=34, fontsize=9)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=2, min_n_ticks=2))
+    axes.yaxis.set_label_coords(-0.055, 0.5)
+    axes.tick_params(labelsize=8)
+    axes.margins(y=0.2)
+    axes.grid(axis="x", alpha=0.25)
+
+
+def _risks(axes: Axes, found: Explanation) -> None:
+    _title(axes, "Calibrated risk of sepsis onset, and alerts")
+    risks = 100 * found.risks
+    low = max(min(risks[:, 0].min(), 100 * found.policy.off), LEAST_PERCENT)
+    top = min(1.3 * max(risks.max(), 100 * found.policy.medium), 105)  # one sees what was missing
+    on: int | None = None
+    spans: list[tuple[int, int]] = []
+    for row, phase in enumerate(found.phases.tolist()):
+        if phase == Phase.START:
+            on = row
+        elif phase == Phase.END and on is not None:
+            spans.append((on, row))
+            on = None
+    if on is not None:
+        spans.append((on, len(found.hour) - 1))
+    for i, (first, last) in enumerate(spans):
+        axes.axvspan(
+            found.hour[first], found.hour[last], color=_ALERT, alpha=0.35, linewidth=0,
+            label="alert is on" if i == 0 else None,
+        )  # fmt: skip
+    for i, (name, colour, style, width) in enumerate(_HORIZONS):
+        axes.plot(found.hour, risks[:, i], style, color=colour, linewidth=width, label=name)
+    for phase, mark, colour in (
+        (Phase.START, "^", _BLACK), (Phase.ESCALATE, "*", _BLACK), (Phase.END, "X", _GREY),
+    ):  # fmt: skip
+        rows = np.flatnonzero(found.phases == phase)
+        if len(rows):
+            axes.plot(
+                found.hour[rows], risks[rows, 0], mark, color=colour, markersize=8,
+                label=f"alert {phase.name.lower()}s",
+            )  # fmt: skip
+    for value, style, name in (
+        (found.threshold, ":", "positive"), (found.policy.medium, "--", "alert"),
+        (found.policy.high, "-.", "high alert"),
+    ):  # fmt: skip
+        if 100 * value < top:
+            label = f"{name} above {percent(value)}"
+            axes.axhline(100 * value, color=_GREY, linewidth=1, linestyle=style, label=label)
+    if math.isfinite(found.onset):
+        axes.plot([], [], color=_BLACK, linewidth=1.2, linestyle=(0, (4, 2)), label="onset (label)")
+    axes.set_ylabel("risk, %")
+    # Thresholds of some 3 % and risks of 80 % are in one picture, and odds are what moves.
+    axes.set_yscale("log")
+    axes.set_ylim(0.8 * low, top)
+    axes.yaxis.set_major_locator(FixedLocator(RISK_TICKS))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.grid(alpha=0.25)
+    _legend(axes)
+
+
+def _contributions(axes: Axes, found: Explanation) -> None:
+    _title(axes, "What each variable adds to the log odds of the 6 h risk (grey: not measured yet)")
+    order = np.argsort(-np.abs(found.contributions).max(axis=0), kind="stable")
+    shown = [v for v in order[:MOST_CONTRIBUTORS].tolist() if _measured(found, v)]
+    known = np.logical_or.accumulate(~np.isnan(found.values[:, shown]), axis=0)
+    table = np.where(known, found.contributions[:, shown], np.nan).T
+    _heat(axes, found, table, [VARIABLES[v].display for v in shown], "log odds")
+
+
+def _ways(axes: Axes, found: Explanation) -> None:
+    _title(axes, "Log odds of the 6 h risk, before calibration: encoder + LSTM")
+    for values, name, colour, style in (
+        (found.glance, "encoder: this hour's\nfeatures", _BLUE, "-"),
+        (found.recall, "LSTM: what it\nremembers", _ORANGE, "--"),
+    ):
+        axes.plot(found.hour, values, style, color=colour, label=name)
+    axes.axhline(0, color=_GREY, linewidth=0.8)
+    axes.set_ylabel("log odds")
+    axes.grid(alpha=0.25)
+    _legend(axes)
+
+
+def _gates(axes: Axes, found: Explanation) -> None:
+    n_units = found.gates.f.shape[0] * found.gates.f.shape[3]
+    _title(axes, f"Gates of the LSTM: mean of {n_units} units, 10 % to 90 % of them in the band")
+    gates = (found.gates.f, found.gates.i, found.gates.o)
+    for (name, colour, style), gate in zip(_GATES, gates, strict=True):
+        mean, low, high = spread(gate)
+        axes.fill_between(found.hour, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(found.hour, mean, style, color=colour, label=f"{name} gate")
+    axes.set_ylim(0, 1)
+    axes.set_ylabel("0 closed, 1 open")
+    axes.grid(alpha=0.25)
+    _legend(axes)
+
+
+def _cells(axes: Axes, found: Explanation) -> None:
+    _title(axes, "Cell state of each unit, those that forget slowest on top")
+    state = np.moveaxis(found.gates.c, 1, 0).reshape(len(found.hour), -1).T
+    lives = found.gates.half_lives().ravel()
+    order = np.argsort(-lives, kind="stable")
+    _heat(axes, found, state[order], [], "cell state")
+    ticks = np.unique(np.linspace(0, len(order) - 1, 5).astype(int))
+    axes.set_yticks(ticks + 0.5, [f"{lives[order[t]]:.1f} h" for t in ticks])
+    axes.set_ylabel("hours until a unit\nforgets half")
+
+
+def _heat(
+    axes: Axes, found: Explanation, table: NDArray[np.floating], names: Sequence[str], what: str
+) -> None:
+    """A heat map of rows over hours, its scale beside it; one outlier does not bleach the rest."""
+    sizes = np.abs(table[~np.isnan(table)])
+    most = (float(np.percentile(sizes, 99)) if len(sizes) else 0.0) or 1.0
+    axes.set_facecolor(_UNKNOWN)
+    edges = np.append(found.hour, found.hour[-1] + 1) - 0.5
+    mesh = axes.pcolormesh(
+        edges, np.arange(len(table) + 1), table, cmap=_DIVERGING, vmin=-most, vmax=most
+    )
+    axes.invert_yaxis()
+    axes.set_yticks(np.arange(len(names)) + 0.5, names)
+    _scale(axes, mesh, what)
+
+
+def _scale(axes: Axes, mesh: QuadMesh, what: str) -> None:
+    figure = axes.get_figure()
+    assert isinstance(figure, Figure)
+    box = axes.get_position()
+    left = box.x1 + _LEGEND / WIDTH
+    beside = figure.add_axes((left, box.y0, 0.18 / WIDTH, box.height))
+    figure.colorbar(mesh, cax=beside, extend="both", label=what)
+    beside.tick_params(labelsize=8)
+
+
+def _influence(axes: Axes, found: Explanation, influence: Influence) -> None:
+    m = influence.measurement
+    after = slice(m.row, None)
+    hours = found.hour[after] - found.hour[m.row]
+    _title(axes, f"{written(m.variable, influence.value)}, measured at hour {found.hour[m.row]}")
+    if influence.replaced is not None:
+        axes.axvline(
+            found.hour[influence.replaced] - found.hour[m.row], color=_GREEN, linewidth=5,
+            alpha=0.4, label="measured again",
+        )  # fmt: skip
+    half = influence.hours_to_half
+    if half is not None:
+        label = f"for good less than half\nleft after {half} h"
+        axes.axvline(half, color=_PURPLE, linestyle="--", label=label)
+    for part, name, colour in (
+        (influence.by_features, "by the features: last\nvalue, age, trend", _BLUE),
+        (influence.by_state, "by the LSTM's state", _ORANGE),
+    ):
+        axes.plot(hours, part[after], color=colour, label=name, linewidth=3.5)
+        axes.fill_between(hours, 0, part[after], color=colour, alpha=0.2, linewidth=0)
+    axes.plot(hours, influence.change[after], "-k", linewidth=1.2, label="both: whole change")
+    axes.axhline(0, color=_GREY, linewidth=0.8)
+    axes.set_ylabel("log odds with it\nminus without it")
+    axes.set_xlim(-0.5, max(float(hours[-1]), 1) + 0.5)
+    _hours(axes)
+    axes.grid(alpha=0.25)
+    _legend(axes)

@@ -1,0 +1,105 @@
+"""Which stays are worth an explanation: caught in time, missed, alarmed for nothing, and quiet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.bundles.bundle import Bundle
+from streamer.datasets.cohort import Cohort
+from trainer.data.labels import onset_rows
+from trainer.data.split import split_patients
+from trainer.decisions.predictions import Predictions
+from trainer.metrics.measures import lead_hours
+
+LEAST_HOURS: Final = 12
+"""A shorter stay has no course to look at; onset in the first hours could not be foreseen."""
+
+
+LONG_LEAD_HOURS: Final = 6
+"""So long before onset the challenge's label begins: what comes earlier was not told by it."""
+
+
+class Kind(StrEnum):
+    """What became of a stay, the plainest examples first."""
+
+    FORESEEN = "foreseen"
+    """Septic, with an alert 6 to 48 hours before onset; the highest risk first."""
+    MISSED = "missed"
+    """Septic, without any alert; the lowest of the highest risks first."""
+    FALSE_ALARM = "false alarm"
+    """Not septic, with an alert; the highest risk first."""
+    QUIET = "quiet"
+    """Not septic, without an alert; the longest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A stay to look at.
+
+    Attributes:
+        kind: what became of it.
+        patient: id.
+        hours: length of the stay.
+        onset_hour: hours since ICU admission, ``None`` without sepsis.
+        lead_hours: from the first alert that foresaw onset to onset, ``None`` without one.
+        highest_risk: of onset within 6 h.
+    """
+
+    kind: Kind
+    patient: str
+    hours: int
+    onset_hour: int | None
+    lead_hours: int | None
+    highest_risk: float
+
+
+def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
+    """The validation patients of the bundle's own split; everybody where it has none of them.
+
+    It was not fitted on them, and the test patients stay unlooked at.
+    """
+    split = bundle.manifest.get("split")
+    if isinstance(split, dict):
+        low, middle, high = split["fractions"]
+        stays = split_patients(cohort.patient_ids, split["salt"], (low, middle, high)).validation
+        if len(stays):
+            return stays
+    return np.arange(len(cohort))
+
+
+def suggest(predictions: Predictions, n: int) -> list[Suggestion]:
+    """At most ``n`` stays of each kind, of those that a model has judged."""
+    cohort = predictions.cohort
+    first = cohort.starts[:-1]
+    onset = onset_rows(cohort.label, cohort.starts)
+    lead = lead_hours(predictions.alert_starts, cohort.label, cohort.starts)
+    highest = np.maximum.reduceat(predictions.risks[:, 0], first)
+    alerted = np.logical_or.reduceat(predictions.alert_starts, first)
+    long = cohort.lengths >= LEAST_HOURS
+    septic = cohort.septic & (onset >= LEAST_HOURS)
+    found = []
+    for kind, belongs, rank in (
+        (Kind.FORESEEN, septic & (lead >= LONG_LEAD_HOURS), -highest),
+        (Kind.MISSED, septic & ~alerted, highest),
+        (Kind.FALSE_ALARM, ~cohort.septic & alerted, -highest),
+        (Kind.QUIET, ~cohort.septic & ~alerted, -cohort.lengths),
+    ):
+        stays = np.flatnonzero(belongs & long)
+        for stay in stays[np.argsort(rank[stays], kind="stable")][:n].tolist():
+            hour = int(cohort.iculos[first[stay]])
+            found.append(
+                Suggestion(
+                    kind=kind,
+                    patient=cohort.patient_ids[stay],
+                    hours=int(cohort.lengths[stay]),
+                    onset_hour=int(hour + onset[stay]) if np.isfinite(onset[stay]) else None,
+                    lead_hours=int(lead[stay]) if np.isfinite(lead[stay]) else None,
+                    highest_risk=float(highest[stay]),
+                )
+            )
+    return found

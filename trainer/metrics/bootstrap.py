@@ -1,0 +1,101 @@
+"""Bootstrap intervals over patients: the rows of a stay are not independent, the stays are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.datasets.cohort import Progress
+from trainer.metrics.measures import METRICS, Measure
+
+DEFAULT_SEED: Final = 2019
+LEVEL: Final = 0.95
+TAILS: Final = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+"""The quantiles at the ends of an interval."""
+
+
+def resamples(
+    n: int, n_replicates: int, seed: int, progress: Progress | None = None
+) -> Iterator[NDArray[np.float64]]:
+    """Yields ``(n,)`` how often each patient counts, for each replicate of a bootstrap.
+
+    Args:
+        n: patients.
+        n_replicates: how many times they are drawn, with replacement.
+        seed: the same seed draws the same patients.
+        progress: called with (replicates done, of).
+    """
+    draws = np.random.default_rng(seed)
+    for replicate in range(n_replicates):
+        yield np.bincount(draws.integers(n, size=n), minlength=n).astype(np.float64)
+        if progress is not None:
+            progress(replicate + 1, n_replicates)
+
+
+def replicates(
+    measures: Sequence[Measure],
+    n_replicates: int,
+    seed: int = DEFAULT_SEED,
+    progress: Progress | None = None,
+) -> NDArray[np.float64]:
+    """Figures of several models on the same resampled patients.
+
+    Args:
+        measures: of the same stays in the same order; one is fine.
+        n_replicates: 1000 for intervals that are reported.
+        seed: the same seed draws the same patients.
+        progress: called with (replicates done, of).
+
+    Returns:
+        (models, replicates, len(METRICS)).
+
+    Raises:
+        ValueError: models that were measured on different numbers of stays.
+    """
+    n = measures[0].n_stays
+    if any(measure.n_stays != n for measure in measures):
+        raise ValueError("a paired bootstrap needs every model measured on the same stays")
+    figures = np.empty((len(measures), n_replicates, len(METRICS)))
+    for replicate, weight in enumerate(resamples(n, n_replicates, seed, progress)):
+        for i, measure in enumerate(measures):
+            figures[i, replicate] = list(measure.figures(weight).values())
+    return figures
+
+
+def intervals(
+    measure: Measure,
+    n_replicates: int,
+    seed: int = DEFAULT_SEED,
+    progress: Progress | None = None,
+) -> dict[str, tuple[float, float]]:
+    """The 95 % percentile interval of each of ``METRICS``.
+
+    Resampling adds noise to every bin of the ``ece``, so its interval lies high: the figure itself
+    can be at its lower end or below.
+    """
+    return percentiles(replicates([measure], n_replicates, seed, progress)[0])
+
+
+def paired_intervals(
+    measure: Measure, other: Measure, n_replicates: int
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of ``measure`` minus ``other``, both on the same resampled patients.
+
+    Most of the spread of a figure comes from which patients are in the set, and drops out of the
+    difference: an interval that leaves out 0 tells two models apart.
+    """
+    both = replicates([measure, other], n_replicates)
+    return percentiles(both[0] - both[1])
+
+
+def percentiles(figures: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each of ``METRICS`` over replicates ``(replicates, len(METRICS))``."""
+    by_name = {}
+    for i, name in enumerate(METRICS):
+        values = figures[:, i][~np.isnan(figures[:, i])]
+        low, high = np.quantile(values, TAILS) if len(values) else (np.nan, np.nan)
+        by_name[name] = (float(low), float(high))
+    return by_name

@@ -1,0 +1,67 @@
+"""The object that ``trainer evaluate --json`` prints."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from streamer.datasets.cohort import Progress
+from trainer.metrics.bootstrap import DEFAULT_SEED, intervals
+from trainer.metrics.measures import Measure, Scored
+
+SITES: Final = ("A", "B")
+
+Figures: TypeAlias = dict[str, Any]
+"""JSON values by the names of ``METRICS``, with ``<metric>_ci`` = [low, high] beside them, counts,
+thresholds, ``model``, and ``by_site``: the same for each hospital."""
+
+
+def report(
+    scored: Scored,
+    *,
+    threshold: float,
+    alert_threshold: float,
+    model: str,
+    n_bootstrap: int = 0,
+    seed: int = DEFAULT_SEED,
+    progress: Progress | None = None,
+) -> Figures:
+    """Counts, every metric, and the same again for each hospital that has patients here.
+
+    Args:
+        scored: the stays with the model's risks and decisions.
+        threshold: above which a row is positive.
+        alert_threshold: above which an alert starts.
+        model: id of the bundle.
+        n_bootstrap: replicates for ``<metric>_ci`` (95 %); 0 for none.
+        seed: of the bootstrap.
+        progress: called with (replicates done, of), anew for each hospital.
+
+    Returns:
+        JSON values only; a figure that cannot be had, such as a rank without a positive row, is
+        null.
+    """
+
+    def figures(part: Scored) -> Figures:
+        out: Figures = {
+            "n_patients": len(part.patient_ids),
+            "n_septic": int(np.maximum.reduceat(part.label, part.starts[:-1]).sum()),
+            "n_rows": len(part.label),
+        }
+        measure = Measure(part)
+        for name, value in measure.figures().items():
+            out[name] = _number(value)
+        if n_bootstrap:
+            for name, ends in intervals(measure, n_bootstrap, seed, progress).items():
+                out[f"{name}_ci"] = [_number(end) for end in ends]
+        return {**out, "threshold": threshold, "alert_threshold": alert_threshold, "model": model}
+
+    sites = [(name, scored.at_site(name)) for name in SITES]
+    by_site = {name: figures(part) for name, part in sites if len(part.patient_ids)}
+    return {**figures(scored), "by_site": by_site}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

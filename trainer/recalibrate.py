@@ -1,0 +1,224 @@
+"""Recalibrates a bundle for another site: the whole of ``trainer recalibrate``.
+
+Elsewhere sepsis is more or less frequent and hours are charted differently, so that the same
+network gives risks that are too high or too low. Network, scaling and forecast stay as they are;
+calibration, threshold and alert policy are chosen anew on patients of the site.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.bundles import build
+from streamer.bundles.bundle import FORECAST, Bundle
+from streamer.datasets.cohort import Cohort
+from trainer.data.cohort import counts, fingerprint, load_cohort
+from trainer.data.dataset import Dataset, build_features
+from trainer.data.split import Split
+from trainer.data.training_patients import seen_of
+from trainer.decisions.operating_point import CalibratedModel, calibrate
+from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
+from trainer.errors import TooLittleData
+from trainer.evaluate import n_seen, own_split
+from trainer.fit import BUNDLE, versions
+from trainer.metrics.bootstrap import paired_intervals
+from trainer.metrics.measures import METRICS, Measure
+from trainer.metrics.report import Figures
+from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
+from trainer.progress import Reporter
+from trainer.reports.card import write_site_card
+from trainer.training.recipe import Recipe
+
+REPORT: Final = "recalibration.json"
+
+LEAST_SEPTIC: Final = 20
+"""Calibration fits two numbers at least, slope and intercept, and ten events for each are the usual
+least (Peduzzi 1996, J Clin Epidemiol 49:1373-1379). The hours of a stay go together, so it is
+septic patients who count."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFigures:
+    """Figures of both bundles on patients of the site that nothing was chosen on.
+
+    Attributes:
+        before: of the bundle that was recalibrated, as ``trainer evaluate --json``.
+        after: of the new one.
+        difference_ci: 95 % interval of after minus before, paired by patient.
+        n_bootstrap: replicates of the intervals.
+    """
+
+    before: Figures
+    after: Figures
+    difference_ci: dict[str, tuple[float, float]]
+    n_bootstrap: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recalibrated:
+    """The new bundle, and its effect on patients of the site that nothing was chosen on.
+
+    Attributes:
+        bundle: the new one.
+        before: figures of the bundle that was recalibrated, as ``trainer evaluate --json``.
+        after: figures of the new one.
+        difference_ci: 95 % interval of after minus before, paired by patient.
+    """
+
+    bundle: Bundle
+    before: Figures
+    after: Figures
+    difference_ci: dict[str, tuple[float, float]]
+
+    def to_json(self) -> dict[str, object]:
+        """JSON values only; an interval that cannot be had is null."""
+        ends = {
+            name: None if math.isnan(pair[0]) else list(pair)
+            for name, pair in self.difference_ci.items()
+        }
+        return {
+            "model": self.bundle.model_id,
+            **self.bundle.manifest["recalibration"],
+            "before": self.before,
+            "after": self.after,
+            "difference_ci": ends,
+        }
+
+
+def recalibrate(
+    bundle: Bundle,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    reporter: Reporter,
+    alert_budget: float | None = None,
+    n_bootstrap: int = 200,
+) -> Recalibrated:
+    """Chooses calibration, threshold and alert policy for a site and writes a new bundle.
+
+    The bundle's own split decides who is held out: a patient who was its test patient once stays
+    one, and nobody it was fitted on serves to judge it.
+
+    Args:
+        bundle: gives network and scaling.
+        paths: PhysioNet 2019 files or folders of the site, with labels.
+        out: gets ``bundle/`` and ``recalibration.json``.
+        reporter: shows the progress, and a warning when patients were seen in training.
+        alert_budget: most alert starts per patient-day; the bundle's own where absent.
+        n_bootstrap: replicates of the intervals.
+
+    Raises:
+        BundleError: the bundle cannot be used.
+        DataError: files that cannot be read.
+        TooLittleData: too few septic patients to choose on, or to judge by.
+        NothingToEvaluate: nobody is held out, or the bundle does not say how it was split.
+    """
+    model = build.build(bundle)
+    with reporter.follow("reading") as progress:
+        cohort = load_cohort(paths, progress)
+    split = own_split(bundle, cohort)
+    chosen_on = np.sort(np.concatenate([split.train, split.validation]))
+    refuse_too_few(cohort, chosen_on, split)
+    known = n_seen(bundle, cohort.take(chosen_on))
+    if known:
+        reporter.say(
+            f"warning: bundle {bundle.model_id} was fitted on {known} of the {len(chosen_on)} "
+            "patients to choose on and knows them better than any to come: calibrate on others"
+        )
+    with reporter.follow("building features") as progress:
+        built = build_features(cohort, progress)
+    budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
+    budget = budget or Recipe().alert_budget
+    calibrated = calibrate(model.network, model.scaling, Dataset(cohort, built, chosen_on), budget)
+    calibrated.model.forecaster = model.forecaster
+
+    test = Dataset(cohort, built, split.test)
+    old_predictions, new_predictions = predict(model, test), predict(calibrated.model, test)
+    with reporter.follow("intervals") as progress:
+        figures = SiteFigures(
+            figures_of(old_predictions, model, "", n_bootstrap, progress),
+            figures_of(new_predictions, calibrated.model, "", n_bootstrap, progress),
+            _difference(new_predictions, old_predictions, n_bootstrap),
+            n_bootstrap,
+        )
+    about = {
+        "from": bundle.model_id,
+        "data": fingerprint(cohort),
+        "chosen_on": asdict(counts(cohort.take(chosen_on))),
+        "chosen_on_seen": known,
+        "judged_on": asdict(counts(cohort.take(split.test))),
+    }
+    ids = [cohort.patient_ids[i] for i in chosen_on]
+    new = _bundle(bundle, calibrated, about, ids, budget, figures)
+    recalibrated = Recalibrated(
+        new,
+        {**figures.before, "model": bundle.model_id},
+        {**figures.after, "model": new.model_id},
+        figures.difference_ci,
+    )
+    new.save(out / BUNDLE)
+    (out / REPORT).write_text(json.dumps(recalibrated.to_json(), indent=1) + "\n")
+    return recalibrated
+
+
+def refuse_too_few(cohort: Cohort, chosen_on: NDArray[np.int64], split: Split) -> None:
+    """Raises ``TooLittleData`` where a choice or a figure would rest on too few patients."""
+    wrong = []
+    for what, stays, least in (
+        ("to choose on", chosen_on, LEAST_SEPTIC),
+        ("held out to judge by", split.test, LEAST_JUDGED),
+    ):
+        septic = int(cohort.septic[stays].sum())
+        for kind, n in (("septic", septic), ("other", len(stays) - septic)):
+            if n < least:
+                wrong.append(f"{n} {kind} patients {what}, at least {least} are needed")
+    if wrong:
+        raise TooLittleData(
+            "; ".join(wrong) + ". A slope and an intercept need some ten septic patients each, and "
+            "with fewer than five a figure says nothing; sides are drawn by patient id, so give "
+            "the files of more patients"
+        )
+
+
+def _difference(
+    after: Predictions, before: Predictions, n_bootstrap: int
+) -> dict[str, tuple[float, float]]:
+    if not n_bootstrap:
+        return dict.fromkeys(METRICS, (math.nan, math.nan))
+    return paired_intervals(Measure(after.scored()), Measure(before.scored()), n_bootstrap)
+
+
+def _bundle(
+    old: Bundle,
+    calibrated: CalibratedModel,
+    recalibration: Mapping[str, object],
+    chosen_on: list[str],
+    budget: float,
+    figures: SiteFigures,
+) -> Bundle:
+    """The old manifest, except for the choices and figures that were made here."""
+    metrics = {"test": without_id(figures.after), "n_bootstrap": figures.n_bootstrap}
+    if FORECAST in old.manifest["metrics"]:
+        metrics[FORECAST] = old.manifest["metrics"][FORECAST]
+    about = {
+        **old.manifest,
+        "recalibration": recalibration,
+        "metrics": metrics,
+        "alert_budget": {"budget": budget, **asdict(calibrated.alerts)},
+        "versions": versions(),
+    }
+    seen = seen_of(old.manifest)
+    if seen is not None:
+        about["data"] = {**old.manifest["data"], "seen": seen.also(chosen_on).to_text()}
+    model = calibrated.model
+    thresholds = {"threshold": model.threshold, **asdict(model.policy)}
+    card = write_site_card(about, thresholds, figures.before, figures.difference_ci, old.card)
+    return build.make(model, about, card)

@@ -1,0 +1,1 @@
+"""The model registry: bundles on disk, the champion, promotion, and scheduled retraining."""

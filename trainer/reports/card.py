@@ -1,0 +1,300 @@
+"""The model card that travels in a bundle: what it is, what was shown, and what was not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from streamer.bundles.bundle import FORECAST
+from streamer.datasets.cohort import site
+from trainer.forecast.table import forecast_rows
+
+Figures = dict[str, Any]
+
+SHOWN: Final = {
+    "utility": "normalised utility (PhysioNet 2019)",
+    "auroc": "AUROC, hours",
+    "auprc": "AUPRC, hours",
+    "patient_auroc": "AUROC, patients (highest risk of the stay)",
+    "ppv_at_80_sensitivity": "precision at 80 % sensitivity, hours",
+    "ece": "expected calibration error",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope",
+    "calibration_intercept": "calibration intercept",
+    "alerts_per_patient_day": "alert starts per patient-day",
+    "alert_sensitivity": "septic stays with an alert from 48 hours before onset on",
+    "alert_ppv": "share of alert starts that are such alerts",
+    "lead_hours_median": "median lead of a found onset, hours",
+}
+"""Every metric of the manifest, in the words of a reader."""
+
+SHORT: Final = ("utility", "auroc", "auprc", "calibration_slope", "alerts_per_patient_day")
+"""What the subgroup table has room for."""
+
+_CHALLENGE: Final = """\
+PhysioNet/Computing in Cardiology Challenge 2019, hospitals A and B, licence CC BY 4.0. Cite: Reyna
+MA, Josef CS, Jeter R, et al. Early Prediction of Sepsis From Clinical Data: The PhysioNet/Computing
+in Cardiology Challenge 2019. Crit Care Med 48(2):210-217 (2020),
+doi 10.1097/CCM.0000000000004145; data doi 10.13026/v64v-d857."""
+
+_OTHER: Final = """\
+Data of the institution that trained this bundle. Its licence and the consent to its use are that
+institution's to state."""
+
+_TEMPLATE: Final = """\
+# Model card: hourly sepsis risk
+
+## What it is
+An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
+{layers}), stepped once an hour for each ICU stay. It sees
+34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from the labels and,
+for {teacher_share:.0%} of the target, from gradient-boosted trees fitted on other training
+patients. It gives three calibrated probabilities:
+that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
+within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
+that hour.
+
+Intended use: research on early warning, retrospective and in silent mode, as decision support that
+a clinician reads beside everything else that is known.
+
+Not intended: **this is research software, not a medical device.** It must not decide on treatment,
+not be the reason to withhold it, and not be used for children, outside of an ICU, or at a hospital
+where it was not evaluated on that hospital's own patients first.
+
+## Data
+{source}
+
+{n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint {fingerprint}.
+Patients were split by a hash of their id (salt `{salt}`): {sides}.
+Scaling comes from training patients alone; stopping, calibration and thresholds from validation
+patients alone. The test patients served for the figures below; no choice in a fit rests on them.
+
+## Figures on held-out test patients
+{n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of
+a bootstrap over patients ({n_bootstrap} replicates).
+
+{table}
+
+Subgroups (all hospitals together; small groups have wide intervals):
+
+{subgroup_table}
+
+{forecast}
+## Thresholds
+{rules}
+
+## What was not shown
+- No use at a bedside, no effect on any patient's outcome, and no comparison with clinicians.
+- No hospital other than those above, no later years, and no prospective hour: charting habits are
+  part of what the network sees, and they change from place to place and with time.
+- Fairness beyond the subgroups above: the data say nothing of ethnicity, language or insurance.
+- That the label is right. It is Sepsis-3 from orders and cultures, and its onset is uncertain by
+  hours. Records of septic stays stop some 3 hours after onset, so hours later than that are hardly
+  represented.
+- Values as a hospital sees them live. The data are hourly bins written afterwards; late results and
+  corrections are not in them.
+- The longer horizons (24 h, 48 h) count a stay that ended without sepsis as negative to its last
+  hour.
+- The calibration slope and intercept hold for the share of septic patients found here. Elsewhere,
+  calibrate again.
+
+## How it was made
+Vigil {vigil}, PyTorch {torch}, NumPy {numpy}; {epochs} epochs, the weights of epoch {best_epoch}
+kept. The whole recipe, the scaling and every figure are in `manifest.json`.
+"""
+
+_RULES: Final = """\
+- **positive** above {threshold:.4f}: best official utility on validation patients.
+- **alert** (medium) above {medium:.4f}: finds most septic stays within {budget} alert starts per
+  patient-day on validation patients ({cost:.2f} there, {found:.0%} of septic stays found).
+- **high** above {high:.4f}: {high_words}.
+- an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
+
+_SITE_TEMPLATE: Final = """\
+# Model card: hourly sepsis risk, calibrated for a site
+
+Network, scaling and forecast are those of bundle {source}, whose card stands below.
+Calibration, threshold and alert policy were chosen anew on patients of one site: for that site,
+what stands here is in force. What the bundle is intended for, and what was not shown, is as below.
+
+## The site's data
+{n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
+licence and the consent to their use are the site's to state. {n_chosen:,} of
+them ({n_chosen_septic:,} septic) were the validation patients{seen}. The figures
+are of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the bundle's
+split.
+
+## Figures on the site's held-out patients
+In brackets the 95 % interval of a bootstrap over patients ({n_bootstrap} replicates). The last
+column is that of after minus before on the same patients: where it holds 0, nothing was shown to
+have changed.
+
+{table}
+
+## Thresholds
+{rules}
+
+"""
+
+_FORECAST: Final = """\
+## Forecast of vital signs
+On the same patients: the mean absolute error of the median in so many hours, where the vital sign
+was then measured, beside the last value carried forward and autoregressions (on the last value; on
+it and the patient's running mean), fitted to the same training patients by least absolute error.
+Four of five values are to lie in the interval. A value in an hour that somebody chose to measure is
+not the value of any hour; and what is done about a forecast is not in it: it foretells patients
+who were treated as these were.
+
+{table}
+"""
+
+
+def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[str]) -> str:
+    """Fills the card from what the manifest says.
+
+    Args:
+        about: the manifest's parts that ``fit`` made.
+        thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
+        patient_ids: of all stays, to tell whether they are the challenge's.
+    """
+    data, test = about["data"], about["metrics"]["test"]
+    recipe = about["recipe"]
+    sides = ", ".join(
+        f"{counts['n_patients']:,} {side} ({counts['n_septic']:,} septic)"
+        for side, counts in data["sides"].items()
+    )
+    columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
+    return _TEMPLATE.format(
+        **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
+        source=_CHALLENGE if all(site(patient) for patient in patient_ids) else _OTHER,
+        **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
+        fingerprint=f"`{data['sha256'][:16]}`",
+        sides=sides,
+        n_test=test["n_patients"],
+        n_test_septic=test["n_septic"],
+        n_test_rows=test["n_rows"],
+        n_bootstrap=about["metrics"]["n_bootstrap"],
+        table=_table(columns, tuple(SHOWN), SHOWN),
+        subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
+        forecast=_forecast(about["metrics"].get(FORECAST)),
+        rules=_rules(thresholds, about["alert_budget"]),
+        **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
+        **{name: about["training"][name] for name in ("epochs", "best_epoch")},
+    )
+
+
+def write_site_card(
+    about: Figures,
+    thresholds: dict[str, float],
+    before: Figures,
+    difference_ci: Mapping[str, Sequence[float]],
+    card: str,
+) -> str:
+    """The card of a bundle that was calibrated for a site, in front of the card it had.
+
+    Args:
+        about: the new manifest's parts.
+        thresholds: ``threshold``, ``medium``, ``high`` and ``off``.
+        before: figures on the site's held-out patients with the old calibration.
+        difference_ci: 95 % intervals of after minus before.
+        card: of the bundle that was calibrated.
+    """
+    made, after = about["recalibration"], about["metrics"]["test"]
+    data, chosen, judged = made["data"], made["chosen_on"], made["judged_on"]
+    lines = ["| | before | after | difference |", "|---|---|---|---|"]
+    for name, words in SHOWN.items():
+        cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
+        lines.append(f"| {words} | " + " | ".join(cells) + " |")
+    seen = made["chosen_on_seen"]
+    new = _SITE_TEMPLATE.format(
+        source=made["from"],
+        **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
+        fingerprint=data["sha256"][:16],
+        n_chosen=chosen["n_patients"],
+        n_chosen_septic=chosen["n_septic"],
+        seen=f"; the network was fitted on {seen:,} of these" if seen else "",
+        n_judged=judged["n_patients"],
+        n_judged_septic=judged["n_septic"],
+        n_bootstrap=about["metrics"]["n_bootstrap"],
+        table="\n".join(lines),
+        rules=_rules(thresholds, about["alert_budget"]),
+    )
+    return new + "".join(
+        f"#{line}" if line.startswith("#") else line for line in card.splitlines(keepends=True)
+    )
+
+
+def _rules(thresholds: dict[str, float], budget: Figures) -> str:
+    never = thresholds["high"] >= 1
+    return _RULES.format(
+        **thresholds,
+        high_words="never, too few stays tell it apart from medium"
+        if never
+        else "a stay that exceeds it is twice as likely septic as one that exceeds medium",
+        budget=budget["budget"],
+        cost=budget["starts_per_patient_day"],
+        found=budget["sensitivity"],
+    )
+
+
+def figure(figures: Figures, name: str) -> str:
+    """A metric as readers see it, with its interval where there is one.
+
+    >>> figure({"auroc": 0.8312, "auroc_ci": [0.81, 0.85]}, "auroc")
+    '0.831 [0.810, 0.850]'
+    """
+    value, ends = figures.get(name), figures.get(f"{name}_ci")
+    if value is None:
+        return "none"
+    shown = f"{value:.{_digits(name)}f}"
+    if ends is None or None in ends:
+        return shown
+    return f"{shown} {interval(ends, name)}"
+
+
+def interval(ends: Sequence[float], name: str) -> str:
+    """An interval of a metric as readers see it; empty where there is none.
+
+    >>> interval([0.81, 0.85], "auroc")
+    '[0.810, 0.850]'
+    """
+    if any(math.isnan(end) for end in ends):
+        return ""
+    return f"[{ends[0]:.{_digits(name)}f}, {ends[1]:.{_digits(name)}f}]"
+
+
+def _digits(name: str) -> int:
+    return 1 if name == "lead_hours_median" else 4 if name in ("ece", "brier") else 3
+
+
+def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, str]) -> str:
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    for name in ("n_patients", "n_septic"):
+        counts = " | ".join(f"{part[name]:,}" for part in columns.values())
+        lines.append(f"| {'stays' if name == 'n_patients' else 'septic stays'} | {counts} |")
+    for name in rows:
+        cells = " | ".join(figure(part, name) for part in columns.values())
+        lines.append(f"| {words[name]} | {cells} |")
+    return "\n".join(lines)
+
+
+def _forecast(found: Figures | None) -> str:
+    if found is None:
+        return ""
+    lines = ["| " + " | ".join(row) + " |" for row in forecast_rows(found["test"])]
+    lines.insert(1, "|---" * (lines[0].count("|") - 1) + "|")
+    return _FORECAST.format(table="\n".join(lines))
+
+
+def _table_of_groups(groups: dict[str, Figures]) -> str:
+    if not groups:
+        return "None: no subgroup here holds enough septic stays to be measured."
+    head = ("group", "stays", "septic", *(name.replace("_", " ") for name in SHORT))
+    lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
+    for name, part in groups.items():
+        cells = [f"{part['n_patients']:,}", f"{part['n_septic']:,}"]
+        cells += [figure(part, metric) for metric in SHORT]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)

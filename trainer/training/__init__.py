@@ -1,0 +1,1 @@
+"""Training the network: recipe, teacher, encoder, LSTM loop, checkpoints."""

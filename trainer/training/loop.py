@@ -1,0 +1,200 @@
+"""The training loop: whole stays in, the weights of the best epoch out."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from streamer.core.features import N_FEATURES
+from streamer.core.network import HORIZONS, Architecture
+from streamer.datasets.cohort import Progress
+from trainer.data.batches import Batch, by_length, shuffled
+from trainer.data.dataset import Material
+from trainer.decisions.thresholds import best_utility
+from trainer.metrics.ranking import auprc, auroc
+from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.encoder import train_encoder
+from trainer.training.loss import Objective
+from trainer.training.network import TorchNetwork
+from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.piecewise import choose_piecewise_encoding
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import SoftLabels
+
+Validate: TypeAlias = Callable[[TorchNetwork, Material, Objective], Epoch]
+"""Figures of a network on the validation patients; ``validation_score`` decides which is kept."""
+
+EPOCHS_PER_SEED: Final = 10_000  # no run has more: two seeds never share an epoch's random numbers
+
+
+def architecture_of(recipe: Recipe) -> Architecture:
+    """The sizes of the network that a recipe makes."""
+    return Architecture(
+        N_FEATURES,
+        recipe.hidden,
+        recipe.layers,
+        recipe.dropout,
+        recipe.encoder,
+        recipe.encoder_dropout,
+        min(recipe.binned, N_FEATURES),
+        recipe.bins,
+    )
+
+
+def trained(run: Run, recipe: Recipe) -> TorchNetwork:
+    """The network of the best epoch of a run, on the processor."""
+    network = TorchNetwork(architecture_of(recipe))
+    network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
+    return network
+
+
+def train(
+    material: Material,
+    recipe: Recipe,
+    soft_labels: SoftLabels,
+    checkpoint: Checkpoint | None = None,
+    progress: Progress | None = None,
+    report: Callable[[Epoch], None] | None = None,
+    validate: Validate | None = None,
+) -> Run:
+    """Trains the encoder on single hours, then the LSTM on whole stays.
+
+    The second part goes on until the validation score gets no better, or for ``recipe.epochs``.
+
+    Args:
+        material: data; test stays are not looked at.
+        recipe: knobs.
+        soft_labels: the teacher's risks of the training patients.
+        checkpoint: where the run is kept after each epoch; what it holds is gone on from.
+        progress: called with steps done and steps in all, of the encoder's and of the LSTM's.
+        report: called with the figures of each epoch over whole stays.
+        validate: for labels that are no sepsis labels; by utility and AUROC where absent.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    cohort, stays = material.cohort, material.split.train
+    torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
+    network = _new_network(material, recipe, soft_labels).to(device)
+    objective = Objective(cohort, recipe, soft_labels, device)
+    run = checkpoint.load(device) if checkpoint is not None else None
+    if run is None:
+        with torch.no_grad():
+            network.bias.copy_(objective.log_odds(material.rows_of(stays)))
+        train_encoder(network, material, objective, recipe, progress)
+    learns = [network.memory_head, *network.lstm.parameters()]
+    network.requires_grad_(False)
+    for parameter in learns:
+        parameter.requires_grad_(True)
+    optimizer = torch.optim.AdamW(learns, lr=recipe.memory_rate, weight_decay=recipe.weight_decay)
+    if run is None:
+        torch.nn.init.zeros_(network.memory_head)  # the LSTM has nothing to add yet
+        weights = network.state_dict()
+        run = Run(weights, copy.deepcopy(weights), optimizer.state_dict())
+    else:
+        network.load_state_dict(run.weights)
+        optimizer.load_state_dict(run.optimizer)
+    predict = copy.deepcopy(network)  # carries the running average of the weights
+    steps_in_epoch = sum(1 for _ in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, 0)))
+    total = steps_in_epoch * recipe.epochs
+    hours_in_batch = float(cohort.lengths[stays].sum()) / steps_in_epoch
+
+    while not _finished(run, recipe):
+        epoch, started = len(run.history) + 1, time.monotonic()
+        # Random numbers follow from seed and epoch: going on needs no state of a generator.
+        torch.manual_seed(recipe.seed * EPOCHS_PER_SEED + epoch)
+        network.train()
+        losses = []
+        for batch in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, epoch)):
+            rate = recipe.memory_rate * rate_at(run.steps, recipe.warm_up_steps, total)
+            logits = _logits(network, material, batch)  # (hours, 3)
+            loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
+            optimizer_step(network, optimizer, run.average, loss, rate, run.steps, recipe)
+            run.steps += 1
+            losses.append(loss.item())
+            if progress is not None:
+                progress(run.steps, total)
+
+        predict.load_state_dict(run.average)
+        figures = (validate or _validate)(predict, material, objective)
+        run.history.append(
+            {
+                "epoch": epoch,
+                "train_loss": float(np.mean(losses)),
+                **figures,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
+        if figures["validation_score"] >= max(past["validation_score"] for past in run.history):
+            run.best, run.best_epoch = copy.deepcopy(run.average), epoch
+        run.weights, run.optimizer = network.state_dict(), optimizer.state_dict()
+        if checkpoint is not None:
+            checkpoint.save(run)
+        if report is not None:
+            report(run.history[-1])
+    return run
+
+
+def _draws(recipe: Recipe, epoch: int) -> np.random.Generator:
+    return np.random.default_rng([recipe.seed, epoch])
+
+
+def _finished(run: Run, recipe: Recipe) -> bool:
+    epochs = len(run.history)
+    return epochs >= recipe.epochs or epochs - run.best_epoch >= recipe.patience
+
+
+def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> TorchNetwork:
+    network = TorchNetwork(architecture_of(recipe))
+    columns, edges = choose_piecewise_encoding(
+        material.built,
+        material.scaling,
+        material.rows_of(material.split.train),
+        soft_labels.gain,
+        recipe.binned,
+        recipe.bins,
+    )
+    network.binned.copy_(torch.from_numpy(columns))
+    network.edges.copy_(torch.from_numpy(edges))
+    return network
+
+
+def _logits(network: TorchNetwork, material: Material, batch: Batch) -> Tensor:
+    """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours."""
+    size = network.architecture
+    device = network.bias.device
+    x = torch.from_numpy(material.scaling.apply(material.built[batch.rows])).to(device)  # (T, B, F)
+    start = x.new_zeros(size.layers, x.shape[1], size.hidden)
+    logits: Tensor = network(x, start, start)[0]  # (T, B, 3)
+    return logits[torch.from_numpy(batch.real).to(device)]
+
+
+def _validate(network: TorchNetwork, material: Material, objective: Objective) -> Epoch:
+    """Loss, ranking and best utility on the validation patients.
+
+    The score that decides is utility and AUROC together. The loss turns first, while the ranking
+    of hours still improves; utility alone goes on rising when the ranking has begun to overfit.
+    """
+    stays = material.split.validation
+    side = material.cohort.take(stays)
+    logits = torch.empty(material.cohort.n_rows, len(HORIZONS), device=network.bias.device)
+    network.eval()
+    with torch.inference_mode():
+        for batch in by_length(material.cohort, stays):
+            logits[batch.rows[batch.real]] = _logits(network, material, batch)
+        rows = material.rows_of(stays)
+        loss = objective.loss(logits[rows], rows).item()
+    first = logits[rows, 0].double().cpu().numpy()
+    ranking = auroc(side.label, first)
+    utility = best_utility(side.label, side.starts, first)
+    return {
+        "validation_loss": loss,
+        "validation_auroc": ranking,
+        "validation_auprc": auprc(side.label, first),
+        "validation_utility": utility,
+        "validation_score": utility + ranking,
+    }

@@ -1,0 +1,232 @@
+"""The search for a better recipe: the whole of ``trainer tune``.
+
+Each trial trains with other values of some knobs and is judged by validation patients alone, with
+the score that also decides which epoch of a run is kept: utility plus AUROC. The first trial is the
+recipe to be beaten. Test patients are not looked at: what is found here was chosen by its
+validation score, which therefore flatters it, the more the more trials there were.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from streamer.core import features
+from trainer.data.dataset import Material
+from trainer.errors import InputError, ResumeError
+from trainer.fit import gather
+from trainer.progress import Reporter
+from trainer.training.checkpoint import Epoch
+from trainer.training.loop import train
+from trainer.training.recipe import Recipe
+from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
+from trainer.tune.plots import plot_importances, plot_trials
+from trainer.tune.space import Knob
+from trainer.tune.trials import Search, Trial
+
+if TYPE_CHECKING:
+    import optuna
+
+JOURNAL: Final = "trials.journal"
+STUDY: Final = "recipe"
+
+STARTING_TRIALS: Final = 5
+"""Until so many are complete nothing is cut short: a median of fewer says little."""
+
+WARM_UP_EPOCHS: Final = 2
+"""So many epochs of the LSTM are always run: the first ones hardly differ from the encoder alone,
+and a low rate needs them to show what it is good for."""
+
+
+def tune(
+    paths: Sequence[Path],
+    out: Path,
+    base: Recipe,
+    *,
+    reporter: Reporter,
+    knobs: Sequence[Knob],
+    n_trials: int,
+    timeout_s: float | None = None,
+) -> Search:
+    """Runs trials, after those that the folder already holds, and returns all of them.
+
+    Ctrl-C ends the search; trials that are finished stay, and the same call goes on later.
+
+    Args:
+        paths: PhysioNet 2019 files or folders, with labels.
+        out: keeps the trials and the teacher's lessons.
+        base: the recipe to be beaten; knobs that are not searched keep its values.
+        reporter: told how far it is.
+        knobs: what is searched.
+        n_trials: how many more.
+        timeout_s: after it no further trial begins.
+
+    Raises:
+        DataError: files that cannot be read.
+        TooLittleData: a side of the split lacks patients of a kind.
+        ResumeError: the folder holds a search of something else.
+        InputError: Optuna or LightGBM is not installed.
+    """
+    library = _optuna()
+    material, data = gather(paths, base, reporter)
+    out.mkdir(parents=True, exist_ok=True)
+    made_of = {
+        "recipe": base.to_json(),
+        "data": data["fitted_on"],
+        "features": features.FEATURE_VERSION,
+        "knobs": [asdict(knob) for knob in knobs],
+    }
+    study = _study(out, base.seed, made_of)
+    if search_of(study, base).first is None:  # also where it was interrupted
+        to_be_beaten = {knob.name: getattr(base, knob.name) for knob in knobs}
+        study.enqueue_trial(to_be_beaten)
+
+    def objective(trial: optuna.Trial) -> float:
+        values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
+        trial.set_user_attr("knobs", values)
+        recipe = replace(base, **values)
+        soft_labels = _soft_labels(material, recipe, out, data["fitted_on"], reporter)
+
+        def report(epoch: Epoch) -> None:
+            trial.set_user_attr("epochs", int(epoch["epoch"]))
+            trial.report(epoch["validation_score"], int(epoch["epoch"]))
+            if trial.should_prune():
+                raise library.TrialPruned
+
+        with reporter.follow(f"trial {trial.number}") as progress:
+            run = train(material, recipe, soft_labels, progress=progress, report=report)
+        best = run.history[run.best_epoch - 1]
+        trial.set_user_attr("utility", best["validation_utility"])
+        trial.set_user_attr("auroc", best["validation_auroc"])
+        return best["validation_score"]
+
+    def say(_study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        reporter.say(_read(trial).line())
+
+    try:
+        study.optimize(objective, n_trials, timeout_s, callbacks=[say])
+    except KeyboardInterrupt:
+        reporter.say("stopped; the same command goes on")
+    return search_of(study, base)
+
+
+def write(search: Search, out: Path) -> None:
+    """Writes tables and pictures of a search; a picture only once there is something to see."""
+    search.write(out)
+    first = search.first
+    if search.complete:
+        scores = {trial.number: trial.score or 0.0 for trial in search.complete}
+        plot_trials(scores, first.score if first is not None else None, out)
+    if search.importances:
+        plot_importances(search.importances, len(search.complete), out)
+
+
+def search_of(study: optuna.Study, base: Recipe) -> Search:
+    """What a study holds."""
+    library = _optuna()
+    trials = tuple(
+        _read(trial)
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state is not library.trial.TrialState.WAITING
+    )
+    scores = {trial.score for trial in trials if trial.score is not None}
+    importances = {}
+    if len(scores) > 1:  # the spread of one score cannot be explained
+        evaluator = library.importance.FanovaImportanceEvaluator(seed=base.seed)
+        importances = library.importance.get_param_importances(study, evaluator=evaluator)
+    return Search(base, trials, importances)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna  # noqa: PLC0415 - an extra, and slow to load
+    except ImportError as error:
+        raise InputError("the search needs Optuna: pip install 'vigil-icu[train]'") from error
+    optuna.logging.set_verbosity(optuna.logging.ERROR)  # the reporter says what there is to say
+    return optuna
+
+
+def _study(out: Path, seed: int, made_of: dict[str, Any]) -> optuna.Study:
+    library = _optuna()
+    file = out / JOURNAL
+    lock = library.storages.journal.JournalFileSymlinkLock(str(file))
+    try:
+        _cut_half_a_line(file, lock)
+        storage = library.storages.JournalStorage(
+            library.storages.journal.JournalFileBackend(str(file), lock)
+        )
+        study: optuna.Study = library.create_study(
+            study_name=STUDY, storage=storage, direction="maximize", load_if_exists=True
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ResumeError(
+            f"{file} is no journal of a search ({error}); name another folder with --out"
+        ) from error
+    before = study.user_attrs.get("made_of", made_of)
+    for name, value in json.loads(json.dumps(made_of)).items():
+        if before[name] != value:
+            raise ResumeError(
+                f"{out} holds a search with another {name}; name another folder with --out"
+            )
+    study.set_user_attr("made_of", made_of)
+    # A search that goes on must not draw again what it drew at its beginning.
+    study.sampler = library.samplers.TPESampler(seed=seed + len(study.trials))
+    study.pruner = library.pruners.MedianPruner(STARTING_TRIALS, WARM_UP_EPOCHS)
+    return study
+
+
+def _cut_half_a_line(file: Path, lock: Any) -> None:
+    """Takes away what a killed search had written of a line: the next would be glued to it."""
+    if not file.exists():
+        return
+    lock.acquire()  # another search may be writing
+    try:
+        content = file.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        half = content[whole:]
+        if half and not half.startswith(b"{"):
+            raise ValueError("its last line is none of a journal")
+        if half:
+            os.truncate(file, whole)
+    finally:
+        lock.release()
+
+
+def _soft_labels(
+    material: Material, recipe: Recipe, out: Path, fitted_on: str, reporter: Reporter
+) -> SoftLabels:
+    """The lesson of a recipe's teacher: kept, so that all trials with this teacher share it."""
+    if not recipe.teacher_share:
+        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
+    made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **teacher_knobs(recipe)}
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+    file = out / f"teacher-{digest[:12]}.npz"
+    soft_labels = SoftLabels.load(file, made_of)
+    if soft_labels is None:
+        with reporter.follow("teacher") as progress:
+            soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+        soft_labels.save(file, made_of)
+    return soft_labels
+
+
+def _read(trial: optuna.trial.FrozenTrial) -> Trial:
+    took = trial.duration.total_seconds() if trial.duration else 0.0
+    told = trial.user_attrs
+    complete = trial.state.name == "COMPLETE"
+    return Trial(
+        trial.number,
+        trial.state.name.lower(),
+        trial.value if complete else None,
+        told.get("utility") if complete else None,
+        told.get("auroc") if complete else None,
+        told.get("epochs", 0),
+        round(took, 1),
+        told.get("knobs", {}),
+    )
