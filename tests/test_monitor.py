@@ -12,6 +12,8 @@ from streamer.monitor import Monitor
 from tests.support.event_stream import Stream, admission, bins, discharge, observation
 from tests.support.small_models import random_bundle, random_model
 
+NOW_MS = 1_795_255_200_000
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,11 +51,11 @@ def test_many_at_once_is_one_after_the_other(folder: Path) -> None:
 REFUSED: dict[str, tuple[dict[str, object], Reason]] = {
     "nothing": ({}, Reason.NO_PATIENT),
     "no time": ({"patient_id": "p", "values": {}}, Reason.NO_TIME),
-    "patient a number": ({"patient_id": 5, "time": 1, "values": {}}, Reason.WRONG_TYPE),
-    "patient None": ({"patient_id": None, "time": 1, "values": {}}, Reason.NO_PATIENT),
-    "lone surrogate": ({"patient_id": "\ud800", "time": 1, "values": {}}, Reason.INVALID_UTF8),
-    "no values": ({"patient_id": "p", "time": 1}, Reason.WRONG_TYPE),
-    "too large": ({"patient_id": "p", "time": 1, "ward": "x" * 70_000}, Reason.TOO_LARGE),
+    "patient a number": ({"patient_id": 5, "time": NOW_MS, "values": {}}, Reason.WRONG_TYPE),
+    "patient None": ({"patient_id": None, "time": NOW_MS, "values": {}}, Reason.NO_PATIENT),
+    "lone surrogate": ({"patient_id": "\ud800", "time": NOW_MS, "values": {}}, Reason.INVALID_UTF8),
+    "no values": ({"patient_id": "p", "time": NOW_MS}, Reason.WRONG_TYPE),
+    "too large": ({"patient_id": "p", "time": NOW_MS, "ward": "x" * 70_000}, Reason.TOO_LARGE),
     "discharge of nobody": (dict(discharge(0, "nobody")), Reason.NO_STAY),
 }  # fmt: skip
 
@@ -82,7 +84,7 @@ def test_bad_values_are_counted(folder: Path) -> None:
 
 
 def no_json(make: Callable[[], object]) -> dict[str, object]:
-    return {"patient_id": "p", "time": 1, "values": {"ph": make()}}
+    return {"patient_id": "p", "time": NOW_MS, "values": {"ph": make()}}
 
 
 def test_what_json_cannot_say_is_the_callers_mistake(folder: Path) -> None:

@@ -68,7 +68,7 @@ def _odd(draws: random.Random, recent: deque[dict[str, Any]], n_partitions: int)
     patient = str(old["patient_id"])
     key, value = patient.encode(), orjson.dumps(old)
     anywhere = draws.randrange(n_partitions)
-    odd_values = {"heart_rate": 9_999, "happiness": 3, "lactate": 2.1, "spo2": None}
+    odd_values = {"heart_rate": 9_999, "happiness": 3, "lactate": 2.1, "spo2": None, "ph": "low"}
     drug = {"drug": "ceftriaxone", "class": "antibiotic"}
     return draws.choice(
         (
@@ -77,7 +77,7 @@ def _odd(draws: random.Random, recent: deque[dict[str, Any]], n_partitions: int)
             Event(key, None),
             Event(None, value, anywhere),
             Event(b"someone else", value, anywhere),
-            Event(key, _changed(old, values={"heart_rate": "fast"})),
+            Event(key, _changed(old, type="observation", values="fast")),
             Event(key, _changed(old, time=_FAR_FUTURE_MS)),
             Event(key, _changed(old, time="yesterday")),
             Event(b"stranger", _changed(old, patient_id="stranger", type="discharge")),

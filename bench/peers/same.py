@@ -22,12 +22,11 @@ from streamer.core import features
 from streamer.core.cleaning import HIGH32, LOW32
 from streamer.core.model import DECIMALS
 from streamer.core.network import HORIZONS
+from streamer.core.particulars import ICU_TYPE_CODES, SEX_CODES
 from streamer.core.variables import FIO2, INDEX, N_VARIABLES, VARIABLES, to_canonical
 
 _HOUR_MS: Final = 3_600_000
 _HEAD: Final = struct.Struct("<qqq")
-_SEX: Final = {"female": 0.0, "male": 1.0}
-_ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 _LIMITS: Final = list(zip(LOW32.tolist(), HIGH32.tolist(), strict=True))
 _UNKNOWN: Final = float("nan")
 # Where static, row, memory, h and c end among the floats of a packed stay.
@@ -95,8 +94,8 @@ class Stay:
         self.origin_ms = time_ms
         given = (
             event.get("age"),
-            _SEX.get(event.get("sex", "")),
-            _ICU_TYPE.get(event.get("icu_type", "")),
+            SEX_CODES.get(event.get("sex", "")),
+            ICU_TYPE_CODES.get(event.get("icu_type", "")),
             event.get("hours_since_hospital_admission"),
         )
         self.static[0] = [_UNKNOWN if value is None else value for value in given]

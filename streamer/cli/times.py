@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import typer
+
+from streamer.core.time import BadTimeError, NoOffsetError, read_ms
 
 
 def parse_time_ms(text: str, option: str, expected: str = "RFC 3339") -> int:
@@ -19,9 +19,8 @@ def parse_time_ms(text: str, option: str, expected: str = "RFC 3339") -> int:
         typer.BadParameter: it is not RFC 3339, or has no offset.
     """
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{option} must be {expected}, not {text!r}") from None
-    if moment.tzinfo is None:
-        raise typer.BadParameter(f"{option} needs an offset: end it with Z or +hh:mm")
-    return int(moment.timestamp() * 1000)
+        return read_ms(text)
+    except NoOffsetError:
+        raise typer.BadParameter(f"{option} needs an offset: end it with Z or +hh:mm") from None
+    except BadTimeError as error:
+        raise typer.BadParameter(f"{option} must be {expected}, not {text!r}: {error}") from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, compress, islice
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import EventRejected, Kind, parse
-from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.observations import Observation, observation_of, read_plain
+from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.records import Record, Records
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
@@ -20,14 +22,22 @@ _OBSERVATION: Final = Kind.OBSERVATION
 _UNKNOWN: Final = -1
 
 
-class _Places(dict[str, int]):
-    """The index of a variable by its name, ``_UNKNOWN`` for any other name."""
+class _Shapes(dict[tuple[str, ...], bytes]):
+    """The int16 indices of variables by their names, ``_UNKNOWN`` for any other name.
 
-    def __missing__(self, name: str) -> int:
-        return _UNKNOWN
+    A device sends the same names every time, so that these are looked up as a whole.
+    """
+
+    def __missing__(self, names: tuple[str, ...]) -> bytes:
+        indices = np.array([INDEX.get(name, _UNKNOWN) for name in names], np.int16).tobytes()
+        if len(self) >= _MOST_SHAPES:
+            self.clear()
+        self[names] = indices
+        return indices
 
 
-_variable: Final = _Places(INDEX).__getitem__
+_MOST_SHAPES: Final = 1024  # of a ward a few hundred are seen; more are somebody's invention
+_SHAPES: Final = _Shapes()
 
 
 @dataclass(slots=True)
@@ -45,7 +55,7 @@ class Columns:
         variable: ``(C,)`` indices into ``VARIABLES``.
         value: ``(C,)`` cleaned values, none NaN.
         rejections: the records that are no good events.
-        problems: how many values were dropped, by reason.
+        losses: how many values were dropped or are not what was sent, and which.
     """
 
     record: NDArray[np.intp]
@@ -58,7 +68,15 @@ class Columns:
     variable: NDArray[np.int16]
     value: NDArray[np.float32]
     rejections: list[Rejection] = field(default_factory=list)
-    problems: Counter[ValueProblem] = field(default_factory=Counter)
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+    @property
+    def problems(self) -> Counter[ValueProblem]:
+        """How many values were dropped or are not what was sent, by reason."""
+        problems: Counter[ValueProblem] = Counter()
+        for loss, count in self.losses.items():
+            problems[loss.problem] += count
+        return problems
 
     def cells_of(self, events: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Returns the indices of all values of ``events``, and which of ``events`` each is of."""
@@ -68,94 +86,123 @@ class Columns:
         return first + np.arange(len(owner)), owner
 
 
-def decode(records: Sequence[Record], future_limit_ms: int | None) -> Columns:
+Reader = Callable[
+    [Sequence[bytes | None], Sequence[bytes | None]],
+    tuple[list[Observation | None], NDArray[np.int64]],
+]
+
+
+def decode(
+    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
+) -> Columns:
     """Decodes records to columns.
 
     Args:
         records: in the order of the log, of any partitions.
         future_limit_ms: an event this much later than its record's timestamp is refused; ``None``
             turns the check off.
+        read: reads the plain observations; what it leaves out is parsed one by one.
     """
-    read = Records.of(records)
-    record: list[int] = []
-    patients: list[str] = []
-    time_ms: list[int] = []
-    kinds: list[int] = []
+    log = Records.of(records)
+    events, time_ms = read(log.values, log.keys)
+    logged_ms = log.timestamp_ms
+    kind = np.zeros(len(log), np.uint8)  # observations
     details: dict[int, dict[str, Any]] = {}
-    counts: list[int] = []
-    variables: list[int] = []
-    values: list[float] = []
     rejections: list[Rejection] = []
-    problems: Counter[ValueProblem] = Counter()
-
-    log = zip(read.timestamp_ms.tolist(), read.keys, read.values, strict=True)
-    for i, (timestamp_ms, key, value) in enumerate(log):
+    losses: Counter[Loss] = Counter()
+    for i in [i for i, event in enumerate(events) if event is None]:
         try:
-            event = parse(value, key)
-            if future_limit_ms is not None:
-                _refuse_future(event["time_ms"], timestamp_ms, future_limit_ms)
+            parsed = parse(log.values[i], log.keys[i])
         except EventRejected as rejected:
-            rejections.append(_rejection(i, rejected, read.unreadable))
+            if i in log.unreadable:
+                rejections.append(Rejection(i, Reason.UNREADABLE, log.unreadable[i]))
+            else:
+                rejections.append(Rejection(i, rejected.reason, rejected.detail))
             continue
-        if event["kind"] is _OBSERVATION:
-            fields = event["fields"]
-            measured = fields["values"]
-            if fields.get("units"):
-                measured = _in_canonical_units(measured, fields["units"], problems)
-            if None in measured.values():
-                measured = {n: number for n, number in measured.items() if _counts(n, number)}
-            variables += map(_variable, measured)
-            values += measured.values()
-            counts.append(len(measured))
-        else:
-            details[len(record)] = event["fields"]
-            counts.append(0)
-        record.append(i)
-        patients.append(event["patient"])
-        time_ms.append(event["time_ms"])
-        kinds.append(event["kind"])
+        time_ms[i], kind[i] = parsed["time_ms"], parsed["kind"]
+        if parsed["kind"] is not _OBSERVATION:
+            details[i] = parsed["fields"]
+        events[i] = observation_of(parsed)
+        losses.update(parsed["losses"])
 
+    if future_limit_ms is not None:
+        for i in (time_ms - logged_ms > future_limit_ms).nonzero()[0].tolist():
+            if events[i] is not None:
+                ahead_ms = int(time_ms[i] - logged_ms[i])
+                rejections.append(_from_the_future(i, ahead_ms, future_limit_ms))
+                events[i] = None
+                details.pop(i, None)
+        rejections.sort(key=lambda rejection: rejection.record)
+
+    good = [event for event in events if event is not None]
+    record = np.arange(len(log))
+    if rejections:
+        record = np.flatnonzero([event is not None for event in events])
+        time_ms, logged_ms, kind = time_ms[record], logged_ms[record], kind[record]
+        details = {int(np.searchsorted(record, i)): fields for i, fields in details.items()}
     columns = Columns(
-        np.array(record, np.intp),
-        patients,
-        np.array(time_ms, np.int64),
-        read.timestamp_ms[record],
-        np.array(kinds, np.uint8),
+        record,
+        [event.patient_id for event in good],
+        time_ms,
+        logged_ms,
+        kind,
         details,
-        np.zeros(len(record) + 1, np.intp),
-        np.array(variables, np.int16),
+        np.zeros(len(good) + 1, np.intp),
+        np.empty(0, np.int16),
         np.empty(0, np.float32),
         rejections,
-        problems,
+        losses,
     )
-    np.cumsum(counts, out=columns.cell_start[1:])
-    _clean(columns, np.array(values, np.float64))
+    _measure(columns, good)
     return columns
 
 
-def _rejection(i: int, rejected: EventRejected, unreadable: Mapping[int, str]) -> Rejection:
-    if i in unreadable:
-        return Rejection(i, Reason.UNREADABLE, unreadable[i])
-    return Rejection(i, rejected.reason, rejected.detail)
+def _from_the_future(record: int, ahead_ms: int, limit_ms: int) -> Rejection:
+    return Rejection(
+        record,
+        Reason.FUTURE_TIME,
+        f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
+        f"at most {limit_ms / 1000:.0f} s is allowed",
+    )
 
 
-def _counts(name: str, number: float | None) -> bool:
-    """Whether a value is one, or has a name that is to be counted as unknown."""
-    return number is not None or name not in INDEX
+def _measure(columns: Columns, events: list[Observation]) -> None:
+    """Lays the values of events out in cells, in canonical units, and drops those that are none."""
+    measured = [event.values for event in events]
+    for e in [e for e, event in enumerate(events) if event.units]:
+        measured[e] = _in_canonical_units(measured[e], events[e].units or {}, columns.losses)
+    counts = np.fromiter(map(len, measured), np.intp, len(measured))
+    np.cumsum(counts, out=columns.cell_start[1:])
+    indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
+    columns.variable = np.frombuffer(indices, np.int16)
+    numbers = list(chain.from_iterable(map(dict.values, measured)))
+    values = np.array(numbers, np.float64)  # NaN where a value is null
+    is_null = np.isnan(values)
+    if is_null.any():
+        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
 
-
-def _refuse_future(time_ms: int, timestamp_ms: int, limit_ms: int) -> None:
-    ahead_ms = time_ms - timestamp_ms
-    if ahead_ms > limit_ms:
-        raise EventRejected(
-            Reason.FUTURE_TIME,
-            f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
-            f"at most {limit_ms / 1000:.0f} s is allowed",
-        )
+    unknown = columns.variable == _UNKNOWN
+    cleaned, not_finite, outside = clean_cells(columns.variable, values)
+    good = ~(unknown | not_finite | outside)
+    if good.all():
+        columns.value = cleaned
+        return
+    for problem, mask in (
+        (ValueProblem.UNKNOWN_VARIABLE, unknown),
+        (ValueProblem.NOT_FINITE, not_finite & ~unknown & ~is_null),
+        (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
+    ):
+        for cell in np.flatnonzero(mask).tolist():
+            e = int(np.searchsorted(columns.cell_start, cell, side="right")) - 1
+            name = next(islice(measured[e], cell - int(columns.cell_start[e]), None))
+            columns.losses[Loss(problem, name, (events[e].units or {}).get(name))] += 1
+    kept = np.concatenate([[0], np.cumsum(good)])
+    columns.cell_start = kept[columns.cell_start]
+    columns.variable, columns.value = columns.variable[good], cleaned[good]
 
 
 def _in_canonical_units(
-    values: dict[str, float | None], units: dict[str, str], problems: Counter[ValueProblem]
+    values: dict[str, float | None], units: dict[str, str], losses: Counter[Loss]
 ) -> dict[str, float | None]:
     converted = dict(values)
     for name, unit in units.items():
@@ -164,23 +211,5 @@ def _in_canonical_units(
             continue
         converted[name] = to_canonical(VARIABLES[index], number, unit)
         if converted[name] is None:
-            problems[ValueProblem.UNKNOWN_UNIT] += 1
+            losses[Loss(ValueProblem.UNKNOWN_UNIT, name, unit)] += 1
     return converted
-
-
-def _clean(columns: Columns, values: NDArray[np.float64]) -> None:
-    unknown = columns.variable == _UNKNOWN
-    cleaned, not_finite, outside = clean_cells(columns.variable, values)
-    for problem, mask in (
-        (ValueProblem.UNKNOWN_VARIABLE, unknown),
-        (ValueProblem.NOT_FINITE, not_finite & ~unknown),
-        (ValueProblem.OUT_OF_LIMITS, outside & ~unknown),
-    ):
-        if mask.any():
-            columns.problems[problem] += int(mask.sum())
-    good = ~(unknown | not_finite | outside)
-    if not good.all():
-        kept = np.concatenate([[0], np.cumsum(good)])
-        columns.cell_start = kept[columns.cell_start]
-        columns.variable, cleaned = columns.variable[good], cleaned[good]
-    columns.value = cleaned

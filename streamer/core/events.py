@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+import unicodedata
 from enum import IntEnum
-from typing import Any, Final, Literal, NotRequired
+from typing import Any, Final, TypedDict
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
+from pydantic_core import from_json
 
-from streamer.core.reasons import Reason
+from streamer.core.numbers import read_number
+from streamer.core.reasons import Loss, Reason, ValueProblem
+from streamer.core.time import BadTimeError, check_ms, read_ms
+from streamer.core.time_hints import hint_for_number
+from streamer.core.variables import INDEX
 
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_PATIENT_ID: Final = 128
-_LATEST_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+ONLY_ONCE: Final = ("patient_id", "time", "type", "values")
+"""The keys that decide whose an event is, when and what: twice, nobody knows which one is meant."""
+_PATIENT_ID, _TIME, _TYPE, _VALUES = (f'"{name}"'.encode() for name in ONLY_ONCE)
+
+# Control, format (the bidirectional ones are of these), surrogate, line and paragraph separator.
+_UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_ACTIONS: Final = ("start", "stop", "rate", "bolus")
+_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
 
 
 class Kind(IntEnum):
@@ -28,42 +37,7 @@ class Kind(IntEnum):
 
 
 _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
-
-
-# Functional form, since `class` is a keyword. Fields that are not named here are ignored.
-WireEvent = TypedDict(
-    "WireEvent",
-    {
-        "type": NotRequired[Literal["observation", "admission", "discharge", "medication"]],
-        "patient_id": NotRequired[str | None],
-        "time": NotRequired[str | int | None],
-        "event_id": NotRequired[str | int | None],
-        "source": NotRequired[str | None],
-        "received_time": NotRequired[str | int | None],
-        "values": NotRequired[dict[str, float | None]],
-        "units": NotRequired[dict[str, str] | None],
-        "age": NotRequired[float | None],
-        "sex": NotRequired[Literal["female", "male", "other", "unknown"] | None],
-        "icu_type": NotRequired[Literal["medical", "surgical", "other", "unknown"] | None],
-        "hours_since_hospital_admission": NotRequired[float | None],
-        "ward": NotRequired[str | None],
-        "bed": NotRequired[str | None],
-        "drug": NotRequired[str],
-        "class": NotRequired[Literal["antibiotic", "vasopressor", "fluid", "other"] | None],
-        "action": NotRequired[Literal["start", "stop", "rate", "bolus"]],
-        "dose": NotRequired[float | None],
-        "unit": NotRequired[str | None],
-    },
-)
-with_config(ConfigDict(strict=True))(WireEvent)
-
-_VALIDATOR: Final = TypeAdapter(WireEvent).validator
-_REQUIRED: Final = {
-    Kind.OBSERVATION: ("values",),
-    Kind.ADMISSION: (),
-    Kind.DISCHARGE: (),
-    Kind.MEDICATION: ("drug", "action"),
-}
+_REQUIRED: Final = {Kind.OBSERVATION: ("values",), Kind.MEDICATION: ("drug", "action")}
 
 
 class EventRejected(ValueError):
@@ -76,12 +50,17 @@ class EventRejected(ValueError):
 
 
 class Event(TypedDict):
-    """A checked event: whose, when, what; ``fields`` is what it carried."""
+    """A checked event: whose, when, what.
+
+    ``fields`` is what it carried. Of an observation ``values`` are numbers or ``None`` and
+    ``units`` text; ``losses`` says which values were none. What else is in it is as it came.
+    """
 
     patient: str
     time_ms: int
     kind: Kind
     fields: dict[str, Any]
+    losses: list[Loss]
 
 
 def parse(value: bytes | None, key: bytes | None) -> Event:
@@ -92,21 +71,117 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         key: the record's key, which must be the patient id in UTF-8.
 
     Raises:
-        EventRejected: with the reason; values and their units are not judged here.
+        EventRejected: with the reason; limits of values and their units are not judged here.
     """
     if value is None:
         raise EventRejected(Reason.EMPTY, "the record has no value")
     if len(value) > MAX_VALUE_BYTES:
         raise EventRejected(Reason.TOO_LARGE, f"{len(value)} bytes, at most {MAX_VALUE_BYTES}")
+    fields = _object(value)
+    if not isinstance(fields.get("patient_id"), str | None):
+        raise EventRejected(Reason.WRONG_TYPE, "patient_id: Input should be a valid string")
+    kind = _kind(fields.get("type", "observation"))
+    losses: list[Loss] = []
+    if kind is Kind.OBSERVATION:
+        fields = _observation(fields, losses)
+    elif kind is Kind.MEDICATION:
+        _check_medication(fields)
+    patient = _patient(fields.get("patient_id"))
+    _check_key(key, patient)
+    for name in _REQUIRED.get(kind, ()):
+        if name not in fields:
+            raise EventRejected(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
+    return {
+        "patient": patient,
+        "time_ms": milliseconds(fields.get("time")),
+        "kind": kind,
+        "fields": fields,
+        "losses": losses,
+    }
+
+
+def milliseconds(time: object) -> int:
+    """Returns epoch milliseconds of an event's ``time`` field.
+
+    >>> milliseconds("1990-01-01T01:00:00.250+01:00"), milliseconds(631_152_000_250)
+    (631152000250, 631152000250)
+
+    Raises:
+        EventRejected: it is absent, has no offset, or is no time at all; what it looks like is in
+            the detail.
+    """
+    if time is None:
+        raise EventRejected(Reason.NO_TIME, "time is required")
     try:
-        fields: dict[str, Any] = _VALIDATOR.validate_json(value)
-    except ValidationError as error:
-        raise _rejected(value, error) from None
-    patient = fields.get("patient_id")
+        if isinstance(time, str):
+            return read_ms(time)
+        if isinstance(time, int) and not isinstance(time, bool):
+            return check_ms(time)
+    except BadTimeError as error:
+        raise EventRejected(Reason.BAD_TIME, str(error)) from None
+    hint = hint_for_number(time) if isinstance(time, float) else ""
+    raise EventRejected(Reason.BAD_TIME, f"time must be a string or integer milliseconds{hint}")
+
+
+def _object(value: bytes) -> dict[str, Any]:
+    try:
+        fields = from_json(value)
+    except ValueError as error:
+        try:
+            value.decode()
+        except UnicodeDecodeError as bad:
+            raise EventRejected(
+                Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8"
+            ) from None
+        raise EventRejected(Reason.NOT_JSON, f"Invalid JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise EventRejected(Reason.WRONG_TYPE, "event: Input should be an object")
+    if may_repeat_a_key(value):
+        # Of an object the names alone; that of the whole event is made last.
+        names = json.loads(value, object_pairs_hook=lambda pairs: [name for name, _ in pairs])
+        for name in ONLY_ONCE:
+            if names.count(name) > 1:
+                raise EventRejected(
+                    Reason.DUPLICATE_KEY, f"{name} stands {names.count(name)} times"
+                )
+    return fields
+
+
+def may_repeat_a_key(value: bytes) -> bool:
+    """Whether a key of ``ONLY_ONCE`` could stand twice in a text; seldom so where it does not."""
+    return (
+        b"\\" in value
+        or value.count(_PATIENT_ID) > 1
+        or value.count(_TIME) > 1
+        or value.count(_TYPE) > 1
+        or value.count(_VALUES) > 1
+    )
+
+
+def _kind(name: object) -> Kind:
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise EventRejected(Reason.WRONG_TYPE, f"type: must be one of {', '.join(_KINDS)}")
+    return kind
+
+
+def _patient(patient: str | None) -> str:
     if not patient or len(patient) > MAX_PATIENT_ID:
         raise EventRejected(
             Reason.NO_PATIENT, f"patient_id must have 1 to {MAX_PATIENT_ID} characters"
         )
+    if patient != patient.strip():
+        raise EventRejected(Reason.BAD_PATIENT, "patient_id begins or ends with a blank")
+    for i, character in enumerate(patient):
+        if unicodedata.category(character) in _UNSEEN:
+            raise EventRejected(
+                Reason.BAD_PATIENT,
+                f"character {i + 1} of patient_id is U+{ord(character):04X}, which nobody sees",
+            )
+    return patient
+
+
+def _check_key(key: bytes | None, patient: str) -> None:
     if key is None:
         raise EventRejected(Reason.NO_KEY, "the record's key must be the patient id")
     try:
@@ -117,47 +192,35 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         raise EventRejected(
             Reason.KEY_MISMATCH, f"the key is not the patient id ({len(key)} bytes)"
         )
-    time_ms = milliseconds(fields.get("time"))
-    kind = _KINDS[fields.get("type", "observation")]
-    for name in _REQUIRED[kind]:
-        if name not in fields:
-            raise EventRejected(Reason.WRONG_TYPE, f"{name}: required for type {kind.name.lower()}")
-    return {"patient": patient, "time_ms": time_ms, "kind": kind, "fields": fields}
 
 
-def milliseconds(time: str | int | None) -> int:
-    """Returns epoch milliseconds of an event's ``time`` field.
+def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
+    """Reads the values of an observation as numbers; one that is none costs nothing but itself."""
+    values, units = fields.get("values", {}), fields.get("units")
+    if not isinstance(values, dict):
+        raise EventRejected(Reason.WRONG_TYPE, "values: Input should be an object")
+    if units is not None and not isinstance(units, dict):
+        raise EventRejected(Reason.WRONG_TYPE, "units: Input should be an object")
+    numbers: dict[str, float | None] = {}
+    named: dict[str, str] = {}
+    for name, value in values.items():
+        number, problem = read_number(value)
+        unit = (units or {}).get(name)
+        if isinstance(unit, str):
+            named[name] = unit
+        elif unit is not None and number is not None:
+            number, problem = None, ValueProblem.UNKNOWN_UNIT
+        numbers[name] = number
+        if problem is not None and name in INDEX:
+            losses.append(Loss(problem, name, named.get(name)))
+    read = {"values": numbers} if "values" in fields else {}
+    return {**fields, **read, "units": named}
 
-    >>> milliseconds("1970-01-01T01:00:00.250+01:00"), milliseconds(42)
-    (250, 42)
 
-    Raises:
-        EventRejected: when it is absent, has no offset, or is no time at all.
-    """
-    if time is None:
-        raise EventRejected(Reason.NO_TIME, "time is required")
-    if isinstance(time, str):
-        try:
-            moment = datetime.fromisoformat(time.upper())  # RFC 3339 allows a small t and z
-        except ValueError:
-            raise EventRejected(Reason.BAD_TIME, "time is not RFC 3339") from None
-        if moment.tzinfo is None:
-            raise EventRejected(Reason.BAD_TIME, "time has no offset; end it with Z or +hh:mm")
-        time = (moment - _EPOCH) // _MILLISECOND
-    if not 0 <= time <= _LATEST_MS:
-        raise EventRejected(Reason.BAD_TIME, "time is not between the years 1970 and 9999")
-    return time
-
-
-def _rejected(value: bytes, error: ValidationError) -> EventRejected:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "json_invalid":
-        if place.startswith("time"):
-            return EventRejected(Reason.BAD_TIME, "time must be a string or integer milliseconds")
-        return EventRejected(Reason.WRONG_TYPE, f"{place or 'event'}: {first['msg']}")
-    try:
-        value.decode()
-    except UnicodeDecodeError as bad:
-        return EventRejected(Reason.INVALID_UTF8, f"byte {bad.start} is not valid UTF-8")
-    return EventRejected(Reason.NOT_JSON, first["msg"])
+def _check_medication(fields: dict[str, Any]) -> None:
+    if not isinstance(fields.get("drug", ""), str):
+        raise EventRejected(Reason.WRONG_TYPE, "drug: Input should be a valid string")
+    for name, words in (("action", _ACTIONS), ("class", _CLASSES)):
+        word = fields.get(name, words[0])
+        if word not in words and not (name == "class" and word is None):
+            raise EventRejected(Reason.WRONG_TYPE, f"{name}: must be one of {', '.join(words)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any, Final
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from streamer.core import stay_rules
 from streamer.core.events import EventRejected, Kind
-from streamer.core.features import STATIC
+from streamer.core.particulars import location_of, static_of
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
     LATE_BINS,
@@ -24,10 +23,6 @@ from streamer.core.timeline import cells_of, fold
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
-_SEX: Final = {"female": 0.0, "male": 1.0}
-_ICU_TYPE: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
-_MAX_AGE_YEARS: Final = 120.0
-_MAX_HOSPITAL_HOURS: Final = 24.0 * 3660  # ten years: anything more is a charting error
 _OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
@@ -155,16 +150,7 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) 
 def _describe(
     table: StayTable, slot: int, fields: dict[str, Any], problems: Counter[ValueProblem]
 ) -> None:
-    age, hours = fields.get("age"), fields.get("hours_since_hospital_admission")
-    given = {
-        "age": _within(age, 0, _MAX_AGE_YEARS, problems),
-        "sex": _SEX.get(fields.get("sex") or "", math.nan),
-        "icu_type": _ICU_TYPE.get(fields.get("icu_type") or "", math.nan),
-        "hours_since_hospital_admission": _within(
-            hours, -_MAX_HOSPITAL_HOURS, _MAX_HOSPITAL_HOURS, problems
-        ),
-    }
-    new = np.array([given[name] for name in STATIC], np.float32)
+    new = static_of(fields, problems)
     old = table["static"][slot]
     known = np.where(np.isnan(old), new, old)
     if not np.array_equal(known, old, equal_nan=True):
@@ -172,20 +158,9 @@ def _describe(
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
     ward, bed = table.locations[slot]
-    table.locations[slot] = (fields.get("ward") or ward, fields.get("bed") or bed)
+    new_ward, new_bed = location_of(fields, problems)
+    table.locations[slot] = (new_ward or ward, new_bed or bed)
     table.touched[slot] |= table.locations[slot] != (ward, bed)
-
-
-def _within(value: float | None, low: float, high: float, problems: Counter[ValueProblem]) -> float:
-    if value is None:
-        return math.nan
-    if not math.isfinite(value):
-        problems[ValueProblem.NOT_FINITE] += 1
-        return math.nan
-    if not low <= value <= high:
-        problems[ValueProblem.OUT_OF_LIMITS] += 1
-        return math.nan
-    return value
 
 
 def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Reason(StrEnum):
@@ -14,7 +15,9 @@ class Reason(StrEnum):
     NOT_JSON = "not_json"
     INVALID_UTF8 = "invalid_utf8"
     WRONG_TYPE = "wrong_type"
+    DUPLICATE_KEY = "duplicate_key"
     NO_PATIENT = "no_patient"
+    BAD_PATIENT = "bad_patient"
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
     NO_KEY = "no_key"
@@ -39,8 +42,12 @@ _SENTENCES = {
     Reason.INVALID_UTF8: "The key or the value is not valid UTF-8.",
     Reason.WRONG_TYPE: "A field has the wrong type; `detail` names it.",
     Reason.NO_PATIENT: "`patient_id` is absent, empty or over 128 characters.",
+    Reason.DUPLICATE_KEY: "`patient_id`, `time`, `type` or `values` stands twice in the event.",
+    Reason.BAD_PATIENT: "`patient_id` has control, format or bidirectional characters, or blanks "
+    "at its ends.",
     Reason.NO_TIME: "`time` is absent.",
-    Reason.BAD_TIME: "`time` is neither RFC 3339 with an offset nor epoch milliseconds.",
+    Reason.BAD_TIME: "`time` is neither RFC 3339 with an offset nor epoch milliseconds of 1990 or "
+    "later; `detail` says what it looks like.",
     Reason.NO_KEY: "The record has no key; the key must be the patient id.",
     Reason.KEY_MISMATCH: "The key is not the patient id, so the event may be on a wrong partition.",
     Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
@@ -54,12 +61,43 @@ _SENTENCES = {
 
 
 class ValueProblem(StrEnum):
-    """Why one value of an otherwise good event becomes missing or is skipped."""
+    """Why one value of an otherwise good event is missing, or not quite what was sent."""
 
+    NOT_A_NUMBER = "not_a_number"
     NOT_FINITE = "not_finite"
     OUT_OF_LIMITS = "out_of_limits"
+    CENSORED = "censored"
     UNKNOWN_UNIT = "unknown_unit"
     UNKNOWN_VARIABLE = "unknown_variable"
+    UNKNOWN_CODE = "unknown_code"
+    NOT_TEXT = "not_text"
+    TOO_LONG = "too_long"
+
+    @property
+    def sentence(self) -> str:
+        """What the problem means, for people."""
+        return _PROBLEM_SENTENCES[self]
+
+
+_PROBLEM_SENTENCES = {
+    ValueProblem.NOT_A_NUMBER: "It is text, true, false, a list or an object; it is missing.",
+    ValueProblem.NOT_FINITE: "It is NaN, infinite or too large for a number; it is missing.",
+    ValueProblem.OUT_OF_LIMITS: "It is outside the limits of its variable; it is missing.",
+    ValueProblem.CENSORED: 'It is a bound such as `"<0.01"`; it is taken at its limit.',
+    ValueProblem.UNKNOWN_UNIT: "Its unit is none that the variable comes in; it is missing.",
+    ValueProblem.UNKNOWN_VARIABLE: "Its name is none of the 34 variables; it is passed over.",
+    ValueProblem.UNKNOWN_CODE: "`sex` or `icu_type` is none of its words; it is missing.",
+    ValueProblem.NOT_TEXT: "`ward` or `bed` is no text; it is missing.",
+    ValueProblem.TOO_LONG: "`ward` or `bed` is over 128 characters; it is missing.",
+}
+
+
+class Loss(NamedTuple):
+    """What was lost of a value: why, of which variable by the name that came, in which unit."""
+
+    problem: ValueProblem
+    variable: str
+    unit: str | None
 
 
 @dataclass(frozen=True, slots=True)

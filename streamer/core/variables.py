@@ -8,10 +8,13 @@ the German ICU core data set. The order is that of the columns of the PhysioNet 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from streamer.core.units import factor_between
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,11 @@ class Variable:
     """One monitored variable.
 
     ``low`` and ``high`` are the inclusive limits, in the canonical unit ``ucum``, outside of which
-    a value is a charting error and becomes missing. ``conversions`` maps every other accepted UCUM
-    code to its conversion. ``loinc`` is the preferred code and ``loinc_also`` what is accepted
-    beside it; ``mdc`` is the ISO/IEEE 11073 code of bedside devices. ``challenge`` is the column
-    name in PhysioNet 2019 files.
+    a value is a charting error and becomes missing. ``conversions`` maps a UCUM code of each other
+    accepted quantity to its conversion; further units of these follow (`core/units.py`).
+    ``loinc`` is the preferred code and ``loinc_also`` what is accepted beside it; ``mdc`` is the
+    ISO/IEEE 11073 code of bedside devices. ``challenge`` is the column name in PhysioNet 2019
+    files.
     """
 
     name: str
@@ -50,7 +54,7 @@ class Variable:
 _PER_MIN = {"{beats}/min": Conversion(1.0), "bpm": Conversion(1.0)}
 _BREATHS = {"{breaths}/min": Conversion(1.0)}
 _KPA = {"kPa": Conversion(7.50062)}  # 1 kPa = 7.50062 mmHg
-_MEQ = {"meq/L": Conversion(1.0)}  # monovalent ions: 1 mEq = 1 mmol
+_MEQ = {"meq/L": Conversion(1.0)}  # monovalent ions: 1 mEq = 1 mmol; of calcium it is half
 _FAHRENHEIT = {"[degF]": Conversion(5 / 9, -160 / 9)}
 _BILIRUBIN = {"umol/L": Conversion(1 / 17.1)}  # 584.66 g/mol
 _CELLS = {"10*9/L": Conversion(1.0)}
@@ -104,7 +108,7 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("alkaline_phosphatase", "Alkalinephos", "alkaline phosphatase", "U/L", 0, 5000,
              "6768-6", log_scale=True),
     Variable("calcium", "Calcium", "calcium", "mg/dL", 4, 20, "17861-6",
-             conversions={"mmol/L": Conversion(4.01)}),
+             conversions={"mmol/L": Conversion(4.01), "meq/L": Conversion(4.01 / 2)}),
     Variable("chloride", "Chloride", "chloride", "mmol/L", 50, 150, "2075-0", conversions=_MEQ),
     Variable("creatinine", "Creatinine", "creatinine", "mg/dL", 0.05, 30, "2160-0",
              conversions={"umol/L": Conversion(1 / 88.4)}, log_scale=True),
@@ -113,9 +117,9 @@ VARIABLES: Final[tuple[Variable, ...]] = (
     Variable("glucose", "Glucose", "glucose", "mg/dL", 10, 1500, "2345-7", ("2339-0",),
              conversions={"mmol/L": Conversion(18.0)}, log_scale=True),
     Variable("lactate", "Lactate", "lactate", "mmol/L", 0.1, 35, "2524-7", ("32693-4", "2518-9"),
-             conversions={"mg/dL": Conversion(1 / 9.01)}, log_scale=True),
+             conversions={"mg/dL": Conversion(1 / 9.01), **_MEQ}, log_scale=True),
     Variable("magnesium", "Magnesium", "magnesium", "mg/dL", 0.2, 10, "19123-9",
-             conversions={"mmol/L": Conversion(2.43)}),
+             conversions={"mmol/L": Conversion(2.43), "meq/L": Conversion(2.43 / 2)}),
     Variable("phosphate", "Phosphate", "phosphate", "mg/dL", 0.2, 20, "2777-1",
              conversions={"mmol/L": Conversion(3.10)}),
     Variable("potassium", "Potassium", "potassium", "mmol/L", 1, 12, "2823-3", conversions=_MEQ),
@@ -156,10 +160,23 @@ def fio2_fraction(value: NDArray[Any]) -> NDArray[Any]:
 def to_canonical(variable: Variable, value: float, unit: str) -> float | None:
     """Converts a value to the canonical unit of its variable; ``None`` if the unit is unknown.
 
-    >>> round(to_canonical(VARIABLES[INDEX["temperature"]], 98.6, "[degF]"), 6)
-    37.0
+    >>> temperature, potassium = VARIABLES[INDEX["temperature"]], VARIABLES[INDEX["potassium"]]
+    >>> round(to_canonical(temperature, 98.6, "[degF]"), 6), to_canonical(potassium, 4, "mEq/l")
+    (37.0, 4.0)
     """
-    if unit == variable.ucum:
-        return value
-    conversion = variable.conversions.get(unit)
+    conversion = _conversion(INDEX[variable.name], unit)
     return None if conversion is None else value * conversion.factor + conversion.offset
+
+
+@lru_cache(maxsize=4096)  # senders have a few hundred; more are somebody's invention
+def _conversion(index: int, unit: str) -> Conversion | None:
+    """Finds how a unit as it came becomes the canonical one of a variable."""
+    variable = VARIABLES[index]
+    named = {variable.ucum: Conversion(1.0), **variable.conversions}
+    if unit in named:
+        return named[unit]
+    shared = factor_between(unit, named)
+    if shared is None:
+        return None
+    name, factor = shared
+    return Conversion(factor * named[name].factor, named[name].offset)

@@ -14,7 +14,7 @@ from streamer.core import codec
 from streamer.core.columns import Columns
 from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
 from streamer.core.scoring import Outcome, Scorer
 from streamer.ports.log import Output
@@ -64,6 +64,7 @@ class Result:
     outputs: list[Output] = field(default_factory=list)
     rejected: Counter[Reason] = field(default_factory=Counter)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
+    losses: Counter[Loss] = field(default_factory=Counter)
     alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
@@ -127,7 +128,7 @@ def _result(
     if not result.n_live:
         return result
     if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
-        result.problems = outcome.problems
+        result.problems, result.losses = outcome.problems, columns.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     is_live_event = is_live[columns.record]
     result.recorded_ms = columns.logged_ms[is_live_event]

@@ -24,6 +24,7 @@ from prometheus_client import (
 
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.variables import INDEX
 from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
@@ -133,7 +134,17 @@ REJECTED: Final = _counter(
     "rejected_total", "events", "Events put on the rejected topic.", reason=Reason
 )
 VALUES_DROPPED: Final = _counter(
-    "values_dropped_total", "values", "Values made missing.", reason=ValueProblem
+    "values_dropped_total",
+    "values",
+    "Values made missing, or taken at their limit.",
+    reason=ValueProblem,
+)
+OTHER_VARIABLE: Final = "other"
+VALUES_LOST: Final = _counter(
+    "values_lost_total",
+    "values",
+    "The same by variable, without particulars of admissions; `other` is none of the 34.",
+    variable=(*INDEX, OTHER_VARIABLE),
 )
 LATE: Final = _counter("late_total", "events", "Observations of an hour that was closed already.")
 REDUNDANT: Final = _counter(

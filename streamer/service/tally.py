@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable, Sized
 from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.batch import Result
+from streamer.service.losses import Losses
+
+_losses = Losses()
 
 
 def batch(
@@ -34,6 +37,7 @@ def batch(
             metrics.REJECTED.labels(reason).inc(count)
         for problem, count in result.problems.items():
             metrics.VALUES_DROPPED.labels(problem).inc(count)
+        _losses.count(result.losses)
         for (phase, severity), count in result.alerts.items():
             metrics.ALERTS.labels(phase, severity).inc(count)
 

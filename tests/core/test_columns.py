@@ -68,7 +68,7 @@ def test_a_bad_value_becomes_missing_and_is_counted_once(
 
 
 def test_1e999_in_json_is_infinite() -> None:
-    value = b'{"patient_id":"p","time":1,"values":{"heart_rate":1e999,"ph":7.4}}'
+    value = b'{"patient_id":"p","time":1795255200000,"values":{"heart_rate":1e999,"ph":7.4}}'
     columns = decode([record(value)], None)
     assert columns.problems == {ValueProblem.NOT_FINITE: 1}
     assert cells(columns) == {"ph": np.float32(7.4)}
@@ -126,5 +126,5 @@ def test_far_future(ahead_ms: int, limit_ms: int | None, refused: bool) -> None:
 
 
 def test_values_that_stand_twice_in_json_count_once_the_last() -> None:
-    value = b'{"patient_id":"p","time":1,"values":{"ph":7.1,"ph":7.4}}'
+    value = b'{"patient_id":"p","time":1795255200000,"values":{"ph":7.1,"ph":7.4}}'
     assert cells(decode([record(value)], None)) == {"ph": np.float32(7.4)}

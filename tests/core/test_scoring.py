@@ -167,8 +167,7 @@ def test_risk_comes_before_its_alert_and_messages_follow_the_log() -> None:
 
 
 ODD: dict[str, Any] = {
-    "emoji": "🛏️", "combining": "e\u0301", "right to left": "\u202e\u05de\u05d8", "NUL": "a\0b",
-    "blank": " ",
+    "emoji": "🛏️", "combining": "e\u0301", "right to left": "\u05de\u05d8", "blank": "a b",
     "128 characters": "é" * 128, "quotes": '"\\', "slashes": "a/b/c",
 }  # fmt: skip
 
@@ -180,9 +179,7 @@ def test_odd_ids_come_out_as_they_went_in(patient: str) -> None:
     assert risk["patient_id"] == alert["patient_id"] == patient
     assert alert["alert_id"] == f"{patient}/2026-01-01T00:00:00Z/1"
     assert {m.key for m in stream.messages} == {patient.encode()}
-    assert all(
-        patient.encode() in m.value() or '"' in patient or "\0" in patient for m in stream.messages
-    )
+    assert all(patient.encode() in m.value() or '"' in patient for m in stream.messages)
 
 
 def test_the_far_future_with_the_check_off_does_not_stop_the_others() -> None:
@@ -203,8 +200,8 @@ def test_the_far_future_with_the_check_off_does_not_stop_the_others() -> None:
 def test_the_beginning_of_time() -> None:
     stream = Stream(NETWORK)
     said = stream.take(
-        {"patient_id": "p", "time": 0, "values": {"ph": 7.3}},
-        {"patient_id": "p", "time": 1, "values": {"ph": 7.2}},
+        {"patient_id": "p", "time": "1970-01-01T00:00:00Z", "values": {"ph": 7.3}},
+        {"patient_id": "p", "time": "1970-01-01T00:00:00.001Z", "values": {"ph": 7.2}},
     )
     assert [m["time"] for m in said if "bin" in m] == [
         "1970-01-01T00:00:00Z",

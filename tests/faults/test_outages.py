@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from streamer.core.time import EARLIEST_MS
 from streamer.local import LocalStack
 from streamer.local.server import Server
 from tests.support.running_service import ANSWER_DEADLINE_S, service
@@ -68,7 +69,8 @@ def send(own: LocalStack, topic: str, minutes: range) -> set[tuple[int, int]]:
         sent = []
         for minute in minutes:
             patient = f"p{minute % 50}"
-            event = {"patient_id": patient, "time": 60_000 * minute, "values": {"heart_rate": 80}}
+            time_ms = EARLIEST_MS + 60_000 * minute
+            event = {"patient_id": patient, "time": time_ms, "values": {"heart_rate": 80}}
             sent.append(producer.send(topic, json.dumps(event).encode(), patient.encode()))
         return {(each.partition, each.offset) for each in (one.get(timeout=30) for one in sent)}
 
@@ -80,7 +82,7 @@ def test_a_long_absence_is_waited_for_and_nothing_is_lost_nor_doubled(
     port = free_port()
     with LocalStack() as own, service(own, tmp_path, topic_prefix, http_port=port) as (it, client):
         vitals = client.settings.topic_vitals
-        client.risk_of(client.event("q", time=60_000))
+        client.risk_of(client.event("q", time=EARLIEST_MS))
         places = {(risk["partition"], risk["offset"]) for risk in client.risks}
         places |= send(own, vitals, range(1, 1_000))
         be_away(own.redis_server, port, "Redis", REDIS_AWAY_S)

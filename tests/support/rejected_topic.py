@@ -29,7 +29,7 @@ class RejectedTopicTrial:
 
     def put(self, patient: str, reason: str = "too_late", partition: int = 0, **more: str) -> int:
         """Puts a rejected record there, as the service writes it; returns its offset."""
-        value = json.dumps({"patient_id": patient, "time": 1, "values": {}}).encode()
+        value = json.dumps({"patient_id": patient, "time": 10**12, "values": {}}).encode()
         given = {"reason": reason, "detail": "", "topic": self.settings.topic_vitals,
                  "partition": str(partition), "offset": "5", **more}  # fmt: skip
         said = [(name.replace("_", "-"), text.encode()) for name, text in given.items()]

@@ -8,16 +8,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features
+from streamer.core import features, particulars
 from streamer.core.cleaning import clean
 from streamer.core.model import Scaling
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.split import Side, Split
 
 Floats = NDArray[np.float32]
-
-SEX_CODES: Final = {"female": 0.0, "male": 1.0}
-ICU_CODES: Final = {"medical": 0.0, "surgical": 1.0}
 
 LEAST_STD: Final = 1e-3
 """A feature that varies less over the training patients is constant: dividing by its standard
@@ -85,15 +82,12 @@ class Material:
 
 def static_of(cohort: Cohort) -> Floats:
     """Returns the static input ``(N, 4)`` of each stay, in the order of ``features.STATIC``."""
-    return np.stack(
-        [
-            cohort.age,
-            np.array([SEX_CODES.get(sex, np.nan) for sex in cohort.sex.tolist()]),
-            np.array([ICU_CODES.get(kind, np.nan) for kind in cohort.icu_type.tolist()]),
-            cohort.hours_since_hospital_admission,
-        ],
-        axis=1,
-    ).astype(np.float32)
+    return particulars.static_rows(
+        cohort.age,
+        cohort.sex.tolist(),
+        cohort.icu_type.tolist(),
+        cohort.hours_since_hospital_admission,
+    )
 
 
 def build_features(cohort: Cohort, progress: Progress | None = None) -> Floats:

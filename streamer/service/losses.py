@@ -1,0 +1,62 @@
+"""What senders lose: counted by variable, and said once for each variable and unit.
+
+A rate says that something is lost; whoever has to mend the interface must see what.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from streamer.core.reasons import Loss, ValueProblem
+from streamer.core.variables import INDEX
+from streamer.service import metrics
+
+_SAID: Final = {
+    ValueProblem.UNKNOWN_UNIT, ValueProblem.UNKNOWN_VARIABLE, ValueProblem.NOT_A_NUMBER,
+}  # fmt: skip
+"""What an interface does to every value of a kind; artefacts and bounds come one by one."""
+_MOST_LINES: Final = (
+    200  # of all variables and the units of a hospital; more is somebody's invention
+)
+_LONGEST_UNIT: Final = 32
+_log = structlog.get_logger(__name__)
+
+
+class Losses:
+    """Counts what was lost, and says each kind of loss once in the life of a process."""
+
+    def __init__(self) -> None:
+        self._said: set[Loss] = set()
+
+    def count(self, losses: Counter[Loss]) -> None:
+        """Counts the losses of a batch whose messages are out."""
+        for loss, number in losses.items():
+            if loss.variable in INDEX:
+                shown = Loss(loss.problem, loss.variable, _shown(loss.unit))
+            else:  # a name that is none of ours may be anything, even a patient: it is not shown
+                shown = Loss(loss.problem, metrics.OTHER_VARIABLE, None)
+            metrics.VALUES_LOST.labels(shown.variable).inc(number)
+            if loss.problem in _SAID:
+                self._say(shown)
+
+    def _say(self, loss: Loss) -> None:
+        if loss in self._said or len(self._said) >= _MOST_LINES:
+            return
+        self._said.add(loss)
+        _log.warning(
+            "values are lost",
+            reason=loss.problem.value,
+            variable=loss.variable,
+            unit=loss.unit,
+            says=loss.problem.sentence,
+        )
+
+
+def _shown(unit: str | None) -> str | None:
+    """A unit as it came, without what moves the cursor of whoever reads the log."""
+    if unit is None:
+        return None
+    return "".join(c if c.isprintable() else "?" for c in unit[:_LONGEST_UNIT])
