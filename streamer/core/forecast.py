@@ -113,8 +113,8 @@ class ForecastHead:
         """
         change = self.quantiles(x, out) * self.scale[:, None, None]
         low, high = (limit[VARIABLES, None, None].astype(np.float32) for limit in (LOW, HIGH))
-        found: Floats = np.clip(seen[:, LAST][:, :, None, None] + change, low, high)
-        return found
+        forecast: Floats = np.clip(seen[:, LAST][:, :, None, None] + change, low, high)
+        return forecast
 
 
 def _softplus(x: Floats) -> Floats:

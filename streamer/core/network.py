@@ -81,7 +81,7 @@ class Network:
 
     Attributes:
         architecture: the sizes.
-        weights: as they were given.
+        weights: the arrays of the bundle.
         rows: of a block of its products (``products.block_rows``).
 
     Raises:
@@ -229,7 +229,7 @@ def check_shapes(weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> Non
     wrong = [f"{name} is missing" for name in shapes if name not in weights]
     wrong += [f"{name} is unknown" for name in weights if name not in shapes]
     wrong += [
-        f"size mismatch: {name} is {weights[name].shape}, its place is {shape}"
+        f"size mismatch: {name} is {weights[name].shape}, {shape} is expected"
         for name, shape in shapes.items()
         if name in weights and weights[name].shape != shape
     ]

@@ -80,15 +80,15 @@ class Product:
                 first.append(step)
         return Bound(first, more)
 
-    def of_rows(self, given: Floats, rows: int) -> Floats:
+    def of_rows(self, inputs: Floats, rows: int) -> Floats:
         """Multiplies ``(n, n_in - 1)``, with a 1 after each row, in blocks of ``rows``."""
-        n = -(-len(given) // rows) * rows
+        n = -(-len(inputs) // rows) * rows
         work, out = floats(n, row_length(self.n_in)), floats(n, self.n_out)
-        work[: len(given), : self.n_in - 1] = given
+        work[: len(inputs), : self.n_in - 1] = inputs
         work[:, self.n_in - 1] = 1
         blocks = work[:, : self.n_in].reshape(-1, rows, self.n_in)
         self.between(blocks, out.reshape(-1, rows, self.n_out))()
-        return out[: len(given)]
+        return out[: len(inputs)]
 
 
 class Bound:
@@ -132,12 +132,14 @@ def keeps_rows(rows: int, n_in: int, n_out: int) -> bool:
     blocks = room[..., :n_in]
     blocks[:] = draws.standard_normal(blocks.shape, np.float32)
     followed = draws.standard_normal((rows, n_in), np.float32)
-    place = np.arange(rows)
-    blocks[:, place, place] = followed[:, None]
+    position = np.arange(rows)
+    blocks[:, position, position] = followed[:, None]
     out = floats(rows * rows, rows, n_out)
     product.between(blocks.reshape(rows * rows, rows, n_in), out)()
-    at_places = out.reshape(rows, rows, rows, n_out)[:, place, place]  # (row, place, n_out)
-    return bool((at_places == at_places[:, :1]).all())
+    at_positions = out.reshape(rows, rows, rows, n_out)[
+        :, position, position
+    ]  # (row, place, n_out)
+    return bool((at_positions == at_positions[:, :1]).all())
 
 
 def _cuts(length: int, longest: int) -> list[slice]:

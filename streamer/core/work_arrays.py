@@ -1,4 +1,4 @@
-"""Where a step of the network works: arrays that are made once, and views of them."""
+"""Work arrays of a step of the network: made once, used through views of their blocks."""
 
 from __future__ import annotations
 
@@ -63,8 +63,10 @@ class Views:
         def in_blocks(array: Floats, n_columns: int) -> Floats:
             return array[:n, :n_columns].reshape(n_blocks, work.rows, n_columns)
 
-        def between(product: Product, given: Floats, made: Floats) -> Bound:
-            return product.between(in_blocks(given, product.n_in), in_blocks(made, product.n_out))
+        def between(product: Product, inputs: Floats, outputs: Floats) -> Bound:
+            return product.between(
+                in_blocks(inputs, product.n_in), in_blocks(outputs, product.n_out)
+            )
 
         self.x = work.inputs[:n, : size.n_features]
         self.values = work.values[:n]
@@ -79,8 +81,8 @@ class Views:
         # Where each layer's hidden state is before the step, and where it goes: into the layer
         # above; that of the last layer beside what was read, for the heads.
         self.layers = [
-            between(product, given, work.gates)
-            for product, given in zip(products.layers, work.layers, strict=True)
+            between(product, inputs, work.gates)
+            for product, inputs in zip(products.layers, work.layers, strict=True)
         ]
         own = [encoder] + [hidden] * (size.layers - 1)
         self.old = [

@@ -130,6 +130,6 @@ def test_many_stays_at_once_are_each_alone(courses: list[list[tuple[int, float]]
         time_ms = np.array([ORIGIN_MS + i * LOCKOUT_MS // 3] * len(courses))
         together, phase = step(together, risk, time_ms, POLICY)
         phases.append(phase.tolist())
-    for place, course in enumerate(courses):
+    for index, course in enumerate(courses):
         alone, _ = run([(i * 240, course[i][1]) for i in range(5)])
-        assert [p[place] for p in phases] == alone
+        assert [p[index] for p in phases] == alone

@@ -43,8 +43,8 @@ def risk(*events: Event) -> dict[str, Any]:
     ],
 )
 def test_bedside_scores(events: list[Event], news2: int | None, qsofa: int | None) -> None:
-    found = risk(admission(), *events)
-    assert (found["news2"], found["qsofa"]) == (news2, qsofa)
+    message = risk(admission(), *events)
+    assert (message["news2"], message["qsofa"]) == (news2, qsofa)
 
 
 @pytest.mark.parametrize(

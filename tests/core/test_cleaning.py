@@ -61,8 +61,8 @@ def test_the_two_forms_agree() -> None:
 
 
 def test_cleaning_does_not_touch_what_it_is_given_and_knows_one_zero() -> None:
-    given = np.full((1, N_VARIABLES), -0.0)
-    cleaned = clean(given)
-    assert np.signbit(given).all()
+    charted = np.full((1, N_VARIABLES), -0.0)
+    cleaned = clean(charted)
+    assert np.signbit(charted).all()
     assert not np.signbit(cleaned[~np.isnan(cleaned)]).any()
     assert cleaned[0, INDEX["base_excess"]] == 0

@@ -19,9 +19,11 @@ MODEL = random_model(1)
 ERA = Era("m")
 
 
-def stored(*, model_id: str = "0123456789ab", **place: str) -> bytes:
+def stored(*, model_id: str = "0123456789ab", **location: str) -> bytes:
     stream = Stream(MODEL)
-    stream.take(admission(**place), *(observation(h, ph=7.3, map=60 + h) for h in range(0, 60, 7)))
+    stream.take(
+        admission(**location), *(observation(h, ph=7.3, map=60 + h) for h in range(0, 60, 7))
+    )
     (content,) = codec.encode(stream.table, stream.slot(), Era(model_id))
     return content
 
@@ -108,9 +110,9 @@ def test_the_model_is_named() -> None:
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(st.integers(0, len(CONTENT) - 1), st.integers(1, 255))
-def test_any_changed_byte_is_found(place: int, change: int) -> None:
+def test_any_changed_byte_is_found(at: int, change: int) -> None:
     changed = bytearray(CONTENT)
-    changed[place] ^= change
+    changed[at] ^= change
     for read in (load, codec.model_of):
         with pytest.raises(CorruptState):
             read(bytes(changed))
@@ -175,9 +177,9 @@ def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(10, len(CONTENT) - 1), st.integers(0, 40), st.binary(max_size=2))
-def test_who_may_sleep_can_be_woken(place: int, length: int, instead: bytes) -> None:
+def test_who_may_sleep_can_be_woken(at: int, length: int, instead: bytes) -> None:
     bad = bytearray(CONTENT)
-    bad[place : place + length] = instead
+    bad[at : at + length] = instead
     content, era = with_checksum(bad), Era("0123456789ab")
     read: list[bool] = []
     for ask in (codec.last_seen_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):

@@ -83,7 +83,7 @@ def test_a_batch_keeps_which_value_is_whose() -> None:
         observation(2, "q", ph=7.1, lactate=NAN, potassium=4, sodium=140),
         b"{}",
     ]
-    columns = decode([record(given, i) for i, given in enumerate(batch)], None)
+    columns = decode([record(event, i) for i, event in enumerate(batch)], None)
     assert columns.record.tolist() == [0, 2, 3, 4]
     assert columns.patients == ["p", "q", "q", "q"]
     assert columns.time_ms.tolist() == [ORIGIN_MS + h * HOUR_MS for h in (0, 0, 1, 2)]
@@ -91,8 +91,8 @@ def test_a_batch_keeps_which_value_is_whose() -> None:
     assert {e: fields["ward"] for e, fields in columns.details.items()} == {1: "A"}
     assert columns.cell_start.tolist() == [0, 1, 1, 1, 3]
     assert columns.variable.tolist() == [INDEX["heart_rate"], INDEX["ph"], INDEX["potassium"]]
-    found, owner = columns.cells_of(np.array([3, 0, 1]))
-    assert found.tolist() == [1, 2, 0]
+    cells, owner = columns.cells_of(np.array([3, 0, 1]))
+    assert cells.tolist() == [1, 2, 0]
     assert owner.tolist() == [0, 0, 1]
     assert [(r.record, r.reason) for r in columns.rejections] == [
         (1, Reason.NOT_JSON), (5, Reason.NO_PATIENT),

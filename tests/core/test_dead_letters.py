@@ -29,8 +29,8 @@ def size(content: bytes | None) -> int | None:
 
 
 def rejected(offset: int = 7, time_ms: int = 1_000, **more: bytes) -> DeadLetter:
-    given = dict(HEADERS) | {name.replace("_", "-"): value for name, value in more.items()}
-    return read(offset, time_ms, b"p", b"{}", list(given.items()))
+    headers = dict(HEADERS) | {name.replace("_", "-"): value for name, value in more.items()}
+    return read(offset, time_ms, b"p", b"{}", list(headers.items()))
 
 
 def test_it_says_why_and_from_where() -> None:
@@ -50,9 +50,9 @@ def test_its_first_origin_stays_however_often_it_is_refused() -> None:
 @pytest.mark.parametrize("name", ["topic", "partition", "offset"])
 @pytest.mark.parametrize("value", [None, b"", b"\xff"])
 def test_headers_of_somebody_else_are_no_error(name: str, value: bytes | None) -> None:
-    given: list[tuple[str, bytes]] = [(n, v) for n, v in HEADERS if n != name]
-    given += [(name, value)] if value is not None else []
-    record = read(7, 0, None, None, given)
+    headers: list[tuple[str, bytes]] = [(n, v) for n, v in HEADERS if n != name]
+    headers += [(name, value)] if value is not None else []
+    record = read(7, 0, None, None, headers)
     if name == "topic" and value == b"\xff":
         assert record.origin == Origin("\N{REPLACEMENT CHARACTER}", 3, 120)
     else:

@@ -17,14 +17,14 @@ def test_a_contribution_is_the_logit_that_is_lost_without_the_variable() -> None
     seen = rng.uniform(0, 60, (4, features.N_FEATURES)).astype(np.float32)
     h, c = rng.normal(size=(2, 4, 1, 8)).astype(np.float32)
     known = rng.random((4, N_VARIABLES)) < 0.7
-    found = explain.contributions(model, seen, h, c, known)
+    added = explain.contributions(model, seen, h, c, known)
     before = model.step(seen, h, c)[0][:, 0]
     for variable in range(N_VARIABLES):
         without = seen.copy()
         without[:, variable == features.OWNER] = np.nan
         lost = before - model.step(without, h, c)[0][:, 0]
-        assert (np.where(known[:, variable], lost, 0) == found[:, variable]).all()
-    assert ((found != 0) == known).all()
+        assert (np.where(known[:, variable], lost, 0) == added[:, variable]).all()
+    assert ((added != 0) == known).all()
 
 
 def test_high_and_low_are_against_the_mean_of_training() -> None:
@@ -47,15 +47,15 @@ def test_reasons_are_those_that_push_the_risk_up() -> None:
 
 def test_reasons_come_strongest_first_and_never_name_what_was_not_measured() -> None:
     measured = ("heart_rate", "map", "sbp", "dbp", "spo2", "resp_rate", "lactate", "potassium")
-    found = []
+    added = []
     for seed in range(12):  # random models: some of them raise alerts
         stream = Stream(random_model(seed))
         for hour in range(12):
             values = dict.fromkeys(measured, 50.0 + 5 * hour if hour % 2 else 100.0)
             stream.take(observation(hour, **{**values, "lactate": 2 + hour, "potassium": 4}))
-        found += [m.content["reasons"] for m in stream.messages if m.content.get("reasons")]
-    assert max(map(len, found)) == explain.MOST_REASONS
-    for reasons in found:
+        added += [m.content["reasons"] for m in stream.messages if m.content.get("reasons")]
+    assert max(map(len, added)) == explain.MOST_REASONS
+    for reasons in added:
         added = [reason["contribution"] for reason in reasons]
         assert added == sorted(added, reverse=True)
         assert added[-1] >= explain.LEAST_CONTRIBUTION

@@ -23,8 +23,8 @@ def run(rows: list[dict[str, float]], static: features.Floats = UNKNOWN) -> feat
 
 
 def feature(seen: features.Floats, name: str) -> list[float]:
-    found: list[float] = seen[:, features.NAMES.index(name)].tolist()
-    return found
+    column: list[float] = seen[:, features.NAMES.index(name)].tolist()
+    return column
 
 
 def test_names_are_unique_and_each_variable_owns_its_own() -> None:

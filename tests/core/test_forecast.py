@@ -34,15 +34,15 @@ def hours(n: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float3
 
 def test_quantiles_never_cross_and_stay_within_the_limits() -> None:
     seen, out = hours(400)
-    found = MODEL.forecast(seen, out)
-    assert found.shape == (400, len(FORECAST_VITALS), len(HOURS), 3)
+    values = MODEL.forecast(seen, out)
+    assert values.shape == (400, len(FORECAST_VITALS), len(HOURS), 3)
     known = ~np.isnan(seen[:, LAST])
-    assert (np.isnan(found).all(axis=(2, 3)) == ~known).all()
-    assert (np.diff(found[known], axis=-1) >= 0).all()
+    assert (np.isnan(values).all(axis=(2, 3)) == ~known).all()
+    assert (np.diff(values[known], axis=-1) >= 0).all()
     limits = (LOW, HIGH)
-    low, high = (np.broadcast_to(f[VARIABLES, None, None], found.shape) for f in limits)
-    assert (found[known] >= low[known].astype(np.float32)).all()
-    assert (found[known] <= high[known].astype(np.float32)).all()
+    low, high = (np.broadcast_to(f[VARIABLES, None, None], values.shape) for f in limits)
+    assert (values[known] >= low[known].astype(np.float32)).all()
+    assert (values[known] <= high[known].astype(np.float32)).all()
 
 
 def test_a_forecast_is_the_same_bits_whoever_else_is_in_the_batch() -> None:
@@ -56,12 +56,12 @@ def test_a_vital_sign_that_no_training_patient_had_is_never_foretold() -> None:
     model = forecasting_model()
     assert model.forecaster is not None
     model.forecaster.scale[INDEX_OF["spo2"]] = np.nan
-    found = model.forecast(*hours(20))
-    assert np.isnan(found[:, INDEX_OF["spo2"]]).all()
-    assert not np.isnan(found[:, INDEX_OF["map"]]).all()
+    values = model.forecast(*hours(20))
+    assert np.isnan(values[:, INDEX_OF["spo2"]]).all()
+    assert not np.isnan(values[:, INDEX_OF["map"]]).all()
 
 
-INDEX_OF = {name: place for place, name in enumerate(FORECAST_VITALS)}
+INDEX_OF = {name: index for index, name in enumerate(FORECAST_VITALS)}
 
 COURSE: list[Event] = [
     admission(age=60),
@@ -83,12 +83,12 @@ class Foretelling(Stream):
         self.scorer = type(self.scorer)(model, self.table, 0, forecast=True)
 
 
-def told(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def forecasts_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [message["forecast"] for message in messages if "bin" in message]
 
 
 def test_the_message_has_every_vital_sign_and_null_where_none_was_measured() -> None:
-    first, *_, last = told(Foretelling(MODEL).take(*COURSE))
+    first, *_, last = forecasts_of(Foretelling(MODEL).take(*COURSE))
     assert list(first) == ["hours", *FORECAST_VITALS]
     assert first["hours"] == list(HOURS)
     assert [name for name in FORECAST_VITALS if first[name] is None] == [
@@ -122,9 +122,9 @@ def test_a_message_foretells_from_the_hour_as_it_stands() -> None:
             _, h, c = MODEL.step(seen, h, c)
             out = h[:, -1]
         expected = MODEL.forecast(seen, out)[0]
-        for name, found in told(messages)[0].items():
-            if name != "hours" and found is not None:
-                levels = np.array([found[level] for level in ("low", "median", "high")])
+        for name, values in forecasts_of(messages)[0].items():
+            if name != "hours" and values is not None:
+                levels = np.array([values[level] for level in ("low", "median", "high")])
                 digits = 2 if name == "temperature" else 1
                 off = np.abs(levels.T - expected[INDEX_OF[name]])
                 assert off.max() <= 0.5 * 10**-digits + 1e-5, name
@@ -132,10 +132,10 @@ def test_a_message_foretells_from_the_hour_as_it_stands() -> None:
 
 def test_risks_and_states_are_the_same_bits_with_and_without() -> None:
     with_it, without = Foretelling(MODEL), Stream(MODEL)
-    said = with_it.take(*COURSE)
-    for message in said:
+    messages = with_it.take(*COURSE)
+    for message in messages:
         message.pop("forecast", None)
-    assert said == without.take(*COURSE)
+    assert messages == without.take(*COURSE)
     for name in with_it.table.fields:
         assert with_it.field(name).tobytes() == without.field(name).tobytes(), name
 
@@ -152,15 +152,15 @@ def test_no_forecast_where_none_is_asked_for_or_the_model_has_no_head() -> None:
 def test_what_comes_later_does_not_change_a_forecast() -> None:
     stream, other = Foretelling(MODEL), Foretelling(MODEL)
     common = [observation(h, heart_rate=80 + h, spo2=96) for h in range(4)]
-    before = told(stream.take(*common, observation(4, heart_rate=70)))
-    assert told(other.take(*common, observation(4, heart_rate=150)))[:4] == before[:4]
+    before = forecasts_of(stream.take(*common, observation(4, heart_rate=70)))
+    assert forecasts_of(other.take(*common, observation(4, heart_rate=150)))[:4] == before[:4]
 
 
 def test_the_monitor_foretells_when_asked_to(tmp_path: Any) -> None:
     make(MODEL, {}, "").save(tmp_path / "with")
     random_bundle().save(tmp_path / "without")
     asked = Monitor(tmp_path / "with", 0, forecast=True).update_many(COURSE)[0]
-    assert told(asked) == told(Foretelling(MODEL).take(*COURSE))
+    assert forecasts_of(asked) == forecasts_of(Foretelling(MODEL).take(*COURSE))
     for message in itertools.chain(
         Monitor(tmp_path / "with", 0).update_many(COURSE)[0],
         Monitor(tmp_path / "without", 0).update_many(COURSE)[0],

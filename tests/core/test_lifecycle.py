@@ -39,8 +39,8 @@ def medication(hours: float, action: str, **fields: Any) -> Event:
     return event(hours, "medication", drug="x", action=action, **fields)
 
 
-def static(given: Stream) -> dict[str, float]:
-    return dict(zip(STATIC, given.field("static").tolist(), strict=True))
+def static(stream: Stream) -> dict[str, float]:
+    return dict(zip(STATIC, stream.field("static").tolist(), strict=True))
 
 
 # --- admission
@@ -132,9 +132,9 @@ def test_a_late_admission_puts_the_stay_where_it_would_have_been(
     admitted: float, order: list[int], interval_s: float
 ) -> None:
     late = stream(*(COURSE[i] for i in order), interval_s=interval_s)
-    said = late.take(admission(admitted, age=60))
+    messages = late.take(admission(admitted, age=60))
     in_time = stream(admission(admitted, age=60), *COURSE, interval_s=interval_s)
-    assert said == []
+    assert messages == []
     one, two = late.committed(), in_time.committed()
     for name in ("last_value", "last_ms"):  # to people, values from before the admission stay known
         del one[name], two[name]
@@ -251,12 +251,12 @@ def alerted() -> Stream:
 def test_an_alert_ends_with_its_stay(last: Event) -> None:
     one = alerted()
     (start,) = [m.content for m in one.messages if m.kind == "alert"]
-    said = one.take(last)
-    end = next(m for m in said if "phase" in m)
+    messages = one.take(last)
+    end = next(m for m in messages if "phase" in m)
     assert (end["phase"], end["severity"], end["reasons"]) == ("end", "medium", [])
     assert (end["alert_id"], end["offset"]) == (start["alert_id"], 2)
     if last["type"] == "observation":  # the same event then opens the next stay, and its alert
-        assert [m.get("phase", m.get("bin")) for m in said] == ["end", 0, "start"]
+        assert [m.get("phase", m.get("bin")) for m in messages] == ["end", 0, "start"]
 
 
 def test_after_the_discharge_nothing_starts() -> None:
@@ -271,9 +271,9 @@ def test_the_lockout_is_the_patients_and_outlives_the_stay(gap: list[Event]) -> 
     one.take(*gap)
     assert alerts(one.take(observation(4, heart_rate=102))) == []
     assert alerts(one.take(observation(12.99, heart_rate=103))) == []
-    said = one.take(observation(13, heart_rate=102))
-    assert alerts(said) == [("start", "medium")]
-    assert said[-1]["alert_id"] == "p/2026-01-01T13:00:00Z/2"
+    messages = one.take(observation(13, heart_rate=102))
+    assert alerts(messages) == [("start", "medium")]
+    assert messages[-1]["alert_id"] == "p/2026-01-01T13:00:00Z/2"
 
 
 def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
@@ -285,8 +285,8 @@ def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
 # --- medication
 
 
-def on(given: Stream) -> dict[str, bool]:
-    return dict(zip(MEDICATION_CLASSES, given.field("medication_on").tolist(), strict=True))
+def on(stream: Stream) -> dict[str, bool]:
+    return dict(zip(MEDICATION_CLASSES, stream.field("medication_on").tolist(), strict=True))
 
 
 @pytest.mark.parametrize(

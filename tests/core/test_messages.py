@@ -83,10 +83,10 @@ def test_an_alert_message_field_by_field() -> None:
 
 def test_positive_is_by_the_threshold_of_the_model_not_of_the_alert() -> None:
     stream = Stream(HEART)
-    said = stream.take(
+    messages = stream.take(
         *(observation(i / 60, heart_rate=hr) for i, hr in enumerate([99.9, 100.0, 100.1]))
     )
-    assert [m["positive"] for m in said] == [False, False, True]
+    assert [m["positive"] for m in messages] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +96,9 @@ def test_cloud_events_headers(trace: bytes | None) -> None:
     message = course().messages[1]
     read = Record(3, 77, 0, b"p", b"", trace)
     listed = headers(message, read)
-    found: dict[str, Any] = dict(listed)
-    assert len(found) == len(listed)
-    assert found.pop("ce_id").startswith(b"risk/3/77")
+    headers_by_name: dict[str, Any] = dict(listed)
+    assert len(headers_by_name) == len(listed)
+    assert headers_by_name.pop("ce_id").startswith(b"risk/3/77")
     expected = {
         "ce_specversion": b"1.0",
         "ce_source": SOURCE,
@@ -107,7 +107,7 @@ def test_cloud_events_headers(trace: bytes | None) -> None:
         "ce_subject": b"p",
         "content-type": b"application/json",
     }
-    assert found == (expected if trace is None else {**expected, "traceparent": trace})
+    assert headers_by_name == (expected if trace is None else {**expected, "traceparent": trace})
 
 
 def test_ids_tell_every_message_apart_and_follow_from_the_input() -> None:
@@ -124,7 +124,7 @@ def test_ids_tell_every_message_apart_and_follow_from_the_input() -> None:
         for m in stream.messages
     ]
     assert len(ids) == len(set(ids)) == 6
-    assert all(re.fullmatch(rb"(risk|alert)/0/\d+/.+", found) for found in ids)
+    assert all(re.fullmatch(rb"(risk|alert)/0/\d+/.+", headers_by_name) for headers_by_name in ids)
 
 
 def test_the_bytes_are_utf_8_json() -> None:

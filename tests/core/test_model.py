@@ -17,10 +17,10 @@ def calibration(*knots: tuple[float, float]) -> Calibration:
 
 def test_scaling_clips_and_puts_the_mean_where_nothing_is_known() -> None:
     scaling = Scaling(np.array([10, 0], np.float32), np.array([2, 1], np.float32))
-    given = np.array([[12, np.nan], [1000, -1000], [10, np.inf]], np.float32)
-    before = given.tobytes()
-    assert scaling.apply(given).tolist() == [[1, 0], [CLIP, -CLIP], [0, CLIP]]
-    assert given.tobytes() == before
+    raw = np.array([[12, np.nan], [1000, -1000], [10, np.inf]], np.float32)
+    before = raw.tobytes()
+    assert scaling.apply(raw).tolist() == [[1, 0], [CLIP, -CLIP], [0, CLIP]]
+    assert raw.tobytes() == before
 
 
 def test_a_calibration_meets_its_knots_and_goes_on_beyond_them() -> None:

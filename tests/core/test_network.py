@@ -102,9 +102,9 @@ def test_the_whole_sequence_is_the_chain_of_its_steps(size: Architecture) -> Non
     assert logits.shape == (30, 13, len(HORIZONS))
     h = np.zeros((13, size.layers, size.hidden), np.float32)
     c = h.copy()
-    for row, said, remembered in zip(x, logits, out, strict=True):
+    for row, expected, remembered in zip(x, logits, out, strict=True):
         stepped, h, c = network.step(row, h, c)
-        assert stepped.tobytes() == said.tobytes()
+        assert stepped.tobytes() == expected.tobytes()
         assert h[:, -1].tobytes() == remembered.tobytes()
 
 

@@ -74,8 +74,8 @@ def test_stepping_equals_the_whole_sequence(
             stream.take(observation(first + i, **row))
             stepped[i] = stream.risks()
     expected = model.risks(offline_logits(model, rows, first))
-    found = np.array(list(stepped.values()))
-    assert np.abs(found - expected[list(stepped)]).max() <= SEQUENCE_TOLERANCE
+    risks = np.array(list(stepped.values()))
+    assert np.abs(risks - expected[list(stepped)]).max() <= SEQUENCE_TOLERANCE
     assert stream.field("first_bin") == first
     assert np.ptp(expected[:, 0]) > 0 or hours == 1
 
@@ -88,8 +88,8 @@ def test_a_late_event_is_as_if_it_had_come_in_time(model: Model, late: int) -> N
         delayed: Event = observation(max(at - late, 0) + 0.99, lactate=9.5, ph=6.9)
         in_time, after = Stream(model), Stream(model)
         events = [observation(i, **row) for i, row in enumerate(rows)]
-        place = max(at - late, 0) + 1
-        in_time.take(ADMISSION, *events[:place], delayed, *events[place:])
+        position = max(at - late, 0) + 1
+        in_time.take(ADMISSION, *events[:position], delayed, *events[position:])
         after.take(ADMISSION, *events[: at + 1], ends=[30])
         after.take(delayed, *events[at + 1 :])
         assert_same(in_time.committed(), after.committed())
@@ -184,8 +184,8 @@ def test_static_facts_that_come_late_reach_every_hour_of_the_ring() -> None:
 
 def test_a_long_gap_is_stepped_hour_by_hour() -> None:
     gap, hourly = Stream(ONE), Stream(ONE)
-    gap.take(ADMISSION, observation(0, ph=7.3), said := observation(336, ph=7.2))
-    hourly.take(ADMISSION, observation(0, ph=7.3), *(observation(i) for i in range(1, 336)), said)
+    gap.take(ADMISSION, observation(0, ph=7.3), last := observation(336, ph=7.2))
+    hourly.take(ADMISSION, observation(0, ph=7.3), *(observation(i) for i in range(1, 336)), last)
     assert_same(gap.committed(), hourly.committed())
     assert bins([m.content for m in gap.messages]) == [0, 336]
 

@@ -87,10 +87,10 @@ def test_with_interval_0_a_late_event_that_changes_something_says_so() -> None:
 
 def test_an_interval_is_counted_from_the_admission_not_from_the_clock() -> None:
     stream = Stream(NETWORK, 3600)
-    said = stream.take(
+    messages = stream.take(
         admission(0.5), observation(0.5), observation(1.4), observation(1.5), observation(2)
     )
-    assert [m["offset"] for m in said if "bin" in m] == [1, 3]
+    assert [m["offset"] for m in messages if "bin" in m] == [1, 3]
 
 
 def test_an_empty_event_moves_the_clock() -> None:
@@ -153,17 +153,17 @@ def test_touched_are_the_stays_that_changed() -> None:
 
 def test_risk_comes_before_its_alert_and_messages_follow_the_log() -> None:
     stream = Stream(HEART)
-    said = stream.take(
+    messages = stream.take(
         observation(0, "p", heart_rate=120),
         observation(0, "q", heart_rate=120),
         observation(1, "p", heart_rate=80),
         observation(1, "q", heart_rate=80),
     )
-    assert [(m["offset"], m.get("phase", "risk")) for m in said] == [
+    assert [(m["offset"], m.get("phase", "risk")) for m in messages] == [
         (0, "risk"), (0, "start"), (1, "risk"), (1, "start"),
         (2, "risk"), (2, "end"), (3, "risk"), (3, "end"),
     ]  # fmt: skip
-    assert alerts(said) == [("start", "high")] * 2 + [("end", "high")] * 2
+    assert alerts(messages) == [("start", "high")] * 2 + [("end", "high")] * 2
 
 
 ODD: dict[str, Any] = {
@@ -185,13 +185,13 @@ def test_odd_ids_come_out_as_they_went_in(patient: str) -> None:
 def test_the_far_future_with_the_check_off_does_not_stop_the_others() -> None:
     stream = Stream(NETWORK, 60)
     far = {"patient_id": "p", "time": 253_402_300_799_999, "values": {"ph": 7.3}}
-    said = stream.take(observation(0, ph=7.3), far, observation(0, "q", ph=7.2), far)
-    assert [(m["patient_id"], m["bin"]) for m in said if "bin" in m] == [
+    messages = stream.take(observation(0, ph=7.3), far, observation(0, "q", ph=7.2), far)
+    assert [(m["patient_id"], m["bin"]) for m in messages if "bin" in m] == [
         ("p", 0),
         ("p", 0),
         ("q", 0),
     ]
-    assert said[1]["time"] == "9999-12-31T23:59:59.999Z"
+    assert messages[1]["time"] == "9999-12-31T23:59:59.999Z"
     assert stream.rejections == []
     stream.take(observation(1, ph=7.3))
     assert stream.rejections == [(4, "too_late")]
@@ -199,11 +199,11 @@ def test_the_far_future_with_the_check_off_does_not_stop_the_others() -> None:
 
 def test_the_beginning_of_time() -> None:
     stream = Stream(NETWORK)
-    said = stream.take(
+    messages = stream.take(
         {"patient_id": "p", "time": "1970-01-01T00:00:00Z", "values": {"ph": 7.3}},
         {"patient_id": "p", "time": "1970-01-01T00:00:00.001Z", "values": {"ph": 7.2}},
     )
-    assert [m["time"] for m in said if "bin" in m] == [
+    assert [m["time"] for m in messages if "bin" in m] == [
         "1970-01-01T00:00:00Z",
         "1970-01-01T00:00:00.001Z",
     ]

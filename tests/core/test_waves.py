@@ -40,14 +40,14 @@ def planned(
 
 
 def test_the_first_event_opens_its_bin() -> None:
-    found = planned([130.5])
-    assert found.bins.tolist() == [2]
-    assert found.opens.tolist() == found.evaluates.tolist() == [True]
+    steps = planned([130.5])
+    assert steps.bins.tolist() == [2]
+    assert steps.opens.tolist() == steps.evaluates.tolist() == [True]
 
 
 def test_an_empty_run_has_an_empty_plan() -> None:
-    found = planned([])
-    assert len(found.wave) == len(found.cut) == 0
+    steps = planned([])
+    assert len(steps.wave) == len(steps.cut) == 0
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_the_first_event_of_each_interval_is_evaluated(
     interval_s: int, evaluates: list[int]
 ) -> None:
     # The edges themselves belong to the interval that they begin; the fifth event comes late.
-    found = planned([0, 0.999, 1, 59.999, 30, 60, 120], interval_s)
-    assert found.evaluates.tolist() == [bool(e) for e in evaluates]
-    assert found.opens.tolist() == [True, False, False, False, False, True, True]
+    steps = planned([0, 0.999, 1, 59.999, 30, 60, 120], interval_s)
+    assert steps.evaluates.tolist() == [bool(e) for e in evaluates]
+    assert steps.opens.tolist() == [True, False, False, False, False, True, True]
 
 
 def test_an_interval_that_was_evaluated_before_the_run_is_not_again() -> None:
@@ -74,8 +74,8 @@ def test_an_interval_that_was_evaluated_before_the_run_is_not_again() -> None:
 
 
 def test_a_wave_ends_with_what_opens_or_is_evaluated() -> None:
-    found = planned([0, 0.5, 0.6, 1, 1.1, 60, 2])
-    assert found.wave.tolist() == [0, 1, 1, 1, 2, 2, 3]
+    steps = planned([0, 0.5, 0.6, 1, 1.1, 60, 2])
+    assert steps.wave.tolist() == [0, 1, 1, 1, 2, 2, 3]
 
 
 def test_waves_of_different_stays_do_not_mix() -> None:
@@ -88,16 +88,16 @@ def test_waves_of_different_stays_do_not_mix() -> None:
 @pytest.mark.parametrize("admitted", [0, 1])
 def test_before_the_admission(admitted: int) -> None:
     table = table_of(1, started=1, admitted=admitted)
-    found = planned([-1 / MINUTE_MS, 0], table=table)
-    assert found.before_admission.tolist() == [bool(admitted), False]
-    assert not found.too_late.any()
+    steps = planned([-1 / MINUTE_MS, 0], table=table)
+    assert steps.before_admission.tolist() == [bool(admitted), False]
+    assert not steps.too_late.any()
 
 
 def test_48_bins_back_is_in_time_and_49_too_late() -> None:
     table = table_of(1, started=1, open_bin=60)
-    found = planned([12 * 60, 12 * 60 - 0.001], table=table)
-    assert found.bins.tolist() == [12, 11]
-    assert found.too_late.tolist() == [False, True]
+    steps = planned([12 * 60, 12 * 60 - 0.001], table=table)
+    assert steps.bins.tolist() == [12, 11]
+    assert steps.too_late.tolist() == [False, True]
 
 
 def test_too_late_counts_from_the_newest_event_of_the_run_too() -> None:
@@ -113,8 +113,8 @@ def test_silence_cuts_the_run_and_all_that_follows() -> None:
 
 def test_what_is_after_the_discharge_is_cut() -> None:
     table = table_of(1, started=1, discharge_ms=ORIGIN_MS + 5 * MINUTE_MS)
-    found = planned([5, 4, 6, 1], table=table)
-    assert found.cut.tolist() == [False, False, True, True]
+    steps = planned([5, 4, 6, 1], table=table)
+    assert steps.cut.tolist() == [False, False, True, True]
 
 
 def test_a_stay_without_origin_is_cut() -> None:
@@ -124,8 +124,8 @@ def test_a_stay_without_origin_is_cut() -> None:
 
 def test_a_past_stay_is_past() -> None:
     table = table_of(1, started=1, admitted=0, past_ms=ORIGIN_MS - 30 * MINUTE_MS)
-    found = planned([-30, -29.9, 1], table=table)
-    assert found.too_late.tolist() == [True, False, False]
+    steps = planned([-30, -29.9, 1], table=table)
+    assert steps.too_late.tolist() == [True, False, False]
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -139,7 +139,7 @@ def test_the_plan_equals_one_event_after_the_other(
     """The running maxima over groups, against the same rules written as a loop."""
     events = sorted(events, key=lambda event: event[0])
     table = table_of(3)
-    found = planned([m for _, m in events], interval_s, [s for s, _ in events], table)
+    steps = planned([m for _, m in events], interval_s, [s for s, _ in events], table)
     open_bin: dict[int, int] = {}
     seen: dict[int, int] = {}
     over: set[int] = set()
@@ -147,17 +147,17 @@ def test_the_plan_equals_one_event_after_the_other(
         bin_ = minute // 60
         if slot in over or bin_ - open_bin.get(slot, 0) > SILENCE_BINS:
             over.add(slot)
-            assert found.cut[i]
+            assert steps.cut[i]
             continue
         before = bin_ < 0
         late = not before and slot in open_bin and bin_ < open_bin[slot] - 48
-        assert (found.cut[i], found.before_admission[i], found.too_late[i]) == (False, before, late)
+        assert (steps.cut[i], steps.before_admission[i], steps.too_late[i]) == (False, before, late)
         valid = not (before or late)
         opens = valid and (slot not in open_bin or bin_ > open_bin[slot])
-        assert found.opens[i] == opens
+        assert steps.opens[i] == opens
         interval = minute * MINUTE_MS // (interval_s * 1000) if interval_s else i
         evaluates = valid and (not interval_s or interval > seen.get(slot, -1))
-        assert found.evaluates[i] == evaluates
+        assert steps.evaluates[i] == evaluates
         if opens:
             open_bin[slot] = bin_
         if evaluates:
@@ -170,6 +170,6 @@ def test_times_at_the_end_of_the_calendar_do_not_spill_into_the_next_stay() -> N
     table["origin_ms"][0] = latest - HOUR_MS + 1
     slots = np.array([0, 0, 1, 1])
     time_ms = np.array([latest - HOUR_MS + 1, latest, ORIGIN_MS, ORIGIN_MS + HOUR_MS])
-    found = plan(table, slots, time_ms, 60_000)
-    assert found.opens.tolist() == [True, False, True, True]
-    assert found.evaluates.tolist() == [True] * 4
+    steps = plan(table, slots, time_ms, 60_000)
+    assert steps.opens.tolist() == [True, False, True, True]
+    assert steps.evaluates.tolist() == [True] * 4

@@ -19,7 +19,7 @@ def lost(variable: str) -> float:
     return value
 
 
-def said(*losses: Loss) -> list[dict[str, Any]]:
+def logged(*losses: Loss) -> list[dict[str, Any]]:
     report = Losses()
     with capture_logs() as lines:
         report.count(Counter(losses))
@@ -30,7 +30,7 @@ def said(*losses: Loss) -> list[dict[str, Any]]:
 def test_each_variable_and_unit_is_said_once_and_counted_each_time() -> None:
     before = lost("lactate"), lost(metrics.OTHER_VARIABLE)
     furlong = Loss(UNIT, "lactate", "furlong")
-    assert said(furlong, furlong, Loss(UNIT, "lactate", "mile"), Loss(NAME, "mood", None)) == [
+    assert logged(furlong, furlong, Loss(UNIT, "lactate", "mile"), Loss(NAME, "mood", None)) == [
         {"reason": "unknown_unit", "variable": "lactate", "unit": "furlong"},
         {"reason": "unknown_unit", "variable": "lactate", "unit": "mile"},
         {"reason": "unknown_variable", "variable": "other", "unit": None},
@@ -41,7 +41,7 @@ def test_each_variable_and_unit_is_said_once_and_counted_each_time() -> None:
 
 def test_artefacts_and_bounds_are_counted_and_not_said() -> None:
     before = lost("heart_rate")
-    assert not said(
+    assert not logged(
         Loss(ValueProblem.OUT_OF_LIMITS, "heart_rate", None),
         Loss(ValueProblem.CENSORED, "heart_rate", None),
         Loss(ValueProblem.NOT_FINITE, "heart_rate", None),
@@ -50,7 +50,7 @@ def test_artefacts_and_bounds_are_counted_and_not_said() -> None:
 
 
 def test_a_unit_is_shown_without_control_characters_and_a_name_of_nobody_is_not_shown() -> None:
-    (line, other) = said(Loss(UNIT, "ph", "\x1b[2J\n" + "x" * 5_000), Loss(NAME, "Mary", "Smith"))
+    (line, other) = logged(Loss(UNIT, "ph", "\x1b[2J\n" + "x" * 5_000), Loss(NAME, "Mary", "Smith"))
     assert line["unit"].isprintable()
     assert len(line["unit"]) <= 32
     assert "Mary" not in str(other)
@@ -58,4 +58,4 @@ def test_a_unit_is_shown_without_control_characters_and_a_name_of_nobody_is_not_
 
 
 def test_an_invented_flood_of_units_ends() -> None:
-    assert len(said(*[Loss(UNIT, "ph", f"unit {i}") for i in range(5_000)])) == 200
+    assert len(logged(*[Loss(UNIT, "ph", f"unit {i}") for i in range(5_000)])) == 200
