@@ -15,6 +15,7 @@ from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
 
 Bins = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
 
 def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
@@ -54,16 +55,10 @@ def fold(
     cells = (slots, bins % RING, variables)
     old_offset = table["ring_offset_ms"][cells]
     old_value = table["ring_value"][cells]
-    changed: NDArray[np.bool_] = (offsets > old_offset) | (
-        (offsets == old_offset) & (values > old_value)
-    )
+    changed = _is_newer(offsets, values, old_offset, old_value)
     if changed.any():
-        # Written in rising order of (time, value): where two hit one cell, numpy keeps the last.
-        order = np.lexsort((values, offsets))
-        order = order[changed[order]]
-        written = tuple(index[order] for index in cells)
-        table["ring_offset_ms"][written] = offsets[order]
-        table["ring_value"][written] = values[order]
+        stored = (table["ring_offset_ms"], table["ring_value"])
+        _keep_newest(stored, cells, offsets, values, changed)
         late = changed & (bins < table["open_bin"][slots])
         table["dirty"][slots[late]] = 1
         # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
@@ -79,14 +74,46 @@ def _fold_newest(
     variables: NDArray[np.int16],
     values: NDArray[np.float32],
 ) -> None:
-    last_ms = table["last_ms"][slots, variables]
-    newer = (time_ms > last_ms) | (
-        (time_ms == last_ms) & (values > table["last_value"][slots, variables])
-    )
-    order = np.lexsort((values, time_ms))
-    order = order[newer[order]]
-    table["last_ms"][slots[order], variables[order]] = time_ms[order]
-    table["last_value"][slots[order], variables[order]] = values[order]
+    cells = (slots, variables)
+    newer = _is_newer(time_ms, values, table["last_ms"][cells], table["last_value"][cells])
+    _keep_newest((table["last_ms"], table["last_value"]), cells, time_ms, values, newer)
+
+
+def _is_newer(
+    times: NDArray[Any], values: Floats, old_times: NDArray[Any], old_values: Floats
+) -> NDArray[np.bool_]:
+    newer: NDArray[np.bool_] = (times > old_times) | ((times == old_times) & (values > old_values))
+    return newer
+
+
+def _keep_newest(
+    stored: tuple[NDArray[Any], Floats],
+    cells: tuple[NDArray[Any], ...],
+    times: NDArray[Any],
+    values: Floats,
+    newer: NDArray[np.bool_],
+) -> None:
+    """Writes the newer values; of several for one cell the newest stays, whatever their order.
+
+    Numpy keeps the last of several, which is the newest while events come in order. A value that
+    an older one has overwritten is written again.
+
+    Args:
+        stored: arrays of times and of values, changed in place.
+        cells: ``(n,)`` each, the indices of a cell in both.
+        times: ``(n,)``.
+        values: ``(n,)``.
+        newer: ``(n,)`` which of them are newer than the stored ones.
+    """
+    stored_times, stored_values = stored
+    while True:
+        index = np.flatnonzero(newer)
+        if not len(index):
+            return
+        cells = tuple(axis[index] for axis in cells)
+        times, values = times[index], values[index]
+        stored_times[cells], stored_values[cells] = times, values
+        newer = _is_newer(times, values, stored_times[cells], stored_values[cells])
 
 
 def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.float32]:
