@@ -17,7 +17,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --dist loadgroup --no-loadsc
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) ## Makes .venv with everything in it (5 GB with PyTorch; once).
+install: $(INSTALLED) ## Makes .venv with everything in it (6 GB with PyTorch; once).
 
 $(DEMO): EXTRAS := local
 $(INSTALLED): EXTRAS := local,replay,train,dev

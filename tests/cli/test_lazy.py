@@ -33,8 +33,8 @@ SLOW = ("kafka", "redis", "numpy", "pydantic", "structlog", "safetensors")
 @pytest.mark.parametrize("name", NAMES)
 def test_the_line_of_a_command_is_the_first_sentence_of_its_help(name: str) -> None:
     context = GROUP.make_context("streamer", [name, "--help"], resilient_parsing=True)
-    found, command, rest = GROUP.resolve_command(context, [name, "--help"])
-    assert (found, command.name or name, rest) == (name, name, ["--help"])
+    resolved, command, rest = GROUP.resolve_command(context, [name, "--help"])
+    assert (resolved, command.name or name, rest) == (name, name, ["--help"])
     first, _, _ = command.help.partition("\n\n")
     assert GROUP.commands[name].help == first.replace("\n", " ")
 

@@ -133,6 +133,6 @@ def _run(words: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> s
         words, cwd=cwd, env=env, capture_output=True, text=True, timeout=_DEADLINE_S, check=False
     )
     if ended.returncode:
-        said = "\n".join((ended.stdout + ended.stderr).splitlines()[-30:])
-        raise AssertionError(f"{words[0]} exited with {ended.returncode}:\n{said}")
+        end = "\n".join((ended.stdout + ended.stderr).splitlines()[-30:])
+        raise AssertionError(f"{words[0]} exited with {ended.returncode}:\n{end}")
     return ended.stdout.strip()
