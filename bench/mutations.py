@@ -81,7 +81,7 @@ MUTATIONS: Final = (
         (f"{_CRASHES}[in_the_transaction]",),
     ),
     Mutation(
-        "isolation: what is not yet committed is read, offsets too",
+        "isolation: uncommitted records and offsets are read",
         "streamer/adapters/kafka/options.py",
         "        # read as the last one that is settled.\n"
         '        isolation_level="read_committed",\n',
@@ -102,21 +102,21 @@ MUTATIONS: Final = (
         (f"{_CRASHES}[before_the_transaction]",),
     ),
     Mutation(
-        "silence: what is replayed speaks again",
+        "silence: replayed events cause messages again",
         "streamer/service/takeover.py",
         "    return Start(watermark, watermark if committed is None else committed)\n",
         "    return Start(watermark, watermark)\n",
         (f"{_CRASHES}[after_the_commit_and_before_redis]",),
     ),
     Mutation(
-        "the succession: what a broker forgot to end stays open",
+        "recovery: a transaction that a broker forgot to end stays open",
         "streamer/adapters/kafka/recovery.py",
         "                if self._last is not None:\n",
         "                if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(
-        "the succession: what was committed is taken back",
+        "recovery: a committed transaction is aborted",
         "streamer/adapters/kafka/recovery.py",
         "commit = self._last is TransactionState.COMPLETE_COMMIT",
         "commit = False",

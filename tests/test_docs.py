@@ -12,10 +12,12 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from bench.chaos import report as chaos_report
 from streamer.adapters.redis.local import default_url
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.service.settings import Settings
 from tests.support.paths import ROOT
+from trainer.compare.report import page as comparison_page
 from trainer.settings import TrainerSettings
 
 PAGES = [
@@ -88,6 +90,24 @@ def test_every_command_that_the_readme_names_explains_itself(program: str) -> No
     assert named
     for command in named:
         assert re.search(rf"\b{command}\b", listed), command
+
+
+@pytest.mark.parametrize(
+    ("page", "template"),
+    [
+        ("docs/chaos.md", chaos_report._INTRODUCTION),
+        ("docs/comparison.md", comparison_page._HEAD),
+        ("docs/comparison.md", comparison_page._LEGEND),
+        ("docs/comparison.md", comparison_page._LIMITS),
+        ("docs/comparison.md", comparison_page._ECE_NOTE),
+        *(("docs/comparison.md", f"\n### {words}\n") for words in comparison_page._LEVELS.values()),
+    ],
+)
+def test_a_generated_page_has_the_words_of_its_program(page: str, template: str) -> None:
+    """The figures are those of a run; the sentences around them are those that it would write."""
+    fixed = re.split(r"\{[^{}]*\}", template)
+    pattern = r"[^|]*?".join(map(re.escape, fixed))
+    assert re.search(pattern, (ROOT / page).read_text())
 
 
 def files_named(page: Path) -> set[str]:

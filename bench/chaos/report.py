@@ -10,22 +10,22 @@ from bench.chaos.run import Outcome, Plan
 _INTRODUCTION: Final = """\
 # Chaos
 
-`make chaos` starts a Kafka, a Redis and services of its own, sends the events of a simulated ward
-at an even pace, late, repeated and refused ones among them, and breaks everything meanwhile. A lane
-of faults runs for each service, for one more service that comes and goes, for Redis, for the broker
-and for the sender; each draws its faults from the seed, one after the other, so that faults of
-several targets meet. Then it lets the services finish, and compares
+`make chaos` starts a Kafka, a Redis and services of its own. It sends the events of a simulated
+ward at an even pace, with late, repeated and invalid ones among them, and breaks everything
+meanwhile. A lane of faults runs for each service, for one more service that comes and goes, for
+Redis, for the broker and for the sender. Each lane draws its faults from the seed, one after the
+other, so that faults of several targets meet. Then it lets the services finish, and compares
 
 - every risk, alert and rejected event that a `read_committed` subscriber sees (key, value, headers
   and order), and
 - every stay that Redis holds, byte for byte,
 
 with a pure fold of the input log, partition by partition (`bench/oracle.py`). It exits with 0 only
-if nothing differs. `tests/faults/test_chaos.py` is a short form; `tests/bench/test_oracle.py` shows
+if nothing differs. `tests/faults/test_chaos.py` is a short form. `tests/bench/test_oracle.py` shows
 that the oracle notices one record that is missing, doubled, changed, too many or out of order.
 
-A seed fixes the events and the sequence of faults of each target. At which event a fault strikes
-depends on the machine. One broker on one disk cannot show what replication is for."""
+A seed fixes the events and the sequence of faults of each target. The event at which a fault
+strikes depends on the machine. One broker on one disk cannot show the effect of replication."""
 
 
 def document(plan: Plan, outcome: Outcome, machine: str) -> str:

@@ -129,7 +129,7 @@ _AGE_BOUNDS_S: Final = (
 _STAGE_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 # Events, and what became of them.
-EVENTS: Final = _counter("events_total", "events", "Events taken, once each.")
+EVENTS: Final = _counter("events_total", "events", "Events processed, each counted once.")
 REJECTED: Final = _counter(
     "rejected_total", "events", "Events put on the rejected topic.", reason=Reason
 )
@@ -152,7 +152,9 @@ REDUNDANT: Final = _counter(
     "events",
     "Observations that changed nothing: duplicates, or overtaken within their hour.",
 )
-REPLAYED: Final = _counter("replayed_total", "events", "Events that changed states in silence.")
+REPLAYED: Final = _counter(
+    "replayed_total", "events", "Events that changed states without messages."
+)
 RISKS: Final = _counter("risks_total", "messages", "Risk messages written.")
 ALERTS: Final = _counter(
     "alerts_total",
@@ -163,15 +165,15 @@ ALERTS: Final = _counter(
 )
 
 # How late the service is, and where its time goes.
-LAG_RECORDS: Final = _labelled_gauge("lag_records", "records", "Records that are yet to be read.")
+LAG_RECORDS: Final = _labelled_gauge("lag_records", "records", "Records not read yet.")
 LAG_SECONDS: Final = _labelled_gauge(
     "lag_seconds",
     "seconds",
-    "Age of the newest record taken where more are left, 0 where none is, as far as is known.",
+    "Age of the newest record read while more are left, 0 when none is known to be left.",
 )
 EVENT_AGE: Final = _age_histogram(
     "event_age_seconds",
-    "Age of events when their messages were out, since their record or their measurement.",
+    "Age of events when their messages were committed, since their record or their measurement.",
     "since",
     ("record", "measurement"),
 )
@@ -181,7 +183,9 @@ STAGE: Final = _stages(
 
 # What the process holds.
 STAYS: Final = _gauge("stays", "stays", "Stays held in memory.")
-STAYS_REMOVED: Final = _counter("stays_removed_total", "stays", "Stays let go after long silence.")
+STAYS_REMOVED: Final = _counter(
+    "stays_removed_total", "stays", "Stays expired after 15 days without an event."
+)
 PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
 MODEL: Final = _labelled_gauge("model_info", "1", "1 for the model in force.", "model")
 REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")
@@ -190,7 +194,7 @@ REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new mode
 READY: Final = _gauge("ready", "0 or 1", "Whether the service does all of its work.")
 WAITING: Final = _gauge("waiting", "0 or 1", "Whether the whole service waits.", on=Waiting)
 REFUSED: Final = _labelled_gauge(
-    "partition_refused", "0 or 1", "Whether the partition waits for a decision."
+    "partition_refused", "0 or 1", "Whether the partition is blocked and waits for a decision."
 )
 REBUILD_LEFT: Final = _labelled_gauge(
     "rebuild_left_records", "records", "Records until lost states are rebuilt."
