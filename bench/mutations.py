@@ -109,14 +109,14 @@ MUTATIONS: Final = (
         (f"{_CRASHES}[after_the_commit_and_before_redis]",),
     ),
     Mutation(
-        "the succession: what a broker forgot to end stays open",
+        "transaction recovery: what a broker forgot to end stays open",
         "streamer/adapters/kafka/recovery.py",
         "                if self._last is not None:\n",
         "                if self._last is None:\n",
         (f"{_FORGOTTEN}[commit]", f"{_FORGOTTEN}[abort]"),
     ),
     Mutation(
-        "the succession: what was committed is taken back",
+        "transaction recovery: what was committed is taken back",
         "streamer/adapters/kafka/recovery.py",
         "commit = self._last is TransactionState.COMPLETE_COMMIT",
         "commit = False",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
-from streamer.adapters.kafka.topics import TopicStatus, TopicSpec, ensure
+from streamer.adapters.kafka.topics import TopicSpec, TopicStatus, ensure
 from streamer.core.time import DAY_MS
 from streamer.service.settings import Settings
 

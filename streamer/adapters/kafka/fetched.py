@@ -225,7 +225,7 @@ def _is_abort(batch: DefaultRecordBatch) -> bool:
 
 
 class BatchConsumer(ResumingConsumer):
-    """A consumer whose `poll` returns lists of ``Records`` by partition; it deserializes nothing."""
+    """A consumer without deserializers; its `poll` returns lists of ``Records`` by partition."""
 
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)
