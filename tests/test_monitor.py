@@ -32,17 +32,17 @@ EVENTS = [
 def test_it_says_what_the_scorer_says(folder: Path, interval_s: float) -> None:
     monitor = Monitor(folder, interval_s)
     stream = Stream(random_model(3), interval_s)
-    said = [message for event in EVENTS for message in monitor.update(event)]
-    model_id = said[0]["model"]
+    messages = [message for event in EVENTS for message in monitor.update(event)]
+    model_id = messages[0]["model"]
     expected = [{**m, "model": model_id} for m in stream.take(*EVENTS)]
-    assert said == expected
-    assert said
+    assert messages == expected
+    assert messages
 
 
 def test_many_at_once_is_one_after_the_other(folder: Path) -> None:
     single, many = Monitor(folder, 60), Monitor(str(folder), 60)
-    said = [message for event in EVENTS for message in single.update(event)]
-    assert many.update_many(iter(EVENTS)) == (said, [])
+    messages = [message for event in EVENTS for message in single.update(event)]
+    assert many.update_many(iter(EVENTS)) == (messages, [])
     assert many.update_many([]) == ([], [])
 
 

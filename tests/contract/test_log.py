@@ -84,7 +84,7 @@ class Contract:
         gain(member)
         seen: list[int] = []
 
-        def told() -> bool:
+        def knows_the_rest() -> bool:
             member.seek(0, 0)
             polled = member.poll(0.2)
             if 0 in polled.left and polled.records:
@@ -93,7 +93,7 @@ class Contract:
                 seen.append(polled.left[0])
             return bool(seen)
 
-        wait_until(told, DEADLINE_S, "the number of records that are left")
+        wait_until(knows_the_rest, DEADLINE_S, "the number of records that are left")
         assert seen[0] >= n - POLL_RECORDS
 
     def test_paused_partitions_are_silent_until_they_are_resumed(self, world: World) -> None:

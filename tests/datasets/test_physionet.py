@@ -303,8 +303,8 @@ def test_the_public_files_count_as_their_description_says(
     file: str, counts: tuple[int, int, int, int]
 ) -> None:
     cohort = read_2019([DATA / "cinc2019" / f"{file}.parquet"])
-    found = (len(cohort), cohort.n_rows, int(cohort.septic.sum()), int(cohort.label.sum()))
-    assert found == counts
+    actual = (len(cohort), cohort.n_rows, int(cohort.septic.sum()), int(cohort.label.sum()))
+    assert actual == counts
 
 
 @real_data

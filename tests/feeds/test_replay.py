@@ -69,10 +69,10 @@ def test_a_stay_becomes_the_events_of_the_contract(tmp_path: Path) -> None:
 
 def test_a_row_is_at_the_hour_of_its_iculos_and_onset_six_after_the_label(tmp_path: Path) -> None:
     messages = [m for m in replay(cohort(tmp_path), START) if m.key == "p100002"]
-    told = [(m.value["type"], (m.due_ms - START) // HOUR) for m in messages]
+    events = [(m.value["type"], (m.due_ms - START) // HOUR) for m in messages]
     # ICULOS 3 to 6 are hour bins 2 to 5; the label turns at the second of them, bin 3.
     rows = [("observation", hour) for hour in (2, 3, 4, 5)]
-    assert told == [("admission", 0), *rows, ("discharge", 6), ("sepsis_onset", 9)]
+    assert events == [("admission", 0), *rows, ("discharge", 6), ("sepsis_onset", 9)]
     assert "age" not in messages[0].value
 
 
@@ -156,7 +156,7 @@ def test_wishes_that_cannot_be_met_are_refused_at_once(tmp_path: Path) -> None:
 
 def test_shortest_decimals_read_back_as_the_same_float32() -> None:
     draws = np.random.default_rng(0)
-    decimals = [np.round(draws.normal(50, 200, 5000), places) for places in range(5)]
+    decimals = [np.round(draws.normal(50, 200, 5000), digits) for digits in range(5)]
     charted = np.concatenate(decimals)
     np.testing.assert_array_equal(shortest_decimals(charted.astype(np.float32)), charted)
     any_float = draws.normal(0, 1, 5000).astype(np.float32) ** 9

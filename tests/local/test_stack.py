@@ -93,8 +93,8 @@ def grouped_values(kafka: str, topic: str, group: str) -> list[bytes]:
         topic, bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest"
     )
     try:
-        found = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
-        return [record.value for records in found.values() for record in records]
+        polled = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
+        return [record.value for records in polled.values() for record in records]
     finally:
         consumer.close()
 
@@ -349,12 +349,12 @@ def test_a_signal_during_the_start_leaves_no_server(
         watched = psutil.Process(parent.pid)
 
         def java_and_redis() -> list[psutil.Process]:
-            found = [one for one in watched.children(recursive=True) if alive(one.pid)]
+            children = [c for c in watched.children(recursive=True) if alive(c.pid)]
             try:
-                runs = any(java_class in one.cmdline() for one in found)
+                runs = any(java_class in child.cmdline() for child in children)
             except psutil.Error:  # Kafka's formatting has ended between the two questions
                 return []
-            return found if runs and len(found) == 2 else []
+            return children if runs and len(children) == 2 else []
 
         servers = wait_until(java_and_redis, 30, f"Redis and {java_class}")
         parent.send_signal(number)
