@@ -65,7 +65,7 @@ def test_every_image_is_pinned() -> None:
     assert tag(compose()["services"]["kafka"]["image"]) == KAFKA_VERSION
 
 
-def test_only_this_machine_reaches_what_is_published() -> None:
+def test_published_ports_are_reachable_from_this_machine_alone() -> None:
     published = [port for each in compose()["services"].values() for port in each.get("ports", [])]
     assert len(published) == 3
     assert all(port.startswith(HOST) for port in published)
@@ -88,7 +88,7 @@ def test_the_broker_is_reached_under_one_address_from_each_side() -> None:
     assert kafka["ports"] == [f"{advertised['HOST']}:{listening['HOST']}"]
 
 
-def test_redis_keeps_what_it_acknowledged() -> None:
+def test_redis_keeps_acknowledged_writes() -> None:
     words = compose()["services"]["redis"]["command"]
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert words[0] == "redis-server"
@@ -144,7 +144,7 @@ def test_an_image_runs_unprivileged_from_pinned_versions(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
-def test_an_image_is_built_from_what_exists_and_nothing_else(path: Path) -> None:
+def test_an_image_is_built_from_existing_files_and_nothing_else(path: Path) -> None:
     copied = {
         source.removeprefix("./")
         for name, rest in instructions(path)
@@ -165,7 +165,7 @@ def test_the_health_of_the_service_is_asked_at_its_port() -> None:
     assert compose()["services"]["streamer"]["ports"] == [f"{HOST}8000:8000"]
 
 
-def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
+def test_constraints_are_exact_versions_that_meet_the_requirements() -> None:
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = [line for line in lines if not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.+!]+", pin) for pin in pins)

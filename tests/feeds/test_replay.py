@@ -145,7 +145,7 @@ def test_records_of_2012_keep_their_minutes(tmp_path: Path) -> None:
     assert [m.value["type"] for m in messages if m.key == "132540"] == ["admission", "discharge"]
 
 
-def test_wishes_that_cannot_be_met_are_refused_at_once(tmp_path: Path) -> None:
+def test_impossible_arguments_are_refused_at_once(tmp_path: Path) -> None:
     recorded = cohort(tmp_path)
     with pytest.raises(ValueError, match="patients must be 1 or more"):
         replay(recorded, START, patients=0)
@@ -165,7 +165,7 @@ def test_shortest_decimals_read_back_as_the_same_float32() -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the PhysioNet files are not here")
 @pytest.mark.parametrize("path", ["cinc2019/dev_B.parquet", "cinc2012"])
-def test_replayed_values_are_the_file_again(path: str) -> None:
+def test_replayed_values_equal_those_of_the_file(path: str) -> None:
     recorded = read_recordings([DATA / path])
     n = 200
     got = [

@@ -188,7 +188,7 @@ def test_ten_starts_in_a_row_on_the_same_port(tmp_path: Path) -> None:
             assert client.incr("starts") == count + 1
 
 
-def test_what_exists_already_is_used_and_not_started() -> None:
+def test_existing_servers_are_used_and_not_started() -> None:
     with LocalStack(existing_kafka="broker:9092", existing_redis="redis://cache:6379/3") as stack:
         assert (stack.kafka, stack.redis) == ("broker:9092", "redis://cache:6379/3")
         with pytest.raises(LocalStackError, match="has not started a Kafka"):
@@ -213,7 +213,7 @@ def started_since(before: list[psutil.Process]) -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if child not in before]
 
 
-def test_a_port_in_use_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_and_no_server_is_left(tmp_path: Path) -> None:
     before = psutil.Process().children()
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
@@ -226,7 +226,7 @@ def test_a_port_in_use_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     assert not started_since(before)
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalStackError, match=r"cannot be made: .*Give a folder"):
         redis_only(tmp_path / "file" / "data").start()

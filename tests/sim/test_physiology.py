@@ -148,7 +148,9 @@ def test_a_property_of_real_hours_is_met(target: Target, figures: Figures) -> No
 
 # "At least .89" in the source, where the pairs are few and many of them repeats.
 @pytest.mark.parametrize("name", ["creatinine", "wbc"])
-def test_slow_laboratory_values_keep_from_hour_to_hour(name: str, figures: Figures) -> None:
+def test_slow_laboratory_values_change_little_from_hour_to_hour(
+    name: str, figures: Figures
+) -> None:
     assert figures[f"{name} raw"] >= 0.89
 
 
