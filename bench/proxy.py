@@ -4,7 +4,7 @@ The broker needs a listener whose advertised port is the proxy's, or clients wou
 their first question::
 
     port = ports.choose(None, "the proxy")
-    with LocalStack(kafka_proxy_port=port) as stack:
+    with LocalStack(stack_ports=StackPorts(kafka_proxy=port)) as stack:
         with KafkaProxy(port, stack.kafka_server.behind_proxy_port) as proxy:
             consumer = KafkaConsumer(bootstrap_servers=proxy.address)   # through it
             other = KafkaConsumer(bootstrap_servers=stack.kafka)        # past it

@@ -31,7 +31,7 @@ EVENTS = [
 
 
 @pytest.mark.parametrize("interval_s", [0, 60, 3600])
-def test_it_says_what_the_scorer_says(folder: Path, interval_s: float) -> None:
+def test_messages_equal_those_of_the_scorer(folder: Path, interval_s: float) -> None:
     monitor = Monitor(folder, interval_s)
     stream = Stream(random_model(3), interval_s)
     messages = [message for event in EVENTS for message in monitor.update(event)]
@@ -41,7 +41,7 @@ def test_it_says_what_the_scorer_says(folder: Path, interval_s: float) -> None:
     assert messages
 
 
-def test_many_at_once_is_one_after_the_other(folder: Path) -> None:
+def test_update_many_equals_updates_one_by_one(folder: Path) -> None:
     single, many = Monitor(folder, 60), Monitor(str(folder), 60)
     messages = [message for event in EVENTS for message in single.update(event)]
     assert many.update_many(iter(EVENTS)) == (messages, [])
@@ -61,7 +61,7 @@ REFUSED: dict[str, tuple[dict[str, object], Reason]] = {
 
 
 @pytest.mark.parametrize(("event", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_is_refused_is_told_and_does_no_harm(
+def test_a_rejected_event_raises_and_changes_nothing(
     folder: Path, event: dict[str, object], reason: Reason
 ) -> None:
     monitor = Monitor(folder, 0)
@@ -87,6 +87,6 @@ def no_json(make: Callable[[], object]) -> dict[str, object]:
     return {"patient_id": "p", "time": NOW_MS, "values": {"ph": make()}}
 
 
-def test_what_json_cannot_say_is_the_callers_mistake(folder: Path) -> None:
+def test_values_that_json_cannot_express_raise(folder: Path) -> None:
     with pytest.raises(TypeError):
         Monitor(folder).update(no_json(object))

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.adapters.redis.local import announced
-from streamer.local import LocalStack
+from streamer.local import LocalStack, StackPorts
 from streamer.process.signals import stop_on_signal
 
 
@@ -30,7 +30,7 @@ def up(
     """
     with (
         stop_on_signal() as stop,
-        LocalStack(data_dir, kafka_port=kafka_port, redis_port=redis_port) as stack,
+        LocalStack(data_dir, stack_ports=StackPorts(kafka_port, redis_port)) as stack,
         announced(stack.redis),
     ):
         if as_json:

@@ -1,1 +1,1 @@
-"""Public ICU data as stays and records: PhysioNet 2012 and 2019."""
+"""Readers of public ICU data: PhysioNet 2012 and 2019."""

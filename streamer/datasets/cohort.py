@@ -1,4 +1,4 @@
-"""Hourly stays as arrays: what every reader of PhysioNet 2019 files returns."""
+"""`Cohort`: hourly stays as arrays, the result of every reader of PhysioNet 2019 files."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ NO_LABEL: Final = -1
 """Stands in ``Cohort.label`` where the file has no label column."""
 
 Progress: TypeAlias = Callable[[int, int], None]
-"""Called with (done, total) while a long read goes on."""
+"""Called with (done, total) during a long read."""
 
 
 class DataError(ValueError):
-    """A file that cannot be read; the message names the file, the place in it and the way out."""
+    """A file that cannot be read; the message names the file, the row and the way out."""
 
 
 def site(patient_id: str) -> Literal["A", "B"] | None:
-    """The hospital of a public PhysioNet 2019 patient, ``None`` for anybody else.
+    """The hospital of a public PhysioNet 2019 patient, ``None`` for other patients.
 
     >>> site("p000001"), site("p100001"), site("mrn-17")
     ('A', 'B', None)
@@ -87,14 +87,14 @@ class Cohort:
         return slice(int(self.starts[stay]), int(self.starts[stay + 1]))
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(n,) all rows of these stays, one stay after the other, in the order given."""
+        """(n,) all rows of these stays, one stay after the other, in the order of ``stays``."""
         lengths = self.lengths[stays]
         ends = np.cumsum(lengths)
         n_rows = int(ends[-1]) if len(ends) else 0
         return np.repeat(self.starts[stays] - (ends - lengths), lengths) + np.arange(n_rows)
 
     def take(self, stays: Sequence[int] | NDArray[np.integer]) -> Cohort:
-        """The cohort of these stays alone, in the order given."""
+        """The cohort of these stays alone, in the order of ``stays``."""
         chosen = np.asarray(stays, dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(self.lengths[chosen])])
         rows = self.rows_of(chosen)
@@ -112,7 +112,7 @@ class Cohort:
 
 
 def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
-    """Joins cohorts; the caller has seen to it that no patient is in two of them."""
+    """Joins cohorts; the caller makes sure that no patient is in two of them."""
     if len(cohorts) == 1:
         return cohorts[0]
     offsets = np.cumsum([0, *(cohort.n_rows for cohort in cohorts)])

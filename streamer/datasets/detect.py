@@ -1,4 +1,4 @@
-"""Tells which of the two PhysioNet sets some files are, and reads them."""
+"""Detects whether files are of PhysioNet 2012 or 2019, and reads them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def read_recordings(paths: Sequence[Path], progress: Progress | None = None) -> 
     """Reads PhysioNet 2019 or 2012 files, whichever they are; 2019 labels may be absent.
 
     Raises:
-        DataError: as the two readers, or when both kinds are given at once.
+        DataError: as the two readers, or the files are of both kinds.
     """
-    found = find_files(paths, (".psv", ".parquet", ".txt"))
-    kinds = {_is_2012(f) for f in found if f.suffix != ".txt" or f in paths or is_record(f)}
+    files = find_files(paths, (".psv", ".parquet", ".txt"))
+    kinds = {_is_2012(f) for f in files if f.suffix != ".txt" or f in paths or is_record(f)}
     if len(kinds) > 1:
         raise DataError("PhysioNet 2019 and 2012 files are mixed; give one kind at a time")
     if kinds == {True}:

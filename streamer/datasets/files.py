@@ -1,4 +1,4 @@
-"""Finding the files that a user named, and refusing a patient who is in two of them."""
+"""Finds the files of a data set, and checks ids and numbers in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from streamer.datasets.cohort import DataError
 
 
 def runs(column: Any, file: Path, name: str) -> tuple[list[str], NDArray[np.int64]]:
-    """Finds the stays in a column of ids: each id once, and the (N + 1,) row offsets.
+    """Finds the stays in a column of ids: N ids, each once, and the (N + 1,) row offsets.
 
     Raises:
         DataError: an id is missing, or comes back after another one.
@@ -39,27 +39,27 @@ def runs(column: Any, file: Path, name: str) -> tuple[list[str], NDArray[np.int6
 def find_files(paths: Iterable[Path], suffixes: tuple[str, ...]) -> list[Path]:
     """The files with these suffixes in these files and folders, each once.
 
-    They come in the order of the suffixes, then of the paths given, then by name.
+    They come in the order of ``suffixes``, then of ``paths``, then by name.
 
     Raises:
-        DataError: a path that is not there, or nothing of the kind in it.
+        DataError: a path is missing, has another suffix, or is a folder without such a file.
     """
-    found: dict[Path, None] = {}
+    files: dict[Path, None] = {}
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix in suffixes and p.is_file())
             if not inside:
                 raise DataError(f"{path}: no {' or '.join(suffixes)} file in this folder")
-            found.update(dict.fromkeys(inside))
+            files.update(dict.fromkeys(inside))
         elif not path.exists():
             raise DataError(f"{path}: no such file or folder")
         elif path.suffix not in suffixes:
             raise DataError(f"{path}: expected a {' or '.join(suffixes)} file or a folder of them")
         else:
-            found[path] = None
-    if not found:
+            files[path] = None
+    if not files:
         raise DataError("no data given: name a file or a folder")
-    return sorted(found, key=lambda file: suffixes.index(file.suffix))
+    return sorted(files, key=lambda file: suffixes.index(file.suffix))
 
 
 def refuse_twice(origin: Iterable[tuple[str, Path]]) -> None:
@@ -73,16 +73,16 @@ def refuse_twice(origin: Iterable[tuple[str, Path]]) -> None:
         seen[patient] = file
 
 
-def numbers(column: Any, name: str, place: Callable[[int], str]) -> NDArray[np.float64]:
+def numbers(column: Any, name: str, locate: Callable[[int], str]) -> NDArray[np.float64]:
     """A column as floats, NaN where it is empty.
 
     Args:
         column: an Arrow column of numbers or of text.
         name: of the column, for the message.
-        place: says where a row is, for the message.
+        locate: names file and line of a row, for the message.
 
     Raises:
-        DataError: some cell is not a number.
+        DataError: a cell is not a number.
     """
     try:
         cast: NDArray[np.float64] = column.cast(pa.float64()).to_numpy()
@@ -91,6 +91,6 @@ def numbers(column: Any, name: str, place: Callable[[int], str]) -> NDArray[np.f
             try:
                 float("nan" if cell is None else cell)
             except (TypeError, ValueError):
-                raise DataError(f"{place(row)}: {name} is {cell!r}, not a number") from None
-        raise DataError(f"{place(0)}: {name}: {error}") from error
+                raise DataError(f"{locate(row)}: {name} is {cell!r}, not a number") from None
+        raise DataError(f"{locate(0)}: {name}: {error}") from error
     return cast

@@ -1,4 +1,4 @@
-"""Reads PhysioNet 2012 (mortality): 48 h of each stay, as charted, to the minute.
+"""Reads PhysioNet 2012 (mortality): the first 48 h of each stay, as charted, to the minute.
 
 Silva I et al., Computing in Cardiology 39:245-248 (2012).
 """
@@ -32,12 +32,12 @@ def read_2012(paths: Iterable[Path], progress: Progress | None = None) -> Record
     licence, are passed over.
 
     Raises:
-        DataError: nothing to read, a missing column, a time or value that is none, or a record
-            given twice.
+        DataError: nothing to read, a missing column, a cell that is not a time or a number, or a
+            record that is in two files.
     """
     named = list(paths)
-    found = find_files(named, (".txt", ".parquet"))
-    files = [file for file in found if file.suffix != ".txt" or file in named or is_record(file)]
+    candidates = find_files(named, (".txt", ".parquet"))
+    files = [f for f in candidates if f.suffix != ".txt" or f in named or is_record(f)]
     if not files:
         raise DataError(f"{named[0]}: no file with the header {HEADER} in this folder")
     texts = [file for file in files if file.suffix == ".txt"]
@@ -58,7 +58,7 @@ def read_2012(paths: Iterable[Path], progress: Progress | None = None) -> Record
 
 
 def is_record(file: Path) -> bool:
-    """Whether a text file is a record of the original layout, told by its first line."""
+    """Whether a text file is a record of the original layout, by its first line."""
     with file.open("rb") as content:
         return content.readline().decode("utf-8-sig", "replace").strip() == HEADER
 
@@ -87,13 +87,13 @@ def _read_texts(files: Sequence[Path]) -> Records:
             raise DataError(f"{file}: no rows")
     starts = np.cumsum([0, *map(len, bodies)])
 
-    def place(row: int) -> str:
-        which = int(np.searchsorted(starts, row, side="right")) - 1
-        return f"{files[which]}, line {row - starts[which] + 2}"
+    def locate(row: int) -> str:
+        i = int(np.searchsorted(starts, row, side="right")) - 1
+        return f"{files[i]}, line {row - starts[i] + 2}"
 
     for row, line in enumerate(line for body in bodies for line in body):
         if line.count(b",") != 2:
-            raise DataError(f"{place(row)}: expected three cells, {HEADER}")
+            raise DataError(f"{locate(row)}: expected three cells, {HEADER}")
     table: Any = pyarrow.csv.read_csv(
         io.BytesIO(b"\n".join(line for body in bodies for line in body)),
         read_options=pyarrow.csv.ReadOptions(column_names=list(COLUMNS)),
@@ -102,4 +102,4 @@ def _read_texts(files: Sequence[Path]) -> Records:
             column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False
         ),
     )
-    return assemble([file.stem for file in files], starts, table, place)
+    return assemble([file.stem for file in files], starts, table, locate)

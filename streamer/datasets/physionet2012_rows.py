@@ -1,4 +1,4 @@
-"""From the charted triples of PhysioNet 2012 (time, parameter, value) to ``Records``."""
+"""Builds ``Records`` from the charted triples of PhysioNet 2012 (time, parameter, value)."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ PARAMETERS: Final[dict[str, tuple[str, int]]] = {
     "WBC": ("wbc", 0),
     "Platelets": ("platelets", 0),
 }
-"""Our variable for each parameter of the set, and its rank: where two parameters of one variable
-were charted in the same minute the higher rank counts, the arterial line before the cuff."""
+"""The variable and the rank of each parameter of the data set. Where two parameters of one variable
+were charted in the same minute the higher rank counts: the arterial line before the cuff."""
 
 MISSING: Final = -1.0
 _CLOCK: Final = re.compile(r"(\d{1,3}):([0-5]\d)")
@@ -84,18 +84,24 @@ def assemble(
     patient_ids: list[str],
     starts: NDArray[np.int64],
     table: Any,
-    place: Callable[[int], str],
+    locate: Callable[[int], str],
 ) -> Records:
     """Builds the records of these stays from the columns ``Time``, ``Parameter`` and ``Value``.
 
-    Parameters that are none of our variables are left out; so is -1, which stands for missing.
+    Parameters without a variable are left out; so is -1, which stands for missing.
+
+    Args:
+        patient_ids: N record ids.
+        starts: (N + 1,) row offsets of the stays.
+        table: an Arrow table with the three columns.
+        locate: names file and line of a row, for the error message.
 
     Raises:
-        DataError: a time that is not ``hh:mm`` or a value that is no number, with its place.
+        DataError: a time is not ``hh:mm``, or a value is not a number.
     """
-    minute = _minutes(table["Time"], place)
+    minute = _minutes(table["Time"], locate)
     parameter, names = _coded(table["Parameter"])
-    value = numbers(table["Value"], "Value", place)
+    value = numbers(table["Value"], "Value", locate)
     stay = np.repeat(np.arange(len(patient_ids)), np.diff(starts))
     variable = np.array([INDEX[PARAMETERS[n][0]] if n in PARAMETERS else -1 for n in names])
     rank = np.array([PARAMETERS[n][1] if n in PARAMETERS else 0 for n in names])
@@ -140,7 +146,7 @@ def assemble(
 
 
 def concatenate(parts: Sequence[Records]) -> Records:
-    """Joins records; the caller has seen to it that no record is in two of them."""
+    """Joins records; the caller makes sure that no record is in two of them."""
     if len(parts) == 1:
         return parts[0]
     offsets = np.cumsum([0, *(part.starts[-1] for part in parts)])
@@ -162,13 +168,13 @@ def _coded(column: Any) -> tuple[NDArray[np.int32], list[str]]:
     return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
-def _minutes(column: Any, place: Callable[[int], str]) -> NDArray[np.int32]:
+def _minutes(column: Any, locate: Callable[[int], str]) -> NDArray[np.int32]:
     code, clocks = _coded(column)
     minutes = np.zeros(len(clocks), np.int32)
     for i, clock in enumerate(clocks):
         match = _CLOCK.fullmatch(clock)
         if match is None:
             row = int((code == i).argmax())
-            raise DataError(f"{place(row)}: Time is {clock!r}, not hh:mm since ICU admission")
+            raise DataError(f"{locate(row)}: Time is {clock!r}, not hh:mm since ICU admission")
         minutes[i] = 60 * int(match[1]) + int(match[2])
     return minutes[code]

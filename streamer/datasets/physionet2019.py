@@ -38,8 +38,8 @@ def read_2019(
         progress: called with (files done, files in all).
 
     Raises:
-        DataError: nothing to read, a column missing, a cell that is no number, a patient given
-            twice, or hours that do not follow each other.
+        DataError: nothing to read, a missing column, a cell that is not a number, a patient who is
+            in two files, or hours that do not follow each other.
     """
     files = find_files(paths, (".psv", ".parquet"))
     psv = [file for file in files if file.suffix == ".psv"]
@@ -80,8 +80,8 @@ def read_parquet(file: Path, *, need_label: bool = True) -> Cohort:
         raise DataError(f"{file}: no rows")
     patient_ids, starts = runs(table["patient"], file, "patient")
 
-    def place(row: int) -> str:
+    def locate(row: int) -> str:
         return f"{file}, row {row + 1}"
 
-    columns = {name: numbers(table[name], name, place) for name in wanted}
-    return assemble(patient_ids, starts, columns, place)
+    columns = {name: numbers(table[name], name, locate) for name in wanted}
+    return assemble(patient_ids, starts, columns, locate)

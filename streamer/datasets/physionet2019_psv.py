@@ -32,7 +32,7 @@ def read_psv(files: Sequence[Path], *, need_label: bool) -> Iterator[Cohort]:
     """Reads these files in order, some hundreds to a cohort; the patient id is the file's stem.
 
     Raises:
-        DataError: with the file and line of what is wrong.
+        DataError: a file is unreadable, lacks a column, or has a cell that is not a number.
     """
     for first in range(0, len(files), FILES_PER_PART):
         tables = [_split(file) for file in files[first : first + FILES_PER_PART]]
@@ -85,23 +85,23 @@ def _read_alike(header: list[str], tables: list[_Table], need_label: bool) -> Co
     columns: dict[str, NDArray[np.float64]] = {name: parsed[name].to_numpy() for name in wanted}
     starts = np.cumsum([0, *(len(table.body) for table in tables)])
 
-    def place(row: int) -> str:
-        which = int(np.searchsorted(starts, row, side="right")) - 1
-        return f"{tables[which].file}, line {tables[which].lines[row - int(starts[which])]}"
+    def locate(row: int) -> str:
+        i = int(np.searchsorted(starts, row, side="right")) - 1
+        return f"{tables[i].file}, line {tables[i].lines[row - int(starts[i])]}"
 
-    return assemble([table.file.stem for table in tables], starts, columns, place)
+    return assemble([table.file.stem for table in tables], starts, columns, locate)
 
 
 def _locate(header: list[str], wanted: list[str], tables: list[_Table]) -> str | None:
     for table in tables:
         for number, line in zip(table.lines, table.body, strict=True):
             cells = line.decode(errors="replace").strip().split("|")
-            place = f"{table.file}, line {number}"
+            location = f"{table.file}, line {number}"
             if len(cells) != len(header):
-                return f"{place}: {len(cells)} cells where the header has {len(header)}"
+                return f"{location}: {len(cells)} cells where the header has {len(header)}"
             for name, cell in zip(header, cells, strict=True):
                 if name in wanted and cell not in NULLS and not _is_number(cell):
-                    return f"{place}: {name} is {cell[:40]!r}, not a number (missing is NaN)"
+                    return f"{location}: {name} is {cell[:40]!r}, not a number (missing is NaN)"
     return None
 
 

@@ -1,4 +1,4 @@
-"""From the 41 columns of PhysioNet 2019 to a ``Cohort``, checked."""
+"""Builds a ``Cohort`` from the 41 columns of PhysioNet 2019, and checks them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ VALUE_COLUMNS: Final = tuple(variable.challenge for variable in VARIABLES)
 CONTEXT_COLUMNS: Final = ("Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS")
 LABEL_COLUMN: Final = "SepsisLabel"
 LONGEST_STAY_HOURS: Final = 24 * 366
-"""An ICULOS beyond a year is a mistake of the file, not a stay."""
+"""A greater ICULOS, beyond a year, is an error in the file."""
 
 
 def check_columns(present: Iterable[str], also: Iterable[str], source: str) -> None:
-    """Raises ``DataError`` naming every column that the file lacks."""
+    """Raises ``DataError`` with the names of all columns that the file lacks."""
     have = set(present)
     missing = [name for name in (*also, *VALUE_COLUMNS, *CONTEXT_COLUMNS) if name not in have]
     if missing:
@@ -33,15 +33,20 @@ def assemble(
     patient_ids: list[str],
     starts: NDArray[np.int64],
     columns: Mapping[str, NDArray[np.float64]],
-    place: Callable[[int], str],
+    locate: Callable[[int], str],
 ) -> Cohort:
     """Builds the cohort of these stays from float columns, NaN where a cell was empty.
 
-    Context that stands in every row is taken from the first row of a stay. ``place`` says where in
-    which file a row is, for the error message.
+    Context columns are repeated in every row; the first row of a stay counts.
+
+    Args:
+        patient_ids: N ids.
+        starts: (N + 1,) row offsets of the stays.
+        columns: (R,) cells by column name.
+        locate: names file and line of a row, for the error message.
 
     Raises:
-        DataError: ICULOS or SepsisLabel missing or impossible in some row.
+        DataError: ICULOS or SepsisLabel is missing or impossible in a row.
     """
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which cleaning rejects
         values = np.column_stack([columns[name].astype(np.float32) for name in VALUE_COLUMNS])
@@ -50,8 +55,8 @@ def assemble(
         patient_ids,
         starts,
         values,
-        _hours(columns["ICULOS"], starts, place),
-        _labels(columns.get(LABEL_COLUMN), int(starts[-1]), place),
+        _hours(columns["ICULOS"], starts, locate),
+        _labels(columns.get(LABEL_COLUMN), int(starts[-1]), locate),
         first["Age"].astype(np.float32),
         np.select([first["Gender"] == 0, first["Gender"] == 1], ["female", "male"], "unknown"),
         np.select([first["Unit1"] == 1, first["Unit2"] == 1], ["medical", "surgical"], "unknown"),
@@ -60,30 +65,30 @@ def assemble(
 
 
 def _hours(
-    iculos: NDArray[np.float64], starts: NDArray[np.int64], place: Callable[[int], str]
+    iculos: NDArray[np.float64], starts: NDArray[np.int64], locate: Callable[[int], str]
 ) -> NDArray[np.int32]:
     wrong = ~((iculos >= 1) & (iculos <= LONGEST_STAY_HOURS) & (iculos == np.floor(iculos)))
     if wrong.any():
         row = int(wrong.argmax())
-        raise DataError(f"{place(row)}: ICULOS is {iculos[row]}, not a whole hour from 1 on")
+        raise DataError(f"{locate(row)}: ICULOS is {iculos[row]}, not a whole hour from 1 on")
     step = np.diff(iculos, prepend=iculos[:1])
     step[starts[:-1]] = 1
     if (step != 1).any():
         row = int((step != 1).argmax())
         raise DataError(
-            f"{place(row)}: ICULOS {iculos[row]:.0f} follows {iculos[row - 1]:.0f}; "
+            f"{locate(row)}: ICULOS {iculos[row]:.0f} follows {iculos[row - 1]:.0f}; "
             "a stay has one row for each hour, in order (leave values empty where none was taken)"
         )
     return iculos.astype(np.int32)
 
 
 def _labels(
-    label: NDArray[np.float64] | None, n_rows: int, place: Callable[[int], str]
+    label: NDArray[np.float64] | None, n_rows: int, locate: Callable[[int], str]
 ) -> NDArray[np.int8]:
     if label is None:
         return np.full(n_rows, NO_LABEL, np.int8)
     wrong = ~((label == 0) | (label == 1))
     if wrong.any():
         row = int(wrong.argmax())
-        raise DataError(f"{place(row)}: SepsisLabel is {label[row]}, not 0 or 1")
+        raise DataError(f"{locate(row)}: SepsisLabel is {label[row]}, not 0 or 1")
     return label.astype(np.int8)

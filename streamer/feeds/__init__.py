@@ -1,1 +1,1 @@
-"""Sources of events other than a hospital: recorded data played again."""
+"""Feeds: recorded data replayed as events, and the sending of feeds to Kafka."""

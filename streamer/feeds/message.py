@@ -1,4 +1,4 @@
-"""One message of a feed, before anything is sent."""
+"""`Message`: one message of a feed, before it is sent."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ Topic: TypeAlias = Literal["vitals", "outcomes"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a feed has to say, and when.
+    """One event or outcome of a feed.
 
     Attributes:
         due_ms: epoch milliseconds of feed time at which it is to be sent.
-        topic: which topic it is for, by its default name.
+        topic: its topic, by the default name.
         key: the patient id.
         value: the JSON object of the event.
     """

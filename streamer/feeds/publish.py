@@ -1,4 +1,4 @@
-"""Sends a feed to Kafka at its own pace, or faster, and never ahead of the real clock."""
+"""Sends a feed to Kafka at its own pace or faster, and never ahead of the real clock."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import orjson
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
 
+from streamer.adapters.kafka.errors import kafka_errors
 from streamer.feeds.message import Message
-from streamer.ports.log import LogUnavailable
 
 # The producer's buffer has no bound of its own; this many messages are some 3 MB.
 MOST_UNACKNOWLEDGED: Final = 10_000
@@ -29,52 +28,50 @@ def publish(
     stop: threading.Event,
     progress: Callable[[int, int], None],
 ) -> int:
-    """Sends messages with their due time as the record timestamp; returns how many were sent.
+    """Sends messages with their due time as the record timestamp; returns the number sent.
 
     Args:
         messages: in the order of their due time.
-        connection: how to reach Kafka.
-        topics: names of the topics that messages are for.
+        connection: settings of the Kafka client.
+        topics: name of each topic by its default name.
         speed: feed seconds a second, ``None`` as fast as possible. A feed that has caught up with
             the real clock goes on at its pace: brokers refuse records from the future.
         stop: set to end early.
-        progress: called now and then with messages sent and the feed's time in milliseconds.
+        progress: called every 1,000 messages with their number and the feed's time, epoch
+            milliseconds.
 
     Raises:
         LogUnavailable: Kafka does not answer, or does not take a message.
     """
-    try:
+    with kafka_errors():
         producer = KafkaProducer(**connection, linger_ms=5, batch_size=131_072)
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
     pace = _Pace(speed, stop)
     sent, pending = 0, []
     try:
-        for message in messages:
-            if not pace.wait_until_due(message.due_ms, producer.flush):
-                break
-            pending.append(
-                producer.send(
-                    topics[message.topic],
-                    orjson.dumps(message.value),
-                    message.key.encode(),
-                    timestamp_ms=message.due_ms,
+        with kafka_errors():
+            for message in messages:
+                if not pace.wait_until_due(message.due_ms, producer.flush):
+                    break
+                pending.append(
+                    producer.send(
+                        topics[message.topic],
+                        orjson.dumps(message.value),
+                        message.key.encode(),
+                        timestamp_ms=message.due_ms,
+                    )
                 )
-            )
-            sent += 1
-            if len(pending) >= MOST_UNACKNOWLEDGED:
-                _settle(producer, pending)
-            if sent % 1_000 == 0:
-                progress(sent, message.due_ms)
-        _settle(producer, pending)
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+                sent += 1
+                if len(pending) >= MOST_UNACKNOWLEDGED:
+                    _await_all(producer, pending)
+                if sent % 1_000 == 0:
+                    progress(sent, message.due_ms)
+            _await_all(producer, pending)
     finally:
         producer.close(timeout=_ACKNOWLEDGE_TIMEOUT_S)
     return sent
 
 
-def _settle(producer: Any, pending: list[Any]) -> None:
+def _await_all(producer: Any, pending: list[Any]) -> None:
     producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
     for future in pending:
         future.get(timeout=_ACKNOWLEDGE_TIMEOUT_S)
@@ -91,7 +88,7 @@ class _Pace:
         self._began_s = time.time()
 
     def wait_until_due(self, due_ms: int, before_waiting: Callable[[], Any]) -> bool:
-        """Waits for a message's moment; returns false when told to stop."""
+        """Waits until a message is due; returns false if ``stop`` was set."""
         if self._first_due_ms is None:
             self._first_due_ms = due_ms
         moment_s = due_ms / 1000

@@ -1,8 +1,8 @@
-"""Recorded stays as live events: every message of the contract, in the order of event time.
+"""Replays recorded stays as events, in the order of event time.
 
-The row of ICULOS = k becomes an observation at ICU admission + (k - 1) hours, also when it has no
-value at all: the clock moves. A stay begins with an ``admission`` and ends with a ``discharge`` one
-hour after its last observation. Where the file has labels, the truth goes to ``outcomes``.
+The row of ICULOS = k becomes an observation at ICU admission + (k - 1) hours, also if it has no
+value, since it moves the clock. A stay begins with an ``admission`` and ends with a ``discharge``
+one hour after its last observation. Where the file has labels, the outcome goes to ``outcomes``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from streamer.datasets.physionet2012_rows import Records  # needs pyarrow, which feeds do not
 
 LABEL_LEAD_HOURS: Final = 6
-"""SepsisLabel turns to 1 this long before onset (Reyna 2020)."""
+"""SepsisLabel turns 1 this long before onset (Reyna 2020)."""
 
 _NAMES: Final = tuple(variable.name for variable in VARIABLES)
 _CHUNK: Final = 4096  # events turned into objects at once: fast, and little memory held
@@ -30,7 +30,7 @@ _MOST_DECIMALS: Final = 8  # a float32 above 1 has no more of them
 
 
 class _Source(Protocol):
-    """What the feed asks of recorded stays; event ``e`` is one observation."""
+    """Recorded stays as the feed reads them; event ``e`` is one observation."""
 
     patient_ids: list[str]
     stay: NDArray[np.int64]  # (E,) index of the stay, ascending
@@ -48,19 +48,19 @@ def replay(
     patients: int | None = None,
     admissions_per_hour: float | None = None,
 ) -> Iterator[Message]:
-    """Plays recorded stays again, merged over all stays in the order of event time.
+    """Replays recorded stays, merged over all stays in the order of event time.
 
     Args:
-        recorded: what ``read_recordings`` returned.
+        recorded: the stays, as of ``read_recordings``.
         start_ms: epoch milliseconds at which the first patient is admitted.
-        patients: plays only that many, the first in the order of ``recorded``.
+        patients: number of patients, the first ones in ``recorded``; all by default.
         admissions_per_hour: spreads the admissions evenly; without it all come at ``start_ms``.
 
     Yields:
         messages with ``due_ms`` never falling; each event's ``time`` is its ``due_ms``.
 
     Raises:
-        ValueError: no patients asked for, or a rate that is not above 0.
+        ValueError: ``patients`` is below 1, or the rate is not above 0.
     """
     if patients is not None and patients < 1:
         raise ValueError(f"patients must be 1 or more, not {patients}")
@@ -81,9 +81,9 @@ def _merge(source: _Source, admitted_ms: NDArray[np.int64]) -> Iterator[Message]
     event_ms = admitted_ms[of_event] + source.offset_ms[:n_events]
     last_ms = admitted_ms.copy()
     last_ms[of_event] = event_ms  # ascending, so the last one stays
-    told = [source.outcome(stay) for stay in range(n)]
-    known = np.array([stay for stay in range(n) if told[stay] is not None], np.int64)
-    outcome_ms = admitted_ms[known] + np.array([o[1] for o in told if o is not None], np.int64)
+    outcomes = [source.outcome(stay) for stay in range(n)]
+    known = np.array([stay for stay in range(n) if outcomes[stay] is not None], np.int64)
+    outcome_ms = admitted_ms[known] + np.array([o[1] for o in outcomes if o is not None], np.int64)
 
     # Kinds at one time in one stay: 0 admission, 1 observation, 2 discharge, 3 outcome.
     time_ms = np.concatenate([admitted_ms, event_ms, last_ms + HOUR_MS, outcome_ms])
@@ -95,24 +95,24 @@ def _merge(source: _Source, admitted_ms: NDArray[np.int64]) -> Iterator[Message]
         chunk = order[first : first + _CHUNK]
         values = iter(source.values(event[chunk[kind[chunk] == 1]]))
         written: dict[int, str] = {}
-        for due_ms, i, what in zip(
+        for due_ms, i, event_kind in zip(
             time_ms[chunk].tolist(), stay[chunk].tolist(), kind[chunk].tolist(), strict=True
         ):
             patient = source.patient_ids[i]
             time = written.get(due_ms) or written.setdefault(due_ms, rfc3339(due_ms))
             value: dict[str, object] = {"type": "", "patient_id": patient, "time": time}
-            if what == 1:
+            if event_kind == 1:
                 value["type"] = "observation"
                 value["values"] = next(values)
-            elif what == 0:
+            elif event_kind == 0:
                 value["type"] = "admission"
                 value.update(source.admission(i))
-            elif what == 2:
+            elif event_kind == 2:
                 value["type"] = "discharge"
             else:
-                outcome = told[i]
+                outcome = outcomes[i]
                 value["type"] = outcome[0] if outcome else ""
-            yield Message(due_ms, "outcomes" if what == 3 else "vitals", patient, value)
+            yield Message(due_ms, "outcomes" if event_kind == 3 else "vitals", patient, value)
 
 
 class _Hours:
@@ -200,18 +200,18 @@ def _decimal(value: np.float32) -> float:
 
 
 def shortest_decimals(values: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The float64 with the fewest decimals that reads back as each float32: what was charted.
+    """The float64 with the fewest decimals that equals each float32: the value as charted.
 
     >>> shortest_decimals(np.array([36.6, 97, 0.21], np.float32)).tolist()
     [36.6, 97.0, 0.21]
     """
     wide = values.astype(np.float64)
-    found = wide.copy()
+    shortest = wide.copy()
     open_ = np.arange(len(values))
     for decimals in range(_MOST_DECIMALS + 1):
         scale = 10.0**decimals
         rounded = np.rint(wide[open_] * scale) / scale
         same = rounded.astype(np.float32) == values[open_]
-        found[open_[same]] = rounded[same]
+        shortest[open_[same]] = rounded[same]
         open_ = open_[~same]
-    return found
+    return shortest

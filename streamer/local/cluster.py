@@ -1,4 +1,4 @@
-"""Three real brokers on this machine, each also a controller: one may die and the others go on."""
+"""`KafkaCluster`: three brokers on this machine, each also a controller; any one may fail."""
 
 import shutil
 import tempfile
@@ -17,8 +17,8 @@ from streamer.local.errors import LocalStackError
 from streamer.local.kafka import KafkaServer, Quorum, new_cluster_id
 from streamer.local.server import START_DEADLINE_S
 
-_BROKERS: Final = 3  # the least of which a majority is left when one dies
-_HEAP_MB: Final = 256  # three of them beside each other; a test's records are few
+_BROKERS: Final = 3  # the smallest number that keeps a majority when one dies
+_HEAP_MB: Final = 256  # of each broker; a test's records are few
 _POLL_S: Final = 0.1
 
 
@@ -31,7 +31,7 @@ class KafkaCluster:
             leader.kill()
             leader.start()
 
-    Their own topics have three replicas of which two must be in sync, and so should others.
+    Kafka's own topics have three replicas, two of them in sync; other topics should have the same.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -41,7 +41,7 @@ class KafkaCluster:
 
     @property
     def address(self) -> str:
-        """Where clients connect: every broker's `host:port`, with commas."""
+        """Bootstrap addresses for clients: every broker's `host:port`, separated by commas."""
         return ",".join(broker.address for broker in self.brokers)
 
     def leader_of(self, topic: str, partition: int, deadline_s: float = 30.0) -> KafkaServer:
@@ -66,9 +66,9 @@ class KafkaCluster:
         with closing(KafkaAdminClient(bootstrap_servers=addresses)) as admin:
             (described,) = admin.describe_topics([topic])
         return next(
-            int(one["leader_id"])
-            for one in described["partitions"]
-            if one["partition_index"] == partition
+            int(replicas["leader_id"])
+            for replicas in described["partitions"]
+            if replicas["partition_index"] == partition
         )
 
     def __enter__(self) -> Self:
@@ -94,14 +94,13 @@ class KafkaCluster:
             taken.add(ports.choose_other_than(taken, "Kafka"))
         chosen = sorted(taken)
         nodes = range(1, _BROKERS + 1)
-        quorum = Quorum(new_cluster_id(), dict(zip(nodes, chosen, strict=False)))
+        cluster_id, controllers = new_cluster_id(), dict(zip(nodes, chosen, strict=False))
         self.brokers = [
             KafkaServer(
                 self._folder / str(node),
                 port,
                 console=self._console,
-                node=node,
-                quorum=quorum,
+                quorum=Quorum(node, cluster_id, controllers),
                 heap_mb=_HEAP_MB,
             )
             for node, port in zip(nodes, chosen[_BROKERS:], strict=True)
@@ -113,7 +112,7 @@ class KafkaCluster:
             broker.wait_until_ready(max(0.0, give_up_at - time.monotonic()))
 
     def _stop(self) -> None:
-        """Ends all at once: in order they would wait for each other, and nothing is kept."""
+        """Kill all brokers: an orderly stop would make them wait for each other, for nothing."""
         try:
             for broker in self.brokers:
                 broker.kill()

@@ -1,4 +1,4 @@
-"""Run a command that dies with the process that asked for it: `die_with_parent.py PARENT COMMAND…`.
+"""Run a command that is killed when its parent ends: `die_with_parent.py PARENT COMMAND…`.
 
 The kernel is asked to send SIGKILL when the parent ends, however it ends, and the command then
 replaces this program (same process id; `execv` keeps the request). The alternative, a
@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     """
     parent = int(arguments[0])
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the request was made: nobody would be told
+    if os.getppid() != parent:  # it ended before the request was made, so no signal would come
         sys.exit(f"the parent process {parent} is gone")
     os.execv(arguments[1], arguments[1:])
 

@@ -1,5 +1,5 @@
-"""What can go wrong when Kafka and Redis are started on this machine."""
+"""The error of local servers that cannot be started."""
 
 
 class LocalStackError(Exception):
-    """Local Kafka or Redis cannot be started; the message says what to do about it."""
+    """Local Kafka or Redis cannot be started; the message names the way out."""

@@ -1,6 +1,6 @@
-"""Make ready now what the first start of Kafka would wait for: `python -m streamer.local.fetch`.
+"""Prepare the first start of Kafka: `python -m streamer.local.fetch`.
 
-Fetches Kafka's files, and then starts a broker once to write the archive of its classes.
+Downloads Kafka's files, and then starts a broker once to write the archive of its classes.
 """
 
 import subprocess
@@ -17,7 +17,7 @@ from streamer.local.jars import kafka_jars
 from streamer.local.java import find_java
 from streamer.local.kafka import KafkaServer
 
-_WHAT_RUNS: Final = 2  # the last words of a broker's command: its class and its settings
+_N_ARGUMENTS: Final = 2  # the last words of a broker's command: its class and its settings
 
 
 class _ListedServer(KafkaServer):
@@ -29,12 +29,12 @@ class _ListedServer(KafkaServer):
 
     def _prepare(self) -> list[str]:
         java, *rest = super()._prepare()
-        self.java = [java, *rest[:-_WHAT_RUNS]]
+        self.java = [java, *rest[:-_N_ARGUMENTS]]
         return [java, class_archive.listing(self.class_list), *rest]
 
 
 def archive_classes() -> None:
-    """Write the archive of Kafka's classes for this machine's Java, unless it is there.
+    """Write the archive of Kafka's classes for this machine's Java, unless it exists.
 
     Raises:
         LocalStackError: Kafka does not start.
@@ -53,14 +53,14 @@ def archive_classes() -> None:
 
 
 def main() -> None:
-    """Fill the cache, showing progress; exit 1 with a sentence when that cannot be done."""
+    """Fill the cache and show the progress; exit 1 with the reason if Kafka cannot be fetched."""
     try:
         kafka_jars()
         archive_classes()
     except LocalStackError as error:
         sys.exit(f"{error}")
     except (OSError, subprocess.SubprocessError) as error:
-        reason = f"No archive of Kafka's classes can be written, it starts as without: {error}"
+        reason = f"The archive of Kafka's classes cannot be written, Kafka starts slower: {error}"
         Console(stderr=True).print(reason, markup=False)
 
 

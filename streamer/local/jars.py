@@ -1,7 +1,7 @@
-"""Apache Kafka's program files: fetched once from a Maven repository, checked, and cached.
+"""Apache Kafka's program files: downloaded once from a Maven repository, checked, and cached.
 
 `kafka-jars.lock` names every file with its SHA-256, so the download needs no dependency resolution,
-gives the same Kafka to everybody, and a damaged or exchanged file is refused.
+everybody gets the same Kafka, and a damaged or exchanged file is refused.
 """
 
 import fcntl
@@ -39,7 +39,7 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """The name Maven gives it.
+        """The name that Maven gives the file.
 
         >>> Jar("org.apache.kafka:kafka-clients:4.3.1", 1, "").file_name
         'kafka-clients-4.3.1.jar'
@@ -66,7 +66,7 @@ def locked_jars(lock: Path = LOCK) -> list[Jar]:
 
 
 def cache_folder() -> Path:
-    """Where downloaded files are kept: `$XDG_CACHE_HOME/vigil`, else `~/.cache/vigil`."""
+    """The folder of downloaded files: `$XDG_CACHE_HOME/vigil`, else `~/.cache/vigil`."""
     chosen = os.environ.get("XDG_CACHE_HOME", "")
     if Path(chosen).is_absolute():  # the XDG specification has relative paths ignored
         return Path(chosen) / "vigil"
@@ -75,13 +75,13 @@ def cache_folder() -> Path:
 
 
 def kafka_jars(console: Console | None = None) -> Path:
-    """The folder with Kafka's jars, fetched if this is the first time.
+    """The folder with Kafka's jars, downloaded on first use.
 
-    Every file is checked at every call (0.1 s for 44 MB). Processes that ask at the same time
+    Every file is checked at every call (0.1 s for 44 MB). Processes that call at the same time
     wait for the one that downloads.
 
     Args:
-        console: where progress is shown; standard error by default.
+        console: shows the progress; standard error by default.
 
     Raises:
         LocalStackError: no network, no such file, a wrong checksum, or an unwritable cache.
@@ -111,14 +111,14 @@ def fetch(
     Files that an interrupted download left behind are used again.
 
     Args:
-        jars: what to fetch.
-        folder: where the jars go; replaced if it exists.
+        jars: the files to download.
+        folder: gets the jars; replaced if it exists.
         repositories: Maven repositories by name, tried in this order.
-        console: where progress is shown.
+        console: shows the progress.
 
     Raises:
-        LocalStackError: a file cannot be had or is not what it should be.
-        OSError: the disk.
+        LocalStackError: a file cannot be downloaded, or has another checksum.
+        OSError: the folder cannot be written.
     """
     try:
         from jgo.maven import MavenContext, PythonResolver  # noqa: PLC0415 - an optional extra
@@ -159,14 +159,14 @@ def fetch(
 
 
 def _download(jar: Jar, stored: Path, download: Callable[[], Path]) -> Path:
-    """Get one file into `stored`, several times if need be.
+    """Download one file to `stored`, in up to `_ATTEMPTS` attempts.
 
     Raises:
-        LocalStackError: it could not be had.
+        LocalStackError: every attempt failed.
     """
     reason = ""
     for attempt in range(_ATTEMPTS):
-        stored.unlink(missing_ok=True)  # what is there is cut short or damaged
+        stored.unlink(missing_ok=True)  # an existing file is cut short or damaged
         if attempt:
             time.sleep(_RETRY_AFTER_S * 2**attempt)
         try:
@@ -177,7 +177,7 @@ def _download(jar: Jar, stored: Path, download: Callable[[], Path]) -> Path:
             continue
         if jar.is_at(stored):
             return stored
-        reason = "the file that came has another checksum than the one in kafka-jars.lock"
+        reason = "the downloaded file has another checksum than the one in kafka-jars.lock"
     stored.unlink(missing_ok=True)
     raise LocalStackError(
         f"Apache Kafka {KAFKA_VERSION} cannot be downloaded: {jar.coordinate}: {reason}. The "
@@ -203,7 +203,7 @@ def _repositories() -> dict[str, str]:
 
 @contextmanager
 def _only_one(lock: Path, console: Console) -> Iterator[None]:
-    """Hold a lock that no two processes hold at once; it ends with the process."""
+    """Hold a lock between processes; it ends with the block or the process."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         try:

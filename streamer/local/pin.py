@@ -1,6 +1,6 @@
 """Write `kafka-jars.lock` anew: `python -m streamer.local.pin`, after `KAFKA_VERSION` changed.
 
-Resolves Kafka's dependency tree through Maven metadata once, here, so that everybody else fetches
+This resolves Kafka's dependency tree through Maven metadata once, so that everybody else downloads
 a fixed list of files and checks each against its SHA-256.
 """
 
@@ -18,19 +18,19 @@ _RUNTIME_SCOPES = ("compile", "runtime")
 
 
 def pinned() -> list[Jar]:
-    """Kafka, what it needs at run time, and the binding that lets it write a log.
+    """Kafka, its run-time dependencies, and the binding that lets it write a log.
 
     Raises:
         requests.RequestException: the repository cannot be reached.
     """
     with tempfile.TemporaryDirectory() as folder:
         maven = MavenContext(repo_cache=Path(folder))
-        asked = maven.create_dependency(_KAFKA)
-        asked.scope = "compile"
-        inputs, transitive = maven.resolver.resolve([asked])
-        tree = [*inputs, *(one for one in transitive if one.scope in _RUNTIME_SCOPES)]
-        artifacts = [one.artifact for one in tree]
-        log4j = next(one for one in artifacts if one.artifactId == "log4j-core")
+        kafka = maven.create_dependency(_KAFKA)
+        kafka.scope = "compile"
+        inputs, transitive = maven.resolver.resolve([kafka])
+        tree = [*inputs, *(needed for needed in transitive if needed.scope in _RUNTIME_SCOPES)]
+        artifacts = [needed.artifact for needed in tree]
+        log4j = next(artifact for artifact in artifacts if artifact.artifactId == "log4j-core")
         # Added after resolving: as a second root, its parent would manage Kafka's versions down.
         binding = maven.project(log4j.groupId, "log4j-slf4j-impl").at_version(log4j.version)
         artifacts.append(binding.artifact())
@@ -43,7 +43,7 @@ def pinned() -> list[Jar]:
 
 
 def main() -> None:
-    """Replace the lock file and say how many files it names."""
+    """Replace the lock file and print the number of its files."""
     jars = pinned()
     header = "# SHA-256, bytes, Maven coordinate. Written by `python -m streamer.local.pin`.\n"
     LOCK.write_text(header + "".join(f"{jar.line()}\n" for jar in jars))

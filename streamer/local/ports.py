@@ -1,4 +1,4 @@
-"""TCP ports on the loopback interface."""
+"""Chooses free TCP ports on the loopback interface."""
 
 import random
 import socket
@@ -9,8 +9,8 @@ from streamer.local.errors import LocalStackError
 
 LOOPBACK = "127.0.0.1"
 
-# Below Linux's range for outgoing connections (32768 and up): a server that is down for a moment
-# must find its port free when it comes back.
+# Below Linux's range for outgoing connections (32768 and up): the port of a server that is down
+# for a moment must still be free when it starts again.
 _FREE_PORTS = range(20_000, 32_768)
 _ATTEMPTS = 200
 
@@ -29,10 +29,10 @@ def is_free(port: int) -> bool:
 
 
 def choose(port: int | None, server: str) -> int:
-    """The given port if it can be listened on, or any free one for None and 0.
+    """The port itself if a server can listen on it; for None and 0 any free one.
 
     Raises:
-        LocalStackError: the given port is in use or not a port number.
+        LocalStackError: the port is in use, or is not a port number.
     """
     if port:
         if not 0 < port < 65_536:
@@ -47,12 +47,12 @@ def choose(port: int | None, server: str) -> int:
 
 
 def choose_other_than(taken: Collection[int | None], server: str) -> int:
-    """Any free port but these, which are promised to servers that do not listen yet.
+    """Any free port except `taken`: those are reserved for servers that do not listen yet.
 
     Raises:
-        LocalStackError: none was found.
+        LocalStackError: no free port in `_ATTEMPTS` attempts.
     """
-    source = random.SystemRandom()  # two stacks that start at once must not draw the same ports
+    source = random.SystemRandom()  # two stacks that start together must not draw the same ports
     for _ in range(_ATTEMPTS):
         candidate = source.choice(_FREE_PORTS)
         if candidate not in taken and is_free(candidate):

@@ -1,4 +1,4 @@
-"""How far a download is: a bar on a terminal, a few plain lines elsewhere."""
+"""Progress of a download: a bar on a terminal, a few plain lines elsewhere."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _PLAIN_STEPS = 4  # a line for each quarter keeps a log short
 def download_progress(
     console: Console, what: str, total_bytes: int
 ) -> Iterator[Callable[[int], None]]:
-    """Show a download; yields a function that is told of each piece, in bytes, from any thread."""
+    """Show a download; yields a thread-safe function to call with the bytes of each piece."""
     title = f"Downloading {what} (once)"
     if console.is_terminal:
         columns = (TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -24,16 +24,16 @@ def download_progress(
         return
     lock = threading.Lock()
     done_bytes = 0
-    steps_told = 0
+    printed_steps = 0
     console.print(f"{title}: {total_bytes / 1e6:.0f} MB", highlight=False)
 
     def advance(n_bytes: int) -> None:
-        nonlocal done_bytes, steps_told
+        nonlocal done_bytes, printed_steps
         with lock:
             done_bytes += n_bytes
             steps = min(_PLAIN_STEPS, done_bytes * _PLAIN_STEPS // total_bytes)
-            if steps > steps_told:
-                steps_told = steps
+            if steps > printed_steps:
+                printed_steps = steps
                 console.print(f"{what}: {100 * steps // _PLAIN_STEPS} %", highlight=False)
 
     yield advance

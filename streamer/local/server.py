@@ -1,4 +1,4 @@
-"""One server process on this machine: start, wait until it answers, stop, kill, start again."""
+"""`Server`: a server process on this machine that can be started, stopped, killed, restarted."""
 
 import subprocess
 import time
@@ -23,10 +23,10 @@ _LOG_LINES_SHOWN = 15
 class Server(ABC):
     """A server process with a folder of its own and a fixed loopback port.
 
-    Killing it and starting it again keeps port and data: that is how tests take a broker away.
+    Port and data stay the same when it is killed and started again, as tests of outages do.
 
     Attributes:
-        port: where it listens on 127.0.0.1.
+        port: its port on 127.0.0.1.
         folder: its data, settings and logs.
     """
 
@@ -44,7 +44,7 @@ class Server(ABC):
 
     @abstractmethod
     def _answers(self) -> bool:
-        """Whether the server does its work: one question over the network, no waiting."""
+        """Whether the server works, by one request over the network, without waiting."""
 
     @property
     def _output(self) -> Path:
@@ -52,7 +52,7 @@ class Server(ABC):
 
     @property
     def _logs(self) -> Sequence[Path]:
-        """Files that tell why it does not run, the most telling one last."""
+        """Log files that show why it does not run, the most useful one last."""
         return (self._output,)
 
     @property
@@ -82,7 +82,7 @@ class Server(ABC):
         ports.choose(self.port, self.name)
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.folder.chmod(0o700)  # one of an earlier version
+            self.folder.chmod(0o700)  # a folder of an earlier version may be open to others
             command = self._prepare()
             with self._output.open("ab") as output:
                 self._process = spawn(command, self.folder, output, self._held)
@@ -93,7 +93,7 @@ class Server(ABC):
         """Wait until the launched server answers.
 
         Raises:
-            LocalStackError: it ended, or did not answer in time; with the end of its log.
+            LocalStackError: it ended, or did not answer in time; the message has its log's end.
         """
         give_up_at = time.monotonic() + deadline_s
         while not self._answers():
@@ -120,7 +120,7 @@ class Server(ABC):
             raise
 
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> None:
-        """Stop in order: SIGTERM, and SIGKILL when that takes longer than the deadline."""
+        """Stop with SIGTERM, and with SIGKILL if that takes longer than the deadline."""
         self.ask_to_stop()
         self.wait_until_stopped(deadline_s)
 
@@ -130,7 +130,7 @@ class Server(ABC):
             self._process.terminate()
 
     def wait_until_stopped(self, deadline_s: float = STOP_DEADLINE_S) -> None:
-        """Wait for a server that was asked to stop; SIGKILL when it takes longer."""
+        """Wait for a server that was asked to stop; SIGKILL if it takes longer."""
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(deadline_s)
@@ -143,7 +143,7 @@ class Server(ABC):
             self._forget()
 
     def restart(self, deadline_s: float = START_DEADLINE_S) -> None:
-        """Stop in order and start again on the same port and data."""
+        """Stop with SIGTERM and start again with the same port and data."""
         self.stop()
         self.start(deadline_s)
 
@@ -157,5 +157,5 @@ class Server(ABC):
         if not written:
             return f"It wrote no log in {self.folder}"
         lines = written[-1].read_text(errors="replace").splitlines()
-        telling = [line for line in lines if not line.startswith("\tat ")]  # Java's stack traces
-        return "\n".join([f"The end of {written[-1]}:", *telling[-_LOG_LINES_SHOWN:]])
+        useful = [line for line in lines if not line.startswith("\tat ")]  # Java's stack traces
+        return "\n".join([f"The end of {written[-1]}:", *useful[-_LOG_LINES_SHOWN:]])

@@ -1,4 +1,4 @@
-"""Starting child processes that cannot outlive this one.
+"""Starts child processes that cannot outlive this one.
 
 Linux sends a child its parent-death signal when the *thread* that started it ends, not only when
 the process does. All children are therefore started by one thread that lives as long as the
@@ -34,17 +34,17 @@ os.register_at_fork(after_in_child=_SPAWNER.renew)
 def spawn(
     command: Sequence[str], folder: Path, output: IO[bytes], held: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Start a command in a process group of its own, tied to the life of this process.
+    """Start a command in a process group of its own; it is killed when this process ends.
 
-    A group of its own keeps the Ctrl-C of a terminal away from it: it is stopped in order by
-    whoever started it. `Popen.pid` is the process id of the command itself.
+    In a group of its own it does not receive the Ctrl-C of a terminal: its starter stops it in
+    order. `Popen.pid` is the process id of the command itself.
 
     Args:
         command: program (absolute path) and arguments.
         folder: the working directory.
-        output: where standard output and error go.
-        held: file descriptors that the child keeps open, so that a lock on one of them is held
-            until the child, too, is gone.
+        output: gets standard output and error.
+        held: file descriptors that the child keeps open, so that a lock on one of them lasts until
+            the child, too, has ended.
 
     Raises:
         OSError: the program cannot be started.
@@ -64,7 +64,7 @@ def spawn(
             stderr=subprocess.STDOUT,
             process_group=0,
             pass_fds=held,
-            umask=0o077,  # data and logs are its owner's alone
+            umask=0o077,  # only the owner may read data and logs
         )
 
     started = _SPAWNER.thread.submit(start)

@@ -1,10 +1,11 @@
-"""Kafka and Redis together, in one folder, for as long as a `with` block lasts."""
+"""`LocalStack`: Kafka and Redis in one folder, for as long as a `with` block lasts."""
 
 import fcntl
 import os
 import shutil
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,9 +18,25 @@ from streamer.local.kafka import KafkaServer
 from streamer.local.redis import RedisServer
 from streamer.local.server import START_DEADLINE_S, STOP_DEADLINE_S, Server
 
-# Servers of a stack that was killed die with it, but a JVM needs a moment to give back its memory.
+# The servers of a killed stack die with it, but a JVM needs a moment to end.
 _LOCK_DEADLINE_S = 3.0
 _POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class StackPorts:
+    """Loopback ports of a stack.
+
+    Attributes:
+        kafka: port of Kafka; None or 0 is any free one.
+        redis: the same for Redis.
+        kafka_proxy: port of a proxy in front of Kafka. Kafka then has a second listener that sends
+            its clients to this port; the proxy passes them on to `kafka_server.behind_proxy_port`.
+    """
+
+    kafka: int | None = None
+    redis: int | None = None
+    kafka_proxy: int | None = None
 
 
 class LocalStack:
@@ -33,33 +50,27 @@ class LocalStack:
     is there when it starts again on the same folder.
 
     Args:
-        data_dir: where data, settings and logs are kept; None is a temporary folder that is
-            removed at the end.
-        kafka_port: loopback port for Kafka; None or 0 is any free one.
-        redis_port: the same for Redis.
-        kafka_proxy_port: Kafka has a second listener whose clients are told to come to this port;
-            what listens there passes them on to `kafka_server.behind_proxy_port`.
+        data_dir: folder of data, settings and logs; None is a temporary folder that is removed at
+            the end.
+        stack_ports: ports to listen on; any free ones by default.
         existing_kafka: `host:port` of a Kafka that runs already: none is started here.
         existing_redis: URL of a Redis that runs already: none is started here.
-        console: where a first download shows its progress; standard error by default.
-        start_deadline_s: how long both may take until they answer.
+        console: shows the progress of a first download; standard error by default.
+        start_deadline_s: seconds in which both must answer.
     """
 
     def __init__(
         self,
         data_dir: Path | str | None = None,
         *,
-        kafka_port: int | None = None,
-        redis_port: int | None = None,
-        kafka_proxy_port: int | None = None,
+        stack_ports: StackPorts | None = None,
         existing_kafka: str | None = None,
         existing_redis: str | None = None,
         console: Console | None = None,
         start_deadline_s: float = START_DEADLINE_S,
     ) -> None:
         self._data_dir = None if data_dir is None else Path(data_dir)
-        self._ports = (kafka_port, redis_port)
-        self._kafka_proxy_port = kafka_proxy_port
+        self._ports = stack_ports or StackPorts()
         self._existing_kafka = existing_kafka or None
         self._existing_redis = existing_redis or None
         self._console = console
@@ -81,9 +92,9 @@ class LocalStack:
 
     @property
     def redis_admin(self) -> str:
-        """Redis' URL for what programs may not do, such as CONFIG SET and FLUSHALL.
+        """Redis' URL with the right to everything, also CONFIG SET and FLUSHALL.
 
-        What a Redis that was not started here allows is its owner's business.
+        An existing Redis may allow less: its own URL is returned.
         """
         return self._existing_redis or self.redis_server.admin_url
 
@@ -110,7 +121,7 @@ class LocalStack:
         return self._redis
 
     def start(self) -> Self:
-        """Start what is not there already and wait until both answer.
+        """Start the servers that do not exist yet, and wait until both answer.
 
         Raises:
             LocalStackError: a port or the folder is in use, Java or redis-server is missing, there
@@ -169,18 +180,17 @@ class LocalStack:
             return
         folder = self._open_folder()
         self._lock = _take(folder / "stack.lock")
-        kafka_port, redis_port = self._ports
         if self._existing_redis is None:
-            port = ports.choose(redis_port, "Redis")
+            port = ports.choose(self._ports.redis, "Redis")
             self._redis = RedisServer(folder / "redis", port, held=[self._lock])
         if self._existing_kafka is None:
-            port = ports.choose(kafka_port, "Kafka")
+            port = ports.choose(self._ports.kafka, "Kafka")
             self._kafka = KafkaServer(
                 folder / "kafka",
                 port,
                 [self._lock],
                 self._console,
-                proxy_port=self._kafka_proxy_port,
+                proxy_port=self._ports.kafka_proxy,
             )
         for server in self._servers():
             server.launch()
@@ -202,10 +212,10 @@ class LocalStack:
 
 
 def _take(lock: Path) -> int:
-    """Hold a folder's lock; returns the open file, which the servers hold open, too.
+    """Lock a folder; returns the descriptor of the lock file, which the servers keep open, too.
 
-    A `flock` lasts until the last process that has the file open is gone. With the servers among
-    them, a folder is free only when no server of an earlier, killed stack writes to it any more.
+    A `flock` lasts until the last process that has the file open has ended. So a folder is free
+    only when no server of an earlier, killed stack writes to it any more.
 
     Raises:
         LocalStackError: another stack holds it, or the folder cannot be written.

@@ -1,9 +1,9 @@
-"""A simulated intensive care ward: believable patients, an unreliable wire, known truth.
+"""A simulated intensive care ward: realistic patients, an unreliable network, known outcomes.
 
-``scenario`` holds the knobs. A stay is decided when its patient arrives: ``course`` (how long,
-septic or not) drives ``physiology``, ``treatment`` and ``labs``; ``census`` fills the beds. Then
-``monitor`` reads the hidden vitals, ``wire`` and ``outage`` corrupt what is sent, ``bedside``
-words it as events, and ``ward`` puts it all in order of time. No sockets, no clock.
+``scenario`` has the parameters. A stay is drawn as a whole when its patient arrives: ``course``
+(length, septic or not) drives ``physiology``, ``treatment`` and ``labs``; ``census`` fills the
+beds. Then ``monitor`` samples the hidden vitals, ``wire`` and ``outage`` corrupt the messages,
+``bedside`` writes them as events, and ``ward`` sorts them by time. No sockets, no clock.
 """
 
 from streamer.sim.message import Message

@@ -1,4 +1,4 @@
-"""All messages of one stay, in the order in which they happen at the bedside."""
+"""The messages of one stay, in the order of events at the bedside."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from streamer.sim.treatment import Medication
 from streamer.sim.wire import OTHER_MONITOR_UNITS, Sent, StayWire
 
 WARD: Final = "ICU"
-# The two truths of the `outcomes` topic.
+# The two kinds of the `outcomes` topic.
 ONSET: Final = "sepsis_onset"
 NO_SEPSIS: Final = "no_sepsis"
 
 
 class Bedside:
-    """One stay's messages, taken bit by bit as simulated time goes on.
+    """One stay's messages, produced step by step as simulated time goes on.
 
-    Messages come out by bedside time, each with its own due time, which the wire may have put
-    later; the ward sorts them.
+    Messages come in the order of bedside time. Each has a due time, which the wire may have
+    delayed; the ward sorts them.
     """
 
     def __init__(self, scenario: Scenario, stay: Stay) -> None:
@@ -36,17 +36,17 @@ class Bedside:
         rng = stream(scenario, WIRE, stay.index)
         self._wire = StayWire(scenario.wire, rng, stay, self._monitor, self._every_ms)
         self._next_row = 0
-        # Everything but monitor rows, by bedside time: some dozens of messages in a stay.
+        # All messages but monitor rows, by bedside time: some dozens in a stay.
         self._single = sorted(self._single_messages(), key=lambda entry: entry[0])
         self._next_single = 0
 
     @property
     def over(self) -> bool:
-        """Whether the stay has nothing more to say."""
+        """Whether the stay has no more messages."""
         return self._next_single == len(self._single) and self._next_row == self._monitor.n_rows
 
     def until(self, end_ms: int) -> list[Message]:
-        """The messages of what happens at the bedside before ``end_ms`` and after the last call."""
+        """The messages with a bedside time before ``end_ms``, from the end of the last call on."""
         messages: list[Message] = []
         while self._next_single < len(self._single):
             happens_ms, message = self._single[self._next_single]
@@ -63,11 +63,11 @@ class Bedside:
         return messages
 
     def _single_messages(self) -> list[tuple[int, Message]]:
-        """Each message but monitor rows, with when it happens at the bedside."""
+        """All messages but monitor rows, each with its bedside time in epoch milliseconds."""
         stay, course = self._stay, self._stay.course
         events = [(stay.admit_ms, stay.admit_ms, self._arrival(stay.bed, "a"))]
         if stay.transfer_ms is not None and stay.side_room is not None:
-            # The contract has no move: the admission again, of the same time, with the new bed.
+            # The contract has no transfer: the same admission is sent again with the new bed.
             moved = self._arrival(stay.side_room, "t")
             events.append((stay.transfer_ms, stay.transfer_ms, moved))
         for k, act in enumerate(stay.vitals.treatment.acts):
@@ -85,8 +85,8 @@ class Bedside:
             again_ms = self._wire.repeat(due_ms)
             if again_ms >= 0:
                 messages.append((happens_ms, Message(again_ms, "vitals", self._id, value)))
-        truth = self._truth()
-        return [*messages, (truth.due_ms, truth)]
+        outcome = self._outcome()
+        return [*messages, (outcome.due_ms, outcome)]
 
     def _arrival(self, bed: str, tag: str) -> dict[str, object]:
         stay = self._stay
@@ -104,8 +104,8 @@ class Bedside:
             "event_id": self._event_id("d"), "source": "adt",
         }  # fmt: skip
 
-    def _truth(self) -> Message:
-        """The label onset when it is reached, or at discharge that there was none."""
+    def _outcome(self) -> Message:
+        """The label onset at its time, or at discharge that there was none."""
         stay = self._stay
         kind, time_ms = NO_SEPSIS, stay.discharge_ms
         if stay.course.onset_h is not None:
@@ -140,7 +140,7 @@ class Bedside:
         return f"{self._id}.{self._stay.index}.{tag}"
 
     def _row_messages(self, sent: Sent) -> list[Message]:
-        """Monitor rows as messages. The hot loop of the simulator: plain Python on plain lists."""
+        """Monitor rows as messages: the simulator's hot loop, plain Python on plain lists."""
         messages: list[Message] = []
         patient_id, prefix = self._id, self._event_id("m")
         source = "monitor/cuff" if self._wire.cuff else "monitor/arterial"

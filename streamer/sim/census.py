@@ -1,4 +1,4 @@
-"""Who lies where and when: beds, admissions, readmissions and moves, in order of admission."""
+"""The census of the ward: admissions, readmissions and transfers, in order of admission."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from streamer.sim.patient import Patient, draw_patient
 from streamer.sim.scenario import Scenario
 from streamer.sim.stay import Stay, draw_stay
 
-# Independent random streams: switching the wire off must not change who falls ill.
+# Independent random streams: switching the wire's faults off must not change the patients.
 CENSUS, PATIENT, STAY, MONITOR_NOISE, WIRE, OUTAGE = range(6)
 
-# A patient who left may come back after a day at home, while among the last few to leave.
+# A discharged patient may return after a day at home, if among the last to leave.
 _HOME_MS: Final = 24 * HOUR_MS
 _REMEMBERED: Final = 256
 _CLEANING_H: Final = 0.25
 
 
 def stream(scenario: Scenario, kind: int, number: int) -> np.random.Generator:
-    """The random numbers of one purpose (such as :data:`STAY`) and one stay, patient or day."""
+    """The random generator of one purpose (such as :data:`STAY`) and one stay, patient or day."""
     return np.random.default_rng((scenario.seed, kind, number))
 
 
 def admissions(scenario: Scenario) -> Iterator[Stay]:
-    """Endlessly yields stays in order of admission; never more open at once than there are beds.
+    """Yields stays in order of admission, without end; at most one at a time for each bed.
 
-    A moving patient takes one of a few spare side rooms and leaves it free at discharge. Memory is
-    bounded by the beds and a short list of those who left.
+    A transferred patient takes one of a few spare side rooms until discharge. Memory is bounded by
+    the beds and a short list of discharged patients.
     """
     rng = stream(scenario, CENSUS, 0)
     fill_ms = scenario.fill_hours * HOUR_MS
@@ -68,17 +68,17 @@ def admissions(scenario: Scenario) -> Iterator[Stay]:
 def _returning(
     rng: np.random.Generator, left: deque[tuple[int, Patient]], admit_ms: int
 ) -> Patient | None:
-    """Takes someone who left long enough before ``admit_ms`` off the list, if there is one."""
-    able = [entry for entry in left if entry[0] + _HOME_MS <= admit_ms]
-    if not able:
+    """Removes and returns a patient who left long enough before ``admit_ms``, if there is one."""
+    candidates = [entry for entry in left if entry[0] + _HOME_MS <= admit_ms]
+    if not candidates:
         return None
-    entry = able[int(rng.integers(len(able)))]
+    entry = candidates[int(rng.integers(len(candidates)))]
     left.remove(entry)
     return entry[1]
 
 
 def _moved(rng: np.random.Generator, stay: Stay, side_rooms: list[tuple[int, int]]) -> Stay:
-    """The stay with a move to a side room that is free by then; unchanged if none is."""
+    """The stay with a transfer to a free side room; unchanged if none is free by then."""
     move_ms = stay.ms_at(rng.uniform(0.2, 0.8) * stay.course.length_h)
     for i, (free_ms, room) in enumerate(side_rooms):
         if free_ms <= move_ms:

@@ -1,4 +1,4 @@
-"""The hidden course of a stay: how long, how ill, septic or not, and when."""
+"""The hidden course of a stay: length, severity, and sepsis with its onset."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from streamer.sim.noise import ornstein_uhlenbeck
 Array = NDArray[np.float64]
 
 # Quantiles of the length of non-septic stays and of the label onset of septic ones, in hours, in
-# the public PhysioNet 2019 data. The ends are pulled in by what septic stays add to both tails.
+# the public PhysioNet 2019 data. The ends are closer together, since septic stays add to both.
 _STAY_AT: Final = (0.0, 0.01, 0.05, 0.25, 0.50, 0.75, 0.90, 0.95, 0.985, 1.0)
 _STAY_HOURS: Final = (8.0, 10.0, 14.0, 24.0, 38.5, 46.0, 53.0, 56.0, 60.0, 140.0)
 _ONSET_AT: Final = (0.0, 0.25, 0.50, 0.75, 0.90, 0.95, 1.0)
 _ONSET_HOURS: Final = (0.5, 7.0, 28.0, 72.0, 133.0, 180.0, 300.0)
-# A real septic record stops some 9 h after the label onset, so its end betrays the label. Here
-# treatment goes on for a time that tells nothing.
+# A real septic record stops some 9 h after the label onset, so its end reveals the label. Here
+# treatment goes on for a random time that reveals nothing.
 _AFTER_ONSET_MIN_H: Final = 9.0
 _AFTER_ONSET_MEDIAN_H: Final = 10.0
 
@@ -36,7 +36,7 @@ class Course:
 
     ``severity`` is general illness in standard deviations of the ward; ``infection`` the burden of
     sepsis, on average 0 long before the label onset, over half at it and near 1 six hours later,
-    then falling under antibiotics; ``alarm`` is how strongly the staff suspect something (0-1).
+    then falling under antibiotics; ``alarm`` is the strength of the staff's suspicion (0-1).
     ``onset_h`` is the label onset in hours after admission (six hours before the challenge's
     t_sepsis), ``None`` for a stay without sepsis; ``antibiotic_h`` when antibiotics start, if ever.
     """
@@ -62,7 +62,7 @@ def draw_course(rng: np.random.Generator, sepsis_share: float) -> Course:
         antibiotic_h = onset_h + rng.uniform(0.0, 8.0)
     else:
         length_h = float(np.interp(rng.random(), _STAY_AT, _STAY_HOURS))
-        # Prophylaxis and unconfirmed suspicion: an antibiotic alone must not betray the label.
+        # Prophylaxis and unconfirmed suspicion: an antibiotic alone must not reveal the label.
         if rng.random() < 0.3:
             antibiotic_h = rng.uniform(0.0, 0.7 * length_h)
     hours = int(np.ceil(length_h))
@@ -79,7 +79,7 @@ def _septic_burden(
     if onset_h is None or antibiotic_h is None:
         return np.zeros(hours + 1), np.zeros(hours + 1)
     t = np.arange(hours + 1, dtype=np.float64)
-    # Some courses show nothing and some a great deal: the spread is what makes detection hard.
+    # Some courses show nothing and some a great deal: this spread makes detection hard.
     amplitude = rng.gamma(1.0, 1.0)
     width_h = rng.uniform(1.0, 4.0)
     infection = amplitude / (1.0 + np.exp(-np.clip((t - onset_h + 1.0) / width_h, -50.0, 50.0)))

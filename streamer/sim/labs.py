@@ -1,7 +1,7 @@
-"""Hidden laboratory values, and the blood that is drawn to see them.
+"""Hidden laboratory values, and the blood draws that measure them.
 
-Drawing is informative: staff draw more often from whom they think ill, so the rate rises with the
-hidden severity, and blood gas with lactate comes in short series when they suspect something.
+Drawing is informative: staff draw more often from patients who seem ill, so the rate rises with the
+hidden severity, and a suspicion causes short series of blood gas with lactate.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ ANALYTES: Final = (
 )  # fmt: skip
 N_LABS: Final = len(ANALYTES)
 LAB: Final = {analyte.name: i for i, analyte in enumerate(ANALYTES)}
-# What is read off others, with the laboratory's resolution.
+# Values that are derived from others, with the laboratory's resolution in decimals.
 DERIVED_DECIMALS: Final = {
     "ph": 2, "paco2": 0, "base_excess": 0, "sao2": 0, "hematocrit": 1, "bilirubin_direct": 1,
 }  # fmt: skip
@@ -80,10 +80,10 @@ _TAU_H: Final = 24.0  # laboratory values move over a day
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """What is measured from one tube: each analyte with the share of draws that include it.
+    """The analytes measured from one tube, each with the share of draws that include it.
 
     ``median_gap_h`` separates draws from a patient of average severity, with log-spread
-    ``gap_spread``; ``rise`` is how the rate of drawing grows with one unit of severity;
+    ``gap_spread``; ``rise`` is the growth of the log rate of drawing with one unit of severity;
     ``patient_share`` of stays have the panel at all.
     """
 
@@ -116,7 +116,7 @@ _GAS: Final = (("ph", 1.0), ("paco2", 1.0), ("base_excess", 1.0), ("sao2", 0.5))
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A panel drawn in short series: ``starts_per_h`` at average severity, ``draws`` in the mean.
+    """A panel drawn in short series: ``starts_per_h`` at average severity, ``draws`` on average.
 
     ``rise`` as in :class:`Panel`; at full alarm of the staff series start ``1 + alarm`` times as
     often. Gaps within a series have the median ``median_gap_h``.
@@ -139,7 +139,7 @@ ACUTE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """Blood drawn ``hour`` hours after admission, and what is in it (full precision)."""
+    """Blood drawn ``hour`` hours after admission, with its values at full precision."""
 
     hour: float
     panel: str
@@ -151,7 +151,7 @@ def simulate_lab_values(
 ) -> NDArray[np.float64]:
     """Hidden values (hours + 1, N_LABS) on the hourly grid, columns as :data:`ANALYTES`.
 
-    In natural logarithms where the analyte says so; without the error of the analyser.
+    In natural logarithms where ``Analyte.log``; without the error of the analyser.
     """
     wander = ornstein_uhlenbeck(rng.standard_normal((course.hours + 1, N_LABS)), _TAU_H)
     own = _OWN_SHARE * patient.labs + _ORGAN_WEIGHTS @ patient.organs
@@ -166,7 +166,7 @@ def simulate_lab_values(
 def draw_blood(
     rng: np.random.Generator, course: Course, vitals: Vitals, hidden: Array
 ) -> list[Draw]:
-    """Everything drawn during the stay, in order of time, with the analyser's error."""
+    """All draws of the stay, in order of time, with the analyser's error."""
     times: list[tuple[float, str, tuple[tuple[str, float], ...]]] = []
     for panel in ROUTINE:
         if rng.random() < panel.patient_share:
@@ -194,7 +194,7 @@ def draw_blood(
 def _read(
     names: list[str], measured: list[float], point: int, vitals: Vitals, extras: list[float]
 ) -> dict[str, float]:
-    """The values of ``names`` in canonical units, kept inside the streamer's limits."""
+    """The values of ``names`` in canonical units, clipped to the streamer's limits."""
     values = {}
     for name in names:
         if name in LAB:
@@ -230,7 +230,7 @@ def _derived(
 
 
 def _routine_hours(rng: np.random.Generator, panel: Panel, course: Course) -> list[float]:
-    """Renewal draws in operational time: the clock of the panel runs faster in the severely ill."""
+    """A renewal process in operational time: the panel's clock runs faster in the severely ill."""
     pace = np.exp(panel.rise * course.severity)
     clock = np.concatenate([[0.0], np.cumsum((pace[1:] + pace[:-1]) / 2)])
     count = int(4 * clock[-1] / panel.median_gap_h) + 8

@@ -1,4 +1,4 @@
-"""What the simulated ward puts on the wire."""
+"""Times of the simulated ward's messages as text, always with milliseconds."""
 
 from __future__ import annotations
 

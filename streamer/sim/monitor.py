@@ -1,4 +1,4 @@
-"""The bedside monitor: rows at any interval, read off the hidden hourly vitals without a fault."""
+"""The bedside monitor: samples the hidden hourly vitals at any interval, without faults."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _CONNECT_MS: Final = (120_000, 300_000)
 # some nurses hourly and by some every four hours; FiO2 in a third of the ventilated hours.
 _TEMP_CHARTED: Final = (3.4, 6.6)  # Beta
 _FIO2_CHARTED: Final = 0.3
-# What two readings a second apart differ by.
+# Noise of the sensors: by so much two readings a second apart differ.
 _SENSOR_SD: Final = np.array([0.7, 0.2, 0.0, 1.0, 0.8, 0.8, 0.5, 0.4, 0.0])
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Consecutive monitor rows: numbers (R,), times (R,) in epoch ms, values (R, 9), NaN: none."""
+    """Monitor rows: numbers (R,), times (R,) in epoch ms, values (R, 9) with NaN for missing."""
 
     number: NDArray[np.int64]
     time_ms: NDArray[np.int64]
@@ -36,10 +36,10 @@ class Rows:
 
 
 class Monitor:
-    """Reads the hidden vitals of one stay row by row, in order.
+    """Samples the hidden vitals of one stay row by row, in order.
 
-    On the hour (counted from its first row) a row shows the hidden hourly value, so a feed sampled
-    hourly has the same statistics at any interval. In between, the value wanders off the straight
+    On the hour, counted from the first row, a row has the hidden hourly value, so a feed sampled
+    hourly has the same statistics at any interval. In between, the value departs from the straight
     line by as much as its fast part requires (a Brownian bridge on a 10-minute grid).
     """
 
@@ -54,7 +54,7 @@ class Monitor:
         there = np.repeat(hourly[1:], _FINE_PER_HOUR, axis=0)
         bridge = np.sqrt(2 * u * (1 - u)) * rng.standard_normal(here.shape)
         fine = here + u * (there - here) + stay.vitals.fast_sd * bridge
-        fine[:, FIO2] = here[:, FIO2]  # a setting is turned, it does not glide
+        fine[:, FIO2] = here[:, FIO2]  # a setting changes in steps
         self._fine = np.concatenate([fine, hourly[-1:]])  # (6 hours + 1, 9)
         self._charted = {
             TEMP: self._charting(rng, hours, rng.beta(*_TEMP_CHARTED)),
@@ -62,7 +62,7 @@ class Monitor:
         }
 
     def rows(self, start: int, stop: int) -> Rows:
-        """Rows ``start`` to ``stop`` (exclusive), clean and at full precision."""
+        """Rows ``start`` to ``stop`` (exclusive), without faults and at full precision."""
         number = np.arange(start, stop)
         values = self._at(number) + _SENSOR_SD * self._rng.standard_normal((len(number), 9))
         values = coherent(values)
@@ -71,7 +71,7 @@ class Monitor:
         return Rows(number, self.first_ms + number * self._every_ms, values)
 
     def held(self, number: int) -> Array:
-        """The (9,) values of row ``number``, all of them, as a stuck gateway would keep them."""
+        """The (9,) values of row ``number``, none missing, as a stuck gateway repeats them."""
         row: Array = coherent(self._at(np.array([number])))[0]
         return row
 
@@ -84,7 +84,7 @@ class Monitor:
         return values
 
     def _charting(self, rng: np.random.Generator, hours: int, share: float) -> NDArray[np.bool_]:
-        """Which rows (n_rows,) carry a value charted by hand in a ``share`` of the hours."""
+        """Whether a row (n_rows,) has a value charted by hand, once in a ``share`` of the hours."""
         hour = np.flatnonzero(rng.random(hours) < share)
         row = ((hour + rng.random(len(hour))) * HOUR_MS / self._every_ms).astype(np.int64)
         charted = np.zeros(self.n_rows, dtype=np.bool_)

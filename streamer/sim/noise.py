@@ -1,4 +1,4 @@
-"""The random motion under every simulated value."""
+"""Correlated noise: the random motion of simulated values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Array = NDArray[np.float64]
 
 
 def ornstein_uhlenbeck(normals: Array, tau_h: float | Array) -> Array:
-    """A stationary process of unit variance that forgets over ``tau_h`` hours, one or (K,).
+    """A stationary process of unit variance with the correlation time ``tau_h`` hours, one or (K,).
 
     ``normals`` (T, K) are standard normal deviates, one row per hour; returns (T, K) with
     autocorrelation ``exp(-lag / tau_h)``: the exact hourly samples of an Ornstein-Uhlenbeck

@@ -1,4 +1,4 @@
-"""Network outages of the whole ward: silence, then everything at once."""
+"""Network outages of the whole ward: silence, then a burst of the queued messages."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from streamer.sim.census import OUTAGE, stream
 from streamer.sim.scenario import Scenario
 
 _LENGTH_MS: Final = (5 * MINUTE_MS, 30 * MINUTE_MS)
-_BURST_FACTOR: Final = 60  # what queued up for a minute is sent in a second
-# Apart far enough for the burst of the one before (30 s at most) to be over.
+_BURST_FACTOR: Final = 60  # the messages of a minute are sent in a second
+# The gap between outages: by then the burst of the one before (30 s at most) is over.
 _APART_MS: Final = 5 * MINUTE_MS
 
 
@@ -24,7 +24,7 @@ class Outages:
         self._end_ms = scenario.start_ms
 
     def within(self, from_ms: int, to_ms: int) -> list[tuple[int, int]]:
-        """Outages (start, end) that touch [from_ms, to_ms); ``from_ms`` must not go back."""
+        """Outages (start, end) that overlap [from_ms, to_ms); ``from_ms`` must never fall."""
         while self._scenario.start_ms + self._next_day * DAY_MS < to_ms:
             self._draw_day()
         self._spans = [span for span in self._spans if span[1] > from_ms]
@@ -43,7 +43,7 @@ class Outages:
 
 
 def release_ms(due_ms: int, spans: list[tuple[int, int]]) -> int:
-    """When a message due at ``due_ms`` really gets through: after the outage, order kept.
+    """The time at which a message due at ``due_ms`` gets through: after the outage, in order.
 
     >>> release_ms(150_000, [(120_000, 300_000)])
     300500

@@ -1,4 +1,4 @@
-"""Who lies in the bed: what stays with a patient from one stay to the next."""
+"""A simulated patient: traits that are the same in each of the patient's stays."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _AGE_AT: Final = (0.0, 0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 1.0)
 _AGE_YEARS: Final = (18.0, 21.0, 31.0, 51.0, 64.0, 75.0, 86.0, 93.0)
 _MALE_SHARE: Final = 0.56
 
-# Organs whose long-standing function moves several laboratory values together.
+# Organs whose chronic function shifts several laboratory values together.
 ORGANS: Final = ("kidney", "liver", "marrow", "lung")
 # Random effects of the vitals, in standard deviations.
 EFFECTS: Final = ("heart", "pressure", "pulse_pressure", "breathing", "warmth", "volatility")
@@ -23,7 +23,7 @@ EFFECTS: Final = ("heart", "pressure", "pulse_pressure", "breathing", "warmth", 
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """A person with their own normal.
+    """A patient's deviations from the ward's average.
 
     ``effects`` and ``organs`` are standard normal deviates, in the order of :data:`EFFECTS` and
     :data:`ORGANS` (positive = worse function); ``labs`` one for each modelled laboratory value.
@@ -43,7 +43,7 @@ class Patient:
 
 
 def draw_patient(rng: np.random.Generator, number: int, n_labs: int) -> Patient:
-    """Draws a new patient; ``n_labs`` is how many laboratory values have a normal of their own."""
+    """Draws a new patient; ``n_labs`` is the number of modelled laboratory values."""
     return Patient(
         number=number,
         age=int(np.interp(rng.random(), _AGE_AT, _AGE_YEARS)),

@@ -1,9 +1,9 @@
-"""Hidden hourly vitals: a patient's normal, illness, the links of physiology, and treatment.
+"""Hidden hourly vitals: the patient's baseline, illness, physiological links, and treatment.
 
 Targets are hour-to-hour figures measured on real ICU hours (the table of
-``tests/sim/test_physiology.py``). Each vital is baseline + slow wander (hours) + fast wander
-(fresh every hour) + links, because the real within-patient autocorrelation drops at once and then
-decays over some seven hours.
+``tests/sim/test_physiology.py``). Each vital is baseline + slow noise (hours) + fast noise
+(independent every hour) + links, because the real within-patient autocorrelation drops at once and
+then decays over some seven hours.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from streamer.sim.treatment import Treatment, treat
 
 Array = NDArray[np.float64]
 
-# Columns of the monitor, by their names in the variable table and in its order.
+# Columns of the monitor: names and order of the variable table.
 MONITOR: Final = (
     "heart_rate", "spo2", "temperature", "sbp", "map", "dbp", "resp_rate", "etco2", "fio2",
 )  # fmt: skip
 HR, SPO2, TEMP, SBP, MAP, DBP, RESP, ETCO2, FIO2 = range(len(MONITOR))
-# What a living monitored patient can show; within the streamer's limits for every variable.
+# Limits of a living monitored patient, within the streamer's limits for every variable.
 CLEAN_LOW: Final = np.array([30.0, 60.0, 33.0, 50.0, 35.0, 25.0, 5.0, 12.0, 0.21])
 CLEAN_HIGH: Final = np.array([200.0, 100.0, 41.5, 240.0, 180.0, 140.0, 55.0, 80.0, 1.0])
 
-# Hours; temperature, the first column of the slow wander, has the body's heat to move.
+# Correlation times in hours; temperature, the first column, is slowest: the body stores heat.
 _SLOW_TAU_H: Final = np.array([11.0, 8.0, 8.0, 8.0, 8.0, 8.0, 8.0])
 _PEAK_HOUR: Final = 17.0  # of the circadian swing of temperature and heart rate
 _FIO2_STEPS: Final = np.array([0.21, 0.28, 0.35, 0.40, 0.50, 0.60, 0.70, 0.80, 1.0])
@@ -41,9 +41,9 @@ class Vitals:
     """Hidden vitals of a stay on its hourly grid, before any device or wire.
 
     ``hourly`` is (hours + 1, 9) in canonical units, columns as :data:`MONITOR`, with NaN where a
-    patient has no such device (no ventilator: no FiO2, EtCO2). ``fast_sd`` (9,) is how far each
-    value strays within an hour. ``saturation`` (hours + 1,) and ``paco2`` are the arterial truth
-    behind SpO2 and EtCO2, for the laboratory.
+    patient has no such device (no ventilator: no FiO2, EtCO2). ``fast_sd`` (9,) is the spread of
+    each value within an hour. ``saturation`` (hours + 1,) and ``paco2`` are the true arterial
+    values behind SpO2 and EtCO2, for the laboratory.
     """
 
     hourly: Array
@@ -64,7 +64,7 @@ def simulate_vitals(
     fast = restless * rng.standard_normal((n, 7))
     arousal = restless * rng.standard_normal(n)  # lifts rate, pressure and breathing together
     severity, infection = course.severity, course.infection
-    # The vessels give way some hours after the first signs.
+    # The vessels dilate some hours after the first signs.
     dilated = np.concatenate([np.zeros(min(5, n)), infection])[:n]
     t = np.arange(n) + admission_hour_of_day
     circadian = np.cos(2 * np.pi * (t - _PEAK_HOUR) / 24.0)
@@ -97,7 +97,7 @@ def simulate_vitals(
     treatment = treat(rng, course, (sbp + 2 * dbp) / 3)
     sbp += 1.3 * treatment.lift_mmhg
     dbp += 0.85 * treatment.lift_mmhg
-    # Cuff and transducer read their own mean, not a third of the way.
+    # Cuff and transducer measure the mean themselves; it is not exactly a third of the way.
     mean = (sbp + 2 * dbp) / 3 + restless * 4.4 * rng.standard_normal(n)
 
     lung = patient.organs[ORGANS.index("lung")]
@@ -118,7 +118,7 @@ def simulate_vitals(
 
 
 def coherent(rows: Array) -> Array:
-    """Monitor rows (R, 9) made possible: inside the limits of life, and DBP < MAP < SBP."""
+    """Monitor rows (R, 9) clipped to ``CLEAN_LOW`` and ``CLEAN_HIGH``, with DBP < MAP < SBP."""
     rows = np.clip(rows, CLEAN_LOW, CLEAN_HIGH)
     rows[:, DBP] = np.minimum(rows[:, DBP], rows[:, SBP] - 10.0)
     rows[:, MAP] = np.clip(rows[:, MAP], rows[:, DBP] + 2.0, rows[:, SBP] - 2.0)
@@ -154,7 +154,7 @@ def arterial_saturation(fio2: Array, shunt: Array, paco2: Array) -> Array:
 
 
 def _oxygen(rng: np.random.Generator, shunt: Array) -> tuple[Array, bool]:
-    """The inspired fraction (T,) the staff choose for this lung, and whether it is charted."""
+    """The inspired fraction (T,) that the staff set for this lung, and whether it is charted."""
     supported = bool(rng.random() < 0.45)
     need = np.log(shunt / 0.064)
     need = np.repeat(need[::6], 6)[: len(need)]  # settings are not changed every hour

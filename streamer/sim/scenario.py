@@ -1,4 +1,4 @@
-"""The knobs of the simulated ward, their believable defaults, and how a file sets them."""
+"""`Scenario`: the parameters of a simulated ward, with defaults, limits and a JSON form."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any, Final, Self, TypeVar, cast
 
 # A fixed start keeps a scenario's stream identical on every machine and day.
 DEFAULT_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-_LAST_START_MS: Final = 7_258_118_400_000  # 2200-01-01; beyond it is surely a wrong unit
+_LAST_START_MS: Final = 7_258_118_400_000  # 2200-01-01; a later one has the wrong unit
 
 
 class ScenarioError(ValueError):
-    """A scenario that cannot be simulated; the text lists every fault, one per line."""
+    """A scenario that cannot be simulated; the message lists every fault, one per line."""
 
 
 def _knob(default: float | bool | None, low: float, high: float) -> Any:
@@ -29,7 +29,7 @@ def _share(default: float) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """How the way from bed to broker corrupts the ward's messages; 0 or ``false`` switches one off.
+    """Faults of the messages between bed and broker; 0 or ``false`` switches a fault off.
 
     Stays: ``frozen_share`` hold one stretch of 6-12 h in which the gateway repeats a stuck monitor
     row; ``cuff_share`` have their pressure taken by cuff every 15 minutes instead of an arterial
@@ -72,7 +72,7 @@ class Wire:
         """Checks every knob.
 
         Raises:
-            ScenarioError: with all faults.
+            ScenarioError: a value is out of range; the message lists all of them.
         """
         faults = _faults(self, "wire.")
         if not faults and self.lab_delay_min_minutes > self.lab_delay_max_minutes:
@@ -115,7 +115,7 @@ class Scenario:
         """Checks every knob.
 
         Raises:
-            ScenarioError: with all faults.
+            ScenarioError: a value is out of range; the message lists all of them.
         """
         faults = _faults(self, "")
         if not isinstance(cast(object, self.wire), Wire):
@@ -125,10 +125,10 @@ class Scenario:
 
 
 def parse_scenario(text: str) -> Scenario:
-    """Reads a scenario from JSON; what it does not name keeps its default.
+    """Reads a scenario from JSON; parameters that it does not name keep their defaults.
 
     Raises:
-        ScenarioError: with every fault, each with what to do about it.
+        ScenarioError: the message lists every fault with the way out.
 
     >>> parse_scenario('{"beds": 4, "wire": {"late_share": 0}}').beds
     4
@@ -175,7 +175,7 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def describe(scenario: Scenario) -> str:
-    """A few lines for people: which ward, how fast, how corrupted.
+    """Describes size, pace and faults of a scenario in a few lines.
 
     >>> print(describe(Scenario(beds=2, hours=24, wire=Wire.off())))
     2 beds for 24 h, seed 1, a monitor row per bed every 60 s (2 messages/min and laboratory)
@@ -204,7 +204,7 @@ _Knobs = TypeVar("_Knobs", Wire, Scenario)
 
 
 def _build(kind: type[_Knobs], tree: dict[str, Any], faults: list[str]) -> _Knobs | None:
-    """Builds ``kind`` from the known keys of ``tree``; adds what is wrong to ``faults``."""
+    """Builds ``kind`` from the known keys of ``tree``; adds errors to ``faults``."""
     known = {knob.name for knob in fields(kind)}
     try:
         return kind(**{name: value for name, value in tree.items() if name in known})
@@ -225,14 +225,14 @@ def _unknown(tree: dict[str, Any], kind: type[Wire | Scenario], prefix: str) -> 
 
 
 def _faults(knobs: Wire | Scenario, prefix: str) -> list[str]:
-    """What is wrong with the knobs, by the limits and the types of their defaults."""
-    found = []
+    """The knobs that are out of their limits or not of their default's type, a line each."""
+    faults = []
     for knob in fields(knobs):
         value: object = getattr(knobs, knob.name)
         fault = _fault(knob, value)
         if fault:
-            found.append(f"{prefix}{knob.name} {fault}; it is {value!r}")
-    return found
+            faults.append(f"{prefix}{knob.name} {fault}; it is {value!r}")
+    return faults
 
 
 def _fault(knob: Field[Any], value: object) -> str | None:

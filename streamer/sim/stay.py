@@ -1,4 +1,4 @@
-"""One stay in one bed, fully decided when the patient arrives."""
+"""A simulated stay: everything that happens in it is drawn when the patient arrives."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _ICU_SHARES: Final = (0.30, 0.31, 0.39)  # 39 % unknown, as in the public data
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """A stay from admission to discharge: identity, place, and the whole hidden truth.
+    """A stay from admission to discharge: patient, bed, and all hidden values.
 
-    ``index`` counts stays from 0 in order of admission. ``transfer_ms`` and ``side_room`` say when
-    and where the patient moves, if ever. ``lab_values`` is the hidden (hours + 1, N_LABS) table
-    that ``draws`` were measured from.
+    ``index`` counts stays from 0 in order of admission. ``transfer_ms`` and ``side_room`` are set
+    if the patient is transferred. ``lab_values`` is the hidden (hours + 1, N_LABS) table that
+    ``draws`` were measured from.
     """
 
     index: int
@@ -45,7 +45,7 @@ class Stay:
 
     @property
     def discharge_ms(self) -> int:
-        """When the stay ends, epoch milliseconds."""
+        """The end of the stay, epoch milliseconds."""
         return self.ms_at(self.course.length_h)
 
     def ms_at(self, hour: float) -> int:
@@ -62,7 +62,7 @@ def draw_stay(
     bed: str,
     sepsis_share: float,
 ) -> Stay:
-    """Simulates the hidden truth of one stay; about 1 ms of work for the median 38 hours."""
+    """Draws all hidden values of one stay; takes about 1 ms for the median 38 hours."""
     course = draw_course(rng, sepsis_share)
     hour_of_day = (admit_ms % DAY_MS) / HOUR_MS
     vitals = simulate_vitals(rng, patient, course, hour_of_day)

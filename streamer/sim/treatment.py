@@ -1,4 +1,4 @@
-"""What the staff do about low pressure and infection, and what it does to the pressure."""
+"""Treatment of low blood pressure and infection, and its effect on the pressure."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from streamer.sim.course import Course
 
 Array = NDArray[np.float64]
 
-_LOW_MAP: Final = 60.0  # mmHg; 65 is the guideline's target, staff act on what persists below
+_LOW_MAP: Final = 60.0  # mmHg; the guideline's target is 65, staff act on lower values that persist
 _WEAN_MAP: Final = 70.0
-_BOLUS_LIFT: Final = 4.0  # mmHg at once, gone over some four hours
+_BOLUS_LIFT: Final = 4.0  # mmHg at once, decaying over some four hours
 _BOLUS_KEEP: Final = float(np.exp(-1 / 4))
 _PRESSOR_LIFT: Final = 8.0
 _PRESSOR_MIN_H: Final = 6
@@ -26,7 +26,7 @@ _ANTIBIOTICS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Medication:
-    """One act of treatment, ``hour`` after admission; fields as the medication event's."""
+    """One medication, ``hour`` hours after admission; fields as in the medication event."""
 
     hour: float
     drug: str
@@ -38,21 +38,21 @@ class Medication:
 
 @dataclass(frozen=True, slots=True)
 class Treatment:
-    """The acts of a stay in order of time, and the lift of mean pressure (hours + 1,) in mmHg."""
+    """Medications of a stay by time, and their lift of mean pressure (hours + 1,) in mmHg."""
 
     acts: tuple[Medication, ...]
     lift_mmhg: Array
 
 
 def treat(rng: np.random.Generator, course: Course, untreated_map: Array) -> Treatment:
-    """Treats a stay hour by hour: fluids for low pressure, a vasopressor if that is not enough."""
+    """Treats a stay hour by hour: fluids for low pressure, a vasopressor if fluids do not help."""
     acts: list[Medication] = []
     lift = np.zeros(len(untreated_map))
     fluid = pressor = 0.0
     boluses, last_bolus, pressor_since = 0, -99, -1
     pressures = untreated_map.tolist()
     for hour in range(1, len(pressures)):
-        # Two hours, because nobody treats a single reading.
+        # The mean of two hours, because nobody treats a single reading.
         untreated = (pressures[hour - 1] + pressures[max(hour - 2, 0)]) / 2
         seen = untreated + fluid + pressor
         fluid *= _BOLUS_KEEP

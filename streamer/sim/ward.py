@@ -1,4 +1,4 @@
-"""The whole ward as one stream of messages, in the order in which the broker gets them."""
+"""The whole ward as one stream of messages, in the order of their arrival at the broker."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _due = attrgetter("due_ms")
 
 
 def ward(scenario: Scenario) -> Iterator[Message]:
-    """Yields the messages of a ward by due time, for ``scenario.hours`` or endlessly.
+    """Yields the messages of a ward by due time, for ``scenario.hours`` or without end.
 
     Lazy: it works ahead by a window of at most 256 monitor rows per bed. Equal scenarios yield
-    equal streams, and a shorter one is a prefix of a longer one. What is still under way at the
-    end is not sent.
+    equal streams, and a shorter one is a prefix of a longer one. Messages that are due after the
+    end are not sent.
 
     >>> stream = ward(Scenario(beds=1, hours=2))
     >>> first = next(stream)
@@ -55,7 +55,7 @@ def ward(scenario: Scenario) -> Iterator[Message]:
         spans = outages.within(now_ms, end_ms)
         if spans:
             waiting = [_through(message, spans) for message in waiting]
-        waiting.sort(key=_due)  # stable: what happened first at a bedside goes first
+        waiting.sort(key=_due)  # stable: messages due together keep the order of the bedside
         sent = 0
         for message in waiting:
             if message.due_ms >= end_ms:
@@ -69,7 +69,7 @@ def ward(scenario: Scenario) -> Iterator[Message]:
 
 
 def _through(message: Message, spans: list[tuple[int, int]]) -> Message:
-    """The message as the network lets it through; the truth does not travel by network."""
+    """The message as an outage delays it; outcomes do not travel by this network."""
     if message.topic != "vitals":
         return message
     due_ms = release_ms(message.due_ms, spans)

@@ -1,4 +1,4 @@
-"""The wire of one stay: what happens to its messages between the bed and the broker."""
+"""The wire of one stay: faults, delays and losses of its messages between bed and broker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 Times = NDArray[np.int64]
 
 LEADS_OFF: Final = 8388607.0  # ISO/IEEE 11073 "no value", as gateways pass it on (2**23 - 1)
-# Lengths of silences in hours (median 1, p90 2, p99 6 in the real feeds) and how common each is.
+# Lengths of silences in hours (median 1, p90 2, p99 6 in the real feeds) and their frequencies.
 _GAP_HOURS: Final = np.array([1, 2, 3, 4, 5, 6, 12])
 _GAP_ODDS: Final = np.cumsum([0.69, 0.22, 0.04, 0.017, 0.011, 0.014, 0.008])
 _FROZEN_HOURS: Final = (6, 12)
@@ -33,7 +33,7 @@ _LATE_MEAN_MS: Final = 30 * MINUTE_MS
 _LATE_MAX_MS: Final = 4 * HOUR_MS
 _REPEAT_MEAN_MS: Final = MINUTE_MS
 
-# Where a laboratory slips into its other unit: the UCUM code and what one canonical unit becomes.
+# The other unit of an analyte: its UCUM code, and the factor from the canonical unit.
 OTHER_LAB_UNITS: Final = {
     "glucose": ("mmol/L", 1 / 18.0), "creatinine": ("umol/L", 88.4), "hemoglobin": ("g/L", 10.0),
 }  # fmt: skip
@@ -44,8 +44,8 @@ OTHER_MONITOR_UNITS: Final = {"temperature": "[degF]", "fio2": "%"}
 class Sent:
     """Monitor rows as sent: event times and due times (R,), values (R, 9) with NaN left out.
 
-    ``repeat_ms`` (R,) is when a second copy is due, -1 for none; ``held_up`` (R,) marks rows that
-    did not go out at once.
+    ``repeat_ms`` (R,) is the due time of a second copy, -1 for none; ``held_up`` (R,) marks rows
+    that were delayed.
     """
 
     number: NDArray[np.int64]
@@ -57,7 +57,7 @@ class Sent:
 
 
 class StayWire:
-    """The faults of one stay, drawn at its start, and their effect on what it sends."""
+    """The faults of one stay, drawn at its start, and their effect on its messages."""
 
     def __init__(
         self, wire: Wire, rng: np.random.Generator, stay: Stay, monitor: Monitor, every_ms: int
@@ -79,7 +79,7 @@ class StayWire:
             self._held = monitor.held(min(self._frozen[0], monitor.n_rows - 1))
 
     def rows(self, rows: Rows) -> Sent:
-        """What becomes of clean monitor rows."""
+        """Applies the faults to monitor rows."""
         wire, number = self._wire, rows.number
         values = rows.values.copy()
         hour = np.minimum(number * self._every_ms // HOUR_MS, len(self._silent) - 1)
@@ -109,9 +109,9 @@ class StayWire:
         return Sent(number[kept], time_ms, due_ms[kept], repeat_ms[kept], held_up, values[kept])
 
     def laboratory(self, draw: Draw, draw_ms: int) -> tuple[int, dict[str, float], dict[str, str]]:
-        """A draw as reported: when the result is out, its values, and the units it names.
+        """A draw as reported: due time of the result, values, and the units that it names.
 
-        The glucose strip at the bedside does not wait for the laboratory.
+        Glucose at the bedside has no delay by the laboratory.
         """
         wire, rng = self._wire, self._rng
         due_ms = draw_ms
@@ -131,13 +131,13 @@ class StayWire:
         return due_ms, values, units
 
     def repeat(self, due_ms: int) -> int:
-        """When a second copy of a single message is due, -1 for none."""
+        """The due time of a second copy of a message, -1 for none."""
         if self._rng.random() < self._wire.duplicate_share:
             return due_ms + 1 + int(self._rng.exponential(_REPEAT_MEAN_MS))
         return -1
 
     def _artefacts(self, values: Array) -> None:
-        """Motion, a flushed arterial line (a squeezed cuff) or leads off, in place."""
+        """Adds artefacts in place: motion, a flushed arterial line (a squeezed cuff), leads off."""
         struck = np.flatnonzero(self._rng.random(len(values)) < self._wire.artefact_share)
         for row in struck.tolist():
             here = ~np.isnan(values[row])
@@ -154,7 +154,7 @@ class StayWire:
             values[row, ~here] = np.nan
 
     def _units(self, values: Array) -> None:
-        """Temperature in degF and FiO2 in percent, in place: by habit, or by a slip."""
+        """Converts temperature to degF and FiO2 to percent, in place: by habit or by mistake."""
         if self.other_units:
             fahrenheit = np.ones(len(values), dtype=np.bool_)
             values[:, FIO2] *= 100.0
@@ -184,7 +184,7 @@ class StayWire:
 
 
 def _silences(rng: np.random.Generator, wire: Wire, hours: int) -> NDArray[np.bool_]:
-    """Which hours of the stay are silent in which monitor column, (hours, 9)."""
+    """Whether a monitor column is silent in an hour of the stay, (hours, 9)."""
     silent = rng.random((hours, len(MONITOR))) < wire.channel_gap_share
     starts = np.flatnonzero(rng.random(hours) < wire.gaps_per_hour)
     kinds = np.searchsorted(_GAP_ODDS, rng.random(len(starts)) * _GAP_ODDS[-1])
@@ -195,7 +195,7 @@ def _silences(rng: np.random.Generator, wire: Wire, hours: int) -> NDArray[np.bo
 
 
 def _frozen_rows(rng: np.random.Generator, hours: int, rows_per_hour: float) -> tuple[int, int]:
-    """The rows [first, last) that repeat a stuck one, for 6-12 whole hours of the stay."""
+    """The rows [first, last) of a stuck gateway, 6-12 whole hours of the stay."""
     length = min(int(rng.integers(_FROZEN_HOURS[0], _FROZEN_HOURS[1] + 1)), hours - 1)
     start = int(rng.integers(0, hours - length))
     return int(start * rows_per_hour), int((start + length) * rows_per_hour)

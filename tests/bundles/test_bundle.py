@@ -82,14 +82,14 @@ def test_a_forecast_part_of_another_kind_is_refused(part: Any) -> None:
         build(_changed(random_bundle(), forecast=part))
 
 
-def test_an_empty_forecast_part_foretells_nothing() -> None:
+def test_a_null_forecast_part_means_no_forecast() -> None:
     bundle = _changed(random_bundle(), forecast=None)
     assert build(bundle).forecaster is None
     assert not bundle.has_forecast
 
 
 @pytest.mark.parametrize("manifest", ["[1]", "7", "null", "\u00ff"])
-def test_a_manifest_that_is_no_object_is_refused(tmp_path: Path, manifest: str) -> None:
+def test_a_manifest_that_is_not_an_object_is_refused(tmp_path: Path, manifest: str) -> None:
     random_bundle().save(tmp_path)
     (tmp_path / "manifest.json").write_text(manifest, "latin-1")
     with pytest.raises(BundleError, match="not a model bundle"):
@@ -142,7 +142,7 @@ def test_a_bundle_that_this_program_cannot_use_is_refused(parts: dict[str, Any],
         build(_changed(random_bundle(), **parts))
 
 
-def test_what_is_no_bundle_is_refused_with_a_way_out(tmp_path: Path) -> None:
+def test_other_data_than_a_bundle_is_refused_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="trainer fit"):
         bundles.load(tmp_path)
     random_bundle().save(tmp_path)

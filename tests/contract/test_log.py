@@ -35,7 +35,7 @@ class Contract:
     def backend(self) -> Iterator[LogBackend]:
         raise NotImplementedError
 
-    def test_reads_what_was_sent_in_order_from_where_it_is_told(self, backend: LogBackend) -> None:
+    def test_records_are_read_in_order_from_the_sought_offset(self, backend: LogBackend) -> None:
         backend.send(0, 5)
         backend.send(1, 3)
         member = backend.member()
@@ -49,9 +49,7 @@ class Contract:
         member.seek(0, 3)
         assert [(r.partition, r.offset) for r in read(member, 2)] == [(0, 3), (0, 4)]
 
-    def test_nothing_of_a_partition_comes_before_it_has_a_position(
-        self, backend: LogBackend
-    ) -> None:
+    def test_a_partition_without_a_position_gives_no_records(self, backend: LogBackend) -> None:
         backend.send(0, 5)
         first = backend.member()
         wait_for_partitions(first)
@@ -68,7 +66,7 @@ class Contract:
 
         wait_until(joined, DEADLINE_S, "joining")
 
-    def test_a_transaction_is_outputs_and_offsets_together(self, backend: LogBackend) -> None:
+    def test_a_transaction_writes_outputs_and_offsets_together(self, backend: LogBackend) -> None:
         backend.send(0, 4)
         member = backend.member()
         wait_for_partitions(member)
@@ -79,14 +77,14 @@ class Contract:
         assert (member.committed(0), member.committed(1)) == (4, 0)
         assert backend.output_values() == [b"a", b"b", b"c"]
 
-    def test_what_is_left_to_be_read_is_told_now_and_then(self, backend: LogBackend) -> None:
+    def test_the_number_of_offsets_left_is_reported_now_and_then(self, backend: LogBackend) -> None:
         n = POLL_RECORDS + 500  # more than one poll brings
         backend.send(0, n)
         member = backend.member()
         wait_for_partitions(member)
         seen: list[int] = []
 
-        def told() -> bool:
+        def knows_the_rest() -> bool:
             member.seek(0, 0)
             polled = member.poll(0.2)
             if 0 in polled.left and polled.records:
@@ -95,7 +93,7 @@ class Contract:
                 seen.append(polled.left[0])
             return bool(seen)
 
-        wait_until(told, DEADLINE_S, "the number of records that are left")
+        wait_until(knows_the_rest, DEADLINE_S, "the number of records that are left")
         assert seen[0] >= n - POLL_RECORDS
 
     def test_paused_partitions_are_silent_until_they_are_resumed(self, backend: LogBackend) -> None:
@@ -109,7 +107,7 @@ class Contract:
         member.resume([0])
         assert [(r.partition, r.offset) for r in read(member, 3)] == [(0, 0), (0, 1), (0, 2)]
 
-    def test_what_was_paused_half_way_goes_on(self, backend: LogBackend) -> None:
+    def test_a_partition_paused_half_way_goes_on(self, backend: LogBackend) -> None:
         n = POLL_RECORDS + 1_000  # more than one poll returns, and less than one fetch
         backend.send(0, n)
         member = backend.member()
@@ -123,14 +121,14 @@ class Contract:
         seen |= {record.offset for record in read(member, n - len(seen))}
         assert seen == set(range(n))
 
-    def test_what_is_not_owned_is_left_alone(self, backend: LogBackend) -> None:
+    def test_partitions_that_are_not_owned_are_left_alone(self, backend: LogBackend) -> None:
         member = backend.member()
         member.seek(0, 3)
         member.pause([0])
         member.resume([0])
         wait_for_partitions(member)
 
-    def test_what_cannot_be_read_has_a_place_among_the_records(self, backend: LogBackend) -> None:
+    def test_unreadable_bytes_are_a_record_among_the_others(self, backend: LogBackend) -> None:
         backend.send(0, 2)
         backend.send_unreadable(0)
         backend.send(0, 1)
@@ -166,7 +164,7 @@ class Contract:
         assert member.timestamp_at(0, 0) is None
         assert member.timestamp_at(1, 0) is None
 
-    def test_a_topic_made_anew_has_another_identity(self, backend: LogBackend) -> None:
+    def test_a_topic_created_anew_has_another_id(self, backend: LogBackend) -> None:
         member = backend.member()
         before = member.topic()
         assert before.n_partitions == N
@@ -174,7 +172,7 @@ class Contract:
         backend.recreate()
         assert member.topic().topic_id != before.topic_id
 
-    def test_partitions_that_are_added_are_seen_in_passing(self, backend: LogBackend) -> None:
+    def test_added_partitions_are_noticed_by_poll(self, backend: LogBackend) -> None:
         member = backend.member()
         wait_for_partitions(member)
         wait_until(lambda: member.poll(0.2).topic == member.topic(), DEADLINE_S, "a description")
@@ -240,7 +238,7 @@ class TestMemoryLog(Contract):
         yield MemoryLogBackend()
 
     @pytest.mark.parametrize(("knob", "happens"), [("refuse_next", 0), ("lose_next_answer", 1)])
-    def test_transactions_that_fail_as_they_are_told(self, knob: str, happens: int) -> None:
+    def test_transactions_fail_on_demand(self, knob: str, happens: int) -> None:
         backend = MemoryLogBackend()
         member = backend.member()
         wait_for_partitions(member)
@@ -255,7 +253,7 @@ class TestMemoryLog(Contract):
         member.transact([backend.output(b"c")], {0: 9})
         assert backend.output_values() == [b"a"] * happens + [b"c"]
 
-    def test_a_log_that_is_switched_off(self) -> None:
+    def test_a_log_that_is_switched_off_is_unavailable(self) -> None:
         member = MemoryLog(MemoryBroker(1))
         member.available = False
         asks: list[Callable[[], object]] = [
@@ -357,7 +355,7 @@ class TestKafkaLog(Contract):
         monkeypatch.undo()
         assert len(read(member, 1)) == 1
 
-    def test_no_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_log_without_a_broker_is_unavailable(self, monkeypatch: pytest.MonkeyPatch) -> None:
         # A real attempt would leave its socket to the garbage collector, amid another test.
         monkeypatch.setattr(log, "new_consumer", refuse)
         with pytest.raises(LogUnavailable, match="KafkaConnectionError"):

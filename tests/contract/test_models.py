@@ -25,7 +25,7 @@ class Contract:
         assert channel.champion() is None
         assert channel.fetch("a") is None
 
-    def test_what_is_published_is_in_force_with_its_bundle(self, channel: ModelChannel) -> None:
+    def test_a_published_model_is_in_force_with_its_bundle(self, channel: ModelChannel) -> None:
         packed = bytes(range(256)) * 40
         assert channel.publish("a", packed, 0) == Champion("a", 1)
         assert channel.champion() == Champion("a", 1)
@@ -62,7 +62,7 @@ class Contract:
         assert channel.fetch("m0") == b"m0"
         assert channel.fetch("m1") is None
 
-    def test_of_many_at_once_one_wins_each_version(self, channel: ModelChannel) -> None:
+    def test_one_of_many_publishers_wins_each_version(self, channel: ModelChannel) -> None:
         won: list[str] = []
         barrier = threading.Barrier(6)
 
@@ -130,6 +130,6 @@ NOWHERE = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
         Lease(NOWHERE).release,
     ],
 )
-def test_a_redis_that_is_away_is_said_to_be(ask: Callable[[], object]) -> None:
+def test_a_redis_that_is_away_is_an_outage(ask: Callable[[], object]) -> None:
     with pytest.raises(StoreUnavailable, match="Redis"):
         ask()

@@ -46,7 +46,7 @@ class Contract:
         assert store.take(0) == Lease(1, None, None, 0, None)
         assert stays_in(store, 0) == {}
 
-    def test_what_was_saved_is_found_by_the_next_owner(self, store: StateStore) -> None:
+    def test_saved_states_are_there_for_the_next_owner(self, store: StateStore) -> None:
         stays = {"a": bytes(range(256)), "b": b""}
         store.save([save_of(store.take(0), 17, stays)])
         assert store.take(0) == Lease(2, 17, "model-a", 3, "topic-a")
@@ -71,7 +71,7 @@ class Contract:
         store.save([save_of(after, 5, {"a": b"new"})])
         assert stays_in(store, 0) == {"a": b"new"}
 
-    def test_an_epoch_that_nobody_was_given_is_fenced(self, store: StateStore) -> None:
+    def test_an_epoch_that_no_owner_has_is_fenced(self, store: StateStore) -> None:
         with pytest.raises(Fenced):
             store.save([save_of(Lease(1, None, None, 0, None), 5, {"a": b"x"})])
         assert stays_in(store, 0) == {}
@@ -158,7 +158,9 @@ class Contract:
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
 
-    def test_a_patient_is_at_home_where_he_was_first(self, store: StateStore) -> None:
+    def test_the_first_partition_of_a_patient_is_the_home_partition(
+        self, store: StateStore
+    ) -> None:
         assert store.claim_partition("topic-a", 0, ["a", *ODD_PATIENTS]) == {}
         assert store.claim_partition("topic-a", 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
             ("a", *ODD_PATIENTS), 0
@@ -166,21 +168,21 @@ class Contract:
         assert store.claim_partition("topic-a", 0, ["a", "b"]) == {"b": 1}
         assert store.claim_partition("topic-a", 1, []) == {}
 
-    def test_a_home_is_one_of_its_topic(self, store: StateStore) -> None:
+    def test_each_topic_has_home_partitions_of_its_own(self, store: StateStore) -> None:
         assert store.claim_partition("topic-a", 0, ["a"]) == {}
         assert store.claim_partition("topic-b", 1, ["a"]) == {}
         store.save([replace(save_of(store.take(0), 5, {}), removed=["a"])])
         assert store.claim_partition("topic-a", 2, ["a"]) == {}
         assert store.claim_partition("topic-b", 2, ["a"]) == {"a": 1}
 
-    def test_many_patients_settle_at_once(self, store: StateStore) -> None:
+    def test_many_patients_are_claimed_at_once(self, store: StateStore) -> None:
         patients = [f"p{i}" for i in range(5_000)]
         assert store.claim_partition("topic-a", 3, patients) == {}
         assert store.claim_partition("topic-a", 4, patients) == dict.fromkeys(patients, 3)
         store.save([replace(save_of(store.take(3), 5, {}, 3), removed=patients[1:])])
         assert store.claim_partition("topic-a", 4, patients) == {"p0": 3}
 
-    def test_whose_stay_is_removed_has_no_home(self, store: StateStore) -> None:
+    def test_a_patient_without_a_stay_has_no_home_partition(self, store: StateStore) -> None:
         store.claim_partition("topic-a", 0, ["a", "b"])
         store.claim_partition("topic-a", 1, ["c"])
         first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
@@ -189,7 +191,7 @@ class Contract:
         store.save([after])
         assert store.claim_partition("topic-a", 2, ["a", "b", "c"]) == {"b": 0, "c": 1}
 
-    def test_who_is_fenced_makes_nobody_homeless(self, store: StateStore) -> None:
+    def test_a_fenced_owner_removes_no_home_partition(self, store: StateStore) -> None:
         store.claim_partition("topic-a", 0, ["a"])
         before = save_of(store.take(0), 5, {})
         store.take(0)
@@ -215,7 +217,7 @@ class Contract:
         assert store.fetch(1, 1, None, ["nobody"]) == {}
 
     @pytest.mark.parametrize(("epoch", "watermark"), [(2, 7), (0, 7), (1, 6), (1, None)])
-    def test_nobody_else_fetches(
+    def test_a_fetch_of_another_owner_is_fenced(
         self, store: StateStore, epoch: int, watermark: int | None
     ) -> None:
         store.save([save_of(store.take(0), 7, {"a": b"1"})])
@@ -227,7 +229,7 @@ class Contract:
         assert store.first_width("topic-a", 9) == 8
         assert store.first_width("topic-b", 9) == 9
 
-    def test_find_says_where_a_patient_is(self, store: StateStore) -> None:
+    def test_find_returns_partition_and_stay_of_a_patient(self, store: StateStore) -> None:
         store.save([save_of(store.take(p), 1, {f"p{p}": bytes([p])}, p) for p in range(3)])
         assert store.find("p2", range(3)) == (2, b"\2")
         assert store.find("p2", range(2)) is None
@@ -265,7 +267,7 @@ class TestRedisStates(Contract):
             store.close()
 
     @pytest.mark.parametrize("meanwhile", ["he came back", "another took the partition"])
-    def test_who_did_not_leave_for_good_keeps_his_home(
+    def test_a_patient_with_a_new_stay_keeps_the_home_partition(
         self, store: RedisStates, monkeypatch: pytest.MonkeyPatch, meanwhile: str
     ) -> None:
         store.claim_partition("topic-a", 0, ["a"])
@@ -284,7 +286,7 @@ class TestRedisStates(Contract):
         store.save([replace(first, expected=5, watermark=6, changed={}, removed=["a"])])
         assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
 
-    def test_states_that_were_wiped_are_fenced_and_then_none(
+    def test_wiped_states_are_fenced_and_then_absent(
         self, stack: LocalStack, topic_prefix: str
     ) -> None:
         client = Redis.from_url(stack.redis)
@@ -323,7 +325,7 @@ class TestRedisStates(Contract):
 
 
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_redis_that_is_gone_is_unavailable_until_it_is_back(server: str) -> None:
+def test_redis_is_unavailable_until_it_is_back(server: str) -> None:
     with redis_run_by(server) as own:
         client = Redis.from_url(own.redis, socket_timeout=5)
         store = RedisStates(client, "test", "vitals")

@@ -60,7 +60,7 @@ def test_both_layouts_give_the_values_as_charted(tmp_path: Path, layout: str) ->
     )
 
 
-def test_unknown_context_is_said_to_be_unknown(tmp_path: Path) -> None:
+def test_missing_context_reads_as_unknown(tmp_path: Path) -> None:
     nothing = stay(1, context={"Age": None, "Gender": None, "HospAdmTime": None})
     cohort = read_2019([write_psv(tmp_path / "p000009.psv", nothing)])
     assert (cohort.sex[0], cohort.icu_type[0]) == ("unknown", "unknown")
@@ -137,13 +137,13 @@ BAD_PSV = {
 
 
 @pytest.mark.parametrize("case", BAD_PSV)
-def test_bad_psv_is_refused_with_its_place(tmp_path: Path, case: str) -> None:
+def test_bad_psv_is_refused_with_file_and_line(tmp_path: Path, case: str) -> None:
     write, message = BAD_PSV[case]
     with pytest.raises(DataError, match=message):
         read_2019([write(tmp_path)])
 
 
-def test_nothing_to_read_is_said(tmp_path: Path) -> None:
+def test_nothing_to_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no \.psv or \.parquet file in this folder"):
         read_2019([tmp_path])
     with pytest.raises(DataError, match="no such file"):
@@ -158,7 +158,7 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
         read_2019([tmp_path / "bad.parquet"])
 
 
-def test_a_patient_in_two_places_is_refused(tmp_path: Path) -> None:
+def test_a_patient_in_two_files_is_refused(tmp_path: Path) -> None:
     rows = TWO_STAYS["p000001"]
     write_psv(tmp_path / "a" / "p000001.psv", rows)
     write_psv(tmp_path / "b" / "p000001.psv", rows)
@@ -169,7 +169,7 @@ def test_a_patient_in_two_places_is_refused(tmp_path: Path) -> None:
         read_2019([tmp_path / "a", tmp_path / "c.parquet"])
 
 
-def test_bad_parquet_is_refused_with_its_place(tmp_path: Path) -> None:
+def test_bad_parquet_is_refused_with_file_and_row(tmp_path: Path) -> None:
     file = write_parquet(tmp_path / "x.parquet", TWO_STAYS)
     table = pq.read_table(file)
     pq.write_table(table.take([0, 3, 1]), file)
@@ -264,14 +264,14 @@ BAD_RECORDS = {
 
 
 @pytest.mark.parametrize("case", BAD_RECORDS)
-def test_bad_records_are_refused_with_their_place(tmp_path: Path, case: str) -> None:
+def test_bad_records_are_refused_with_file_and_line(tmp_path: Path, case: str) -> None:
     good, bad, message = BAD_RECORDS[case]
     assert good in RECORD
     with pytest.raises(DataError, match=message):
         read_2012([texts(tmp_path, RECORD.replace(good, bad))])
 
 
-def test_texts_that_are_no_records_are_refused_when_named(tmp_path: Path) -> None:
+def test_other_texts_than_records_are_refused_when_named(tmp_path: Path) -> None:
     texts(tmp_path)
     with pytest.raises(DataError, match=r"Outcomes-a\.txt, line 1: expected the header"):
         read_2012([tmp_path / "Outcomes-a.txt"])
@@ -280,7 +280,7 @@ def test_texts_that_are_no_records_are_refused_when_named(tmp_path: Path) -> Non
         read_2012([tmp_path])
 
 
-def test_recordings_tell_the_sets_apart(tmp_path: Path) -> None:
+def test_read_recordings_detects_the_data_set(tmp_path: Path) -> None:
     old, new = tmp_path / "2012", tmp_path / "2019"
     old.mkdir()
     new.mkdir()
@@ -303,8 +303,8 @@ def test_the_public_files_count_as_their_description_says(
     file: str, counts: tuple[int, int, int, int]
 ) -> None:
     cohort = read_2019([DATA / "cinc2019" / f"{file}.parquet"])
-    found = (len(cohort), cohort.n_rows, int(cohort.septic.sum()), int(cohort.label.sum()))
-    assert found == counts
+    actual = (len(cohort), cohort.n_rows, int(cohort.septic.sum()), int(cohort.label.sum()))
+    assert actual == counts
 
 
 @real_data

@@ -82,7 +82,7 @@ def test_every_image_is_pinned_by_digest() -> None:
     assert tag(services["kafka"]["image"]).partition("@")[0] == KAFKA_VERSION
 
 
-def test_only_this_machine_reaches_what_is_published() -> None:
+def test_published_ports_are_reachable_from_this_machine_alone() -> None:
     published = [port for each in compose()["services"].values() for port in each.get("ports", [])]
     assert len(published) == 3
     assert all(port.startswith(HOST) for port in published)
@@ -105,7 +105,7 @@ def test_the_broker_is_reached_under_one_address_from_each_side() -> None:
     assert kafka["ports"] == [f"{advertised['HOST']}:{listening['HOST']}"]
 
 
-def test_redis_keeps_what_it_acknowledged() -> None:
+def test_redis_keeps_acknowledged_writes() -> None:
     words = compose()["services"]["redis"]["command"]
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert words[0] == "valkey-server"
@@ -196,7 +196,7 @@ def test_every_package_in_an_image_is_checked_against_a_lock(path: Path) -> None
 
 
 @pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)
-def test_an_image_is_built_from_what_exists_and_nothing_else(path: Path) -> None:
+def test_an_image_is_built_from_existing_files_and_nothing_else(path: Path) -> None:
     program = path.suffix[1:]
     copied = {
         source.removeprefix("./")
@@ -242,7 +242,7 @@ def test_the_health_of_the_service_is_asked_at_its_port() -> None:
     assert compose()["services"]["streamer"]["ports"] == [f"{HOST}8000:8000"]
 
 
-def test_constraints_are_exact_versions_that_meet_what_is_asked() -> None:
+def test_constraints_are_exact_versions_that_meet_the_requirements() -> None:
     versions = constraints()
     groups = [project()["dependencies"], *project()["optional-dependencies"].values()]
     for requirement in [Requirement(line) for group in groups for line in group]:

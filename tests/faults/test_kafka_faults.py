@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.proxy import END_TXN, KafkaProxy
-from streamer.local import LocalStack, ports
+from streamer.local import LocalStack, StackPorts, ports
 from tests.support.service_trial import DEADLINE_S, N_EVENTS, ServiceTrial
 from tests.support.wait import wait_until
 
@@ -18,7 +18,8 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def own() -> Iterator[LocalStack]:
     """A Kafka that may be killed, and that a proxy may stand before."""
-    with LocalStack(kafka_proxy_port=ports.choose(None, "the proxy")) as running:
+    proxy_port = ports.choose(None, "the proxy")
+    with LocalStack(stack_ports=StackPorts(kafka_proxy=proxy_port)) as running:
         yield running
 
 

@@ -110,9 +110,7 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
                 member.committed(0)
         with monkeypatch.context() as broken:
             broken.setattr(BatchProducer, "_wait_for", refuse)
-            with pytest.raises(
-                LogUnavailable, match="no answer on asking for the group's coordinator"
-            ):
+            with pytest.raises(LogUnavailable, match="finding the group's coordinator: no answer"):
                 member.committed(0)
         with pytest.raises(LogUnavailable, match="a transaction of another instance is open"):
             member.committed(0)
@@ -122,8 +120,8 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
     assert backend.output_values() == said
 
 
-def refuse(_producer: object, _result: object, what: str) -> None:
-    raise KafkaTimeoutError(f"no answer on {what}")
+def refuse(_producer: object, _result: object, request: str) -> None:
+    raise KafkaTimeoutError(f"{request}: no answer")
 
 
 def test_who_re_enters_rejected_events_frees_the_topics_too(backend: KafkaLogBackend) -> None:

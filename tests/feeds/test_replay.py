@@ -69,10 +69,10 @@ def test_a_stay_becomes_the_events_of_the_contract(tmp_path: Path) -> None:
 
 def test_a_row_is_at_the_hour_of_its_iculos_and_onset_six_after_the_label(tmp_path: Path) -> None:
     messages = [m for m in replay(cohort(tmp_path), START) if m.key == "p100002"]
-    told = [(m.value["type"], (m.due_ms - START) // HOUR) for m in messages]
+    events = [(m.value["type"], (m.due_ms - START) // HOUR) for m in messages]
     # ICULOS 3 to 6 are hour bins 2 to 5; the label turns at the second of them, bin 3.
     rows = [("observation", hour) for hour in (2, 3, 4, 5)]
-    assert told == [("admission", 0), *rows, ("discharge", 6), ("sepsis_onset", 9)]
+    assert events == [("admission", 0), *rows, ("discharge", 6), ("sepsis_onset", 9)]
     assert "age" not in messages[0].value
 
 
@@ -145,7 +145,7 @@ def test_records_of_2012_keep_their_minutes(tmp_path: Path) -> None:
     assert [m.value["type"] for m in messages if m.key == "132540"] == ["admission", "discharge"]
 
 
-def test_wishes_that_cannot_be_met_are_refused_at_once(tmp_path: Path) -> None:
+def test_impossible_arguments_are_refused_at_once(tmp_path: Path) -> None:
     recorded = cohort(tmp_path)
     with pytest.raises(ValueError, match="patients must be 1 or more"):
         replay(recorded, START, patients=0)
@@ -156,7 +156,7 @@ def test_wishes_that_cannot_be_met_are_refused_at_once(tmp_path: Path) -> None:
 
 def test_shortest_decimals_read_back_as_the_same_float32() -> None:
     draws = np.random.default_rng(0)
-    decimals = [np.round(draws.normal(50, 200, 5000), places) for places in range(5)]
+    decimals = [np.round(draws.normal(50, 200, 5000), digits) for digits in range(5)]
     charted = np.concatenate(decimals)
     np.testing.assert_array_equal(shortest_decimals(charted.astype(np.float32)), charted)
     any_float = draws.normal(0, 1, 5000).astype(np.float32) ** 9
@@ -165,7 +165,7 @@ def test_shortest_decimals_read_back_as_the_same_float32() -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the PhysioNet files are not here")
 @pytest.mark.parametrize("path", ["cinc2019/dev_B.parquet", "cinc2012"])
-def test_replayed_values_are_the_file_again(path: str) -> None:
+def test_replayed_values_equal_those_of_the_file(path: str) -> None:
     recorded = read_recordings([DATA / path])
     n = 200
     got = [

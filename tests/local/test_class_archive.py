@@ -22,7 +22,7 @@ def program(folder: Path, script: str) -> Path:
     return java
 
 
-def test_an_archive_is_used_once_it_is_there(tmp_path: Path) -> None:
+def test_an_archive_is_used_once_it_exists(tmp_path: Path) -> None:
     java, jars = program(tmp_path, WRITES), tmp_path / "kafka-4"
     archive = archive_of(java, jars)
     assert archive.parent == tmp_path

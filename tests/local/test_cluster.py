@@ -9,7 +9,7 @@ from kafka import KafkaProducer
 
 from bench.proxy import KafkaProxy
 from streamer.adapters.kafka.topics import TopicSpec, ensure
-from streamer.local import LocalStack, ports
+from streamer.local import LocalStack, StackPorts, ports
 from tests.support.read_values import DEADLINE_S, read_values
 
 pytestmark = pytest.mark.integration
@@ -19,7 +19,7 @@ NO_REDIS = "redis://127.0.0.1:1/0"  # nobody asks it anything: only Kafka is sta
 
 def test_clients_of_the_second_listener_stay_behind_the_proxy() -> None:
     port = ports.choose(None, "the proxy")
-    with LocalStack(kafka_proxy_port=port, existing_redis=NO_REDIS) as stack:
+    with LocalStack(stack_ports=StackPorts(kafka_proxy=port), existing_redis=NO_REDIS) as stack:
         behind = stack.kafka_server.behind_proxy_port
         assert behind is not None
         ensure({"bootstrap_servers": [stack.kafka]}, [TopicSpec("topic", 1, {})], replication=1)

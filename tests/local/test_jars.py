@@ -93,7 +93,7 @@ def test_a_terminal_gets_a_bar(repository: Repository, tmp_path: Path) -> None:
     assert "━" in shown(terminal)
 
 
-def test_what_an_interrupted_download_left_is_used_again_if_it_is_whole(
+def test_whole_files_of_an_interrupted_download_are_used_again(
     repository: Repository, console: Console, tmp_path: Path
 ) -> None:
     whole, cut = repository.put("whole", b"w" * 5000), repository.put("cut", b"c" * 5000)
@@ -118,7 +118,7 @@ def test_an_exchanged_file_is_refused(
     assert not list(tmp_path.rglob("*.jar"))
 
 
-def test_a_missing_file_and_a_missing_network_are_said_with_a_way_out(
+def test_a_missing_file_or_network_is_an_error_with_a_way_out(
     repository: Repository, console: Console, tmp_path: Path
 ) -> None:
     jar = Jar("org.example:absent:1.0", 1, "")
@@ -149,7 +149,7 @@ def test_processes_that_start_at_once_download_once(
     assert wanted[2].is_at(damaged)
 
 
-def test_an_unwritable_cache_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(LocalStackError, match="Set XDG_CACHE_HOME to a folder"):
@@ -168,7 +168,7 @@ def test_the_cache_is_found_without_settings(monkeypatch: pytest.MonkeyPatch) ->
     assert cache_folder().parent.parent != Path("/")
 
 
-def test_the_lock_names_this_kafka_and_what_lets_it_write_a_log() -> None:
+def test_the_lock_names_this_kafka_and_its_logging_binding() -> None:
     names = [jar.coordinate for jar in locked_jars()]
     assert f"org.apache.kafka:kafka_2.13:{jars.KAFKA_VERSION}" in names
     assert f"org.apache.kafka:kafka-clients:{jars.KAFKA_VERSION}" in names

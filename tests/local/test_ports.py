@@ -20,7 +20,7 @@ def test_a_port_in_use_is_refused_with_its_number() -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
-def test_what_is_no_port_is_refused(port: int) -> None:
+def test_other_numbers_than_ports_are_refused(port: int) -> None:
     with pytest.raises(LocalStackError, match="not a port number"):
         ports.choose(port, "Kafka")
 

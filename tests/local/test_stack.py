@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from redis import Redis
 
-from streamer.local import LocalStack, LocalStackError, java, redis
+from streamer.local import LocalStack, LocalStackError, StackPorts, java, redis
 from streamer.local.kafka import new_cluster_id
 from streamer.local.ports import LOOPBACK, is_free
 from tests.support.wait import wait_until
@@ -31,7 +31,7 @@ NO_KAFKA = "127.0.0.1:1"  # an existing Kafka that nobody asks anything: only Re
 
 
 def redis_only(data_dir: Path | None = None, redis_port: int | None = None) -> LocalStack:
-    return LocalStack(data_dir, redis_port=redis_port, existing_kafka=NO_KAFKA)
+    return LocalStack(data_dir, stack_ports=StackPorts(redis=redis_port), existing_kafka=NO_KAFKA)
 
 
 def alive(pid: int) -> bool:
@@ -93,8 +93,8 @@ def grouped_values(kafka: str, topic: str, group: str) -> list[bytes]:
         topic, bootstrap_servers=kafka, group_id=group, auto_offset_reset="earliest"
     )
     try:
-        found = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
-        return [record.value for records in found.values() for record in records]
+        polled = wait_until(lambda: consumer.poll(timeout_ms=100), 60, "a record for the group")
+        return [record.value for records in polled.values() for record in records]
     finally:
         consumer.close()
 
@@ -163,7 +163,7 @@ def test_data_outlives_a_crash_of_the_servers_and_a_new_stack(tmp_path: Path) ->
             assert client.get("first") == "1"
             client.set("second", "2")
     with LocalStack(
-        folder, kafka_port=port_of(addresses[0]), redis_port=port_of(addresses[1])
+        folder, stack_ports=StackPorts(port_of(addresses[0]), port_of(addresses[1]))
     ) as stack:
         assert (stack.kafka, stack.redis) == addresses
         assert committed_values(stack.kafka, "topic", 2) == [b"first", b"second"]
@@ -188,7 +188,7 @@ def test_ten_starts_in_a_row_on_the_same_port(tmp_path: Path) -> None:
             assert client.incr("starts") == count + 1
 
 
-def test_what_exists_already_is_used_and_not_started() -> None:
+def test_existing_servers_are_used_and_not_started() -> None:
     with LocalStack(existing_kafka="broker:9092", existing_redis="redis://cache:6379/3") as stack:
         assert (stack.kafka, stack.redis) == ("broker:9092", "redis://cache:6379/3")
         with pytest.raises(LocalStackError, match="has not started a Kafka"):
@@ -213,20 +213,20 @@ def started_since(before: list[psutil.Process]) -> list[psutil.Process]:
     return [child for child in psutil.Process().children() if child not in before]
 
 
-def test_a_port_in_use_is_said_and_nothing_is_left(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_and_no_server_is_left(tmp_path: Path) -> None:
     before = psutil.Process().children()
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(LocalStackError, match=f"port {port} .* so Kafka cannot listen"):
-            LocalStack(tmp_path, kafka_port=port).start()
+            LocalStack(tmp_path, stack_ports=StackPorts(kafka=port)).start()
         with pytest.raises(LocalStackError, match=f"port {port} .* so Redis cannot listen"):
-            LocalStack(tmp_path, redis_port=port).start()
+            LocalStack(tmp_path, stack_ports=StackPorts(redis=port)).start()
     assert not started_since(before)
 
 
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalStackError, match=r"cannot be made: .*Give a folder"):
         redis_only(tmp_path / "file" / "data").start()
@@ -349,12 +349,12 @@ def test_a_signal_during_the_start_leaves_no_server(
         watched = psutil.Process(parent.pid)
 
         def java_and_redis() -> list[psutil.Process]:
-            found = [one for one in watched.children(recursive=True) if alive(one.pid)]
+            children = [c for c in watched.children(recursive=True) if alive(c.pid)]
             try:
-                runs = any(java_class in one.cmdline() for one in found)
+                runs = any(java_class in child.cmdline() for child in children)
             except psutil.Error:  # Kafka's formatting has ended between the two questions
                 return []
-            return found if runs and len(found) == 2 else []
+            return children if runs and len(children) == 2 else []
 
         servers = wait_until(java_and_redis, 30, f"Redis and {java_class}")
         parent.send_signal(number)

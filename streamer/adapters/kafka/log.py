@@ -26,7 +26,7 @@ from streamer.adapters.kafka.options import (
     new_producer,
 )
 from streamer.adapters.kafka.producer import BatchProducer
-from streamer.adapters.kafka.recovery import Succession
+from streamer.adapters.kafka.recovery import TransactionRecovery
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -74,7 +74,7 @@ class KafkaLog:
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership = self._consumer.group_metadata()
-        self._succession = Succession(options.connection, options.outputs, options.group_id)
+        self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
         self._unassigned_since = time.monotonic()
@@ -294,7 +294,7 @@ class KafkaLog:
 
     def _new_producer(self) -> BatchProducer:
         producer = new_producer(self._options)
-        self._succession.recover(producer)
+        self._recovery.recover(producer)
         return producer
 
     def _tp(self, partition: int) -> TopicPartition:

@@ -1,8 +1,9 @@
-"""Batches that need a closer look: old formats, small ones, and whatever is wrong with one.
+"""Batches that need a closer look: old formats, small ones, and those with a fault.
 
-They are read by kafka-python's own parser. What that refuses is set aside, a record where its batch
-can be taken apart and the batch where it cannot: it takes a place among the records, at its last
-offset, with its bytes as the value, so that nothing waits for it and somebody hears of it.
+They are read by kafka-python's own parser. Content that it refuses is set aside: the single record
+where the batch can be taken apart, else the whole batch. It becomes one unreadable record at its
+last offset, with its bytes as the value, so that nothing waits for it and it ends in the rejected
+topic.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from streamer.core.records import Record, Records
 _ATTRIBUTES: Final = Struct(">h")
 _COUNT: Final = Struct(">i")
 _LZ4: Final = 3
-_MOST_WORDS: Final = 200  # of an error
+_MAX_ERROR_CHARACTERS: Final = 200
 
 
 def read(batch: Any, content: bytes, partition: int, check_crcs: bool) -> Records:
@@ -33,28 +34,28 @@ def read(batch: Any, content: bytes, partition: int, check_crcs: bool) -> Record
     Args:
         batch: kafka-python's view of it.
         content: its bytes.
-        partition: where it is.
+        partition: its partition.
         check_crcs: whether records of old formats, which have checksums of their own, are checked.
     """
     if batch.magic < FORMAT:
-        records, wrong = as_columns(_old(batch, check_crcs), partition)
+        records, fault = as_columns(_old(batch, check_crcs), partition)
         first = last = batch.base_offset
     else:
         first, last = batch.base_offset, batch.last_offset
         try:
             plain = _uncompressed(batch, content)
         except Exception as error:  # each library has errors of its own
-            records, wrong = Records.of(), error
+            records, fault = Records.of(), error
         else:
-            records, wrong = as_columns(DefaultRecordBatch(plain), partition)
-            if wrong is not None and (singly := _one_by_one(plain, partition)) is not None:
+            records, fault = as_columns(DefaultRecordBatch(plain), partition)
+            if fault is not None and (singly := _one_by_one(plain, partition)) is not None:
                 return singly
-    if wrong is None:
+    if fault is None:
         return records
     if records:
         first = records.offset.item(-1) + 1
     stamp_ms = getattr(batch, "max_timestamp", -1)
-    why = f"offsets {first} to {max(first, last)}: {_words(wrong)}"
+    why = f"offsets {first} to {max(first, last)}: {_message(fault)}"
     return Records.joined([records, _aside(partition, max(first, last), stamp_ms, content, why)])
 
 
@@ -75,9 +76,9 @@ def _uncompressed(batch: DefaultRecordBatch, content: bytes) -> bytes:
 
 
 def _old(batch: Any, check_crcs: bool) -> Iterator[Any]:
-    """The records of formats 0 and 1, unless they are more than can be held."""
+    """The records of formats 0 and 1, unless they would decompress to more than the bound."""
     codec, is_first = batch.compression_type, batch.magic == 0
-    if codec and not (is_first and codec == _LZ4):  # that one had a framing of its own
+    if codec and not (is_first and codec == _LZ4):  # LZ4 in format 0 had a framing of its own
         _, packed = batch._read_key_value(batch.KEY_OFFSET_V0 if is_first else batch.KEY_OFFSET_V1)
         if packed is not None:
             unpack(codec, packed)
@@ -88,7 +89,7 @@ def _old(batch: Any, check_crcs: bool) -> Iterator[Any]:
 
 
 def _one_by_one(plain: bytes, partition: int) -> Records | None:
-    """Reads each record as a batch of one; ``None`` where nobody can say where each begins."""
+    """Reads each record as a batch of one; ``None`` if the records' bounds are unknown."""
     whole = DefaultRecordBatch(plain)
     begins = record_begins(plain, HEADER.size, whole.records_count)
     if begins is None:
@@ -99,18 +100,18 @@ def _one_by_one(plain: bytes, partition: int) -> Records | None:
         header = bytearray(plain[: HEADER.size])
         _COUNT.pack_into(header, HEADER.size - _COUNT.size, 1)
         record = plain[begin:end]
-        part, wrong = as_columns(DefaultRecordBatch(bytes(header) + record), partition)
-        if wrong is not None:
+        part, fault = as_columns(DefaultRecordBatch(bytes(header) + record), partition)
+        if fault is not None:
             offset = _offset_in(record, whole.base_offset, offset + 1)
-            stamp_ms = whole.max_timestamp
-            part = _aside(partition, offset, stamp_ms, record, f"offset {offset}: {_words(wrong)}")
+            why = f"offset {offset}: {_message(fault)}"
+            part = _aside(partition, offset, whole.max_timestamp, record, why)
         offset = part.offset.item(-1)
         parts.append(part)
     return Records.joined(parts)
 
 
 def _offset_in(record: bytes, base_offset: int, otherwise: int) -> int:
-    """The offset that a record says it has, where that can be and can be read."""
+    """The offset stored in a record; ``otherwise`` if it is unreadable or out of range."""
     try:
         at = 0
         for _ in range(3):  # length, attributes, time
@@ -122,8 +123,8 @@ def _offset_in(record: bytes, base_offset: int, otherwise: int) -> int:
     return offset if otherwise <= offset < np.iinfo(np.int64).max else otherwise
 
 
-def _words(error: Exception) -> str:
-    """What is wrong, without what the records say."""
-    if isinstance(error.__context__, UnicodeDecodeError):  # its own words quote the name
+def _message(error: Exception) -> str:
+    """The fault, without content of the records."""
+    if isinstance(error.__context__, UnicodeDecodeError):  # its own text quotes the name
         return f"{type(error).__name__}: the name of a header is not UTF-8"
-    return f"{type(error).__name__}: {error}"[:_MOST_WORDS]
+    return f"{type(error).__name__}: {error}"[:_MAX_ERROR_CHARACTERS]

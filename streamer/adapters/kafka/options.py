@@ -1,4 +1,4 @@
-"""How the two clients of the log are set up, and why so."""
+"""Settings of the log's consumer and producer, with the reason of each."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from streamer.core.dead_letters import MAX_CONTENT_BYTES
 
 # A broker that is up answers metadata at once; ten seconds bound every question to it.
 ASK_TIMEOUT_MS: Final = 10_000
-# A batch of a thousand records takes some 60 ms; fifteen seconds of stall mean a broken producer,
-# and what an abandoned transaction blocks (readers of the outputs) must be free again soon.
+# A batch of a thousand records takes some 60 ms; fifteen seconds of stall mean a broken producer.
+# Readers of the outputs wait for an abandoned transaction, so it must end soon.
 TRANSACTION_TIMEOUT_MS: Final = 15_000
-# What is refused is the largest that is written: as much as is kept of it, and its headers.
+# The largest message is a rejected record: its content up to the limit, and its headers.
 MAX_MESSAGE_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
 # 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
@@ -30,11 +30,14 @@ _METADATA_AGE_MS: Final = 5_000
 
 @dataclass(frozen=True, slots=True)
 class KafkaOptions:
-    """How to reach Kafka and how to behave there.
+    """Connection, names and limits of the log's clients.
 
     ``connection`` is passed to every client as it is (``bootstrap_servers``, security).
     ``transactional_id`` must be stable and unique per instance: it fences a paused twin.
-    ``outputs`` are all topics that producers of this id write to.
+    ``outputs`` are all topics that producers of this id write to. ``session_timeout_ms``: a
+    consumer that is silent for this long loses its partitions. ``max_poll_interval_ms``: so does
+    one that does not poll for this long. ``fetch_wait_ms``: a broker without records waits this
+    long before it answers a fetch.
     """
 
     connection: Mapping[str, Any]
@@ -49,12 +52,12 @@ class KafkaOptions:
 
 
 def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> Any:
-    """Returns a consumer that has joined nothing yet; its first poll does."""
+    """Returns a consumer that joins the group at its first poll."""
     consumer = BatchConsumer(
         **options.connection,
         group_id=options.group_id,
-        # Messages of other transactions count only when committed; and a committed offset is
-        # read as the last one that is settled.
+        # Records of open and aborted transactions are not read, and a committed offset is read
+        # only when no transaction that moves it is open.
         isolation_level="read_committed",
         enable_auto_commit=False,
         # Loss must be loud: positions are always set by the take-over.
@@ -64,7 +67,7 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
         max_poll_records=options.max_poll_records,
         # A batch that takes longer than this ends the membership; its commit is then refused.
         max_poll_interval_ms=options.max_poll_interval_ms,
-        # What waits here beside the batch in hand, however long the backlog: a fetch a broker.
+        # Bounds the records that wait here, however long the backlog: one fetch a broker.
         fetch_max_bytes=_FETCH_BYTES,
         max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         fetch_max_wait_ms=options.fetch_wait_ms,
@@ -77,18 +80,18 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
 
 
 def new_producer(options: KafkaOptions) -> BatchProducer:
-    """Returns a producer that has yet to take its transactional id."""
+    """Returns a producer that has not taken its transactional id yet."""
     return BatchProducer(
         **options.connection,
         transactional_id=options.transactional_id,
         kafka_client=UnhurriedClient,
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
-        # The broker has given the transaction up by then: sending on would be in vain.
+        # The broker has aborted the transaction by then, so sending on is useless.
         delivery_timeout_ms=TRANSACTION_TIMEOUT_MS,
         max_block_ms=TRANSACTION_TIMEOUT_MS,
         request_timeout_ms=ASK_TIMEOUT_MS,
-        # The broker refuses a transaction's first request until it has done with the one before,
-        # some milliseconds: with 20 here a transaction takes 30 ms, with 2 it takes 10.
+        # The broker refuses a transaction's first request for some milliseconds, until it has ended
+        # the one before: with 20 here a transaction takes 30 ms, with 2 it takes 10.
         retry_backoff_ms=2,
         linger_ms=0,
         max_request_size=MAX_MESSAGE_BYTES,

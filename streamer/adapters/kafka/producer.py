@@ -1,9 +1,9 @@
-"""A transactional producer that takes whole batches: a tenth of the work per record of `send`.
+"""A transactional producer of whole batches, with a tenth of the work per record of `send`.
 
 `KafkaProducer.send` checks, sizes, locks and makes a future for each record. Here the records of a
 partition are encoded together (format v2, https://kafka.apache.org/documentation/#recordbatch) and
 handed to the same accumulator as one batch; sending, retrying, transactions stay kafka-python's.
-Why, and what it costs: docs/decisions/012.
+Reasons and costs: docs/decisions/012.
 """
 
 from __future__ import annotations
@@ -52,104 +52,104 @@ def _length(content: bytes) -> bytes:
 
 
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
-    """`KafkaProducer` with `send_all`; configured as that."""
+    """`KafkaProducer` with `send_all`; it takes the same options."""
 
     def send_all(self, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
-        """Queues records, stamped now, inside the running transaction.
+        """Queues records in the running transaction; their timestamp is the time of this call.
 
         Returns:
-            A future for each batch that they were put into.
+            A future for each batch that the records were put into.
 
         Raises:
-            KafkaError: what was queued before more may be is not acknowledged in time.
+            KafkaError: the queue is full and is not acknowledged in time.
         """
         futures: list[FutureRecordMetadata] = []
-        for share in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
+        for chunk in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
-            places: dict[TopicPartition, list[Output]] = {}
-            for output in share:
-                place = TopicPartition(output.topic, output.partition)
-                places.setdefault(place, []).append(output)
-            for place, mine in places.items():
-                futures += self._queue(place, mine)
+            by_partition: dict[TopicPartition, list[Output]] = {}
+            for output in chunk:
+                tp = TopicPartition(output.topic, output.partition)
+                by_partition.setdefault(tp, []).append(output)
+            for tp, of_partition in by_partition.items():
+                futures += self._queue(tp, of_partition)
         self._sender.wakeup()
         return futures
 
-    def _queue(
-        self, place: TopicPartition, outputs: Sequence[Output]
-    ) -> list[FutureRecordMetadata]:
-        self.partitions_for(place.topic)  # waits until the topic's leaders are known
-        self._transaction_manager.maybe_add_partition_to_transaction(place)
+    def _queue(self, tp: TopicPartition, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
+        self.partitions_for(tp.topic)  # waits until the topic's leaders are known
+        self._transaction_manager.maybe_add_partition_to_transaction(tp)
         accumulator = self._accumulator
         futures = []
         for records in _batches(outputs, self.config["batch_size"]):
-            batch = ProducerBatch(place, records)
+            batch = ProducerBatch(tp, records)
             # One future stands for the batch: its records are taken or lost together.
             future = FutureRecordMetadata(batch.produce_future, 0, None, None, -1, -1, -1)
             batch._record_futures.append(future)
-            with accumulator._tp_lock(place):
-                accumulator._batches[place].append(batch)
+            with accumulator._tp_lock(tp):
+                accumulator._batches[tp].append(batch)
                 accumulator._incomplete.add(batch)
             futures.append(future)
         return futures
 
     def send_offsets_to_transaction(self, offsets: Any, group_metadata: Any) -> None:
-        """As `KafkaProducer`'s, which waits without end when the broker went away meanwhile.
+        """As `KafkaProducer`'s, which would wait without end if the broker has gone away.
 
         Raises:
             KafkaTimeoutError: no answer within ``max_block_ms``.
         """
         sent = self._transaction_manager.send_offsets_to_transaction(offsets, group_metadata)
-        self._wait_for(sent, "taking offsets into a transaction")
+        self._wait_for(sent, "adding offsets to a transaction")
 
     def commit_transaction(self) -> None:
-        """As `KafkaProducer`'s, with an end to the wait.
+        """As `KafkaProducer`'s, with a bound on the wait.
 
         Raises:
             KafkaTimeoutError: no answer within ``max_block_ms``; it may have been committed.
         """
         self._wait_for(self._transaction_manager.begin_commit(), "committing a transaction")
 
-    def end_all(self, places: Sequence[TopicPartition], group: str | None, *, commit: bool) -> None:
-        """Ends whatever is open of this producer at these places and in the group's offsets.
+    def end_all(self, tps: Sequence[TopicPartition], group: str | None, *, commit: bool) -> None:
+        """Ends every open transaction of this id on these partitions and in the group's offsets.
 
-        A transaction of nothing else; its markers end all that lies there. They are written some
-        time after this returns.
+        It does so by an empty transaction: its markers end everything before them. They are written
+        some time after this returns.
 
         Raises:
-            KafkaError: a refusal, or no answer within ``max_block_ms``.
+            KafkaError: a broker refuses, or does not answer within ``max_block_ms``.
         """
         manager = self._transaction_manager
-        if group is not None:  # its offsets have a leader, or nothing is begun
+        if group is not None:  # begin only if the group's offsets have a leader
             finding = FindCoordinatorHandler(manager, CoordinatorType.GROUP, group)
             manager._enqueue_request(finding)
-            self._wait_for(finding.result, "asking for the group's coordinator")
+            self._wait_for(finding.result, "finding the group's coordinator")
         self.begin_transaction()
-        # All is queued at once, for what fails in the midst of it is taken back, whatever it was.
+        # All requests are queued at once: if one fails, the client aborts the transaction, whether
+        # it was to be committed or not.
         with manager._lock:
-            manager._new_partitions_in_transaction.update(places)
+            manager._new_partitions_in_transaction.update(tps)
             manager._enqueue_request(manager._add_partitions_to_transaction_handler())
             if group is not None:
                 metadata = ConsumerGroupMetadata(group_id=group)
-                manager._enqueue_request(_TakingInOffsets(manager, metadata, {}))
+                manager._enqueue_request(_AddOffsets(manager, metadata, {}))
             ending = manager.begin_commit() if commit else manager.begin_abort()
-        self._wait_for(ending, "ending what was left open")
+        self._wait_for(ending, "ending open transactions")
 
     def close(self, timeout: float | None = None, null_logger: bool = False) -> None:
-        """As `KafkaProducer`'s, which goes on for ever when it should end at once and cannot."""
+        """As `KafkaProducer`'s, whose sender would never end at timeout 0 if a broker is away."""
         if timeout == 0:
             self._sender.force_close()
         super().close(timeout, null_logger)
 
-    def _wait_for(self, result: Any, what: str) -> None:
+    def _wait_for(self, result: Any, request: str) -> None:
         self._sender.wakeup()
-        if not result.wait(timeout_ms=self.config["max_block_ms"]):
-            raise KafkaTimeoutError(f"no answer on {what}")
+        wait_ms = self.config["max_block_ms"]
+        if not result.wait(timeout_ms=wait_ms):
+            raise KafkaTimeoutError(f"{request}: no answer within {wait_ms} ms")
 
 
-class _TakingInOffsets(AddOffsetsToTxnHandler):  # type: ignore[misc]
-    """Takes the offsets of a group into a transaction without committing any."""
+class _AddOffsets(AddOffsetsToTxnHandler):  # type: ignore[misc]
+    """Adds a group's offsets to a transaction without committing any."""
 
     def handle_response(self, response: Any) -> None:
         if response.error_code != NoError.errno:
@@ -164,7 +164,7 @@ def _value_bytes(output: Output) -> int:
 
 
 class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
-    """A record batch of records that are encoded already."""
+    """A record batch made of encoded records."""
 
     __slots__ = ()
 
@@ -180,7 +180,7 @@ class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
 
 
 def _batches(outputs: Sequence[Output], most_bytes: int) -> Iterator[_Records]:
-    """Cuts records into batches of at most so many bytes, or of one record that is larger."""
+    """Cuts records into batches of at most ``most_bytes``; a larger record is a batch alone."""
     timestamp_ms = int(time.time() * 1000)
     encoded: list[bytes] = []
     size = 0
@@ -196,9 +196,9 @@ def _batches(outputs: Sequence[Output], most_bytes: int) -> Iterator[_Records]:
         yield _Records(encoded, timestamp_ms)
 
 
-def _encode(output: Output, place: int) -> bytes:
-    """One record; ``place`` is its offset in the batch, whose time it shares."""
-    parts: list[bytes] = [b"\0\0", _SMALL[place] if place < len(_SMALL) else _varint(place)]
+def _encode(output: Output, index: int) -> bytes:
+    """Encodes a record; ``index`` is its offset in the batch, whose timestamp it shares."""
+    parts: list[bytes] = [b"\0\0", _SMALL[index] if index < len(_SMALL) else _varint(index)]
     for content in (output.key, output.value):
         parts += (_NULL,) if content is None else (_length(content), content)
     parts.append(_SMALL[len(output.headers)])

@@ -1,4 +1,4 @@
-"""Readers of committed records outside any group, for commands that look and write nothing."""
+"""Readers of committed records outside any group, for commands that write nothing."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _RECORDS_A_POLL: Final = 2_000
 def committed_reader(
     connection: Mapping[str, Any], *topics: str, from_beginning: bool = True
 ) -> KafkaConsumer:
-    """Returns a consumer that reads what transactions have committed, and commits nothing itself.
+    """Returns a consumer that reads committed transactions and commits no offset itself.
 
     Args:
-        connection: given to the client as it is (``bootstrap_servers``, security).
+        connection: passed to the client as it is (``bootstrap_servers``, security).
         topics: all partitions of these are read; none where the caller assigns partitions.
-        from_beginning: whether it starts at the first record that is kept, or behind the last one.
+        from_beginning: whether it starts at the first record that is kept, or after the last one.
 
     Raises:
         KafkaError: no broker answers.
@@ -67,12 +67,12 @@ def last_values(
     """Returns the values of a key among the last records of a partition, oldest first.
 
     Args:
-        connection: given to the client as it is.
-        topic: where to look.
+        connection: passed to the client as it is.
+        topic: the topic to search.
         partition: of the topic.
         key: of the wanted records.
-        n_records: how many offsets back from the end the search starts.
-        deadline_s: seconds after which it returns what it has read until then.
+        n_records: number of offsets before the end at which the search starts.
+        deadline_s: seconds after which it returns the values read so far.
 
     Raises:
         LogUnavailable: no broker answers.
@@ -91,9 +91,9 @@ def last_values(
 
 
 def group_lag(connection: Mapping[str, Any], group: str, topic: str, n_partitions: int) -> int:
-    """Returns how many records a consumer group has yet to commit, over all partitions.
+    """Returns the number of records that a consumer group has not committed, over all partitions.
 
-    Where the group never committed, everything that is kept counts.
+    Where the group never committed, every record that is kept counts.
 
     Raises:
         LogUnavailable: no broker answers.

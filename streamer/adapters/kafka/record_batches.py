@@ -1,9 +1,9 @@
-"""Record batches read as columns: a tenth of the work per record of kafka-python's parser.
+"""Parses record batches into columns, with a tenth of the work per record of kafka-python's parser.
 
 A record of format v2 (https://kafka.apache.org/documentation/#record) is seven numbers of variable
-length around its bytes. Where each record begins is found by a short loop; each of its numbers is
-then read for all records at once. What is not plain is left to kafka-python's own parser, so that
-it means the same here as there, and is refused for the same reason.
+length around its bytes. A short loop finds the first byte of each record; each of the numbers is
+then read for all records at once. Unusual content is left to kafka-python's own parser, so that it
+means the same here as there, and is refused for the same reason.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.records import Record, Records
 
-# Headers that are passed on and are longer than they can be: by the W3C a trace has 55 bytes; an
-# origin is the name of a topic, at most 249 bytes, a partition and an offset.
+# Headers that are passed on, and bounds on their bytes: a trace has 55 by the W3C; an origin is a
+# topic's name, at most 249 bytes, a partition and an offset. Longer ones are dropped.
 PASSED_ON: Final = {TRACEPARENT: 256, REPLAYED_OF: 300}
 _TRACEPARENT: Final = TRACEPARENT.encode()
 _REPLAYED_OF: Final = REPLAYED_OF.encode()
@@ -36,12 +36,12 @@ class Span(NamedTuple):
     """The records of one batch, uncompressed.
 
     Attributes:
-        start: where they begin in the data.
-        end: where they end.
-        n: how many the batch says they are.
-        base_offset: what their offsets count from.
-        base_ms: what their timestamps count from, or the timestamp of all of them.
-        appended: whether they have one timestamp, that of their arrival at the broker.
+        start: index of their first byte in the data.
+        end: index after their last byte.
+        n: their number by the batch's header.
+        base_offset: added to the offset in each record.
+        base_ms: added to the timestamp in each record, or the timestamp of all.
+        appended: whether all have one timestamp, that of their arrival at the broker.
     """
 
     start: int
@@ -53,19 +53,19 @@ class Span(NamedTuple):
 
 
 class _NotPlainError(Exception):
-    """Something that is rare or wrong: kafka-python says which."""
+    """Content that is rare or wrong; kafka-python's parser decides which."""
 
 
 def parse(data: bytes, spans: Sequence[Span], partition: int) -> Records | None:
     """Reads the records of some batches.
 
     Args:
-        data: holds them, at any places.
-        spans: where, in the order of the log.
+        data: the bytes that contain the batches.
+        spans: the batches' records in the data, in the order of the log.
         partition: of all of them.
 
     Returns:
-        The records; ``None`` where anything is not as in the batches of any usual producer.
+        The records; ``None`` if anything is not as usual producers write it.
     """
     try:
         return _parse(data, spans, partition)
@@ -110,7 +110,7 @@ def _parse(data: bytes, spans: Sequence[Span], partition: int) -> Records:
 
 
 def record_begins(data: bytes, start: int, n: int) -> list[int] | None:
-    """Returns where each of ``n`` records begins, ``None`` unless they fill the data from there."""
+    """Returns the index of each record's first byte, ``None`` unless ``n`` fill the data."""
     begins: list[int] = []
     try:
         _find(data, Span(start, len(data), n, 0, 0, False), begins)
@@ -120,7 +120,7 @@ def record_begins(data: bytes, start: int, n: int) -> list[int] | None:
 
 
 def _find(data: bytes, span: Span, begins: list[int]) -> None:
-    """Appends where each record of a batch begins, with the number that is its length."""
+    """Appends the index of each record's first byte; a record begins with its length."""
     at = span.start
     begin = begins.append
     for _ in range(span.n):
@@ -144,7 +144,7 @@ def _find(data: bytes, span: Span, begins: list[int]) -> None:
 def _numbers(
     codes: NDArray[np.uint8], at: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Reads a zigzag variable-length integer at each place; returns them and the places after."""
+    """Reads a zigzag variable-length integer at each index; returns them and the indices after."""
     first = codes[at]
     number = (first & 0x7F).astype(np.int64)
     after = at + 1
@@ -168,7 +168,7 @@ def _headers(
     at: NDArray[np.int64],
     passed_on: dict[bytes, list[bytes | None]],
 ) -> None:
-    """Reads the headers of all records, their first, then their second ...; moves ``at``."""
+    """Reads the first header of all records, then the second, and so on; moves ``at``."""
     for nth in range(n_headers.max()):
         rows = np.flatnonzero(n_headers > nth)
         name_bytes, name_at = _numbers(codes, at[rows])
@@ -180,7 +180,7 @@ def _headers(
         names = [data[a:b] for a, b in zip(name_at.tolist(), name_end.tolist(), strict=True)]
         seen = set(names)
         for name in seen:
-            name.decode()  # or it is refused
+            name.decode()  # raises on what kafka-python would refuse
         if not seen & passed_on.keys():
             continue
         values = _slices(data, value_at, value_end, value_bytes)
@@ -209,7 +209,7 @@ def _slices(
     end: NDArray[np.int64],
     size: NDArray[np.int64],
 ) -> list[bytes | None]:
-    """Cuts the data; what has a negative size is null."""
+    """Slices of the data, null for a negative size."""
     slices: list[bytes | None] = [
         data[a:b] for a, b in zip(start.tolist(), end.tolist(), strict=True)
     ]
@@ -222,23 +222,23 @@ def _bounded(header: bytes | None, most: int) -> bytes | None:
     return header if header is not None and len(header) <= most else None
 
 
-def as_columns(theirs: Iterator[Any], partition: int) -> tuple[Records, Exception | None]:
-    """Turns what kafka-python parses into columns.
+def as_columns(parsed: Iterator[Any], partition: int) -> tuple[Records, Exception | None]:
+    """Turns records parsed by kafka-python into columns.
 
     Returns:
-        The records before the first bad one, and what is wrong with that.
+        The records before the first bad one, and the bad one's fault.
     """
     records: list[Record] = []
     try:
-        records.extend(_record(record, partition) for record in theirs)
-    except Exception as error:  # whatever a parser may make of foreign bytes
+        records.extend(_record(record, partition) for record in parsed)
+    except Exception as error:  # a parser may raise anything on foreign bytes
         return Records.of(records), error
     return Records.of(records), None
 
 
 def _record(record: Any, partition: int) -> Record:
     if not _INT64.min <= record.offset < _INT64.max:
-        raise ValueError(f"offset {record.offset} is none that a log can have")
+        raise ValueError(f"offset {record.offset} is out of range: a log's are from 0 to 2^63 - 2")
     stamp_ms = _NO_TIMESTAMP if record.timestamp is None else record.timestamp
     headers = dict(record.headers)
     return Record(

@@ -1,14 +1,14 @@
-"""A transactional producer succeeds its predecessor and ends what that one left open, everywhere.
+"""Transaction recovery: a new producer ends everywhere what its predecessor left open.
 
 Taking the transactional id should do that. But a coordinator of Kafka 4 takes a partition that has
-no leader just then (all its replicas are away, or a lone broker comes back) for one that was
-deleted: it sends no marker there and calls the transaction complete. What lies there stays open.
-Readers of committed records wait for it without end, the group's offsets cannot be read, and the
-next transaction of the same producer would take it along, whatever had become of it. Found by
-killing brokers, and read in their log: docs/decisions/019.
+no leader at that moment (all its replicas are away, or a lone broker comes back) for a deleted one:
+it sends no marker there and calls the transaction complete. The records there stay open. Readers of
+committed records wait for them without end, the group's offsets cannot be read, and the next
+transaction of the same producer would take them along, whether theirs was committed or aborted.
+Observed by killing brokers, and confirmed in their log: docs/decisions/019.
 
-So a successor asks how the last transaction of its name ended, and ends everything that it may have
-touched in the same way. Where nothing is open, such a marker means nothing.
+So a new producer asks how the last transaction of its id ended, and ends every partition that it
+may have touched in the same way. Where nothing is open, such a marker has no effect.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _NO_LEADER: Final = -1
 _NOT_YET_ENDED: Final = (TransactionState.PREPARE_COMMIT, TransactionState.PREPARE_ABORT)
 
 
-class Succession:
-    """What is known of the producers before, kept until all that they left is ended.
+class TransactionRecovery:
+    """Ends the open transactions of earlier producers; remembers their outcome across attempts.
 
     Args:
-        connection: how to reach Kafka.
-        topics: all to which producers of this id write.
-        group: whose offsets they commit.
+        connection: settings of the Kafka clients.
+        topics: all topics that producers of this id write to.
+        group: the consumer group whose offsets they commit.
     """
 
     def __init__(
@@ -56,24 +56,24 @@ class Succession:
         self._last: TransactionState | None = None
 
     def recover(self, producer: BatchProducer) -> None:
-        """Makes a producer the only one of its transactional id, with nothing open of those before.
+        """Makes a producer the only one of its transactional id, with nothing open of earlier ones.
 
-        It is closed if this fails: left alone it would go on trying, and fence the one made next.
+        The producer is closed if this fails: otherwise it would go on trying, and fence the next.
 
         Raises:
-            KafkaError: no answer, or a refusal.
+            KafkaError: a broker does not answer, or refuses.
         """
         name = producer.config["transactional_id"]
         try:
             with contextlib.closing(self._admin()) as admin:
-                # Asked before the id is taken, which wipes the answer; if what follows fails, it
-                # is known when this is tried again.
+                # Asked before the id is taken, which wipes the answer; kept if a later step fails,
+                # for the next attempt.
                 self._last = self._last or _last_state(admin, name)
                 producer.init_transactions()
                 if self._last is not None:
                     commit = self._last is TransactionState.COMPLETE_COMMIT
-                    producer.end_all(self._places(producer), self._group, commit=commit)
-                    _last_state(admin, name)  # is known when all markers are written
+                    producer.end_all(self._partitions(producer), self._group, commit=commit)
+                    _last_state(admin, name)  # returns when all markers are written
             self._last = None
         except BaseException:
             producer.close(timeout=0)
@@ -85,23 +85,23 @@ class Succession:
             **self._connection, bootstrap_timeout_ms=wait_ms, request_timeout_ms=wait_ms
         )
 
-    def _places(self, producer: BatchProducer) -> list[TopicPartition]:
-        places = []
+    def _partitions(self, producer: BatchProducer) -> list[TopicPartition]:
+        tps = []
         for topic in self._topics:
             try:
-                partitions = producer.partitions_for(topic)
+                numbers = producer.partitions_for(topic)
             except KafkaTimeoutError as error:
-                raise KafkaTimeoutError(f"nothing is known of topic {topic}") from error
-            places += [TopicPartition(topic, partition) for partition in partitions]
-        for place in places:
-            # The end of what lies there would be forgotten once more.
-            if producer._metadata.leader_for_partition(place) in (None, _NO_LEADER):
-                raise LeaderNotAvailableError(f"{place.topic} {place.partition} has no leader")
-        return places
+                raise KafkaTimeoutError(f"no broker describes topic {topic}") from error
+            tps += [TopicPartition(topic, number) for number in numbers]
+        for tp in tps:
+            # Without a leader the marker would be forgotten once more.
+            if producer._metadata.leader_for_partition(tp) in (None, _NO_LEADER):
+                raise LeaderNotAvailableError(f"{tp.topic} {tp.partition} has no leader")
+        return tps
 
 
 def _last_state(admin: TidyAdmin, name: str) -> TransactionState | None:
-    """How the last transaction of this name ended; ``None``: there was none, or nobody knows."""
+    """The outcome of the last transaction of this id; ``None`` if there was none, or is unknown."""
     give_up_at = time.monotonic() + _ANSWER_S
     while True:
         try:
@@ -116,5 +116,5 @@ def _last_state(admin: TidyAdmin, name: str) -> TransactionState | None:
             if time.monotonic() > give_up_at:
                 raise
         if time.monotonic() > give_up_at:
-            raise KafkaTimeoutError(f"the transaction of {name} does not come to its end")
+            raise KafkaTimeoutError(f"the transaction of {name} did not end in {_ANSWER_S:.0f} s")
         time.sleep(_ASK_AGAIN_S)

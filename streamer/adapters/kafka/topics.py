@@ -1,4 +1,4 @@
-"""Topics as the service needs them: made where missing, checked where they are."""
+"""Creates missing topics and checks existing ones."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka.admin import ConfigResource
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import TopicAlreadyExistsError
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.ports.log import LogUnavailable
+from streamer.adapters.kafka.errors import kafka_errors
 
-# A broker that is up answers at once; whoever waits for one wants to know soon.
+# A broker that is up answers at once; a person who waits wants to know soon that it is away.
 _REACH_TIMEOUT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be; ``configs`` are given to topics that are made."""
+    """A topic as it should be; ``configs`` are set on a topic that is created."""
 
     name: str
     partitions: int
@@ -28,7 +28,7 @@ class TopicSpec:
 
 @dataclass(frozen=True, slots=True)
 class TopicStatus:
-    """A topic as it is after ``ensure``; ``fault`` says what is wrong and what to do."""
+    """A topic as it is after ``ensure``; ``fault`` names what is wrong, and the way out."""
 
     name: str
     partitions: int
@@ -38,7 +38,7 @@ class TopicStatus:
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
-    """How a topic is kept: the least number of replicas of a partition, and its settings."""
+    """The least number of replicas of a topic's partitions, and its settings by name."""
 
     name: str
     replicas: int
@@ -53,7 +53,7 @@ def ensure(
     Raises:
         LogUnavailable: no broker answers, or it does not allow this.
     """
-    try:
+    with kafka_errors():
         admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
             existing = set(admin.list_topics())
@@ -66,31 +66,27 @@ def ensure(
                 topic["name"]: len(topic["partitions"])
                 for topic in admin.describe_topics([topic.name for topic in present])
             }
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
-    made = {topic.name for topic in missing} if create else set()
-    return [_judge(topic, described.get(topic.name, 0), topic.name in made) for topic in wanted]
+    created = {topic.name for topic in missing} if create else set()
+    return [_status(topic, described.get(topic.name, 0), topic.name in created) for topic in wanted]
 
 
 def read_settings(connection: Mapping[str, Any], names: Sequence[str]) -> list[TopicSettings]:
-    """Asks the brokers how topics are kept that are known to be there.
+    """Reads replicas and settings of topics that exist.
 
     Raises:
         LogUnavailable: no broker answers, or it does not allow this.
     """
     if not names:
         return []
-    try:
+    with kafka_errors():
         admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
             resources = [ConfigResource("TOPIC", name) for name in names]
             (configs,) = admin.describe_configs(resources, config_filter="all").values()
             replicas = {
-                topic["name"]: min(len(one["replica_nodes"]) for one in topic["partitions"])
+                topic["name"]: min(len(p["replica_nodes"]) for p in topic["partitions"])
                 for topic in admin.describe_topics(list(names))
             }
-    except (KafkaError, OSError) as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
     return [
         TopicSettings(
             name, replicas[name], {key: one["value"] for key, one in configs[name].items()}
@@ -108,12 +104,12 @@ def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:
         }
         for topic in missing
     }
-    # Two processes that start at once both find them missing; one of them is late.
+    # Of two processes that start at once and see them missing, one is late.
     with contextlib.suppress(TopicAlreadyExistsError):
         admin.create_topics(topics, wait_for_metadata=True)
 
 
-def _judge(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
+def _status(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
     fault = None
     if partitions == 0:
         fault = "is missing; run `streamer topics`"

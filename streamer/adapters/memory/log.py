@@ -1,4 +1,4 @@
-"""The in-memory twin of `adapters.kafka.log`: same promises, one process, and failures at will."""
+"""The in-memory twin of `adapters.kafka.log`: same contract, one process, failures on demand."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one
 
 
 class MemoryBroker:
-    """One input topic, everything that was written because of it, and one consumer group.
+    """One input topic, one consumer group, and the records of committed transactions.
 
     Attributes:
-        partitions: records of the input, by partition; a record's place is its offset.
+        partitions: records of the input, by partition; a record's index is its offset.
         first: the first offset that is kept, by partition.
         committed: the group's offsets.
-        outputs: what was written in transactions that were committed, in that order.
-        topic_id: identity of the input topic.
-        members: who is in the group; position decides who owns what.
+        outputs: records of committed transactions, in the order of the commits.
+        topic_id: id of the input topic.
+        members: members of the group; a member's index decides which partitions it owns.
         generation: rises whenever the members change; a commit of an earlier one is refused.
-        holders: who was last told that a partition is theirs.
-        damaged: places, partition and offset, at which nothing can be read.
-        unreadable: why what is at a place, partition and offset, is no record.
+        holders: the member that last learned that it owns a partition.
+        damaged: (partition, offset) pairs at which nothing can be read.
+        unreadable: the fault of bytes that are not a record, by partition and offset.
     """
 
     def __init__(self, n_partitions: int) -> None:
@@ -48,7 +48,7 @@ class MemoryBroker:
         value: bytes | None,
         timestamp_ms: int | None = None,
     ) -> int:
-        """Puts a record at the end of an input partition and returns its offset."""
+        """Appends a record to an input partition and returns its offset."""
         records = self.partitions[partition]
         if timestamp_ms is None:
             timestamp_ms = _FIRST_TIMESTAMP_MS + len(records)
@@ -56,13 +56,13 @@ class MemoryBroker:
         return len(records) - 1
 
     def append_unreadable(self, partition: int, content: bytes, why: str) -> int:
-        """Puts bytes that are no record at the end of a partition and returns their offset."""
+        """Appends bytes that are not a record to a partition and returns their offset."""
         offset = self.append(partition, None, content)
         self.unreadable[partition, offset] = why
         return offset
 
     def recreate(self) -> None:
-        """Deletes the input topic with the group's offsets in it, and makes it again, empty."""
+        """Deletes the input topic with the group's offsets, and creates it again, empty."""
         n_partitions = len(self.partitions)
         self.partitions = [[] for _ in range(n_partitions)]
         self.first = [0] * n_partitions
@@ -70,22 +70,22 @@ class MemoryBroker:
         self.topic_id = str(uuid.uuid4())
 
     def add_partition(self) -> None:
-        """Adds an empty partition to the input topic; the members share anew."""
+        """Adds an empty partition to the input topic; the group rebalances."""
         self.partitions.append([])
         self.first.append(0)
         self.generation += 1
 
     @property
     def topic(self) -> Topic:
-        """The input topic, as it is described to whoever asks."""
+        """The input topic as it is now."""
         return Topic(self.topic_id, len(self.partitions))
 
     def owned_by(self, member: MemoryLog) -> set[int]:
-        """Returns a member's share: every n-th partition."""
+        """Returns a member's partitions: every n-th one for n members."""
         if member not in self.members:
             return set()
-        place = self.members.index(member)
-        return set(range(place, len(self.partitions), len(self.members)))
+        first = self.members.index(member)
+        return set(range(first, len(self.partitions), len(self.members)))
 
     def join(self, member: MemoryLog) -> None:
         """Begins a membership; the others learn of it when they poll."""
@@ -93,20 +93,20 @@ class MemoryBroker:
         self.generation += 1
 
     def expel(self, member: MemoryLog) -> None:
-        """Ends a membership as a session timeout does: the member does not know until it asks."""
+        """Ends a membership as a session timeout does: the member learns of it at its next call."""
         if member in self.members:
             self.members.remove(member)
             self.generation += 1
-            self.holders = {p: one for p, one in self.holders.items() if one is not member}
+            self.holders = {p: holder for p, holder in self.holders.items() if holder is not member}
 
 
 class MemoryLog:
     """One member of the group of a broker.
 
     Attributes:
-        available: false plays a log that does not answer.
-        refuse_next: the next transaction is refused; nothing of it happens.
-        lose_next_answer: the next transaction is committed, and nobody tells.
+        available: set false to simulate a log that does not answer.
+        refuse_next: the next transaction is refused and has no effect.
+        lose_next_answer: the next transaction is committed, but its answer is lost.
 
     Args:
         broker: shared by all members.
@@ -135,7 +135,7 @@ class MemoryLog:
             broker.join(self)
         self._generation = broker.generation
         now = broker.owned_by(self)
-        # What went to another member in between is lost, even if it is back by now.
+        # A partition that another member owned in between is lost, even if it is back by now.
         lost = {p for p in self._owned if p not in now or broker.holders.get(p) is not self}
         gained = now - (self._owned - lost)
         broker.holders.update(dict.fromkeys(gained, self))
@@ -205,7 +205,7 @@ class MemoryLog:
     def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
         """See ``EventLog``."""
         refused, self.refuse_next = self.refuse_next, False
-        unheard, self.lose_next_answer = self.lose_next_answer, False
+        is_answer_lost, self.lose_next_answer = self.lose_next_answer, False
         if not self.available or self._broken or refused:
             self._broken = True
             raise Interrupted("the transaction was refused")
@@ -214,9 +214,9 @@ class MemoryLog:
             raise Interrupted("the group has moved on without this member")
         self._broker.outputs += outputs
         self._broker.committed.update(offsets)
-        if unheard:
+        if is_answer_lost:
             self._broken = True
-            raise Interrupted("nobody knows whether the transaction went through")
+            raise Interrupted("the outcome of the transaction is unknown")
 
     def recover(self) -> None:
         """See ``EventLog``."""

@@ -1,4 +1,4 @@
-"""The in-memory twin of `adapters.redis.states`: same promises, one process."""
+"""The in-memory twin of `adapters.redis.states`: same contract, one process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Partition:
 
 
 class MemoryStates:
-    """States of stays in a dictionary; ``available`` can be set false to play an outage."""
+    """States of stays in a dictionary; set ``available`` false to simulate an outage."""
 
     def __init__(self) -> None:
         self._partitions: dict[int, _Partition] = {}
@@ -29,9 +29,9 @@ class MemoryStates:
 
     def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
-        found = self._open(partition)
-        found.epoch += 1
-        return Lease(found.epoch, found.watermark, found.model_id, found.swaps, found.log_id)
+        stored = self._open(partition)
+        stored.epoch += 1
+        return Lease(stored.epoch, stored.watermark, stored.model_id, stored.swaps, stored.log_id)
 
     def first_width(self, log_id: str, n_partitions: int) -> int:
         """See ``StateStore``."""
@@ -57,10 +57,10 @@ class MemoryStates:
         self, partition: int, epoch: int, watermark: int | None, patients: Sequence[str]
     ) -> dict[str, bytes]:
         """See ``StateStore``."""
-        found = self._open(partition)
-        if (found.epoch, found.watermark) != (epoch, watermark):
+        stored = self._open(partition)
+        if (stored.epoch, stored.watermark) != (epoch, watermark):
             raise Fenced(f"the state store has another owner: partition {partition}")
-        return {patient: found.stays[patient] for patient in patients if patient in found.stays}
+        return {patient: stored.stays[patient] for patient in patients if patient in stored.stays}
 
     def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
@@ -80,19 +80,19 @@ class MemoryStates:
         """See ``StateStore``."""
 
     def _save(self, change: StateWrite) -> bool:
-        found = self._open(change.partition)
-        if found.epoch != change.epoch:
+        stored = self._open(change.partition)
+        if stored.epoch != change.epoch:
             return False
-        if found.watermark not in (change.expected, change.watermark):
+        if stored.watermark not in (change.expected, change.watermark):
             return False
-        found.stays.update(change.changed)
+        stored.stays.update(change.changed)
         for patient in change.removed:
-            found.stays.pop(patient, None)
+            stored.stays.pop(patient, None)
             if self._home_partitions.get((change.log_id, patient)) == change.partition:
                 del self._home_partitions[change.log_id, patient]
-        found.watermark = change.watermark
-        found.model_id, found.swaps = change.model_id, change.swaps
-        found.log_id = change.log_id
+        stored.watermark = change.watermark
+        stored.model_id, stored.swaps = change.model_id, change.swaps
+        stored.log_id = change.log_id
         return True
 
     def _open(self, partition: int) -> _Partition:

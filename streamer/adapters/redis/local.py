@@ -1,7 +1,7 @@
-"""How commands find the Redis of `streamer up`, whose password is drawn at its first start.
+"""The URL of the Redis that `streamer up` runs, shared with this user's other commands.
 
-`streamer up` writes the URL to a file that only its user can read, and holds a lock on it while it
-runs: a file that nobody holds is of a stack that is gone.
+Its password is drawn at its first start. `streamer up` writes the URL to a file that only its user
+can read, and locks the file while it runs: an unlocked file belongs to a stack that has ended.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _OPEN: Final = f"redis://127.0.0.1:{DEFAULT_PORT}/0"
 
 @contextmanager
 def announced(url: str) -> Iterator[None]:
-    """Makes a Redis the default of this user's other commands for as long as the block lasts.
+    """Makes a Redis the default of this user's other commands while the block lasts.
 
-    A Redis at another port than the default one is not announced: REDIS_URL names it.
+    A Redis on another port than the default one is not announced: set REDIS_URL for it.
 
     Raises:
         OSError: the file cannot be written.
@@ -44,11 +44,11 @@ def announced(url: str) -> Iterator[None]:
 
 
 def default_url() -> str:
-    """The Redis at the default port of this machine, with its password where it is announced."""
+    """The URL of the Redis on this machine's default port, with its password if it is announced."""
     with suppress(OSError, RuntimeError), _file().open() as file:  # RuntimeError: no home folder
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:  # held: it runs
+        except BlockingIOError:  # locked: the stack runs
             return file.read() or _OPEN
     return _OPEN
 

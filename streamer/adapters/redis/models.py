@@ -1,4 +1,4 @@
-"""Published models in Redis: bundles by id, and one alias that only a fenced script moves."""
+"""Published models in Redis: bundles by id, and an alias that one script moves with its bundle."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from redis import Redis
 from streamer.adapters.redis.states import redis_errors
 from streamer.ports.models import Champion, Superseded
 
-KEPT: Final = 5  # bundles; a rollback and a replay after a crash find theirs among them
+KEPT: Final = 5  # bundles: enough for a rollback, and for a replay after a crash
 
 # One step: nobody sees an alias without its bundle, nor two publications of one version.
 _PUBLISH: Final = """
@@ -46,8 +46,8 @@ class RedisModels:
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
         with redis_errors():
-            found: Any = self._redis.hmget(self._champion, ["model", "version"])
-        model, version = found
+            values: Any = self._redis.hmget(self._champion, ["model", "version"])
+        model, version = values
         return None if model is None else Champion(model.decode(), int(version))
 
     def fetch(self, model_id: str) -> bytes | None:
@@ -59,10 +59,10 @@ class RedisModels:
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """See ``ModelChannel``."""
         with redis_errors():
-            done, version = self._publish(
+            published, version = self._publish(
                 keys=[self._champion, self._recent],
                 args=[model_id, expected_version, packed, self._bundle, KEPT],
             )
-        if not done:
+        if not published:
             raise Superseded(f"version {version} is in force, not {expected_version}")
         return Champion(model_id, version)

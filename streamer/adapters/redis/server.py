@@ -1,4 +1,4 @@
-"""The Redis server's own account of itself: version, role, persistence, settings."""
+"""Reads version, role, persistence and settings of the Redis server (INFO, CONFIG GET)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from streamer.adapters.redis.states import redis_errors
 
 
 def info(client: Redis) -> Mapping[str, Any]:
-    """Returns the answer to INFO: texts and numbers by name.
+    """Returns the answer to INFO: strings and numbers by name.
 
     Raises:
         StoreUnavailable: Redis does not answer.

@@ -18,8 +18,8 @@ _MODEL, _SWAPS, _LOG = b"__model__", b"__swaps__", b"__log__"
 # Stays are kept apart from the five fields above, whatever a patient is called.
 _STAY: Final = b"p:"
 
-# Redis runs a script whole, so check and change are one step. A save whose answer was lost may be
-# sent again: the watermark is already there then, and the same epoch proves that it was ours.
+# Redis runs a script as a whole, so check and change are one step. A save whose answer was lost may
+# be sent again: the watermark is already there then, and the same epoch proves that it is ours.
 # `unpack` has a limit of some 8,000 values, hence the chunks.
 _SAVE: Final = """
 local have = redis.call('HMGET', KEYS[1], '__epoch__', '__wm__')
@@ -37,8 +37,8 @@ redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__swaps__'
   '__log__', ARGV[6])
 return 'saved'
 """
-# Who came first stays: the answer lists the others, each with the home that it has.
-_SETTLE: Final = """
+# The first claim holds: the answer lists patients with another home partition, each followed by it.
+_CLAIM: Final = """
 local elsewhere = {}
 for i = 2, #ARGV do
   if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[1]) == 0 then
@@ -51,7 +51,7 @@ for i = 2, #ARGV do
 end
 return elsewhere
 """
-# Whoever took the partition since, or has a stay again, keeps the home.
+# A patient keeps the home partition if it has a new owner, or if the patient has a new stay there.
 _LEAVE: Final = """
 if redis.call('HGET', KEYS[2], '__epoch__') ~= ARGV[1] then return end
 for i = 3, #ARGV do
@@ -61,8 +61,8 @@ for i = 3, #ARGV do
   end
 end
 """
-_HOMES_COUNT: Final = 2_000  # patients a script: Redis serves nobody else meanwhile
-# A batch of ordinary stays goes in one round trip; both sides hold what is under way in memory.
+_PATIENTS_A_SCRIPT: Final = 2_000  # Redis serves nobody else while a script runs
+# A batch of ordinary stays fits one round trip; both sides hold unanswered writes in memory.
 _SENT_BYTES: Final = 32 * 1024 * 1024
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
 
@@ -81,7 +81,7 @@ class RedisStates:
         self._namespace = namespace
         self._topic = topic
         self._save = redis.register_script(_SAVE)
-        self._settle = redis.register_script(_SETTLE)
+        self._claim = redis.register_script(_CLAIM)
         self._leave = redis.register_script(_LEAVE)
 
     def key(self, partition: int) -> str:
@@ -119,11 +119,11 @@ class RedisStates:
         """See ``StateStore``."""
         elsewhere: dict[str, int] = {}
         with redis_errors():
-            for some in _encoded(patients):
-                found: Any = self._settle(
-                    keys=[self._home_partitions(log_id)], args=[partition, *some]
+            for encoded in _encoded(patients):
+                answer: Any = self._claim(
+                    keys=[self._home_partitions(log_id)], args=[partition, *encoded]
                 )
-                home_partitions = zip(found[::2], found[1::2], strict=True)
+                home_partitions = zip(answer[::2], answer[1::2], strict=True)
                 elsewhere |= {patient.decode(): int(home) for patient, home in home_partitions}
         return elsewhere
 
@@ -133,10 +133,10 @@ class RedisStates:
         while True:
             with redis_errors():
                 answer: Any = self._redis.hscan(self.key(partition), cursor, count=_SCAN_COUNT)
-            cursor, found = answer
+            cursor, contents = answer
             yield {
                 field[len(_STAY) :].decode(): content
-                for field, content in found.items()
+                for field, content in contents.items()
                 if field.startswith(_STAY)
             }
             if cursor == 0:
@@ -158,12 +158,12 @@ class RedisStates:
     def save(self, changes: Sequence[StateWrite]) -> None:
         """See ``StateStore``."""
         answers: list[Any] = []
-        for share in chunks(changes, _stay_bytes, _SENT_BYTES):
+        for chunk in chunks(changes, _stay_bytes, _SENT_BYTES):
             with redis_errors():
-                # EVALSHA inside a pipeline needs the script to be there; one look a batch is cheap
-                # beside the writes, and right after a restart of Redis, too.
+                # EVALSHA in a pipeline needs a loaded script. The pipeline checks that before it
+                # runs: cheap beside the writes, and right after a restart of Redis, too.
                 pipe = self._redis.pipeline(transaction=False)
-                for change in share:
+                for change in chunk:
                     keys = [self.key(change.partition)]
                     self._save(keys=keys, args=_arguments(change), client=pipe)
                 answers += pipe.execute()
@@ -177,8 +177,8 @@ class RedisStates:
         with redis_errors():
             for change in changes:
                 keys = [self._home_partitions(change.log_id), self.key(change.partition)]
-                for some in _encoded(change.removed):
-                    self._leave(keys=keys, args=[change.epoch, change.partition, *some])
+                for encoded in _encoded(change.removed):
+                    self._leave(keys=keys, args=[change.epoch, change.partition, *encoded])
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
@@ -186,8 +186,8 @@ class RedisStates:
             pipe = self._redis.pipeline(transaction=False)
             for partition in partitions:
                 pipe.hget(self.key(partition), (_STAY + patient.encode()).decode())
-            found = zip(partitions, pipe.execute(), strict=True)
-        return next(((partition, stay) for partition, stay in found if stay is not None), None)
+            stays = zip(partitions, pipe.execute(), strict=True)
+        return next(((partition, stay) for partition, stay in stays if stay is not None), None)
 
     def close(self) -> None:
         """See ``StateStore``."""
@@ -202,9 +202,9 @@ def _stay_bytes(change: StateWrite) -> int:
 
 
 def _encoded(patients: Sequence[str]) -> Iterator[list[bytes]]:
-    """Cuts patients where one script would keep Redis too long."""
-    for begin in range(0, len(patients), _HOMES_COUNT):
-        yield [patient.encode() for patient in patients[begin : begin + _HOMES_COUNT]]
+    """Encodes patients, in lists short enough for one script each."""
+    for begin in range(0, len(patients), _PATIENTS_A_SCRIPT):
+        yield [patient.encode() for patient in patients[begin : begin + _PATIENTS_A_SCRIPT]]
 
 
 def _arguments(change: StateWrite) -> list[bytes | str | int]:
@@ -226,7 +226,7 @@ def _arguments(change: StateWrite) -> list[bytes | str | int]:
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """Turns whatever keeps Redis from answering into one error that may be tried again."""
+    """Turns every error of the Redis client into ``StoreUnavailable``."""
     try:
         yield
     except RedisError as error:

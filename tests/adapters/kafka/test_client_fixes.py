@@ -21,7 +21,7 @@ DEADLINE_S = 30.0
 
 
 @pytest.mark.parametrize("lost", ["batch", "offsets", "commit"])
-def test_nothing_is_committed_of_which_something_is_lost(
+def test_a_transaction_with_a_lost_record_is_not_committed(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
     """kafka-python would commit around a batch, and wait for answers that never come."""

@@ -24,7 +24,7 @@ CODECS = st.sampled_from(list(PACK))
 
 @given(CODECS, st.binary(min_size=1, max_size=200) | st.builds(bytes, st.integers(1, 100_000)))
 @settings(deadline=None)
-def test_what_was_packed_comes_out(codec: int, content: bytes) -> None:
+def test_decompressed_data_equals_the_original(codec: int, content: bytes) -> None:
     packed = PACK[codec](content)
     assert unpack(codec, packed) == content
     assert unpack(codec, packed, len(content)) == content
@@ -34,7 +34,7 @@ def test_what_was_packed_comes_out(codec: int, content: bytes) -> None:
 
 @given(CODECS, st.binary(max_size=300), st.data())
 @settings(deadline=None, max_examples=500)
-def test_what_is_broken_is_as_broken_as_for_kafka_python(
+def test_broken_data_raises_the_errors_of_kafka_python(
     codec: int, content: bytes, data: st.DataObject
 ) -> None:
     packed = bytearray(PACK[codec](content))
@@ -53,7 +53,7 @@ def test_what_is_broken_is_as_broken_as_for_kafka_python(
 
 
 @pytest.mark.parametrize("codec", PACK)
-def test_a_bomb_is_refused_in_little_memory(codec: int) -> None:
+def test_a_decompression_bomb_is_refused_in_little_memory(codec: int) -> None:
     packed = PACK[codec](bytes(2 * MOST_BYTES))
     tracemalloc.start()
     try:
@@ -66,6 +66,6 @@ def test_a_bomb_is_refused_in_little_memory(codec: int) -> None:
 
 
 @pytest.mark.parametrize("codec", [5, 6, 7])
-def test_a_codec_that_nobody_knows(codec: int) -> None:
+def test_an_unknown_codec_is_refused(codec: int) -> None:
     with pytest.raises(UnsupportedCodecError):
         unpack(codec, b"")

@@ -28,7 +28,7 @@ def test_the_next_minor_release_is_not_installed() -> None:
     )
 
 
-def test_the_fetcher_makes_its_parser_by_an_attribute_and_with_these_words() -> None:
+def test_the_fetcher_makes_its_parser_by_an_attribute_with_these_arguments() -> None:
     assert "self.PartitionRecords(fetch_offset, tp, records," in inspect.getsource(
         Fetcher._parse_fetched_data
     )
@@ -40,7 +40,7 @@ def test_the_fetcher_makes_its_parser_by_an_attribute_and_with_these_words() -> 
     assert "self._fetcher = Fetcher(" in inspect.getsource(KafkaConsumer.__init__)
 
 
-def test_the_fetcher_extends_a_list_by_what_was_taken_and_counts_it() -> None:
+def test_the_fetcher_extends_a_list_by_the_taken_parts_and_counts_records() -> None:
     source = inspect.getsource(Fetcher._append)
     assert "part_records = part.take(max_records)" in source
     assert "drained[tp].extend(part_records)" in source
@@ -53,7 +53,7 @@ def test_the_fetcher_extends_a_list_by_what_was_taken_and_counts_it() -> None:
     assert not Taken([])
 
 
-def test_the_parser_keeps_what_the_fetcher_asks_for_and_follows_transactions() -> None:
+def test_the_parser_has_the_attributes_of_the_fetcher_and_follows_transactions() -> None:
     parser = PARSER(5, TopicPartition("vitals", 0), MemoryRecords(b""))
     for name in (
         "fetch_offset", "topic_partition", "leader_epoch", "next_fetch_offset", "bytes_read",

@@ -38,7 +38,7 @@ def closed(records: MemoryRecordsBuilder) -> bytes:
 
 @settings(deadline=None)
 @given(st.lists(OUTPUTS, min_size=1, max_size=8))
-def test_one_batch_is_what_the_library_makes(outputs: list[Output]) -> None:
+def test_a_batch_equals_that_of_kafka_python(outputs: list[Output]) -> None:
     theirs = MemoryRecordsBuilder(2, 0, 10_000_000)
     for output in outputs:
         theirs.append(int(NOW_S * 1000), output.key, output.value, output.headers)
@@ -49,7 +49,7 @@ def test_one_batch_is_what_the_library_makes(outputs: list[Output]) -> None:
 
 @settings(deadline=None)
 @given(st.lists(OUTPUTS, min_size=1, max_size=8), st.integers(1, 20_000))
-def test_what_is_cut_has_every_record_once_in_order(outputs: list[Output], most_bytes: int) -> None:
+def test_batches_have_every_record_once_in_order(outputs: list[Output], most_bytes: int) -> None:
     read = [
         [
             (record.key, record.value, [(n, bytes(v)) for n, v in record.headers])
@@ -66,7 +66,7 @@ def test_what_is_cut_has_every_record_once_in_order(outputs: list[Output], most_
         assert len(closed(batch)) - overhead <= most_bytes or len(records) == 1
 
 
-def test_more_records_than_a_short_number_counts() -> None:
+def test_a_batch_may_have_more_records_than_the_table_of_short_numbers() -> None:
     outputs = [Output("risk", 0, b"k", b"v", [])] * 20_000
     (batch,) = ours(outputs, 10_000_000)
     theirs = MemoryRecordsBuilder(2, 0, 10_000_000)

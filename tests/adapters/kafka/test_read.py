@@ -37,7 +37,7 @@ def settings(stack: LocalStack, topic_prefix: str) -> Settings:
     return settings
 
 
-def test_what_is_committed_is_followed_until_the_stop(settings: Settings) -> None:
+def test_committed_records_are_followed_until_the_stop(settings: Settings) -> None:
     stop, values = threading.Event(), []
     connection = settings.kafka_connection()
     for value in follow(connection, settings.topic_risk, stop, from_beginning=True):
@@ -58,7 +58,7 @@ def test_the_last_values_of_a_key(settings: Settings) -> None:
     assert values(1) == [], "the last offset is the marker of a transaction"
 
 
-def test_a_group_that_never_committed_lags_by_all_that_is_kept(settings: Settings) -> None:
+def test_a_group_that_never_committed_lags_by_every_kept_record(settings: Settings) -> None:
     connection = settings.kafka_connection()
     ends = 2 + 1 + 1 + 1 + 2 + 1  # records, and a marker after each transaction
     assert group_lag(connection, settings.group, settings.topic_risk, 1) == ends

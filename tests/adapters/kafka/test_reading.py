@@ -47,7 +47,7 @@ def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
     assert max(polled) <= N * (options.PARTITION_FETCH_BYTES // size + 1)
 
 
-def test_headers_longer_than_they_can_be_are_not_passed_on(backend: KafkaLogBackend) -> None:
+def test_headers_above_their_bound_are_not_passed_on(backend: KafkaLogBackend) -> None:
     sizes = [(55, 300), (256, 301), (257, 300), (600_000, 300_000)]
     for sent in ([("traceparent", bytes(t)), ("replayed-of", bytes(o))] for t, o in sizes):
         backend.producer.send(backend.vitals, b"{}", b"p", sent, 0, TIME_MS)
@@ -60,7 +60,7 @@ def test_headers_longer_than_they_can_be_are_not_passed_on(backend: KafkaLogBack
     ]  # fmt: skip
 
 
-def test_damage_is_told_of_its_partition_and_ends_with_its_cause(
+def test_damage_is_reported_for_its_partition_and_ends_with_its_cause(
     backend: KafkaLogBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     member = backend.member()

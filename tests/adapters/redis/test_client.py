@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from streamer.adapters.redis.client import connect
 
 
-def test_a_server_that_says_nothing_is_not_waited_for_without_bound() -> None:
+def test_the_wait_for_a_silent_server_is_bounded() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         with contextlib.closing(connect(url, timeout_s=0.2)) as client:
@@ -20,6 +20,6 @@ def test_a_server_that_says_nothing_is_not_waited_for_without_bound() -> None:
     assert time.monotonic() - began < 10
 
 
-def test_a_url_of_something_else_is_an_error() -> None:
+def test_a_url_of_another_scheme_is_an_error() -> None:
     with pytest.raises(ValueError, match="redis"):
         connect("http://127.0.0.1")

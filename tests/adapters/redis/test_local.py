@@ -22,7 +22,7 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "vigil"
 
 
-def test_it_is_the_default_of_both_programs_while_it_runs(
+def test_an_announced_redis_is_the_default_of_both_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert Settings().redis_url == OPEN
@@ -35,7 +35,7 @@ def test_it_is_the_default_of_both_programs_while_it_runs(
     assert Settings().redis_url == OPEN
 
 
-def test_what_a_killed_stack_left_behind_is_passed_over(state: Path) -> None:
+def test_the_file_of_a_killed_stack_is_ignored(state: Path) -> None:
     state.mkdir()
     (state / "redis-6379").write_text("redis://:longer-and-older@127.0.0.1:6379/0")
     assert default_url() == OPEN
@@ -43,13 +43,13 @@ def test_what_a_killed_stack_left_behind_is_passed_over(state: Path) -> None:
         assert default_url() == CLOSED
 
 
-def test_one_at_another_port_is_not_announced(state: Path) -> None:
+def test_a_redis_on_another_port_is_not_announced(state: Path) -> None:
     with announced("redis://:secret@127.0.0.1:16379/0"):
         assert default_url() == OPEN
     assert not state.exists()
 
 
-def test_no_other_user_reads_it(state: Path) -> None:
+def test_no_other_user_reads_the_url(state: Path) -> None:
     with announced(CLOSED):
         (file,) = state.iterdir()
         assert stat.S_IMODE(state.stat().st_mode) == 0o700

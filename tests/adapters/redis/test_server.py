@@ -10,7 +10,7 @@ from streamer.local import LocalStack
 from streamer.ports.states import StoreUnavailable
 
 
-def test_a_server_tells_its_version_and_settings(stack: LocalStack) -> None:
+def test_version_and_settings_are_read(stack: LocalStack) -> None:
     with contextlib.closing(connect(stack.redis)) as client:
         assert server.info(client)["redis_version"]
         configs = server.configs(client, ["appendfsync", "no-such-setting"])
