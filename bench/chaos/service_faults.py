@@ -89,7 +89,7 @@ class Service:
         return self._process.pid
 
     def not_ready(self) -> str | None:
-        """Why the service is not ready; ``None`` when it is."""
+        """The reason why the service is not ready; ``None`` when it is."""
         try:
             return self._ask_readiness()
         except OSError as error:  # also one amid the answer, of a service that is frozen
