@@ -1,1 +1,1 @@
-"""Programs that measure: anyone can run them, and the figures in the README come from them."""
+"""Benchmarks and checks that anyone can run; the figures in the README come from them."""

@@ -1,4 +1,4 @@
-"""Which cores measure and which are measured, so that neither is in the other's way."""
+"""A division of the cores between the benchmark and the measured processes."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class Cores:
     """A division of the machine.
 
     Attributes:
-        bench: for Kafka, Redis and this program.
+        bench: cores of Kafka, Redis and this program.
         measured: one for each measured process; empty where the machine is too small to divide.
     """
 
     bench: tuple[int, ...]
     measured: tuple[int, ...]
 
-    def taskset(self, place: int) -> list[str]:
-        """What to put before a command so that it runs on the core of this place, and no other."""
-        if place >= len(self.measured):
+    def taskset(self, index: int) -> list[str]:
+        """A command prefix that pins the measured process of this index to its core."""
+        if index >= len(self.measured):
             return []
-        return [str(shutil.which("taskset")), "-c", str(self.measured[place])]
+        return [str(shutil.which("taskset")), "-c", str(self.measured[index])]
 
     def describe(self) -> str:
         """A sentence for the reader of the figures."""
@@ -35,7 +35,7 @@ class Cores:
 
 
 def divide() -> Cores:
-    """Divides the cores and moves this process, and so all servers it starts, to its own."""
+    """Divides the cores; moves this process and the servers it will start to those of the bench."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 3 or shutil.which("taskset") is None:
         return Cores(tuple(cores), ())

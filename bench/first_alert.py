@@ -1,4 +1,4 @@
-"""From a bare clone to the first alert: `python -m bench.first_alert`.
+"""Time from a bare clone to the first alert: `python -m bench.first_alert`.
 
 Clones the last commit into a new folder, with a new and empty home, and runs `make demo` there as a
 newcomer would: it makes the environment, fetches Kafka, starts everything and prints alerts. Java
@@ -27,7 +27,7 @@ _MOMENTS: Final = {
     "servers": re.compile(r"^Kafka 127\."),
     "first alert": re.compile(r"^\d{4}-\d\d-\d\dT\S+ +start "),
 }
-# And what leads pip and the download of Kafka through a site's own proxy.
+# Also the variables that lead pip and the download of Kafka through a site's own proxy.
 _KEPT: Final = re.compile(r"PATH|LANG|TERM|PIP_.*|SSL_CERT_.*|REQUESTS_CA_BUNDLE|(?i:https?_proxy)")
 _STOPS_S: Final = 30.0  # the demo promises its service's ten, and Kafka takes a few
 
@@ -35,7 +35,9 @@ _STOPS_S: Final = 30.0  # the demo promises its service's ten, and Kafka takes a
 def main() -> int:
     """Measures once and prints a line of Markdown; 1 if no alert came in time."""
     parser = argparse.ArgumentParser(prog="python -m bench.first_alert", description=__doc__)
-    parser.add_argument("--deadline", type=float, default=600.0, help="seconds until it gives up")
+    parser.add_argument(
+        "--deadline", type=float, default=600.0, help="give up after so many seconds (default: 600)"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="vigil-first-") as folder:
         clone, home = Path(folder) / "clone", Path(folder) / "home"
@@ -55,7 +57,7 @@ def main() -> int:
 
 
 def newcomer(home: Path) -> dict[str, str]:
-    """The environment of somebody who has just logged in for the first time."""
+    """The environment of a user who has just logged in for the first time."""
     kept = {n: v for n, v in os.environ.items() if _KEPT.fullmatch(n)}
     return kept | {"HOME": str(home), "STREAMER_HTTP_PORT": "0", "PYTHONUNBUFFERED": "1"}
 
@@ -64,7 +66,7 @@ def moments(clone: Path, environment: Mapping[str, str], deadline_s: float) -> d
     """Runs `make demo` until its first alert, then ends it as Ctrl-C does.
 
     Returns:
-        Seconds since the start, by the names of ``_MOMENTS``; what did not come is left out.
+        Seconds since the start, by the names of ``_MOMENTS``; those that did not come are left out.
     """
     began = time.monotonic()
     seconds: dict[str, float] = {}
@@ -97,7 +99,7 @@ def moments(clone: Path, environment: Mapping[str, str], deadline_s: float) -> d
 
 
 def end(demo: subprocess.Popen[str]) -> None:
-    """Ends the demo and all it started, in order where that works."""
+    """Ends the demo and all that it started: by Ctrl-C, or killed after ``_STOPS_S``."""
     if demo.poll() is not None:
         return
     os.killpg(demo.pid, signal.SIGINT)
@@ -109,7 +111,7 @@ def end(demo: subprocess.Popen[str]) -> None:
 
 
 def mebibytes(folder: Path) -> float:
-    """What the files of a folder take on the disk, in MiB; a file with two names counts once."""
+    """Disk space of the files in a folder, in MiB; a file with two names counts once."""
     blocks = {
         (stat.st_dev, stat.st_ino): stat.st_blocks
         for path in folder.rglob("*")

@@ -1,4 +1,4 @@
-"""How long after an event its risk, and its alert, can be read, at a steady rate."""
+"""Latency from an event to its risk and to its alert, at a steady rate."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def latency(
     seconds: float,
     taskset: Sequence[str] = (),
 ) -> Latency:
-    """Sends ``rate`` events a second, each of which is evaluated, and times what comes out.
+    """Sends ``rate`` events a second, each due for a risk, and times the messages.
 
     At most for ``_SECONDS_A_TURN * _TURNS`` seconds.
 
     Args:
-        stack: where Kafka and Redis run.
-        folder: for the log of the service.
+        stack: the Kafka and the Redis.
+        folder: folder for the log of the service.
         prefix: of topics and group.
         rate: events a second.
-        seconds: how long.
-        taskset: what is put before the service's command, to keep it on a core.
+        seconds: length of the measurement.
+        taskset: prefix of the service's command that pins it to a core.
     """
-    told = environment(stack, prefix, risk_interval=0)
-    settings = settings_of(told)
+    variables = environment(stack, prefix, risk_interval=0)
+    settings = settings_of(variables)
     ensure_topics(settings)
-    service = ServiceProcess(told, folder / f"{prefix}service.log", command=[*taskset, *RUN])
+    service = ServiceProcess(variables, folder / f"{prefix}service.log", command=[*taskset, *RUN])
     producer = KafkaProducer(**settings.kafka_connection())
     consumer = KafkaConsumer(
         settings.topic_risk,
@@ -85,17 +85,18 @@ def latency(
             _receive(consumer, arrived, settings.topic_alerts)
     took: dict[str, list[float]] = {"risk": [], "alert": []}
     for future, at in sent:
-        place = future.get(timeout=10)
+        record = future.get(timeout=10)
         for kind, times in took.items():
-            came = arrived.get((kind, place.partition, place.offset))
+            came = arrived.get((kind, record.partition, record.offset))
             if came is not None and at - began > _WARM_UP_S:
                 times.append((came - at) * 1000)
     return Latency(len(sent), np.array(took["risk"]), np.array(took["alert"]))
 
 
 def _send(producer: Any, topic: str, number: int, rate: int) -> Any:
-    # As in a ward, an event's neighbours are other patients': twice as many as come in a second, in
-    # turns, each an hour on. They fall very ill one after the other, so alerts start all the time.
+    # As in a ward, neighbouring events are of other patients: twice as many patients as events a
+    # second take turns, each turn an hour later. They fall very ill one after the other, so that
+    # alerts start all the time.
     turn, bed = divmod(number, _SECONDS_A_TURN * rate)
     patient = f"latency-{bed}"
     event = {

@@ -1,4 +1,4 @@
-"""The loads that everybody gets, in Kafka, and which of their events have to cause a risk."""
+"""The loads in Kafka that every engine gets, and the events of them that must cause a risk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Load:
     """Events to be taken in, and how often a risk is wanted.
 
     Attributes:
-        title: for the tables.
+        title: its name in the tables.
         feed: the events, in the order of their time.
         interval_s: seconds of event time since admission; 0: a risk for every observation.
     """
@@ -45,14 +45,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """A load that is in Kafka, waiting.
+    """A load that waits in Kafka.
 
     Attributes:
         title: of the load.
-        topic: where it is.
+        topic: its topic.
         interval_s: of the load.
-        n_events: how many events it has.
-        due: by partition: the offsets, rising, of the events that have to cause a risk.
+        n_events: number of events.
+        due: by partition, the rising offsets of the events that must cause a risk.
     """
 
     title: str
@@ -63,7 +63,7 @@ class Backlog:
 
     @property
     def n_due(self) -> int:
-        """How many risks it has to cause."""
+        """The number of risks that it must cause."""
         return sum(len(offsets) for offsets in self.due)
 
 
@@ -83,9 +83,9 @@ def hourly(rows: int, stays: int) -> Iterator[Message]:
 
 
 def one_hertz(rows: int, beds: int) -> Iterator[Message]:
-    """The simulated ward with a monitor row per bed and second; everybody's last event is due.
+    """The simulated ward with a monitor row per bed and second; each patient's last event is due.
 
-    The last minute of each partition would otherwise be work that no output shows.
+    Otherwise the last minute of each partition would be work without any output.
     """
     hours = rows / beds / 3600
     scenario = Scenario(
@@ -112,7 +112,7 @@ def one_hertz(rows: int, beds: int) -> Iterator[Message]:
 
 
 def put(load: Load, settings: Settings) -> Backlog:
-    """Publishes a load to the topic of the settings and reads what it has to cause."""
+    """Publishes a load to the topic of the settings; reads it back to find the due events."""
     publish(
         load.feed,
         settings.kafka_connection(),
@@ -142,7 +142,7 @@ def put(load: Load, settings: Settings) -> Backlog:
 
 
 class Clock:
-    """Says which events of one patient have to cause a risk; written apart from what is measured.
+    """Decides which events of one patient must cause a risk, by code of its own.
 
     >>> clock = Clock(60_000)
     >>> [clock.is_due("observation", second * 1000) for second in (5, 6, 64, 65, 66)]
@@ -152,10 +152,10 @@ class Clock:
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
         self._admitted_ms: int | None = None
-        self._told: set[int] = set()
+        self._seen: set[int] = set()
 
     def is_due(self, kind: str, time_ms: int) -> bool:
-        """Whether this event, of all in the order of the log, has to cause a risk."""
+        """Whether this event must cause a risk; call it for all events in the order of the log."""
         if kind == "admission":
             self._admitted_ms = time_ms
         if kind != "observation":
@@ -165,6 +165,6 @@ class Clock:
         if self._interval_ms == 0:
             return True
         interval = (time_ms - self._admitted_ms) // self._interval_ms
-        is_new = interval not in self._told
-        self._told.add(interval)
+        is_new = interval not in self._seen
+        self._seen.add(interval)
         return is_new

@@ -1,4 +1,4 @@
-"""Which machine a figure was measured on."""
+"""A description of the machine that a figure was measured on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def describe() -> str:
-    """Processor, cores, memory, kernel, Python and the load that others put on it now.
+    """Processor, cores, memory, kernel, Python and the present load of other programs.
 
     >>> "Python" in describe()
     True

@@ -1,4 +1,4 @@
-"""What if a guard were not there: each is removed in a copy of the tree, and tests must notice.
+"""Mutation tests: each guard is removed in a copy of the tree, and tests must fail.
 
 `python -m bench.mutations` prints a table in Markdown and exits with 1 when one survives.
 """
@@ -20,7 +20,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 _LEFT_OUT: Final = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 _DEADLINE_S: Final = 600.0
-_SOME_FAILED: Final = 1  # pytest's exit code; others mean that it could not even try
+_SOME_FAILED: Final = 1  # pytest's exit code; others mean that it could not run them
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Mutation:
     """One guard, and the source text without it.
 
     Attributes:
-        removes: the guard, for people.
-        file: where it is, from the root.
+        removes: the guard, in words.
+        file: path from the root of the tree.
         old: the text with the guard; occurs once.
-        new: the text without.
-        tests: those that must notice, by their ids.
+        new: the text without it.
+        tests: ids of the tests that must fail.
     """
 
     removes: str
@@ -135,7 +135,9 @@ def mutate(mutation: Mutation, tree: Path) -> None:
     text = file.read_text()
     if text.count(mutation.old) != 1:
         times = text.count(mutation.old)
-        raise ValueError(f"{mutation.removes}: found {times} times in {mutation.file}")
+        raise ValueError(
+            f"{mutation.removes}: found {times} times in {mutation.file}, not once: update its text"
+        )
     file.write_text(text.replace(mutation.old, mutation.new))
 
 
@@ -143,7 +145,7 @@ def failures(tree: Path, tests: Sequence[str]) -> list[str]:
     """Runs tests in a tree and returns the ids of those that fail.
 
     Raises:
-        RuntimeError: the tests could not be run.
+        RuntimeError: pytest could not run them.
     """
     ended = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=no", "-p", "no:cacheprovider", *tests],
@@ -160,9 +162,11 @@ def failures(tree: Path, tests: Sequence[str]) -> list[str]:
 
 
 def main() -> int:
-    """Tries every mutation; 1 if one survives."""
+    """Tries every mutation and prints a table; 1 if one survives."""
     parser = argparse.ArgumentParser(prog="python -m bench.mutations", description=__doc__)
-    parser.add_argument("--only", default="", help="those whose description contains this")
+    parser.add_argument(
+        "--only", default="", help="run only mutations whose description contains this"
+    )
     arguments = parser.parse_args()
     survived = False
     print("| without | tests that fail |\n|---|---|", flush=True)

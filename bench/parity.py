@@ -1,9 +1,9 @@
-"""Streamed risks against offline ones: real patients through Kafka, services killed on the way.
+"""Streamed risks compared with offline ones: real patients through Kafka, services killed.
 
 Two services share the partitions; while events flow, one is stopped with SIGTERM and started
 again, the other is killed and started again. Every (patient, hour) must have exactly one risk, the
-same as the trainer computes from the same rows; and what the stream calls positive must be worth
-what `trainer evaluate` says of the same patients.
+same as the trainer computes from the same rows; and the utility of the streamed decisions must be
+that of `trainer evaluate` for the same patients.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ from trainer.metrics.utility import normalized_utility
 TOLERANCE = 1e-5  # the contract's
 UTILITY_TOLERANCE = 1e-3  # what a published figure shows
 
-Place = tuple[str, int]  # patient, hour bin
+StayHour = tuple[str, int]  # patient, hour bin
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How streamed and offline risks compare."""
+    """The comparison of streamed and offline risks."""
 
     expected: int
     records: int
@@ -69,31 +69,33 @@ class Parity:
         return bool(wrong == 0 and self.largest_difference <= TOLERANCE and worth_as_much)
 
 
-def judged(cohort: Cohort) -> Predictions:
-    """What the shipped model says of these stays offline, as `trainer evaluate`."""
+def offline_predictions(cohort: Cohort) -> Predictions:
+    """The shipped model's offline predictions of these stays, as in `trainer evaluate`."""
     model = build(bundle.load(bundle.SHIPPED))
     return predict(model, Dataset.whole(cohort, build_features(cohort)))
 
 
-def places(cohort: Cohort) -> list[Place]:
+def stay_hours(cohort: Cohort) -> list[StayHour]:
     """Patient and hour bin of each row."""
     patients = np.repeat(np.array(cohort.patient_ids, object), cohort.lengths).tolist()
     return list(zip(patients, (cohort.iculos - 1).tolist(), strict=True))
 
 
-def offline(cohort: Cohort) -> dict[Place, float]:
+def offline_risks(cohort: Cohort) -> dict[StayHour, float]:
     """The shipped model's risk by patient and hour bin, as `trainer evaluate --predictions`."""
-    return dict(zip(places(cohort), judged(cohort).risks[:, 0].tolist(), strict=True))
+    return dict(
+        zip(stay_hours(cohort), offline_predictions(cohort).risks[:, 0].tolist(), strict=True)
+    )
 
 
-def utility(cohort: Cohort, positive: Mapping[Place, bool]) -> float:
-    """The official utility of what was called positive; an hour that is missing was not."""
-    called = np.array([positive.get(place, False) for place in places(cohort)])
+def utility(cohort: Cohort, positive: Mapping[StayHour, bool]) -> float:
+    """The official utility of the positive hours; a missing hour counts as negative."""
+    called = np.array([positive.get(hour, False) for hour in stay_hours(cohort)])
     return normalized_utility(cohort.label, cohort.starts, called)
 
 
 def feed(cohort: Cohort, settings: Settings) -> None:
-    """Replays the cohort as fast as it goes."""
+    """Replays the cohort as fast as possible."""
     hours = int(cohort.iculos.max()) + 2
     start_ms = int(time.time() * 1000) - math.ceil(hours * 3_600_000)
     publish(
@@ -107,10 +109,10 @@ def feed(cohort: Cohort, settings: Settings) -> None:
 
 
 def compare(
-    streamed: list[tuple[Place, float]], expected: dict[Place, float]
+    streamed: list[tuple[StayHour, float]], expected: dict[StayHour, float]
 ) -> tuple[int, int, int, float]:
-    """Returns missing, repeated, unexpected, and the largest difference of the others."""
-    counts: dict[Place, int] = {}
+    """Counts missing, repeated and unexpected hours; the last value is the largest difference."""
+    counts: dict[StayHour, int] = {}
     largest = 0.0
     for hour, risk in streamed:
         counts[hour] = counts.get(hour, 0) + 1
@@ -134,21 +136,25 @@ def measure(
     """Streams a cohort through two services and compares.
 
     Args:
-        stack: where Kafka and Redis run.
+        stack: the Kafka and the Redis.
         cohort: the stays.
-        folder: for the logs of the services.
+        folder: folder for the logs of the services.
         prefix: of topics and group.
         disturb: stop one service and kill the other while events flow.
-        deadline_s: how long the whole may take.
+        deadline_s: seconds to wait for the last risk.
     """
-    told = environment(stack, prefix, partitions=4, kafka_session_timeout_ms=6000, max_batch=500)
-    settings = settings_of(told)
-    predictions = judged(cohort)
-    expected = dict(zip(places(cohort), predictions.risks[:, 0].tolist(), strict=True))
+    variables = environment(
+        stack, prefix, partitions=4, kafka_session_timeout_ms=6000, max_batch=500
+    )
+    settings = settings_of(variables)
+    predictions = offline_predictions(cohort)
+    expected = dict(zip(stay_hours(cohort), predictions.risks[:, 0].tolist(), strict=True))
     ensure_topics(settings)
     began = time.monotonic()
     services = [
-        ServiceProcess(told | {"STREAMER_INSTANCE": f"parity-{i}"}, folder / f"service-{i}.log")
+        ServiceProcess(
+            variables | {"STREAMER_INSTANCE": f"parity-{i}"}, folder / f"service-{i}.log"
+        )
         for i in range(2)
     ]
     with running(services):
@@ -159,16 +165,19 @@ def measure(
                 (0.5, services[1], services[1].kill),
             ):
                 goal = share * len(expected)
-                read_topic(settings, settings.topic_risk, functools.partial(_at_least, goal))
+                read_topic(settings, settings.topic_risk, functools.partial(_has_records, goal))
                 end()
                 service.start()
         records = read_topic(
-            settings, settings.topic_risk, functools.partial(_at_least, len(expected)), deadline_s
+            settings,
+            settings.topic_risk,
+            functools.partial(_has_records, len(expected)),
+            deadline_s,
         )
-    said = [json.loads(record.value) for record in records]
-    streamed = [((risk["patient_id"], risk["bin"]), risk["risk"]) for risk in said]
-    # In the order of the log, so that the last word on an hour is what counts.
-    positive = {(risk["patient_id"], risk["bin"]): risk["positive"] for risk in said}
+    risks = [json.loads(record.value) for record in records]
+    streamed = [((risk["patient_id"], risk["bin"]), risk["risk"]) for risk in risks]
+    # In the order of the log: the last message of an hour counts.
+    positive = {(risk["patient_id"], risk["bin"]): risk["positive"] for risk in risks}
     missing, repeated, unexpected, largest = compare(streamed, expected)
     return Parity(
         len(expected), len(records), missing, repeated, unexpected, largest,
@@ -177,15 +186,17 @@ def measure(
     )  # fmt: skip
 
 
-def _at_least(n: float, records: Sequence[object]) -> bool:
-    return len(records) >= n
+def _has_records(minimum: float, records: Sequence[object]) -> bool:
+    return len(records) >= minimum
 
 
 def main() -> int:
     """Runs the comparison on real data and prints it; 1 if it does not hold."""
     parser = argparse.ArgumentParser(prog="python -m bench.parity", description=__doc__)
-    parser.add_argument("data", nargs="+", type=Path, help="PhysioNet 2019 files or folders")
-    parser.add_argument("--patients", type=int, default=1000)
+    parser.add_argument(
+        "data", nargs="+", type=Path, help="read these PhysioNet 2019 files or folders"
+    )
+    parser.add_argument("--patients", type=int, default=1000, help="take so many (default: 1000)")
     arguments = parser.parse_args()
     cohort = load_cohort(arguments.data)
     step = max(1, len(cohort) // arguments.patients)

@@ -1,7 +1,7 @@
-"""A network between clients and one Kafka broker that can be cut, held up, or lose one answer.
+"""A proxy before one Kafka broker that can cut connections, hold them up, or lose one answer.
 
-The broker needs a listener whose advertised port is the proxy's, or clients would go past it after
-their first question::
+The broker needs a listener whose advertised port is the proxy's, or clients would bypass it after
+their first request::
 
     port = ports.choose(None, "the proxy")
     with LocalStack(stack_ports=StackPorts(kafka_proxy=port)) as stack:
@@ -27,12 +27,12 @@ from streamer.local.ports import LOOPBACK
 END_TXN: Final = 26
 TXN_OFFSET_COMMIT: Final = 28
 
-_CONNECT_S: Final = 5.0  # loopback answers at once, or nobody listens
+_CONNECT_S: Final = 5.0  # on loopback an answer comes at once or never
 
 
 @dataclass(eq=False, slots=True)
-class _Loss:
-    """One answer that is to be lost."""
+class _LostReply:
+    """One answer that the proxy will lose."""
 
     api_key: int
     silently: bool
@@ -40,7 +40,7 @@ class _Loss:
 
 
 class KafkaProxy:
-    """Passes Kafka's frames on, until told otherwise; lives as long as its ``with`` block.
+    """Passes Kafka's frames on, except as its methods say; lives as long as its ``with`` block.
 
     Args:
         port: loopback port to listen on, the one that the broker advertises.
@@ -53,13 +53,13 @@ class KafkaProxy:
         self._listener: socket.socket | None = None
         self._flowing = threading.Event()
         self._flowing.set()
-        self._lock = threading.Lock()  # of what follows
-        self._lines: set[_Line] = set()
-        self._losses: list[_Loss] = []
+        self._lock = threading.Lock()  # of the two fields below
+        self._connections: set[_Connection] = set()
+        self._losses: list[_LostReply] = []
 
     @property
     def address(self) -> str:
-        """Where clients connect, as `host:port`."""
+        """The address for clients, `host:port`."""
         return f"{LOOPBACK}:{self.port}"
 
     def __enter__(self) -> Self:
@@ -81,30 +81,30 @@ class KafkaProxy:
         self.cut()
 
     def cut(self) -> None:
-        """Breaks every connection that is open now; new ones are let in."""
+        """Breaks every connection that is open now; new ones are accepted."""
         with self._lock:
-            lines = list(self._lines)
-        for line in lines:
-            line.close()
+            connections = list(self._connections)
+        for connection in connections:
+            connection.close()
 
     def hold(self) -> None:
-        """Stops passing anything on, either way, and keeps connections open."""
+        """Stops passing frames on in both directions; connections stay open."""
         self._flowing.clear()
 
     def release(self) -> None:
-        """Goes on with what was held up."""
+        """Passes on the frames that were held up, and all later ones."""
         self._flowing.set()
 
     def lose_reply(self, api_key: int, *, silently: bool = False) -> threading.Event:
-        """Passes the next request of this kind on, and never its answer.
+        """Passes the next request of this kind on, but not its answer.
 
-        The broker has done what it was asked and the client cannot know. Its connection breaks,
-        so that it may ask again; ``silently``, it stays open until the client gives up.
+        The broker has served the request and the client cannot know. Its connection breaks, so
+        that it may ask again; with ``silently`` it stays open until the client gives up.
 
         Returns:
-            What is set when the answer has been lost.
+            An event that is set when the answer has been lost.
         """
-        loss = _Loss(api_key, silently)
+        loss = _LostReply(api_key, silently)
         with self._lock:
             self._losses.append(loss)
         return loss.happened
@@ -118,23 +118,25 @@ class KafkaProxy:
             try:
                 broker = socket.create_connection((LOOPBACK, self._broker_port), _CONNECT_S)
             except OSError:
-                client.close()  # no broker: as if nobody listened here either
+                client.close()  # no broker: refuse, as its own port would
                 continue
             broker.settimeout(None)
-            line = _Line(client, broker, self._flowing, self._loss_of)
+            connection = _Connection(client, broker, self._flowing, self._take_loss)
             with self._lock:
-                self._lines.add(line)
-            for way in (line.pass_requests, line.pass_replies):
-                threading.Thread(target=self._run, args=(line, way), daemon=True).start()
+                self._connections.add(connection)
+            for direction in (connection.pass_requests, connection.pass_replies):
+                threading.Thread(
+                    target=self._run, args=(connection, direction), daemon=True
+                ).start()
 
-    def _run(self, line: _Line, way: Callable[[], None]) -> None:
+    def _run(self, connection: _Connection, direction: Callable[[], None]) -> None:
         with contextlib.suppress(OSError, EOFError):
-            way()
-        line.close()
+            direction()
+        connection.close()
         with self._lock:
-            self._lines.discard(line)
+            self._connections.discard(connection)
 
-    def _loss_of(self, api_key: int) -> _Loss | None:
+    def _take_loss(self, api_key: int) -> _LostReply | None:
         with self._lock:
             loss = next((loss for loss in self._losses if loss.api_key == api_key), None)
             if loss is not None:
@@ -142,35 +144,35 @@ class KafkaProxy:
         return loss
 
 
-class _Line:
-    """One client's connection and the one to the broker behind it, a thread each way."""
+class _Connection:
+    """One client's connection and the one to the broker behind it, a thread for each direction."""
 
     def __init__(
         self,
         client: socket.socket,
         broker: socket.socket,
         flowing: threading.Event,
-        loss_of: Callable[[int], _Loss | None],
+        take_loss: Callable[[int], _LostReply | None],
     ) -> None:
         self._client = client
         self._broker = broker
         self._flowing = flowing
-        self._loss_of = loss_of
-        self._losses: dict[int, _Loss] = {}  # by correlation id
+        self._take_loss = take_loss
+        self._losses: dict[int, _LostReply] = {}  # by correlation id
 
     def pass_requests(self) -> None:
         """Passes requests on until one end is closed, which raises OSError or EOFError."""
         while True:
             frame = _frame(self._client)
             api_key, _version, correlation = struct.unpack_from(">hhi", frame)
-            loss = self._loss_of(api_key)
+            loss = self._take_loss(api_key)
             if loss is not None:
                 self._losses[correlation] = loss
             self._flowing.wait()
             self._broker.sendall(struct.pack(">i", len(frame)) + frame)
 
     def pass_replies(self) -> None:
-        """Passes answers on in the same way; returns when one was lost that breaks the line."""
+        """Passes answers on in the same way; returns when a lost answer breaks the connection."""
         while True:
             frame = _frame(self._broker)
             (correlation,) = struct.unpack_from(">i", frame)

@@ -1,4 +1,4 @@
-"""Reading output topics, as a careful subscriber does."""
+"""Readers of committed records, as careful subscribers use them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Tail:
         self._consumer.seek_to_beginning(*self._tps)
 
     def poll(self) -> list[Any]:
-        """Returns what has come since, after a fifth of a second at the latest."""
+        """Returns the records since the last call; waits a fifth of a second at most."""
         return [
             record
             for batch in self._consumer.poll(timeout_ms=_POLL_MS).values()
@@ -40,13 +40,13 @@ class Tail:
         ]
 
     def at_end(self) -> bool:
-        """Whether everything that is settled now has been returned."""
-        # end_offsets of a read_committed consumer is the last offset that is settled
+        """Whether everything committed until now has been returned."""
+        # for a read_committed consumer, end_offsets are the last stable offsets
         ends = self._consumer.end_offsets(self._tps)
         return all(self._consumer.position(tp) >= end for tp, end in ends.items())
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Closes the connection."""
         self._consumer.close()
 
 
@@ -58,8 +58,8 @@ def read_topic(
 ) -> list[Any]:
     """Returns all committed records of a topic, in order within each partition.
 
-    Without ``enough`` it reads what is there now. With it, until ``enough(records)`` is true and
-    the end is reached, or the deadline has passed.
+    Without ``enough`` it reads to the present end. With it, it reads until ``enough(records)`` is
+    true at the end of the topic, or the deadline has passed.
     """
     records: list[Any] = []
     give_up_at = time.monotonic() + deadline_s
@@ -72,7 +72,7 @@ def read_topic(
 
 
 def read_partition(settings: Settings, topic: str, partition: int) -> Iterator[list[Any]]:
-    """Yields the committed records of one partition as they are there now, batch by batch."""
+    """Yields the committed records of one partition up to its present end, batch by batch."""
     consumer = KafkaConsumer(
         **settings.kafka_connection(),
         isolation_level="read_committed",

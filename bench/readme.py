@@ -1,4 +1,4 @@
-"""The README's figures, between two markers that only a measurement writes between."""
+"""The README's figures, between two markers; only `make bench` writes there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ END: Final = "<!-- /bench -->\n"
 
 
 def write(figures: str, readme: Path = README) -> None:
-    """Replaces what stands between the markers.
+    """Replaces the text between the markers.
 
     Raises:
         ValueError: a marker is missing.

@@ -1,7 +1,7 @@
-"""What it costs to read a fetch, by itself: kafka-python's parser and a copy, columns, and a copy.
+"""Cost of parsing a fetch alone: kafka-python's parser with a copy, columns, and a plain copy.
 
-``python -m bench.record_batches`` needs no server. All ways take turns over the same bytes, which
-are those of the 1 Hz ward as a broker sends them; the least CPU time of each counts.
+``python -m bench.record_batches`` needs no server. All parsers take turns over the same bytes: the
+1 Hz ward as a broker sends it. The least CPU time of each counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _FULL: Final = 10_000  # records a batch: more than a fetch has
 
 
 def fetch(messages: Sequence[Message], per_batch: int, codec: int) -> tuple[bytes, int]:
-    """Returns what a broker sends of a partition, and how many records that is."""
+    """Returns the bytes that a broker sends of a partition, and the number of records in them."""
     content, base = bytearray(), 0
     for start in range(0, len(messages), per_batch):
         builder = MemoryRecordsBuilder(2, codec, _FETCH_BYTES)
@@ -59,7 +59,7 @@ def fetch(messages: Sequence[Message], per_batch: int, codec: int) -> tuple[byte
 
 
 def by_record(content: bytes) -> int:
-    """Kafka-python's parser, and one record of ours for each of its."""
+    """Parses with kafka-python, and makes one `Record` of each of its records."""
     records: list[Record] = []
     for part in _parts(Fetcher.PartitionRecords, content):
         records += map(_copy, part)
@@ -67,12 +67,12 @@ def by_record(content: bytes) -> int:
 
 
 def by_column(content: bytes) -> int:
-    """The service's way."""
+    """Parses into columns, as the service does."""
     return len(Records.joined(list(itertools.chain(*_parts(PartitionBatches, content)))))
 
 
 def copied(content: bytes) -> int:
-    """A copy of the bytes, which tells how fast the memory is."""
+    """Copies the bytes: a bound set by the memory."""
     return len(bytearray(content))
 
 
@@ -92,7 +92,7 @@ def _copy(record: Any) -> Record:
     )
 
 
-_WAYS: Final[dict[str, Callable[[bytes], int]]] = {
+_PARSERS: Final[dict[str, Callable[[bytes], int]]] = {
     "kafka-python and a copy": by_record,
     "columns": by_column,
     "a copy of the bytes": copied,
@@ -100,12 +100,12 @@ _WAYS: Final[dict[str, Callable[[bytes], int]]] = {
 
 
 def cost_us(content: bytes, n: int, repeats: int) -> dict[str, float]:
-    """Returns the least CPU microseconds an event of each way, which take turns."""
-    least = dict.fromkeys(_WAYS, float("inf"))
+    """Returns the least CPU microseconds an event, by parser; parsers take turns."""
+    least = dict.fromkeys(_PARSERS, float("inf"))
     for _ in range(repeats):
-        for name, way in _WAYS.items():
+        for name, parse in _PARSERS.items():
             began = time.process_time()
-            way(content)
+            parse(content)
             least[name] = min(least[name], (time.process_time() - began) * 1e6 / n)
     return least
 
@@ -113,15 +113,15 @@ def cost_us(content: bytes, n: int, repeats: int) -> dict[str, float]:
 def main() -> int:
     """Prints the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.record_batches", description=__doc__)
-    parser.add_argument("--repeats", type=int, default=30, help="Turns of each way.")
+    parser.add_argument("--repeats", type=int, default=30, help="take so many turns (default: 30)")
     repeats = parser.parse_args().repeats
     # The first minute of a ward is admissions.
     ward = one_hertz(_BEDS * 600, _BEDS)
     messages = list(itertools.islice(ward, _BEDS * 60, _BEDS * 60 + _FULL))
     size = sum(len(orjson.dumps(message.value)) for message in messages) / len(messages)
     print(f"Machine: {describe()}; values of {size:.0f} bytes; CPU µs an event.\n")
-    print(f"| records a batch | compression | {' | '.join(_WAYS)} |")
-    print(f"|{'---|' * (2 + len(_WAYS))}")
+    print(f"| records a batch | compression | {' | '.join(_PARSERS)} |")
+    print(f"|{'---|' * (2 + len(_PARSERS))}")
     cases = [(_FULL, "none"), (500, "none"), (50, "none"), (5, "none"), (1, "none")]
     for per_batch, codec in cases + [(500, name) for name in _CODECS if name != "none"]:
         content, n = fetch(messages, per_batch, _CODECS[codec])

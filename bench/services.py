@@ -21,7 +21,7 @@ RUN: Final = (sys.executable, "-m", "streamer", "run")
 
 
 class ServiceProcess:
-    """One `streamer run`, as users start it, or another ``command`` that is told by environment."""
+    """One `streamer run`, as users start it, or another ``command``, configured by environment."""
 
     def __init__(
         self,
@@ -49,14 +49,14 @@ class ServiceProcess:
         return self._process.pid
 
     @property
-    def ended(self) -> int | None:
+    def exit_code(self) -> int | None:
         """The exit code, ``None`` while the process exists."""
         assert self._process is not None
         return self._process.poll()
 
     @property
     def log(self) -> str:
-        """What the process has said so far."""
+        """The log of the process so far."""
         return self._log.read_text(errors="replace")
 
     def wait(self, deadline_s: float = STOP_DEADLINE_S) -> int:
@@ -65,19 +65,19 @@ class ServiceProcess:
         return self._process.wait(deadline_s)
 
     def terminate(self) -> tuple[int, float]:
-        """SIGTERM; returns the exit code and how long the end took, in seconds."""
+        """Sends SIGTERM; returns the exit code and the seconds until the end."""
         began = time.monotonic()
         os.kill(self.pid, signal.SIGTERM)
         return self.wait(), time.monotonic() - began
 
     def kill(self) -> None:
-        """SIGKILL: no chance to finish anything."""
+        """Sends SIGKILL: the process cannot finish anything."""
         os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
     def stop(self) -> None:
-        """Ends the process if it still runs, whatever it takes."""
-        if self._process is not None and self.ended is None:
+        """Ends the process if it still runs: in order, or killed after the deadline."""
+        if self._process is not None and self.exit_code is None:
             try:
                 self.terminate()
             except subprocess.TimeoutExpired:
@@ -85,7 +85,7 @@ class ServiceProcess:
 
 
 def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict[str, str]:
-    """What a service is told: addresses, and topics and group of their own."""
+    """The environment variables of a service: addresses, and topics and a group with a prefix."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "REDIS_URL": stack.redis,
@@ -101,10 +101,10 @@ def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict
     }
 
 
-def settings_of(told: Mapping[str, str]) -> Settings:
-    """The same as ``Settings``, for this process."""
+def settings_of(variables: Mapping[str, str]) -> Settings:
+    """The ``Settings`` that a service reads from these variables."""
     return Settings.model_validate(
-        {name.removeprefix("STREAMER_").lower(): value for name, value in told.items()}
+        {name.removeprefix("STREAMER_").lower(): value for name, value in variables.items()}
     )
 
 

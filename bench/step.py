@@ -1,9 +1,9 @@
-"""What a step of the network costs, beside the same step in PyTorch.
+"""Cost of a step of the network, beside the same step in PyTorch.
 
     python -m bench.step
 
-Both take the shipped weights, on one thread, in turns: the least processor time of many turns of
-each, so that other programs on the machine count as little as may be.
+Both use the shipped weights, on one thread, in turns. The least processor time of many turns
+counts, so that other programs on the machine disturb as little as possible.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TURN_S = 0.01
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line for each number of stays, and one for whole stays."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=50)
+    parser.add_argument("--turns", type=int, default=50, help="take so many turns (default: 50)")
     turns = parser.parse_args(arguments).turns
     torch.set_num_threads(1)
     network = build(bundle.load(bundle.SHIPPED)).network
@@ -63,20 +63,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def least(turns: int, *functions: Callable[[], object]) -> list[float]:
-    """The least microseconds of processor time that each takes, in turns."""
+    """The least microseconds of processor time of each function; they take turns."""
     repeats = []
     for function in functions:
         begun = time.thread_time()
         function()
         repeats.append(max(1, round(_TURN_S / max(time.thread_time() - begun, 1e-6))))
-    found = [np.inf] * len(functions)
+    shortest = [np.inf] * len(functions)
     for _ in range(turns):
         for i, (function, n) in enumerate(zip(functions, repeats, strict=True)):
             begun = time.thread_time()
             for _ in range(n):
                 function()
-            found[i] = min(found[i], (time.thread_time() - begun) / n * 1e6)
-    return found
+            shortest[i] = min(shortest[i], (time.thread_time() - begun) / n * 1e6)
+    return shortest
 
 
 def _stays(network: Network, n: int, seed: int = 0) -> tuple[Floats, Floats, Floats]:

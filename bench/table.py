@@ -1,4 +1,4 @@
-"""What was measured, as the Markdown of the README."""
+"""Tables of the measurements, as the Markdown of the README."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.comparison import Comparison, Row
 from bench.latency import Latency
-from bench.race import Measurement
+from bench.measurement import Measurement
 
 _WORKS: Final = {"same": "the same work", "light": "less work"}
 _LONGEST_REASON: Final = 120
@@ -17,7 +17,7 @@ _MIB: Final = 2**20
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """All engines beside each other, on all loads, and ours over the best peer."""
+    """A row for each engine with its rates on all loads, and ours over the best peer."""
     titles = [comparison.title for comparison in comparisons]
     lines = [
         "| engine | after a crash | state | "
@@ -26,8 +26,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "|---" * (5 + 2 * len(titles)) + "|",
     ]
     for rows in zip(*(comparison.rows for comparison in comparisons), strict=True):
-        who = rows[0].contestant
-        cells = [who.name, who.promise, who.keeps]
+        engine = rows[0].engine
+        cells = [engine.name, engine.delivery, engine.state]
         for row in rows:
             cells += _rates(row)
         cells += [_resident(rows), _exactness(rows)]
@@ -37,7 +37,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
-    """Event to risk and event to alert, by rate."""
+    """Latency from event to risk and from event to alert, by rate."""
     lines = ["| events/s | event to risk p50 | p99 | event to alert p50 | p99 |", "|---" * 5 + "|"]
     for rate, took in rate_latencies:
         cells = [f"{rate:,}"]
@@ -52,7 +52,7 @@ def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
 
 
 def stages_line(title: str, measure: Measurement) -> str:
-    """Where the service's time went."""
+    """The service's time as shares of its stages."""
     total = sum(measure.stages.values())
     named = sorted(measure.stages.items(), key=lambda stage: -stage[1])
     shares = ", ".join(f"{stage} {seconds / total:.0%}" for stage, seconds in named)
@@ -60,7 +60,7 @@ def stages_line(title: str, measure: Measurement) -> str:
 
 
 def _rates(row: Row) -> list[str]:
-    if not row.laps:
+    if not row.measurements:
         first_line = " ".join(row.failure.split())
         reason = first_line if len(first_line) <= _LONGEST_REASON else first_line[:_LONGEST_REASON]
         return [reason.replace("|", "/"), "-"]
@@ -68,32 +68,32 @@ def _rates(row: Row) -> list[str]:
 
 
 def _resident(rows: Sequence[Row]) -> str:
-    sizes = [measure.resident_bytes for row in rows for measure in row.laps]
+    sizes = [one.resident_bytes for row in rows for one in row.measurements]
     return f"{max(sizes) / _MIB:,.0f} MiB" if sizes else "-"
 
 
 def _exactness(rows: Sequence[Row]) -> str:
-    laps = [measure for row in rows for measure in row.laps]
-    if not laps:
+    measurements = [one for row in rows for one in row.measurements]
+    if not measurements:
         return "-"
     difference = max(row.difference for row in rows)
-    if all(measure.is_exact for measure in laps):
+    if all(one.is_exact for one in measurements):
         return f"yes, {difference:.0e} from ours" if difference else "yes"
     named = ("missing", "repeated", "unexpected")
-    counts = {name: sum(getattr(measure, name) for measure in laps) for name in named}
+    counts = {name: sum(getattr(one, name) for one in measurements) for name in named}
     return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
 
 
 def _ratio(comparison: Comparison, work: str) -> str:
-    what = f"- {comparison.title}, {_WORKS[work]}: "
-    if not comparison.ours.laps or comparison.best_peer(work, _by_cpu) is None:
-        return f"{what}nothing to compare"
-    said = []
+    head = f"- {comparison.title}, {_WORKS[work]}: "
+    if not comparison.ours.measurements or comparison.best_peer(work, _by_cpu) is None:
+        return f"{head}nothing to compare"
+    ratios = []
     for rate, by in ((_by_cpu, "per CPU second"), (_by_clock, "by the clock")):
         best = comparison.best_peer(work, rate)
         assert best is not None
-        said.append(f"{rate(comparison.ours) / rate(best):.2f} {by} ({best.contestant.name})")
-    return f"{what}ours over the best peer {' and '.join(said)}"
+        ratios.append(f"{rate(comparison.ours) / rate(best):.2f} {by} ({best.engine.name})")
+    return f"{head}ours over the best peer {' and '.join(ratios)}"
 
 
 def _by_cpu(row: Row) -> float:

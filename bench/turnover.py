@@ -1,9 +1,9 @@
-"""A million stays come and go: the memory of a worker follows the beds, not the years.
+"""Memory of a worker while a million stays come and go: it follows the beds, not the years.
 
     python -m bench.turnover --stays 1000000
 
 Every stay has one admission, two hourly observations and, two times out of three, a discharge; the
-others are abandoned. What the table holds and what the process has resident is printed as it goes.
+others are abandoned. The sizes of the table and of the process are printed as it goes.
 """
 
 from __future__ import annotations
@@ -35,39 +35,39 @@ _ROWS = 10
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line for each tenth of the stays."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--stays", type=int, default=1_000_000)
-    parser.add_argument("--per-hour", type=int, default=50, help="admissions in an hour of the log")
-    told = parser.parse_args(arguments)
+    parser.add_argument("--stays", type=int, default=1_000_000, help="send so many stays")
+    parser.add_argument("--per-hour", type=int, default=50, help="admit so many an hour of the log")
+    options = parser.parse_args(arguments)
     model = build(bundle.load(bundle.SHIPPED))
     scorer = Scorer(model, StayTable(model.architecture), interval_ms=60_000)
-    console, table = Console(), Table(title=f"{told.stays:,} stays on {describe()}")
-    for name in ("stays so far", "in the table", "table MB", "resident MB", "let go", "seconds"):
+    console, table = Console(), Table(title=f"{options.stays:,} stays on {describe()}")
+    for name in ("stays so far", "in the table", "table MB", "resident MB", "expired", "seconds"):
         table.add_column(name, justify="right")
-    begun, expire, n_hours = time.monotonic(), 0, told.stays // told.per_hour
+    begun, n_expired, n_hours = time.monotonic(), 0, options.stays // options.per_hour
     for hour in track(range(n_hours), "hours of the log", console=console):
-        batch = list(_hour(hour, told.per_hour))
+        batch = list(_hour(hour, options.per_hour))
         columns = decode(batch, None)
         scorer.score(columns, [0] * len(columns.patients))
         scorer.table.touched[:] = False  # saved
-        expire += len(scorer.table.gone.pop(0, ()))
+        n_expired += len(scorer.table.gone.pop(0, ()))
         if (hour + 1) % max(1, n_hours // _ROWS) == 0:
             table.add_row(
-                f"{(hour + 1) * told.per_hour:,}",
+                f"{(hour + 1) * options.per_hour:,}",
                 f"{len(scorer.table):,}",
                 f"{scorer.table.nbytes / 1e6:,.0f}",
                 f"{psutil.Process().memory_info().rss / 1e6:,.0f}",
-                f"{expire:,}",
+                f"{n_expired:,}",
                 f"{time.monotonic() - begun:,.0f}",
             )
     console.print(table)
     console.print(
-        f"In {KEPT_DAYS} days {KEPT_DAYS * 24 * told.per_hour:,} stays are admitted; no more than "
-        "these and those of the day that runs are held."
+        f"In {KEPT_DAYS} days {KEPT_DAYS * 24 * options.per_hour:,} stays are admitted; only "
+        "these and those of the current day are held."
     )
 
 
 def _hour(hour: int, per_hour: int) -> Iterator[Record]:
-    """One hour of the log: admissions, and what the stays of the hour before still say."""
+    """One hour of the log: admissions, and the last events of stays of the hour before."""
     events: list[dict[str, object]] = []
     for i in range(per_hour):
         events += _events(hour, f"{hour}-{i}", "admission", "observation")

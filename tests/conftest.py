@@ -1,4 +1,4 @@
-"""What integration tests share: one real Kafka and Redis, and names that do not collide."""
+"""Fixtures of integration tests: one real Kafka and Redis, and names that do not collide."""
 
 import os
 import uuid
@@ -31,10 +31,10 @@ def topic_prefix() -> str:
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what runs real servers as integration tests, and run those after the quick ones.
+    """Mark tests that run real servers as integration tests, and run them after the quick ones.
 
-    Processes that share the tests (`--dist loadgroup`) take them one by one. Those of a file that
-    makes something once for all of them stay together, and what takes long begins first.
+    Processes that share the tests (`--dist loadgroup`) take them one by one. Tests of a file with a
+    fixture for the whole file stay together, and long tests begin first.
     """
     for item in items:
         module = getattr(item, "module", None)
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _shares_a_fixture(item: pytest.Item) -> bool:
-    """Whether a test uses what is made once for its file."""
+    """Whether a test uses a fixture that is made once for its file."""
     if not isinstance(item, pytest.Function):
         return False
     definitions = item._fixtureinfo.name2fixturedefs.values()
@@ -56,9 +56,9 @@ def _shares_a_fixture(item: pytest.Item) -> bool:
 
 
 def _turn(item: pytest.Item) -> int:
-    if item.get_closest_marker("timeout") is not None:  # it asks for more time than others
+    if item.get_closest_marker("timeout") is not None:  # it needs more time than others
         return 0
     if item.get_closest_marker("xdist_group") is not None:
         return 1
-    # Then laws, which are tried on many examples, and what is over at once.
+    # Then laws, which run many examples; short tests last.
     return 2 if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) else 3

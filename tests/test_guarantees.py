@@ -1,4 +1,4 @@
-"""Each promise names the test that shows it, and each test of the matrix shows a promise."""
+"""Each promise names an existing test, and each test of the failure matrix is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The shape of the tree: which way imports point, how long a file may be."""
+"""The shape of the tree: the direction of imports and the length of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FILES = sorted(
 LONGEST = 400
 VAGUE = {"utils", "util", "helpers", "common", "manager", "misc"}
 
-# What each part may import of the project; the longest matching prefix counts.
+# The imports within the project that each part may have; the longest matching prefix counts.
 _CORE = {"streamer.core"}
 _PORTS = _CORE | {"streamer.ports"}
 _EDGE = _PORTS | {"streamer.adapters", "streamer.bundles", "streamer.datasets"}
@@ -62,9 +62,9 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-# What a trainer needs and a service does not.
-TRAINS = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
-# The core takes events and states and gives new ones: no clock, file, socket or log.
+# Libraries that only the trainer needs.
+TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
+# The core turns events and states into new ones, without clock, file, socket or log.
 IMPURE = {"time", "socket", "os", "pathlib", "logging", "structlog", "kafka", "redis", "threading"}
 
 
@@ -120,8 +120,8 @@ def test_the_core_is_pure(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "streamer"], ids=str)
-def test_the_streamer_runs_without_what_trains(file: Path) -> None:
-    assert not {name.partition(".")[0] for name in imported(file)} & TRAINS
+def test_the_streamer_imports_no_training_library(file: Path) -> None:
+    assert not {name.partition(".")[0] for name in imported(file)} & TRAINING_LIBRARIES
     assert not {name for name in imported(file) if name.startswith("safetensors.torch")}
 
 
@@ -135,18 +135,18 @@ def test_a_file_holds_one_idea() -> None:
     "module",
     ["streamer", "streamer.cli", "streamer.monitor", "streamer.service.bootstrap", "trainer.cli"],
 )
-def test_commands_start_without_what_trains(module: str) -> None:
-    program = f"import sys, {module}; print(*{TRAINS} & sys.modules.keys())"
+def test_commands_start_without_training_libraries(module: str) -> None:
+    program = f"import sys, {module}; print(*{TRAINING_LIBRARIES} & sys.modules.keys())"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
     )
     assert not done.stdout.strip()
 
 
-def test_a_stay_is_scored_where_nothing_that_trains_can_be_imported() -> None:
+def test_a_stay_is_scored_where_no_training_library_can_be_imported() -> None:
     event = {"patient_id": "p", "time": 1_767_225_600_000, "values": {"heart_rate": 90}}
     program = (
-        f"import sys; sys.modules.update(dict.fromkeys({TRAINS}));"
+        f"import sys; sys.modules.update(dict.fromkeys({TRAINING_LIBRARIES}));"
         f"from streamer import Monitor; print(Monitor().update({event!r}))"
     )
     done = subprocess.run(

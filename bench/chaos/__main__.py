@@ -1,4 +1,4 @@
-"""`make chaos`: everything breaks all the time, and nothing may come of it."""
+"""`make chaos`: faults of every kind at all times, and an output that must not differ."""
 
 from __future__ import annotations
 
@@ -12,48 +12,52 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench.chaos.report import document, report
-from bench.chaos.run import Plan, Show, run
+from bench.chaos.run import Plan, RunProgress, run
 from bench.machine import describe
 from streamer.local import LocalStack
 
 
-class Bar(Show):
+class Bar(RunProgress):
     """A progress bar on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console, plan: Plan) -> None:
         self._plan = plan
         self._console = console
-        self._told: tuple[str, int] = ("", -1)
+        self._shown: tuple[str, int] = ("", -1)
         columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self.progress = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self.progress.add_task("chaos", total=1.0)
 
-    def during(self, seconds: float, sent: int, faults: int) -> None:
-        """See ``Show``."""
-        self._tell("faults", seconds / self._plan.seconds, f"{sent:,} events, {faults} faults")
+    def in_faults(self, seconds: float, sent: int, faults: int) -> None:
+        """See ``RunProgress``."""
+        self._update("faults", seconds / self._plan.seconds, f"{sent:,} events, {faults} faults")
 
     def draining(self, left: int) -> None:
-        """See ``Show``."""
-        self._tell("peace", 1 - left / self._plan.events, f"{left:,} events left")
+        """See ``RunProgress``."""
+        self._update("peace", 1 - left / self._plan.events, f"{left:,} events left")
 
-    def judging(self, partitions: int, of: int) -> None:
-        """See ``Show``."""
-        self._tell("oracle", partitions / of, f"{partitions} of {of} partitions")
+    def comparing(self, partitions: int, of: int) -> None:
+        """See ``RunProgress``."""
+        self._update("oracle", partitions / of, f"{partitions} of {of} partitions")
 
-    def _tell(self, phase: str, share: float, text: str) -> None:
+    def _update(self, phase: str, share: float, text: str) -> None:
         self.progress.update(self._task, completed=share, description=f"{phase}: {text}")
         tenth = (phase, int(share * 10))
-        if not self._console.is_terminal and tenth != self._told:
-            self._told = tenth
+        if not self._console.is_terminal and tenth != self._shown:
+            self._shown = tenth
             self._console.print(f"{phase}: {text}", highlight=False)
 
 
 def main() -> int:
-    """Runs it and prints the tables; 1 if anything differs."""
+    """Runs it and prints the tables; 1 if anything differs or went wrong."""
     parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=15, help="how long faults go on")
-    parser.add_argument("--events", type=int, help="default: 1,150 a second")
-    parser.add_argument("--seed", type=int, help="of events and faults; default: a new one")
+    parser.add_argument(
+        "--minutes", type=float, default=15, help="cause faults for so many minutes (default: 15)"
+    )
+    parser.add_argument("--events", type=int, help="send so many events (default: 1,150 a second)")
+    parser.add_argument(
+        "--seed", type=int, help="draw events and faults from this seed (default: a new one)"
+    )
     parser.add_argument("--write", type=Path, help="write this Markdown file, too")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What is sent: a simulated ward, and between its events what no sender should send."""
+"""Events of a simulated ward, with bad ones between them that no sender should send."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import orjson
 from streamer.sim.scenario import Scenario, Wire
 from streamer.sim.ward import ward
 
+Content = dict[str, Any]  # of an event
+
 _HOUR_MS: Final = 3_600_000
-# A row of every bed each five minutes, for six days: stays that begin, end, and outlive the ring of
-# 48 hours. Few beds would make small batches slow, and few of their events would be of one batch.
+# A row of every bed each five minutes, for six days: stays begin, end, and outlive the ring of 48
+# hours. With few beds batches would be small, and few events of a patient in one batch.
 _ROWS_EVERY_S: Final = 300.0
 _EVENTS_A_BED: Final = 1_700
 _BEDS: Final = (60, 600)
@@ -25,21 +27,21 @@ _FAR_FUTURE_MS: Final = 4_070_908_800_000  # 2099
 
 
 class Event(NamedTuple):
-    """One record to be sent; a partition where the key does not decide."""
+    """One record to send; ``partition`` is set where the key does not decide it."""
 
     key: bytes | None
     value: bytes | None
     partition: int | None = None
 
 
-def invented(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterator[Event]:
-    """Yields events of a ward up to now, with late, repeated, refused and odd ones among them.
+def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterator[Event]:
+    """Yields events of a ward up to now, with late, repeated, bad and odd ones among them.
 
     Args:
         seed: equal ones yield equal events.
-        n_events: how many.
+        n_events: their number.
         n_partitions: of the topic.
-        now_ms: the latest time of a true event.
+        now_ms: the latest time of a good event.
     """
     draws = random.Random(f"{seed}/events")
     beds = min(max(_BEDS[0], n_events // _EVENTS_A_BED), _BEDS[1])
@@ -48,7 +50,7 @@ def invented(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterat
     scenario = Scenario(
         beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=_ROWS_EVERY_S, wire=_WIRE
     )
-    recent: deque[dict[str, Any]] = deque(maxlen=_REMEMBERED)
+    recent: deque[Content] = deque(maxlen=_REMEMBERED)
     left = n_events
     for message in ward(scenario):
         if message.topic != "vitals":
@@ -63,7 +65,7 @@ def invented(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterat
             return
 
 
-def _odd(draws: random.Random, recent: deque[dict[str, Any]], n_partitions: int) -> Event:
+def _odd(draws: random.Random, recent: deque[Content], n_partitions: int) -> Event:
     old = draws.choice(recent)
     patient = str(old["patient_id"])
     key, value = patient.encode(), orjson.dumps(old)
@@ -91,5 +93,5 @@ def _odd(draws: random.Random, recent: deque[dict[str, Any]], n_partitions: int)
     )
 
 
-def _changed(event: dict[str, Any], **fields: Any) -> bytes:
+def _changed(event: Content, **fields: Any) -> bytes:
     return orjson.dumps(event | fields)

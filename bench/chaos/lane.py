@@ -16,10 +16,10 @@ def deck(seed: int, target: str, kinds: Sequence[str], start: float = 0.0) -> It
 
     Args:
         seed: equal ones yield equal sequences.
-        target: whose deck it is.
-        kinds: what is in it.
-        start: where to begin in the shuffled deck, as a share of it, so that lanes that share a
-            deck differ from the first fault on.
+        target: the target of the faults; each has a sequence of its own.
+        kinds: the faults in the deck.
+        start: where to begin in the shuffled deck, as a share of it: lanes that share a deck differ
+            from the first fault on.
     """
     cards = list(kinds)
     random.Random(f"{seed}/{target}").shuffle(cards)
@@ -27,13 +27,13 @@ def deck(seed: int, target: str, kinds: Sequence[str], start: float = 0.0) -> It
 
 
 class Lane(ABC, threading.Thread):
-    """Faults of one target, in sequence, until it is told to stop.
+    """Faults of one target, in sequence, until ``stopping`` is set.
 
-    A fault is taken back before the next begins, and before the lane ends; there is one at least.
-    Lanes of other targets run beside it, so faults of several targets meet.
+    A fault is repaired before the next begins, and before the lane ends; there is one at least.
+    Lanes of other targets run at the same time, so faults of several targets meet.
 
     Attributes:
-        error: what ended the lane too early; ``None`` in a good run.
+        error: the error that ended the lane too early; ``None`` in a good run.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Lane(ABC, threading.Thread):
     ) -> None:
         super().__init__(name=name, daemon=True)
         self.error: BaseException | None = None
-        self.told = threading.Event()
+        self.stopping = threading.Event()
         self.draws = random.Random(f"{seed}/{name}/times")
         self.tally = tally
         self._cards = cards
         self._rest_s = rest_s
 
     def run(self) -> None:
-        """Rests, strikes, and so on."""
+        """Rests and strikes in turns."""
         try:
             struck = False
-            while not self.told.wait(self.draws.uniform(*self._rest_s)) or not struck:
+            while not self.stopping.wait(self.draws.uniform(*self._rest_s)) or not struck:
                 kind = self.strike(next(self._cards))
                 if kind is not None:
                     self.tally.note(kind)
@@ -61,4 +61,4 @@ class Lane(ABC, threading.Thread):
 
     @abstractmethod
     def strike(self, kind: str) -> str | None:
-        """Causes a fault and takes it back; returns what really happened, ``None`` for nothing."""
+        """Causes a fault and repairs it; returns the fault that really happened, or ``None``."""

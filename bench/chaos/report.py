@@ -1,4 +1,4 @@
-"""What a chaos run was and what came of it, as Markdown: `docs/chaos.md`."""
+"""The report of a chaos run, as Markdown: `docs/chaos.md`."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ strikes depends on the machine. One broker on one disk cannot show the effect of
 
 
 def document(plan: Plan, outcome: Outcome, machine: str) -> str:
-    """The report with what is needed to read it."""
+    """The report with an introduction for the reader."""
     return f"{_INTRODUCTION}\n\n## A run\n\n{report(plan, outcome, machine)}\n"
 
 
 def report(plan: Plan, outcome: Outcome, machine: str) -> str:
-    """Writes what was done and what came of it.
+    """The plan, the machine, the faults and the differences of a run.
 
     Args:
         plan: of the run.
         outcome: of the run.
-        machine: which one it ran on.
+        machine: description of the machine.
     """
     kinds = outcome.by_kind
-    expected = {kind: of.expected for kind, of in outcome.differences.items()}
+    expected = {kind: counts.expected for kind, counts in outcome.differences.items()}
     lines = [
         f"Seed {plan.seed}, {plan.seconds / 60:g} minutes of faults, {plan.services} services and "
         f"one that comes and goes, on {machine}.",
@@ -63,15 +63,15 @@ def report(plan: Plan, outcome: Outcome, machine: str) -> str:
         "",
         "| what the services went through | times |",
         "|---|---|",
-        *(f"| {what} | {times:,} |" for what, times in sorted(outcome.told.items())),
+        *(f"| {event} | {times:,} |" for event, times in sorted(outcome.service_events.items())),
         "",
         f"When the faults were over, {outcome.left:,} events were left; the services were at the "
         f"end of the log, states saved, in {outcome.drained_s:.0f} s.",
     ]
     examples = [
         f"- {kind}: {example}"
-        for kind, of in outcome.differences.items()
-        for example in of.examples
+        for kind, counts in outcome.differences.items()
+        for example in counts.examples
     ]
     if examples or outcome.errors:
         lines += ["", *(f"- {error}" for error in outcome.errors), *examples]

@@ -1,4 +1,4 @@
-"""The run: services, sender and lanes of faults, an end in peace, and the judgement."""
+"""The run: services, sender and lanes of faults, an end without faults, and the comparison."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from bench import oracle
-from bench.chaos.events import invented
+from bench.chaos.broker_faults import BrokerLane
+from bench.chaos.events import chaos_events
 from bench.chaos.lane import Lane
-from bench.chaos.on_kafka import BrokerLane
-from bench.chaos.on_redis import RedisLane, watermarks
-from bench.chaos.on_services import SESSION_TIMEOUT_S, CrowdLane, Service, ServiceLane
-from bench.chaos.sender import AgainLane, Sender
-from bench.chaos.tally import Happened, Tally
+from bench.chaos.redis_faults import RedisLane, watermarks
+from bench.chaos.sender import ResendLane, Sender
+from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
+from bench.chaos.tally import Fault, Tally
 from bench.services import environment, settings_of
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
@@ -30,11 +30,11 @@ from streamer.service.topics import ensure_topics
 _PARTITIONS: Final = 8
 # Every third row of a patient is evaluated: most of a batch is folding, as at a real ward.
 _RISK_INTERVAL_S: Final = 900
-# A lane ends when its fault is taken back: the longest are a start of Kafka on a busy machine.
+# A lane ends when its fault is repaired: the longest is a start of Kafka on a busy machine.
 _LANE_DEADLINE_S: Final = 120.0
 _POLL_S: Final = 0.2
-# What a service's log says of what it went through.
-_TOLD: Final = {
+# Events in the log of a service, and their names in the report.
+_LOG_EVENTS: Final = {
     "assignment": "changes of assignment",
     "partition taken": "partitions taken",
     "transaction interrupted, taking partitions again": "transactions interrupted",
@@ -46,17 +46,17 @@ _TOLD: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How long, how much, and from which seed.
+    """Length, size and seed of a run.
 
     Attributes:
         seed: of events and faults.
-        seconds: how long faults go on.
-        events: how many are sent in that time.
-        services: places in the group.
+        seconds: duration of the faults.
+        events: number of events sent in that time.
+        services: members of the group.
         broker_rest_s: shortest and longest time between two faults of the broker; while it is
-            away nothing else can be seen.
+            down, no other fault shows.
         redis_rest_s: the same for Redis.
-        drain_s: how long the services may take to finish in peace.
+        drain_s: seconds that the services may take to finish after the faults.
     """
 
     seed: int
@@ -70,23 +70,23 @@ class Plan:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it.
+    """The result of a run.
 
     Attributes:
-        faults: in the order in which they were over.
-        errors: what went wrong with the run itself, or kept the services from finishing.
+        faults: in the order in which they ended.
+        errors: errors of the run itself, and reasons why services did not finish.
         events: records in the input topic.
-        differences: by kind of output; empty if it did not come to the comparison.
-        told: what the services said of what they went through.
-        left: events that were not taken yet when the faults were over.
-        drained_s: how long the services took to finish in peace.
+        differences: by kind of output; empty if the run did not come to the comparison.
+        service_events: counts of events in the logs of the services.
+        left: events that were not taken yet when the faults ended.
+        drained_s: seconds that the services took to finish after the faults.
     """
 
-    faults: list[Happened]
+    faults: list[Fault]
     errors: list[str]
     events: int = 0
     differences: dict[str, oracle.Differences] = field(default_factory=dict)
-    told: Counter[str] = field(default_factory=Counter)
+    service_events: Counter[str] = field(default_factory=Counter)
     left: int = 0
     drained_s: float = 0.0
 
@@ -97,8 +97,8 @@ class Outcome:
 
     @property
     def n_differences(self) -> int:
-        """All differences."""
-        return sum(of.total for of in self.differences.values())
+        """The number of all differences."""
+        return sum(counts.total for counts in self.differences.values())
 
     @property
     def holds(self) -> bool:
@@ -106,66 +106,73 @@ class Outcome:
         return bool(self.differences) and not self.errors and not self.n_differences
 
 
-class Show:
-    """Whoever watches; the base shows nothing."""
+class RunProgress:
+    """Receives the progress of a run; this base shows nothing."""
 
-    def during(self, seconds: float, sent: int, faults: int) -> None:
-        """Called now and then while faults happen."""
+    def in_faults(self, seconds: float, sent: int, faults: int) -> None:
+        """Called every ``_POLL_S`` while faults happen."""
 
     def draining(self, left: int) -> None:
-        """Called while the services finish, with the events that are left."""
+        """Called while the services finish, with the number of events that are left."""
 
-    def judging(self, partitions: int, of: int) -> None:
-        """Called when the oracle has compared so many partitions."""
+    def comparing(self, partitions: int, of: int) -> None:
+        """Called when the oracle has compared ``partitions`` of all."""
 
 
-def run(stack: LocalStack, folder: Path, plan: Plan, show: Show | None = None) -> Outcome:
-    """Lets everything happen at once, waits for peace, and compares.
+def run(
+    stack: LocalStack, folder: Path, plan: Plan, progress: RunProgress | None = None
+) -> Outcome:
+    """Runs all lanes at once, lets the services finish, and compares.
 
     Args:
-        stack: a Kafka and a Redis of its own: they are taken away.
-        folder: for the logs of the services.
-        plan: how long and how much.
-        show: told how it goes.
+        stack: a Kafka and a Redis of its own: both are killed and emptied.
+        folder: folder for the logs of the services.
+        plan: length, size and seed.
+        progress: receives the progress.
     """
-    show = show or Show()
-    told = environment(
+    progress = progress or RunProgress()
+    variables = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
         kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
-    settings = settings_of(told)
+    settings = settings_of(variables)
     ensure_topics(settings)
-    events = invented(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
+    events = chaos_events(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
     sender = Sender(settings, events, plan.events, plan.seconds)
     tally = Tally()
-    group = [Service(told, f"service-{i}", folder) for i in range(plan.services)]
-    extra = Service(told, "service-extra", folder)
+    group = [Service(variables, f"service-{i}", folder) for i in range(plan.services)]
+    extra = Service(variables, "service-extra", folder)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
-        CrowdLane(plan.seed, extra, tally),
+        ExtraServiceLane(plan.seed, extra, tally),
         RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally),
         BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
-        AgainLane(plan.seed, sender, tally),
+        ResendLane(plan.seed, sender, tally),
     ]
-    outcome = Outcome(tally.happened, [])
-    with _ended([*group, extra]):
-        _let_happen(lanes, sender, plan, show, tally, outcome)
+    outcome = Outcome(tally.faults, [])
+    with _stopped_at_end([*group, extra]):
+        _cause_faults(lanes, sender, plan, progress, tally, outcome)
         if not outcome.errors:
             for service in group:
                 service.stop()
                 service.start()
-            _drain(settings, sender, group, plan, show, outcome)
-    outcome.told = _told([service.log for service in [*group, extra]])
+            _drain(settings, sender, group, plan, progress, outcome)
+    outcome.service_events = _count_log_events([service.log for service in [*group, extra]])
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
         outcome.differences = oracle.compare(
-            settings, processes=plan.services, progress=lambda n: show.judging(n, _PARTITIONS)
+            settings, processes=plan.services, progress=lambda n: progress.comparing(n, _PARTITIONS)
         )
     return outcome
 
 
-def _let_happen(
-    lanes: Sequence[Lane], sender: Sender, plan: Plan, show: Show, tally: Tally, outcome: Outcome
+def _cause_faults(
+    lanes: Sequence[Lane],
+    sender: Sender,
+    plan: Plan,
+    progress: RunProgress,
+    tally: Tally,
+    outcome: Outcome,
 ) -> None:
     began = time.monotonic()
     sender.start()
@@ -175,10 +182,10 @@ def _let_happen(
     failed = False
     while (elapsed := time.monotonic() - began) < plan.seconds and not failed:
         time.sleep(_POLL_S)
-        show.during(elapsed, sender.sent, len(tally.happened))
-        failed = any(one.error is not None for one in threads)
+        progress.in_faults(elapsed, sender.sent, len(tally.faults))
+        failed = any(thread.error is not None for thread in threads)
     for lane in lanes:
-        lane.told.set()
+        lane.stopping.set()
     give_up_at = time.monotonic() + _LANE_DEADLINE_S
     for lane in lanes:
         lane.join(max(0.0, give_up_at - time.monotonic()))
@@ -190,7 +197,9 @@ def _let_happen(
     if sender.is_alive():
         outcome.errors.append(f"the sender did not end: {sender.sent} of {plan.events} events")
         sender.stop()
-    outcome.errors += [f"{one.name}: {one.error!r}" for one in threads if one.error is not None]
+    outcome.errors += [
+        f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None
+    ]
 
 
 def _drain(
@@ -198,7 +207,7 @@ def _drain(
     sender: Sender,
     group: Sequence[Service],
     plan: Plan,
-    show: Show,
+    progress: RunProgress,
     outcome: Outcome,
 ) -> None:
     """Waits until offsets and watermarks are at the end of every partition."""
@@ -216,7 +225,7 @@ def _drain(
             if committed == ends and marks == ends:
                 outcome.drained_s = time.monotonic() - began
                 return
-            show.draining(sum(ends) - sum(committed))
+            progress.draining(sum(ends) - sum(committed))
             time.sleep(_POLL_S)
     reasons = [f"{service.log.stem}: {service.not_ready()}" for service in group]
     outcome.errors.append(
@@ -241,23 +250,23 @@ def _tps(settings: Settings) -> list[TopicPartition]:
     return [TopicPartition(settings.topic_vitals, p) for p in range(settings.partitions)]
 
 
-def _told(logs: Sequence[Path]) -> Counter[str]:
-    told: Counter[str] = Counter()
+def _count_log_events(logs: Sequence[Path]) -> Counter[str]:
+    counts: Counter[str] = Counter()
     for log in logs:
         for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
             with contextlib.suppress(json.JSONDecodeError, AttributeError):
-                said = json.loads(line)
-                event = said.get("event")
-                if event in _TOLD:
-                    told[_TOLD[event]] += 1
-                if event == "partition taken" and said["replay"]:
-                    told["partitions taken with a replay"] += 1
-                    told["events replayed or to be"] += said["replay"]
-    return told
+                entry = json.loads(line)
+                event = entry.get("event")
+                if event in _LOG_EVENTS:
+                    counts[_LOG_EVENTS[event]] += 1
+                if event == "partition taken" and entry["replay"]:
+                    counts["partitions taken with a replay"] += 1
+                    counts["events replayed or to be"] += entry["replay"]
+    return counts
 
 
 @contextlib.contextmanager
-def _ended(group: Sequence[Service]) -> Iterator[None]:
+def _stopped_at_end(group: Sequence[Service]) -> Iterator[None]:
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""The sender: events at an even pace, over every outage, and some of them once more."""
+"""The sender: events at an even pace through every outage, and some of them again."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _ACKNOWLEDGE_TIMEOUT_S: Final = 60.0
 
 
 class Sender(threading.Thread):
-    """Sends events over a time; what is behind after an outage is caught up.
+    """Sends events evenly over a time; after an outage it catches up.
 
     Attributes:
         sent: events handed to the producer so far.
-        error: what ended it too early; ``None`` in a good run.
+        error: the error that ended it too early; ``None`` in a good run.
     """
 
     def __init__(
@@ -45,38 +45,38 @@ class Sender(threading.Thread):
         self._pace = n_events / seconds
         self._recent: deque[Event] = deque(maxlen=_REMEMBERED)
         self._again: deque[Event] = deque()
-        self._told = threading.Event()
+        self._stopping = threading.Event()
 
     def repeat(self, at: float) -> None:
-        """Sends some old events once more; ``at`` from 0, the oldest known, to 1, the newest."""
+        """Sends some old events again; ``at`` is 0 for the oldest known and 1 for the newest."""
         known = list(self._recent)
         first = int(at * max(0, len(known) - _AGAIN))
         self._again.extend(known[first : first + _AGAIN])
 
     def stop(self) -> None:
-        """Sends no more."""
-        self._told.set()
+        """Stops sending."""
+        self._stopping.set()
 
     def run(self) -> None:
-        """Sends until the events are over or it is told to stop."""
+        """Sends until the events are over or ``stop`` is called."""
         began = time.monotonic()
         try:
             with contextlib.closing(self._producer()) as producer:
-                while not self._told.is_set():
+                while not self._stopping.is_set():
                     due = int((time.monotonic() - began) * self._pace) - self.sent
                     if not self._send(producer, min(due, _MOST_UNACKNOWLEDGED)):
                         break
                     producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
-                    self._told.wait(_STEP_S)
+                    self._stopping.wait(_STEP_S)
                 producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
         except BaseException as error:
             self.error = error
 
     def close_off(self) -> None:
-        """Sends one last event to each partition, which shows what was lost in a quiet one.
+        """Sends a last event to each partition, so that a loss in a quiet one shows.
 
         Raises:
-            KafkaError: the broker does not take them.
+            KafkaError: the broker does not accept them.
         """
         with contextlib.closing(self._producer()) as producer:
             for partition in range(self._settings.partitions):
@@ -101,7 +101,7 @@ class Sender(threading.Thread):
         return True
 
     def _put(self, producer: Any, event: Event) -> None:
-        # A batch that fails in the end is no matter here: the log says what was sent.
+        # A batch that fails in the end does not matter: the log holds the events that count.
         with contextlib.suppress(KafkaError):
             producer.send(
                 self._settings.topic_vitals, event.value, event.key, partition=event.partition
@@ -113,8 +113,8 @@ class Sender(threading.Thread):
         )
 
 
-class AgainLane(Lane):
-    """Redelivery by the sender: hundreds of events that were taken long ago, or just now."""
+class ResendLane(Lane):
+    """Redelivery by the sender: hundreds of events that were taken long ago or just now."""
 
     def __init__(self, seed: int, sender: Sender, tally: Tally) -> None:
         super().__init__("again", seed, deck(seed, "again", KINDS), (4.0, 15.0), tally)

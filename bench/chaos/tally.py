@@ -1,4 +1,4 @@
-"""What has happened so far: faults by kind, in the order in which they were over."""
+"""The faults so far, by kind, in the order in which they ended."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
-    """One fault: when it was over, in seconds since the beginning, and what it was."""
+class Fault:
+    """One fault: when it ended, in seconds since the beginning, and its kind."""
 
     at_s: float
     kind: str
@@ -21,9 +21,9 @@ class Tally:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self.happened: list[Happened] = []
+        self.faults: list[Fault] = []
 
     def note(self, kind: str) -> None:
-        """Counts a fault that really happened."""
+        """Adds a fault that really happened."""
         with self._lock:
-            self.happened.append(Happened(time.monotonic() - self._began, kind))
+            self.faults.append(Fault(time.monotonic() - self._began, kind))

@@ -1,7 +1,7 @@
 """Bytewax: a stateful step by patient, its recovery store (SQLite), Kafka in and out.
 
 At least once: the Kafka sink writes as it goes, the recovery store is snapshotted by epoch, so
-what follows the last epoch is said again after a crash.
+messages after the last epoch are sent again after a crash.
 """
 
 from __future__ import annotations
@@ -20,41 +20,41 @@ from bytewax.operators import StatefulLogic
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
-from bench.peers.peer_config import COMMIT_EVERY_S, MOST_AT_ONCE, PeerConfig
-from bench.peers.work import Bedside, bedside
+from bench.peers.peer_config import COMMIT_EVERY_S, MAX_BATCH, PeerConfig
+from bench.peers.work import PatientScorer, patient_scorer
 
 
-class AtOneBed(StatefulLogic):  # type: ignore[misc]  # bytewax has an environment of its own
+class PatientLogic(StatefulLogic):  # type: ignore[misc]  # bytewax has an environment of its own
     """One patient of the flow."""
 
-    def __init__(self, bed: Bedside[Any], packed: bytes | None) -> None:
-        self._bed = bed
-        self._patient = bed.open(packed)
+    def __init__(self, scorer: PatientScorer[Any], packed: bytes | None) -> None:
+        self._scorer = scorer
+        self._patient = scorer.open(packed)
 
     def on_item(self, value: Any) -> tuple[Iterable[bytes], bool]:
-        """Takes an event; the risk message, if one is due."""
-        risk = self._bed.take(self._patient, value.value, value.partition, value.offset)
+        """Takes an event; returns the risk message, if one is due."""
+        risk = self._scorer.take(self._patient, value.value, value.partition, value.offset)
         return (() if risk is None else (risk,)), StatefulLogic.RETAIN
 
     def snapshot(self) -> bytes:
-        """What the recovery store keeps."""
+        """Packs the state for the recovery store."""
         packed: bytes = self._patient.to_bytes()
         return packed
 
 
 def flow(config: PeerConfig) -> Dataflow:
     """Builds the dataflow."""
-    bed = bedside(config)
+    scorer = patient_scorer(config)
     dataflow = Dataflow("vigil")
     vitals = kafka.input(
         "vitals", dataflow, brokers=[config.kafka], topics=[config.vitals],
-        # of each partition; with the default of 1,000 a risk waits for seconds of other work
-        batch_size=MOST_AT_ONCE // config.partitions,
+        # of each partition; with the default of 1,000 a risk waits seconds for other work
+        batch_size=MAX_BATCH // config.partitions,
     )  # fmt: skip
     keyed = op.key_on("patient", vitals.oks, lambda message: message.key.decode())
-    risks = op.stateful("score", keyed, lambda packed: AtOneBed(bed, packed))
+    risks = op.stateful("score", keyed, lambda packed: PatientLogic(scorer, packed))
     messages = op.map("message", risks, lambda pair: KafkaSinkMessage(pair[0].encode(), pair[1]))
-    # murmur2 as everybody's: outputs share the partition of their input
+    # murmur2 as in all engines: outputs share the partition of their input
     kafka.output(
         "risk", messages, brokers=[config.kafka], topic=config.risk,
         add_config={"partitioner": "murmur2_random", "linger.ms": "5"},

@@ -1,8 +1,23 @@
-"""What both kinds of work read from an event."""
+"""Fields of an event that both kinds of work read."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TypedDict
+
+
+class PeerEvent(TypedDict, total=False):
+    """An event of the input topic; observations have ``values``, admissions the rest."""
+
+    type: str
+    patient_id: str
+    time: str | int
+    values: dict[str, float | None]
+    units: dict[str, str]
+    age: float | None
+    sex: str
+    icu_type: str
+    hours_since_hospital_admission: float | None
 
 
 def epoch_ms(time: str | int) -> int:

@@ -7,12 +7,12 @@ from typing import Any
 import faust
 
 from bench.peers.peer_config import COMMIT_EVERY_S, PeerConfig
-from bench.peers.work import bedside
+from bench.peers.work import patient_scorer
 
 
 def build(config: PeerConfig) -> Any:
     """Builds the application."""
-    bed = bedside(config)
+    scorer = patient_scorer(config)
     app = faust.App(
         config.group,
         broker=f"kafka://{config.kafka}",
@@ -37,9 +37,9 @@ def build(config: PeerConfig) -> Any:
     async def score(stream: Any) -> None:
         async for event in stream.events():
             packed = patients.get(event.key)
-            patient = bed.open(packed)
-            place = event.message
-            message = bed.take(patient, event.value, place.partition, place.offset)
+            patient = scorer.open(packed)
+            record = event.message
+            message = scorer.take(patient, event.value, record.partition, record.offset)
             patients[event.key] = patient.to_bytes()
             if message is not None:
                 await risk.send(key=event.key, value=message)

@@ -1,7 +1,7 @@
 """The peers' environment, `.venv-peers`: made once from pinned versions, without a second torch.
 
-What is installed for one peer must not decide whether the others run, so each is installed by
-itself, and one that cannot be is remembered with the reason.
+Each peer is installed by itself, so that a failure of one does not stop the others; a peer that
+cannot be installed is recorded with the reason.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ PACKAGES: Final = {
     "bytewax": ("bytewax", "confluent-kafka"),
     "faust": ("faust-streaming", "faust-streaming-rocksdb"),
 }
-"""By peer: what pip is asked for."""
+"""The packages that pip installs, by peer."""
 _SHARED: Final = "service.pth"
 _DEADLINE_S: Final = 300.0
 
 
 def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[str, str]]:
-    """Makes the environment if need be.
+    """Makes the environment if it is missing or out of date.
 
     Returns:
-        Its Python, and by peer why it cannot be used; usable ones are not listed.
+        Its Python, and the reason for each peer that cannot be used.
     """
     folder = folder.absolute()
     python = folder / "bin" / "python"
@@ -58,7 +58,7 @@ def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[st
 
 
 def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
-    """Installs packages at their pinned versions; returns why not, in a line."""
+    """Installs packages at their pinned versions; returns the reason of a failure, in a line."""
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
                "--quiet", "--only-binary", ":all:", "-c", str(pins), *packages]  # fmt: skip
     try:
@@ -69,8 +69,10 @@ def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
         return f"pip did not end within {_DEADLINE_S:.0f} s"
     if done.returncode == 0:
         return None
-    said = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
-    return said[0].removeprefix("ERROR:").strip() if said else f"pip ended with {done.returncode}"
+    errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")]
+    return (
+        errors[0].removeprefix("ERROR:").strip() if errors else f"pip ended with {done.returncode}"
+    )
 
 
 def _share(folder: Path) -> None:

@@ -1,32 +1,32 @@
-"""The light work: what a team would keep of a patient first, and the way from event to risk.
+"""The light work: the simplest state of a patient, and the way from event to risk.
 
 Simpler than the service's on purpose, so that no peer does more work: one row of last values,
-masks and hours since, stepped when a risk is due. No hours are closed, so a late event is not
-taken in exactly; no limits, units, alerts, reasons, bedside scores or calibration.
+masks and hours since, stepped when a risk is due. No hours are closed, so late events are not
+exact; there are no limits, units, alerts, reasons, bedside scores or calibration.
 """
 
 from __future__ import annotations
 
 import math
 import struct
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import orjson
 import torch
 
-from bench.peers.event import epoch_ms
+from bench.peers.event import PeerEvent, epoch_ms
 from bench.peers.network import HIDDEN, MODEL, Cell, Floats, sigmoid
 from streamer.core.network import HORIZONS
 from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
 
 _HOUR_MS: Final = 3_600_000
-_NEVER_MS: Final = -336 * _HOUR_MS  # as the network was trained: never is two weeks ago
+_NEVER_MS: Final = -336 * _HOUR_MS  # as in training: a value never measured counts as two weeks old
 _CLIP: Final = 6.0
 _HEAD: Final = struct.Struct("<qq")
 _STATE: Final = HIDDEN * 4
 _MEAN, _STD = MODEL.scaling.mean, MODEL.scaling.std
-# Per variable, as plain numbers: one value at a time is scaled quicker without numpy.
+# By variable, as plain numbers: a single value is scaled faster without numpy.
 _VALUE_SCALE: Final = [
     (v.log_scale, float(_MEAN[i]), float(_STD[i])) for i, v in enumerate(VARIABLES)
 ]
@@ -85,7 +85,7 @@ class Patient:
         patient.c = torch.frombuffer(room, dtype=torch.float32, count=HIDDEN, offset=at)[None]
         return patient
 
-    def take(self, event: dict[str, Any], interval_ms: int) -> bool:
+    def take(self, event: PeerEvent, interval_ms: int) -> bool:
         """Takes in an event; returns whether a risk is due."""
         time_ms = epoch_ms(event["time"])
         kind = event.get("type", "observation")
@@ -110,7 +110,7 @@ class Patient:
         return is_due
 
     def row(self, time_ms: int) -> Floats:
-        """What the network sees now: ``(F,)``, of which the peers fill the first 102."""
+        """The network's input now: ``(F,)``, where the first 102 are filled."""
         since_h = np.minimum((time_ms - self.measured_ms) / _HOUR_MS, -_NEVER_MS / _HOUR_MS)
         x = np.zeros(len(_MEAN), np.float32)
         x[_VALUE] = self.values
@@ -119,11 +119,11 @@ class Patient:
         return np.clip(x, -_CLIP, _CLIP, out=x)
 
 
-class Bedside:
-    """From an event's bytes to a risk message's, for a patient that is handed in.
+class PatientScorer:
+    """Turns an event's bytes into a risk message's, for the patient passed in.
 
     Args:
-        interval_ms: of event time since admission; 0: a risk for every observation.
+        interval_ms: milliseconds of event time between risks; 0: a risk for every observation.
     """
 
     def __init__(self, interval_ms: int) -> None:
@@ -131,12 +131,12 @@ class Bedside:
         self._cell = Cell()
 
     def open(self, packed: bytes | None) -> Patient:
-        """What a store has of a patient; a new one if it has nothing."""
+        """The patient that a store has packed; a new one for ``None``."""
         return Patient() if packed is None else Patient.from_bytes(packed)
 
     def take(self, patient: Patient, value: bytes, partition: int, offset: int) -> bytes | None:
         """Takes an event into a patient; returns the risk message if one is due."""
-        event = orjson.loads(value)
+        event: PeerEvent = orjson.loads(value)
         if not patient.take(event, self._interval_ms):
             return None
         row = patient.row(epoch_ms(event["time"]))

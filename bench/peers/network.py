@@ -1,4 +1,4 @@
-"""The shipped model as a team would call it: one patient, one step, `LSTMCell`."""
+"""The shipped model, called for one patient and one step with `LSTMCell`."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def sigmoid(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-class Line:
-    """`Calibration` for one number at a time, which is quicker without numpy."""
+class ScalarCalibration:
+    """`Calibration` of one number at a time, which is faster without numpy."""
 
     def __init__(self, calibration: Calibration) -> None:
         self._x = calibration.logits.tolist()

@@ -1,4 +1,4 @@
-"""What a peer is told by its environment: where to read, write and keep."""
+"""Configuration of a peer by environment variables: where to read, write and keep state."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from streamer.service.settings import Settings
 
 _PREFIX: Final = "PEER_"
 COMMIT_EVERY_S: Final = 1.0
-"""How long a peer may gather before it commits: an alert that waits longer is no use at a bed."""
-MOST_AT_ONCE: Final[int] = Settings.model_fields["max_batch"].default
-"""How many events a peer that polls takes before it writes, as the service does."""
+"""Seconds between commits of a peer: an alert that waits longer is of no use at the bedside."""
+MAX_BATCH: Final[int] = Settings.model_fields["max_batch"].default
+"""Events that a polling peer takes before it writes, as the service does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ class PeerConfig:
         redis: URL, for the peer that keeps its states there.
         vitals: input topic, JSON events keyed by patient.
         risk: output topic, with as many partitions.
-        group: consumer group; also the prefix of what is kept.
+        group: consumer group; also the prefix of keys in Redis.
         folder: an empty folder for local state.
-        interval_ms: a risk for the first event of each interval; 0: for every observation.
+        interval_ms: length of an interval, whose first event is due; 0: every observation is due.
         partitions: of both topics.
         work: "light" or "same", see ``work``.
     """
@@ -44,12 +44,12 @@ class PeerConfig:
     work: str
 
     def environment(self) -> dict[str, str]:
-        """As environment variables, for the process of a peer."""
+        """The environment variables for the process of a peer."""
         return {f"{_PREFIX}{name.upper()}": str(value) for name, value in asdict(self).items()}
 
     @classmethod
     def read(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Reads what ``environment()`` gave."""
+        """Reads the variables that ``environment()`` returns."""
         config = {
             name.removeprefix(_PREFIX).lower(): value
             for name, value in environment.items()
@@ -65,7 +65,7 @@ class PeerConfig:
         )
 
     def path(self, name: str) -> Path:
-        """A folder of this name in the peer's own, made if need be."""
+        """A folder of this name in the peer's folder, made if missing."""
         path = Path(self.folder) / name
         path.mkdir(parents=True, exist_ok=True)
         return path

@@ -1,9 +1,9 @@
-"""The loop that a team would write first: poll, one patient at a time, Redis, send, commit.
+"""The plain loop that a team would write first: poll, score each event, Redis, send, commit.
 
-At least once: states and messages are out before the offsets are committed, so what is redone
-after a crash steps the state twice. Patients are kept in memory and read from Redis when they are
-first seen; what a poll has changed goes there in one pipeline, which is what a team would come to
-after it has timed a `SET` per event.
+At least once: states and messages are written before the offsets are committed, so events redone
+after a crash step the state twice. Patients are kept in memory and read from Redis when they are
+first seen. The patients that a poll has changed are written in one pipeline, as a team would do
+after timing a `SET` per event.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 from redis import Redis
 
-from bench.peers.peer_config import MOST_AT_ONCE, PeerConfig
-from bench.peers.work import Bedside, Kept, bedside
+from bench.peers.peer_config import MAX_BATCH, PeerConfig
+from bench.peers.work import PatientScorer, PatientState, patient_scorer
 
 
 class Patients:
-    """The patients seen by this consumer, and their place in Redis."""
+    """The patients seen by this consumer, in memory and in Redis."""
 
-    def __init__(self, bed: Bedside[Any], redis: Redis, prefix: str) -> None:
-        self._bed = bed
+    def __init__(self, scorer: PatientScorer[Any], redis: Redis, prefix: str) -> None:
+        self._scorer = scorer
         self._redis = redis
         self._prefix = prefix
-        self._known: dict[bytes, Kept] = {}
+        self._patients: dict[bytes, PatientState] = {}
 
-    def of(self, key: bytes) -> Kept:
+    def get(self, key: bytes) -> PatientState:
         """The patient, from memory, from Redis, or new."""
-        patient = self._known.get(key)
+        patient = self._patients.get(key)
         if patient is None:
             packed = self._redis.get(self._name(key))
-            patient = self._bed.open(packed if isinstance(packed, bytes) else None)
-            self._known[key] = patient
+            patient = self._scorer.open(packed if isinstance(packed, bytes) else None)
+            self._patients[key] = patient
         return patient
 
-    def keep(self, keys: set[bytes]) -> None:
+    def save(self, keys: set[bytes]) -> None:
         """Writes these patients."""
         pipeline = self._redis.pipeline(transaction=False)
         for key in keys:
-            pipeline.set(self._name(key), self._known[key].to_bytes())
+            pipeline.set(self._name(key), self._patients[key].to_bytes())
         pipeline.execute()
 
     def _name(self, key: bytes) -> str:
@@ -50,30 +50,30 @@ class Patients:
 
 
 def run(config: PeerConfig, stop: threading.Event) -> None:
-    """Polls until told to stop."""
+    """Polls until ``stop`` is set."""
     consumer = KafkaConsumer(
         config.vitals,
         bootstrap_servers=config.kafka,
         group_id=config.group,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        max_poll_records=MOST_AT_ONCE,
+        max_poll_records=MAX_BATCH,
     )
     producer = KafkaProducer(bootstrap_servers=config.kafka, linger_ms=5)
-    bed = bedside(config)
-    patients = Patients(bed, Redis.from_url(config.redis), config.group)
+    scorer = patient_scorer(config)
+    patients = Patients(scorer, Redis.from_url(config.redis), config.group)
     with contextlib.closing(consumer), contextlib.closing(producer):
         while not stop.is_set():
             changed = set()
             for records in consumer.poll(timeout_ms=100).values():
                 for record in records:
-                    patient = patients.of(record.key)
-                    risk = bed.take(patient, record.value, record.partition, record.offset)
+                    patient = patients.get(record.key)
+                    risk = scorer.take(patient, record.value, record.partition, record.offset)
                     if risk is not None:
                         producer.send(config.risk, risk, record.key)
                     changed.add(record.key)
             if changed:
-                patients.keep(changed)
+                patients.save(changed)
                 producer.flush()
                 consumer.commit()
 

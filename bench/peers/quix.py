@@ -7,13 +7,13 @@ from typing import Any
 from quixstreams import Application, message_context
 
 from bench.peers.peer_config import COMMIT_EVERY_S, PeerConfig
-from bench.peers.work import bedside
+from bench.peers.work import patient_scorer
 
 
 def main() -> None:
     """Runs until SIGTERM."""
     config = PeerConfig.read()
-    bed = bedside(config)
+    scorer = patient_scorer(config)
     app = Application(
         broker_address=config.kafka,
         consumer_group=config.group,
@@ -29,9 +29,9 @@ def main() -> None:
 
     def score(value: bytes, state: Any) -> bytes | None:
         packed = state.get_bytes("patient")
-        patient = bed.open(packed)
-        place = message_context()
-        message = bed.take(patient, value, place.partition, place.offset)
+        patient = scorer.open(packed)
+        record = message_context()
+        message = scorer.take(patient, value, record.partition, record.offset)
         state.set_bytes("patient", patient.to_bytes())
         return message
 

@@ -1,23 +1,23 @@
 """The same work: a risk that is the service's, and the trainer's, to five digits.
 
-A team that wants this keeps hour bins and calls the feature code of its training, one patient at a
-time: each hour that closes is stepped once, each risk steps a copy with the open hour as it stands.
-Limits, units and calibration are the service's. Still less than the service does: an event for a
-closed hour changes nothing, and there are no alerts, reasons or bedside scores.
+It keeps hour bins and calls the feature code of the training, one patient at a time: each hour that
+closes is stepped once, each risk steps a copy with the open hour as it is. Limits, units and
+calibration are the service's. It still does less than the service: an event for a closed hour
+changes nothing, and there are no alerts, reasons or bedside scores.
 """
 
 from __future__ import annotations
 
 import itertools
 import struct
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
 import orjson
 import torch
 
-from bench.peers.event import epoch_ms
-from bench.peers.network import HIDDEN, MODEL, Cell, Floats, Line, sigmoid
+from bench.peers.event import PeerEvent, epoch_ms
+from bench.peers.network import HIDDEN, MODEL, Cell, Floats, ScalarCalibration, sigmoid
 from streamer.core import features
 from streamer.core.cleaning import HIGH32, LOW32
 from streamer.core.model import DECIMALS
@@ -29,7 +29,7 @@ _HOUR_MS: Final = 3_600_000
 _HEAD: Final = struct.Struct("<qqq")
 _LIMITS: Final = list(zip(LOW32.tolist(), HIGH32.tolist(), strict=True))
 _UNKNOWN: Final = float("nan")
-# Where static, row, memory, h and c end among the floats of a packed stay.
+# The ends of static, row, memory, h and c among the floats of a packed stay.
 _CUTS: Final = (
     0,
     *itertools.accumulate(
@@ -39,7 +39,7 @@ _CUTS: Final = (
 
 
 class Stay:
-    """A stay cut into hours: the open one, and what is kept of those that are closed.
+    """A stay in hours: the open hour, and the state after the closed ones.
 
     Attributes:
         origin_ms: admission, or the first event; epoch milliseconds, 0 before.
@@ -47,7 +47,7 @@ class Stay:
         open_bin: the hour that is open, -1 before the first.
         static: ``(1, 4)`` as ``features.STATIC``.
         row: ``(1, 34)`` values of the open hour, NaN where not measured.
-        measured_ms: ``(34,)`` when.
+        measured_ms: ``(34,)`` epoch milliseconds of these values.
         memory: ``(1, MEMORY_SIZE)`` of the features, after the last closed hour.
         h: ``(1, hidden)`` hidden state after the last closed hour.
         c: ``(1, hidden)`` cell state after it.
@@ -89,27 +89,27 @@ class Stay:
         stay.measured_ms = np.frombuffer(packed, np.int64, N_VARIABLES, times_at).copy()
         return stay
 
-    def admit(self, event: dict[str, Any], time_ms: int) -> None:
+    def admit(self, event: PeerEvent, time_ms: int) -> None:
         """Takes in an admission."""
         self.origin_ms = time_ms
-        given = (
+        static = (
             event.get("age"),
             SEX_CODES.get(event.get("sex", "")),
             ICU_TYPE_CODES.get(event.get("icu_type", "")),
             event.get("hours_since_hospital_admission"),
         )
-        self.static[0] = [_UNKNOWN if value is None else value for value in given]
+        self.static[0] = [_UNKNOWN if value is None else value for value in static]
 
-    def observe(self, event: dict[str, Any], time_ms: int, interval_ms: int) -> bool:
+    def observe(self, event: PeerEvent, time_ms: int, interval_ms: int) -> bool:
         """Takes an observation of the open hour; returns whether a risk is due."""
         units = event.get("units", {})
         for name, value in event["values"].items():
             variable = INDEX.get(name)
             if variable is None or value is None or time_ms < self.measured_ms[variable]:
                 continue
-            believed = _believed(variable, value, units.get(name))
-            if believed is not None:
-                self.row[0, variable] = believed
+            cleaned = _clean(variable, value, units.get(name))
+            if cleaned is not None:
+                self.row[0, variable] = cleaned
                 self.measured_ms[variable] = time_ms
         if interval_ms == 0:
             return True
@@ -118,32 +118,32 @@ class Stay:
         self.interval = max(interval, self.interval)
         return is_due
 
-    def see(self) -> tuple[Floats, Floats]:
-        """What the network sees of the open hour, scaled, and the memory after it."""
+    def network_input(self) -> tuple[Floats, Floats]:
+        """The network's input of the open hour, scaled, and the memory after it."""
         bins = np.array([self.open_bin], np.int32)
-        seen, memory = features.step(self.row, bins, self.static, self.memory)
-        return MODEL.scaling.apply(seen)[0], memory
+        row, memory = features.step(self.row, bins, self.static, self.memory)
+        return MODEL.scaling.apply(row)[0], memory
 
 
-class Bedside:
-    """From an event's bytes to a risk message's, for a stay that is handed in.
+class PatientScorer:
+    """Turns an event's bytes into a risk message's, for the stay passed in.
 
     Args:
-        interval_ms: of event time since admission; 0: a risk for every observation.
+        interval_ms: milliseconds of event time between risks; 0: a risk for every observation.
     """
 
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
         self._cell = Cell()
-        self._lines = [Line(calibration) for calibration in MODEL.calibrations]
+        self._calibrations = [ScalarCalibration(calibration) for calibration in MODEL.calibrations]
 
     def open(self, packed: bytes | None) -> Stay:
-        """What a store has of a stay; a new one if it has nothing."""
+        """The stay that a store has packed; a new one for ``None``."""
         return Stay() if packed is None else Stay.from_bytes(packed)
 
     def take(self, stay: Stay, value: bytes, partition: int, offset: int) -> bytes | None:
         """Takes an event into a stay; returns the risk message if one is due."""
-        event = orjson.loads(value)
+        event: PeerEvent = orjson.loads(value)
         time_ms = epoch_ms(event["time"])
         kind = event.get("type", "observation")
         if kind == "admission":
@@ -154,7 +154,7 @@ class Bedside:
         self._close_until(stay, (time_ms - stay.origin_ms) // _HOUR_MS)
         if not stay.observe(event, time_ms, self._interval_ms):
             return None
-        row, _ = stay.see()
+        row, _ = stay.network_input()
         risks = self._risks(self._cell.step(row, stay.h, stay.c)[0])
         return orjson.dumps(
             {
@@ -175,19 +175,19 @@ class Bedside:
         if stay.open_bin < 0:
             stay.open_bin = target
         while stay.open_bin < target:
-            row, stay.memory = stay.see()
+            row, stay.memory = stay.network_input()
             _, stay.h, stay.c = self._cell.step(row, stay.h, stay.c)
             stay.row[:] = _UNKNOWN
             stay.open_bin += 1
 
     def _risks(self, logits: list[float]) -> list[float]:
-        pairs = zip(self._lines, logits, strict=True)
-        risks = (round(sigmoid(line(logit)), DECIMALS) for line, logit in pairs)
+        pairs = zip(self._calibrations, logits, strict=True)
+        risks = (round(sigmoid(calibrate(logit)), DECIMALS) for calibrate, logit in pairs)
         return list(itertools.accumulate(risks, max))  # they never fall with the horizon
 
 
-def _believed(variable: int, value: float, unit: str | None) -> float | None:
-    """The value in its canonical unit, or nothing if that is a charting error."""
+def _clean(variable: int, value: float, unit: str | None) -> float | None:
+    """The value in its canonical unit; ``None`` for a charting error."""
     if unit is not None:
         converted = to_canonical(VARIABLES[variable], value, unit)
         if converted is None:

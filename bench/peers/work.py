@@ -1,4 +1,4 @@
-"""Which work a peer is given: the light one, or that which says the service's own risk."""
+"""The work of a peer: the light one, or the same as the service's, with its risk."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from bench.peers import light, same
 from bench.peers.peer_config import PeerConfig
 
 
-class Kept(Protocol):
-    """What is kept of one patient between two events."""
+class PatientState(Protocol):
+    """The state of one patient between two events."""
 
     def to_bytes(self) -> bytes:
-        """Packs it for a store."""
+        """Packs the state for a store."""
 
 
-K = TypeVar("K", bound=Kept)
+K = TypeVar("K", bound=PatientState)
 
 
-class Bedside(Protocol[K]):
-    """From an event's bytes to a risk message's, for a patient that is handed in."""
+class PatientScorer(Protocol[K]):
+    """Turns an event's bytes into a risk message's, for the patient passed in."""
 
     def open(self, packed: bytes | None) -> K:
-        """What a store has of a patient; a new one if it has nothing."""
+        """The patient that a store has packed; a new one for ``None``."""
 
-    def take(self, kept: K, value: bytes, partition: int, offset: int, /) -> bytes | None:
+    def take(self, patient: K, value: bytes, partition: int, offset: int, /) -> bytes | None:
         """Takes an event into a patient; returns the risk message if one is due."""
 
 
-def bedside(config: PeerConfig) -> Bedside[Any]:
-    """The work that a peer was told to do, for a process that does nothing else."""
-    torch.set_num_threads(1)  # one core each: more threads would wait for each other
+def patient_scorer(config: PeerConfig) -> PatientScorer[Any]:
+    """The scorer for the configured work; limits the process to one thread."""
+    torch.set_num_threads(1)  # one core each: more threads would only wait for each other
     match config.work:
         case "light":
-            return light.Bedside(config.interval_ms)
+            return light.PatientScorer(config.interval_ms)
         case "same":
-            return same.Bedside(config.interval_ms)
+            return same.PatientScorer(config.interval_ms)
         case other:
-            raise ValueError(f"no such work: {other!r}; there is light and same")
+            raise ValueError(f'PEER_WORK is {other!r}; it must be "light" or "same"')

@@ -1,4 +1,4 @@
-"""The mutations still find their guards, and the tests that must notice are there."""
+"""Each mutation applies to its guard and is listed in the table of guarantees."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Parity counts wrong hours, and its utility is that of `trainer evaluate`."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -6,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.parity import Parity, compare, judged, places, utility
+from bench.parity import Parity, compare, offline_predictions, stay_hours, utility
 from tests.support.synthetic_cohort import learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.metrics.measures import Measure
@@ -14,7 +16,7 @@ from trainer.metrics.measures import Measure
 HOLDS = Parity(9, 9, 0, 0, 0, 1e-6, 0.4321, 0.4325, 1.0)
 
 
-def test_what_must_be_said_once_is_counted() -> None:
+def test_missing_repeated_and_unexpected_hours_are_counted() -> None:
     expected = {("a", 0): 0.1, ("a", 1): 0.2, ("b", 0): 0.3}
     streamed = [(("a", 0), 0.1), (("a", 0), 0.15), (("b", 0), 0.3), (("c", 0), 0.9)]
     missing, repeated, unexpected, largest = compare(streamed, expected)
@@ -35,16 +37,16 @@ def test_what_must_be_said_once_is_counted() -> None:
         ({"streamed_utility": np.nan}, False),
     ],
 )
-def test_when_it_holds(change: dict[str, float], holds: bool) -> None:
+def test_parity_holds_within_its_tolerances(change: dict[str, float], holds: bool) -> None:
     assert replace(HOLDS, **change).holds is holds  # type: ignore[arg-type]
 
 
-def test_the_utility_of_what_is_called_positive_is_that_of_evaluate(tmp_path: Path) -> None:
+def test_the_utility_of_positive_hours_is_that_of_evaluate(tmp_path: Path) -> None:
     cohort = load_cohort([learnable_file(tmp_path, 20)])
-    verdicts = judged(cohort)
-    said = dict(zip(places(cohort), verdicts.positive.tolist(), strict=True))
-    offline = Measure(verdicts.scored()).figures()["utility"]
-    assert utility(cohort, said) == pytest.approx(offline, rel=1e-12)
+    predictions = offline_predictions(cohort)
+    positive = dict(zip(stay_hours(cohort), predictions.positive.tolist(), strict=True))
+    offline_risks = Measure(predictions.scored()).figures()["utility"]
+    assert utility(cohort, positive) == pytest.approx(offline_risks, rel=1e-12)
     assert utility(cohort, {}) == 0
-    one_less = {**said, next(place for place, yes in said.items() if yes): False}
-    assert utility(cohort, one_less) != utility(cohort, said)
+    one_less = {**positive, next(hour for hour, yes in positive.items() if yes): False}
+    assert utility(cohort, one_less) != utility(cohort, positive)

@@ -1,4 +1,4 @@
-"""The network between clients and a broker, over plain sockets: what passes, what is lost."""
+"""The proxy over plain sockets: frames pass, wait, or are lost, as asked."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from streamer.local import ports
 from streamer.local.ports import LOOPBACK
 
 DEADLINE_S = 10.0
-QUIET_S = 0.2  # long enough that what is passed on by mistake would be here
+QUIET_S = 0.2  # long enough for a frame passed on by mistake to arrive
 
 
 class Broker:
-    """Answers every request with its own bytes; remembers what it was asked."""
+    """Answers every request with its own bytes; records the requests."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -58,7 +58,7 @@ class Client:
             return None
         return None if not frame else int(struct.unpack_from(">i", frame, 4)[0])
 
-    def hears_nothing(self) -> bool:
+    def receives_nothing(self) -> bool:
         self.socket.settimeout(QUIET_S)
         try:
             self.socket.recv(1, socket.MSG_PEEK)
@@ -69,11 +69,11 @@ class Client:
         return False
 
 
-World = tuple[KafkaProxy, Client, Broker]
+Setup = tuple[KafkaProxy, Client, Broker]
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def setup() -> Iterator[Setup]:
     with ExitStack() as opened:
         listener = opened.enter_context(socket.create_server((LOOPBACK, 0)))
         broker = Broker(listener)
@@ -88,16 +88,16 @@ def world() -> Iterator[World]:
         yield proxy, client, broker
 
 
-def test_requests_and_answers_pass(world: World) -> None:
-    _, client, broker = world
+def test_requests_and_answers_pass(setup: Setup) -> None:
+    _, client, broker = setup
     for correlation in range(3):
         client.ask(0, correlation)
         assert client.answer() == correlation
     assert broker.asked == [(0, 0), (0, 1), (0, 2)]
 
 
-def test_one_answer_is_lost_and_its_connection_breaks(world: World) -> None:
-    proxy, client, broker = world
+def test_one_answer_is_lost_and_its_connection_breaks(setup: Setup) -> None:
+    proxy, client, broker = setup
     lost = proxy.lose_reply(END_TXN)
     client.ask(TXN_OFFSET_COMMIT, 1)
     assert client.answer() == 1
@@ -112,8 +112,8 @@ def test_one_answer_is_lost_and_its_connection_breaks(world: World) -> None:
         assert again.answer() == 3
 
 
-def test_one_answer_is_lost_in_silence(world: World) -> None:
-    proxy, client, _ = world
+def test_one_answer_is_lost_in_silence(setup: Setup) -> None:
+    proxy, client, _ = setup
     lost = proxy.lose_reply(END_TXN, silently=True)
     client.ask(END_TXN, 1)
     assert lost.wait(DEADLINE_S)
@@ -121,18 +121,18 @@ def test_one_answer_is_lost_in_silence(world: World) -> None:
     assert client.answer() == 2
 
 
-def test_what_is_held_up_comes_later(world: World) -> None:
-    proxy, client, broker = world
+def test_held_up_requests_pass_after_release(setup: Setup) -> None:
+    proxy, client, broker = setup
     proxy.hold()
     client.ask(0, 1)
-    assert client.hears_nothing()
+    assert client.receives_nothing()
     assert broker.asked == []
     proxy.release()
     assert client.answer() == 1
 
 
-def test_a_cut_breaks_what_is_open_and_lets_others_in(world: World) -> None:
-    proxy, client, _ = world
+def test_a_cut_breaks_open_connections_and_accepts_new_ones(setup: Setup) -> None:
+    proxy, client, _ = setup
     client.ask(0, 1)
     assert client.answer() == 1
     proxy.cut()

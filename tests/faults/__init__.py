@@ -1,1 +1,1 @@
-"""The failure matrix: what may break, broken on the real Kafka and Redis, and judged."""
+"""The failure matrix: each fault on the real Kafka and Redis, checked against the oracle."""

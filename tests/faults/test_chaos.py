@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import on_kafka, on_redis, on_services
+from bench.chaos import broker_faults, redis_faults, service_faults
 from bench.chaos.report import report
 from bench.chaos.run import Plan, run
 from streamer.local import LocalStack
@@ -28,7 +28,7 @@ def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -
     assert outcome.n_differences == 0, report(plan, outcome, "here")
     assert outcome.holds
     assert outcome.events >= plan.events
-    expected = {kind: of.expected for kind, of in outcome.differences.items()}
+    expected = {kind: counts.expected for kind, counts in outcome.differences.items()}
     assert expected["risk"] > 1_000
     assert expected["rejected"] > 50
     assert expected["alert"] > 0
@@ -36,6 +36,6 @@ def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -
     kinds = outcome.by_kind
     assert kinds.total() >= FEWEST_FAULTS
     assert len(kinds) >= FEWEST_KINDS
-    for target in (on_services, on_redis, on_kafka):
+    for target in (service_faults, redis_faults, broker_faults):
         assert kinds.keys() & set(target.KINDS), target.__name__
-    assert outcome.told["partitions taken"] > 8
+    assert outcome.service_events["partitions taken"] > 8

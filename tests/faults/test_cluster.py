@@ -1,4 +1,4 @@
-"""Three real brokers: what was committed outlives the one that took it."""
+"""Three real brokers: committed records outlive the broker that took them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.read_values import read_values
 
 pytestmark = pytest.mark.integration
 
-PLACE_OF_T = ord("t") % 4  # which partition keeps the transactions of an id: Java's hash of it
+PARTITION_OF_T = ord("t") % 4  # Java's hash of the id: the partition of its transactions
 
 
 def test_transactions_go_on_when_their_coordinator_is_killed() -> None:
@@ -28,13 +28,13 @@ def test_transactions_go_on_when_their_coordinator_is_killed() -> None:
         )
         with contextlib.closing(producer):
             producer.init_transactions()
-            coordinator = cluster.leader_of("__transaction_state", PLACE_OF_T)
+            coordinator = cluster.leader_of("__transaction_state", PARTITION_OF_T)
             for value, happens in ((b"a", coordinator.kill), (b"b", coordinator.start)):
                 producer.begin_transaction()
                 producer.send("topic", value)
                 producer.commit_transaction()
                 happens()
-                cluster.leader_of("__transaction_state", PLACE_OF_T)
+                cluster.leader_of("__transaction_state", PARTITION_OF_T)
             assert read_values(cluster.address, "topic", 2) == [b"a", b"b"]
         processes = [psutil.Process(broker.pid) for broker in cluster.brokers]
         assert len(processes) == 3

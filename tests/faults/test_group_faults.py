@@ -1,4 +1,4 @@
-"""The group changes every second, its offsets are moved, its topic is not what it was."""
+"""The group changes every second, its offsets are moved, or its topic is replaced."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def move_offsets(trial: ServiceTrial, offsets: dict[int, int]) -> None:
         consumer.commit(tps)
 
 
-def wait_for_refusals(worker: Worker, partitions: Sequence[int], why: str) -> None:
-    """Waits until readiness says of each of these partitions that it is refused, and why."""
+def wait_until_blocked(worker: Worker, partitions: Sequence[int], why: str) -> None:
+    """Waits until readiness names exactly these partitions as blocked, for this reason."""
 
-    def said() -> bool:
+    def are_blocked() -> bool:
         reasons = [reason for reason in worker.not_ready if why in reason]
         return [int(reason.split()[1].rstrip(":")) for reason in reasons] == list(partitions)
 
-    wait_until(said, DEADLINE_S, f"a refusal saying {why!r}")
+    wait_until(are_blocked, DEADLINE_S, f"partitions {partitions} blocked with {why!r}")
 
 
 def drained(trial: ServiceTrial, n: int) -> None:
@@ -88,7 +88,7 @@ def test_offsets_set_back_are_refused_until_they_are_set_to_the_watermark(
     move_offsets(trial, {0: 7})
     trial.send()
     with trial.worker() as worker:
-        wait_for_refusals(worker, [0], "states are ahead of the log")
+        wait_until_blocked(worker, [0], "states are ahead of the log")
     assert trial.watermarks()[0] == before[0]
     watermark = before[0]
     assert watermark is not None
@@ -107,27 +107,27 @@ def test_offsets_set_forward_are_stepped_over_in_silence_and_the_states_are_righ
     trial.send()
     with trial.worker():
         trial.settle()
-        found = compare(trial.settings)
-    assert not found["state"].total
-    skipped = found["risk"].missing + found["alert"].missing + found["rejected"].missing
-    assert 0 < skipped == sum(of.total for of in found.values()), "of these nothing was to be said"
+        by_kind = compare(trial.settings)
+    assert not by_kind["state"].total
+    skipped = sum(by_kind[kind].missing for kind in ("risk", "alert", "rejected"))
+    assert 0 < skipped == sum(kind.total for kind in by_kind.values()), "skipped events are silent"
 
 
 def test_offsets_behind_the_end_of_the_log_are_refused(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
     move_offsets(trial, {1: trial.ends()[1] + 1_000})
     with trial.worker() as worker:
-        wait_for_refusals(worker, [1], "behind the end of the topic")
+        wait_until_blocked(worker, [1], "behind the end of the topic")
 
 
 def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
     trial.send(100)
     with admin_of(trial) as admin:
-        place = TopicPartition(trial.settings.topic_vitals, 0)
-        admin.delete_records({place: trial.ends()[0]})
+        tp = TopicPartition(trial.settings.topic_vitals, 0)
+        admin.delete_records({tp: trial.ends()[0]})
     with trial.worker() as worker:
-        wait_for_refusals(worker, [0], "events that were never seen are gone")
+        wait_until_blocked(worker, [0], "events that were never seen are gone")
 
 
 def recreate(trial: ServiceTrial) -> None:
@@ -140,12 +140,12 @@ def recreate(trial: ServiceTrial) -> None:
 
 def test_a_topic_made_anew_is_refused_until_its_states_are_deleted(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
-    said = len(read_topic(trial.settings, trial.settings.topic_risk))
+    n_risks = len(read_topic(trial.settings, trial.settings.topic_risk))
     recreate(trial)
     trial.send()
     with trial.worker() as worker:
-        wait_for_refusals(worker, [0, 1], "created anew")
-        assert len(read_topic(trial.settings, trial.settings.topic_risk)) == said
+        wait_until_blocked(worker, [0, 1], "created anew")
+        assert len(read_topic(trial.settings, trial.settings.topic_risk)) == n_risks
     for partition in (0, 1):
         trial.redis.delete(trial.states.key(partition))
     with trial.worker():
@@ -157,12 +157,12 @@ def test_a_topic_made_anew_under_a_running_service_is_refused(trial: ServiceTria
     trial.send(N_EVENTS // 4)
     with trial.worker() as worker:
         trial.settle()
-        said = len(read_topic(trial.settings, trial.settings.topic_risk))
+        n_risks = len(read_topic(trial.settings, trial.settings.topic_risk))
         recreate(trial)
-        wait_for_refusals(worker, [0, 1], "created anew")
+        wait_until_blocked(worker, [0, 1], "created anew")
         trial.send()  # more than before: the old offsets are in the new log, too
-        wait_for_refusals(worker, [0, 1], "created anew")
-    assert len(read_topic(trial.settings, trial.settings.topic_risk)) == said
+        wait_until_blocked(worker, [0, 1], "created anew")
+    assert len(read_topic(trial.settings, trial.settings.topic_risk)) == n_risks
 
 
 @pytest.mark.parametrize("while_it_runs", [True, False])
@@ -176,10 +176,10 @@ def test_added_partitions_are_refused(trial: ServiceTrial, while_it_runs: bool) 
             admin.create_partitions({trial.settings.topic_vitals: NewPartitions(4)})
         if not while_it_runs:
             worker = opened.enter_context(trial.worker())
-        wait_for_refusals(worker, range(4), "Feed a new topic of the wanted width")
+        wait_until_blocked(worker, range(4), "Feed a new topic of the wanted width")
         before = trial.watermarks()
         trial.send()
-        wait_for_refusals(worker, range(4), "Feed a new topic of the wanted width")
+        wait_until_blocked(worker, range(4), "Feed a new topic of the wanted width")
         assert trial.watermarks() == before
 
 
@@ -201,12 +201,12 @@ def test_a_patient_whose_producers_hash_differently_is_refused_on_the_other_part
         trial.settle()
     risks = [json.loads(r.value) for r in read_topic(trial.settings, trial.settings.topic_risk)]
     assert {risk["partition"] for risk in risks if risk["patient_id"] == "torn"} == {0}
-    refused = [
+    rejected = [
         dict(record.headers)
         for record in read_topic(trial.settings, trial.settings.topic_rejected)
         if record.key == b"torn"
     ]
-    assert [(r["reason"].decode(), r["partition"]) for r in refused] == [
+    assert [(r["reason"].decode(), r["partition"]) for r in rejected] == [
         (Reason.OTHER_PARTITION, b"1")
     ] * 3
     assert trial.states.find("torn", [1]) is None

@@ -1,4 +1,4 @@
-"""The broker restarts, or the network to it fails: what was committed counts, and once."""
+"""The broker restarts, or the network to it fails: each committed batch counts once."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_network_hangs_for_longer_than_a_session(
     with trial.worker(KAFKA_BOOTSTRAP_SERVERS=proxy.address):
         trial.wait_for_commit()
         proxy.hold()
-        with trial.worker():  # gets what the other one has, when its session is over
+        with trial.worker():  # takes the partitions of the other one when its session is over
             trial.settle()
             proxy.release()
             trial.send()

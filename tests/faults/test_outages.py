@@ -38,33 +38,33 @@ def free_port() -> int:
 
 
 def reasons(port: int) -> list[str] | None:
-    """Why the service is not ready, ``None`` while it does not answer."""
+    """The reasons why the service is not ready; ``None`` while it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            found = json.load(answer)
+            content = json.load(answer)
     except urllib.error.HTTPError as error:
         with error:
-            found = json.load(error)
+            content = json.load(error)
     except OSError:
         return None
-    return [str(reason["says"]) for reason in found["reasons"]]
+    return [str(reason["says"]) for reason in content["reasons"]]
 
 
-def be_away(server: Server, port: int, says: str, away_s: float) -> None:
-    """Kills a server and starts it again after so long, when the service has said what it lacks."""
+def be_away(server: Server, port: int, reason: str, away_s: float) -> None:
+    """Kills a server; starts it again after ``away_s``, once the service names it as missing."""
     began = time.monotonic()
     server.kill()
 
-    def said() -> bool:
-        return any(says in reason for reason in reasons(port) or [])
+    def is_named() -> bool:
+        return any(reason in sentence for sentence in reasons(port) or [])
 
-    wait_until(said, ANSWER_DEADLINE_S, f"readiness speaking of {says}")
+    wait_until(is_named, ANSWER_DEADLINE_S, f"readiness that names {reason}")
     wait_until(lambda: time.monotonic() - began > away_s, 2 * away_s, "a long absence")
     server.start()
 
 
 def send(own: LocalStack, topic: str, minutes: range) -> set[tuple[int, int]]:
-    """Sends an event a minute of event time, of fifty patients in turn; returns their places."""
+    """Sends an event for each minute, of fifty patients in turn; returns (partition, offset)s."""
     with contextlib.closing(KafkaProducer(bootstrap_servers=[own.kafka])) as producer:
         sent = []
         for minute in minutes:
@@ -72,7 +72,8 @@ def send(own: LocalStack, topic: str, minutes: range) -> set[tuple[int, int]]:
             time_ms = EARLIEST_MS + 60_000 * minute
             event = {"patient_id": patient, "time": time_ms, "values": {"heart_rate": 80}}
             sent.append(producer.send(topic, json.dumps(event).encode(), patient.encode()))
-        return {(each.partition, each.offset) for each in (one.get(timeout=30) for one in sent)}
+        acknowledged = [future.get(timeout=30) for future in sent]
+    return {(record.partition, record.offset) for record in acknowledged}
 
 
 @pytest.mark.timeout(600)
@@ -83,22 +84,22 @@ def test_a_long_absence_is_waited_for_and_nothing_is_lost_nor_doubled(
     with LocalStack() as own, service(own, tmp_path, topic_prefix, http_port=port) as (it, client):
         vitals = client.settings.topic_vitals
         client.risk_of(client.event("q", time=EARLIEST_MS))
-        places = {(risk["partition"], risk["offset"]) for risk in client.risks}
-        places |= send(own, vitals, range(1, 1_000))
+        positions = {(risk["partition"], risk["offset"]) for risk in client.risks}
+        positions |= send(own, vitals, range(1, 1_000))
         be_away(own.redis_server, port, "Redis", REDIS_AWAY_S)
-        places |= send(own, vitals, range(1_000, 1_000 + N_BURST))
+        positions |= send(own, vitals, range(1_000, 1_000 + N_BURST))
         be_away(own.kafka_server, port, "Kafka", KAFKA_AWAY_S)
 
-        def all_said() -> list[tuple[int, int]] | None:
-            said = read_all(own, client.settings.topic_risk)
-            return said if len(said) >= len(places) else None
+        def all_risks() -> list[tuple[int, int]] | None:
+            origins = read_all(own, client.settings.topic_risk)
+            return origins if len(origins) >= len(positions) else None
 
         wait_until(lambda: reasons(port) == [], BACK_DEADLINE_S, "readiness")
-        said = wait_until(all_said, BACK_DEADLINE_S, "going on")
-        assert said is not None
-        assert len(said) == len(places)
-        assert set(said) == places
-        # A broker that hangs answers nobody, nor refuses: the end comes in time all the same.
+        origins = wait_until(all_risks, BACK_DEADLINE_S, "going on")
+        assert origins is not None
+        assert len(origins) == len(positions)
+        assert set(origins) == positions
+        # A broker that hangs neither answers nor refuses: the service still ends in time.
         os.kill(own.kafka_server.pid, signal.SIGSTOP)
         os.kill(it.pid, signal.SIGTERM)
         assert it.wait(STOP_DEADLINE_S) == 0
@@ -106,22 +107,22 @@ def test_a_long_absence_is_waited_for_and_nothing_is_lost_nor_doubled(
 
 
 def read_all(own: LocalStack, topic: str) -> list[tuple[int, int]]:
-    """The origin of each risk, read from the beginning by a reader who saw none of the above."""
+    """The (partition, offset) behind each risk, read from the beginning by a new reader."""
     reader = KafkaConsumer(
         bootstrap_servers=[own.kafka], isolation_level="read_committed", enable_auto_commit=False
     )
     with contextlib.closing(reader):
-        places = [TopicPartition(topic, partition) for partition in (0, 1)]
-        reader.assign(places)
-        reader.seek_to_beginning(*places)
-        ends = reader.end_offsets(places)
-        said: list[tuple[int, int]] = []
+        tps = [TopicPartition(topic, partition) for partition in (0, 1)]
+        reader.assign(tps)
+        reader.seek_to_beginning(*tps)
+        ends = reader.end_offsets(tps)
+        origins: list[tuple[int, int]] = []
 
         def at_the_end() -> bool:
             for records in reader.poll(timeout_ms=100).values():
                 risks = [json.loads(record.value) for record in records]
-                said.extend((risk["partition"], risk["offset"]) for risk in risks)
-            return all(reader.position(place) >= ends[place] for place in places)
+                origins.extend((risk["partition"], risk["offset"]) for risk in risks)
+            return all(reader.position(tp) >= ends[tp] for tp in tps)
 
         wait_until(at_the_end, ANSWER_DEADLINE_S, "reading all risks")
-    return said
+    return origins

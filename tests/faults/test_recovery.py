@@ -1,8 +1,8 @@
-"""What a broker has forgotten to end is ended by the next producer of the same name.
+"""Transactions that a broker forgot to end are ended by the next producer of the same name.
 
 Brokers forget by a race while they start (docs/decisions/019). Here they never learn of it: records
-and offsets are sent as parts of a transaction that the coordinator has not been told of, which a
-broker takes as long as it does not verify them.
+and offsets are sent as parts of a transaction that the coordinator does not know, which a broker
+accepts as long as it does not verify them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DEADLINE_S = 60.0
 
 @pytest.fixture(scope="module")
 def credulous() -> Iterator[LocalStack]:
-    """A stack whose broker takes whatever says that it belongs to a transaction."""
+    """A stack whose broker accepts any record that claims to belong to a transaction."""
     with LocalStack() as own:
         with contextlib.closing(KafkaAdminClient(bootstrap_servers=[own.kafka])) as admin:
             setting = {"transaction.partition.verification.enable": "false"}
@@ -57,7 +57,7 @@ def leave_open(
     offsets: Mapping[TopicPartition, int],
     membership: Any = None,
 ) -> None:
-    """Sends parts of a transaction of which the coordinator knows nothing, and dies."""
+    """Sends parts of a transaction that the coordinator does not know, and dies."""
     manager = producer._transaction_manager
     name = manager.transactional_id
     with contextlib.closing(KafkaAdminClient(**backend.connection)) as admin:
@@ -68,15 +68,15 @@ def leave_open(
 
         wait_until(at_rest, DEADLINE_S, "the end of the transaction before")
     producer.begin_transaction()
-    place = TopicPartition(output.topic, output.partition)
-    manager._partitions_in_transaction.add(place)
-    (future,) = producer._queue(place, [output])
+    tp = TopicPartition(output.topic, output.partition)
+    manager._partitions_in_transaction.add(tp)
+    (future,) = producer._queue(tp, [output])
     producer._sender.wakeup()
     producer.flush(WAIT_S)
     assert future.succeeded()
     if offsets:
         manager._pending_txn_offset_commits.update(
-            {place: OffsetAndMetadata(offset, "", -1) for place, offset in offsets.items()}
+            {tp: OffsetAndMetadata(offset, "", -1) for tp, offset in offsets.items()}
         )
         pending = manager._pending_txn_offset_commits
         sent = TransactionalRequestResult()
@@ -103,7 +103,7 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
     leave_open(backend, producer, backend.output(b"open"), {vitals: 2}, member._membership)
     with monkeypatch.context() as hurried:
         hurried.setattr(log, "ASK_TIMEOUT_MS", 1_000)
-        # Nobody remembers a commit once the name is taken: failing then must not lose it.
+        # The broker forgets the commit once the name is taken: a failure then must not lose it.
         with monkeypatch.context() as broken:
             broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)
             with pytest.raises(LogUnavailable, match="has no leader"):
@@ -116,8 +116,8 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
             member.committed(0)
     assert member.committed(0) == (2 if ended == "commit" else 1)
     member.transact([backend.output(b"after")], {0: 3})
-    said = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
-    assert backend.output_values() == said
+    values = [b"before", b"open", b"after"] if ended == "commit" else [b"before", b"after"]
+    assert backend.output_values() == values
 
 
 def refuse(_producer: object, _result: object, request: str) -> None:
@@ -138,13 +138,13 @@ def test_who_re_enters_rejected_events_frees_the_topics_too(backend: KafkaLogBac
     backend.send(1, 1)
     reader = KafkaConsumer(**backend.connection, isolation_level="read_committed")
     with contextlib.closing(reader):
-        place = TopicPartition(backend.vitals, 1)
-        reader.assign([place])
-        reader.seek_to_beginning(place)
+        tp = TopicPartition(backend.vitals, 1)
+        reader.assign([tp])
+        reader.seek_to_beginning(tp)
         values: list[bytes] = []
 
         def read() -> list[bytes]:
-            values.extend(r.value for r in reader.poll(timeout_ms=200).get(place, []))
+            values.extend(r.value for r in reader.poll(timeout_ms=200).get(tp, []))
             return values
 
         assert wait_until(read, DEADLINE_S, "a record behind what was open") == [b"0"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,40 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core import codec, features, recurrence
+from streamer.core import codec, features
 from streamer.core.cleaning import clean
-from streamer.core.columns import decode
-from streamer.core.messages import write
-from streamer.core.records import Record
-from streamer.core.scoring import Outcome, Scorer
 from streamer.core.stays import StayTable
+from streamer.core.time import HOUR_MS
 from streamer.core.variables import VARIABLES
+from tests.support.event_stream import ORIGIN_MS, Content, Event, Stream, admission, assert_same
 from tests.support.small_models import random_model
 
 MODEL = random_model(seed=5)
-HOUR_MS = 3_600_000
-ORIGIN_MS = 1_700_000_000_000
-# Committed state is stepped by the same operations on the same rows, whatever the order in which
-# the rows came about; so these laws hold to the bit, and no tolerance is given anywhere below.
+# Committed state is stepped by the same operations on the same rows, in whichever order the events
+# arrived: these laws hold to the bit, without any tolerance.
 EXAMPLES = settings(max_examples=40, deadline=None, derandomize=True)
 
-STATE = (
-    *("memory", "h", "c", "anchor_memory", "anchor_h", "anchor_c", "ring_value", "ring_offset_ms"),
-    *("first_bin", "open_bin", "anchor_bin", "last_value", "last_ms"),
-)
 
-Event = dict[str, Any]
-
-
-def admission(patient: str) -> Event:
-    """The admission that a stay begins with."""
-    return {
-        "type": "admission",
-        "patient_id": patient,
-        "time": ORIGIN_MS,
-        "age": 60,
-        "sex": "female",
-    }
+ADMISSION = admission(age=60, sex="female")
 
 
 @st.composite
@@ -63,67 +43,29 @@ def observations(
     return events
 
 
-class Stream:
-    """A scorer and the log of what it was given and said."""
-
-    def __init__(self, interval_s: float = 60) -> None:
-        self.table = StayTable(MODEL.architecture, capacity=4)
-        self.scorer = Scorer(MODEL, self.table, round(interval_s * 1000))
-        self.messages: list[dict[str, Any]] = []
-        self.outcomes: list[Outcome] = []
-        self.n = 0
-
-    def take(self, events: Sequence[Event | bytes], cut: Sequence[int] = ()) -> Stream:
-        """Takes events in batches that end at the places in ``cut``."""
-        records = []
-        for event in events:
-            value = event if isinstance(event, bytes) else json.dumps(event).encode()
-            key = b"p" if isinstance(event, bytes) else event["patient_id"].encode()
-            records.append(Record(0, self.n, ORIGIN_MS, key, value))
-            self.n += 1
-        ends = sorted({*(c for c in cut if c < len(records)), len(records)})
-        start = 0
-        for end in ends:
-            batch = records[start:end]
-            columns = decode(batch, None)
-            outcome = self.scorer.score(columns, [0] * len(columns.patients))
-            written = write(outcome.assessments, columns.record.tolist(), batch, MODEL)
-            self.messages += [message.content for message in written]
-            self.outcomes.append(outcome)
-            start = end
-        return self
-
-    def state(self, patient: str) -> dict[str, Any]:
-        """Closed bins and committed state of a stay."""
-        slot = self.table.slot_of[patient]
-        recurrence.refresh(self.table, MODEL, np.array([slot]))
-        return {name: self.table[name][slot].copy() for name in STATE}
-
-    def risk(self, patient: str) -> list[float]:
-        """The risk of a stay as it stands."""
-        slot = np.array([self.table.slot_of[patient]])
-        return list(recurrence.evaluate(self.table, MODEL, slot).risks[0].tolist())
+def taken(events: Sequence[Event | bytes], ends: Sequence[int] = (), every_s: float = 60) -> Stream:
+    """A stream that has taken events in batches that end at the indices in ``ends``."""
+    stream = Stream(MODEL, every_s)
+    stream.take(*events, ends=ends)
+    return stream
 
 
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    for name, value in one.items():
-        assert np.array_equal(value, other[name], equal_nan=np.asarray(value).dtype.kind == "f"), (
-            name
-        )
+def contents(stream: Stream) -> list[Content]:
+    return [message.content for message in stream.messages]
 
 
 @EXAMPLES
 @given(observations("p"), st.randoms(use_true_random=False), st.lists(st.integers(1, 50)))
 def test_order_repetition_and_batches_do_not_change_closed_bins_nor_the_risk(
-    events: list[Event], draw: Any, cut: list[int]
+    events: list[Event], draw: Any, ends: list[int]
 ) -> None:
-    in_order = Stream().take([admission("p"), *events])
+    in_order = taken([ADMISSION, *events])
     shuffled = events + draw.sample(events, len(events) // 2)
     draw.shuffle(shuffled)
-    other = Stream().take([admission("p"), *shuffled], cut)
-    assert_same(in_order.state("p"), other.state("p"))
-    assert in_order.risk("p") == other.risk("p")
-    assert not any(outcome.rejections for outcome in other.outcomes)
+    other = taken([ADMISSION, *shuffled], ends)
+    assert_same(in_order.committed(), other.committed())
+    assert in_order.risks() == other.risks()
+    assert other.rejections == []
 
 
 @EXAMPLES
@@ -133,31 +75,31 @@ def test_order_repetition_and_batches_do_not_change_closed_bins_nor_the_risk(
     st.lists(st.integers(1, 50)),
     st.sampled_from([0, 60, 3600, 7200]),
 )
-def test_batches_and_other_patients_do_not_change_what_is_said(
-    one: list[Event], two: list[Event], cut: list[int], interval_s: float
+def test_batches_and_other_patients_do_not_change_messages(
+    one: list[Event], two: list[Event], ends: list[int], interval_s: float
 ) -> None:
     both = sorted([*one, *two], key=lambda event: event["time"])
-    admissions = [admission("p"), admission("q")]
-    at_once = Stream(interval_s).take([*admissions, *both])
-    in_pieces = Stream(interval_s).take([*admissions, *both], cut)
-    assert at_once.messages == in_pieces.messages
-    alone = Stream(interval_s).take([admission("p"), *one])
-    place = ("offset", "partition")
-    said = [{k: v for k, v in m.items() if k not in place} for m in alone.messages]
+    admissions = [ADMISSION, admission(0, "q", age=60, sex="female")]
+    at_once = taken([*admissions, *both], every_s=interval_s)
+    in_pieces = taken([*admissions, *both], ends, interval_s)
+    assert contents(at_once) == contents(in_pieces)
+    alone = taken([ADMISSION, *one], every_s=interval_s)
+    position = ("offset", "partition")
+    by_itself = [{k: v for k, v in m.items() if k not in position} for m in contents(alone)]
     beside = [
-        {k: v for k, v in m.items() if k not in place}
-        for m in at_once.messages
+        {k: v for k, v in m.items() if k not in position}
+        for m in contents(at_once)
         if m["patient_id"] == "p"
     ]
-    assert said == beside
+    assert by_itself == beside
 
 
 @EXAMPLES
 @given(observations("p", span_minutes=6000), st.integers(0, 24))
 def test_the_future_does_not_change_the_past(events: list[Event], first: int) -> None:
-    whole = Stream().take([admission("p"), *events])
-    part = Stream().take([admission("p"), *events[:first]])
-    assert part.messages == whole.messages[: len(part.messages)]
+    whole = taken([ADMISSION, *events])
+    part = taken([ADMISSION, *events[:first]])
+    assert contents(part) == contents(whole)[: len(part.messages)]
 
 
 @EXAMPLES
@@ -165,34 +107,31 @@ def test_the_future_does_not_change_the_past(events: list[Event], first: int) ->
 def test_a_stored_stay_goes_on_as_if_it_had_never_been_stored(
     before: list[Event], after: list[Event]
 ) -> None:
-    kept = Stream().take([admission("p"), *before])
+    kept = taken([ADMISSION, *before])
     slots = np.array([kept.table.slot_of["p"]])
     (stored,) = codec.encode(kept.table, slots, codec.Era("m"))
-    loaded = Stream()
+    loaded = Stream(MODEL, 60)
     codec.decode(loaded.table, 0, {"p": stored})
     assert codec.encode(loaded.table, np.array([loaded.table.slot_of["p"]]), codec.Era("m")) == [
         stored
     ]
     loaded.n = kept.n
-    said = len(kept.messages)
-    kept.take(after)
-    loaded.take(after)
-    assert kept.messages[said:] == loaded.messages
-    assert_same(kept.state("p"), loaded.state("p"))
+    assert kept.take(*after) == loaded.take(*after)
+    assert_same(kept.committed(), loaded.committed())
 
 
 @EXAMPLES
 @given(st.data())
-def test_stored_bytes_that_were_changed_are_refused(data: st.DataObject) -> None:
-    stream = Stream().take([admission("p"), *data.draw(observations("p"))])
+def test_changed_stored_bytes_are_corrupt(data: st.DataObject) -> None:
+    stream = taken([ADMISSION, *data.draw(observations("p"))])
     (stored,) = codec.encode(stream.table, np.array([stream.table.slot_of["p"]]), codec.Era("m"))
-    place = data.draw(st.integers(0, len(stored) - 1))
+    index = data.draw(st.integers(0, len(stored) - 1))
     changed = bytearray(stored)
-    changed[place] ^= data.draw(st.integers(1, 255))
+    changed[index] ^= data.draw(st.integers(1, 255))
     spare_and_model = range(6, 8), range(12, 28)  # what the checksum need not cover
-    if any(place in ignored for ignored in spare_and_model):
+    if any(index in ignored for ignored in spare_and_model):
         return
-    for bad in (bytes(changed), stored[:place]):
+    for bad in (bytes(changed), stored[:index]):
         with pytest.raises(codec.CorruptState):
             codec.decode(StayTable(MODEL.architecture), 0, {"p": bad})
 
@@ -204,21 +143,19 @@ def test_every_record_is_an_event_or_a_rejection_once(
 ) -> None:
     late = {**events[0], "time": ORIGIN_MS - HOUR_MS}  # before the admission
     stray = {"type": "discharge", "patient_id": "nobody", "time": ORIGIN_MS}
-    stream = Stream().take([admission("p"), *events, late, stray, *rubbish])
-    (outcome,) = stream.outcomes
-    refused = [rejection.record for rejection in outcome.rejections]
-    assert len(refused) == len(set(refused)) == len(rubbish) + 2
+    stream = taken([ADMISSION, *events, late, stray, *rubbish])
+    rejected = [offset for offset, _ in stream.rejections]
+    assert len(rejected) == len(set(rejected)) == len(rubbish) + 2
 
 
 @EXAMPLES
 @given(observations("p"), st.randoms(use_true_random=False))
-def test_a_repeated_event_says_nothing(events: list[Event], draw: Any) -> None:
-    stream = Stream(interval_s=0).take([admission("p"), *events])
-    said, state = len(stream.messages), stream.state("p")
+def test_a_repeated_event_causes_no_message(events: list[Event], draw: Any) -> None:
+    stream = taken([ADMISSION, *events], every_s=0)
+    state = stream.committed()
     again = draw.sample(events, len(events))
-    stream.take([*again, admission("p")])
-    assert stream.messages[said:] == []
-    assert_same(state, stream.state("p"))
+    assert stream.take(*again, ADMISSION) == []
+    assert_same(state, stream.committed())
 
 
 @pytest.mark.parametrize("late_hours", [1, 20, 47])
@@ -229,22 +166,20 @@ def test_a_late_result_counts_as_if_it_had_come_in_time(late_hours: int) -> None
         values = {"heart_rate": float(rng.integers(60, 120)), "map": float(rng.integers(50, 100))}
         events.append({"patient_id": "p", "time": ORIGIN_MS + hour * HOUR_MS, "values": values})
     result = {"patient_id": "p", "time": ORIGIN_MS + 40 * HOUR_MS + 5, "values": {"lactate": 6.0}}
-    in_time = Stream().take([admission("p"), *events[:41], result, *events[41:]])
+    in_time = taken([ADMISSION, *events[:41], result, *events[41:]])
     after = 41 + late_hours
-    delayed = Stream().take(
-        [admission("p"), *events[:after], result, *events[after:]], [30, 60, 61]
-    )
-    assert_same(in_time.state("p"), delayed.state("p"))
-    assert in_time.messages[-1] == delayed.messages[-1]
+    delayed = taken([ADMISSION, *events[:after], result, *events[after:]], [30, 60, 61])
+    assert_same(in_time.committed(), delayed.committed())
+    assert contents(in_time)[-1] == contents(delayed)[-1]
 
 
-def test_a_result_more_than_two_days_late_is_told() -> None:
+def test_a_result_more_than_two_days_late_is_rejected() -> None:
     hours = [{"patient_id": "p", "time": ORIGIN_MS + h * HOUR_MS, "values": {}} for h in range(60)]
     lactate = {"lactate": 6.0}
     just = {"patient_id": "p", "time": ORIGIN_MS + 11 * HOUR_MS, "values": lactate}
     over = {"patient_id": "p", "time": ORIGIN_MS + 11 * HOUR_MS - 1, "values": lactate}
-    stream = Stream().take([admission("p"), *hours, just, over])
-    assert [(r.record, r.reason) for r in stream.outcomes[0].rejections] == [(62, "too_late")]
+    stream = taken([ADMISSION, *hours, just, over])
+    assert stream.rejections == [(62, "too_late")]
 
 
 @pytest.mark.parametrize("hours", [1, 48, 49, 50, 130])
@@ -263,7 +198,7 @@ def test_the_stream_equals_the_whole_sequence(hours: int) -> None:
         }
         for i, row in enumerate(rows)
     ]
-    stream = Stream().take([admission("p"), *events], [7, 100])
+    stream = taken([ADMISSION, *events], [7, 100])
     memory = features.empty_memory(1)
     static = np.array([[60, 0, np.nan, np.nan]], np.float32)
     seen = []
@@ -273,14 +208,14 @@ def test_the_stream_equals_the_whole_sequence(hours: int) -> None:
         seen.append(step)
     offline = MODEL.risks(MODEL.logits(np.stack(seen)))[:, 0]
     streamed = [
-        [m["horizons"][h] for h in ("6h", "24h", "48h")] for m in stream.messages if "bin" in m
+        [m["horizons"][h] for h in ("6h", "24h", "48h")] for m in contents(stream) if "bin" in m
     ]
-    assert [m["bin"] for m in stream.messages if "bin" in m] == list(range(first, first + hours))
+    assert [m["bin"] for m in contents(stream) if "bin" in m] == list(range(first, first + hours))
     # One pass over time and step by step may add up in another order: 1e-6 is ten float32 ulps.
     assert np.abs(np.array(streamed) - offline).max() <= 1e-6
 
 
-def test_a_risk_is_the_same_bits_whoever_else_is_in_the_batch() -> None:
+def test_a_risk_has_the_same_bits_in_any_batch() -> None:
     rng = np.random.default_rng(0)
     seen = rng.uniform(0, 100, (300, features.N_FEATURES)).astype(np.float32)
     size = MODEL.architecture

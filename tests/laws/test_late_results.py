@@ -1,4 +1,4 @@
-"""Real stays whose laboratory results come late: the stream must not care, up to 48 hours."""
+"""Real stays with late laboratory results: up to 48 hours late changes no closed hour."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.parity import TOLERANCE, offline
+from bench.parity import TOLERANCE, offline_risks
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core.stays import LATE_BINS
@@ -25,10 +25,10 @@ CINC2019 = DATA / "cinc2019"
 pytestmark = pytest.mark.skipif(not CINC2019.exists(), reason="the real ICU data is not here")
 
 LONGEST, OTHERS = 4, 16  # of each hospital: long ones outgrow the ring of 48 hours
-MOST_HOURS = 120  # longer ones take their time and show nothing more
+MOST_HOURS = 120  # longer ones take longer and show nothing more
 CLOSING_HOURS = 41  # after the last row: later than any result, and in the ring still
 
-Place = tuple[str, int]  # patient, hour bin
+StayHour = tuple[str, int]  # patient, hour bin
 Delay = Callable[[np.random.Generator], float]  # hours
 
 
@@ -42,7 +42,7 @@ class Arrival:
     is_late: bool = False
 
     @property
-    def place(self) -> Place:
+    def hour(self) -> StayHour:
         return self.event["patient_id"], self.bin_
 
 
@@ -60,9 +60,9 @@ def cohort() -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def expected(cohort: Cohort) -> dict[Place, float]:
-    """What the trainer computes from the same rows."""
-    return offline(cohort)
+def expected(cohort: Cohort) -> dict[StayHour, float]:
+    """The trainer's risks of the same rows."""
+    return offline_risks(cohort)
 
 
 def rows(cohort: Cohort, *, discharged: bool = False) -> Iterator[Arrival]:
@@ -77,7 +77,7 @@ def rows(cohort: Cohort, *, discharged: bool = False) -> Iterator[Arrival]:
 
 
 def with_late_results(in_time: Sequence[Arrival], delay: Delay, seed: int = 1) -> list[Arrival]:
-    """The same in order of arrival, where the results of an hour come so much later."""
+    """The same events in order of arrival, the laboratory results of each hour after a delay."""
     draws = np.random.default_rng(seed)
     arrivals = []
     for row in in_time:
@@ -96,13 +96,13 @@ def with_late_results(in_time: Sequence[Arrival], delay: Delay, seed: int = 1) -
 
 def closing(cohort: Cohort) -> list[Arrival]:
     """An empty observation of each patient, long after the last row."""
-    found = []
+    arrivals = []
     for i, patient in enumerate(cohort.patient_ids):
         bin_ = int(cohort.iculos[cohort.rows(i)][-1]) - 1 + CLOSING_HOURS
         time_ms = ORIGIN_MS + bin_ * HOUR_MS
         event = {"type": "observation", "patient_id": patient, "time": time_ms, "values": {}}
-        found.append(Arrival(event, time_ms, bin_))
-    return sorted(found, key=lambda arrival: arrival.at_ms)
+        arrivals.append(Arrival(event, time_ms, bin_))
+    return sorted(arrivals, key=lambda arrival: arrival.at_ms)
 
 
 @pytest.fixture(scope="module")
@@ -118,12 +118,12 @@ def streamed(model: Any, arrivals: Sequence[Arrival]) -> Stream:
     return stream
 
 
-def said(stream: Stream) -> dict[Place, float]:
-    """The risk of each hour; it must be one."""
+def risk_by_hour(stream: Stream) -> dict[StayHour, float]:
+    """The risk of each hour; there must be exactly one."""
     risks = [m.content for m in stream.messages if m.kind == "risk"]
-    by_place = {(r["patient_id"], r["bin"]): r["risk"] for r in risks}
-    assert len(by_place) == len(risks)
-    return by_place
+    by_hour = {(r["patient_id"], r["bin"]): r["risk"] for r in risks}
+    assert len(by_hour) == len(risks)
+    return by_hour
 
 
 def assert_close(one: Stream, other: Stream, patients: Sequence[str]) -> None:
@@ -140,17 +140,17 @@ def assert_close(one: Stream, other: Stream, patients: Sequence[str]) -> None:
         np.testing.assert_allclose(one.risks(patient), other.risks(patient), rtol=0, atol=TOLERANCE)
 
 
-def outstanding(arrivals: Sequence[Arrival]) -> set[Place]:
-    """The hours at whose risk some result of the stay was still to come."""
+def outstanding(arrivals: Sequence[Arrival]) -> set[StayHour]:
+    """The hours whose risk lacked some result of the stay that arrived later."""
     last_ms: dict[str, int] = {}
-    found = set()
+    hours = set()
     for arrival in sorted(arrivals, key=lambda a: (a.bin_, not a.is_late)):
-        patient, _ = arrival.place
+        patient, _ = arrival.hour
         if arrival.is_late:
             last_ms[patient] = max(last_ms.get(patient, 0), arrival.at_ms)
         elif last_ms.get(patient, 0) > arrival.at_ms:
-            found.add(arrival.place)
-    return found
+            hours.add(arrival.hour)
+    return hours
 
 
 DELAYS: dict[str, Delay] = {
@@ -162,7 +162,7 @@ DELAYS: dict[str, Delay] = {
 
 @pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS)
 def test_late_results_of_real_patients_count_as_if_they_had_come_in_time(
-    cohort: Cohort, expected: dict[Place, float], model: Any, delay: Delay
+    cohort: Cohort, expected: dict[StayHour, float], model: Any, delay: Delay
 ) -> None:
     in_time = list(rows(cohort))
     late = with_late_results(in_time, delay)
@@ -171,16 +171,16 @@ def test_late_results_of_real_patients_count_as_if_they_had_come_in_time(
     delayed = streamed(model, sorted([*late, *end], key=lambda arrival: arrival.at_ms))
     assert prompt.rejections == delayed.rejections == []
 
-    wanted, got = said(prompt), said(delayed)
+    wanted, got = risk_by_hour(prompt), risk_by_hour(delayed)
     assert wanted.keys() == got.keys() > expected.keys()
-    assert max(abs(wanted[place] - risk) for place, risk in expected.items()) <= TOLERANCE
+    assert max(abs(wanted[hour] - risk) for hour, risk in expected.items()) <= TOLERANCE
     waiting = outstanding(late)
     complete = expected.keys() - waiting
     assert len(complete) > 50
-    assert max(abs(got[place] - expected[place]) for place in complete) <= TOLERANCE
-    assert max(abs(got[place] - expected[place]) for place in waiting) > 0.01, "they matter"
-    last = {arrival.place for arrival in end}
-    assert max(abs(got[place] - wanted[place]) for place in last) <= TOLERANCE
+    assert max(abs(got[hour] - expected[hour]) for hour in complete) <= TOLERANCE
+    assert max(abs(got[hour] - expected[hour]) for hour in waiting) > 0.01, "they matter"
+    last = {arrival.hour for arrival in end}
+    assert max(abs(got[hour] - wanted[hour]) for hour in last) <= TOLERANCE
     assert_close(prompt, delayed, cohort.patient_ids)
 
 
@@ -189,9 +189,9 @@ def test_results_that_come_after_the_discharge_still_count(cohort: Cohort, model
     late = with_late_results(in_time, DELAYS["up to 40 hours"])
     prompt, delayed = streamed(model, in_time), streamed(model, late)
     discharged_ms = {
-        a.place[0]: a.at_ms for a in in_time if a.event["type"] == "discharge"
+        a.hour[0]: a.at_ms for a in in_time if a.event["type"] == "discharge"
     }  # fmt: skip
-    assert sum(a.is_late and a.at_ms > discharged_ms[a.place[0]] for a in late) > 100
+    assert sum(a.is_late and a.at_ms > discharged_ms[a.hour[0]] for a in late) > 100
     assert prompt.rejections == delayed.rejections == []
     assert_close(prompt, delayed, cohort.patient_ids)
 
@@ -199,15 +199,15 @@ def test_results_that_come_after_the_discharge_still_count(cohort: Cohort, model
 def test_results_that_are_older_are_rejected_and_change_nothing(cohort: Cohort, model: Any) -> None:
     late = with_late_results(list(rows(cohort)), lambda draws: draws.choice([1.0, 50.0, 90.0]))
     open_bin: dict[str, int] = {}
-    refused = []
-    for i, (patient, bin_) in enumerate(arrival.place for arrival in late):
+    rejected = []
+    for i, (patient, bin_) in enumerate(arrival.hour for arrival in late):
         open_bin[patient] = max(open_bin.get(patient, 0), bin_)
         if bin_ < open_bin[patient] - LATE_BINS:
-            refused.append(i)
+            rejected.append(i)
     stream = streamed(model, late)
-    assert len(refused) > 100
-    assert stream.rejections == [(i, "too_late") for i in refused]
-    kept = [late[i] for i in sorted(set(range(len(late))) - set(refused))]
+    assert len(rejected) > 100
+    assert stream.rejections == [(i, "too_late") for i in rejected]
+    kept = [late[i] for i in sorted(set(range(len(late))) - set(rejected))]
     assert_close(stream, streamed(model, kept), cohort.patient_ids)
 
 
@@ -221,7 +221,7 @@ def test_an_event_of_a_real_patient_that_is_repeated_later_changes_nothing(
     ]
     both = sorted([*once, *repeated], key=lambda arrival: arrival.at_ms)
     single, double = streamed(model, once), streamed(model, both)
-    assert said(double) == said(single)
+    assert risk_by_hour(double) == risk_by_hour(single)
     ends = [
         [{k: v for k, v in m.content.items() if k != "offset"} for m in stream.messages]
         for stream in (single, double)

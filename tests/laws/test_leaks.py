@@ -1,4 +1,4 @@
-"""Nothing that is not known yet, and nobody who is only there to judge by, reaches a model."""
+"""No leaks: neither the future, nor a test patient, nor a label reaches a model."""
 
 from __future__ import annotations
 
@@ -104,11 +104,11 @@ def test_a_bundle_has_seen_no_patient_of_the_test_side(cohort: Cohort, fitted: B
         sides[side_of(patient)].append(patient)
     assert seen.count(sides["train"]) == len(sides["train"]) > 0
     assert seen.count(sides["validation"]) == len(sides["validation"]) > 0
-    assert seen.count(sides["test"]) == 0  # it may err for one in 120, and does for none of these
+    assert seen.count(sides["test"]) == 0  # the filter errs for one in 120, not for these
 
 
 def turned(file: Path, side: Side, to: Path) -> Path:
-    """The same stays, where all that is known of one side's patients is another: labels, too."""
+    """The same stays with other values and labels for all patients of one side."""
     table: Any = pq.read_table(file)
     here = np.array([side_of(patient) == side for patient in table["patient"].to_pylist()])
     assert here.any()
@@ -142,10 +142,10 @@ def test_test_patients_leave_no_trace_in_the_model(
     assert other.manifest["metrics"] != fitted.manifest["metrics"]
 
 
-def test_validation_patients_choose_and_do_not_teach(
+def test_validation_patients_choose_an_epoch_and_train_nothing(
     data: Path, fitted: Bundle, tmp_path: Path
 ) -> None:
-    """They may say which epoch of the LSTM is kept; scaling, pieces and encoder are not theirs."""
+    """They choose the epoch of the LSTM; scaling, pieces and encoder do not depend on them."""
     file = turned(data, "validation", tmp_path / "turned.parquet")
     other = fit([file], tmp_path, QUICK, reporter=QUIET, n_bootstrap=0).bundle
     assert other.manifest["scaling"] == fitted.manifest["scaling"]
@@ -166,10 +166,10 @@ N_STAYS, FRACTIONS = 15_000, (0.07, 0.03, 0.90)
 N_PERMUTATIONS = 4
 
 
-def tellable_cohort() -> Cohort:
+def separable_cohort() -> Cohort:
     """Short stays of one length, half of them ill and septic from their first hour to the last.
 
-    So a stay has one label, and the clock knows nothing of it.
+    So each stay has one label, and the hour says nothing about it.
     """
     draws = np.random.default_rng(0)
     septic = draws.random(N_STAYS) < 0.5
@@ -207,14 +207,14 @@ def auroc_of_a_fit(cohort: Cohort, split: Split) -> float:
     return auroc(predictions.cohort.label, predictions.risks[:, 0])
 
 
-def test_with_permuted_labels_there_is_nothing_to_be_found() -> None:
+def test_permuted_labels_give_an_auroc_of_one_half() -> None:
     """AUROC is 0.5 to 0.01 when labels go to other patients at random.
 
     The hours of a stay go together, so what counts is patients: of m septic and m other ones the
     AUROC of a model that knows nothing has a standard error of at most sqrt((2 m + 1) / 12) / m
     (Mann and Whitney 1947). 0.01 must be four of them.
     """
-    cohort = tellable_cohort()
+    cohort = separable_cohort()
     split = split_patients(cohort.patient_ids, fractions=FRACTIONS)
     m = len(split.test) / 2
     assert 4 * np.sqrt((2 * m + 1) / 12) / m / np.sqrt(N_PERMUTATIONS) < 0.01
@@ -229,7 +229,7 @@ def test_with_permuted_labels_there_is_nothing_to_be_found() -> None:
     assert np.mean(areas) == pytest.approx(0.5, rel=0, abs=0.01), areas
 
 
-def test_the_label_is_no_part_of_what_a_stay_carries(cohort: Cohort, fitted: Bundle) -> None:
+def test_the_label_is_not_part_of_a_stay(cohort: Cohort, fitted: Bundle) -> None:
     model = build(fitted)
     carried = [*features.NAMES, *layout(model.architecture), *INDEX]
     assert not [name for name in carried if "label" in name or "sepsis" in name]
@@ -249,7 +249,7 @@ def _relabelled(cohort: Cohort) -> Cohort:
 
 
 def _streamed(model: Model, cohort: Cohort) -> Stream:
-    """What the service makes of a replay's events; the outcomes go elsewhere."""
+    """A stream that has taken a replay's events; the outcomes belong to another topic."""
     stream = Stream(model)
     events = [message.value for message in replay(cohort, ORIGIN_MS) if message.topic == "vitals"]
     stream.take(*events)

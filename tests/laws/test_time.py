@@ -20,6 +20,7 @@ from streamer.core.time import HOUR_MS
 from streamer.core.variables import VARIABLES
 from tests.support.event_stream import (
     ORIGIN_MS,
+    Content,
     Event,
     Stream,
     admission,
@@ -56,7 +57,7 @@ def took(*events: Event, interval_s: float = 0) -> Stream:
     return stream
 
 
-def apart_from_place(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def without_position(messages: Sequence[Content]) -> list[Content]:
     return [{k: v for k, v in m.items() if k not in {"offset", "alert_id"}} for m in messages]
 
 
@@ -81,13 +82,13 @@ def test_a_repeated_event_changes_nothing_at_any_distance(
     assert len(double.rejections) == 2 * len(too_old)
 
     after = course(4, range(10 + distance_h, 14 + distance_h))
-    assert apart_from_place(double.take(*after)) == apart_from_place(single.take(*after))
+    assert without_position(double.take(*after)) == without_position(single.take(*after))
     assert_same(single.committed(), double.committed())
     assert np.array_equal(double.field("medication_on"), single.field("medication_on"))
 
 
-def hour_of(given: Event) -> int:
-    return int((given["time"] - ORIGIN_MS) // HOUR_MS)
+def hour_of(event: Event) -> int:
+    return int((event["time"] - ORIGIN_MS) // HOUR_MS)
 
 
 @pytest.mark.parametrize("distance_h", [0, 3, 40, 60])
@@ -103,29 +104,29 @@ def test_a_whole_stay_that_is_repeated_after_the_readmission_changes_nothing(
     ] * 2  # fmt: skip
     assert_same(single.committed(), double.committed())
     after = course(3, range(14 + distance_h, 18 + distance_h))
-    assert apart_from_place(double.take(*after)) == apart_from_place(single.take(*after))
+    assert without_position(double.take(*after)) == without_position(single.take(*after))
 
 
 # --- clocks that are wrong
 
 
 class Ward:
-    """A stream whose records say when each event reached the broker."""
+    """A stream whose records hold the time at which each event reached the broker."""
 
     def __init__(self) -> None:
         self.stream = Stream(NETWORK)
         self.reasons: list[str] = []
 
-    def take(self, given: Event, reached_h: float) -> None:
+    def take(self, event: Event, reached_h: float) -> None:
         reached_ms = ORIGIN_MS + round(reached_h * HOUR_MS)
-        columns = decode([record(given, timestamp_ms=reached_ms)], SKEW_LIMIT_MS)
+        columns = decode([record(event, timestamp_ms=reached_ms)], SKEW_LIMIT_MS)
         outcome = self.stream.scorer.score(columns, [0] * len(columns.patients))
         self.reasons += [rejection.reason.value for rejection in outcome.rejections]
 
 
 @pytest.mark.parametrize("ahead_min", [1, 30, 59, 60])
 def test_a_device_that_is_ahead_within_the_limit_harms_no_other(ahead_min: int) -> None:
-    """Its events open hours early; those of the others are then late, and count all the same."""
+    """Its events open hours early; events of the others are then late, and still count."""
     right = course(1, range(60))
     ahead = [
         observation(hour + 0.5 + ahead_min * MINUTE, glucose=100.0 + hour) for hour in range(60)
@@ -136,18 +137,18 @@ def test_a_device_that_is_ahead_within_the_limit_harms_no_other(ahead_min: int) 
         ward.take(other, hour + 0.5)
         ward.take(one, hour + 0.9)
     assert ward.reasons == []
-    in_order = took(admission(), *sorted([*right, *ahead], key=lambda each: each["time"]))
+    in_order = took(admission(), *sorted([*right, *ahead], key=lambda one: one["time"]))
     assert_same(ward.stream.committed(), in_order.committed())
     assert ward.stream.risks() == in_order.risks()
 
 
 @pytest.mark.parametrize("ahead_h", [1.001, 5, 24 * 365])
-def test_a_device_that_is_further_ahead_is_told_and_moves_no_clock(ahead_h: float) -> None:
+def test_events_of_a_device_further_ahead_are_rejected_and_move_no_clock(ahead_h: float) -> None:
     ward = Ward()
     ward.take(admission(), 0)
-    for hour, each in enumerate(course(1, range(10))):
+    for hour, measured in enumerate(course(1, range(10))):
         ward.take(observation(hour + ahead_h, glucose=90), hour)
-        ward.take(each, hour + 0.95)
+        ward.take(measured, hour + 0.95)
     assert ward.reasons == ["future_time"] * 10
     assert_same(ward.stream.committed(), took(admission(), *course(1, range(10))).committed())
 
@@ -162,15 +163,15 @@ def test_a_device_that_is_behind_counts_for_the_hours_that_it_says(behind_h: flo
         ward.take(one, hour + 0.9)
         ward.take(other, hour + 0.95)
     assert ward.reasons == []
-    in_order = took(admission(), *sorted([*right, *behind], key=lambda each: each["time"]))
+    in_order = took(admission(), *sorted([*right, *behind], key=lambda one: one["time"]))
     assert_same(ward.stream.committed(), in_order.committed())
 
 
-def test_a_device_two_days_behind_is_told_and_one_before_the_admission_too() -> None:
+def test_events_two_days_behind_or_before_the_admission_are_rejected() -> None:
     ward = Ward()
     ward.take(admission(), 0)
-    for hour, each in enumerate(course(1, range(80))):
-        ward.take(each, hour + 0.9)
+    for hour, measured in enumerate(course(1, range(80))):
+        ward.take(measured, hour + 0.9)
         ward.take(observation(hour - 49.5, glucose=100), hour + 0.95)
     assert ward.reasons == ["before_admission"] * 50 + ["too_late"] * 30
     assert_same(ward.stream.committed(), took(admission(), *course(1, range(80))).committed())
@@ -180,31 +181,31 @@ def test_a_device_two_days_behind_is_told_and_one_before_the_admission_too() -> 
 
 
 @pytest.mark.parametrize("silent_h", [1, 47, 48, 49, 50, 96, 335])
-def test_who_comes_back_after_a_silence_is_where_the_hours_would_have_led(silent_h: int) -> None:
+def test_a_stay_after_a_silence_equals_one_with_an_event_each_hour(silent_h: int) -> None:
     back = 10 + silent_h
     spoken = [*course(1, range(10)), *course(2, range(back, back + 5))]
     silent = took(admission(age=70), *spoken)
     beats = [observation(h + 0.95) for h in range(back)]
-    steady = took(admission(age=70), *sorted([*spoken, *beats], key=lambda each: each["time"]))
+    steady = took(admission(age=70), *sorted([*spoken, *beats], key=lambda one: one["time"]))
     assert_same(silent.committed(), steady.committed())
     assert silent.risks() == steady.risks()
 
 
-def test_after_two_silent_days_the_shipped_model_says_what_the_trainer_would() -> None:
+def test_after_two_silent_days_the_shipped_model_equals_the_trainer() -> None:
     model = build(bundle.load(bundle.SHIPPED))
     hours = [*range(12), *range(60, 70)]
     draws = np.random.default_rng(3)
     rates = draws.uniform(70, 130, len(hours)).round(1).tolist()
     monitor = Monitor()
-    said = monitor.update(admission(age=64, sex="male"))
+    messages = monitor.update(admission(age=64, sex="male"))
     for hour, rate in zip(hours, rates, strict=True):
-        said += monitor.update(observation(hour, heart_rate=rate, resp_rate=rate / 5))
+        messages += monitor.update(observation(hour, heart_rate=rate, resp_rate=rate / 5))
     rows = np.full((hours[-1] + 1, len(VARIABLES)), np.nan, np.float32)
     for hour, rate in zip(hours, rates, strict=True):
         for name, value in (("heart_rate", rate), ("resp_rate", rate / 5)):
             rows[hour, [v.name for v in VARIABLES].index(name)] = value
     expected = offline_risks(model, rows, np.array([[64, 1, np.nan, np.nan]], np.float32))
-    got = {m["bin"]: m["risk"] for m in said if "bin" in m}
+    got = {m["bin"]: m["risk"] for m in messages if "bin" in m}
     assert list(got) == hours
     assert max(abs(risk - expected[hour]) for hour, risk in got.items()) <= 1e-5
 
@@ -230,7 +231,7 @@ def test_a_result_from_before_the_silence_still_counts_after_it(silent_h: int) -
     assert late.risks() == prompt.risks() != took(admission(), *spoken).risks()
 
 
-def test_a_result_from_before_a_longer_silence_is_told() -> None:
+def test_a_result_from_before_a_longer_silence_is_rejected() -> None:
     spoken = [*course(1, range(10)), *course(2, range(70, 75))]
     late = took(admission(), *spoken, observation(9.99, lactate=6.1))
     assert late.rejections == [(16, "too_late")]
@@ -257,10 +258,10 @@ def test_the_second_stay_is_that_of_somebody_new(
     first = [admission(age=30, sex="female"), *course(1, range(20)), *ends]
     second = course(2, range(60), start=shift)
     again = took(*first, interval_s=interval_s)
-    said = again.take(*begins, *second)
+    messages = again.take(*begins, *second)
     fresh = took(*begins, *second, interval_s=interval_s)
-    risks = [m for m in apart_from_place(said) if "bin" in m]
-    alone = [m for m in apart_from_place([m.content for m in fresh.messages]) if "bin" in m]
+    risks = [m for m in without_position(messages) if "bin" in m]
+    alone = [m for m in without_position([m.content for m in fresh.messages]) if "bin" in m]
     assert risks == alone
     assert_same(again.committed(), fresh.committed())
     assert again.risks() == fresh.risks()
@@ -298,29 +299,29 @@ def test_a_transfer_to_another_bed_changes_the_bed_alone() -> None:
     stayed = took(admission(age=50, ward="A", bed="1"), *before, *after)
     assert moved.table.locations[int(moved.slot()[0])] == ("B", "7")
     assert_same(moved.committed(), stayed.committed())
-    assert apart_from_place([m.content for m in moved.messages]) == apart_from_place(
+    assert without_position([m.content for m in moved.messages]) == without_position(
         [m.content for m in stayed.messages]
     )
 
 
 def test_the_library_keeps_the_same_time() -> None:
-    """`Monitor` raises what the service rejects, and goes on with the stay as it was."""
+    """`Monitor` raises where the service rejects, and keeps the stay as it was."""
     monitor, undisturbed = Monitor(risk_interval_s=0), Monitor(risk_interval_s=0)
     start = [admission(age=60), *course(1, range(60))]
-    for each in start:
-        assert monitor.update(each) == undisturbed.update(each)
+    for one in start:
+        assert monitor.update(one) == undisturbed.update(one)
     for bad, reason in (
         (observation(3, lactate=6), Reason.TOO_LATE),
         (observation(-1, lactate=6), Reason.BEFORE_ADMISSION),
         (admission(-1), Reason.TOO_LATE),
     ):
-        with pytest.raises(EventRejected) as refused:
+        with pytest.raises(EventRejected) as rejected:
             monitor.update(bad)
-        assert refused.value.reason is reason
-    assert [monitor.update(each) for each in start[20:]] == [[]] * 41
+        assert rejected.value.reason is reason
+    assert [monitor.update(one) for one in start[20:]] == [[]] * 41
     late = observation(30.5, lactate=6.1)
     got, wanted = monitor.update(late), undisturbed.update(late)
-    assert apart_from_place(got) == apart_from_place(wanted)
+    assert without_position(got) == without_position(wanted)
     assert got[0]["bin"] == 59
     follow = observation(60 + MINUTE, heart_rate=99)
-    assert apart_from_place(monitor.update(follow)) == apart_from_place(undisturbed.update(follow))
+    assert without_position(monitor.update(follow)) == without_position(undisturbed.update(follow))

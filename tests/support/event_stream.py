@@ -1,4 +1,4 @@
-"""What the tests of the core share: events, a scorer with its log, a model to steer."""
+"""Events, a scorer with its log, and a model whose risk a test can set."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ COMMITTED = (
 )  # fmt: skip
 
 Event = dict[str, Any]
+Content = dict[str, Any]  # of a message
 
 
 def event(hours: float, type_: str, patient: str = "p", /, **fields: Any) -> Event:
-    """An event so many hours after the origin."""
+    """An event ``hours`` after the origin."""
     time_ms = ORIGIN_MS + round(hours * HOUR_MS)
     return {"type": type_, "patient_id": patient, "time": time_ms, **fields}
 
@@ -51,18 +52,16 @@ def observation(hours: float, patient: str = "p", /, **values: float | None) -> 
 
 
 def record(
-    given: Event | bytes | None, offset: int = 0, key: bytes | None = b"p", timestamp_ms: int = 0
+    content: Event | bytes | None, offset: int = 0, key: bytes | None = b"p", timestamp_ms: int = 0
 ) -> Record:
     """A record of the log; an event's key is its patient."""
-    if isinstance(given, dict):
-        return Record(
-            0, offset, timestamp_ms, given["patient_id"].encode(), json.dumps(given).encode()
-        )
-    return Record(0, offset, timestamp_ms, key, given)
+    if isinstance(content, dict):
+        key, content = content["patient_id"].encode(), json.dumps(content).encode()
+    return Record(0, offset, timestamp_ms, key, content)
 
 
 class Stream:
-    """One scorer, what it was given and what it said."""
+    """A scorer, its stays, and the messages and rejections of the events it took."""
 
     def __init__(self, model: Model, interval_s: float = 0) -> None:
         self.model = model
@@ -74,10 +73,10 @@ class Stream:
         self.n_good = 0
         self.n = 0
 
-    def take(self, *events: Event | bytes, ends: Sequence[int] = ()) -> list[dict[str, Any]]:
-        """Takes events in batches that end at the places in ``ends``; returns what they said."""
-        records = [record(given, self.n + i) for i, given in enumerate(events)]
-        said = len(self.messages)
+    def take(self, *events: Event | bytes, ends: Sequence[int] = ()) -> list[Content]:
+        """Takes events in batches that end at the indices in ``ends``; returns their messages."""
+        records = [record(event, self.n + i) for i, event in enumerate(events)]
+        n_before = len(self.messages)
         start = 0
         for end in sorted({*(e for e in ends if 0 < e < len(records)), len(records)}):
             batch = records[start:end]
@@ -91,7 +90,7 @@ class Stream:
             self.n_good += outcome.n_events
             start = end
         self.n += len(records)
-        return [message.content for message in self.messages[said:]]
+        return [message.content for message in self.messages[n_before:]]
 
     def slot(self, patient: str = "p") -> NDArray[np.intp]:
         return np.array([self.table.slot_of[patient]])
@@ -99,7 +98,7 @@ class Stream:
     def field(self, name: str, patient: str = "p") -> Any:
         return self.table[name][self.table.slot_of[patient]]
 
-    def committed(self, patient: str = "p") -> dict[str, Any]:
+    def committed(self, patient: str = "p") -> dict[str, NDArray[Any]]:
         """Closed bins and the committed state of a stay, stepped up to date."""
         recurrence.refresh(self.table, self.model, self.slot(patient))
         return {name: self.table[name][self.slot(patient)].copy() for name in COMMITTED}
@@ -111,19 +110,19 @@ class Stream:
         return risks
 
 
-def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+def assert_same(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) -> None:
     """Bit by bit: NaN equals NaN, 0.0 differs from -0.0."""
     assert one.keys() == other.keys()
     for name, value in one.items():
         assert value.tobytes() == other[name].tobytes(), name
 
 
-def alerts(messages: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+def alerts(messages: Sequence[Content]) -> list[tuple[str, str]]:
     """Phase and severity of the alerts among messages."""
     return [(m["phase"], m["severity"]) for m in messages if "phase" in m]
 
 
-def bins(messages: Sequence[dict[str, Any]]) -> list[int]:
+def bins(messages: Sequence[Content]) -> list[int]:
     """The bins of the risks among messages."""
     return [m["bin"] for m in messages if "bin" in m]
 
@@ -133,9 +132,9 @@ MEAN_HEART_RATE = 90
 
 
 class HeartRateModel(Model):
-    """A model of which one knows the risk: its logit is (heart rate - 100) / 10.
+    """A model with a known risk: its logit is (heart rate - 100) / 10.
 
-    By the thresholds of `small_models.POLICY` 102 is over medium, 110 over high, 90 below off.
+    By the thresholds of `small_models.POLICY`, 102 is over medium, 110 over high, 90 below off.
     An unknown heart rate counts as 90.
     """
 
@@ -155,6 +154,6 @@ class HeartRateModel(Model):
 
 
 def ring_value(stream: Stream, bin_: int, variable: str, patient: str = "p") -> float:
-    """What the ring holds of a variable in a bin; NaN where nothing was measured."""
+    """The ring's value of a variable in a bin; NaN where nothing was measured."""
     ring = stream.field("ring_value", patient)
     return float(ring[bin_ % len(ring), INDEX[variable]])

@@ -1,4 +1,4 @@
-"""A whole service in memory: events, workers that can be killed, and what came of it."""
+"""A whole service in memory: broker, store, and workers that can be killed between effects."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected")
 ORIGIN_MS = 1_700_000_000_000
 MINUTE_MS = 60_000
 FOR_EVER_MS = 10**12
-# Far more rounds than any log of these tests needs, so that a worker that hangs is found.
+# Far more rounds than any log of these tests needs: a worker that hangs fails the test.
 MOST_ROUNDS = 2_000
 
 Event = tuple[int, bytes | None, bytes | None]  # partition, key, value
+Content = dict[str, Any]  # of a message, parsed
 
 
 class Killed(Exception):
@@ -35,7 +36,7 @@ class Killed(Exception):
 
 
 class FaultyStates(MemoryStates):
-    """States that can also apply a save and keep quiet about it, be wiped, and be set back."""
+    """States that can lose the answer to a save, be wiped, and be set back."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -70,7 +71,7 @@ def library(*seeds: int) -> tuple[ModelLibrary, MemoryModels]:
 
 
 class FakeProcess:
-    """One worker with its log; the fault to come is an attribute."""
+    """One worker with its log; ``at`` holds a fault for each point between two effects."""
 
     def __init__(self, fake: FakeService, max_batch: int) -> None:
         self.log = MemoryLog(fake.broker, max_batch)
@@ -86,7 +87,7 @@ class FakeProcess:
         self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
 
     def step(self) -> bool:
-        """One round; a store or log that does not answer is waited for."""
+        """Runs one round; a store or log that does not answer counts as busy."""
         try:
             return self.worker.step()
         except (LogUnavailable, StoreUnavailable):
@@ -125,7 +126,7 @@ class FakeService:
         return FakeProcess(self, max_batch)
 
     def kill(self, process: FakeProcess) -> None:
-        """The process is gone, and the group has noticed."""
+        """Ends the process; the group has noticed."""
         self.broker.expel(process.log)
 
     def drain(self, *processes: FakeProcess) -> None:
@@ -145,18 +146,18 @@ class FakeService:
         )
 
     def outputs_by_patient(self) -> dict[tuple[str, str | None, bytes | None], list[Output]]:
-        """What subscribers read: by topic, origin and patient, in order."""
-        spoken: dict[tuple[str, str | None, bytes | None], list[Output]] = {}
+        """The messages that subscribers read, by topic, input partition and patient, in order."""
+        by_patient: dict[tuple[str, str | None, bytes | None], list[Output]] = {}
         for output in self.broker.outputs:
             origin = dict(output.headers).get("partition", str(output.partition).encode())
-            spoken.setdefault((output.topic, origin.decode(), output.key), []).append(output)
-        return spoken
+            by_patient.setdefault((output.topic, origin.decode(), output.key), []).append(output)
+        return by_patient
 
     def stored_stays(self) -> dict[int, dict[str, bytes]]:
         """The stored stays of all partitions."""
         return {p: stays_in(self.states, p) for p in range(len(self.broker.partitions))}
 
-    def messages(self, topic: str) -> list[dict[str, Any]]:
+    def messages(self, topic: str) -> list[Content]:
         return [json.loads(o.value or b"") for o in self.broker.outputs if o.topic == topic]
 
 
@@ -166,7 +167,7 @@ def stays_in(states: StateStore, partition: int) -> dict[str, bytes]:
 
 
 def event(partition: int, patient: str, minute: float, **fields: Any) -> Event:
-    """An event of a patient, so many minutes after the origin of all times."""
+    """An event of a patient, ``minute`` minutes after ``ORIGIN_MS``."""
     content = {"patient_id": patient, "time": ORIGIN_MS + round(minute * MINUTE_MS), **fields}
     return partition, patient.encode(), json.dumps(content).encode()
 
@@ -174,7 +175,7 @@ def event(partition: int, patient: str, minute: float, **fields: Any) -> Event:
 def random_log(
     seed: int, n_events: int = 150, n_partitions: int = 3, n_patients: int = 6
 ) -> list[Event]:
-    """Events of several stays: late, repeated, out of order, refused, and ends of stays."""
+    """Events of several stays: late, repeated, out of order, rejected, and ends of stays."""
     draws = np.random.default_rng(seed)
     log: list[Event] = []
     for i in range(n_patients):
@@ -183,7 +184,7 @@ def random_log(
     while len(log) < n_events:
         minute += draws.exponential(20)
         i = int(draws.integers(n_patients))
-        place, patient = i % n_partitions, f"p{i}"
+        partition, patient = i % n_partitions, f"p{i}"
         kind = draws.random()
         if kind < 0.80:
             late = draws.exponential(120) if draws.random() < 0.2 else 0
@@ -192,23 +193,23 @@ def random_log(
                 VARIABLES[v].name: float(draws.uniform(VARIABLES[v].low, VARIABLES[v].high))
                 for v in chosen
             }
-            log.append(event(place, patient, max(0, minute - late), values=values))
+            log.append(event(partition, patient, max(0, minute - late), values=values))
         elif kind < 0.86:
             log.append(log[int(draws.integers(len(log)))])
         elif kind < 0.91:
-            log.append((place, patient.encode(), b"{not json"))
+            log.append((partition, patient.encode(), b"{not json"))
         elif kind < 0.94:
-            log.append((place, None, b"{}"))
+            log.append((partition, None, b"{}"))
         elif kind < 0.98:
             drug = {"drug": "ceftriaxone", "class": "antibiotic", "action": "start"}
-            log.append(event(place, patient, minute, type="medication", **drug))
+            log.append(event(partition, patient, minute, type="medication", **drug))
         else:
-            log.append(event(place, patient, minute, type="discharge"))
+            log.append(event(partition, patient, minute, type="discharge"))
     return log
 
 
 def reference_run(models: ModelLibrary, events: Sequence[Event], **options: Any) -> FakeService:
-    """What one worker makes of the events when nothing happens to it."""
+    """A service whose one worker has taken the events without any fault."""
     fake = FakeService(models, **options)
     fake.send(events)
     fake.drain(fake.process())

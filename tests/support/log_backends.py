@@ -1,4 +1,4 @@
-"""A topic, its group and its readers, behind either adapter of the log."""
+"""A topic, its group and its readers, on the memory adapter and on Kafka."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class LogBackend:
         raise NotImplementedError
 
     def send_unreadable(self, partition: int) -> None:
-        """Appends what no parser takes for a record."""
+        """Appends a record that no parser accepts."""
         raise NotImplementedError
 
     def output_values(self) -> list[bytes | None]:
-        """Values that a reader of the output finds, of committed transactions only."""
+        """The values in the output topic, of committed transactions only."""
         raise NotImplementedError
 
     def recreate(self) -> None:
@@ -61,7 +61,7 @@ class LogBackend:
         raise NotImplementedError
 
     def expel(self) -> None:
-        """Lets the group lose all its members, who do not know of it."""
+        """Removes all members from the group without telling them."""
         raise NotImplementedError
 
     def output(self, value: bytes) -> Output:
@@ -173,7 +173,7 @@ class KafkaLogBackend(LogBackend):
             admin.create_partitions({self.vitals: N + 1})
 
     def expel(self) -> None:
-        """As an operator would, and nobody tells the members."""
+        """Removes all members as an operator would, without telling them."""
         with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
             group = f"{self.prefix}group"
             members = admin.describe_groups([group])[group]["members"]
@@ -181,7 +181,7 @@ class KafkaLogBackend(LogBackend):
             admin.remove_group_members(group, removed)
 
     def members_of_the_group(self) -> list[object]:
-        """Whom the broker counts as members."""
+        """The members of the group, as the broker lists them."""
         with contextlib.closing(KafkaAdminClient(**self.connection)) as admin:
             group = f"{self.prefix}group"
             return list(admin.describe_groups([group])[group]["members"])
@@ -195,7 +195,7 @@ class KafkaLogBackend(LogBackend):
 def wait_for_partitions(
     member: EventLog, want: int = N, others: Sequence[EventLog] = ()
 ) -> list[int]:
-    """Polls until a member owns so many partitions; positions it at the start of new ones."""
+    """Polls until a member owns ``want`` partitions; seeks to the committed offset of new ones."""
     owned: set[int] = set()
 
     def enough() -> bool:

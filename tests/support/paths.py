@@ -1,4 +1,4 @@
-"""Where the tree and the real data beside it are."""
+"""Paths of the tree and of the real data beside it."""
 
 from pathlib import Path
 

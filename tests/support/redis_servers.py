@@ -1,4 +1,4 @@
-"""The programs on this machine that speak Redis, each of which must do for Vigil."""
+"""The Redis servers of this machine; Vigil must run on each of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from streamer.local import LocalStack, redis
 from streamer.local.redis_binary import packaged_server
 
-NO_KAFKA: Final = "127.0.0.1:1"  # nobody asks it anything: only Redis is started
+NO_KAFKA: Final = "127.0.0.1:1"  # never contacted: only Redis is started
 
 _on_path = shutil.which("redis-server") or shutil.which("valkey-server")
 SERVERS: Final[dict[str, Path | None]] = {
@@ -24,7 +24,7 @@ SERVERS: Final[dict[str, Path | None]] = {
 
 @contextmanager
 def redis_run_by(name: str) -> Iterator[LocalStack]:
-    """A Redis that one of ``SERVERS`` runs; the test is skipped where it is not installed."""
+    """A Redis run by one of ``SERVERS``; the test is skipped where it is not installed."""
     server = SERVERS[name]
     if server is None:
         pytest.skip(f"this machine has no server for Redis: {name}")

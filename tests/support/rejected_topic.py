@@ -1,4 +1,4 @@
-"""A rejected topic of one's own on the real Kafka, for tests that look at it and replay it."""
+"""A rejected topic on the real Kafka, for tests that list it and replay it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from streamer.service.topics import ensure_topics
 
 
 class RejectedTopicTrial:
-    """A rejected topic of its own, what was put there, and what came back."""
+    """A rejected topic, a producer for it, and the input topic that replays write to."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self.environment = environment
@@ -28,21 +28,21 @@ class RejectedTopicTrial:
         self._producer = KafkaProducer(**self.settings.kafka_connection())
 
     def put(self, patient: str, reason: str = "too_late", partition: int = 0, **more: str) -> int:
-        """Puts a rejected record there, as the service writes it; returns its offset."""
+        """Sends a rejected record, as the service writes it; returns its offset."""
         value = json.dumps({"patient_id": patient, "time": 10**12, "values": {}}).encode()
-        given = {"reason": reason, "detail": "", "topic": self.settings.topic_vitals,
+        fields = {"reason": reason, "detail": "", "topic": self.settings.topic_vitals,
                  "partition": str(partition), "offset": "5", **more}  # fmt: skip
-        said = [(name.replace("_", "-"), text.encode()) for name, text in given.items()]
-        sent = self._producer.send(self.settings.topic_rejected, value, patient.encode(), said)
+        headers = [(name.replace("_", "-"), text.encode()) for name, text in fields.items()]
+        sent = self._producer.send(self.settings.topic_rejected, value, patient.encode(), headers)
         offset: int = sent.get(timeout=60).offset
         return offset
 
     def put_empty(self) -> None:
-        """Puts a record there that has neither key nor value, as another client may have."""
-        said = [("reason", b"empty"), ("detail", b"the record has no value")]
-        output = Output(self.settings.topic_rejected, 0, None, None, said)
-        connection = self.settings.kafka_connection() | {"transactional_id": output.topic}
-        producer = BatchProducer(**connection)
+        """Sends a record without key and value, as another client might."""
+        headers = [("reason", b"empty"), ("detail", b"the record has no value")]
+        output = Output(self.settings.topic_rejected, 0, None, None, headers)
+        options = self.settings.kafka_connection() | {"transactional_id": output.topic}
+        producer = BatchProducer(**options)
         producer.init_transactions()
         producer.begin_transaction()
         producer.send_all([output])
@@ -50,11 +50,11 @@ class RejectedTopicTrial:
         producer.close()
 
     def input_records(self) -> list[Any]:
-        """What is in the input topic, committed."""
+        """The committed records of the input topic."""
         return read_topic(self.settings, self.settings.topic_vitals)
 
     def keys(self) -> Counter[str]:
-        """How often each key is in the input topic."""
+        """The number of records of each key in the input topic."""
         return Counter(record.key.decode() for record in self.input_records())
 
     def cli(self, *arguments: str) -> Result:

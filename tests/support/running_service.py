@@ -1,4 +1,4 @@
-"""A running service and a line to it, for tests on the real Kafka and Redis."""
+"""A running service and a client of its topics, for tests on the real Kafka and Redis."""
 
 from __future__ import annotations
 
@@ -22,9 +22,11 @@ from tests.support.wait import wait_until
 START_DEADLINE_S = 90.0
 ANSWER_DEADLINE_S = 60.0
 
+Content = dict[str, Any]  # of a message, parsed
+
 
 class ServiceClient:
-    """Sends events to a service and collects what it writes."""
+    """Sends events to a service and collects the messages that it writes."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -38,8 +40,8 @@ class ServiceClient:
             auto_offset_reset="earliest",
             enable_auto_commit=False,
         )
-        self.risks: list[dict[str, Any]] = []
-        self.alerts: list[dict[str, Any]] = []
+        self.risks: list[Content] = []
+        self.alerts: list[Content] = []
         self.rejected: list[Any] = []
 
     def send(self, value: bytes | None, key: bytes | None) -> tuple[int, int]:
@@ -48,14 +50,14 @@ class ServiceClient:
         return sent.partition, sent.offset
 
     def event(self, patient: str, **fields: Any) -> tuple[int, int]:
-        """Sends one event; an observation at the present time unless said otherwise."""
+        """Sends one event; an observation at the present time unless ``fields`` say otherwise."""
         content = {"patient_id": patient, "time": int(time.time() * 1000), **fields}
         if content.get("type", "observation") == "observation":
             content.setdefault("values", {"heart_rate": 80})
         return self.send(json.dumps(content).encode(), patient.encode())
 
     def collect(self) -> None:
-        """Takes in what has been written since the last look."""
+        """Reads the messages written since the last call."""
         for records in self._consumer.poll(timeout_ms=50).values():
             for record in records:
                 if record.topic == self.settings.topic_rejected:
@@ -65,28 +67,28 @@ class ServiceClient:
                 else:
                     self.alerts.append(json.loads(record.value))
 
-    def risk_of(self, place: tuple[int, int]) -> dict[str, Any]:
-        """Waits for the risk message that the record at this place causes."""
+    def risk_of(self, position: tuple[int, int]) -> Content:
+        """Waits for the risk message of the record at this (partition, offset)."""
 
-        def find() -> dict[str, Any] | None:
+        def find() -> Content | None:
             self.collect()
-            return next((r for r in self.risks if (r["partition"], r["offset"]) == place), None)
+            return next((r for r in self.risks if (r["partition"], r["offset"]) == position), None)
 
-        found = wait_until(find, ANSWER_DEADLINE_S, f"a risk for the record at {place}")
-        assert found is not None
-        return found
+        risk = wait_until(find, ANSWER_DEADLINE_S, f"a risk for the record at {position}")
+        assert risk is not None
+        return risk
 
-    def rejection_of(self, place: tuple[int, int]) -> Any:
-        """Waits for the record at this place to come out of the rejected topic."""
+    def rejection_of(self, position: tuple[int, int]) -> Any:
+        """Waits for the record at this (partition, offset) to appear in the rejected topic."""
 
         def find() -> Any:
             self.collect()
-            return next((r for r in self.rejected if origin(r) == place), None)
+            return next((r for r in self.rejected if origin(r) == position), None)
 
-        return wait_until(find, ANSWER_DEADLINE_S, f"a rejection of the record at {place}")
+        return wait_until(find, ANSWER_DEADLINE_S, f"a rejection of the record at {position}")
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self._producer.close()
         self._consumer.close()
 
@@ -97,18 +99,18 @@ def headers(record: Any) -> dict[str, str]:
 
 
 def origin(record: Any) -> tuple[int, int]:
-    """Where a rejected record came from."""
-    said = headers(record)
-    return int(said["partition"]), int(said["offset"])
+    """The (partition, offset) that a rejected record had in the input topic."""
+    by_name = headers(record)
+    return int(by_name["partition"]), int(by_name["offset"])
 
 
 @contextmanager
 def service(
     stack: LocalStack, folder: Path, prefix: str, **settings: str | float
 ) -> Iterator[tuple[ServiceProcess, ServiceClient]]:
-    """A running `streamer run` with topics of its own, and a line to it."""
-    told = environment(stack, prefix, partitions=2, kafka_session_timeout_ms=6000, **settings)
-    ensure_topics(settings_of(told))
-    process = ServiceProcess(told, folder / "service.log")
-    with running([process]), contextlib.closing(ServiceClient(settings_of(told))) as client:
+    """A running `streamer run` with topics of its own, and a client of them."""
+    variables = environment(stack, prefix, partitions=2, kafka_session_timeout_ms=6000, **settings)
+    ensure_topics(settings_of(variables))
+    process = ServiceProcess(variables, folder / "service.log")
+    with running([process]), contextlib.closing(ServiceClient(settings_of(variables))) as client:
         yield process, client

@@ -16,7 +16,7 @@ def random_risks(label: NDArray[np.int8], seed: int, decimals: int = 7) -> NDArr
 
 
 def random_scored(seed: int, n_stays: int = 300, decimals: int = 7) -> Scored:
-    """Stays of both hospitals, alternately."""
+    """Random scored stays, of both hospitals in turns."""
     label, starts = random_labels(seed, n_stays)
     risk = random_risks(label, seed, decimals)
     alerts = np.random.default_rng(seed + 1).random(len(label)) < 0.05

@@ -1,4 +1,4 @@
-"""One trial: services that share a topic, the events they are fed, and the judge at the end."""
+"""A trial: services that share a topic, the events sent to them, and a check by the oracle."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ class WorkerThread:
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """Ends the worker in order, as SIGTERM does, and raises what ended it before."""
-        self._stop.set()
+        self._stopping.set()
         self._thread.join(DEADLINE_S)
-        assert not self._thread.is_alive(), "a worker that was told to stop goes on"
+        assert not self._thread.is_alive(), "the worker did not stop when asked to"
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
         try:
-            self.worker.run(self._stop)
+            self.worker.run(self._stopping)
         except BaseException as error:
             self._error = error
         finally:
@@ -61,7 +61,7 @@ class WorkerThread:
 
 
 class ServiceTrial:
-    """Topics, group and states of their own; ends whatever still runs when its block ends.
+    """Topics, a group and states of its own; stops whatever still runs when its block ends.
 
     Args:
         stack: the Kafka and the Redis.
@@ -69,8 +69,7 @@ class ServiceTrial:
         prefix: of topics and group.
         partitions: of the topics.
         seed: of the events.
-        replication: of the topics.
-        settings: more of the services' settings.
+        settings: more of the services' settings, such as ``replication``.
     """
 
     def __init__(
@@ -83,9 +82,9 @@ class ServiceTrial:
         seed: int = 1,
         **settings: str | float,
     ) -> None:
-        told = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 40, **settings}
-        self.told = environment(stack, prefix, partitions=partitions, **told)
-        self.settings = settings_of(self.told)
+        settings = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 40, **settings}
+        self.environment = environment(stack, prefix, partitions=partitions, **settings)
+        self.settings = settings_of(self.environment)
         self.redis = Redis.from_url(stack.redis)
         self.redis_admin = Redis.from_url(stack.redis_admin)
         self.states = RedisStates(
@@ -99,7 +98,7 @@ class ServiceTrial:
         ensure_topics(self.settings)
         self._producer = KafkaProducer(**self.settings.kafka_connection())
         self._ends.callback(self._producer.close)
-        self._ask_anew()
+        self._reconnect()
 
     def __enter__(self) -> Self:
         return self
@@ -112,23 +111,24 @@ class ServiceTrial:
         self.redis_admin.close()
 
     def service(self, fault: str = "", **settings: str) -> ServiceProcess:
-        """Starts a service process; a name of its own unless it is given one."""
+        """Starts a service process, under a new name unless ``instance`` names it."""
         name = settings.pop("instance", next(self._names))
-        told = self.told | {"STREAMER_INSTANCE": name, "STREAMER_FAULT": fault, **settings}
-        process = ServiceProcess(told, self._folder / f"{name}.log")
+        variables = {"STREAMER_INSTANCE": name, "STREAMER_FAULT": fault, **settings}
+        process = ServiceProcess(self.environment | variables, self._folder / f"{name}.log")
         self.services.append(process)
         process.start()
         return process
 
     @contextmanager
     def worker(self, **settings: str) -> Iterator[Worker]:
-        """A worker that runs in this process while the block lasts."""
-        told = self.told | {"STREAMER_INSTANCE": next(self._names), **settings}
-        hired = WorkerThread(bootstrap.worker(settings_of(told), Health()))
+        """A worker that runs in a thread of this process while the block lasts."""
+        variables = {"STREAMER_INSTANCE": next(self._names), **settings}
+        worker = bootstrap.worker(settings_of(self.environment | variables), Health())
+        thread = WorkerThread(worker)
         try:
-            yield hired.worker
+            yield worker
         finally:
-            hired.dismiss()
+            thread.stop()
 
     def send(self, n: int | None = None) -> None:
         """Sends the next n events, or all that are left."""
@@ -142,79 +142,83 @@ class ServiceTrial:
 
     def ends(self) -> dict[int, int]:
         """The end of each partition of the input."""
-        found = self._asker.end_offsets(self._tps(self.settings.topic_vitals), ASK_TIMEOUT_MS)
-        return {tp.partition: end for tp, end in found.items()}
+        ends = self._group_consumer.end_offsets(
+            self._tps(self.settings.topic_vitals), ASK_TIMEOUT_MS
+        )
+        return {tp.partition: end for tp, end in ends.items()}
 
     def committed(self) -> dict[int, int | None]:
         """The group's committed offsets."""
         tps = self._tps(self.settings.topic_vitals)
-        return {tp.partition: self._asker.committed(tp) for tp in tps}
+        return {tp.partition: self._group_consumer.committed(tp) for tp in tps}
 
     def watermarks(self) -> dict[int, int | None]:
-        """The next offset that the stored states do not include, of each partition."""
-        found: dict[int, Any] = {
+        """The first offset that the stored states of each partition do not include."""
+        stored: dict[int, Any] = {
             p: self.redis.hget(self.states.key(p), "__wm__") for p in self._partitions()
         }
-        return {p: None if w is None else int(w) for p, w in found.items()}
+        return {p: None if w is None else int(w) for p, w in stored.items()}
 
     def wait_for_commit(self, n: int = 1) -> None:
-        """Waits until so many events are committed."""
+        """Waits until at least ``n`` events are committed."""
         wait_until(
             lambda: sum(c or 0 for c in self.committed().values()) >= n,
             DEADLINE_S,
-            f"{n} committed events{self._said()}",
+            f"{n} committed events{self._logs()}",
         )
 
     def settle(self) -> None:
-        """Waits until everything was read, said and saved, and no transaction is open."""
+        """Waits until every event is read, committed and saved, and no transaction is open."""
         try:
             wait_until(self._settled, DEADLINE_S, "the end of the log")
         except AssertionError as error:
             raise AssertionError(
                 f"{error}: ends {self.ends()}, committed {self.committed()}, "
-                f"saved {self.watermarks()}{self._said()}"
+                f"saved {self.watermarks()}{self._logs()}"
             ) from None
 
     def assert_equals_oracle(self) -> None:
-        """Settles; then nothing said or kept may differ from the pure fold of the log."""
+        """Settles; then no message and no stored stay may differ from the pure fold of the log."""
         self.settle()
-        found = compare(self.settings)
-        assert all(of.expected for of in found.values()), "a trial that tries nothing"
-        examples = "\n".join(example for of in found.values() for example in of.examples)
-        assert not sum(of.total for of in found.values()), f"\n{table(found)}\n{examples}"
+        by_kind = compare(self.settings)
+        assert all(kind.expected for kind in by_kind.values()), "nothing was expected: no test"
+        examples = "\n".join(example for kind in by_kind.values() for example in kind.examples)
+        assert not sum(kind.total for kind in by_kind.values()), f"\n{table(by_kind)}\n{examples}"
 
     def _settled(self) -> bool:
         try:
             return self._at_the_end()
         except KafkaError:  # the broker is on its way up
             # A consumer of kafka-python may go on asking a broker that has lost the lead.
-            self._ask_anew()
+            self._reconnect()
             return False
 
     def _at_the_end(self) -> bool:
         ends = {p: end for p, end in self.ends().items() if end}
         committed, watermarks = self.committed(), self.watermarks()
         return all(committed[p] == watermarks[p] == end for p, end in ends.items()) and all(
-            self._asker.end_offsets(tps, ASK_TIMEOUT_MS)
+            self._group_consumer.end_offsets(tps, ASK_TIMEOUT_MS)
             == self._reader.end_offsets(tps, ASK_TIMEOUT_MS)
             for tps in map(self._tps, self._outputs())
         )
 
     def _outputs(self) -> Sequence[str]:
-        told = self.settings
-        return (told.topic_risk, told.topic_alerts, told.topic_rejected)
+        settings = self.settings
+        return (settings.topic_risk, settings.topic_alerts, settings.topic_rejected)
 
     def _partitions(self) -> list[int]:
         return [tp.partition for tp in self._tps(self.settings.topic_vitals)]
 
     def _tps(self, topic: str) -> list[TopicPartition]:
-        found = wait_until(
-            lambda: self._asker.partitions_for_topic(topic), DEADLINE_S, f"partitions of {topic}"
+        partitions = wait_until(
+            lambda: self._group_consumer.partitions_for_topic(topic),
+            DEADLINE_S,
+            f"partitions of {topic}",
         )
-        return [TopicPartition(topic, p) for p in sorted(found)]
+        return [TopicPartition(topic, p) for p in sorted(partitions)]
 
-    def _ask_anew(self) -> None:
-        self._asker = self._consumer("read_uncommitted", group_id=self.settings.group)
+    def _reconnect(self) -> None:
+        self._group_consumer = self._consumer("read_uncommitted", group_id=self.settings.group)
         self._reader = self._consumer("read_committed")
 
     def _consumer(self, isolation_level: str, group_id: str | None = None) -> KafkaConsumer:
@@ -228,5 +232,5 @@ class ServiceTrial:
         self._ends.callback(consumer.close)
         return consumer
 
-    def _said(self) -> str:
+    def _logs(self) -> str:
         return "".join(f"\n--- {s.pid}:\n{s.log[-_LOG_SHOWN:]}" for s in self.services)

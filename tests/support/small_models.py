@@ -1,4 +1,4 @@
-"""Small untrained models: the state's way through the code does not depend on good weights."""
+"""Small untrained models: tests of the state do not need good weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from streamer.core.network import HORIZONS, Architecture, Network
 from trainer.forecast.head import TorchForecastHead
 from trainer.training.network import TorchNetwork
 
-# Threads that wait for each other cost more than such small networks take.
+# With networks this small, threads would cost more than they save.
 torch.set_num_threads(1)
 
 # Random weights give risks around one half; these thresholds lie where they cross often.

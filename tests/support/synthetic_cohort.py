@@ -1,4 +1,4 @@
-"""A cohort that something can be learned from: septic stays show it before their label does."""
+"""A cohort with something to learn: septic stays show it before their label does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stays made up for tests: files in the two PhysioNet layouts, and random labels."""
+"""Synthetic stays: files in the two PhysioNet layouts, and random labels."""
 
 from __future__ import annotations
 

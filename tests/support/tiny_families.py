@@ -1,4 +1,4 @@
-"""Families that are fitted in no time, for the comparison itself."""
+"""Families that are fitted in no time, for tests of the comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The material of a quick training run, from a file of made-up stays."""
+"""The material of a quick training run, from a file of synthetic stays."""
 
 from __future__ import annotations
 

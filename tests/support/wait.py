@@ -1,4 +1,4 @@
-"""Waiting for something to become true, instead of sleeping and hoping."""
+"""A wait with a deadline for a condition, instead of a sleep."""
 
 import time
 from collections.abc import Callable
@@ -6,8 +6,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# What comes soon is seen soon. What takes seconds, such as the end of a session, is asked about ten
-# times a second: most conditions ask a broker, and brokers and services need the processor.
+# Short waits are polled often. Waits of seconds, such as the end of a session, are polled ten times
+# a second: most conditions ask a broker, and brokers and services need the processor.
 _FIRST_POLL_S = 0.02
 _LAST_POLL_S = 0.1
 _GROWTH = 1.25

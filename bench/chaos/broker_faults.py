@@ -1,4 +1,4 @@
-"""What happens to the broker."""
+"""Faults of the broker."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KINDS: Final = ("broker stopped and started", "broker killed (-9)", "broker froz
 
 
 class BrokerLane(Lane):
-    """Takes the broker away, in order, at once, or for a while."""
+    """Stops, kills or freezes the broker."""
 
     def __init__(
         self, seed: int, stack: LocalStack, rest_s: tuple[float, float], tally: Tally

@@ -1,4 +1,4 @@
-"""What happens to Redis."""
+"""Faults of Redis."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
 
 ROLLBACK_S: Final = 2.0
-# Services give up on an answer after ten seconds; what they asked is done when Redis wakes up.
+# Services give up on an answer after ten seconds; Redis still runs their commands when it wakes up.
 _PAST_THE_TIMEOUT_S: Final = 11.0
 _CUTS: Final = 10
 
-# After these every event so far is replayed, or nothing happens for eleven seconds.
+# Rare, as every event so far is replayed afterwards, or nothing happens for eleven seconds.
 _RARE: Final = (
     "Redis wiped",
     "states of a partition deleted",
@@ -41,7 +41,7 @@ KINDS: Final = (*_RARE, *_OFTEN)
 
 
 class RedisLane(Lane):
-    """Takes Redis away, empties it, sets it back, and makes it refuse."""
+    """Stops, kills, freezes, empties and rolls back Redis, and makes it refuse commands."""
 
     def __init__(
         self,
@@ -123,11 +123,11 @@ class RedisLane(Lane):
 
 
 def watermarks(settings: Settings) -> list[int | None]:
-    """The watermark of each partition's states; ``None`` where there is none or no answer."""
+    """The watermark of each partition's states; ``None`` without one or without an answer."""
     states: RedisStates = state_store(settings)
     with Redis.from_url(settings.redis_url, socket_timeout=20) as client:
         try:
-            found = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
+            marks = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
         except RedisError:
             return [None] * settings.partitions
-    return [None if mark is None else int(mark) for mark in found]
+    return [None if mark is None else int(mark) for mark in marks]

@@ -1,4 +1,4 @@
-"""What happens to services: killed, stopped, frozen, crashed at a point, added, removed."""
+"""Faults of services: killed, stopped, frozen, crashed at a point, added, removed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ANYWHERE: Final = (
     "service frozen past its session",
 )
 _CRASHES: Final = tuple(f"service crashed: {point}" for point in POINTS)
-# Where a process that others take for dead wakes up with a batch in its hands.
+# Points where a process that others take for dead wakes up with a batch in its hands.
 _ZOMBIES: Final = tuple(
     f"service frozen past its session: {point}"
     for point in ("before_transaction", "in_transaction", "after_transaction")
@@ -47,25 +47,25 @@ _POLL_S: Final = 0.05
 
 
 class Service:
-    """A `streamer run` with a place of its own in the group and a port to ask it how it is."""
+    """A `streamer run` with a name of its own in the group and a port that reports readiness."""
 
-    def __init__(self, told: dict[str, str], name: str, folder: Path) -> None:
+    def __init__(self, variables: dict[str, str], name: str, folder: Path) -> None:
         self.log = folder / f"{name}.log"
-        self._told = told | {"STREAMER_INSTANCE": name}
+        self._variables = variables | {"STREAMER_INSTANCE": name}
         self._process: ServiceProcess | None = None
         self._port = 0
 
     def start(self, fault: str = "") -> None:
-        """Starts it, with a fault to come or without."""
+        """Starts the process; ``fault`` is its STREAMER_FAULT, empty for none."""
         self._port = ports.choose(None, "the service")
-        told = self._told | {"STREAMER_HTTP_PORT": str(self._port), "STREAMER_FAULT": fault}
-        self._process = ServiceProcess(told, self.log)
+        variables = {"STREAMER_HTTP_PORT": str(self._port), "STREAMER_FAULT": fault}
+        self._process = ServiceProcess(self._variables | variables, self.log)
         self._process.start()
 
     @property
     def alive(self) -> bool:
         """Whether the process exists, frozen or not."""
-        return self._process is not None and self._process.ended is None
+        return self._process is not None and self._process.exit_code is None
 
     @property
     def frozen(self) -> bool:
@@ -80,7 +80,7 @@ class Service:
     @property
     def crashed(self) -> bool:
         """Whether the process ended by SIGKILL."""
-        return self._process is not None and self._process.ended == -signal.SIGKILL
+        return self._process is not None and self._process.exit_code == -signal.SIGKILL
 
     @property
     def pid(self) -> int:
@@ -89,13 +89,13 @@ class Service:
         return self._process.pid
 
     def not_ready(self) -> str | None:
-        """What it says it is waiting for; ``None`` when it is ready."""
+        """The reason why the service is not ready; ``None`` when it is."""
         try:
-            return self._asked_for_readiness()
+            return self._ask_readiness()
         except OSError as error:  # also one amid the answer, of a service that is frozen
             return str(error)
 
-    def _asked_for_readiness(self) -> str | None:
+    def _ask_readiness(self) -> str | None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/readyz", timeout=2):
                 return None
@@ -107,26 +107,26 @@ class Service:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """SIGKILL; harmless when it has ended."""
+        """Sends SIGKILL; does nothing when the process has ended."""
         if self._process is not None and self.alive:
             self._process.kill()
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL when the promised time is over; harmless when it has ended."""
+        """Sends SIGTERM, and SIGKILL after the deadline; does nothing when it has ended."""
         if self._process is not None:
             self._process.stop()
 
 
 class ServiceLane(Lane):
-    """One place in the group; each fault is an end of one life, or a gap in it."""
+    """One member of the group; each fault ends its process or freezes it."""
 
-    def __init__(self, seed: int, place: float, service: Service, tally: Tally) -> None:
-        cards = deck(seed, "services", _ENDINGS, place)
+    def __init__(self, seed: int, deck_start: float, service: Service, tally: Tally) -> None:
+        cards = deck(seed, "services", _ENDINGS, deck_start)
         super().__init__(service.log.stem, seed, cards, (0.2, 1.5), tally)
         self.service = service
 
     def strike(self, kind: str) -> str | None:
-        """See ``Lane``. A life begins here, lasts a while, and ends or is frozen as told."""
+        """See ``Lane``. A process starts, runs a while, and ends or is frozen as ``kind`` says."""
         _, _, point = kind.partition(": ")
         if point:
             return self._at_point(kind, point)
@@ -134,7 +134,7 @@ class ServiceLane(Lane):
             self.service.start()
         if not _until_ready(self.service):
             return None
-        self.told.wait(self.draws.uniform(0, 6))
+        self.stopping.wait(self.draws.uniform(0, 6))
         match kind:
             case "service killed (-9)":
                 self.service.kill()
@@ -153,13 +153,13 @@ class ServiceLane(Lane):
         self.service.start(f"{point}@{self.draws.randint(1, most)}:{action}")
         give_up_at = time.monotonic() + _POINT_DEADLINE_S
         while self.service.alive and not self.service.frozen:
-            if time.monotonic() > give_up_at or self.told.wait(_POLL_S):
-                self.service.kill()  # it never came to the point: an end like others
+            if time.monotonic() > give_up_at or self.stopping.wait(_POLL_S):
+                self.service.kill()  # it never came to the point: a plain kill
                 return "service killed (-9)"
         if self.service.frozen:
             time.sleep(_PAST_THE_TIMEOUT_S)
             self.service.signal(signal.SIGCONT)
-            self.told.wait(self.draws.uniform(1, 4))  # time to find out that it is late
+            self.stopping.wait(self.draws.uniform(1, 4))  # time to notice that it was replaced
             return kind
         return kind if self.service.crashed else None
 
@@ -171,8 +171,8 @@ class ServiceLane(Lane):
             self.service.signal(signal.SIGCONT)
 
 
-class CrowdLane(Lane):
-    """One more service that comes and goes."""
+class ExtraServiceLane(Lane):
+    """One more service that joins and leaves."""
 
     def __init__(self, seed: int, service: Service, tally: Tally) -> None:
         cards = deck(seed, "crowd", _LEAVING)
@@ -186,7 +186,7 @@ class CrowdLane(Lane):
             if not _until_ready(self.service):
                 return None
             self.tally.note(_JOINED)
-            self.told.wait(self.draws.uniform(2, 8))
+            self.stopping.wait(self.draws.uniform(2, 8))
         finally:
             if kind == "consumer removed (-9)":
                 self.service.kill()
@@ -195,7 +195,7 @@ class CrowdLane(Lane):
 
 
 def _until_ready(service: Service) -> bool:
-    """Waits until a service works, or for so long that something else keeps it from working.
+    """Waits until a service is ready, or until the deadline: another fault may keep it from that.
 
     Returns:
         Whether the process exists.

@@ -1,4 +1,4 @@
-"""One lap: a contestant works off a backlog, is timed by what it says, and is checked by it."""
+"""One measurement: an engine works off a backlog; its output times it and is checked."""
 
 from __future__ import annotations
 
@@ -16,41 +16,41 @@ import numpy as np
 import orjson
 import psutil
 
-from bench.contestants import OURS, BenchEnv, Contestant, ready, settings_for
+from bench.engines import OURS, BenchEnv, Engine, processes_for, settings_for
 from bench.loads import Backlog
 from bench.reading import Tail
 from bench.services import ServiceProcess
 
 _START_DEADLINE_S: Final = 60.0
 _WARM_UP_S: Final = 1.5  # first allocations, first transactions, all partitions fetched
-# Most contestants speak in bursts, one a commit. Between the first words of two bursts lies the
-# work of whole commits; other moments would cut one. A pause this long tells bursts apart.
+# Most engines write in bursts, one a commit. Between the first messages of two bursts lies the
+# work of whole commits; other moments would cut one. A pause this long separates bursts.
 _PAUSE_S: Final = 0.08
-_NO_PAUSE_S: Final = 1.5  # who never pauses so long speaks evenly: then any moment is as good
-_SILENCE_S: Final = 20.0  # a contestant that commits by the second and says nothing is stuck
+_NO_PAUSE_S: Final = 1.5  # an engine without such pauses writes evenly: then any moment will do
+_SILENCE_S: Final = 20.0  # an engine that commits by the second and writes nothing is stuck
 _STAGE: Final = re.compile(r'vigil_stage_seconds_sum\{stage="(\w+)"\} (\S+)')
 _OWNED: Final = re.compile(r"^vigil_partitions (\S+)", re.MULTILINE)
 
 
 class MeasurementFailed(Exception):
-    """A contestant that ended or got stuck; the message has the end of its log."""
+    """An engine ended or got stuck; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What a lap came to.
+    """The figures of one run.
 
     Attributes:
-        events: taken in while it was timed.
+        events: events taken in while it was timed.
         seconds: by the clock.
         cpu_seconds: of all its processes and threads.
-        resident_bytes: at the end, all processes.
+        resident_bytes: resident memory at the end, all processes.
         proportional_bytes: the same, pages shared with others counted by their share.
-        missing: risks that had to come and did not, before the last that did.
+        missing: due risks that did not come, before the last that did.
         repeated: risks that came more than once.
-        unexpected: risks that nothing asked for.
+        unexpected: risks that were not due.
         stages: the service's own timing, seconds by stage.
-        risks: what was said, by the place (partition, offset) of the event.
+        risks: by (partition, offset) of the event.
     """
 
     events: int
@@ -71,33 +71,33 @@ class Measurement:
 
     @property
     def per_cpu_second(self) -> float:
-        """Events for each second of processor time: what a core does when nothing else runs."""
+        """Events for each second of processor time: the rate of a core that runs nothing else."""
         return self.events / self.cpu_seconds
 
     @property
     def is_exact(self) -> bool:
-        """Whether there was exactly one risk wherever one had to be."""
+        """Whether there was exactly one risk for each event where one was due."""
         return not (self.missing or self.repeated or self.unexpected)
 
 
 def measure(
-    contestant: Contestant,
-    bench_env: BenchEnv,
+    engine: Engine,
+    env: BenchEnv,
     backlog: Backlog,
     prefix: str,
     window_s: float,
     n_processes: int = 1,
 ) -> Measurement:
-    """Lets a contestant work until the backlog is done, or for some seconds.
+    """Runs an engine until the backlog is done, or for ``window_s`` seconds.
 
-    Timing begins when it has warmed up, at a moment when output appears, and ends at another.
+    Timing begins after a warm-up, at a moment when output appears, and ends at another such moment.
 
     Raises:
-        MeasurementFailed: it ended, or said nothing for long.
+        MeasurementFailed: it ended, wrote nothing for long, or was done before the timing began.
     """
     ports = [_free_port() for _ in range(n_processes)]
-    settings = settings_for(bench_env, backlog, prefix)
-    processes = ready(contestant, bench_env, backlog, prefix, ports)
+    settings = settings_for(env, backlog, prefix)
+    processes = processes_for(engine, env, backlog, prefix, ports)
     with contextlib.closing(Tail(settings, settings.topic_risk)) as tail:
         output = Output(tail, backlog)
         try:
@@ -111,17 +111,17 @@ def measure(
             while time.monotonic() < warm_at:
                 output.wait(processes, _SILENCE_S)
             begin = end = _mark(output, processes, watched)
-            while not output.is_whole and end.at_s - begin.at_s < window_s:
+            while not output.is_complete and end.at_s - begin.at_s < window_s:
                 end = _mark(output, processes, watched)
             memory = [process.memory_full_info() for process in watched]
-            stages = _stages(ports[0]) if contestant is OURS else {}
+            stages = _stages(ports[0]) if engine is OURS else {}
         finally:
             for process in processes:
-                if process.ended is None:
-                    process.kill()  # what is uncommitted is nobody's output
+                if process.exit_code is None:
+                    process.kill()  # uncommitted output does not count
         output.read_rest()
     if end.events == begin.events:
-        raise MeasurementFailed("the backlog was done before the timing began: give more events")
+        raise MeasurementFailed("the backlog was done before the timing began: send more events")
     missing, repeated, unexpected = output.compare()
     return Measurement(
         end.events - begin.events,
@@ -138,64 +138,64 @@ def measure(
 
 
 class Output:
-    """What a contestant has said so far, by the place of the event that caused it.
+    """The risks that an engine has written so far.
 
     Attributes:
-        risks: by (partition, offset).
-        events_before: what ``events`` was before the latest words.
+        risks: by (partition, offset) of the event.
+        events_before: ``events`` before the latest messages.
     """
 
     def __init__(self, tail: Tail, backlog: Backlog) -> None:
         self._tail = tail
         self._due = backlog.due
-        self._said: list[list[int]] = [[] for _ in backlog.due]
+        self._offsets: list[list[int]] = [[] for _ in backlog.due]
         self.risks: dict[tuple[int, int], float] = {}
         self._ends = [0] * len(backlog.due)
-        self._spoke_at = 0.0
+        self._written_at = 0.0
         self.events_before = 0
 
     @property
     def events(self) -> int:
-        """How many events are surely taken in: all before the last that has spoken."""
+        """Events that are surely taken in: all up to the last with a risk."""
         return sum(self._ends)
 
     @property
-    def is_whole(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the last risk of every partition has come."""
         return all(
             not len(due) or end > due[-1] for due, end in zip(self._due, self._ends, strict=True)
         )
 
     def wait(self, processes: Sequence[ServiceProcess], deadline_s: float) -> bool:
-        """Returns as soon as something new was said, or at once if all has been.
+        """Waits for new messages; returns at once if the output is complete.
 
         Returns:
-            Whether it was quiet before.
+            Whether there was a pause before them.
 
         Raises:
-            MeasurementFailed: nothing came.
+            MeasurementFailed: nothing came, or a process ended.
         """
         give_up_at = time.monotonic() + deadline_s
-        while not self.is_whole and not self._read():
-            ended = [process for process in processes if process.ended is not None]
+        while not self.is_complete and not self._read():
+            ended = [process for process in processes if process.exit_code is not None]
             if ended or time.monotonic() > give_up_at:
-                what = "ended" if ended else f"said nothing for {deadline_s:.0f} s"
-                raise MeasurementFailed(f"{what}: {(ended or processes)[0].log[-1500:]}")
+                event = "ended" if ended else f"wrote nothing for {deadline_s:.0f} s"
+                raise MeasurementFailed(f"{event}: {(ended or processes)[0].log[-1500:]}")
         now = time.monotonic()
-        was_quiet = now - self._spoke_at > _PAUSE_S
-        self._spoke_at = now
-        return was_quiet or self.is_whole
+        was_quiet = now - self._written_at > _PAUSE_S
+        self._written_at = now
+        return was_quiet or self.is_complete
 
     def read_rest(self) -> None:
-        """Takes in what was said until the end."""
+        """Reads until the end of the topic."""
         while not self._tail.at_end():
             self._read()
 
     def compare(self) -> tuple[int, int, int]:
-        """Returns how many risks are missing, repeated and unexpected, as far as it got."""
+        """Counts missing, repeated and unexpected risks, as far as the engine got."""
         missing = repeated = unexpected = 0
-        for due, said, end in zip(self._due, self._said, self._ends, strict=True):
-            seen, counts = np.unique(np.array(said, np.int64), return_counts=True)
+        for due, offsets, end in zip(self._due, self._offsets, self._ends, strict=True):
+            seen, counts = np.unique(np.array(offsets, np.int64), return_counts=True)
             expected = due[due < end]
             missing += len(np.setdiff1d(expected, seen))
             unexpected += len(np.setdiff1d(seen, expected))
@@ -209,7 +209,7 @@ class Output:
         for record in records:
             message = orjson.loads(record.value)
             partition, offset = message["partition"], message["offset"]
-            self._said[partition].append(offset)
+            self._offsets[partition].append(offset)
             self.risks[partition, offset] = message["risk"]
             self._ends[partition] = max(self._ends[partition], offset + 1)
         return bool(records)
@@ -225,7 +225,7 @@ class _Mark:
 def _mark(
     output: Output, processes: Sequence[ServiceProcess], watched: Sequence[psutil.Process]
 ) -> _Mark:
-    """Waits until a burst begins, or long enough to know that there are none."""
+    """Waits until a burst begins, or for ``_NO_PAUSE_S`` where output is even."""
     give_up_at = time.monotonic() + _NO_PAUSE_S
     while not output.wait(processes, _SILENCE_S) and time.monotonic() < give_up_at:
         pass
@@ -237,17 +237,17 @@ def _mark(
 def _wait_until_shared(
     ports: Sequence[int], output: Output, processes: Sequence[ServiceProcess]
 ) -> None:
-    """Waits until each of several services has its share of the partitions."""
+    """Waits until all services own as many partitions as each other."""
     give_up_at = time.monotonic() + _START_DEADLINE_S
     while len({_owned(port) for port in ports}) > 1:
         if time.monotonic() > give_up_at:
-            raise MeasurementFailed("the services never had as many partitions as each other")
+            raise MeasurementFailed("the services did not come to own equal numbers of partitions")
         output.wait(processes, _SILENCE_S)
 
 
 def _owned(port: int) -> float:
-    found = _OWNED.search(_metrics(port))
-    return float(found[1]) if found else -1.0 - port  # not up yet: like nobody else
+    match = _OWNED.search(_metrics(port))
+    return float(match[1]) if match else -1.0 - port  # not up yet: equal to no other
 
 
 def _stages(port: int) -> dict[str, float]:

@@ -1,0 +1,27 @@
+"""The events of a chaos run: a ward, with every kind of bad record, fixed by the seed."""
+
+from __future__ import annotations
+
+from bench.chaos.events import chaos_events
+from streamer.core.columns import decode
+from streamer.core.reasons import Reason
+from streamer.core.records import Record
+
+NOW_MS = 1_800_000_000_000
+
+
+def test_events_hold_every_kind_of_bad_record() -> None:
+    events = list(chaos_events(3, 5_000, 4, NOW_MS))
+    assert events == list(chaos_events(3, 5_000, 4, NOW_MS))
+    assert len(events) == 5_000
+    assert len({event.key for event in events}) > 50
+    values = [event.value for event in events]
+    assert len(set(values)) < len(values) - 50, "some come again"
+    records = [Record(0, i, NOW_MS, event.key, event.value) for i, event in enumerate(events)]
+    columns = decode(records, 3_600_000)
+    assert {rejection.reason for rejection in columns.rejections} >= {
+        Reason.EMPTY, Reason.NO_KEY, Reason.KEY_MISMATCH, Reason.NOT_JSON, Reason.WRONG_TYPE,
+        Reason.FUTURE_TIME, Reason.BAD_TIME,
+    }  # fmt: skip
+    assert len(columns.rejections) < 0.05 * len(events)
+    assert columns.problems

@@ -1,0 +1,16 @@
+"""One thread for every test of a peer, as in its own process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as services and peers do: more would wait for each other
+    yield
+    torch.set_num_threads(before)
