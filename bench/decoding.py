@@ -27,7 +27,7 @@ from streamer.core.columns import decode
 from streamer.core.events import milliseconds
 from streamer.core.observations import Observation, read_plain
 from streamer.core.records import Record, Records
-from streamer.core.time import read_many_ms
+from streamer.core.time_batches import read_many_ms
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.sim.scenario import Scenario
 from streamer.sim.ward import ward

@@ -173,7 +173,7 @@ def _patient(patient: str | None) -> str:
     if patient != patient.strip():
         raise EventRejected(Reason.BAD_PATIENT, "patient_id begins or ends with a blank")
     for i, character in enumerate(patient):
-        if unicodedata.category(character) in _UNSEEN:
+        if not character.isprintable() and unicodedata.category(character) in _UNSEEN:
             raise EventRejected(
                 Reason.BAD_PATIENT,
                 f"character {i + 1} of patient_id is U+{ord(character):04X}, which nobody sees",
@@ -201,14 +201,11 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
         raise EventRejected(Reason.WRONG_TYPE, "values: Input should be an object")
     if units is not None and not isinstance(units, dict):
         raise EventRejected(Reason.WRONG_TYPE, "units: Input should be an object")
+    named = {name: unit for name, unit in (units or {}).items() if isinstance(unit, str)}
     numbers: dict[str, float | None] = {}
-    named: dict[str, str] = {}
     for name, value in values.items():
         number, problem = read_number(value)
-        unit = (units or {}).get(name)
-        if isinstance(unit, str):
-            named[name] = unit
-        elif unit is not None and number is not None:
+        if units and number is not None and name not in named and units.get(name) is not None:
             number, problem = None, ValueProblem.UNKNOWN_UNIT
         numbers[name] = number
         if problem is not None and name in INDEX:

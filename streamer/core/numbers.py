@@ -25,11 +25,11 @@ def read_number(value: object) -> tuple[float | None, ValueProblem | None]:
     Returns:
         The number, not always finite, ``None`` where there is none; and what was wrong.
     """
-    if value is None:
-        return None, None
+    if value is None or isinstance(value, float):
+        return value, None
     if isinstance(value, bool):
         return None, ValueProblem.NOT_A_NUMBER
-    if isinstance(value, int | float):
+    if isinstance(value, int):
         return _as_float(value), None
     bound = _bound(value)
     if bound is None:
@@ -62,7 +62,7 @@ def _bound(value: object) -> tuple[str, float] | None:
     return None if match is None else (match[1], float(match[2]))
 
 
-def _as_float(number: float) -> float:
+def _as_float(number: int) -> float:
     try:
         return float(number)
     except OverflowError:  # an integer of more than 308 digits

@@ -23,7 +23,8 @@ from streamer.core.events import (
     may_repeat_a_key,
     milliseconds,
 )
-from streamer.core.time import EARLIEST_MS, PLAUSIBLE_MS, read_many_ms
+from streamer.core.time import EARLIEST_MS, PLAUSIBLE_MS
+from streamer.core.time_batches import read_many_ms
 
 # What msgspec passes over unread may be refused by `parse`: nested over 200 deep, a number of more
 # than 4,300 digits, or not UTF-8. Values this short cannot hold the first two.
@@ -64,36 +65,24 @@ def read_plain(
         milliseconds of the observations.
     """
     events: list[Observation | None] = []
-    times: list[int] = []
-    texts: dict[int, str] = {}
-    for i, (value, key) in enumerate(zip(values, keys, strict=True)):
-        event, time = None, _UNSURE
-        if value is not None and key is not None:
-            try:
-                event = _DECODE(value)
-                patient = event.patient_id
-                if (
-                    key.decode() == patient
-                    and 0 < len(key) <= MAX_PATIENT_ID
-                    and patient.isprintable()
-                    and patient[0] != " " != patient[-1]
-                    and (len(value) <= _SHORT_BYTES or _is_flat(value))
-                    and (value.isascii() or value.decode())
-                ):
-                    if isinstance(event.time, str):
-                        texts[i] = event.time
-                    elif EARLIEST_MS <= event.time < PLAUSIBLE_MS:
-                        time = event.time
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                pass
-        events.append(event)
-        times.append(time)
-    ms = np.array(times, np.int64)
-    if texts:
-        ms[list(texts)] = _milliseconds(list(texts.values()))
+    for value in values:
+        try:
+            events.append(_DECODE(value or b""))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            events.append(None)
+    at = [i for i, event in enumerate(events) if event is not None]
+    read = [event for event in events if event is not None]
+    texts = [values[i] or b"" for i in at]
+    owners = [keys[i] or b"" for i in at]
+    times = _times(read)
+    if len(read) <= _FEW_VALUES or not _are_plain(read, texts, owners):
+        for j, (event, text, owner) in enumerate(zip(read, texts, owners, strict=True)):
+            if not _is_plain(event, text, owner):
+                times[j] = _UNSURE
+    ms = np.full(len(events), _UNSURE, np.int64)
+    ms[at] = times
     for i in (ms == _UNSURE).nonzero()[0].tolist():
         events[i] = None
-    _leave_out_repeated_keys(values, events)
     return events, ms
 
 
@@ -109,51 +98,87 @@ def observation_of(event: Event) -> Observation:
     )
 
 
-def _is_flat(value: bytes) -> bool:
-    brackets = value.count(b"{") + value.count(b"[")
-    return len(value) <= _PLAIN_BYTES and brackets <= _PLAIN_BRACKETS
-
-
-def _milliseconds(texts: list[str]) -> NDArray[np.int64] | list[int]:
-    """Returns the time of each text, ``_UNSURE`` where it is none."""
-    if len(texts) <= _FEW_TIMES:
-        return [_one(text) for text in texts]
-    ms, sure = read_many_ms(texts)
-    for i in np.flatnonzero(~sure).tolist():
-        ms[i] = _one(texts[i])
+def _times(read: Sequence[Observation]) -> NDArray[np.int64]:
+    """Returns the time of each observation, ``_UNSURE`` where it is none."""
+    times = [event.time for event in read]
+    ms = np.full(len(times), _UNSURE, np.int64)
+    texts = [time for time in times if isinstance(time, str)]
+    if len(texts) < len(times):
+        for i, time in enumerate(times):
+            if isinstance(time, int) and EARLIEST_MS <= time < PLAUSIBLE_MS:
+                ms[i] = time
+    if texts:
+        ms[[isinstance(time, str) for time in times]] = _times_of(texts)
     return ms
 
 
-def _one(text: str) -> int:
+def _times_of(texts: list[str]) -> NDArray[np.int64] | list[int]:
+    if len(texts) <= _FEW_TIMES:
+        return [_time_of(text) for text in texts]
+    ms, sure = read_many_ms(texts)
+    for i in np.flatnonzero(~sure).tolist():
+        ms[i] = _time_of(texts[i])
+    return ms
+
+
+def _time_of(text: str) -> int:
     try:
         return milliseconds(text)
     except EventRejected:
         return _UNSURE
 
 
-def _leave_out_repeated_keys(
-    values: Sequence[bytes | None], events: list[Observation | None]
-) -> None:
-    """Takes out the observations in whose text a key may stand twice: msgspec keeps the last."""
-    if len(events) > _FEW_VALUES:
-        read = [i for i, event in enumerate(events) if event is not None]
-        n_typed = len(read) - [events[i].type for i in read].count(UNSET)  # type: ignore[union-attr]
-        if _stand_once([values[i] or b"" for i in read], n_typed):
-            return
-    for i, value in enumerate(values):
-        if events[i] is not None and may_repeat_a_key(value or b""):
-            events[i] = None
+def _is_plain(event: Observation, value: bytes, key: bytes) -> bool:
+    """Whether nothing of what msgspec does not look at can be wrong."""
+    patient = event.patient_id
+    return (
+        key == patient.encode()
+        and 0 < len(key) <= MAX_PATIENT_ID
+        and patient.isprintable()
+        and patient == patient.strip()
+        and (len(value) <= _SHORT_BYTES or _is_flat(value))
+        and (value.isascii() or _is_utf8(value))
+        and not may_repeat_a_key(value)
+    )
 
 
-def _stand_once(values: list[bytes], n_typed: int) -> bool:
+def _is_flat(value: bytes) -> bool:
+    brackets = value.count(b"{") + value.count(b"[")
+    return len(value) <= _PLAIN_BYTES and brackets <= _PLAIN_BRACKETS
+
+
+def _is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _are_plain(read: Sequence[Observation], values: list[bytes], keys: list[bytes]) -> bool:
+    """Whether all of them are plain and of the usual kind: ``_is_plain``, for many at once."""
+    patients = [event.patient_id for event in read]
+    names = "".join(patients)
+    joined = b"".join(values)
+    return (
+        names.isprintable()  # so that a NUL can only be what they are joined with
+        and " " not in names
+        and "\0".join(patients).encode() == b"\0".join(keys)
+        and min(map(len, keys)) > 0
+        and max(map(len, keys)) <= MAX_PATIENT_ID
+        and (max(map(len, values)) <= _SHORT_BYTES or all(map(_is_flat, values)))
+        and joined.isascii()
+        and b"\\" not in joined
+        and _stand_once(joined, len(read), [event.type for event in read].count(UNSET))
+    )
+
+
+def _stand_once(joined: bytes, n_events: int, n_untyped: int) -> bool:
     """Whether each key stands once in each text that has it; all have all but the type.
 
     Counts how often the beginnings of the keys stand in all texts together: once each and no more.
     """
-    joined = b"".join(values)
-    if b"\\" in joined:
-        return False
-    wanted = dict.fromkeys(_BEGINNINGS, len(values)) | {"type": n_typed}
+    wanted = dict.fromkeys(_BEGINNINGS, n_events) | {"type": n_events - n_untyped}
     counts = dict.fromkeys(_BEGINNINGS, 0)
     for shift in range(4):
         fours = np.frombuffer(joined, "<u4", (len(joined) - shift) // 4, shift)

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import calendar
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from streamer.core.time_hints import HL7_NUMBER, hint_for_number, hint_for_text
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
 DAY_MS: Final = 24 * HOUR_MS
+
 EARLIEST_MS: Final = 631_152_000_000  # 1990: an earlier number counts something else
 LATEST_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 PLAUSIBLE_MS: Final = 19_000_000_000_000  # the year 2572; more may be the digits of a date
@@ -38,16 +34,6 @@ _RFC3339: Final = re.compile(
     re.ASCII,
 )
 _DAYS_OF: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-_ZERO: Final = ord("0")
-_LOCAL: Final = 23  # characters down to the thousandths
-
-
-class BadTimeError(ValueError):
-    """A text or number that is not a time; the message says why and never repeats it."""
-
-
-class NoOffsetError(BadTimeError):
-    """A time that is RFC 3339 but for its offset."""
 
 
 def rfc3339(time_ms: int) -> str:
@@ -65,6 +51,14 @@ def rfc3339(time_ms: int) -> str:
 @lru_cache(maxsize=65_536)  # the events of a batch, and of the next, share their minutes
 def _minute(minutes: int) -> str:
     return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M")
+
+
+class BadTimeError(ValueError):
+    """A text or number that is not a time; the message says why and never repeats it."""
+
+
+class NoOffsetError(BadTimeError):
+    """A time that is RFC 3339 but for its offset."""
 
 
 def read_ms(text: str) -> int:
@@ -126,78 +120,3 @@ def _ends_a_month(minutes: int) -> bool:
     """Whether minutes since the epoch are midnight UTC of the first day of a month."""
     days, rest = divmod(minutes, 24 * 60)
     return rest == 0 and date.fromordinal(days + _EPOCH_DAY).day == 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """What each character of a form may be, from ``low`` to ``low + span``; ``(length,)`` each."""
-
-    low: NDArray[np.uint8]
-    span: NDArray[np.uint8]
-    local: int  # how many characters stand before the offset and are read
-    has_offset: bool
-
-
-def _form(example: str) -> _Form:
-    """Makes a form of an example in which 0 stands for any digit and + for either sign."""
-    has_offset = not example.endswith("Z")
-    low = np.frombuffer(example.encode(), np.uint8)
-    span = np.where(low == _ZERO, 9, 0).astype(np.uint8)
-    if has_offset:
-        span[-6] = ord("-") - ord("+")
-    return _Form(low, span, min(_LOCAL, len(example) - (6 if has_offset else 1)), has_offset)
-
-
-_FORMS: Final = {
-    len(example): _form(example)
-    for second in ("00", "00.000", "00.000000")
-    for zone in ("Z", "+00:00")
-    for example in (f"0000-00-00T00:00:{second}{zone}",)
-}
-"""The forms that are read at once, by their length: no two have the same."""
-
-
-def read_many_ms(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Reads the times that are of a usual form: with seconds, thousandths or millionths.
-
-    >>> ms, sure = read_many_ms(["1970-01-01T01:00:00.250+01:00", "now"])
-    >>> ms.tolist(), sure.tolist()
-    ([250, 0], [True, False])
-
-    Returns:
-        ``(n,)`` epoch milliseconds, and a mask of those that are sure. The others are of a rarer
-        form or no times: ask ``read_ms``.
-    """
-    ms = np.zeros(len(texts), np.int64)
-    sure = np.zeros(len(texts), np.bool_)
-    lengths = np.fromiter(map(len, texts), np.intp, len(texts))
-    for length in set(lengths.tolist()) & _FORMS.keys():
-        chosen = np.flatnonzero(lengths == length)
-        joined = "".join([texts[i] for i in chosen.tolist()])
-        if joined.isascii():
-            characters = np.frombuffer(joined.encode(), np.uint8).reshape(-1, length)
-            ms[chosen], sure[chosen] = _read_form(characters, _FORMS[length])
-    return ms, sure
-
-
-def _read_form(
-    characters: NDArray[np.uint8], form: _Form
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Reads ``(n, length)`` characters of one form; one date that is none leaves all unsure."""
-    ms = np.zeros(len(characters), np.int64)
-    # Wraps: what is too low is too high.
-    sure: NDArray[np.bool_] = np.all(characters - form.low <= form.span, axis=1)
-    local = np.ascontiguousarray(characters[sure, : form.local])
-    try:
-        read = local.view(f"S{form.local}")[:, 0].astype("datetime64[ms]").astype(np.int64)
-    except ValueError:
-        return ms, np.zeros_like(sure)
-    if form.has_offset:
-        zone = characters[sure, -6:].astype(np.int64) - _ZERO
-        hour, minute = zone[:, 1] * 10 + zone[:, 2], zone[:, 4] * 10 + zone[:, 5]
-        sign = zone[:, 0] + _ZERO - ord(",")  # the comma stands between + and -
-        read += sign * (hour * 60 + minute) * MINUTE_MS
-        read[(hour > 23) | (minute > 59) | (sign == 0)] = -1
-    ms[sure] = read
-    sure[sure] = (read >= 0) & (read <= LATEST_MS)
-    return ms, sure

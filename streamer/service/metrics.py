@@ -24,7 +24,6 @@ from prometheus_client import (
 
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.reasons import Reason, ValueProblem
-from streamer.core.variables import INDEX
 from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
@@ -144,7 +143,7 @@ VALUES_LOST: Final = _counter(
     "values_lost_total",
     "values",
     "The same by variable, without particulars of admissions; `other` is none of the 34.",
-    variable=(*INDEX, OTHER_VARIABLE),
+    variable=(OTHER_VARIABLE,),  # a variable that loses nothing needs no series
 )
 LATE: Final = _counter("late_total", "events", "Observations of an hour that was closed already.")
 REDUNDANT: Final = _counter(

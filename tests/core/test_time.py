@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.core.time import BadTimeError, check_ms, read_many_ms, read_ms, rfc3339
+from streamer.core.time import BadTimeError, check_ms, read_ms, rfc3339
+from streamer.core.time_batches import read_many_ms
 
 MIDNIGHT: Final = datetime(2026, 11, 21, tzinfo=UTC)
 MIDNIGHT_MS: Final = 1_795_219_200_000
