@@ -5,8 +5,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
 
 from streamer.local import LocalStack
+from tests.support.sharing_out import OneByOne, turn
 
 
 @pytest.fixture(scope="session")
@@ -29,36 +31,18 @@ def topic_prefix() -> str:
     return f"test-{uuid.uuid4().hex[:12]}-"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that run real servers as integration tests, and run them after the quick ones.
-
-    Processes that share the tests (`--dist loadgroup`) take them one by one. Tests of a file with a
-    fixture for the whole file stay together, and long tests begin first.
-    """
+    """Mark tests that run real servers as integration tests, and run them after the quick ones."""
     for item in items:
         module = getattr(item, "module", None)
         if "stack" in getattr(item, "fixturenames", ()) or hasattr(module, "LocalStack"):
             item.add_marker("integration")
-        if _shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
-    if getattr(config.option, "loadgroup", False):
-        items.sort(key=_turn)
+    if hasattr(config, "workerinput"):  # one of several processes
+        items.sort(key=turn)
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
 
 
-def _shares_a_fixture(item: pytest.Item) -> bool:
-    """Whether a test uses a fixture that is made once for its file."""
-    if not isinstance(item, pytest.Function):
-        return False
-    definitions = item._fixtureinfo.name2fixturedefs.values()
-    return any(one.scope == "module" for of_name in definitions for one in of_name)
-
-
-def _turn(item: pytest.Item) -> int:
-    if item.get_closest_marker("timeout") is not None:  # it needs more time than others
-        return 0
-    if item.get_closest_marker("xdist_group") is not None:
-        return 1
-    # Then laws, which run many examples; short tests last.
-    return 2 if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) else 3
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneByOne | None:
+    """Share the tests out one by one, unless a way is asked for (`--dist`)."""
+    return OneByOne(config, log) if config.getoption("dist") == "load" else None

@@ -1,10 +1,11 @@
-"""Repairs of kafka-python 3.0.12: two endless waits, and a leak of threads and sockets."""
+"""Repairs of kafka-python 3.0.12: three endless waits, and a leak of threads and sockets."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaConnectionError
 from kafka.net.compat import KafkaNetClient
 
@@ -25,12 +26,31 @@ class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has
             return False
 
 
+class FinishingCoordinator(ConsumerCoordinator):  # type: ignore[misc]
+    """Finishes a join that takes longer than the poll that began it.
+
+    A member that assigns the partitions joins again when the topic's metadata change. In
+    kafka-python the join takes note of the metadata itself. If the poll is over by then, the next
+    one sees no reason to join: the answer is never read, no heartbeat is sent, the group gives the
+    member up, and each poll keeps the processor busy.
+    """
+
+    def need_rejoin(self) -> bool:
+        """Whether to join the group, or to go on joining it."""
+        joins = self.rejoining and self._subscription.partitions_auto_assigned()
+        return bool(joins or super().need_rejoin())
+
+
 class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     """Fetches a resumed partition again if it was paused while fetched records were waiting.
 
     kafka-python puts these records aside and takes them up again only if it has drained no other
     partition since. Until then, possibly for ever, it fetches nothing more of the partition.
     """
+
+    def __init__(self, *topics: str, **configs: Any) -> None:
+        super().__init__(*topics, **configs)
+        self._coordinator.__class__ = FinishingCoordinator  # there is no option for it
 
     def resume(self, *partitions: TopicPartition) -> None:
         """Ends a pause; records that were put aside are fetched again from the position."""

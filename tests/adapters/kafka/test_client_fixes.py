@@ -79,3 +79,21 @@ def test_a_producer_that_is_closed_amid_its_work_leaves_no_thread(
             producer.close(timeout=0)
         sender = producer._sender
         wait_until(lambda: not sender.is_alive(), DEADLINE_S, "the end of its thread")
+
+
+def test_a_join_that_outlasts_the_poll_is_finished(stack: LocalStack, topic_prefix: str) -> None:
+    """Otherwise the member keeps what it has for ever, and the group gives it up."""
+    with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
+        member = backend.member()
+        owned = set(wait_for_partitions(member))
+        backend.add_partition()
+
+        def joined() -> bool:
+            member._consumer._cluster.request_update()
+            polled = member.poll(0.001)  # over before a broker can answer
+            owned.difference_update(polled.lost)
+            owned.update(polled.gained)
+            return owned == {0, 1, 2}
+
+        wait_until(joined, DEADLINE_S, "owning the partition that was added")
+        member.transact([backend.output(b"a")], {2: 0})
