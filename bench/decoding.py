@@ -13,14 +13,16 @@ import gc
 import time
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import Final
+from typing import Final, NotRequired
 
 import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 from rich.console import Console
 from rich.table import Table
+from typing_extensions import TypedDict
 
 from bench.machine import describe
 from streamer.core.columns import decode
@@ -40,6 +42,15 @@ _BATCHES: Final = (500, 50, 5, 1)
 _ByName = msgspec.defstruct(
     "_ByName", [(variable.name, float, float("nan")) for variable in VARIABLES], gc=False
 )
+
+
+class _Checked(TypedDict):
+    """An event as pydantic reads it."""
+
+    patient_id: str
+    time: str | int
+    values: dict[str, float | None]
+    type: NotRequired[str]
 
 
 class _Wide(msgspec.Struct, gc=False):
@@ -113,6 +124,7 @@ def parts(records: Records) -> Table:
     values = [value for value in records.values if value and b'"observation"' in value]
     typed = msgspec.json.Decoder(Observation).decode
     wide = msgspec.json.Decoder(_Wide).decode
+    pydantic = TypeAdapter(_Checked).validator.validate_json
     untyped = msgspec.json.Decoder().decode
     events = [typed(value) for value in values]
     wides = [wide(value) for value in values]
@@ -120,6 +132,7 @@ def parts(records: Records) -> Table:
     ways: dict[str, Callable[[], object]] = {
         "JSON: orjson to dictionaries, nothing checked": lambda: [orjson.loads(v) for v in values],
         "JSON: msgspec to dictionaries, nothing checked": lambda: [untyped(v) for v in values],
+        "JSON: pydantic, typed, strict": lambda: [pydantic(v, strict=True) for v in values],
         "JSON: msgspec, typed, values by name (used)": lambda: list(map(typed, values)),
         "JSON: msgspec, typed, values as a struct of 34": lambda: list(map(wide, values)),
         "cells: orjson's dictionaries, checked in a loop": lambda: checked_in_a_loop(values),
