@@ -83,7 +83,7 @@ MUTATIONS: Final = (
     Mutation(
         "isolation: uncommitted records and offsets are read",
         "streamer/adapters/kafka/options.py",
-        "        # read as the last one that is settled.\n"
+        "        # only when no transaction that moves it is open.\n"
         '        isolation_level="read_committed",\n',
         '        isolation_level="read_uncommitted",\n',
         (f"{_ZOMBIES}[in_the_transaction]",),

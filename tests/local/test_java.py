@@ -1,4 +1,4 @@
-"""Which Java runs Kafka."""
+"""The choice of the Java that runs Kafka."""
 
 import sys
 from pathlib import Path

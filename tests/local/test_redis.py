@@ -1,4 +1,4 @@
-"""Who may do what with the Redis that is started here, run by each server there is."""
+"""Rights of programs, administrator and others in the local Redis, for each server program."""
 
 import os
 import stat

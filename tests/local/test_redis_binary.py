@@ -1,4 +1,4 @@
-"""Which program is taken for Redis."""
+"""The choice of the server program for Redis."""
 
 from __future__ import annotations
 

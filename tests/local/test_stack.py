@@ -6,40 +6,25 @@ Where it does not matter which server it is, only Redis is started: it is up in 
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
-from redis import Redis
 
-from streamer.local import LocalStack, LocalStackError, StackPorts, java, redis
-from streamer.local.kafka import new_cluster_id
+from streamer.local import LocalStack, LocalStackError, StackPorts, java
 from streamer.local.ports import LOOPBACK, is_free
+from tests.support.local_servers import (
+    alive,
+    redis_client,
+    redis_only,
+    start_parent,
+    started_since,
+)
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.integration
-
-NO_KAFKA = "127.0.0.1:1"  # an existing Kafka that nobody asks anything: only Redis is started
-
-
-def redis_only(data_dir: Path | None = None, redis_port: int | None = None) -> LocalStack:
-    return LocalStack(data_dir, stack_ports=StackPorts(redis=redis_port), existing_kafka=NO_KAFKA)
-
-
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended but was not yet reaped by its parent does not."""
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def port_of(address: str) -> int:
@@ -97,15 +82,6 @@ def grouped_values(kafka: str, topic: str, group: str) -> list[bytes]:
         return [record.value for records in polled.values() for record in records]
     finally:
         consumer.close()
-
-
-@contextmanager
-def redis_client(url: str) -> Iterator[Redis]:
-    client = Redis.from_url(url, decode_responses=True)
-    try:
-        yield client
-    finally:
-        client.close()
 
 
 def test_transactions_groups_and_redis_work_as_soon_as_the_stack_is_up() -> None:
@@ -208,11 +184,6 @@ def test_a_folder_belongs_to_one_stack_at_a_time(
         assert stack.redis_server.running
 
 
-def started_since(before: list[psutil.Process]) -> list[psutil.Process]:
-    """Children of this process that are new; other tests may share a stack that runs on."""
-    return [child for child in psutil.Process().children() if child not in before]
-
-
 def test_a_port_in_use_is_an_error_and_no_server_is_left(tmp_path: Path) -> None:
     before = psutil.Process().children()
     with socket.socket() as taken:
@@ -239,83 +210,6 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         redis_only(tmp_path / "other").start()
 
 
-def test_a_server_that_ends_while_starting_shows_its_log(tmp_path: Path) -> None:
-    (tmp_path / "redis").mkdir()
-    (tmp_path / "redis" / "appendonly.aof").write_bytes(b"*1\r\n$7\r\nUNKNOWN\r\n")
-    with pytest.raises(LocalStackError, match=r"(?s)Redis ended while starting.*UNKNOWN"):
-        redis_only(tmp_path).start()
-
-
-def test_a_kafka_that_cannot_use_its_data_shows_its_log(tmp_path: Path) -> None:
-    before = psutil.Process().children()
-    (tmp_path / "kafka" / "data").mkdir(parents=True)
-    (tmp_path / "kafka" / "data" / "meta.properties").write_text("version=1\nnode.id=7\n")
-    with pytest.raises(
-        LocalStackError, match=r"(?s)Kafka ended while starting.*meta\.properties"
-    ) as caught:
-        LocalStack(tmp_path).start()
-    assert "kafka.log" in str(caught.value)
-    assert "\tat " not in str(caught.value)
-    assert not started_since(before)
-
-
-def test_a_cluster_id_is_not_taken_for_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = iter([uuid.UUID(bytes=b"\xf8" * 16), uuid.UUID(bytes=b"\x00" * 16)])
-    monkeypatch.setattr(uuid, "uuid4", lambda: next(drawn))
-    assert new_cluster_id() == "A" * 22  # the first would be "-Pj4…"
-
-
-def test_a_server_that_does_not_answer_in_time_is_killed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = psutil.Process().children()
-    log = tmp_path / "redis" / "output.log"
-
-    def silent(_server: redis.RedisServer) -> bool:
-        wait_until(lambda: log.exists() and log.stat().st_size, 30, "its log")
-        return False
-
-    monkeypatch.setattr(redis.RedisServer, "_answers", silent)
-    with pytest.raises(LocalStackError, match=r"Redis did not answer within 0 s.*\n(.*\n)*"):
-        LocalStack(tmp_path, existing_kafka=NO_KAFKA, start_deadline_s=0.1).start()
-    assert not started_since(before)
-
-
-def test_a_server_that_does_not_stop_is_killed(tmp_path: Path) -> None:
-    with redis_only(tmp_path) as stack:
-        pid = stack.redis_server.pid
-        os.kill(pid, signal.SIGSTOP)
-        stack.redis_server.stop(deadline_s=0.1)
-        assert not psutil.pid_exists(pid)
-
-
-def test_a_running_server_is_not_started_twice() -> None:
-    stack = redis_only()
-    with stack:
-        with pytest.raises(LocalStackError, match="Redis runs already"):
-            stack.redis_server.launch()
-        with pytest.raises(LocalStackError, match="this stack runs already"):
-            stack.start()
-        pid = stack.redis_server.pid
-        stack.redis_server.restart()
-        assert stack.redis_server.pid != pid
-    stack.stop()  # a second time is harmless
-
-
-def test_a_server_outlives_the_thread_that_started_it() -> None:
-    stack = redis_only()
-    thread = threading.Thread(target=stack.start)
-    thread.start()
-    thread.join()
-    try:
-        # The parent-death signal would have come when the thread ended, before join returned.
-        with redis_client(stack.redis) as client:
-            assert client.ping()
-        assert stack.redis_server.running
-    finally:
-        stack.stop()
-
-
 STARTS_A_STACK = """
 import sys
 from streamer.local import LocalStack
@@ -323,15 +217,6 @@ with LocalStack(sys.argv[1]) as stack:
     print(stack.kafka_server.pid, stack.redis_server.pid, flush=True)
     sys.stdin.read()
 """
-
-
-def start_parent(program: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_no_server_outlives_a_killed_parent(tmp_path: Path) -> None:
@@ -366,26 +251,6 @@ def test_a_signal_during_the_start_leaves_no_server(
         parent.send_signal(number)
     assert parent.returncode != 0
     wait_until(lambda: not any(alive(one.pid) for one in servers), 5, "the end of all servers")
-
-
-FORKS_WITH_A_STACK = f"""
-import os
-from streamer.local import LocalStack
-with LocalStack(existing_kafka={NO_KAFKA!r}) as outer:
-    child = os.fork()
-    if not child:
-        with LocalStack(existing_kafka={NO_KAFKA!r}) as inner:
-            works = inner.redis_server.running and inner.redis != outer.redis
-        os._exit(0 if works else 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    print(status, outer.redis_server.running, flush=True)
-"""
-
-
-def test_a_forked_process_starts_its_own() -> None:
-    with start_parent(FORKS_WITH_A_STACK) as parent:
-        answer, _ = parent.communicate(timeout=30)
-    assert answer.split() == ["0", "True"]
 
 
 def test_this_machine_has_a_java_for_all_of_this() -> None:

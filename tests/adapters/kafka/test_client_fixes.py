@@ -1,4 +1,4 @@
-"""What kafka-python would do wrong: commit around a loss, wait for ever, leave threads behind."""
+"""Repairs of kafka-python: no commit around a loss, no endless wait, no threads left behind."""
 
 from __future__ import annotations
 

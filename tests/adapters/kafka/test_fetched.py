@@ -1,4 +1,4 @@
-"""What is read as columns is what kafka-python's own parser reads, record for record."""
+"""Records read as columns equal those of kafka-python's own parser, one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a poll brings from a real broker beyond the contract: how much, which headers, damage."""
+"""Polls of a real broker, beyond the contract: amount of records, headers, damage."""
 
 from __future__ import annotations
 

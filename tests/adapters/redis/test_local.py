@@ -1,4 +1,4 @@
-"""How other commands come to know the password of the Redis that `streamer up` runs."""
+"""The password of the Redis that `streamer up` runs, as other commands find it."""
 
 from __future__ import annotations
 
