@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
 
 import numpy as np
 import orjson
@@ -36,6 +36,21 @@ Source: TypeAlias = tuple[int, int]
 """Partition and offset of the record behind a message."""
 
 _BIT: Final = 1 << np.arange(len(EXPECTED))
+
+
+class AlertReason(TypedDict):
+    """One reason of an alert, as its message has it."""
+
+    variable: str
+    value: float
+    unit: str
+    age_minutes: int
+    direction: Literal["high", "low"]
+    contribution: float
+
+
+ForecastContent: TypeAlias = dict[str, list[int] | dict[str, list[float]] | None]
+"""The hours ahead, and for each vital sign median, low and high; ``None``: never measured."""
 
 
 class Message(NamedTuple):
@@ -130,16 +145,16 @@ def _risks(
         yield Message("risk", record, patient.encode(), content)
 
 
-def _forecasts(quantiles: NDArray[np.float32]) -> list[dict[str, Any]]:
+def _forecasts(quantiles: NDArray[np.float32]) -> list[ForecastContent]:
     """The forecasts ``(n, 5, 6, 3)`` as messages have them; ``None``: never measured."""
-    forecasts: list[dict[str, Any]] = [{"hours": list(HOURS)} for _ in quantiles]
+    forecasts: list[ForecastContent] = [{"hours": list(HOURS)} for _ in quantiles]
     for index, (name, digits) in enumerate(zip(FORECAST_VITALS, DIGITS, strict=True)):
         vital = quantiles[:, index].astype(np.float64).round(digits)
         known = ~np.isnan(vital[:, 0, 1])
-        for each, is_known, (low, median, high) in zip(
+        for forecast, is_known, (low, median, high) in zip(
             forecasts, known.tolist(), vital.transpose(0, 2, 1).tolist(), strict=True
         ):
-            each[name] = {"median": median, "low": low, "high": high} if is_known else None
+            forecast[name] = {"median": median, "low": low, "high": high} if is_known else None
     return forecasts
 
 
@@ -226,7 +241,7 @@ def rejected(
     return key, value, listed + cut
 
 
-def _reason(cause: Cause) -> dict[str, Any]:
+def _reason(cause: Cause) -> AlertReason:
     variable = VARIABLES[cause.variable]
     return {
         "variable": variable.name,

@@ -17,7 +17,7 @@ class Cluster:
 
     def __init__(self, **partitions: int) -> None:
         self.partitions = partitions
-        self.created: dict[str, Any] = {}
+        self.created: dict[str, object] = {}
         self.is_late = False
 
     def admin(self, **_: object) -> Cluster:
@@ -26,14 +26,14 @@ class Cluster:
     def list_topics(self) -> list[str]:
         return list(self.partitions)
 
-    def create_topics(self, wanted: dict[str, Any], wait_for_metadata: bool) -> None:
+    def create_topics(self, wanted: dict[str, dict[str, Any]], wait_for_metadata: bool) -> None:
         assert wait_for_metadata
         self.created |= wanted
         self.partitions |= {name: topic["num_partitions"] for name, topic in wanted.items()}
         if self.is_late:
             raise TopicAlreadyExistsError
 
-    def describe_topics(self, names: list[str]) -> list[dict[str, Any]]:
+    def describe_topics(self, names: list[str]) -> list[dict[str, object]]:
         replicas = {"replica_nodes": [1, 2]}
         return [{"name": name, "partitions": [replicas] * self.partitions[name]} for name in names]
 
