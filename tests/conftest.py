@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -29,6 +30,15 @@ def stack() -> Iterator[LocalStack]:
 def topic_prefix() -> str:
     """A prefix for topics, groups, transactional ids and Redis keys that no other test has."""
     return f"test-{uuid.uuid4().hex[:12]}-"
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare the import of files without integration tests where only those run."""
+    is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    if config.getoption("markexpr") != "integration" or not is_file:
+        return None
+    text = collection_path.read_text()
+    return None if "LocalStack" in text or "mark.integration" in text else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

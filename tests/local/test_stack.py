@@ -269,7 +269,13 @@ def test_a_server_that_does_not_answer_in_time_is_killed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = psutil.Process().children()
-    monkeypatch.setattr(redis.RedisServer, "_answers", lambda _self: False)
+    log = tmp_path / "redis" / "output.log"
+
+    def silent(_server: redis.RedisServer) -> bool:
+        wait_until(lambda: log.exists() and log.stat().st_size, 30, "its log")
+        return False
+
+    monkeypatch.setattr(redis.RedisServer, "_answers", silent)
     with pytest.raises(LocalStackError, match=r"Redis did not answer within 0 s.*\n(.*\n)*"):
         LocalStack(tmp_path, existing_kafka=NO_KAFKA, start_deadline_s=0.1).start()
     assert not started_since(before)
