@@ -37,16 +37,29 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
     if config.getoption("markexpr") != "integration" or not is_file:
         return None
-    text = collection_path.read_text()
-    return None if "LocalStack" in text or "mark.integration" in text else True
+    return None if _names_servers(collection_path) else True
+
+
+def _names_servers(file: Path) -> bool:
+    """Whether a file of tests names a server or a fixture that is one."""
+    text = file.read_text()
+    return any(name in text for name in ("LocalStack", "mark.integration", "redis_url"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark tests that run real servers as integration tests, and run them after the quick ones."""
+    """Mark tests that run real servers as integration tests, and run them after the quick ones.
+
+    Raises:
+        pytest.UsageError: a file has integration tests and does not look so, and would be left out
+            of a run of those alone.
+    """
     for item in items:
         module = getattr(item, "module", None)
         if "stack" in getattr(item, "fixturenames", ()) or hasattr(module, "LocalStack"):
             item.add_marker("integration")
+    integration = {item.path for item in items if item.get_closest_marker("integration")}
+    if overlooked := [str(path) for path in sorted(integration) if not _names_servers(path)]:
+        raise pytest.UsageError(f"name their server's fixture in `_names_servers`: {overlooked}")
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=turn)
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
