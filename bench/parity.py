@@ -35,7 +35,7 @@ from streamer.service.topics import ensure_topics
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.decisions.predictions import Predictions, predict
-from trainer.metrics.measures import Measure
+from trainer.metrics.definitions import Measure
 from trainer.metrics.utility import normalized_utility
 
 TOLERANCE = 1e-5  # the contract's

@@ -22,9 +22,9 @@ from torch import Tensor
 from bench.machine import describe
 from streamer.bundles import bundle
 from streamer.bundles.build import build
-from streamer.core.network import Network
-from streamer.core.products import Floats
-from trainer.training.network import TorchNetwork
+from streamer.core.lstm_network import Network
+from streamer.core.matrix_blocks import Floats
+from trainer.training.torch_network import TorchNetwork
 
 STAYS = (1, 14, 64, 1000)
 _SEQUENCE = (40, 256)  # hours and stays of a batch of `trainer evaluate`

@@ -9,7 +9,7 @@ import pytest
 from xdist.remote import Producer
 
 from streamer.local import LocalStack
-from tests.support.sharing_out import OneByOne, turn
+from tests.support.xdist_scheduler import OneByOne, turn
 
 
 @pytest.fixture(scope="session")

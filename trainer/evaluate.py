@@ -22,7 +22,7 @@ from trainer.decisions.predictions import Predictions, figures_of, predict
 from trainer.errors import NothingToEvaluate
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
-from trainer.metrics.report import Figures
+from trainer.metrics.evaluation_json import Figures
 from trainer.progress import Reporter
 
 Patients: TypeAlias = Literal["all", "test"]

@@ -31,7 +31,7 @@ from trainer.decisions.predictions import (
 )
 from trainer.errors import TooLittleData
 from trainer.forecast.fitting import fit_forecast
-from trainer.metrics.report import Figures
+from trainer.metrics.evaluation_json import Figures
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
 from trainer.reports import plots

@@ -31,8 +31,8 @@ from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
 from trainer.fit import BUNDLE, versions
 from trainer.metrics.bootstrap import paired_intervals
-from trainer.metrics.measures import METRICS, Measure
-from trainer.metrics.report import Figures
+from trainer.metrics.definitions import METRICS, Measure
+from trainer.metrics.evaluation_json import Figures
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
 from trainer.reports.card import write_site_card

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core.model import Calibration
-from trainer.training.network import TorchNetwork
+from trainer.training.torch_network import TorchNetwork
 
 Floats = NDArray[np.float32]
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from bench.peers import light, same
+from bench.peers import light_work, same_risk_work
 from bench.peers.peer_config import PeerConfig
 
 
@@ -35,8 +35,8 @@ def patient_scorer(config: PeerConfig) -> PatientScorer[Any]:
     torch.set_num_threads(1)  # one core each: more threads would only wait for each other
     match config.work:
         case "light":
-            return light.PatientScorer(config.interval_ms)
+            return light_work.PatientScorer(config.interval_ms)
         case "same":
-            return same.PatientScorer(config.interval_ms)
+            return same_risk_work.PatientScorer(config.interval_ms)
         case other:
             raise ValueError(f'PEER_WORK is {other!r}; it must be "light" or "same"')

@@ -22,8 +22,8 @@ from streamer.bundles.manifest import (
 from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead, HeadSize
+from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.network import HORIZONS, Architecture, Network, Weights
 from streamer.core.variables import VARIABLES
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's

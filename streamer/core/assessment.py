@@ -8,10 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import alerts, clinical_scores, explain, recurrence
+from streamer.core import alerts, clinical_scores, explain, state_stepping
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
-from streamer.core.recurrence import Evaluation
+from streamer.core.state_stepping import Evaluation
 from streamer.core.stays import NEVER, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.variables import FIO2, INDEX
@@ -103,7 +103,7 @@ def assess(
         says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
         has_forecast: whether to forecast vital signs as well; the model must have a head for it.
     """
-    evaluation = recurrence.evaluate(table, model, slots)
+    evaluation = state_stepping.evaluate(table, model, slots)
     table["risk"][slots] = evaluation.risks
     table.touched[slots] = True
     time_ms = table["newest_ms"][slots]

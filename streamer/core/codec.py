@@ -92,7 +92,7 @@ def decode(
 
     Returns:
         The patients whose stay is of another era: they have no recurrent state, and need
-        ``recurrence.rewarm``.
+        ``state_stepping.rewarm``.
 
     Raises:
         CorruptState: bytes that are cut, changed, or of another layout; the table then holds the

@@ -9,10 +9,10 @@ from typing import Any, Final, TypedDict
 
 from pydantic_core import from_json
 
+from streamer.core.bad_time_hints import hint_for_number
 from streamer.core.numbers import read_number
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.time import BadTimeError, check_ms, read_ms
-from streamer.core.time_hints import hint_for_number
 from streamer.core.variables import INDEX
 
 MAX_VALUE_BYTES: Final = 64 * 1024

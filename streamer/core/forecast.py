@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 
 from streamer.core import features
-from streamer.core.network import Weights, check_shapes
-from streamer.core.products import Floats, Product, block_rows, with_bias
+from streamer.core.lstm_network import Weights, check_shapes
+from streamer.core.matrix_blocks import Floats, Product, block_rows, with_bias
 from streamer.core.variables import HIGH, INDEX, LOW
 
 FORECAST_VITALS: Final = ("heart_rate", "map", "resp_rate", "spo2", "temperature")

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from streamer.core import stay_rules
+from streamer.core.demographics import location_of, static_of
 from streamer.core.events import EventRejected, Kind
-from streamer.core.particulars import location_of, static_of
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
     LATE_BINS,

@@ -15,8 +15,8 @@ from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.assessment import EXPECTED, Assessments, Cause
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
+from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
-from streamer.core.network import HORIZONS
 from streamer.core.reasons import Rejection
 from streamer.core.records import Record, Records
 from streamer.core.time import MINUTE_MS, rfc3339

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead
-from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.core.lstm_network import HORIZONS, Architecture, Network
 
 Floats = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import expiry, lifecycle, recurrence, stay_rules, timeline
+from streamer.core import expiry, late_events, lifecycle, state_stepping, stay_rules, timeline
 from streamer.core.assessment import Assessments, assess
 from streamer.core.columns import Columns
 from streamer.core.events import EventRejected, Kind
@@ -276,12 +276,12 @@ class Scorer:
         batch.outcome.n_late += int(late.sum())
         earlier = before & (bins < table["first_bin"][slots])
         if earlier.any():
-            recurrence.start_earlier(table, slots[earlier], bins[earlier])
+            late_events.start_earlier(table, slots[earlier], bins[earlier])
         changed[before] = self._fold(columns, slots[before], events[before])
         if opens.any():
             fresh = opens & (table["started"][slots] == 0)
-            recurrence.start(table, slots[fresh], bins[fresh])
-            recurrence.advance(table, self.model, slots[opens], bins[opens])
+            state_stepping.start(table, slots[fresh], bins[fresh])
+            state_stepping.advance(table, self.model, slots[opens], bins[opens])
             changed[opens] = self._fold(columns, slots[opens], events[opens])
 
         measures = columns.cell_start[events + 1] > columns.cell_start[events]

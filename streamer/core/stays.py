@@ -5,13 +5,13 @@ A stay carries the following; each part is changed by one module:
 * the hour ring: values and their times in the hour for the open bin and the 48 closed bins before
   it (`timeline` folds events into it);
 * the committed recurrent state, after the last closed bin, and the anchor state, after the last
-  bin that has left the ring (`recurrence` steps both);
+  bin that has left the ring (`state_stepping` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
 * the alert state (`alerts`), and admission, discharge and medication (`lifecycle`);
 * the day of the log on which its last event came (`expiry`).
 
 The provisional state is not stored: it is the state after the last evaluation, and becomes the
-committed one if the open bin closes unchanged (`recurrence`).
+committed one if the open bin closes unchanged (`state_stepping`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.evicted import EvictedStays
-from streamer.core.network import HORIZONS, Architecture
+from streamer.core.lstm_network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
 LATE_BINS: Final = 48

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Final
 
-from streamer.core.time_hints import HL7_NUMBER, hint_for_number, hint_for_text
+from streamer.core.bad_time_hints import HL7_NUMBER, hint_for_number, hint_for_text
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from streamer.core.products import Bound, Floats, Product, floats, row_length
+from streamer.core.matrix_blocks import Bound, Floats, Product, floats, row_length
 
 if TYPE_CHECKING:
-    from streamer.core.network import Architecture
+    from streamer.core.lstm_network import Architecture
 
 WORK_ROWS: Final = 128
 """Stays that are stepped at once: what they need on the way is as large as the weights, and both

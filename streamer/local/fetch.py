@@ -11,7 +11,7 @@ from typing import Final
 
 from rich.console import Console
 
-from streamer.local import class_archive, ports
+from streamer.local import java_class_archive, ports
 from streamer.local.errors import LocalStackError
 from streamer.local.jars import kafka_jars
 from streamer.local.java import find_java
@@ -30,7 +30,7 @@ class _ListedServer(KafkaServer):
     def _prepare(self) -> list[str]:
         java, *rest = super()._prepare()
         self.java = [java, *rest[:-_N_ARGUMENTS]]
-        return [java, class_archive.listing(self.class_list), *rest]
+        return [java, java_class_archive.listing(self.class_list), *rest]
 
 
 def archive_classes() -> None:
@@ -40,7 +40,7 @@ def archive_classes() -> None:
         LocalStackError: Kafka does not start.
         OSError, subprocess.SubprocessError: this Java writes no archive, or the disk is full.
     """
-    archive = class_archive.archive_of(find_java(), kafka_jars())
+    archive = java_class_archive.archive_of(find_java(), kafka_jars())
     if archive.is_file():
         return
     with tempfile.TemporaryDirectory(prefix="vigil-") as folder:
@@ -49,7 +49,7 @@ def archive_classes() -> None:
             server.start()
         finally:
             server.stop()
-        class_archive.write(server.java, server.class_list, archive)
+        java_class_archive.write(server.java, server.class_list, archive)
 
 
 def main() -> None:

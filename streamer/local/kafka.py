@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamer.local import class_archive, ports
+from streamer.local import java_class_archive, ports
 from streamer.local.errors import LocalStackError
 from streamer.local.jars import kafka_jars
 from streamer.local.java import find_java
@@ -180,7 +180,7 @@ class KafkaServer(Server):
     def _prepare(self) -> list[str]:
         java = find_java()
         jars = kafka_jars(self._console)
-        options = [f"-Xmx{self._heap_mb}m", *_JVM_OPTIONS, *class_archive.options(java, jars)]
+        options = [f"-Xmx{self._heap_mb}m", *_JVM_OPTIONS, *java_class_archive.options(java, jars)]
         run = [str(java), *options, "-cp", str(jars / "*")]
         quorum = self._quorum or self._own_quorum()
         (self.folder / "server.properties").write_text(self._settings(quorum))

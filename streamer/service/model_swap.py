@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 
 from streamer.core.model import Model
-from streamer.core.recurrence import rewarm
+from streamer.core.state_stepping import rewarm
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreUnavailable
 from streamer.service import metrics

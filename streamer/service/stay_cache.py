@@ -16,8 +16,8 @@ from streamer.core.columns import Columns
 from streamer.core.events import Kind
 from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
-from streamer.core.recurrence import rewarm
 from streamer.core.scoring import Scorer
+from streamer.core.state_stepping import rewarm
 from streamer.core.stays import StayTable
 from streamer.ports.states import Fenced, StateStore
 from streamer.service.takeover import Partition, PartitionBlocked

@@ -11,7 +11,7 @@ import pytest
 from bench.parity import Parity, compare, offline_predictions, stay_hours, utility
 from tests.support.synthetic_cohort import learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.metrics.measures import Measure
+from trainer.metrics.definitions import Measure
 
 HOLDS = Parity(9, 9, 0, 0, 0, 1e-6, 0.4321, 0.4325, 1.0)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
-from streamer.core.network import Architecture
+from streamer.core.lstm_network import Architecture
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
 from tests.support.event_stream import HeartRateModel, Stream, admission, event, observation
 from tests.support.small_models import random_model

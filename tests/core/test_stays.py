@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.core.network import Architecture
+from streamer.core.lstm_network import Architecture
 from streamer.core.stays import StayTable
 
 SMALL = Architecture(n_features=3, hidden=2, layers=2)

@@ -5,8 +5,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from streamer.core.network import Architecture
-from streamer.core.recurrence import start
+from streamer.core.lstm_network import Architecture
+from streamer.core.state_stepping import start
 from streamer.core.stays import NOT_MEASURED, RING, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import bin_of, cells_of, clear_rows, fold, rows_at

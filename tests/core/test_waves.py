@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core.network import Architecture
+from streamer.core.lstm_network import Architecture
 from streamer.core.stay_rules import SILENCE_BINS
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features, recurrence
+from streamer.core import features, late_events, state_stepping
 from streamer.core.columns import decode
 from streamer.core.messages import Message, write
 from streamer.core.model import Floats, Model, Scaling
@@ -100,12 +100,12 @@ class Stream:
 
     def committed(self, patient: str = "p") -> dict[str, NDArray[Any]]:
         """Closed bins and the committed state of a stay, stepped up to date."""
-        recurrence.refresh(self.table, self.model, self.slot(patient))
+        late_events.refresh(self.table, self.model, self.slot(patient))
         return {name: self.table[name][self.slot(patient)].copy() for name in COMMITTED}
 
     def risks(self, patient: str = "p") -> list[float]:
         risks: list[float] = (
-            recurrence.evaluate(self.table, self.model, self.slot(patient)).risks[0].tolist()
+            state_stepping.evaluate(self.table, self.model, self.slot(patient)).risks[0].tolist()
         )
         return risks
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.support.synthetic_stays import random_labels
-from trainer.metrics.measures import Scored
+from trainer.metrics.definitions import Scored
 
 
 def random_risks(label: NDArray[np.int8], seed: int, decimals: int = 7) -> NDArray[np.float64]:

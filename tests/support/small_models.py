@@ -10,10 +10,10 @@ from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import HeadSize
+from streamer.core.lstm_network import HORIZONS, Architecture, Network
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.network import HORIZONS, Architecture, Network
 from trainer.forecast.head import TorchForecastHead
-from trainer.training.network import TorchNetwork
+from trainer.training.torch_network import TorchNetwork
 
 # With networks this small, threads would cost more than they save.
 torch.set_num_threads(1)

@@ -24,7 +24,7 @@ from trainer.decisions.alert_replay import alert_starts
 from trainer.errors import NothingToEvaluate
 from trainer.evaluate import evaluate
 from trainer.fit import fit
-from trainer.metrics.measures import METRICS
+from trainer.metrics.definitions import METRICS
 from trainer.metrics.utility import normalized_utility
 from trainer.progress import Reporter
 

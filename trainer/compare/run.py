@@ -41,7 +41,7 @@ from trainer.compare.report.findings import Effort, Findings, Setup, machine
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import gather, versions
-from trainer.metrics.report import SITES
+from trainer.metrics.evaluation_json import SITES
 from trainer.progress import Reporter
 from trainer.training.recipe import Recipe
 

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features, particulars
+from streamer.core import demographics, features
 from streamer.core.cleaning import clean
 from streamer.core.model import Scaling
 from streamer.datasets.cohort import Cohort, Progress
@@ -82,7 +82,7 @@ class Material:
 
 def static_of(cohort: Cohort) -> Floats:
     """Returns the static input ``(N, 4)`` of each stay, in the order of ``features.STATIC``."""
-    return particulars.static_rows(
+    return demographics.static_rows(
         cohort.age,
         cohort.sex.tolist(),
         cohort.icu_type.tolist(),

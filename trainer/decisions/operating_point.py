@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.alerts import AlertPolicy
+from streamer.core.lstm_network import HORIZONS, Network
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.network import HORIZONS, Network
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
 from trainer.data.labels import horizon_labels
@@ -22,7 +22,7 @@ from trainer.decisions.thresholds import (
     choose_alert_threshold,
     utility_curve,
 )
-from trainer.metrics.measures import Scored
+from trainer.metrics.definitions import Scored
 
 _UNCHOSEN_THRESHOLD = 0.5
 _UNCHOSEN_POLICY = AlertPolicy(medium=0.5, high=1.0, off=0.25)

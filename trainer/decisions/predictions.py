@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
-from streamer.core.network import HORIZONS
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.batches import by_length
 from trainer.data.dataset import Dataset
 from trainer.decisions.alert_replay import alert_starts
-from trainer.metrics.measures import Scored
-from trainer.metrics.report import Figures, report
+from trainer.metrics.definitions import Scored
+from trainer.metrics.evaluation_json import Figures, report
 from trainer.metrics.subgroups import subgroups
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles.manifest import AlertBudget
-from trainer.metrics.measures import lead_hours
+from trainer.metrics.definitions import lead_hours
 from trainer.metrics.utility import best_predictions, utility_table
 
 N_CANDIDATES: Final = 100

@@ -30,9 +30,9 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train, trained
 from trainer.training.loss import Objective
-from trainer.training.network import TorchNetwork
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import fit_teacher, no_soft_labels
+from trainer.training.torch_network import TorchNetwork
 
 Floats = NDArray[np.float64]
 

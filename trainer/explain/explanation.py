@@ -24,7 +24,7 @@ from trainer.explain.influence import Influence, Measurement, influences
 from trainer.explain.lstm_gates import Gates, gate_activity
 from trainer.explain.measurement_arg import MeasurementArg
 from trainer.explain.unroll import unroll
-from trainer.training.network import TorchNetwork
+from trainer.training.torch_network import TorchNetwork
 
 N_EACH: Final = 2
 """Vital signs, and other variables, that are followed without ``--follow``: so many of each. Vital

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
-from streamer.core.network import HORIZONS
+from streamer.core.lstm_network import HORIZONS
 from streamer.core.variables import VARIABLES
 from trainer.explain.explanation import Explanation
 from trainer.explain.influence import Influence

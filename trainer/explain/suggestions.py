@@ -14,7 +14,7 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.labels import onset_rows
 from trainer.data.split import split_patients
 from trainer.decisions.predictions import Predictions
-from trainer.metrics.measures import lead_hours
+from trainer.metrics.definitions import lead_hours
 
 LEAST_HOURS: Final = 12
 """A shorter stay has no course to look at, and onset in the first hours cannot be foreseen."""

@@ -14,7 +14,7 @@ from streamer.core.forecast import (
     ForecastHead,
     HeadSize,
 )
-from trainer.training.network import arrays
+from trainer.training.torch_network import arrays
 
 
 class TorchForecastHead(nn.Module):

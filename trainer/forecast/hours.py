@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from streamer.core import features
 from streamer.core.cleaning import clean
 from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
+from streamer.core.lstm_network import Network
 from streamer.core.model import Scaling
-from streamer.core.network import Network
 from streamer.datasets.cohort import Cohort
 from trainer.data.batches import by_length
 from trainer.data.dataset import Dataset

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import dropout
 
 from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS, ForecastHead, HeadSize
-from streamer.core.network import Network
+from streamer.core.lstm_network import Network
 from streamer.datasets.cohort import Progress
 from trainer.data.dataset import Material
 from trainer.forecast.head import TorchForecastHead

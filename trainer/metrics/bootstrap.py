@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.datasets.cohort import Progress
-from trainer.metrics.measures import METRICS, Measure
+from trainer.metrics.definitions import METRICS, Measure
 
 DEFAULT_SEED: Final = 2019
 LEVEL: Final = 0.95

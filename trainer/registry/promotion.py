@@ -15,7 +15,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import paired_intervals
-from trainer.metrics.measures import Measure
+from trainer.metrics.definitions import Measure
 
 AUROC_MARGIN: Final = 0.005
 """An AUROC that is lower by less than this is noise: its own 95 % interval on the 343 septic test

@@ -20,9 +20,9 @@ from torch.nn.functional import dropout
 from streamer.datasets.cohort import Progress
 from trainer.data.dataset import Material
 from trainer.training.loss import Objective
-from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.recipe import Recipe
+from trainer.training.torch_network import TorchNetwork
 
 
 def train_encoder(

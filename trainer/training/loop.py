@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from streamer.core.features import N_FEATURES
-from streamer.core.network import HORIZONS, Architecture
+from streamer.core.lstm_network import HORIZONS, Architecture
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
 from trainer.data.dataset import Material
@@ -21,11 +21,11 @@ from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.encoder import train_encoder
 from trainer.training.loss import Objective
-from trainer.training.network import TorchNetwork
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.piecewise import choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
+from trainer.training.torch_network import TorchNetwork
 
 Validate: TypeAlias = Callable[[TorchNetwork, Material, Objective], Epoch]
 """Figures of a network on the validation patients; ``validation_score`` decides which is kept."""

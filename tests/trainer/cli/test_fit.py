@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from streamer.bundles import bundle as bundles
-from tests.trainer.metrics.test_report import CONTRACT
+from tests.trainer.metrics.test_evaluation_json import CONTRACT
 
 QUICK = ["--set", "hidden=8", "--set", "batch_stays=16", "--epochs", "2", "--bootstrap", "5"]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.core.network import HORIZONS
+from streamer.core.lstm_network import HORIZONS
 from streamer.datasets.cohort import Cohort
 from tests.support.small_models import random_model
 from tests.support.synthetic_cohort import learnable_file

@@ -21,8 +21,8 @@ from trainer.decisions.predictions import (
     subgroup_figures,
     without_id,
 )
-from trainer.metrics.measures import METRICS
-from trainer.metrics.report import report
+from trainer.metrics.definitions import METRICS
+from trainer.metrics.evaluation_json import report
 from trainer.metrics.subgroups import subgroups
 
 STAYS = np.array([9, 2, 30])

@@ -11,7 +11,7 @@ from trainer.decisions.thresholds import (
     choose_alert_threshold,
     utility_curve,
 )
-from trainer.metrics.measures import lead_hours
+from trainer.metrics.definitions import lead_hours
 from trainer.metrics.utility import normalized_utility
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from tests.support.scored_stays import random_scored
 from trainer.metrics.bootstrap import intervals, paired_intervals, replicates
-from trainer.metrics.measures import METRICS, Measure, Scored
+from trainer.metrics.definitions import METRICS, Measure, Scored
 
 
 def noisier(scored: Scored, spread: float) -> Scored:

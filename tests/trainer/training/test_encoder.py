@@ -12,7 +12,7 @@ from trainer.data.dataset import Material
 from trainer.training.encoder import train_encoder
 from trainer.training.loop import architecture_of
 from trainer.training.loss import Objective
-from trainer.training.network import TorchNetwork
+from trainer.training.torch_network import TorchNetwork
 
 RECIPE = replace(QUICK, reading_epochs=2)
 

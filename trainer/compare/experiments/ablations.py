@@ -12,7 +12,7 @@ import torch
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
-from streamer.core.network import Network
+from streamer.core.lstm_network import Network
 from streamer.datasets.cohort import Progress
 from trainer.compare.models.shipped import NetworkScores
 from trainer.compare.protocol.family import Family, Fitted, Level, Settings, Task

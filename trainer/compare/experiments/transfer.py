@@ -17,8 +17,8 @@ from trainer.data.cohort import stays_of_site
 from trainer.data.dataset import Material, fit_scaling
 from trainer.data.split import SIDES, Split
 from trainer.decisions.operating_point import OperatingPoint, choose_operating_point
-from trainer.metrics.measures import Scored
-from trainer.metrics.report import SITES
+from trainer.metrics.definitions import Scored
+from trainer.metrics.evaluation_json import SITES
 
 DIRECTIONS: Final = ((SITES[0], SITES[1]), (SITES[1], SITES[0]))
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from streamer.core.network import HORIZONS
+from streamer.core.lstm_network import HORIZONS
 
 State: TypeAlias = Tensor | tuple[Tensor, Tensor]
 """``(1, B, H)`` hidden state; of an LSTM with the cell state, of the same shape."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import percentiles, replicates
-from trainer.metrics.measures import METRICS, Measure, Scored
+from trainer.metrics.definitions import METRICS, Measure, Scored
 
 COMPARED: Final = ("utility", "auroc", "auprc")
 """Metrics whose differences are shown: higher is better, whatever the calibration."""

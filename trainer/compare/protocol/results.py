@@ -21,7 +21,7 @@ from trainer.atomic import write_atomically
 from trainer.compare.protocol.family import Level, Settings
 from trainer.data.dataset import Material
 from trainer.decisions.operating_point import OperatingPoint
-from trainer.metrics.measures import Scored
+from trainer.metrics.definitions import Scored
 
 _KEY: Final = b"vigil"
 _SIDES: Final = ("validation", "test")

@@ -11,8 +11,8 @@ from trainer.compare.protocol.intervals import Standing, standings
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.compare.report.findings import Effort, Findings, RankedEntry, Setup
 from trainer.data.cohort import stays_of_site
-from trainer.metrics.measures import Scored
-from trainer.metrics.report import SITES
+from trainer.metrics.definitions import Scored
+from trainer.metrics.evaluation_json import SITES
 from trainer.metrics.subgroups import subgroups
 from trainer.progress import Reporter
 

@@ -17,7 +17,7 @@ from trainer.compare.report.findings import Findings, RankedEntry
 from trainer.decisions.alert_replay import PolicyRule, alert_starts
 from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
-from trainer.metrics.measures import Scored, lead_hours
+from trainer.metrics.definitions import Scored, lead_hours
 from trainer.metrics.ranking import curve
 from trainer.reports.plots import blank, canvas, save_png, thinned
 

@@ -11,7 +11,7 @@ from trainer.compare.protocol.intervals import COMPARED, Standing
 from trainer.compare.protocol.results import Entry
 from trainer.compare.report.findings import Findings
 from trainer.compare.report.page import settings_of
-from trainer.metrics.measures import METRICS
+from trainer.metrics.definitions import METRICS
 
 FILE: Final = "comparison.csv"
 

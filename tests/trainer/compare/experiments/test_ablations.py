@@ -13,7 +13,7 @@ from trainer.compare.experiments.ablations import CHANGES, ENCODER_ALONE
 from trainer.compare.report.findings import Findings
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
-from trainer.training.network import TorchNetwork
+from trainer.training.torch_network import TorchNetwork
 
 
 def test_ablations_differ_by_what_was_taken_away(

@@ -8,7 +8,7 @@ from tests.support.comparison import Compared
 from tests.support.scored_stays import random_scored
 from trainer.compare.protocol.intervals import COMPARED, standings
 from trainer.metrics.bootstrap import paired_intervals
-from trainer.metrics.measures import Measure
+from trainer.metrics.definitions import Measure
 
 
 def test_a_verdict_follows_from_its_interval(compared: Compared) -> None:

@@ -7,7 +7,7 @@ import pytest
 from streamer.bundles.bundle import Bundle
 from tests.support.comparison import QUIET, Compared
 from trainer.evaluate import evaluate
-from trainer.metrics.measures import METRICS
+from trainer.metrics.definitions import METRICS
 
 
 def test_the_final_model_has_the_figures_of_its_evaluation(

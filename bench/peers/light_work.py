@@ -17,7 +17,7 @@ import torch
 
 from bench.peers.event import PeerEvent, epoch_ms
 from bench.peers.network import HIDDEN, MODEL, Cell, Floats, sigmoid
-from streamer.core.network import HORIZONS
+from streamer.core.lstm_network import HORIZONS
 from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
 
 _HOUR_MS: Final = 3_600_000

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core import features, recurrence
+from streamer.core import features, state_stepping
 from streamer.core.cleaning import clean
 from streamer.core.model import Model
 from streamer.core.stays import LATE_BINS
@@ -151,7 +151,7 @@ def test_a_new_model_on_a_stay_within_its_ring_equals_one_that_was_there_all_alo
     swapped.take(*events)
     always.take(*events)
     assert swapped.risks() != always.risks()
-    recurrence.rewarm(swapped.table, swapped.slot())
+    state_stepping.rewarm(swapped.table, swapped.slot())
     swapped.model = swapped.scorer.model = always.model
     assert_same(swapped.committed(), always.committed())
     assert swapped.risks() == always.risks()
@@ -162,7 +162,7 @@ def test_a_new_model_on_a_long_stay_keeps_the_values_and_forgets_the_weights() -
     swapped, always = Stream(ONE), Stream(random_model(8))
     swapped.take(*events)
     always.take(*events)
-    recurrence.rewarm(swapped.table, swapped.slot())
+    state_stepping.rewarm(swapped.table, swapped.slot())
     swapped.model = always.model
     one, other = swapped.committed(), always.committed()
     for name in ("memory", "anchor_memory"):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.core.demographics import location_of, static_of, static_rows
 from streamer.core.features import STATIC
 from streamer.core.numbers import read_number
-from streamer.core.particulars import location_of, static_of, static_rows
 from streamer.core.reasons import ValueProblem
 
 CENSORED, NOT_A_NUMBER = ValueProblem.CENSORED, ValueProblem.NOT_A_NUMBER

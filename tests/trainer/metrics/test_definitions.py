@@ -13,7 +13,7 @@ from trainer.metrics.calibration_error import (
     logistic_line,
     logit,
 )
-from trainer.metrics.measures import METRICS, Measure, lead_hours
+from trainer.metrics.definitions import METRICS, Measure, lead_hours
 from trainer.metrics.utility import normalized_utility
 
 # Sums of some thousand doubles in another order.

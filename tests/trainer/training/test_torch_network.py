@@ -14,10 +14,10 @@ from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import features
 from streamer.core.forecast import FORECAST_VITALS, HOURS, HeadSize
-from streamer.core.network import HORIZONS, Architecture, Network
-from streamer.core.products import Floats
+from streamer.core.lstm_network import HORIZONS, Architecture, Network
+from streamer.core.matrix_blocks import Floats
 from trainer.forecast.head import TorchForecastHead
-from trainer.training.network import TorchNetwork, arrays
+from trainer.training.torch_network import TorchNetwork, arrays
 
 LAYERS = pytest.mark.parametrize("layers", [1, 2])
 # Whole sequences and single steps may add up a matrix product in another order, and so do the two

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from bench.loads import hourly, one_hertz
-from bench.peers import same
+from bench.peers import same_risk_work
 from streamer.feeds.message import Message
 from tests.support.peer_risks import risks_of_peer, risks_of_service
 
@@ -22,7 +22,7 @@ def test_the_same_work_gives_the_risk_of_the_service(
 ) -> None:
     events = list(feed())
     expected = risks_of_service(events, interval_s)
-    risks = risks_of_peer(same.PatientScorer(interval_s * 1000), events)
+    risks = risks_of_peer(same_risk_work.PatientScorer(interval_s * 1000), events)
     assert risks.keys() == expected.keys()
     assert len(risks) > 30
     assert [risks[at] for at in expected] == pytest.approx(list(expected.values()), abs=1e-5)

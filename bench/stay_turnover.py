@@ -1,6 +1,6 @@
 """Memory of a worker while a million stays come and go: it follows the beds, not the years.
 
-    python -m bench.turnover --stays 1000000
+    python -m bench.stay_turnover --stays 1000000
 
 Every stay has one admission, two hourly observations and, two times out of three, a discharge; the
 others are abandoned. The sizes of the table and of the process are printed as it goes.

@@ -2,7 +2,7 @@
 
 A step has the same bits whoever else is in the batch, so a stay's risk does not depend on how
 events were cut into batches, and a replay of the log says what was said. PyTorch trains the same
-network (``trainer.training.network``); a test holds both together.
+network (``trainer.training.torch_network``); a test holds both together.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.products import Floats, Product, block_rows, with_bias
+from streamer.core.matrix_blocks import Floats, Product, block_rows, with_bias
 from streamer.core.work_arrays import WORK_ROWS, Products, Views, WorkArrays
 
 HORIZONS: Final = ("6h", "24h", "48h")

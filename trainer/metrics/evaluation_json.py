@@ -9,7 +9,7 @@ import numpy as np
 
 from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import DEFAULT_SEED, intervals
-from trainer.metrics.measures import Measure, Scored
+from trainer.metrics.definitions import Measure, Scored
 
 SITES: Final = ("A", "B")
 

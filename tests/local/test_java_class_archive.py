@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.local import class_archive
-from streamer.local.class_archive import archive_of, options, write
+from streamer.local import java_class_archive
+from streamer.local.java_class_archive import archive_of, options, write
 
 WRITES = """#!/bin/sh
 for word; do case $word in -XX:SharedArchiveFile=*) echo "$@" > "${word#*=}";; esac; done
@@ -48,7 +48,7 @@ def test_another_java_has_another_archive(tmp_path: Path) -> None:
 def test_an_archive_that_cannot_be_written_leaves_nothing(
     tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(class_archive, "_DUMP_DEADLINE_S", 1.0)
+    monkeypatch.setattr(java_class_archive, "_DUMP_DEADLINE_S", 1.0)
     java = program(tmp_path, script)
     with pytest.raises((OSError, subprocess.SubprocessError)):
         write([str(java)], tmp_path / "classes.lst", archive_of(java, tmp_path / "kafka"))

@@ -7,8 +7,8 @@ import pytest
 
 from tests.support.scored_stays import random_scored
 from trainer.metrics.bootstrap import intervals
-from trainer.metrics.measures import METRICS, Measure
-from trainer.metrics.report import report
+from trainer.metrics.definitions import METRICS, Measure
+from trainer.metrics.evaluation_json import report
 
 CONTRACT = {
     "n_patients",

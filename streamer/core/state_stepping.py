@@ -1,4 +1,4 @@
-"""Steps of the recurrent state, for many stays at once: commit, slide, step again, evaluate.
+"""Steps of the LSTM state, for many stays at once: close bins, slide the anchor, evaluate.
 
 Committed state belongs to the last closed bin, anchor state to the last bin that left the ring.
 An evaluation steps a copy of the committed state with the open bin as it stands: the risk moves
@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features
+from streamer.core import features, late_events
+from streamer.core.hour_step import step_hour
 from streamer.core.model import Model
-from streamer.core.stays import LATE_BINS, RING, WEIGHT_FIELDS, Slots, StayTable
+from streamer.core.stays import RING, WEIGHT_FIELDS, Slots, StayTable
 from streamer.core.timeline import clear_rows, rows_at
 
 Floats = NDArray[np.float32]
@@ -24,7 +25,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The provisional step of ``n`` stays: what the network saw, from where, and what it said.
+    """The provisional step of ``n`` stays: the network's inputs, the state before, the risks.
 
     ``features`` is ``(n, F)`` raw, ``h`` and ``c`` ``(n, layers, hidden)`` *before* the step,
     ``risks`` ``(n, 3)`` calibrated.
@@ -44,22 +45,12 @@ def start(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
     table["started"][slots] = 1
 
 
-def start_earlier(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
-    """Moves the first bin of stays back, for a late event from before the first one known."""
-    first = table["first_bin"][slots]
-    np.minimum.at(table["first_bin"], slots, bins.astype(np.int32))
-    moved = slots[bins < first]
-    # Until the ring is full the anchor is the empty state, whichever bin comes first.
-    table["anchor_bin"][moved] = table["first_bin"][moved] - 1
-    table["dirty"][moved] = 1
-
-
 def advance(table: StayTable, model: Model, slots: Slots, targets: NDArray[Any]) -> None:
     """Closes bins until ``targets`` are the open bins: each closed bin is stepped once.
 
     Bins without an event are stepped as rows with everything missing. ``slots`` are distinct.
     """
-    refresh(table, model, slots)
+    late_events.refresh(table, model, slots)
     while True:
         behind = table["open_bin"][slots] < targets
         if not behind.any():
@@ -70,30 +61,10 @@ def advance(table: StayTable, model: Model, slots: Slots, targets: NDArray[Any])
         leaving = opening - RING
         full = leaving > table["anchor_bin"][slots]
         if full.any():
-            _step(table, model, slots[full], leaving[full], "anchor_")
+            step_hour(table, model, slots[full], leaving[full], "anchor_")
             table["anchor_bin"][slots[full]] = leaving[full]
         clear_rows(table, slots, opening)
         table["open_bin"][slots] = opening
-
-
-def refresh(table: StayTable, model: Model, slots: Slots) -> None:
-    """Steps the dirty ones among ``slots`` again from their anchor, through all closed bins."""
-    slots = slots[table["dirty"][slots] == 1]
-    if not len(slots):
-        return
-    for name in ("memory", "h", "c"):
-        table[name][slots] = table["anchor_" + name][slots]
-    table["dirty"][slots] = 0
-    table["has_provisional"][slots] = 0
-    table.touched[slots] = True
-    bins = table["anchor_bin"][slots] + 1
-    for _ in range(LATE_BINS):
-        closed = bins < table["open_bin"][slots]
-        if not closed.any():
-            return
-        slots, bins = slots[closed], bins[closed]
-        _step(table, model, slots, bins, "")
-        bins = bins + 1
 
 
 def rewarm(table: StayTable, slots: Slots) -> None:
@@ -109,7 +80,7 @@ def rewarm(table: StayTable, slots: Slots) -> None:
 
 def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     """Steps a copy of each stay's committed state with its open bin and returns the risks."""
-    refresh(table, model, slots)
+    late_events.refresh(table, model, slots)
     bins = table["open_bin"][slots]
     seen, table["provisional_memory"][slots] = features.step(
         rows_at(table, slots, bins), bins, table["static"][slots], table["memory"][slots]
@@ -128,14 +99,4 @@ def _commit(table: StayTable, model: Model, slots: Slots) -> None:
     table["has_provisional"][slots] = 0
     if not stepped.all():
         slots = slots[~stepped]
-        _step(table, model, slots, table["open_bin"][slots], "")
-
-
-def _step(
-    table: StayTable, model: Model, slots: Slots, bins: NDArray[np.int32], which: str
-) -> None:
-    memory, h, c = which + "memory", which + "h", which + "c"
-    seen, table[memory][slots] = features.step(
-        rows_at(table, slots, bins), bins, table["static"][slots], table[memory][slots]
-    )
-    _, table[h][slots], table[c][slots] = model.step(seen, table[h][slots], table[c][slots])
+        step_hour(table, model, slots, table["open_bin"][slots], "")

@@ -1,4 +1,4 @@
-"""The network of ``streamer.core.network`` as a module of PyTorch, which trains it.
+"""The network of ``streamer.core.lstm_network`` as a module of PyTorch, which trains it.
 
 A trained one is turned into arrays (``TorchNetwork.in_numpy``) before anything is chosen or
 measured with it, so that all figures are those of the network that scores.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import linear, relu
 
-from streamer.core.network import HORIZONS, Architecture, Network
+from streamer.core.lstm_network import HORIZONS, Architecture, Network
 
 
 class TorchNetwork(nn.Module):

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core import products
-from streamer.core.products import (
+from streamer.core import matrix_blocks
+from streamer.core.matrix_blocks import (
     BLOCKS,
     Floats,
     Product,
@@ -60,7 +60,7 @@ def test_the_widest_block_that_keeps_bits_is_taken(monkeypatch: pytest.MonkeyPat
     product = Product(np.zeros((5, 7), np.float32))
     assert block_rows([product]) in BLOCKS
     for widest in BLOCKS:
-        monkeypatch.setattr(products, "keeps_rows", lambda rows, *_, most=widest: rows <= most)
+        monkeypatch.setattr(matrix_blocks, "keeps_rows", lambda rows, *_, most=widest: rows <= most)
         assert block_rows([product]) == widest
 
 

@@ -20,9 +20,9 @@ from bench.peers.event import PeerEvent, epoch_ms
 from bench.peers.network import HIDDEN, MODEL, Cell, Floats, ScalarCalibration, sigmoid
 from streamer.core import features
 from streamer.core.cleaning import HIGH32, LOW32
+from streamer.core.demographics import ICU_TYPE_CODES, SEX_CODES
+from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import DECIMALS
-from streamer.core.network import HORIZONS
-from streamer.core.particulars import ICU_TYPE_CODES, SEX_CODES
 from streamer.core.variables import FIO2, INDEX, N_VARIABLES, VARIABLES, to_canonical
 
 _HOUR_MS: Final = 3_600_000

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.core.network import HORIZONS, Architecture, Network, Weights
-from streamer.core.products import Floats
+from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
+from streamer.core.matrix_blocks import Floats
 from tests.support.paths import ROOT
 
 ARCHITECTURES = (
@@ -217,8 +217,8 @@ from hashlib import blake2b
 
 import numpy as np
 
-from streamer.core.network import Network
-from tests.core.test_network import ARCHITECTURES, random_stays, random_weights
+from streamer.core.lstm_network import Network
+from tests.core.test_lstm_network import ARCHITECTURES, random_stays, random_weights
 
 for size in ARCHITECTURES:
     network = Network(size, random_weights(size))
