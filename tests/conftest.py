@@ -59,7 +59,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("integration")
     integration = {item.path for item in items if item.get_closest_marker("integration")}
     if overlooked := [str(path) for path in sorted(integration) if not _names_servers(path)]:
-        raise pytest.UsageError(f"name their server's fixture in `_names_servers`: {overlooked}")
+        raise pytest.UsageError(
+            "`-m integration` would skip these, add their fixture to `_names_servers`: "
+            f"{overlooked}"
+        )
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=turn)
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)

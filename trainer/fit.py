@@ -46,7 +46,7 @@ BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "hist
 SOFT_LABELS = "teacher.npz"
 
 LEAST_STAYS: Final = 24
-"""Fewer cannot be put on three sides with a septic stay and another on each but by luck."""
+"""With fewer stays, it is luck whether each of the three sides has a septic and another stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,8 @@ def fit(
 
     Args:
         paths: PhysioNet 2019 files or folders, with labels.
-        out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json`` and the checkpoint.
+        out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json``, the checkpoint, the
+            soft labels and, with ``against``, ``comparison.json``.
         recipe: knobs.
         reporter: shows the progress.
         resume: goes on from the checkpoint in ``out``, if there is one.
@@ -162,7 +163,7 @@ def fit(
     if against is not None:
         comparison = compare_bundles(bundle, against, test)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
-    return Fitted(bundle, {**figures.test, "model": bundle.model_id}, run, comparison)
+    return Fitted(bundle, _named(figures.test, bundle.model_id), run, comparison)
 
 
 def gather(
@@ -260,6 +261,12 @@ def versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
     }
+
+
+def _named(figures: Figures, model_id: str) -> Figures:
+    """Figures with the id of their bundle, which is known once the bundle is made."""
+    by_site = {site: {**part, "model": model_id} for site, part in figures["by_site"].items()}
+    return {**figures, "model": model_id, "by_site": by_site}
 
 
 def _bundle(

@@ -12,8 +12,9 @@ from rich.table import Table
 from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
+from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.lstm_network import HORIZONS
-from streamer.core.stays import MEDICATION_CLASSES, NEVER, StayTable
+from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 from streamer.service import bootstrap

@@ -1,4 +1,4 @@
-"""A batch of records as columns: after decoding, no Python object per event survives."""
+"""A batch of events as columns: times, kinds and values are arrays, and only ids are objects."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _from_the_future(record: int, ahead_ms: int, limit_ms: int) -> Rejection:
 
 
 def _measure(columns: Columns, events: list[Observation]) -> None:
-    """Lays the values of events out in cells, in canonical units, and drops those that are none."""
+    """Lays out the values of events in cells, in canonical units, without the unusable ones."""
     measured = [event.values for event in events]
     for e in [e for e, event in enumerate(events) if event.units]:
         measured[e] = _in_canonical_units(measured[e], events[e].units or {}, columns.losses)

@@ -24,7 +24,7 @@ _PATIENT_ID, _TIME, _TYPE, _VALUES = (f'"{name}"'.encode() for name in ONLY_ONCE
 # Control, format (the bidirectional ones are of these), surrogate, line and paragraph separator.
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _ACTIONS: Final = ("start", "stop", "rate", "bolus")
-_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
+MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
 
 
 class Kind(IntEnum):
@@ -217,7 +217,7 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
 def _check_medication(fields: dict[str, Any]) -> None:
     if not isinstance(fields.get("drug", ""), str):
         raise EventRejected(Reason.WRONG_TYPE, "drug: Input should be a valid string")
-    for name, words in (("action", _ACTIONS), ("class", _CLASSES)):
+    for name, words in (("action", _ACTIONS), ("class", MEDICATION_CLASSES)):
         word = fields.get(name, words[0])
         if word not in words and not (name == "class" and word is None):
             raise EventRejected(Reason.WRONG_TYPE, f"{name}: must be one of {', '.join(words)}")

@@ -9,11 +9,10 @@ import numpy as np
 
 from streamer.core import stay_rules
 from streamer.core.demographics import location_of, static_of
-from streamer.core.events import EventRejected, Kind
+from streamer.core.events import MEDICATION_CLASSES, EventRejected, Kind
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import (
     LATE_BINS,
-    MEDICATION_CLASSES,
     NEVER,
     NOT_MEASURED,
     StayTable,

@@ -82,7 +82,7 @@ class Network:
     Attributes:
         architecture: the sizes.
         weights: the arrays of the bundle.
-        rows: of a block of its products (``products.block_rows``).
+        rows: the number of rows in a block (``matrix_blocks.block_rows``).
 
     Raises:
         ValueError: weights that are not those of the architecture.
@@ -201,8 +201,8 @@ class Network:
     def _remember(self, views: Views, h: Floats, c: Floats, h1: Floats, c1: Floats) -> None:
         """Steps the LSTM from ``views.read``, h and c; fills h1, c1 and ``views.logits``.
 
-        The sigmoid is a tanh of half the argument, so one call makes all four gates: the halves
-        are in the weights (exact in binary), and where it says (tanh + 1) / 2 the / 2 comes last.
+        sigmoid(x) = (tanh(x / 2) + 1) / 2, so one call of tanh serves all four gates. `_gates`
+        halves the weights, which is exact; the outer halvings are the two products with 0.5.
         """
         n, memory = len(h), views.memory
         for layer, old in enumerate(views.old):

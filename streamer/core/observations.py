@@ -32,7 +32,7 @@ _SHORT_BYTES: Final = 400
 _PLAIN_BYTES: Final = 4_000
 _PLAIN_BRACKETS: Final = 100
 _FEW_TIMES: Final = 6  # up to this many, times are quicker read one by one
-_FEW_VALUES: Final = 40  # and so are texts quicker searched for repeated keys
+_FEW_EVENTS: Final = 40  # up to this many, events are quicker checked one by one
 _UNSURE: Final = -1
 # How the keys that may stand only once begin, as an integer of four bytes.
 _BEGINNINGS: Final = {name: int.from_bytes(f'"{name}'.encode()[:4], "little") for name in ONLY_ONCE}
@@ -75,7 +75,7 @@ def read_plain(
     texts = [values[i] or b"" for i in at]
     owners = [keys[i] or b"" for i in at]
     times = _times(read)
-    if len(read) <= _FEW_VALUES or not _are_plain(read, texts, owners):
+    if len(read) <= _FEW_EVENTS or not _are_plain(read, texts, owners):
         for j, (event, text, owner) in enumerate(zip(read, texts, owners, strict=True)):
             if not _is_plain(event, text, owner):
                 times[j] = _UNSURE

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features
+from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.evicted import EvictedStays
 from streamer.core.lstm_network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
@@ -35,7 +36,6 @@ NEVER: Final = np.iinfo(np.int64).min
 NOT_MEASURED: Final = -1
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
-MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
 
 Slots = NDArray[np.intp]
 

@@ -8,9 +8,9 @@ An offset counts the records of one partition. Three offsets say how far a parti
 - W, the watermark, is the first offset that the saved states do not include. It is kept by the
   state store (``ports.states``), and a save moves it after the transaction.
 
-In normal work W <= C <= position. A process that ends between transaction and save leaves W < C.
-The next owner then reads from W: events before C change states and cause no message, because their
-messages are written; events from C on do both. C < W cannot come about in this order, so the
+Outside of a replay W <= C <= position. A process that ends between transaction and save leaves
+W < C. The next owner then reads from W: events before C change states and cause no message, because
+their messages are written; events from C on do both. C < W cannot come about in this order, so the
 take-over blocks such a partition (``service.takeover``).
 """
 

@@ -44,7 +44,7 @@ class Ownership:
 
     Args:
         log: assigns partitions and knows the committed offsets.
-        states: the store; to take a partition fences its owner before.
+        states: the store; taking a partition fences its previous owner.
         library: finds the model that stepped a partition's states.
         cache: holds the stays of owned partitions.
         pending: unsaved writes; those of a lost partition are dropped.

@@ -78,7 +78,8 @@ class StayCache:
         try:
             for page in store.pages(number):
                 elsewhere = store.claim_partition(partition.log_id, number, sorted(page))
-                for patient, home in sorted(elsewhere.items()):
+                if elsewhere:
+                    patient, home = min(elsewhere.items())
                     raise PartitionBlocked(
                         f"a patient of its states lives on partition {home}: producers disagree "
                         "on the partition of a key. Feed a new topic with one rule "

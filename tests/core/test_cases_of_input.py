@@ -151,7 +151,7 @@ def test_what_stands_for_no_value_is_missing_and_counted(variable: Any) -> None:
 def test_the_sentinels_that_a_sender_must_filter_are_written_down() -> None:
     """Inside the limits nobody can tell a value that stands for none; the page names them."""
     page = (Path(__file__).parents[2] / "docs/messages.md").read_text()
-    paragraph = page[page.index("**What stands for no value.**") :].partition("\n\n")[0]
+    paragraph = page[page.index('**Codes for "no value"**') :].partition("\n\n")[0]
     for sentinel in (255, 0, -1):
         for variable in VARIABLES:
             if variable.low <= sentinel <= variable.high and variable.is_vital:

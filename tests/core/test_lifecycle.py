@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.features import STATIC
 from streamer.core.reasons import ValueProblem
-from streamer.core.stays import MEDICATION_CLASSES, NEVER
+from streamer.core.stays import NEVER
 from streamer.core.time import HOUR_MS
 from tests.support.event_stream import (
     ORIGIN_MS,

@@ -1,8 +1,8 @@
-"""How several processes share the tests (`pytest -n 2`): one by one, and long ones first.
+"""A scheduler for `pytest -n 2`: tests go to processes one by one, long ones first.
 
-As xdist comes, a file stays with one process (`loadfile`), so that the last file is worked at alone
-while other cores idle, or what a file makes once is made by each process (`load`). Here only the
-tests of files that make something once stay together.
+xdist's `loadfile` keeps a file in one process, so the last file runs alone while cores idle. Its
+`load` spreads a file, so each process makes the file's fixtures again. Here only the tests of files
+with a fixture for the whole file stay together.
 """
 
 from functools import cache

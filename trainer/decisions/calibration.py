@@ -1,4 +1,4 @@
-"""Calibration of one head on validation patients, from the network's logit to a probability's."""
+"""Calibration of one head on validation patients: from logit to calibrated logit."""
 
 from __future__ import annotations
 

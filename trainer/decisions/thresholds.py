@@ -1,4 +1,4 @@
-"""The two thresholds of a model, chosen on validation patients."""
+"""Two thresholds, chosen on validation patients: of a positive risk, and of a medium alert."""
 
 from __future__ import annotations
 

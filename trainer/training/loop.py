@@ -48,7 +48,7 @@ def architecture_of(recipe: Recipe) -> Architecture:
 
 
 def trained(run: Run, recipe: Recipe) -> TorchNetwork:
-    """The network of the best epoch of a run, on the processor."""
+    """The network of the best epoch of a run, on the CPU."""
     network = TorchNetwork(architecture_of(recipe))
     network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
     return network

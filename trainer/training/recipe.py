@@ -12,6 +12,7 @@ KnobValue: TypeAlias = str | int | float | list[float]
 """The value of a knob in JSON."""
 
 _MINIMUM: Final = {
+    "warm_up_steps": 1,
     "teacher_folds": 2,
     "teacher_rounds": 1,
     "teacher_leaves": 2,
@@ -37,7 +38,7 @@ class Recipe:
 
     seed: int = 0
     """Seed of the weights, the order of the stays and the dropout. Equal seeds, data, versions and
-    numbers of threads give equal bundles, byte for byte."""
+    numbers of threads give equal bundles on one kind of CPU, byte for byte."""
 
     salt: str = DEFAULT_SALT
     """Salt of the split; the same salt keeps every patient on the same side for ever."""
@@ -165,6 +166,13 @@ class Recipe:
         for name in ("teacher_rate", "learning_rate", "memory_rate", "clip_norm", "alert_budget"):
             if not getattr(self, name) > 0:
                 problems.append(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("weight_decay", "utility_weight"):
+            if not getattr(self, name) >= 0:
+                problems.append(f"{name} must not be negative, not {getattr(self, name)}")
+        if min(self.head_weights) < 0 or max(self.head_weights) == 0:
+            problems.append(
+                f"head_weights must not be negative and one above 0, not {self.head_weights}"
+            )
         if not 0 <= self.teacher_share <= 1:
             problems.append(f"teacher_share must be from 0 to 1, not {self.teacher_share}")
         if self.seed < 0:

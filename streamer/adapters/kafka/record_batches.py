@@ -131,7 +131,8 @@ def _find(data: bytes, span: Span, begins: list[int]) -> None:
             continue
         high = data[at + 1]
         if high < 0x80:
-            at += ((high - 1 << 7) + low >> 1) + 2
+            # high - 1: low still has its continuation bit
+            at += ((((high - 1) << 7) + low) >> 1) + 2
         else:
             length, after = decode_varint(data, at)
             if length < 0:

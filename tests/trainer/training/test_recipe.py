@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from streamer.bundles.bundle import SHIPPED
 from trainer.training.recipe import Recipe
@@ -33,3 +37,21 @@ def test_knobs_are_json_values() -> None:
     knobs = Recipe(head_weights=(1.0, 0.5, 0.25)).to_json()
     assert json.loads(json.dumps(knobs)) == knobs
     assert knobs["head_weights"] == [1.0, 0.5, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"warm_up_steps": 0}, "warm_up_steps must be at least 1, not 0"),
+        ({"weight_decay": -0.1}, "weight_decay must not be negative, not -0.1"),
+        ({"utility_weight": -1.0}, "utility_weight must not be negative, not -1.0"),
+        (
+            {"head_weights": (1.0, -1.0, 0.0)},
+            "head_weights must not be negative and one above 0, not (1.0, -1.0, 0.0)",
+        ),
+    ],
+)
+def test_a_knob_that_would_stop_or_reverse_training_is_a_problem(
+    change: dict[str, Any], problem: str
+) -> None:
+    assert replace(Recipe(), **change).problems() == [problem]
