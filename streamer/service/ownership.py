@@ -87,7 +87,9 @@ class Ownership:
         for number, damage in polled.damaged.items():
             if number in self.owned:
                 self._drop(number)
-                self._block(number, PartitionBlocked(f"{damage}. {_DAMAGED}"))
+                self._block(number, PartitionBlocked(f"{damage}. {_DAMAGED}"), until_read=True)
+        for number in polled.positions.keys() - polled.damaged.keys():
+            self.blocked.pop(number, None)
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
@@ -105,7 +107,9 @@ class Ownership:
         """
         now = time.monotonic()
         again = {
-            n for n, blocked in self.blocked.items() if now - blocked.checked_at > RETRY_BLOCKED_S
+            number
+            for number, blocked in self.blocked.items()
+            if number not in self.owned and now - blocked.checked_at > RETRY_BLOCKED_S
         }
         if not self._untaken | again:
             return
@@ -118,7 +122,8 @@ class Ownership:
             except PartitionBlocked as error:
                 self._block(number, error)
             else:
-                self.blocked.pop(number, None)
+                if number in self.blocked and not self.blocked[number].until_read:
+                    del self.blocked[number]
             self._untaken.discard(number)
 
     def forget(self) -> None:
@@ -179,13 +184,13 @@ class Ownership:
             model=model.model_id,
         )
 
-    def _block(self, number: int, block: PartitionBlocked) -> None:
+    def _block(self, number: int, block: PartitionBlocked, *, until_read: bool = False) -> None:
         self._log.pause([number])
         why, now, before = str(block), time.monotonic(), self.blocked.get(number)
         if before is None or before.reason != why:
             _log.error("partition refused", partition=number, error=why, patient=block.patient)
         self.blocked[number] = BlockedPartition(
-            why, before.since if before else now, checked_at=now
+            why, before.since if before else now, checked_at=now, until_read=until_read
         )
 
     def _drop(self, number: int) -> None:

@@ -87,11 +87,14 @@ class BlockedPartition:
         reason: the reason and the way out.
         since: seconds of the monotonic clock when it was blocked.
         checked_at: the same, when the take-over was last tried.
+        until_read: whether it stays blocked though it was taken, until its records can be read:
+            damage shows at reading alone.
     """
 
     reason: str
     since: float
     checked_at: float
+    until_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

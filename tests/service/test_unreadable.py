@@ -54,8 +54,11 @@ def test_damage_blocks_its_partition_alone_until_it_is_gone(
     process.step()
     assert risks(fake)[2:] == [("q", 0)]
     monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
-    for _ in range(3):  # it is looked at, and nothing has changed
+    since = process.worker.blocked[0].since
+    for _ in range(3):  # it is taken and read again, and nothing has changed
         process.step()
+        assert process.worker.blocked[0].since == since
+        assert process.worker.not_ready
     assert len(risks(fake)) == 3
     fake.broker.damaged.clear()
     fake.drain(process)
