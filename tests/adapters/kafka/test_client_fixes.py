@@ -81,19 +81,34 @@ def test_a_producer_that_is_closed_amid_its_work_leaves_no_thread(
         wait_until(lambda: not sender.is_alive(), DEADLINE_S, "the end of its thread")
 
 
-def test_a_join_that_outlasts_the_poll_is_finished(stack: LocalStack, topic_prefix: str) -> None:
+def test_a_join_that_outlasts_the_poll_is_finished(
+    stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Otherwise the member keeps what it has for ever, and the group gives it up."""
     with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
         member = backend.member()
         owned = set(wait_for_partitions(member))
         backend.add_partition()
+        coordinator = member._consumer._coordinator
+
+        def begun() -> bool:
+            member._consumer._cluster.request_update()
+            assert not member.poll(0.2).gained
+            return bool(coordinator.rejoining)
 
         def joined() -> bool:
-            member._consumer._cluster.request_update()
-            polled = member.poll(0.001)  # over before a broker can answer
+            polled = member.poll(0.2)
             owned.difference_update(polled.lost)
             owned.update(polled.gained)
             return owned == {0, 1, 2}
 
+        with monkeypatch.context() as impatient:
+            impatient.setattr(coordinator._manager, "wait_for", no_time)
+            wait_until(begun, DEADLINE_S, "a join that outlasts its poll")
+            wait_until(lambda: coordinator._join_task.is_done, DEADLINE_S, "the brokers' answer")
         wait_until(joined, DEADLINE_S, "owning the partition that was added")
         member.transact([backend.output(b"a")], {2: 0})
+
+
+async def no_time(*_: object) -> None:
+    raise KafkaTimeoutError
