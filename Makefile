@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench parity chaos lock sbom audit
+.PHONY: help install demo test test-images check bench parity chaos lock sbom audit
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -15,7 +15,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 help: ## Lists these targets.
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Makes .venv with everything in it (6 GB with PyTorch; once).
 
@@ -34,7 +34,10 @@ demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its al
 test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
 	$(PYTEST) -m 'not integration' -n logical
-	$(PYTEST) -m integration -n 4 tests
+	$(PYTEST) -m 'integration and not images' -n 4 tests
+
+test-images: install ## Builds the streamer's image and runs it confined; needs buildah, debootstrap, bubblewrap.
+	$(PYTEST) -m images tests/deploy
 
 check: install ## Format, lint, types, then all tests: what CI runs.
 	$(BIN)/ruff format --check .

@@ -26,6 +26,7 @@ from tests.support.wait import wait_until
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.images,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(bool(missing()), reason=f"no image is built here: {missing()}"),
 ]
