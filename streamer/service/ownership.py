@@ -89,7 +89,8 @@ class Ownership:
                 self._drop(number)
                 self._block(number, PartitionBlocked(f"{damage}. {_DAMAGED}"), until_read=True)
         for number in polled.positions.keys() - polled.damaged.keys():
-            self.blocked.pop(number, None)
+            if number in self.blocked and self.blocked[number].until_read:
+                del self.blocked[number]
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
