@@ -29,13 +29,13 @@ from streamer.core.columns import decode
 from streamer.core.events import milliseconds
 from streamer.core.observations import Observation, read_plain
 from streamer.core.records import Record, Records
+from streamer.core.time import HOUR_MS
 from streamer.core.time_batches import read_many_ms
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.sim.scenario import Scenario
 from streamer.sim.ward import ward
 
 _START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-_HOUR_MS: Final = 3_600_000
 _ROUNDS: Final = 9
 _BATCHES: Final = (500, 50, 5, 1)
 
@@ -104,7 +104,7 @@ def read_nothing(
 def in_batches(records: Records, size: int, read: Callable[..., object]) -> None:
     """Decodes all records, so many at a time."""
     for begin in range(0, len(records), size):
-        decode(records[begin : begin + size], _HOUR_MS, read)  # type: ignore[arg-type]
+        decode(records[begin : begin + size], HOUR_MS, read)  # type: ignore[arg-type]
 
 
 def fastest(n_events: int, *ways: Callable[[], object]) -> list[float]:

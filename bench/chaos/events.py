@@ -9,12 +9,12 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from streamer.core.time import HOUR_MS
 from streamer.sim.scenario import Scenario, Wire
 from streamer.sim.ward import ward
 
 Content = dict[str, Any]  # of an event
 
-_HOUR_MS: Final = 3_600_000
 # A row of every bed each five minutes, for six days: stays begin, end, and outlive the ring of 48
 # hours. With few beds batches would be small, and few events of a patient in one batch.
 _ROWS_EVERY_S: Final = 300.0
@@ -45,7 +45,7 @@ def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> It
     """
     draws = random.Random(f"{seed}/events")
     beds = min(max(_BEDS[0], n_events // _EVENTS_A_BED), _BEDS[1])
-    span_ms = int(n_events / beds * _ROWS_EVERY_S * 1000 * 1.3) + _HOUR_MS
+    span_ms = int(n_events / beds * _ROWS_EVERY_S * 1000 * 1.3) + HOUR_MS
     start_ms = now_ms - span_ms
     scenario = Scenario(
         beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=_ROWS_EVERY_S, wire=_WIRE
