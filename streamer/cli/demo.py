@@ -44,6 +44,8 @@ def demo(
                 existing_redis=os.environ.get("REDIS_URL"),
             )
         )
+        if "REDIS_URL" not in os.environ:  # nobody else publishes to a Redis that begins empty
+            os.environ.setdefault("STREAMER_ALLOW_UNSIGNED_MODELS", "true")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
         os.environ["REDIS_URL"] = stack.redis
         console.print(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}")

@@ -18,10 +18,12 @@ from streamer.adapters.kafka.topics import read_settings
 from streamer.adapters.redis import client, server
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle
+from streamer.bundles.acceptance import Trust
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -108,22 +110,33 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    shipped = bundle.load(bundle.SHIPPED)
     with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
         channel = RedisModels(redis)
-        champion = channel.champion()
-        packed = channel.fetch(champion.model_id) if champion and settings.forecast else None
-    if champion is None:
-        message = f"{shipped.model_id}, the shipped one; nothing is published"
-    else:
+        library = ModelLibrary(channel, settings.trust())
+        champion, in_force = channel.champion(), library.in_force()
+    if library.refusal is not None:
+        refused = library.refusal
         message = (
-            f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
+            f"the published one is refused ({refused.reason}): {refused}. Services keep the one "
+            "before it. Find out who wrote it to Redis; `trainer models rollback` publishes a good "
+            "one again"
         )
-    yield Finding("model", Level.OK, message)
-    in_force = shipped if packed is None else bundle.from_bytes(packed)
-    if settings.forecast and not in_force.has_forecast:
-        message = f"STREAMER_FORECAST is on; model {in_force.model_id}: {bundle.NO_FORECAST}"
+        yield Finding("model", Level.WARN, message)
+    published = "nothing is published" if champion is None else f"publication {champion.version}"
+    yield Finding("model", Level.OK, f"{in_force.shown_id}, {published}")
+    if settings.forecast and in_force.forecaster is None:
+        message = f"STREAMER_FORECAST is on; model {in_force.shown_id}: {bundle.NO_FORECAST}"
         yield Finding("forecast", Level.WARN, message)
+    yield _trust(settings.trust())
+
+
+def _trust(trust: Trust) -> Finding:
+    names = ", ".join(key.name for key in trust.keys)
+    if trust.allow_unsigned:
+        message = "models that nobody signed may take over: whoever can write Redis can replace them"
+        return Finding("trust", Level.WARN, message)
+    signed = f" and those that are signed by {names}" if names else ""
+    return Finding("trust", Level.OK, f"the shipped model{signed} may take over")
 
 
 def _service(settings: Settings) -> Finding:

@@ -14,6 +14,10 @@ class Champion:
     version: int
 
 
+class Unfetchable(ValueError):
+    """What is published cannot be fetched: it is no bundle, or too large for one."""
+
+
 class Superseded(RuntimeError):
     """Another trainer has published in the meantime; ask for the champion again first."""
 
@@ -25,10 +29,23 @@ class ModelChannel(Protocol):
     """
 
     def champion(self) -> Champion | None:
-        """Returns the model in force, ``None`` if none was ever published."""
+        """Returns the alias as it is, ``None`` if none was ever published.
+
+        Whoever can write the channel can write anything: the id may be any text.
+        """
+
+    def recent(self) -> list[str]:
+        """Returns the ids of the models that were published last, the newest first."""
 
     def fetch(self, model_id: str) -> bytes | None:
-        """Returns the packed bundle of a published model, ``None`` if it is no longer kept."""
+        """Returns the packed bundle of a published model, ``None`` if it is no longer kept.
+
+        Raises:
+            Unfetchable: it is larger than a bundle may be, or of another type.
+        """
+
+    def restore(self, model_id: str, packed: bytes) -> None:
+        """Keeps the bundle of a model in use as if it had been published now; no alias moves."""
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """Puts a bundle in force if ``expected_version`` still is (0: none was ever published).

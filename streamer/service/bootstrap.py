@@ -40,7 +40,7 @@ def model_library(settings: Settings) -> ModelLibrary:
     Raises:
         BundleError: the shipped model cannot be used.
     """
-    return ModelLibrary(RedisModels(connect(settings.redis_url)))
+    return ModelLibrary(RedisModels(connect(settings.redis_url)), settings.trust())
 
 
 def worker(settings: Settings, health: Health) -> Worker:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamer.adapters.redis.local import default_url
+from streamer.adapters.redis.local import default_url, is_announced
+from streamer.bundles.signatures import parse_keys
 from streamer.service import faults
+
+if TYPE_CHECKING:
+    from streamer.bundles.acceptance import Trust
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -81,6 +86,20 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="secret key of the patients' pseudonyms in the log; empty: random",
     )
+    model_keys: str = Field(
+        default="",
+        description="public keys that published models must be signed by, NAME:BASE64, separated "
+        "by commas",
+    )
+    allow_unsigned_models: bool | None = Field(
+        default=None,
+        description="whether a model may take over that no such key has signed; empty: only in the "
+        "world of `streamer up` on this machine",
+    )
+    audit_file: Path = Field(
+        default=Path(".vigil/audit.jsonl"),
+        description="file of the audit lines: who replayed events, or looked up a pseudonym",
+    )
     fault: str = Field(
         default="",
         description="fault injection for trials, such as POINT@N:kill; never in production",
@@ -111,6 +130,17 @@ class Settings(BaseSettings):
         faults.parse(text)
         return text
 
+    @field_validator("model_keys")
+    @classmethod
+    def _keys_are_keys(cls, text: str) -> str:
+        parse_keys(text)
+        return text
+
+    @field_validator("allow_unsigned_models", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
     @model_validator(mode="after")
     def _sasl_is_whole(self) -> Settings:
         if self.kafka_security_protocol.startswith("SASL") and not (
@@ -138,6 +168,15 @@ class Settings(BaseSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    def trust(self) -> Trust:
+        """Whose models may take over."""
+        from streamer.bundles.acceptance import Trust  # noqa: PLC0415 - loads the scoring code
+
+        unsigned = self.allow_unsigned_models
+        if unsigned is None:
+            unsigned = is_announced(self.redis_url)
+        return Trust(parse_keys(self.model_keys), unsigned)
 
     def kafka_connection(self) -> dict[str, Any]:
         """Arguments of each Kafka client: brokers, security, credentials."""

@@ -5,9 +5,11 @@ import structlog
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle
+from streamer.bundles.acceptance import Trust
 from streamer.service.models import KEPT, ModelLibrary
 from tests.support.small_models import random_bundle
 
+UNSIGNED = Trust(allow_unsigned=True)
 SHIPPED = bundle.load(bundle.SHIPPED).model_id
 
 
@@ -21,14 +23,14 @@ def publish(channel: MemoryModels, seed: int) -> str:
 
 @pytest.mark.parametrize("channel", [None, MemoryModels()], ids=["no channel", "nothing there"])
 def test_without_a_publication_the_shipped_model_is_in_force(channel: MemoryModels | None) -> None:
-    library = ModelLibrary(channel)
+    library = ModelLibrary(channel, UNSIGNED)
     assert library.in_force().model_id == SHIPPED
     assert library.get(SHIPPED) is library.in_force()
 
 
 def test_the_champion_is_in_force_and_earlier_models_are_found() -> None:
     channel = MemoryModels()
-    library = ModelLibrary(channel)
+    library = ModelLibrary(channel, UNSIGNED)
     first, second = publish(channel, 1), publish(channel, 2)
     assert library.in_force().model_id == second
     earlier = library.get(first)
@@ -39,7 +41,7 @@ def test_the_champion_is_in_force_and_earlier_models_are_found() -> None:
 
 def test_a_damaged_bundle_is_logged_once_and_the_fallback_stays() -> None:
     channel = MemoryModels()
-    library = ModelLibrary(channel)
+    library = ModelLibrary(channel, UNSIGNED)
     before = library.in_force()
     channel.publish("damaged", b"not a bundle", 0)
     with structlog.testing.capture_logs() as entries:
@@ -51,7 +53,7 @@ def test_a_damaged_bundle_is_logged_once_and_the_fallback_stays() -> None:
 
 def test_built_models_are_bounded() -> None:
     channel = MemoryModels()
-    library = ModelLibrary(channel)
+    library = ModelLibrary(channel, UNSIGNED)
     ids = [publish(channel, seed) for seed in range(1, KEPT + 2)]
     models = [library.get(model_id) for model_id in ids]
     assert None not in models

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from streamer.adapters.redis.models import KEPT
-from streamer.ports.models import Champion, Superseded
+from streamer.bundles.bundle import MOST_PACKED
+from streamer.ports.models import Champion, Superseded, Unfetchable
 
 
 class MemoryModels:
@@ -17,18 +18,29 @@ class MemoryModels:
         """See ``ModelChannel``."""
         return self._champion
 
+    def recent(self) -> list[str]:
+        """See ``ModelChannel``."""
+        return list(self._bundles)[::-1]
+
     def fetch(self, model_id: str) -> bytes | None:
         """See ``ModelChannel``."""
-        return self._bundles.get(model_id)
+        packed = self._bundles.get(model_id)
+        if packed is not None and len(packed) > MOST_PACKED:
+            raise Unfetchable(f"it has {len(packed)} bytes, at most {MOST_PACKED} are read")
+        return packed
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """See ``ModelChannel``."""
         version = self._champion.version if self._champion else 0
         if version != expected_version:
             raise Superseded(f"version {version} is in force, not {expected_version}")
+        self.restore(model_id, packed)
+        self._champion = Champion(model_id, version + 1)
+        return self._champion
+
+    def restore(self, model_id: str, packed: bytes) -> None:
+        """See ``ModelChannel``."""
         self._bundles.pop(model_id, None)
         self._bundles[model_id] = packed
         for old in list(self._bundles)[:-KEPT]:
             del self._bundles[old]
-        self._champion = Champion(model_id, version + 1)
-        return self._champion

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from streamer.adapters.redis.states import redis_errors
-from streamer.ports.models import Champion, Superseded
+from streamer.bundles.bundle import MOST_PACKED
+from streamer.ports.models import Champion, Superseded, Unfetchable
 
+_VERSION_DIGITS: Final = 15  # a Lua number is exact with these; who wrote more is no trainer
 KEPT: Final = 5  # bundles: enough for a rollback, and for a replay after a crash
 
-# One step: nobody sees an alias without its bundle, nor two publications of one version.
-_PUBLISH: Final = """
-local version = redis.call('HGET', KEYS[1], 'version') or '0'
-if version ~= ARGV[2] then return {0, tonumber(version)} end
-redis.call('SET', ARGV[4] .. ARGV[1], ARGV[3])
-redis.call('LREM', KEYS[2], 0, ARGV[1])
-redis.call('LPUSH', KEYS[2], ARGV[1])
-for _, old in ipairs(redis.call('LRANGE', KEYS[2], tonumber(ARGV[5]), -1)) do
-  redis.call('DEL', ARGV[4] .. old)
+# Whoever can write Redis can write anything under these keys. What is of another type is deleted,
+# or nobody could publish over it.
+_KEEP: Final = """
+local function typed(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
 end
-redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
-local next = tonumber(version) + 1
-redis.call('HSET', KEYS[1], 'model', ARGV[1], 'version', next)
-return {1, next}
+local function keep(recent, prefix, model, packed, kept)
+  typed(recent, 'list')
+  redis.call('SET', prefix .. model, packed)
+  redis.call('LREM', recent, 0, model)
+  redis.call('LPUSH', recent, model)
+  for _, old in ipairs(redis.call('LRANGE', recent, kept, -1)) do
+    redis.call('DEL', prefix .. old)
+  end
+  redis.call('LTRIM', recent, 0, kept - 1)
+end
 """
+# One step: nobody sees an alias without its bundle, nor two publications of one version.
+_PUBLISH: Final = f"""{_KEEP}
+typed(KEYS[1], 'hash')
+local version = redis.call('HGET', KEYS[1], 'version') or '0'
+version = #version <= {_VERSION_DIGITS} and string.match(version, '^%d+$') and tonumber(version) or 0
+if version ~= tonumber(ARGV[2]) then return {{0, version}} end
+keep(KEYS[2], ARGV[4], ARGV[1], ARGV[3], tonumber(ARGV[5]))
+redis.call('HSET', KEYS[1], 'model', ARGV[1], 'version', version + 1)
+return {{1, version + 1}}
+"""
+_RESTORE: Final = f"{_KEEP} keep(KEYS[1], ARGV[2], ARGV[1], ARGV[3], tonumber(ARGV[4]))"
 
 
 class RedisModels:
@@ -42,19 +61,42 @@ class RedisModels:
         self._recent = f"{{{namespace}:models}}:recent"
         self._bundle = f"{{{namespace}:models}}:bundle:"
         self._publish = redis.register_script(_PUBLISH)
+        self._restore = redis.register_script(_RESTORE)
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
-        with redis_errors():
-            values: Any = self._redis.hmget(self._champion, ["model", "version"])
+        try:
+            with redis_errors(), _other_type():
+                values: Any = self._redis.hmget(self._champion, ["model", "version"])
+        except Unfetchable:
+            return Champion("", 0)
         model, version = values
-        return None if model is None else Champion(model.decode(), int(version))
+        if model is None:
+            return None
+        digits = version or b"0"
+        is_number = digits.isdigit() and len(digits) <= _VERSION_DIGITS
+        return Champion(model.decode(errors="replace"), int(digits) if is_number else 0)
+
+    def recent(self) -> list[str]:
+        """See ``ModelChannel``."""
+        try:
+            with redis_errors(), _other_type():
+                listed: Any = self._redis.lrange(self._recent, 0, KEPT - 1)
+        except Unfetchable:
+            return []
+        return [model.decode(errors="replace") for model in listed]
 
     def fetch(self, model_id: str) -> bytes | None:
         """See ``ModelChannel``."""
-        with redis_errors():
-            packed: Any = self._redis.get(self._bundle + model_id)
-        return None if packed is None else bytes(packed)
+        key = self._bundle + model_id
+        with redis_errors(), _other_type():
+            size: Any = self._redis.strlen(key)
+            if size > MOST_PACKED:  # before it comes over the network
+                raise Unfetchable(f"it has {size} bytes, at most {MOST_PACKED} are read")
+            packed: Any = self._redis.getrange(key, 0, MOST_PACKED)
+            if not packed and not self._redis.exists(key):
+                return None
+        return bytes(packed)
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """See ``ModelChannel``."""
@@ -66,3 +108,19 @@ class RedisModels:
         if not published:
             raise Superseded(f"version {version} is in force, not {expected_version}")
         return Champion(model_id, version)
+
+    def restore(self, model_id: str, packed: bytes) -> None:
+        """See ``ModelChannel``."""
+        with redis_errors():
+            self._restore(keys=[self._recent], args=[model_id, self._bundle, packed, KEPT])
+
+
+@contextmanager
+def _other_type() -> Iterator[None]:
+    """Turns the error of a key of another type, which no wait would mend, into ``Unfetchable``."""
+    try:
+        yield
+    except ResponseError as error:
+        if not str(error).startswith("WRONGTYPE"):
+            raise
+        raise Unfetchable("it is a value of another type") from error
