@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles import build
-from streamer.bundles.bundle import NO_FORECAST, Bundle
+from streamer.bundles.bundle import NO_FORECAST, Bundle, short
 from streamer.bundles.manifest import FORECAST
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
@@ -127,6 +127,13 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
     """A warning where the bundle was fitted on some of these patients, else ``None``."""
     n = n_seen(bundle, cohort)
     if n is None:
+        seen = seen_of(bundle.manifest)
+        if seen is not None and seen.is_locked:
+            return (
+                f"warning: bundle {short(bundle.model_id)} keeps the patients that it was fitted "
+                "on under a key that is not here, so whether these are among them is unknown; set "
+                "TRAINER_PATIENTS_KEY_FILE to the file of that key"
+            )
         return "warning: this bundle does not say which patients it was fitted on"
     if not n:
         return None
@@ -137,12 +144,12 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
 
 
 def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
-    """How many of these patients the bundle was fitted on, ``None`` where it does not say.
+    """How many of these patients the bundle was fitted on, ``None`` where it does not tell us.
 
     0 where so few match that they can be false answers.
     """
     seen = seen_of(bundle.manifest)
-    if seen is None:
+    if seen is None or seen.is_locked:
         return None
     n = seen.count(cohort.patient_ids)
     return n if n > CERTAIN * seen.false_rate * len(cohort) else 0

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from streamer.adapters.redis.local import default_url
+from streamer.adapters.redis.local import default_url, is_announced
+from streamer.bundles.signatures import parse_keys
 
 
 class TrainerSettings(BaseSettings):
@@ -37,6 +38,50 @@ class TrainerSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"
     )
+
+    model_keys: str = Field(
+        default="",
+        description="public keys of other trainers whose models are taken over, NAME:BASE64, "
+        "separated by commas",
+    )
+    signing_key_file: Path | None = Field(
+        default=None, description="private key that `run` and `models sign` sign with (PEM)"
+    )
+    keys: Path = Field(
+        default=Path(".vigil/keys"), description="folder of the keys that `keys new` makes"
+    )
+    allow_unsigned_models: bool | None = Field(
+        default=None,
+        description="whether models may be published that no such key has signed; empty: only in "
+        "the world of `streamer up` on this machine",
+    )
+    patients_key_file: Path | None = Field(
+        default=Path(".vigil/patients.key"),
+        description="secret key of the list of training patients in a bundle; `fit` makes it; "
+        "empty: the ids are public, no key",
+    )
+    audit_file: Path = Field(
+        default=Path(".vigil/audit.jsonl"),
+        description="file of the audit lines: who promoted, rolled back, signed",
+    )
+
+    @field_validator("model_keys")
+    @classmethod
+    def _keys_are_keys(cls, text: str) -> str:
+        parse_keys(text)
+        return text
+
+    @field_validator(
+        "allow_unsigned_models", "signing_key_file", "patients_key_file", mode="before"
+    )
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    def unsigned_allowed(self) -> bool:
+        """Whether models that nobody signed may be published."""
+        allowed = self.allow_unsigned_models
+        return is_announced(self.redis_url) if allowed is None else allowed
 
     def paths(self) -> list[Path]:
         """``data`` as paths."""

@@ -202,7 +202,7 @@ def _check_directory(packed: bytes) -> None:
 def _listed(archive: zipfile.ZipFile) -> list[str]:
     names = archive.namelist()
     if len(set(names)) < len(names) or not set(_REQUIRED) <= set(names) <= set(MOST_BYTES):
-        raise ValueError(f"it holds {ascii(names)}, not {', '.join(MOST_BYTES)}")
+        raise ValueError(f"it holds {names!a}, not {', '.join(MOST_BYTES)}")
     return names
 
 

@@ -34,7 +34,8 @@ _CHOSEN: Final = 8
 _POOL: Final = 96
 _HOURS: Final = 16
 _SEED: Final = 20
-_VITAL_SHARE, _LAB_SHARE = 0.9, 0.2  # of the hours in which a variable is measured
+_VITAL_SHARE: Final = 0.9  # of the hours in which a vital sign is measured
+_LAB_SHARE: Final = 0.2
 _WORST: Final = 1.5  # severity: 0 is well, 1 is septic shock
 _DIGITS: Final = 2
 
@@ -44,8 +45,8 @@ _COURSE: Final = {
     "map": (88, 50), "dbp": (68, 38), "resp_rate": (15, 34), "ph": (7.41, 7.18),
     "lactate": (1.0, 7.5), "wbc": (8, 24), "creatinine": (0.9, 3.6), "bun": (14, 62),
     "platelets": (240, 55), "bilirubin_total": (0.6, 4.5), "fio2": (0.25, 0.8),
-    "glucose": (115, 220), "bicarbonate": (24, 14), "base_excess": (0, -10), "hemoglobin": (12, 8.5),
-    "paco2": (40, 30), "potassium": (4.1, 5.4),
+    "glucose": (115, 220), "bicarbonate": (24, 14), "base_excess": (0, -10),
+    "hemoglobin": (12, 8.5), "paco2": (40, 30), "potassium": (4.1, 5.4),
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ _STDS: Final = (1e-6, 1e6)
 _MOST_KNOTS: Final = 1000
 _MOST_LOGIT: Final = 100.0  # risks of 1e-43 and of 1
 _MOST_STRETCH: Final = 1e3
+_LEAST_SCALE: Final = 1e-6
 
 
 def architecture(manifest: Manifest) -> Architecture:
@@ -98,8 +99,8 @@ def check_head_weights(size: HeadSize, weights: Weights) -> None:
         if name == "stretch":
             least, most = 0.0, _MOST_STRETCH
         elif name == "scale":
-            least, array = np.finfo(np.float32).tiny, array[~np.isnan(array)]  # noqa: PLW2901
-        _within(name, array, float(least), most)
+            least, array = _LEAST_SCALE, array[~np.isnan(array)]  # noqa: PLW2901
+        _within(name, array, least, most)
 
 
 def check_scaling(part: ScalingPart) -> None:

@@ -133,7 +133,9 @@ def _model(settings: Settings) -> Iterator[Finding]:
 def _trust(trust: Trust) -> Finding:
     names = ", ".join(key.name for key in trust.keys)
     if trust.allow_unsigned:
-        message = "models that nobody signed may take over: whoever can write Redis can replace them"
+        message = (
+            "models that nobody signed may take over: whoever can write Redis can replace them"
+        )
         return Finding("trust", Level.WARN, message)
     signed = f" and those that are signed by {names}" if names else ""
     return Finding("trust", Level.OK, f"the shipped model{signed} may take over")

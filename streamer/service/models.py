@@ -138,7 +138,8 @@ class ModelLibrary:
 
     def _note(self, refusal: BundleRefused | None) -> None:
         """Says whether the champion is refused; the first time, keeps the model in force safe."""
-        metrics.MODEL_REFUSED.set({refusal.reason: 1} if refusal else {})
+        reason = refusal.reason if refusal else None
+        metrics.MODEL_REFUSED.set({each: int(each == reason) for each in Refusal})
         if refusal is not None and self.refusal is not refusal and self._channel is not None:
             try:
                 self._restore(self._channel)

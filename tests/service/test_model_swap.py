@@ -79,7 +79,10 @@ def assert_one_swap(fake: FakeService) -> None:
     for partition in range(2):
         risks = by_offset(fake, partition)
         assert [offset for offset, _ in risks] == [o for o, _ in by_offset(plain, partition)]
-        assert [model for model, _ in itertools.groupby(model for _, model in risks)] == [OLD[:12], NEW[:12]]
+        assert [model for model, _ in itertools.groupby(model for _, model in risks)] == [
+            OLD[:12],
+            NEW[:12],
+        ]
         # The swap was at an event between the last old risk and the first new one.
         last_old = max(offset for offset, model in risks if model == OLD[:12])
         first_new = min(offset for offset, model in risks if model == NEW[:12])

@@ -10,11 +10,23 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
+from streamer.bundles.acceptance import BundleRefused
 from streamer.bundles.bundle import BundleError
 from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
-from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
+from trainer.cli import (
+    compare,
+    evaluate,
+    example,
+    explain,
+    fit,
+    keys,
+    models,
+    recalibrate,
+    run,
+    tune,
+)
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -38,6 +50,7 @@ app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(run.run)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.add_typer(example.app, name="example")
 
 
@@ -55,6 +68,8 @@ def main() -> None:
         _end("The configuration is wrong:", map(_fault, faults), 2)
     except WrongUsage as error:
         _end("Wrong usage:", error.faults, 2)
+    except BundleRefused as error:
+        _end("Refused:", [str(error)], 1)
     except (InputError, DataError, BundleError) as error:
         _end("Error:", [str(error)], 2)
     except (StoreUnavailable, Superseded, OSError) as error:
@@ -83,6 +98,8 @@ def _fault(fault: object) -> str:
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:
     lines = list(faults)
-    text = f"{title} {lines[0]}" if title == "Error:" else "\n  ".join([title, *lines])
+    text = (
+        f"{title} {lines[0]}" if title in ("Error:", "Refused:") else "\n  ".join([title, *lines])
+    )
     sys.stderr.write(text + "\n")
     sys.exit(code)

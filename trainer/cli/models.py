@@ -1,20 +1,23 @@
-"""`trainer models`: lists, shows, promotes and rolls back the models of the registry."""
+"""`trainer models`: the models of the registry, listed, shown, signed, verified and put in force."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import MANIFEST
+from streamer.bundles.acceptance import Trust, accept, signer
+from streamer.bundles.bundle import MANIFEST, Bundle, BundleError, short
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
-from trainer.cli.options import Folder, check_writable, refuse
+from streamer.process.audit import audited
+from trainer.cli.options import Folder, check_writable, open_registry, refuse
 from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
@@ -40,6 +43,10 @@ app = typer.Typer(
 
     `trainer models promote runs/first/bundle --why "trained on our own patients"`
 
+    `trainer models sign runs/first/bundle`
+
+    `trainer models verify`
+
     `trainer models rollback --why "too many alerts on ward 3"`
     """,
 )
@@ -56,16 +63,20 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
     """List every model with its figures on its own test patients; the newest last."""
     kept = _open(registry)
     aliases = kept.aliases()
-    added = {e["model"]: e for e in reversed(kept.history()) if e["what"] == "added"}
     models: list[ModelRow] = []
     for model in kept.ids():
-        test = kept.load(model).manifest.get("metrics", {}).get("test", {})
+        added = next((e for e in kept.history_of(model) if e["what"] == "added"), None)
+        try:
+            test = kept.load(model).manifest.get("metrics", {}).get("test", {})
+        except BundleError as error:
+            sys.stderr.write(f"{error}\n")
+            test = {}
         models.append(
             {
                 "model": model,
                 "aliases": [a for a in ("champion", "challenger") if getattr(aliases, a) == model],
-                "added": added[model]["time"],
-                "why": added[model]["why"],
+                "added": added["time"] if added else "",
+                "why": added["why"] if added else "",
                 "utility": test.get("utility"),
                 "utility_ci": test.get("utility_ci"),
                 "auroc": test.get("auroc"),
@@ -97,10 +108,10 @@ def show(
     kept = _open(registry)
     bundle = kept.load(model)
     if as_json:
-        history = [e for e in kept.history() if e["model"] == bundle.model_id]
+        history = kept.history_of(bundle.model_id)
         sys.stdout.write(json.dumps({"manifest": bundle.manifest, "history": history}) + "\n")
     else:
-        sys.stdout.write(f"model {bundle.model_id}\n\n{bundle.card}")
+        sys.stdout.write(f"model {short(bundle.model_id)}\n\n{bundle.card}")
 
 
 @app.command()
@@ -112,22 +123,21 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Put a model in force: make it champion and publish it through Redis."""
-    from streamer.bundles.build import build  # noqa: PLC0415 - the others need no network
-    from trainer.registry import publishing  # noqa: PLC0415
+    from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
     kept = _open(registry)
-    if (Path(model) / MANIFEST).is_file():
-        bundle = bundles.load(Path(model))
-        build(bundle)  # a bundle that cannot score must not be published
-        model = kept.add(bundle, f"added from {model}")
-    model = kept.find(model)
-    _change(
-        kept,
-        no_publish,
-        as_json,
-        lambda: kept.promote(model, why),
-        lambda channel: publishing.promote(kept, channel, model, why),
-    )
+    with audited(kept.audit_file, "promote", model):
+        if (Path(model) / MANIFEST).is_file():
+            model = publishing.accept_folder(kept, Path(model))
+        model = kept.find(model)
+        kept.accept(model)
+        _change(
+            kept,
+            no_publish,
+            as_json,
+            lambda: kept.promote(model, why),
+            lambda channel: publishing.promote(kept, channel, model, why),
+        )
 
 
 @app.command()
@@ -141,13 +151,83 @@ def rollback(
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
-    _change(
-        kept,
-        no_publish,
-        as_json,
-        lambda: kept.rollback(why),
-        lambda channel: publishing.rollback(kept, channel, why),
-    )
+    with audited(kept.audit_file, "rollback", kept.aliases().champion or "the shipped bundle"):
+        _change(
+            kept,
+            no_publish,
+            as_json,
+            lambda: kept.rollback(why),
+            lambda channel: publishing.rollback(kept, channel, why),
+        )
+
+
+@app.command()
+def sign(
+    model: Annotated[str, typer.Argument(help="Model as in `show`, or the folder of a bundle.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="File of the private key. Default: TRAINER_SIGNING_KEY_FILE."),
+    ] = None,
+    registry: Folder = None,
+) -> None:
+    """Sign a model, after it was tried; one of an earlier version gets known inputs first."""
+    from trainer.registry import keys as signing  # noqa: PLC0415
+
+    kept = _open(registry)
+    own = signing.load(key) if key is not None else kept.key
+    if own is None:
+        refuse(["--key is missing: name the file of a key, or set TRAINER_SIGNING_KEY_FILE"])
+    assert own is not None
+    folder = Path(model)
+    if (folder / MANIFEST).is_file():
+        with audited(kept.audit_file, "sign", model):
+            bundle = own.sign(bundles.load(folder))
+            accept(bundle, Trust((own.public,)))
+            bundle.save(folder)
+        signed = bundle.model_id
+    else:
+        signed = kept.sign(model, own)
+    sys.stdout.write(f"signed: {short(signed)} with the key {own.public}\n")
+
+
+@app.command()
+def verify(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model as in `show`, or the folder of a bundle. Default: all, and the history."
+        ),
+    ] = None,
+    registry: Folder = None,
+) -> None:
+    """Check who signed models, that they are sound, and that the history was not changed.
+
+    Exits with 1 when a service would refuse one of them, or the history was changed.
+    """
+    kept = _open(registry)
+    faults = 0
+    folder = Path(model or "")
+    named: list[tuple[str, Callable[[], Bundle]]]
+    if model is not None and (folder / MANIFEST).is_file():
+        named = [(model, lambda: bundles.load(folder))]
+    else:
+        ids = kept.ids() if model is None else [kept.find(model)]
+        named = [(short(one), partial(kept.load, one)) for one in ids]
+    for name, load in named:
+        try:
+            bundle = load()
+            accept(bundle, kept.trust)
+            sys.stdout.write(f"ok       {name}  {signer(bundle, kept.trust)}\n")
+        except BundleError as error:
+            faults += 1
+            sys.stdout.write(f"refused  {name}  {error}\n")
+    if model is None:
+        for fault in kept.history_faults():
+            faults += 1
+            sys.stdout.write(f"history  {fault}\n")
+        sys.stdout.write(f"history  {len(kept.history())} lines, {kept.history_head()}\n")
+    if faults:
+        raise typer.Exit(1)
 
 
 def _change(
@@ -169,16 +249,17 @@ def _change(
         content = {"champion": model, "version": version, "before": before}
         sys.stdout.write(json.dumps(content) + "\n")
     elif version is None:
-        sys.stdout.write(f"champion of the registry: {model}; not published\n")
+        sys.stdout.write(f"champion of the registry: {short(model)}; not published\n")
     else:
-        sys.stdout.write(f"in force: {model} (version {version})\n")
+        sys.stdout.write(f"in force: {short(model)} (version {version})\n")
 
 
 def _open(folder: Path | None) -> Registry:
-    path, faults = folder or TrainerSettings().registry, list[str]()
+    settings, faults = TrainerSettings(), list[str]()
+    path = folder or settings.registry
     check_writable("--registry", path, faults)
     refuse(faults)
-    return Registry(path)
+    return open_registry(path, settings)
 
 
 def _channel() -> ModelChannel:

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from streamer.bundles.manifest import FORECAST
+from streamer.core.model import ID_DIGITS
 from trainer.forecast.table import forecast_rows
 from trainer.reports.card import SHOWN, Figures, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial
@@ -110,7 +111,7 @@ def models_table(models: Sequence[ModelRow]) -> None:
         table.add_column(name, no_wrap=name != "why")
     for row in models:
         table.add_row(
-            row["model"],
+            row["model"][:ID_DIGITS],
             ", ".join(row["aliases"]),
             row["added"],
             figure(row, "utility"),

@@ -38,7 +38,8 @@ end
 _PUBLISH: Final = f"""{_KEEP}
 typed(KEYS[1], 'hash')
 local version = redis.call('HGET', KEYS[1], 'version') or '0'
-version = #version <= {_VERSION_DIGITS} and string.match(version, '^%d+$') and tonumber(version) or 0
+local is_number = #version <= {_VERSION_DIGITS} and string.match(version, '^%d+$')
+version = is_number and tonumber(version) or 0
 if version ~= tonumber(ARGV[2]) then return {{0, version}} end
 keep(KEYS[2], ARGV[4], ARGV[1], ARGV[3], tonumber(ARGV[5]))
 redis.call('HSET', KEYS[1], 'model', ARGV[1], 'version', version + 1)

@@ -27,14 +27,14 @@ def test_the_registry_is_listed_shown_and_changed(
     with Redis.from_url(redis_url) as client:
         channel = RedisModels(client)
         assert channel.champion() == Champion(ours.model_id, 2)  # 1 was the shipped one
-        assert trainer("models", "rollback").out == f"in force: {shipped} (version 3)\n"
+        assert trainer("models", "rollback").out == f"in force: {shipped[:12]} (version 3)\n"
         assert channel.champion() == Champion(shipped, 3)
     models = json.loads(trainer("models", "list", "--json").out)
     assert {model["model"]: model["aliases"] for model in models} == {
         ours.model_id: [],
         shipped: ["champion"],
     }
-    assert ours.model_id in trainer("models", "list").out
+    assert ours.model_id[:12] in trainer("models", "list").out
     assert "Model card" in trainer("models", "show").out
     shown = json.loads(trainer("models", "show", ours.model_id[:6], "--json").out)
     assert shown["manifest"]["model"] == ours.model_id
@@ -62,6 +62,6 @@ def test_a_bundle_that_cannot_score_is_not_promoted(trainer: Any, tmp_path: Path
     random_bundle().save(tmp_path / "broken")
     (tmp_path / "broken" / "weights.safetensors").write_bytes(b"")
     result = trainer("models", "promote", tmp_path / "broken", "--no-publish")
-    assert result.code == 2
-    assert "cannot be used" in result.err
+    assert result.code == 1
+    assert "Refused:" in result.err
     assert "no model" in trainer("models").out

@@ -6,6 +6,7 @@ import pytest
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle as bundles
+from streamer.bundles.acceptance import Trust
 from streamer.bundles.bundle import SHIPPED
 from streamer.ports.models import Superseded
 from tests.support.small_models import random_bundle
@@ -22,7 +23,7 @@ IDS = [bundle.model_id for bundle in BUNDLES]
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(tmp_path / "registry", Trust(allow_unsigned=True))
 
 
 def filled(registry: Registry) -> Registry:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from streamer.bundles.acceptance import Trust
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
 from trainer.registry.registry import MOST_BEFORE, Aliases, Registry
@@ -16,7 +17,7 @@ IDS = [bundle.model_id for bundle in BUNDLES]
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(tmp_path / "registry", Trust(allow_unsigned=True))
 
 
 def filled(registry: Registry) -> Registry:
