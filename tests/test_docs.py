@@ -50,6 +50,7 @@ def setting_row(variable: str, field: FieldInfo) -> str:
     default = "redis://127.0.0.1:6379/0" if announced else field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
+    default = "" if default is None else default
     text = str(default).lower() if isinstance(default, bool) else str(default)
     shown = f"`{text}`" if text else "(empty)"
     return f"| `{variable}` | {shown} | {field.description} |"

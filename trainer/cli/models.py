@@ -1,4 +1,4 @@
-"""`trainer models`: the models of the registry, listed, shown, signed, verified and put in force."""
+"""`trainer models`: the models of the registry, listed, signed, verified and put in force."""
 
 from __future__ import annotations
 
