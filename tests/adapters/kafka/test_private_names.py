@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
@@ -51,6 +52,15 @@ def test_the_fetcher_extends_a_list_by_the_taken_parts_and_counts_records() -> N
     assert [len(part) for part in drained] == [2, 1]
     assert len(Taken([records[:2], records[2:]])) == 3
     assert not Taken([])
+
+
+def test_the_assignment_changes_where_the_membership_is_noted() -> None:
+    source = inspect.getsource(ConsumerCoordinator._on_join_complete_async)
+    assert "self._subscription.assign_from_subscribed(sorted(new_assigned))" in source
+    words = list(inspect.signature(ConsumerCoordinator._on_join_complete_async).parameters)
+    assert words == ["self", "generation", "member_id", "protocol", "member_assignment_bytes"]
+    join = inspect.getsource(ConsumerCoordinator.join_group_async)
+    assert "await self._on_join_complete_async(" in join
 
 
 def test_the_parser_has_the_attributes_of_the_fetcher_and_follows_transactions() -> None:
