@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +55,7 @@ class ModelLibrary:
         self._shipped: Bundle = bundle.load(bundle.SHIPPED)
         self._built: dict[str, tuple[Bundle, Model]] = {}
         self._verdicts: dict[str, _Verdict] = {}
+        self._champion: Champion | None = None
         self.refusal: BundleRefused | None = None
 
     def in_force(self, fallback: Model | None = None) -> Model:
@@ -70,6 +72,10 @@ class ModelLibrary:
         if champion is None:
             self._note(None)
             return self._built_shipped()
+        if champion != self._champion:  # published anew: other bytes may be there already
+            self._champion = champion
+            if champion.model_id in self._verdicts:
+                self._verdicts[champion.model_id].looked_at = -math.inf
         model = self.get(champion.model_id)
         verdict = self._verdicts.get(champion.model_id)
         self._note(verdict.refused if model is None and verdict else None)
@@ -131,7 +137,7 @@ class ModelLibrary:
         for old in list(self._verdicts)[:-_VERDICTS]:
             del self._verdicts[old]
         refused = verdict.refused
-        if before is None or before.refused.reason != refused.reason:
+        if before is None or before.content != verdict.content:
             metrics.MODELS_REFUSED.labels(refused.reason).inc()
             shown = ascii(model_id)[1:-1][:_SHOWN_ID]
             _log.error("model refused", model=shown, reason=refused.reason, error=str(refused))
