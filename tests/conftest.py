@@ -26,6 +26,16 @@ def stack() -> Iterator[LocalStack]:
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The audit lines of all commands that tests run: not beside the tree."""
+    file = tmp_path_factory.mktemp("audit") / "audit.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        for program in ("STREAMER", "TRAINER"):
+            patch.setenv(f"{program}_AUDIT_FILE", str(file))
+        yield file
+
+
 @pytest.fixture
 def topic_prefix() -> str:
     """A prefix for topics, groups, transactional ids and Redis keys that no other test has."""

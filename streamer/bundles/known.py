@@ -204,7 +204,10 @@ def _stay(part: Any) -> KnownStay:
     if (np.isnan(inside) != np.isnan(values)).any():
         raise ValueError("known inputs: a value is outside the limits of its variable")
     risks = np.array(part["risks"], np.float64)
-    known = np.array([np.nan if number is None else number for number in static], np.float32)
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, which is refused below
+        known = np.array([np.nan if n is None else n for n in static], np.float64).astype(
+            np.float32
+        )
     if risks.shape != (len(hours), 3) or known.shape != (len(features.STATIC),):
         raise ValueError(f"known inputs: risks of {risks.shape}, static input of {known.shape}")
     if not ((risks >= 0) & (risks <= 1)).all() or np.isinf(known).any():

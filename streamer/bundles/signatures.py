@@ -9,7 +9,6 @@ is trusted by its hash, does without it (10 MB, 16 ms).
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ def parse_key(text: str) -> ModelKey:
     name, _, encoded = text.strip().rpartition(":")
     try:
         key = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:
         key = b""
     if len(key) != _KEY_BYTES or (name and not _NAME.fullmatch(name)):
         raise ValueError(

@@ -23,6 +23,7 @@ from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.process import logs
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -113,7 +114,8 @@ def _model(settings: Settings) -> Iterator[Finding]:
     with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
         channel = RedisModels(redis)
         library = ModelLibrary(channel, settings.trust())
-        champion, in_force = channel.champion(), library.in_force()
+        with logs.silenced():
+            champion, in_force = channel.champion(), library.in_force()
     if library.refusal is not None:
         refused = library.refusal
         message = (

@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -53,15 +54,29 @@ def record(file: Path, action: str, target: str, outcome: str = DONE) -> None:
         sys.stderr.write(f"audit line not written to {file} ({error}): {line}\n")
 
 
+@dataclass(slots=True)
+class Action:
+    """An action that is under way, and what it is done to."""
+
+    target: str
+
+
 @contextmanager
-def audited(file: Path, action: str, target: str) -> Iterator[None]:
-    """Records an action at its end, whether it was done or failed."""
+def audited(file: Path, name: str, target: str) -> Iterator[Action]:
+    """Records an action at its end, whether it was done or failed.
+
+    Args:
+        file: the audit file.
+        name: what is done.
+        target: what it is done to; the block may set the action's own to a better name.
+    """
+    action = Action(target)
     try:
-        yield
+        yield action
     except BaseException as error:
-        record(file, action, target, f"failed: {error or type(error).__name__}")
+        record(file, name, action.target, f"failed: {error or type(error).__name__}")
         raise
-    record(file, action, target)
+    record(file, name, action.target)
 
 
 def _user() -> str:

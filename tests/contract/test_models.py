@@ -9,7 +9,7 @@ from redis import Redis
 from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.redis.models import KEPT, RedisModels
 from streamer.local import LocalStack
-from streamer.ports.models import Champion, ModelChannel, Superseded
+from streamer.ports.models import Champion, ModelChannel, Superseded, Unfetchable
 from streamer.ports.states import StoreUnavailable
 from trainer.registry.lease import Lease
 
@@ -83,6 +83,39 @@ class Contract:
         assert channel.champion() == Champion(won[0], 1)
         assert channel.fetch(won[0]) == won[0].encode()
 
+    def test_recent_models_are_listed_the_newest_first(self, channel: ModelChannel) -> None:
+        assert channel.recent() == []
+        for version, model in enumerate(("a", "b", "c", "a")):
+            channel.publish(model, b"x", version)
+        assert channel.recent() == ["a", "c", "b"]
+
+    def test_a_restored_bundle_is_kept_as_the_newest_and_no_alias_moves(
+        self, channel: ModelChannel
+    ) -> None:
+        models = [f"m{i}" for i in range(KEPT)]
+        for version, model in enumerate(models):
+            channel.publish(model, model.encode(), version)
+        channel.restore("in use", b"bytes")
+        assert channel.champion() == Champion(models[-1], KEPT)
+        assert channel.recent() == ["in use", *models[:0:-1]]
+        assert channel.fetch("in use") == b"bytes"
+        assert channel.fetch(models[0]) is None
+
+    def test_what_is_larger_than_a_bundle_is_not_fetched(
+        self, channel: ModelChannel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for adapter in ("memory", "redis"):
+            monkeypatch.setattr(f"streamer.adapters.{adapter}.models.MOST_PACKED", 1_000)
+        channel.publish("large", bytes(1_001), 0)
+        with pytest.raises(Unfetchable, match="at most 1000"):
+            channel.fetch("large")
+        channel.publish("largest", bytes(1_000), 1)
+        assert channel.fetch("largest") == bytes(1_000)
+
+    def test_an_empty_bundle_is_no_missing_one(self, channel: ModelChannel) -> None:
+        channel.publish("empty", b"", 0)
+        assert channel.fetch("empty") == b""
+
 
 class TestMemory(Contract):
     @pytest.fixture
@@ -114,6 +147,38 @@ class TestRedis(Contract):
         channel.publish("a", b"a", 0)
         with Redis.from_url(stack.redis) as other:
             assert RedisModels(other, topic_prefix).champion() == Champion("a", 1)
+
+    @pytest.mark.parametrize(
+        "version", [b"", b"-1", b"1e3", b"7.5", b"9" * 40, b"\xff", "٣".encode()]
+    )
+    def test_whatever_stands_as_the_version_can_be_published_over(
+        self, channel: ModelChannel, redis: Redis, topic_prefix: str, version: bytes
+    ) -> None:
+        alias = f"{{{topic_prefix}:models}}:champion"
+        redis.hset(alias, mapping={"model": b"\xff\x1b[2J", "version": version})
+        champion = channel.champion()
+        assert champion is not None
+        assert champion.version == 0
+        assert channel.publish("good", b"good", champion.version) == Champion("good", 1)
+        assert channel.champion() == Champion("good", 1)
+
+    @pytest.mark.parametrize("kind", ["string", "list"])
+    def test_keys_of_another_type_can_be_published_over(
+        self, channel: ModelChannel, redis: Redis, topic_prefix: str, kind: str
+    ) -> None:
+        for key in ("champion", "recent", "bundle:good"):
+            name = f"{{{topic_prefix}:models}}:{key}"
+            if kind == "string" and key != "bundle:good":
+                redis.set(name, "x")
+            elif key != "recent":
+                redis.lpush(name, "x")
+        assert channel.champion() == Champion("", 0)
+        assert channel.recent() == []
+        if kind == "list":
+            with pytest.raises(Unfetchable, match="another type"):
+                channel.fetch("good")
+        assert channel.publish("good", b"good", 0) == Champion("good", 1)
+        assert (channel.recent(), channel.fetch("good")) == (["good"], b"good")
 
 
 NOWHERE = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)

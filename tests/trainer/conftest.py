@@ -1,4 +1,4 @@
-"""Keys and the audit file of the trainer's tests: nothing is written beside the tree."""
+"""Keys of the trainer's tests: nothing is written beside the tree."""
 
 from __future__ import annotations
 
@@ -12,6 +12,5 @@ def own_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     folder = tmp_path_factory.mktemp("vigil")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRAINER_PATIENTS_KEY_FILE", str(folder / "patients.key"))
-        patch.setenv("TRAINER_AUDIT_FILE", str(folder / "audit.jsonl"))
         patch.setenv("TRAINER_KEYS", str(folder / "keys"))
         yield

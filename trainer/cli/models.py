@@ -16,6 +16,7 @@ from streamer.bundles.acceptance import Trust, accept, signer
 from streamer.bundles.bundle import MANIFEST, Bundle, BundleError, short
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
+from streamer.process import logs
 from streamer.process.audit import audited
 from trainer.cli.options import Folder, check_writable, open_registry, refuse
 from trainer.cli.redis import connect
@@ -126,10 +127,10 @@ def promote(
     from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
     kept = _open(registry)
-    with audited(kept.audit_file, "promote", model):
+    with audited(kept.audit_file, "promote", model) as action:
         if (Path(model) / MANIFEST).is_file():
             model = publishing.accept_folder(kept, Path(model))
-        model = kept.find(model)
+        action.target = model = kept.find(model)
         kept.accept(model)
         _change(
             kept,
@@ -180,8 +181,9 @@ def sign(
     assert own is not None
     folder = Path(model)
     if (folder / MANIFEST).is_file():
-        with audited(kept.audit_file, "sign", model):
+        with audited(kept.audit_file, "sign", model) as action:
             bundle = own.sign(bundles.load(folder))
+            action.target = bundle.model_id
             accept(bundle, Trust((own.public,)))
             bundle.save(folder)
         signed = bundle.model_id
@@ -259,6 +261,7 @@ def _open(folder: Path | None) -> Registry:
     path = folder or settings.registry
     check_writable("--registry", path, faults)
     refuse(faults)
+    logs.configure("console")
     return open_registry(path, settings)
 
 
