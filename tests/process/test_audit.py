@@ -44,10 +44,12 @@ def test_a_failed_action_is_on_record_too(tmp_path: Path) -> None:
 
 def test_lines_of_many_writers_are_whole(tmp_path: Path) -> None:
     file = tmp_path / "audit.jsonl"
-    writers = [
-        threading.Thread(target=lambda i=i: [record(file, "sign", f"{i}") for _ in range(20)])
-        for i in range(4)
-    ]
+
+    def write_many(target: str) -> None:
+        for _ in range(20):
+            record(file, "sign", target)
+
+    writers = [threading.Thread(target=write_many, args=(f"{i}",)) for i in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
