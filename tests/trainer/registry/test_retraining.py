@@ -21,12 +21,12 @@ from trainer.registry.lease import Lease
 from trainer.registry.registry import Registry
 from trainer.registry.retraining import Retraining
 
-KNOBS = ("teacher_share=0", "encoder=16", "reading_epochs=40", "batch_hours=128", "hidden=16")
-
-
-OPTIONS = [word for knob in (*KNOBS, "patience=12") for word in ("--set", knob)]
-
-
+# Learns these stays (AUROC 0.99) in a second; the rest of a fit's time starts and draws.
+KNOBS = (
+    "teacher_share=0", "encoder=8", "reading_epochs=8", "batch_hours=128", "hidden=8", "epochs=2",
+    "forecast_epochs=1",
+)  # fmt: skip
+OPTIONS = [word for knob in KNOBS for word in ("--set", knob)]
 OPTIONS += ["--threads", "1", "--bootstrap", "0"]
 
 
@@ -73,7 +73,7 @@ def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> St
     return make_one
 
 
-def test_a_better_candidate_is_published_and_an_equal_one_is_not(
+def test_a_better_candidate_is_published_an_equal_one_is_not_and_a_worse_one_is_a_challenger(
     start: Start, registry: Registry, redis: Redis, topic_prefix: str
 ) -> None:
     champion = registry.promote(registry.add(_useless_champion(), ""), "")
@@ -95,15 +95,10 @@ def test_a_better_candidate_is_published_and_an_equal_one_is_not(
     assert "itself" in again.why
     assert channel.champion() == Champion(outcome.candidate, 2)
 
-
-def test_a_worse_candidate_becomes_the_challenger(start: Start, registry: Registry) -> None:
-    registry.promote(registry.add(_useless_champion(), ""), "")
-    best = start().once()
-    assert best.ended == "promoted", best
     worse = start(options=[*OPTIONS, "--set", "learning_rate=1e-9"]).once()
-    assert (worse.ended, worse.champion) == ("kept", best.candidate)
+    assert (worse.ended, worse.champion) == ("kept", outcome.candidate)
     assert registry.aliases().challenger == worse.candidate
-    assert registry.aliases().champion == best.candidate
+    assert registry.aliases().champion == outcome.candidate
 
 
 def test_an_empty_registry_begins_with_the_shipped_bundle(
