@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,11 +16,14 @@ from streamer.bundles.build import make
 from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
+from tests.support.comparison import QUIET
 from tests.support.small_models import random_bundle, random_model, silenced
 from tests.support.synthetic_cohort import learnable_file
+from trainer.fit import fit
 from trainer.registry.lease import Lease
 from trainer.registry.registry import Registry
 from trainer.registry.retraining import Retraining
+from trainer.training.recipe import Recipe
 
 # Learns these stays (AUROC 0.99) in a second; the rest of a fit's time starts and draws.
 KNOBS = (
@@ -33,6 +37,16 @@ OPTIONS += ["--threads", "1", "--bootstrap", "0"]
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learnable_file(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fit leaves, for tests of what comes after it: better than the useless champion."""
+    out = tmp_path_factory.mktemp("fit")
+    recipe, wrong = Recipe().changed(KNOBS)
+    assert not wrong
+    fit([data], out, recipe, reporter=QUIET, n_bootstrap=0, against=_useless_champion())
+    return out
 
 
 @pytest.fixture
@@ -53,6 +67,11 @@ def _useless_champion() -> Bundle:
     model.network = silenced(model.network, "glance_head", "memory_head")
     model.threshold = 0.9999999
     return make(model, {}, "")
+
+
+def leave(fitted: Path, out: Path) -> None:
+    """Leaves in ``out`` what a fit has left elsewhere."""
+    shutil.copytree(fitted, out, dirs_exist_ok=True)
 
 
 Start = Callable[..., Retraining]
@@ -111,12 +130,19 @@ def test_an_empty_registry_begins_with_the_shipped_bundle(
 
 
 def test_without_redis_training_goes_on_and_publishes_next_time(
-    start: Start, registry: Registry, redis: Redis, topic_prefix: str
+    start: Start,
+    registry: Registry,
+    redis: Redis,
+    topic_prefix: str,
+    fitted: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry.promote(registry.add(_useless_champion(), ""), "")
     assert start().begin() is not None
     nowhere = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
-    outcome = start(nowhere).once()
+    retraining = start(nowhere)
+    monkeypatch.setattr(retraining, "_fit", lambda out, _: leave(fitted, out))
+    outcome = retraining.once()
     assert (outcome.ended, outcome.version) == ("promoted", None)
     channel = RedisModels(redis, topic_prefix)
     assert channel.champion() != Champion(outcome.candidate or "", 2)
@@ -138,15 +164,15 @@ def test_another_trainers_publication_during_training_stands(
     registry: Registry,
     redis: Redis,
     topic_prefix: str,
+    fitted: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     registry.promote(registry.add(_useless_champion(), ""), "")
     retraining, channel, other = start(), RedisModels(redis, topic_prefix), random_bundle(7)
-    fit = retraining._fit
 
-    def fit_while_another_publishes(out: Path, champion: Path) -> Any:
+    def fit_while_another_publishes(out: Path, _: Path) -> None:
         channel.publish(other.model_id, other.to_bytes(), 1)
-        return fit(out, champion)
+        leave(fitted, out)
 
     monkeypatch.setattr(retraining, "_fit", fit_while_another_publishes)
     outcome = retraining.once()
