@@ -1,9 +1,9 @@
 """A scheduler for `pytest -n 2`: tests go to processes one by one, long ones first.
 
 xdist's `loadfile` keeps a file in one process, so the last file runs alone while cores idle. Its
-`load` spreads a file, so each process makes the file's fixtures again. Here only tests that share a
-fixture stay together: those of a file with a fixture for the whole file, and those of a folder whose
-`conftest.py` has one for the whole session.
+`load` spreads a file, so each process makes the file's fixtures again. Here only tests that share
+a fixture stay together: those of a file with a fixture for the whole file, and those of a folder
+whose `conftest.py` has one for the whole session.
 """
 
 from functools import cache
