@@ -38,6 +38,7 @@ _WORDS: Final = (
     ("packet_length_too_long", "it does not speak TLS on this port"),
     ("unknown ca", "it does not know the authority that signed our client certificate"),
     ("bad certificate", "it refuses our client certificate, or asks for one"),
+    ("certificate unknown", "it refuses our client certificate"),
     ("unsupported certificate", "it refuses the kind of our client certificate"),
     ("handshake failure", "it refuses the handshake: it may ask for a client certificate"),
     ("eof occurred in violation", "it ended the handshake: it may not speak TLS on this port"),

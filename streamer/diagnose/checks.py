@@ -24,7 +24,7 @@ from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
 from streamer.service.weak_connections import exposed_port, weak_choices
 
 _TIMEOUT_S: Final = 5.0  # a person waits for the answer
@@ -74,7 +74,7 @@ def _security(settings: Settings) -> Iterator[Finding]:
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:
-    topics = ensure_topics(settings, create=False)
+    topics = ensure_topics(settings, service_topics(settings), create=False)
     yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
     for topic in topics:
         level = Level.OK if topic.fault is None else Level.BAD

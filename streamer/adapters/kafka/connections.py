@@ -22,6 +22,7 @@ from kafka.errors import (
     UnsupportedSaslMechanismError,
 )
 from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport
 
 from streamer.adapters import tls
 
@@ -90,10 +91,14 @@ class Failure:
         return tls.explain(text, self.host, _CA) or self._of_protocol(text)
 
     def _of_protocol(self, text: str) -> str:
-        if re.search(r"disconnected|reset|closed|Broken pipe", text, re.IGNORECASE):
+        if re.search(r"disconnected|reset|closed|Broken pipe|frame length", text, re.IGNORECASE):
+            if self.protocol.startswith("SASL"):  # some brokers say no more to a mechanism
+                other, setting = " or mechanism", "STREAMER_KAFKA_SASL_MECHANISM and "
+            else:
+                other = setting = ""
             return (
-                f"it ends the connection: it may speak another protocol than {self.protocol}; see "
-                f"{_PROTOCOL} ({text})"
+                f"it ends the connection: it may speak another protocol{other} than "
+                f"{self.protocol}; see {setting}{_PROTOCOL} ({text})"
             )
         return text or type(self.error).__name__
 
@@ -102,25 +107,37 @@ _failures: dict[tuple[str, int], Failure] = {}
 _lock: Final = threading.Lock()
 
 
-def recent_failures() -> list[Failure]:
-    """Brokers whose last attempt of a connection failed a moment ago, the last one first."""
+def recent_failures(since: float) -> list[Failure]:
+    """Brokers whose last attempt of a connection failed, the last one first.
+
+    Args:
+        since: seconds of the monotonic clock. Failures since then are returned; where there is
+            none, those of the last half minute.
+    """
     now = time.monotonic()
     with _lock:
         recent = [f for f in _failures.values() if now - f.at < _RECENT_S]
-    return sorted(recent, key=lambda failure: -failure.at)
+    recent.sort(key=lambda failure: -failure.at)
+    return [failure for failure in recent if failure.at >= since] or recent
 
 
 def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -> None:
     address = (str(node.host), int(node.port))
     with _lock:
-        _failures.pop(address, None)
+        before = _failures.pop(address, None)
         if error is None or manager.closed:
             return
+        if before is not None and _is_timeout(error) and not _is_timeout(before.error):
+            error = before.error  # the end of the client's patience cut off this attempt
         while len(_failures) >= _MOST_BROKERS:
             _failures.pop(next(iter(_failures)))
         is_bootstrap = manager.cluster.is_bootstrap(node.node_id)
         protocol = str(manager.config["security_protocol"])
         _failures[address] = Failure(*address, is_bootstrap, protocol, error, time.monotonic())
+
+
+def _is_timeout(error: Exception) -> bool:
+    return "timed out" in str(error).lower()
 
 
 def _watch(connect: Any) -> Any:
@@ -143,8 +160,21 @@ def _watch(connect: Any) -> Any:
     return watched
 
 
+def _tidy(handshake: Any) -> Any:
+    @functools.wraps(handshake)
+    async def tidy(self: KafkaSSLTransport) -> None:
+        try:
+            await handshake(self)
+        except BaseException:
+            self._sock.close()  # kafka-python leaves it open, one at each attempt
+            raise
+
+    return tidy
+
+
 # kafka-python's option `allow_auto_create_topics` does not reach its requests for metadata: readers
 # would create the topics that they look for.
 ClusterMetadata.DEFAULT_CONFIG["allow_auto_create_topics"] = False
 if not hasattr(KafkaConnectionManager._connect, "__wrapped__"):
     KafkaConnectionManager._connect = _watch(KafkaConnectionManager._connect)
+    KafkaSSLTransport.handshake = _tidy(KafkaSSLTransport.handshake)

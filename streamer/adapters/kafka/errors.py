@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -38,10 +39,11 @@ def kafka_errors() -> Iterator[None]:
         LogNotAllowed: a user, a password or a right is missing.
         LogUnavailable: any other error.
     """
+    began = time.monotonic()
     try:
         yield
     except NO_ANSWER as error:
-        raise translated(error) from error
+        raise translated(error, began) from error
 
 
 def refuse_hidden(topic: Mapping[str, Any]) -> None:
@@ -54,8 +56,13 @@ def refuse_hidden(topic: Mapping[str, Any]) -> None:
         raise TopicAuthorizationFailedError(str(topic.get("name")))
 
 
-def translated(error: BaseException) -> LogUnavailable:
-    """The port's error for one of kafka-python, with the causes of failed connections."""
+def translated(error: BaseException, began: float) -> LogUnavailable:
+    """The port's error for one of kafka-python, with the causes of failed connections.
+
+    Args:
+        error: of kafka-python.
+        began: seconds of the monotonic clock when the call began.
+    """
     detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, AuthorizationError):
         on = next((name for kind, name in _OBJECTS if isinstance(error, kind)), "something")
@@ -63,7 +70,7 @@ def translated(error: BaseException) -> LogUnavailable:
             f"Kafka does not allow this user to use {on} ({detail}). Grant the rights of "
             "deploy/acl/kafka.sh"
         )
-    failures = recent_failures()
+    failures = recent_failures(began)
     causes = "; ".join(map(str, failures))
     if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError) or (
         failures and all(failure.refuses_access for failure in failures)

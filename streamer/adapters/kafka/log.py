@@ -213,6 +213,7 @@ class KafkaLog:
         producer = self._producer
         if producer is None:
             raise Interrupted("there is no producer yet: call recover first")
+        began = time.monotonic()
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs)
@@ -227,7 +228,7 @@ class KafkaLog:
             producer.commit_transaction()
             self._has_committed = True
         except NO_ANSWER as error:
-            unavailable = translated(error)
+            unavailable = translated(error, began)
             if isinstance(unavailable, LogNotAllowed):
                 raise TransactionNotAllowed(str(unavailable)) from error
             raise Interrupted(f"{type(error).__name__}: {error}") from error
@@ -281,7 +282,7 @@ class KafkaLog:
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
             error = KafkaTimeoutError(f"no broker has answered for {silent_ms / 1000:.0f} s")
-            raise translated(error)
+            raise translated(error, last_ms / 1000)
 
     def _described(self) -> Topic | None:
         """The topic by the consumer's own metadata: no request, so no wait."""

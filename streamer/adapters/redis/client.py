@@ -46,6 +46,10 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(_CONNECT_TIMEOUT_S, timeout_s),
         "retry": Retry(NoBackoff(), 0),
+        # Nothing is asked for that is not used: no HELLO, no notices of maintenance, no name of a
+        # library. Each would be a right to grant, or a line of ACL LOG.
+        "protocol": 2,
+        "driver_info": None,
     }
     security = _tls(address)
     credentials: dict[str, Any] = {}
