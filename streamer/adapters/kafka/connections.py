@@ -127,8 +127,8 @@ def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -
         before = _failures.pop(address, None)
         if error is None or manager.closed:
             return
-        if before is not None and _is_timeout(error) and not _is_timeout(before.error):
-            error = before.error  # the end of the client's patience cut off this attempt
+        if before is not None and _is_vague(error) and not _is_vague(before.error):
+            error = before.error
         while len(_failures) >= _MOST_BROKERS:
             _failures.pop(next(iter(_failures)))
         is_bootstrap = manager.cluster.is_bootstrap(node.node_id)
@@ -136,8 +136,10 @@ def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -
         _failures[address] = Failure(*address, is_bootstrap, protocol, error, time.monotonic())
 
 
-def _is_timeout(error: Exception) -> bool:
-    return "timed out" in str(error).lower()
+def _is_vague(error: Exception) -> bool:
+    """Whether an error may hide another: the end of the client's patience cut off an attempt, or
+    the broker's end of the connection overtook its reason."""
+    return bool(re.search(r"timed out|disconnected", str(error).lower()))
 
 
 def _watch(connect: Any) -> Any:
