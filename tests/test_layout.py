@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,15 +69,16 @@ TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 IMPURE = {"time", "socket", "os", "pathlib", "logging", "structlog", "kafka", "redis", "threading"}
 
 
-def imported(file: Path) -> set[str]:
+@cache  # several tests ask about each file
+def imported(file: Path) -> frozenset[str]:
     """The modules that a file imports, by their dotted names."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / file).read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 def part_of(file: Path) -> str:
