@@ -117,10 +117,10 @@ class Settings(EnvironmentSettings):
         description="refuse to run with a weak connection off this machine: plain text, no "
         "password, an unverified certificate",
     )
-    # Brokers allow 6 s to 30 minutes by default; a longer one than `max_poll_interval_ms` is
-    # refused by the client.
+    # The least that brokers allow by default: the partitions of a service that died stand still for
+    # so long. A longer one than `max_poll_interval_ms` is refused by the client.
     kafka_session_timeout_ms: int = Field(
-        default=15_000,
+        default=6_000,
         ge=1_000,
         le=300_000,
         description="Kafka session timeout in milliseconds: a consumer silent for this long loses "

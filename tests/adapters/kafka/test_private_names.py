@@ -83,9 +83,12 @@ def test_connections_are_made_where_they_are_watched() -> None:
 
 def test_readers_create_no_topic() -> None:
     """The client's own option does not reach the class that makes the requests."""
-    assert ClusterMetadata(bootstrap_servers="127.0.0.1:1").metadata_request().to_dict()[
-        "allow_auto_topic_creation"
-    ] is False
+    assert (
+        ClusterMetadata(bootstrap_servers="127.0.0.1:1")
+        .metadata_request()
+        .to_dict()["allow_auto_topic_creation"]
+        is False
+    )
 
 
 def test_the_parser_has_the_attributes_of_the_fetcher_and_follows_transactions() -> None:
