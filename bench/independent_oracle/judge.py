@@ -82,7 +82,7 @@ class Judge:
         self._equal("rejection", bool(reasons), bool(answer.rejected))
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
-        self._equal("several", True, max(map(len, (answer.risks, answer.rejected))) < 2)
+        self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
         self._equal("alert", expected, [_said(alert) for alert in answer.alerts])
         names = {(risk["partition"], risk["offset"]) for risk in answer.risks + answer.alerts}
         self._equal("position", True, names <= {(record.partition, record.offset)})
