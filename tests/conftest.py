@@ -9,6 +9,7 @@ import pytest
 from xdist.remote import Producer
 
 from streamer.local import LocalStack
+from tests.support.certificates import Authority
 from tests.support.xdist_scheduler import OneByOne, turn
 
 
@@ -34,6 +35,12 @@ def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for program in ("STREAMER", "TRAINER"):
             patch.setenv(f"{program}_AUDIT_FILE", str(file))
         yield file
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority, to sign what tests of TLS need."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from streamer.adapters.redis.local import default_url, is_announced
 from streamer.bundles.signatures import parse_keys
+from streamer.process.environment import EnvironmentSettings
 
 
-class TrainerSettings(BaseSettings):
+class TrainerSettings(EnvironmentSettings):
     """Environment variables of the `trainer` commands; an option of the command overrides them."""
 
-    model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRAINER_")
+    shared: ClassVar[Mapping[str, str]] = {"redis_url": "REDIS_URL"}
 
     data: str = Field(
         default="", description="files and folders to train on, separated as PATH is (`:`)"
@@ -24,8 +27,9 @@ class TrainerSettings(BaseSettings):
     registry: Path = Field(
         default=Path(".vigil/registry"), description="folder of the model registry"
     )
-    redis_url: str = Field(
+    redis_url: SecretStr = Field(
         default_factory=default_url,
+        validate_default=True,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="Redis that models are published to",
     )
@@ -52,13 +56,13 @@ class TrainerSettings(BaseSettings):
     )
     allow_unsigned_models: bool | None = Field(
         default=None,
-        description="whether models may be published that no such key has signed; empty: only in "
+        description="whether models may be published that no such key has signed; unset: only in "
         "the world of `streamer up` on this machine",
     )
     patients_key_file: Path | None = Field(
         default=Path(".vigil/patients.key"),
         description="secret key of the list of training patients in a bundle; `fit` makes it; "
-        "empty: the ids are public, no key",
+        "`none`: the ids are public, no key",
     )
     audit_file: Path = Field(
         default=Path(".vigil/audit.jsonl"),
@@ -71,17 +75,20 @@ class TrainerSettings(BaseSettings):
         parse_keys(text)
         return text
 
-    @field_validator(
-        "allow_unsigned_models", "signing_key_file", "patients_key_file", mode="before"
-    )
+    @field_validator("patients_key_file", mode="before")
     @classmethod
-    def _empty_is_none(cls, value: object) -> object:
-        return None if value == "" else value
+    def _none_is_none(cls, value: object) -> object:
+        return None if value == "none" else value
 
     def unsigned_allowed(self) -> bool:
         """Whether models that nobody signed may be published."""
         allowed = self.allow_unsigned_models
-        return is_announced(self.redis_url) if allowed is None else allowed
+        return is_announced(self.redis_url.get_secret_value()) if allowed is None else allowed
+
+    @property
+    def redis(self) -> Callable[[], str]:
+        """Reads the URL of Redis: from its file anew at each call, where it is in a file."""
+        return self.secret("redis_url")
 
     def paths(self) -> list[Path]:
         """``data`` as paths."""

@@ -17,10 +17,11 @@ from streamer.core.lstm_network import HORIZONS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
+from streamer.ports.log import LogUnavailable
 from streamer.process import logs
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
 
 HISTORY: Final = 24  # risks shown
 # A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
@@ -95,10 +96,13 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
         LogUnavailable: Kafka does not answer.
         StoreUnavailable: Redis does not answer.
     """
-    topics = {topic.name: topic.partitions for topic in ensure_topics(settings, create=False)}
+    vitals = [topic for topic in service_topics(settings) if topic.name == settings.topic_vitals]
+    (status,) = ensure_topics(settings, vitals, create=False)
+    if not status.partitions:  # not the same as "nothing is known"
+        raise LogUnavailable(f"topic {status.name} {status.fault}")
     store = bootstrap.state_store(settings)
     with contextlib.closing(store):
-        stay = store.find(patient, range(topics[settings.topic_vitals]))
+        stay = store.find(patient, range(status.partitions))
     if stay is None:
         return None
     partition, stored = stay

@@ -153,7 +153,7 @@ def replay(
     chosen = None if offsets is None else _range(offsets)
     selection = Selection(frozenset(reason or ()), chosen, partition, _since_ms(since))
     settings = Settings()
-    topic = open_rejected_topic(settings)
+    topic = open_rejected_topic(settings, to_replay=yes)
     done = Replay()
     with Report("replay" if yes else "reading the rejected topic") as report:
         if not yes:

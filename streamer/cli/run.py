@@ -21,7 +21,8 @@ from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
+from streamer.service.weak_connections import weak_choices
 
 if TYPE_CHECKING:
     from streamer.service.worker import Worker
@@ -49,6 +50,9 @@ def run(
     (STREAMER_HTTP_PORT).
     """
     settings = Settings()
+    if settings.require_tls and (weak := list(weak_choices(settings))):
+        print("STREAMER_REQUIRE_TLS is true:", *weak, sep="\n  ", file=sys.stderr)
+        raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
     with stop_on_signal() as stop, _listening(settings, health):
@@ -88,7 +92,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
     while not stop.is_set():
         health.beat()
         try:
-            ensure_topics(settings)
+            ensure_topics(settings, service_topics(settings))
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
             health.note_outage(error)

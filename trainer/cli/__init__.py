@@ -15,6 +15,7 @@ from streamer.bundles.bundle import BundleError
 from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
+from streamer.process.environment import fault_lines
 from trainer.cli import (
     compare,
     evaluate,
@@ -64,8 +65,7 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        _end("The configuration is wrong:", map(_fault, faults), 2)
+        _end("The configuration is wrong:", fault_lines(error), 2)
     except WrongUsage as error:
         _end("Wrong usage:", error.faults, 2)
     except BundleRefused as error:
@@ -88,12 +88,6 @@ def _open_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _fault(fault: object) -> str:
-    assert isinstance(fault, dict)
-    name = ".".join(str(part) for part in fault["loc"])
-    return f"{name if name.isupper() else f'TRAINER_{name.upper()}'}: {fault['msg']}"
 
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:

@@ -72,7 +72,7 @@ def run(
     knobs = knob or settings.knobs.split()
     recipe, wrong = Recipe().changed(knobs)
     faults += [*wrong, *recipe.problems()]
-    client = connect(settings.redis_url, faults)
+    client = connect(settings.redis, faults)
     if settings.signing_key_file is None and not settings.unsigned_allowed():
         faults.append(
             "TRAINER_SIGNING_KEY_FILE is missing: services refuse models that nobody signed. Make "

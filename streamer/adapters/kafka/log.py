@@ -16,7 +16,7 @@ from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOut
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, translated
 from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
@@ -29,7 +29,15 @@ from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import TransactionRecovery
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
+from streamer.ports.log import (
+    Interrupted,
+    LogNotAllowed,
+    LogUnavailable,
+    Output,
+    Polled,
+    Topic,
+    TransactionNotAllowed,
+)
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
@@ -206,6 +214,7 @@ class KafkaLog:
             raise Interrupted("there is no producer yet: call recover first")
         if membership is None:
             raise Interrupted("no partition was assigned yet")
+        began = time.monotonic()
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs)
@@ -220,6 +229,9 @@ class KafkaLog:
             producer.commit_transaction()
             self._has_committed = True
         except NO_ANSWER as error:
+            unavailable = translated(error, began)
+            if isinstance(unavailable, LogNotAllowed):
+                raise TransactionNotAllowed(str(unavailable)) from error
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
     def recover(self) -> None:
@@ -270,7 +282,8 @@ class KafkaLog:
         last_ms = self._consumer._cluster._last_successful_refresh_ms
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
-            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
+            error = KafkaTimeoutError(f"no broker has answered for {silent_ms / 1000:.0f} s")
+            raise translated(error, last_ms / 1000)
 
     def _described(self) -> Topic | None:
         """The topic by the consumer's own metadata: no request, so no wait."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from redis import Redis
 from redis.exceptions import ResponseError
 
-from streamer.adapters.redis.states import redis_errors
+from streamer.adapters.redis.client import Client
+from streamer.adapters.redis.errors import redis_errors
 from streamer.bundles.bundle import MOST_PACKED
 from streamer.ports.models import Champion, Superseded, Unfetchable
 
@@ -56,7 +56,7 @@ class RedisModels:
         namespace: prefix of the keys; the braces keep them on one node of a Redis Cluster.
     """
 
-    def __init__(self, redis: Redis, namespace: str = "vigil") -> None:
+    def __init__(self, redis: Client, namespace: str = "vigil") -> None:
         self._redis = redis
         self._champion = f"{{{namespace}:models}}:champion"
         self._recent = f"{{{namespace}:models}}:recent"

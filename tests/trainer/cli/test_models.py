@@ -106,7 +106,7 @@ def test_a_model_is_signed_verified_and_promoted(
     assert verified.code == 0, verified.out
     assert f"ok       {model[:12]}  icu\n" in verified.out
 
-    monkeypatch.setenv("TRAINER_SIGNING_KEY_FILE", "")
+    monkeypatch.delenv("TRAINER_SIGNING_KEY_FILE")
     assert trainer("models", "verify").code == 1, "nobody trusts the key any more"
     monkeypatch.setenv("TRAINER_MODEL_KEYS", public)
     history = tmp_path / "registry" / "history.jsonl"

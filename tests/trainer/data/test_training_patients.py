@@ -76,5 +76,5 @@ def test_the_key_is_drawn_once_and_kept_secret(
     file.write_text("short")
     with pytest.raises(InputError, match="holds no key"):
         own_key()
-    monkeypatch.setenv("TRAINER_PATIENTS_KEY_FILE", "")
+    monkeypatch.setenv("TRAINER_PATIENTS_KEY_FILE", "none")
     assert own_key(make=True) is None
