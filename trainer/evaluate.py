@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles import build
-from streamer.bundles.bundle import NO_FORECAST, Bundle, short
+from streamer.bundles.bundle import NO_FORECAST, Bundle
 from streamer.bundles.manifest import FORECAST
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
@@ -70,7 +70,7 @@ def evaluate(
     """
     model = build.build(bundle)
     if forecast and not bundle.has_forecast:
-        raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
+        raise NothingToEvaluate(f"bundle {bundle.shown_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
     stays = np.arange(len(cohort))
@@ -130,7 +130,7 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
         seen = seen_of(bundle.manifest)
         if seen is not None and seen.is_locked:
             return (
-                f"warning: bundle {short(bundle.model_id)} keeps the patients that it was fitted "
+                f"warning: bundle {bundle.shown_id} keeps the patients that it was fitted "
                 "on under a key that is not here, so whether these are among them is unknown; set "
                 "TRAINER_PATIENTS_KEY_FILE to the file of that key"
             )
@@ -138,7 +138,7 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
     if not n:
         return None
     return (
-        f"warning: bundle {bundle.model_id} was fitted on {n} of these {len(cohort)} patients, so "
+        f"warning: bundle {bundle.shown_id} was fitted on {n} of these {len(cohort)} patients, so "
         "the figures flatter it; with --split test only patients that it was not fitted on count"
     )
 

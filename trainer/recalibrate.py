@@ -131,7 +131,7 @@ def recalibrate(
     known = n_seen(bundle, cohort.take(chosen_on))
     if known:
         reporter.say(
-            f"warning: bundle {bundle.model_id} was fitted on {known} of the {len(chosen_on)} "
+            f"warning: bundle {bundle.shown_id} was fitted on {known} of the {len(chosen_on)} "
             "patients to choose on and knows them better than any to come: calibrate on others"
         )
     with reporter.follow("building features") as progress:

@@ -89,6 +89,11 @@ class Bundle:
         return digest.hexdigest()
 
     @property
+    def shown_id(self) -> str:
+        """The beginning of the id, for people."""
+        return short(self.model_id)
+
+    @property
     def digest(self) -> bytes:
         """The SHA-256 of everything but the signatures: what a signature is of."""
         digest = hashlib.sha256()

@@ -33,7 +33,7 @@ MOST_WEIGHT: Final = 1e3  # of inputs within six standard deviations: more is no
 _MOST_MEAN: Final = 1e6  # no variable has values beyond a few thousand
 _STDS: Final = (1e-6, 1e6)
 _MOST_KNOTS: Final = 1000
-_MOST_LOGIT: Final = 100.0  # risks of 1e-43 and of 1
+_MOST_LOGIT: Final = 1e3  # a step between two of few patients is steep; beyond, risks are 0 and 1
 _MOST_STRETCH: Final = 1e3
 _LEAST_SCALE: Final = 1e-6
 

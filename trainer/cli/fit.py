@@ -80,6 +80,7 @@ def fit(
     from rich.console import Console  # noqa: PLC0415
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles.bundle import short  # noqa: PLC0415
     from trainer.fit import BUNDLE  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
@@ -96,11 +97,11 @@ def fit(
         against=bundles.load(against) if against else None,
     )
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"model {fitted.bundle.model_id} in {out / BUNDLE}", markup=False)
+    console.print(f"model {fitted.bundle.shown_id} in {out / BUNDLE}", markup=False)
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         line = f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}"
         console.print(line, markup=False)
     if fitted.comparison is not None:
         verdict = "better than" if fitted.comparison.better else "not better than"
-        line = f"{verdict} {fitted.comparison.champion}: {fitted.comparison.why}"
+        line = f"{verdict} {short(fitted.comparison.champion)}: {fitted.comparison.why}"
         console.print(line, markup=False)

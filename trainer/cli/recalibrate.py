@@ -83,4 +83,4 @@ def recalibrate(
         sys.stdout.write(json.dumps(recalibrated.to_json()) + "\n")
     else:
         changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
-        sys.stdout.write(f"model {recalibrated.bundle.model_id} in {out / BUNDLE}\n")
+        sys.stdout.write(f"model {recalibrated.bundle.shown_id} in {out / BUNDLE}\n")

@@ -42,7 +42,7 @@ def figures_table(figures: Figures) -> None:
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
-    table = Table(title=f"model {figures['model']}")
+    table = Table(title=f"model {figures['model'][:ID_DIGITS]}")
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
@@ -69,7 +69,8 @@ def changes_table(
     """Prints figures before and after a recalibration, and the interval of their difference."""
     table = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
     table.add_column("")
-    for words in (f"before: {before['model']}", f"after: {after['model']}", "difference"):
+    ids = [figures["model"][:ID_DIGITS] for figures in (before, after)]
+    for words in (f"before: {ids[0]}", f"after: {ids[1]}", "difference"):
         table.add_column(words, justify="right", no_wrap=True)
     for name, words in SHOWN.items():
         cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
