@@ -44,8 +44,15 @@ class ModelChannel(Protocol):
             Unfetchable: it is larger than a bundle may be, or of another type.
         """
 
-    def restore(self, model_id: str, packed: bytes) -> None:
-        """Keeps the bundle of a model in use as if it had been published now; no alias moves."""
+    def keep(self, model_id: str, packed: bytes) -> None:
+        """Keeps the bundle of the model in force for this group, in place of the one before.
+
+        Publications do not push it out, and ``fetch`` finds it. It is the group's own: whoever may
+        publish has no say in it.
+        """
+
+    def kept(self) -> str | None:
+        """Returns the id of the model that this group keeps, ``None`` if it keeps none."""
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """Puts a bundle in force if ``expected_version`` still is (0: none was ever published).

@@ -56,22 +56,23 @@ class ModelLibrary:
         self._built: dict[str, tuple[Bundle, Model]] = {}
         self._verdicts: dict[str, _Verdict] = {}
         self._champion: Champion | None = None
+        self._kept: str | None = None
         self.refusal: BundleRefused | None = None
 
     def in_force(self, fallback: Model | None = None) -> Model:
         """Returns the champion, or the shipped model where none is published.
 
         Args:
-            fallback: stays in force where the champion is refused, which is logged once. Without
-                one, the newest published model takes its place that may.
+            fallback: stays in force where the champion is refused, which is logged once, or gone.
+                Without one, the model that was in force before takes its place.
 
         Raises:
             StoreUnavailable: the channel does not answer.
         """
         champion = self._channel.champion() if self._channel is not None else None
-        if champion is None:
+        if champion is None:  # nothing was ever published, or Redis has lost it
             self._note(None)
-            return self._built_shipped()
+            return fallback or self._before(None) or self._built_shipped()
         if champion != self._champion:  # published anew: other bytes may be there already
             self._champion = champion
             if champion.model_id in self._verdicts:
@@ -80,8 +81,10 @@ class ModelLibrary:
         verdict = self._verdicts.get(champion.model_id)
         self._note(verdict.refused if model is None and verdict else None)
         if model is not None:
+            if self._channel is not None:
+                self._keep_for_restart(self._channel, model)
             return model
-        return fallback or self._newest_accepted(champion) or self._built_shipped()
+        return fallback or self._before(champion) or self._built_shipped()
 
     def get(self, model_id: str) -> Model | None:
         """Returns a published or shipped model, ``None`` where it is not kept or is refused.
@@ -143,28 +146,31 @@ class ModelLibrary:
             _log.error("model refused", model=shown, reason=refused.reason, error=str(refused))
 
     def _note(self, refusal: BundleRefused | None) -> None:
-        """Says whether the champion is refused; the first time, keeps the model in force safe."""
         reason = refusal.reason if refusal else None
         metrics.MODEL_REFUSED.set({each: int(each == reason) for each in Refusal})
-        if refusal is not None and self.refusal is not refusal and self._channel is not None:
-            try:
-                self._restore(self._channel)
-            except StoreUnavailable as error:
-                _log.warning("models in use are not kept safe", error=str(error))
         self.refusal = refusal
 
-    def _restore(self, channel: ModelChannel) -> None:
-        # Publications push older bundles out, and a restart must find those in use.
-        recent = channel.recent()
-        for whole, (content, _) in self._built.items():
-            if whole not in recent and whole != self._shipped.model_id:
-                channel.restore(whole, content.to_bytes())
+    def _keep_for_restart(self, channel: ModelChannel, model: Model) -> None:
+        """Keeps the model in force where no publication pushes it out."""
+        content, _ = self._built[model.model_id]
+        if model.model_id == self._kept:
+            return
+        try:
+            if channel.kept() != model.model_id:
+                channel.keep(model.model_id, content.to_bytes())
+            self._kept = model.model_id
+        except StoreUnavailable as error:
+            _log.warning("the model in force is not kept for a restart", error=str(error))
 
-    def _newest_accepted(self, champion: Champion) -> Model | None:
-        for model_id in self._channel.recent() if self._channel is not None else ():
-            model = self.get(model_id) if model_id != champion.model_id else None
+    def _before(self, champion: Champion | None) -> Model | None:
+        """The model that was in force before, as far as it is kept and may be."""
+        if self._channel is None:
+            return None
+        for model_id in (self._channel.kept(), *self._channel.recent()):
+            is_other = model_id is not None and (not champion or model_id != champion.model_id)
+            model = self.get(model_id) if model_id is not None and is_other else None
             if model is not None:
-                _log.warning("an earlier publication is in force", model=model.shown_id)
+                _log.warning("the model before is in force", model=model.shown_id)
                 return model
         return None
 

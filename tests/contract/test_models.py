@@ -91,17 +91,16 @@ class Contract:
             channel.publish(model, b"x", version)
         assert channel.recent() == ["a", "c", "b"]
 
-    def test_a_restored_bundle_is_kept_as_the_newest_and_no_alias_moves(
-        self, channel: ModelChannel
-    ) -> None:
-        models = [f"m{i}" for i in range(KEPT)]
-        for version, model in enumerate(models):
+    def test_the_model_in_force_is_kept_whatever_is_published(self, channel: ModelChannel) -> None:
+        assert channel.kept() is None
+        channel.keep("before", b"old")
+        channel.keep("in force", b"bytes")
+        for version, model in enumerate([f"m{i}" for i in range(2 * KEPT)]):
             channel.publish(model, model.encode(), version)
-        channel.restore("in use", b"bytes")
-        assert channel.champion() == Champion(models[-1], KEPT)
-        assert channel.recent() == ["in use", *models[:0:-1]]
-        assert channel.fetch("in use") == b"bytes"
-        assert channel.fetch(models[0]) is None
+        assert channel.kept() == "in force"
+        assert channel.fetch("in force") == b"bytes"
+        assert channel.fetch("before") is None
+        assert "in force" not in channel.recent()
 
     def test_what_is_larger_than_a_bundle_is_not_fetched(
         self, channel: ModelChannel, monkeypatch: pytest.MonkeyPatch
@@ -141,7 +140,7 @@ class TestRedis(Contract):
 
     @pytest.fixture
     def channel(self, redis: Client, topic_prefix: str) -> ModelChannel:
-        return RedisModels(redis, topic_prefix)
+        return RedisModels(redis, topic_prefix, own=f"{topic_prefix}own")
 
     def test_two_namespaces_do_not_see_each_other(
         self, channel: ModelChannel, redis: Client, topic_prefix: str

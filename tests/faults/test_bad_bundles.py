@@ -113,7 +113,7 @@ def test_no_bad_bundle_takes_over_and_a_good_one_does(
             assert f"({bad.reason})" in findings["model" + Level.WARN], bad.name
         assert n_refused >= 16
 
-        # Five publications push an older one out of Redis: the service has put it back.
+        # Five publications push an older one out of Redis: the service keeps its own.
         assert process.terminate()[0] == 0, process.log
         process.start()
         watched.wait_for(FIRST.model_id, ANSWER_DEADLINE_S)

@@ -13,6 +13,7 @@ class MemoryModels:
     def __init__(self) -> None:
         self._champion: Champion | None = None
         self._bundles: dict[str, bytes] = {}
+        self._kept: tuple[str, bytes] | None = None
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
@@ -24,7 +25,8 @@ class MemoryModels:
 
     def fetch(self, model_id: str) -> bytes | None:
         """See ``ModelChannel``."""
-        packed = self._bundles.get(model_id)
+        kept = self._kept[1] if self._kept and self._kept[0] == model_id else None
+        packed = self._bundles.get(model_id, kept)
         if packed is not None and len(packed) > MOST_PACKED:
             raise Unfetchable(f"it has {len(packed)} bytes, at most {MOST_PACKED} are read")
         return packed
@@ -34,13 +36,17 @@ class MemoryModels:
         version = self._champion.version if self._champion else 0
         if version != expected_version:
             raise Superseded(f"version {version} is in force, not {expected_version}")
-        self.restore(model_id, packed)
-        self._champion = Champion(model_id, version + 1)
-        return self._champion
-
-    def restore(self, model_id: str, packed: bytes) -> None:
-        """See ``ModelChannel``."""
         self._bundles.pop(model_id, None)
         self._bundles[model_id] = packed
         for old in list(self._bundles)[:-KEPT]:
             del self._bundles[old]
+        self._champion = Champion(model_id, version + 1)
+        return self._champion
+
+    def keep(self, model_id: str, packed: bytes) -> None:
+        """See ``ModelChannel``."""
+        self._kept = model_id, packed
+
+    def kept(self) -> str | None:
+        """See ``ModelChannel``."""
+        return self._kept[0] if self._kept else None

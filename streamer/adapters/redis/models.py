@@ -17,35 +17,29 @@ _VERSION_DIGITS: Final = 15  # a Lua number is exact with these; who wrote more 
 KEPT: Final = 5  # bundles: enough for a rollback, and for a replay after a crash
 
 # Whoever can write Redis can write anything under these keys. What is of another type is deleted,
-# or nobody could publish over it.
-_KEEP: Final = """
+# or nobody could publish over it. One step: nobody sees an alias without its bundle, nor two
+# publications of one version.
+_PUBLISH: Final = f"""
 local function typed(key, kind)
   local found = redis.call('TYPE', key).ok
   if found ~= kind and found ~= 'none' then redis.call('DEL', key) end
 end
-local function keep(recent, prefix, model, packed, kept)
-  typed(recent, 'list')
-  redis.call('SET', prefix .. model, packed)
-  redis.call('LREM', recent, 0, model)
-  redis.call('LPUSH', recent, model)
-  for _, old in ipairs(redis.call('LRANGE', recent, kept, -1)) do
-    redis.call('DEL', prefix .. old)
-  end
-  redis.call('LTRIM', recent, 0, kept - 1)
-end
-"""
-# One step: nobody sees an alias without its bundle, nor two publications of one version.
-_PUBLISH: Final = f"""{_KEEP}
 typed(KEYS[1], 'hash')
+typed(KEYS[2], 'list')
 local version = redis.call('HGET', KEYS[1], 'version') or '0'
 local is_number = #version <= {_VERSION_DIGITS} and string.match(version, '^%d+$')
 version = is_number and tonumber(version) or 0
 if version ~= tonumber(ARGV[2]) then return {{0, version}} end
-keep(KEYS[2], ARGV[4], ARGV[1], ARGV[3], tonumber(ARGV[5]))
+redis.call('SET', ARGV[4] .. ARGV[1], ARGV[3])
+redis.call('LREM', KEYS[2], 0, ARGV[1])
+redis.call('LPUSH', KEYS[2], ARGV[1])
+for _, old in ipairs(redis.call('LRANGE', KEYS[2], tonumber(ARGV[5]), -1)) do
+  redis.call('DEL', ARGV[4] .. old)
+end
+redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
 redis.call('HSET', KEYS[1], 'model', ARGV[1], 'version', version + 1)
 return {{1, version + 1}}
 """
-_RESTORE: Final = f"{_KEEP} keep(KEYS[1], ARGV[2], ARGV[1], ARGV[3], tonumber(ARGV[4]))"
 
 
 class RedisModels:
@@ -54,15 +48,16 @@ class RedisModels:
     Args:
         redis: a client that returns bytes and has a socket timeout.
         namespace: prefix of the keys; the braces keep them on one node of a Redis Cluster.
+        own: key of the bundle that a group of services keeps; ``None`` for who keeps none.
     """
 
-    def __init__(self, redis: Client, namespace: str = "vigil") -> None:
+    def __init__(self, redis: Client, namespace: str = "vigil", own: str | None = None) -> None:
         self._redis = redis
         self._champion = f"{{{namespace}:models}}:champion"
         self._recent = f"{{{namespace}:models}}:recent"
         self._bundle = f"{{{namespace}:models}}:bundle:"
         self._publish = redis.register_script(_PUBLISH)
-        self._restore = redis.register_script(_RESTORE)
+        self._own = own
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
@@ -96,7 +91,7 @@ class RedisModels:
                 raise Unfetchable(f"it has {size} bytes, at most {MOST_PACKED} are read")
             packed: Any = self._redis.getrange(key, 0, MOST_PACKED)
             if not packed and not self._redis.exists(key):
-                return None
+                return self._fetch_own(model_id)
         return bytes(packed)
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
@@ -110,10 +105,30 @@ class RedisModels:
             raise Superseded(f"version {version} is in force, not {expected_version}")
         return Champion(model_id, version)
 
-    def restore(self, model_id: str, packed: bytes) -> None:
+    def keep(self, model_id: str, packed: bytes) -> None:
         """See ``ModelChannel``."""
+        if self._own is not None:
+            with redis_errors():
+                self._redis.hset(self._own, mapping={"model": model_id, "packed": packed})
+
+    def kept(self) -> str | None:
+        """See ``ModelChannel``."""
+        if self._own is None:
+            return None
+        try:
+            with redis_errors(), _other_type():
+                model: Any = self._redis.hget(self._own, "model")
+        except Unfetchable:
+            return None
+        return None if model is None else model.decode(errors="replace")
+
+    def _fetch_own(self, model_id: str) -> bytes | None:
+        if self._own is None or self.kept() != model_id:
+            return None
         with redis_errors():
-            self._restore(keys=[self._recent], args=[model_id, self._bundle, packed, KEPT])
+            size: Any = self._redis.hstrlen(self._own, "packed")
+            packed: Any = self._redis.hget(self._own, "packed") if size <= MOST_PACKED else None
+        return None if packed is None else bytes(packed)
 
 
 @contextmanager
