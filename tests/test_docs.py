@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 
 from bench.chaos import report as chaos_report
 from streamer.adapters.redis.local import default_url
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Reason, Refusal, ValueProblem
 from streamer.service.settings import Settings
 from tests.support.paths import ROOT
 from trainer.compare.report import page as comparison_page
@@ -77,7 +77,8 @@ def test_operations_lists_every_reason_and_problem() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     assert {f"| `{reason}` | {reason.sentence} |" for reason in Reason} <= set(text.splitlines())
     problems = {f"| `{problem}` | {problem.sentence} |" for problem in ValueProblem}
-    assert problems <= set(text.splitlines())
+    refusals = {f"| `{refusal}` | {refusal.sentence} |" for refusal in Refusal}
+    assert problems | refusals <= set(text.splitlines())
 
 
 @pytest.mark.parametrize("program", ["streamer", "trainer"])

@@ -80,6 +80,16 @@ class TrainerSettings(EnvironmentSettings):
     def _none_is_none(cls, value: object) -> object:
         return None if value == "none" else value
 
+    @property
+    def signing_key(self) -> Path | None:
+        """The file of the signing key; ``None`` without one, also where the file is empty.
+
+        A container mounts something in any case: `/dev/null` where there is no key.
+        """
+        file = self.signing_key_file
+        is_empty = file is not None and file.exists() and not file.stat().st_size
+        return None if is_empty else file
+
     def unsigned_allowed(self) -> bool:
         """Whether models that nobody signed may be published."""
         allowed = self.allow_unsigned_models

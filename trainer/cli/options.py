@@ -87,7 +87,7 @@ def open_registry(folder: Path, settings: TrainerSettings) -> Registry:
     from trainer.registry import keys  # noqa: PLC0415
     from trainer.registry.registry import Registry  # noqa: PLC0415
 
-    key = None if settings.signing_key_file is None else keys.load(settings.signing_key_file)
+    key = None if settings.signing_key is None else keys.load(settings.signing_key)
     trusted = parse_keys(settings.model_keys) + ((key.public,) if key is not None else ())
     trust = Trust(trusted, settings.unsigned_allowed())
     return Registry(folder, trust, key, settings.audit_file)

@@ -73,7 +73,7 @@ def run(
     recipe, wrong = Recipe().changed(knobs)
     faults += [*wrong, *recipe.problems()]
     client = connect(settings.redis, faults)
-    if settings.signing_key_file is None and not settings.unsigned_allowed():
+    if settings.signing_key is None and not settings.unsigned_allowed():
         faults.append(
             "TRAINER_SIGNING_KEY_FILE is missing: services refuse models that nobody signed. Make "
             "a key with `trainer keys new NAME`, or set TRAINER_ALLOW_UNSIGNED_MODELS=true, and "
