@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from streamer.process.audit import record
+from streamer.process.terminal import say
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
@@ -21,4 +22,4 @@ def pseudonym(
         raise typer.BadParameter("STREAMER_LOG_KEY is not set; set it to the key of the service")
     pseudonym = Pseudonyms(key).of(patient_id)
     record(settings.audit_file, "look up pseudonym", pseudonym)
-    print(pseudonym)
+    say(pseudonym)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Annotated, Final
 
 import typer
 
 from streamer.bundles.signatures import parse_keys
 from streamer.process.audit import audited
+from streamer.process.terminal import say, say_json, say_lines
 from trainer.registry import keys as signing
 from trainer.settings import TrainerSettings
 
@@ -42,7 +41,7 @@ def new(
     with audited(settings.audit_file, "new key", name):
         key = signing.new(settings.keys, name)
     file = settings.keys / f"{name}{signing.SUFFIX}"
-    sys.stdout.write(_ADVICE.format(name=name, file=file, public=key.public))
+    say_lines(_ADVICE.format(name=name, file=file, public=key.public).splitlines())
 
 
 @app.command("list")
@@ -55,9 +54,9 @@ def list_keys(
     listed += [(key, "trusted") for key in parse_keys(settings.model_keys)]
     if as_json:
         rows = [{"key": str(key), "name": key.name, "kind": kind} for key, kind in listed]
-        sys.stdout.write(json.dumps(rows) + "\n")
+        say_json(rows)
         return
     for key, kind in listed:
-        sys.stdout.write(f"{key}  {kind}\n")
+        say(f"{key}  {kind}")
     if not listed:
-        sys.stdout.write(f"no key in {settings.keys}; `trainer keys new NAME` makes one\n")
+        say(f"no key in {settings.keys}; `trainer keys new NAME` makes one")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
 from streamer.process import logs
 from streamer.process.audit import audited
+from streamer.process.terminal import say, say_json, say_lines
 from trainer.cli.options import Folder, check_writable, open_registry, refuse
 from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
@@ -70,7 +69,7 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
         try:
             test = kept.load(model).manifest.get("metrics", {}).get("test", {})
         except BundleError as error:
-            sys.stderr.write(f"{error}\n")
+            say(str(error), error=True)
             test = {}
         models.append(
             {
@@ -86,15 +85,13 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
             }
         )
     if as_json:
-        sys.stdout.write(json.dumps(models) + "\n")
+        say_json(models)
     elif models:
         from trainer.cli.tables import models_table  # noqa: PLC0415 - rich.table is slow to load
 
         models_table(models)
     else:
-        sys.stdout.write(
-            f"no model in {kept.folder} yet; `trainer run` or `trainer models promote` adds one\n"
-        )
+        say(f"no model in {kept.folder} yet; `trainer run` or `trainer models promote` adds one")
 
 
 @app.command()
@@ -110,9 +107,9 @@ def show(
     bundle = kept.load(model)
     if as_json:
         history = kept.history_of(bundle.model_id)
-        sys.stdout.write(json.dumps({"manifest": bundle.manifest, "history": history}) + "\n")
+        say_json({"manifest": bundle.manifest, "history": history})
     else:
-        sys.stdout.write(f"model {short(bundle.model_id)}\n\n{bundle.card}")
+        say_lines((f"model {bundle.shown_id}", "", *bundle.card.rstrip("\n").split("\n")))
 
 
 @app.command()
@@ -189,7 +186,7 @@ def sign(
         signed = bundle.model_id
     else:
         signed = kept.sign(model, own)
-    sys.stdout.write(f"signed: {short(signed)} with the key {own.public}\n")
+    say(f"signed: {short(signed)} with the key {own.public}")
 
 
 @app.command()
@@ -219,15 +216,15 @@ def verify(
         try:
             bundle = load()
             accept(bundle, kept.trust)
-            sys.stdout.write(f"ok       {name}  {signer(bundle, kept.trust)}\n")
+            say(f"ok       {name}  {signer(bundle, kept.trust)}")
         except BundleError as error:
             faults += 1
-            sys.stdout.write(f"refused  {name}  {error}\n")
+            say(f"refused  {name}  {error}")
     if model is None:
         for fault in kept.history_faults():
             faults += 1
-            sys.stdout.write(f"history  {fault}\n")
-        sys.stdout.write(f"history  {len(kept.history())} lines, {kept.history_head()}\n")
+            say(f"history  {fault}")
+        say(f"history  {len(kept.history())} lines, {kept.history_head()}")
     if faults:
         raise typer.Exit(1)
 
@@ -249,11 +246,11 @@ def _change(
     if as_json:
         before = list(kept.aliases().before)
         content = {"champion": model, "version": version, "before": before}
-        sys.stdout.write(json.dumps(content) + "\n")
+        say_json(content)
     elif version is None:
-        sys.stdout.write(f"champion of the registry: {short(model)}; not published\n")
+        say(f"champion of the registry: {short(model)}; not published")
     else:
-        sys.stdout.write(f"in force: {short(model)} (version {version})\n")
+        say(f"in force: {short(model)} (version {version})")
 
 
 def _open(folder: Path | None) -> Registry:
