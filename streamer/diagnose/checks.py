@@ -20,6 +20,7 @@ from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
+from streamer.diagnose.lost_values import lost_values
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service.settings import Settings
@@ -39,6 +40,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("model", lambda: _model(settings))
     if settings.http_port:
         yield _service(settings)
+        yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
     yield _log(settings)
     yield from _versions()
 
@@ -126,9 +128,13 @@ def _model(settings: Settings) -> Iterator[Finding]:
         yield Finding("forecast", Level.WARN, message)
 
 
+def _asked_host(settings: Settings) -> str:
+    return _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+
+
 def _service(settings: Settings) -> Finding:
     """Asks the service on this machine, if one runs, whether it is ready."""
-    host = _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+    host = _asked_host(settings)
     address = f"{host}:{settings.http_port}"
     connection = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection):
