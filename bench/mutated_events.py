@@ -32,14 +32,15 @@ from streamer.core.variables import VARIABLES
 Json = object
 _START_MS: Final = 1_795_255_200_000
 _HOUR_MS: Final = 3_600_000
+_LASTS_MS: Final = 72 * _HOUR_MS
 _MOST_A_BATCH: Final = 400
 _PATIENTS: Final = 40
 _ODD: Final[tuple[Json, ...]] = (
     None, True, False, 0, -0.0, -1, 1e308, 10**30, 2**63, 5e-324, "", " ", "x" * 300, "\x00",
     "\x1b[2J", "\u202eid", "\ud800", "NaN", "1e999", "<0.01", ">= 15", "7,4", [], {}, [[]],
     {"a": {}}, [1, 2], "2026-11-21T10:00:00Z", "20261121100000+0000", 1795255200,
-    "2016-12-31T23:59:60Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "discharge", "admission",
-    "mmol/L", 255, "p1",
+    "2016-12-31T23:59:60Z", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "discharge",
+    "admission", "mmol/L", 255, "p1",
 )  # fmt: skip
 _NAMES: Final = (
     "type", "patient_id", "time", "values", "units", "revision", "cancelled", "ward", "bed", "age",
@@ -55,14 +56,14 @@ class Unanswered(AssertionError):
     """An event that was neither taken nor rejected, or a message that nobody could use."""
 
 
-def valid_event(draws: random.Random) -> dict[str, Json]:
-    """An event of any type, of one of some patients, over three days."""
+def valid_event(draws: random.Random, now_ms: int) -> dict[str, Json]:
+    """An event of any type, of one of some patients, some minutes late and at times some days."""
     event: dict[str, Json] = {
         "type": draws.choice(
             ["observation"] * 8 + ["admission", "discharge", "transfer", "medication"]
         ),
         "patient_id": f"p{draws.randrange(_PATIENTS)}",
-        "time": _START_MS + draws.randrange(72 * _HOUR_MS),
+        "time": now_ms - round(draws.expovariate(1) ** 3 * _HOUR_MS / 2),
     }
     chosen = draws.sample(VARIABLES, draws.randrange(6))
     more: dict[str, dict[str, Json]] = {
@@ -84,9 +85,9 @@ def valid_event(draws: random.Random) -> dict[str, Json]:
     return event | more[str(event["type"])]
 
 
-def mutated(draws: random.Random) -> tuple[bytes | None, bytes | None]:
+def mutated(draws: random.Random, now_ms: int) -> tuple[bytes | None, bytes | None]:
     """Key and value of a record: a valid event, changed some times or not at all."""
-    event: Json = valid_event(draws)
+    event: Json = valid_event(draws, now_ms)
     key: bytes | None = str(event["patient_id"]).encode() if isinstance(event, dict) else None
     for _ in range(draws.choice([0, 0, 1, 1, 1, 3])):
         event = _restructured(draws, event)
@@ -144,9 +145,8 @@ def batches(draws: random.Random, n_events: int) -> Iterator[list[Record]]:
     offset = 0
     while offset < n_events:
         size = min(draws.choice([1, 2, 17, _MOST_A_BATCH]), n_events - offset)
-        yield [
-            Record(0, offset + i, _START_MS + 72 * _HOUR_MS, *mutated(draws)) for i in range(size)
-        ]
+        now_ms = _START_MS + _LASTS_MS * offset // n_events
+        yield [Record(0, offset + i, now_ms, *mutated(draws, now_ms)) for i in range(size)]
         offset += size
 
 
