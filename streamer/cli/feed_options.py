@@ -17,7 +17,7 @@ from streamer.feeds.publish import publish
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, feed_topics
 
 Speed = Annotated[
     str,
@@ -34,7 +34,7 @@ Start = Annotated[
 def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
     """Sends a feed to the topics until it ends or Ctrl-C, and reports its progress."""
     settings = Settings()
-    ensure_topics(settings)
+    ensure_topics(settings, feed_topics(settings))
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
     with stop_on_signal() as stop, Report(what) as report:
 

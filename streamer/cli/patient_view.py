@@ -20,7 +20,7 @@ from streamer.ports.log import LogUnavailable
 from streamer.process.terminal import table
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
 
 HISTORY: Final = 24  # risks shown
 # A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
@@ -100,15 +100,13 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
         LogUnavailable: Kafka does not answer, or does not show the input topic.
         StoreUnavailable: Redis does not answer.
     """
-    topics = {topic.name: topic for topic in ensure_topics(settings, create=False)}
-    vitals = topics[settings.topic_vitals]
-    if not vitals.partitions:  # then no partition would be searched, and nobody would be known
-        raise LogUnavailable(
-            f"topic {vitals.name} {vitals.fault}, or let this user describe the topic"
-        )
+    vitals = [topic for topic in service_topics(settings) if topic.name == settings.topic_vitals]
+    (status,) = ensure_topics(settings, vitals, create=False)
+    if not status.partitions:  # not the same as "nothing is known"
+        raise LogUnavailable(f"topic {status.name} {status.fault}")
     store = bootstrap.state_store(settings)
     with contextlib.closing(store):
-        stay = store.find(patient, range(vitals.partitions))
+        stay = store.find(patient, range(status.partitions))
     if stay is None:
         return None
     partition, stored = stay

@@ -149,7 +149,7 @@ def replay(
     """
     chosen = None if offsets is None else _range(offsets)
     selection = Selection(frozenset(reason or ()), chosen, partition, _since_ms(since))
-    topic = open_rejected_topic(Settings())
+    topic = open_rejected_topic(Settings(), to_replay=yes)
     done = Replay()
     with Report("replay" if yes else "reading the rejected topic") as report:
         if not yes:

@@ -15,13 +15,14 @@ import typer
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.signals import stop_on_signal
-from streamer.process.terminal import say
+from streamer.process.terminal import say, say_lines
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
+from streamer.service.weak_connections import weak_choices
 
 if TYPE_CHECKING:
     from streamer.service.worker import Worker
@@ -49,6 +50,9 @@ def run(
     (STREAMER_HTTP_PORT).
     """
     settings = Settings()
+    if settings.require_tls and (weak := list(weak_choices(settings))):
+        say_lines(["STREAMER_REQUIRE_TLS is true:", *(f"  {line}" for line in weak)], error=True)
+        raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
     with stop_on_signal() as stop, _listening(settings, health):
@@ -88,7 +92,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
     while not stop.is_set():
         health.beat()
         try:
-            ensure_topics(settings)
+            ensure_topics(settings, service_topics(settings))
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
             health.note_outage(error)

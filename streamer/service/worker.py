@@ -26,7 +26,13 @@ from streamer.core.codec import Era
 from streamer.core.columns import decode
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import EventLog, Interrupted, LogUnavailable
+from streamer.ports.log import (
+    EventLog,
+    Interrupted,
+    LogNotAllowed,
+    LogUnavailable,
+    TransactionNotAllowed,
+)
 from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
 from streamer.service import metrics, tally
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
@@ -139,7 +145,7 @@ class Worker:
         """Does one round; returns whether it had records.
 
         Raises:
-            LogUnavailable: the log does not answer. Nothing is lost: call again later.
+            LogUnavailable: the log does not answer, or refuses. Nothing is lost: call again later.
             StoreUnavailable: the store does not answer. Nothing is lost: call again later.
         """
         self.health.beat()
@@ -172,6 +178,8 @@ class Worker:
             _log.warning("transaction interrupted, taking partitions again", error=str(error))
             ownership.forget()
             self._needs_recovery = True
+            if isinstance(error, TransactionNotAllowed):
+                raise LogNotAllowed(str(error)) from error
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}

@@ -46,7 +46,7 @@ def settings(stack: LocalStack, topic_prefix: str) -> Settings:
     ensure_topics(settings)
     table = stay_table()
     (stay,) = encode(table, np.array([table.slot_of["p"]]), Era(MODEL.model_id))
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis())
     with contextlib.closing(
         RedisStates(redis, f"vigil:{settings.group}", settings.topic_vitals)
     ) as states:

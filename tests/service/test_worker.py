@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.ports.log import LogUnavailable
+from streamer.ports.log import LogNotAllowed, LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from tests.support.fake_service import (
     Event,
@@ -118,6 +118,21 @@ def test_a_transaction_of_unknown_end(fake: FakeService, expected: FakeService, 
         setattr(process.log, knob, True)
         process.step()
         process.step()
+    fake.drain(process)
+    assert_same(fake, expected)
+
+
+def test_a_right_that_is_missing_is_said_and_loses_nothing(
+    fake: FakeService, expected: FakeService
+) -> None:
+    process = fake.process(max_batch=25)
+    process.step()
+    process.log.allowed = False
+    for _ in range(3):
+        with pytest.raises(LogNotAllowed, match="does not allow"):
+            while True:
+                process.worker.step()
+    process.log.allowed = True
     fake.drain(process)
     assert_same(fake, expected)
 

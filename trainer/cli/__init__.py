@@ -12,6 +12,7 @@ from streamer.bundles.bundle import BundleError
 from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
+from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
 from trainer.errors import InputError, WrongUsage
@@ -50,8 +51,7 @@ def main() -> None:
     try:
         app()
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        _end("The configuration is wrong:", map(_fault, faults), 2)
+        _end("The configuration is wrong:", fault_lines(error), 2)
     except WrongUsage as error:
         _end("Wrong usage:", error.faults, 2)
     except (InputError, DataError, BundleError) as error:
@@ -63,12 +63,6 @@ def main() -> None:
         if package not in _EXTRA:
             raise
         _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
-
-
-def _fault(fault: object) -> str:
-    assert isinstance(fault, dict)
-    name = ".".join(str(part) for part in fault["loc"])
-    return f"{name if name.isupper() else f'TRAINER_{name.upper()}'}: {fault['msg']}"
 
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:

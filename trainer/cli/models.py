@@ -182,7 +182,7 @@ def _channel() -> ModelChannel:
     from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
 
     settings, faults = TrainerSettings(), list[str]()
-    client = connect(settings.redis_url, faults)
+    client = connect(settings.redis, faults)
     refuse(faults)
     assert client is not None
     channel = RedisModels(client)

@@ -1,22 +1,79 @@
-"""Translates the errors of kafka-python into the port's ``LogUnavailable``."""
+"""Translates the errors of kafka-python into the port's: away with its cause, or not allowed."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from typing import Final
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-from kafka.errors import KafkaError
+from kafka.errors import (
+    AuthorizationError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
-from streamer.ports.log import LogUnavailable
+from streamer.adapters.kafka.connections import recent_failures
+from streamer.ports.log import LogNotAllowed, LogUnavailable
 
 NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
+
+_OBJECTS: Final = (
+    (TopicAuthorizationFailedError, "a topic"),
+    (GroupAuthorizationFailedError, "the consumer group"),
+    (TransactionalIdAuthorizationFailedError, "the transactional id"),
+    (ClusterAuthorizationFailedError, "the cluster, to create topics for one"),
+)
 
 
 @contextlib.contextmanager
 def kafka_errors() -> Iterator[None]:
-    """Turns every error of a kafka-python client into ``LogUnavailable``."""
+    """Turns every error of a kafka-python client into one of the port's.
+
+    Raises:
+        LogNotAllowed: a user, a password or a right is missing.
+        LogUnavailable: any other error.
+    """
+    began = time.monotonic()
     try:
         yield
     except NO_ANSWER as error:
-        raise LogUnavailable(f"Kafka: {type(error).__name__}: {error}") from error
+        raise translated(error, began) from error
+
+
+def refuse_hidden(topic: Mapping[str, Any]) -> None:
+    """Raises if a broker hides a described topic from this user; a missing one is none of these.
+
+    Raises:
+        TopicAuthorizationFailedError: the user may not describe it.
+    """
+    if topic.get("error_code") == TopicAuthorizationFailedError.errno:
+        raise TopicAuthorizationFailedError(str(topic.get("name")))
+
+
+def translated(error: BaseException, began: float) -> LogUnavailable:
+    """The port's error for one of kafka-python, with the causes of failed connections.
+
+    Args:
+        error: of kafka-python.
+        began: seconds of the monotonic clock when the call began.
+    """
+    detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, AuthorizationError):
+        on = next((name for kind, name in _OBJECTS if isinstance(error, kind)), "something")
+        return LogNotAllowed(
+            f"Kafka does not allow this user to use {on} ({detail}). Grant the rights of "
+            "deploy/acl/kafka.sh"
+        )
+    failures = recent_failures(began)
+    causes = "; ".join(map(str, failures))
+    if isinstance(error, SaslAuthenticationFailedError | UnsupportedSaslMechanismError) or (
+        failures and all(failure.refuses_access for failure in failures)
+    ):
+        return LogNotAllowed(f"Kafka refuses the connection: {causes or detail}")
+    return LogUnavailable(f"Kafka: {causes} ({detail})" if causes else f"Kafka: {detail}")

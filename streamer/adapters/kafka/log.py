@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, translated
 from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
@@ -29,7 +29,15 @@ from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import TransactionRecovery
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
+from streamer.ports.log import (
+    Interrupted,
+    LogNotAllowed,
+    LogUnavailable,
+    Output,
+    Polled,
+    Topic,
+    TransactionNotAllowed,
+)
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
@@ -73,7 +81,7 @@ class KafkaLog:
         self._sought: set[int] = set()  # partitions whose position was set by `seek`
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
-        self._membership = self._consumer.group_metadata()
+        self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -100,9 +108,8 @@ class KafkaLog:
                 fetched = {}  # the group's offset is not in the log: the take-over blocks it
             if not fetched:
                 self._refuse_silence()
-            # Read now, and before the assignment: a rebalance may go on in the background, and the
-            # results of this poll must not be committed in the generation after it.
-            self._membership = self._consumer.group_metadata()
+            # Not the present generation: that may already be the one after these records.
+            self._membership = self._consumer.assigned_as
             now = {tp.partition for tp in self._consumer.assignment()}
         revoked, self._listener.revoked = self._listener.revoked, set()
         # A partition revoked and assigned again within one poll had another owner in between.
@@ -202,13 +209,16 @@ class KafkaLog:
             self._tp(partition): OffsetAndMetadata(offset, "", -1)
             for partition, offset in offsets.items()
         }
-        producer = self._producer
+        producer, membership = self._producer, self._membership
         if producer is None:
             raise Interrupted("there is no producer yet: call recover first")
+        if membership is None:
+            raise Interrupted("no partition was assigned yet")
+        began = time.monotonic()
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs)
-            producer.send_offsets_to_transaction(positions, self._membership)
+            producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
             producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
@@ -219,6 +229,9 @@ class KafkaLog:
             producer.commit_transaction()
             self._has_committed = True
         except NO_ANSWER as error:
+            unavailable = translated(error, began)
+            if isinstance(unavailable, LogNotAllowed):
+                raise TransactionNotAllowed(str(unavailable)) from error
             raise Interrupted(f"{type(error).__name__}: {error}") from error
 
     def recover(self) -> None:
@@ -269,7 +282,8 @@ class KafkaLog:
         last_ms = self._consumer._cluster._last_successful_refresh_ms
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
-            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
+            error = KafkaTimeoutError(f"no broker has answered for {silent_ms / 1000:.0f} s")
+            raise translated(error, last_ms / 1000)
 
     def _described(self) -> Topic | None:
         """The topic by the consumer's own metadata: no request, so no wait."""
