@@ -115,7 +115,8 @@ def rude_server() -> Iterator[int]:
                 with connection:
                     connection.settimeout(0.2)
                     try:
-                        connection.sendall(b"-ERR what is " + connection.recv(4096)[:80] + b"\r\n")
+                        question = connection.recv(4096)[:80].replace(b"\r\n", b" ")
+                        connection.sendall(b"-ERR what is " + question + b"\r\n")
                     except OSError:
                         continue
 

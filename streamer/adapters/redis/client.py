@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, ReadOnlyError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from streamer.adapters.redis.errors import Demoted, redis_errors
+from streamer.adapters.redis.errors import Demoted, hide, redis_errors
 from streamer.adapters.redis.url import Form, RedisUrl, parse
 
 # Redis answers in well under a millisecond. One that is frozen must not hold the loop for longer.
@@ -98,6 +98,7 @@ class _Credentials(CredentialProvider):
             address = parse(self._read())
         except (OSError, ValueError) as error:
             raise AuthenticationError(f"the file of the URL cannot be used: {error}") from None
+        hide(address.password)
         if address.username:
             return address.username, address.password
         return (address.password,)
@@ -146,5 +147,6 @@ def _of_sentinels(address: RedisUrl) -> dict[str, Any]:
         credentials["username"] = address.sentinel_username
     if address.sentinel_password_file:
         secret = Path(address.sentinel_password_file).read_text().rstrip("\r\n")
+        hide(secret)
         credentials["password"] = secret
     return credentials

@@ -45,6 +45,18 @@ _CAUSES: Final = (
 )
 
 
+# A server that has no AUTH (a proxy, a Sentinel) repeats the password in its refusal. Sentences keep
+# their sense without texts of this length.
+_SHORTEST_HIDDEN: Final = 4
+_hidden: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Keeps a secret out of the texts of all errors from now on."""
+    if len(secret) >= _SHORTEST_HIDDEN:
+        _hidden.add(secret)
+
+
 class Demoted(RedisConnectionError):
     """The server is a replica now; the connection to it was ended."""
 
@@ -66,6 +78,8 @@ def redis_errors() -> Iterator[None]:
 
 def _translated(error: Exception) -> StoreUnavailable:
     text = str(error) or type(error).__name__
+    for secret in _hidden:
+        text = text.replace(secret, "**********")
     lower = text.lower()
     if isinstance(error, NoPermissionError) or any(words in lower for words in _IN_A_SCRIPT):
         return StoreNotAllowed(f"Redis does not allow it: {text}. See deploy/acl/redis")
