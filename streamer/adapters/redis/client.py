@@ -57,6 +57,8 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
         credentials = {"credential_provider": _Credentials(read)}
     match address.form:
         case Form.CLUSTER:
+            # Once more: a node that is away makes the client ask who has its slots now.
+            arguments["retry"] = Retry(NoBackoff(), 1)
             node: Any = ClusterNode  # redis-py has types for a part of itself
             nodes = [node(host, port) for host, port in address.hosts]
             with redis_errors():

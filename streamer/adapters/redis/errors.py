@@ -45,8 +45,8 @@ _CAUSES: Final = (
 )
 
 
-# A server that has no AUTH (a proxy, a Sentinel) repeats the password in its refusal. Sentences keep
-# their sense without texts of this length.
+# A server that has no AUTH (a proxy, a Sentinel) repeats the password in its refusal. Shorter ones
+# would be found in words.
 _SHORTEST_HIDDEN: Final = 4
 _hidden: set[str] = set()
 
