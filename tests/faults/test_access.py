@@ -22,10 +22,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
     ResourcePattern,
+    ResourcePatternFilter,
     ResourceType,
 )
 
@@ -190,6 +192,19 @@ def rules_of(arguments: list[str]) -> list[ACL]:
     ]
 
 
+def rules_in_force(kafka: SecureKafka) -> list[ACL]:
+    anything = ACLFilter(
+        principal=None, host="*", operation=ACLOperation.ANY,
+        permission_type=ACLPermissionType.ANY,
+        resource_pattern=ResourcePatternFilter(
+            ResourceType.ANY, None, ACLResourcePatternType.ANY
+        ),
+    )  # fmt: skip
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+        rules: list[ACL] = admin.describe_acls(anything)[0]
+    return rules
+
+
 def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, str]) -> None:
     files = {}
     for user in ("streamer", "trainer", "viewer"):
@@ -323,26 +338,35 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
                 admin.delete("{vigil:models}:champion")
                 assert kafka.denials == []
                 assert admin.acl_log() == []
-                _refusals_have_their_own_words(user, admin, port)
+                _refusals_have_their_own_words(user, admin, port, kafka)
 
 
-def _refusals_have_their_own_words(user: Users, admin: Any, port: int) -> None:
+def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: SecureKafka) -> None:
     """What is not allowed is never "away" nor "nothing is known", and heals when it is granted."""
 
     def kinds() -> set[tuple[str, str | None]]:
         return {(str(r["kind"]), r.get("waiting_on")) for r in reasons(port) or ()}
 
     admin.execute_command("ACL", "SETUSER", "streamer", "-evalsha")
-    with contextlib.closing(KafkaProducer(**settings_of(user("sender")).kafka_connection())) as out:
-        out.send(
-            settings_of(user("sender")).topic_vitals, observation("p3", heart_rate=80.0), b"p3"
-        )
+    sender = settings_of(user("sender"))
+    with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
+        out.send(sender.topic_vitals, observation("p3", heart_rate=80.0), b"p3")
     wait_until(lambda: kinds() == {("not_allowed", "store")}, 30, "the reason of Redis")
     (reason,) = reasons(port) or [{}]
     assert "Redis does not allow it" in reason["says"]
     assert "deploy/acl/redis" in reason["says"]
     admin.execute_command("ACL", "SETUSER", "streamer", "+evalsha")
     wait_until(lambda: reasons(port) == [], 30, "readiness")
+
+    risk = settings_of(user("streamer")).topic_risk
+    rules = [rule for rule in rules_in_force(kafka) if rule.resource_pattern.resource_name == risk]
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as kafka_admin:
+        kafka_admin.delete_acls(rules)
+        with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
+            out.send(sender.topic_vitals, observation("p4", heart_rate=80.0), b"p4")
+        wait_until(lambda: kinds() == {("not_allowed", "log")}, 60, "the reason of Kafka")
+        kafka_admin.create_acls(rules)
+    wait_until(lambda: reasons(port) == [], 60, "readiness")
 
     hidden = command(user("sender"), "alerts", "--from-beginning", "--json")
     assert hidden.returncode == 1
