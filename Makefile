@@ -33,16 +33,16 @@ demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its al
 	@$(BIN)/streamer demo
 
 # Tests of real servers wait for much of their time, and the quick ones fill it: both run at once,
-# and each says how it went when it ends.
+# and each says how it went when it ends. These two targets are for `test`, which installs.
 test: install ## All tests: the quick ones and, at the same time, those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
 	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) \
 		quick-tests server-tests
 
-quick-tests: install
+quick-tests:
 	nice -n 5 $(PYTEST) -m 'not integration' -n logical
 
-server-tests: install
+server-tests:
 	$(PYTEST) -m 'integration and not images' -n 4 tests
 
 test-images: install ## Builds the streamer's image and runs it confined; needs buildah, debootstrap, bubblewrap.

@@ -133,6 +133,12 @@ MUTATIONS: Final = (
 )
 
 
+def copy_tree(tree: Path, *parts: str) -> None:
+    """Copies the sources to ``tree``: the whole root, or only these folders of it."""
+    for part in parts or ("",):
+        shutil.copytree(ROOT / part, tree / part, ignore=_LEFT_OUT)
+
+
 def mutate(mutation: Mutation, tree: Path) -> None:
     """Removes the guard from the sources under ``tree``.
 
@@ -183,7 +189,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="vigil-mutation-") as name:
             tree = Path(name) / "tree"
-            shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)
+            copy_tree(tree)
             mutate(mutation, tree)
             failed = failures(tree, mutation.tests)
         survived |= not failed

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from streamer.cli.progress import Report
 from streamer.cli.times import parse_time_ms
@@ -16,6 +15,7 @@ from streamer.core.time import HOUR_MS, rfc3339
 from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics, feed_topics
 
@@ -49,7 +49,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
             stop=stop,
             progress=show,
         )
-    Console(stderr=True).print(f"{sent} messages sent")
+    say(f"{sent} messages sent", error=True)
 
 
 def parse_speed(text: str) -> float | None:

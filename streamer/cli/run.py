@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import typer
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say, say_lines
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving
@@ -51,7 +51,7 @@ def run(
     """
     settings = Settings()
     if settings.require_tls and (weak := list(weak_choices(settings))):
-        print("STREAMER_REQUIRE_TLS is true:", *weak, sep="\n  ", file=sys.stderr)
+        say_lines(["STREAMER_REQUIRE_TLS is true:", *(f"  {line}" for line in weak)], error=True)
         raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
@@ -75,10 +75,10 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
         try:
             port.enter_context(serving(settings.http_host, settings.http_port, health))
         except OSError as error:
-            print(
+            say(
                 f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
                 "Set STREAMER_HTTP_PORT to another port, or to 0 for none",
-                file=sys.stderr,
+                error=True,
             )
             raise typer.Exit(2) from error
         yield

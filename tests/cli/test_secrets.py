@@ -100,9 +100,9 @@ def test_settings_that_cannot_be_read_are_not_repeated(
         assert CANARY not in output, words
         assert "Traceback" not in output, words
     if name == "REDIS_URL" and '"' not in value:
-        for words in TRAINER_COMMANDS[1:]:
-            code, output = outcome(monkeypatch, capfd, trainer.cli.main, words)
-            assert CANARY not in output, words
+        for command in TRAINER_COMMANDS[1:]:
+            code, output = outcome(monkeypatch, capfd, trainer.cli.main, command)
+            assert CANARY not in output, command
 
 
 @pytest.fixture

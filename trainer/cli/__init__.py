@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -15,6 +13,7 @@ from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
+from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
 from trainer.errors import InputError, WrongUsage
 
@@ -48,7 +47,7 @@ _EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optun
 
 def main() -> None:
     """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
-    _open_streams()
+    open_streams()
     try:
         app()
     except ValidationError as error:
@@ -66,17 +65,8 @@ def main() -> None:
         _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
 
 
-def _open_streams() -> None:
-    """Keeps hours of work safe from a letter that a terminal lacks, and from a closed stream."""
-    sys.stdout = sys.stdout or io.StringIO()
-    sys.stderr = sys.stderr or io.StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def _end(title: str, faults: Iterable[str], code: int) -> None:
     lines = list(faults)
     text = f"{title} {lines[0]}" if title == "Error:" else "\n  ".join([title, *lines])
-    sys.stderr.write(text + "\n")
-    sys.exit(code)
+    say_lines(text.split("\n"), error=True)
+    raise SystemExit(code)

@@ -92,6 +92,7 @@ def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> St
     return make_one
 
 
+@pytest.mark.timeout(400)  # three fits, of a low priority that other tests go before
 def test_a_better_candidate_is_published_an_equal_one_is_not_and_a_worse_one_is_a_challenger(
     start: Start, registry: Registry, redis: Redis, topic_prefix: str
 ) -> None:
