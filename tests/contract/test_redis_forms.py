@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from typing import Any
 
 import pytest
+from redis.cluster import RedisCluster
 
 from bench.services import settings_of
 from streamer.adapters.redis.client import connect
@@ -13,6 +16,7 @@ from streamer.diagnose import checks
 from streamer.diagnose.finding import Finding, Level
 from streamer.local import LocalStack
 from streamer.ports.states import StoreUnavailable
+from tests.contract.test_states import save_of
 from tests.support.redis_kinds import Group
 
 pytestmark = pytest.mark.integration
@@ -62,4 +66,35 @@ def test_a_sentinel_under_the_url_of_a_server_is_named(redis_sentinel: Group) ->
 def test_a_server_under_another_form_is_named(redis_sentinel: Group) -> None:
     server = f"127.0.0.1:{redis_sentinel.ports[0]}"
     assert "it is no Redis Cluster" in bad(f"redis+cluster://{server}")
-    assert "Sentinels know no master" in bad(f"redis+sentinel://{server}/vigil/0")
+    assert "it is no Sentinel" in bad(f"redis+sentinel://{server}/vigil/0")
+
+
+def test_a_slot_moves_to_another_node_while_the_store_writes(redis_cluster: Group) -> None:
+    """While its keys move the old node says ASK, then MOVED; the new one knows no script."""
+    client = connect(redis_cluster.url)
+    assert isinstance(client, RedisCluster)
+    store = RedisStates(client, "moves", "vitals")
+    with contextlib.closing(store), contextlib.ExitStack() as nodes:
+        first = save_of(store.take(0), 1, {"a": b"1"})
+        store.save([first])
+        key = store.key(0)
+        node: Any = client.get_node_from_key(key)  # type: ignore[no-untyped-call]
+        slot = client.keyslot(key)
+        other = next(port for port in redis_cluster.ports if port != node.port)
+        source, target = (
+            nodes.enter_context(redis_cluster.client(port)) for port in (node.port, other)
+        )
+        ids = [n.execute_command("CLUSTER MYID").decode() for n in (source, target)]
+        target.script_flush()
+        target.execute_command("CLUSTER SETSLOT", slot, "IMPORTING", ids[0])
+        source.execute_command("CLUSTER SETSLOT", slot, "MIGRATING", ids[1])
+        source.execute_command("MIGRATE", "127.0.0.1", other, key, 0, 5_000)
+        store.save([replace(first, expected=1, watermark=2)])  # ASK
+        count = ("CLUSTER COUNTKEYSINSLOT", slot)
+        assert [n.execute_command(*count) for n in (source, target)] == [0, 1]
+        target.script_flush()
+        for port in (other, *redis_cluster.ports):
+            with redis_cluster.client(port) as owner:
+                owner.execute_command("CLUSTER SETSLOT", slot, "NODE", ids[1])
+        store.save([replace(first, expected=2, watermark=3)])  # MOVED, then NOSCRIPT
+        assert store.take(0).watermark == 3

@@ -40,6 +40,7 @@ _CAUSES: Final = (
     ("connection reset by peer", "it ends the connection: it may ask for TLS (rediss)"),
     ("connection closed by server", "it ends the connection: it may ask for TLS (rediss)"),
     ("cluster mode is not enabled", "it is no Redis Cluster: write REDIS_URL as redis://HOST:PORT"),
+    ("unknown command 'sentinel'", "it is no Sentinel: write REDIS_URL as redis://HOST:PORT/0"),
     ("unknown command", "it may be a Sentinel, whose URL is redis+sentinel://HOST:26379/NAME/0"),
     ("no master found", "the Sentinels know no master that answers"),
 )
