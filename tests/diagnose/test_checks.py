@@ -12,7 +12,8 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles.build import make
 from streamer.diagnose import checks
 from streamer.diagnose.finding import Finding, Level
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings
@@ -99,3 +100,26 @@ def test_forecasts_are_asked_of_the_model_in_force(
     levels = {finding.check: finding.level for finding in checks._model(Settings(forecast=True))}
     assert levels == {"model": Level.OK} | ({} if has_head else {"forecast": Level.WARN})
     assert "forecast" not in {finding.check for finding in checks._model(Settings())}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (LogUnavailable("Kafka: nothing listens"), "Kafka: nothing listens; start one with"),
+        (LogUnavailable("Kafka: see advertised.listeners"), "Kafka: see advertised.listeners"),
+        (StoreNotAllowed("Redis: no right"), "Redis: no right"),
+        (ValueError("no bundle"), "no bundle; install the package anew"),
+    ],
+)
+def test_an_error_has_the_way_out_that_fits_it(error: Exception, message: str) -> None:
+    """Whoever's setting was right must not be told to set it."""
+
+    def fail() -> Iterator[Finding]:
+        raise error
+        yield
+
+    (finding,) = checks._guarded("kafka", fail)
+    assert finding.level is Level.BAD
+    assert finding.message.startswith(message)
+    if "start" not in message and "install" not in message:
+        assert finding.message == message

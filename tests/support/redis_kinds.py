@@ -85,7 +85,8 @@ class _Servers(contextlib.ExitStack):
         self.callback(process.kill)
         client = Redis(host=LOOPBACK, port=port, socket_timeout=5)
         self.callback(client.close)
-        wait_until(lambda: _answers(client), 20)
+        wait_until(lambda: _answers(client) or process.poll() is not None, 20)
+        assert process.poll() is None, (folder / "log").read_text()
         return client
 
 
@@ -136,19 +137,25 @@ def cluster_group(n_masters: int = 3, *, replicas: bool = False) -> Iterator[Gro
             "cluster-node-timeout": "1000",
             "repl-diskless-sync-delay": "0",
         }
-        nodes: list[Any] = [servers.start(port, settings) for port in ports]
+        # Ten thousand above, as is the default, is in the range of outgoing connections.
+        buses = {port: servers.port() for port in ports}
+        nodes: list[Any] = [
+            servers.start(port, settings | {"cluster-port": str(bus)})
+            for port, bus in buses.items()
+        ]
         for number, node in enumerate(nodes):
             first, end = (_SLOTS * k // n_masters for k in (number, number + 1))
             node.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
             node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-            for port in ports:
-                node.execute_command("CLUSTER MEET", LOOPBACK, port)
+            for port, bus in buses.items():
+                node.execute_command("CLUSTER MEET", LOOPBACK, port, bus)
         wait_until(lambda: all(_is_whole(node, n_masters) for node in nodes), 20)
         if replicas:
             for master in list(nodes):
                 port = servers.port()
-                copy: Any = servers.start(port, settings)
-                copy.execute_command("CLUSTER MEET", LOOPBACK, ports[0])
+                bus = servers.port()
+                copy: Any = servers.start(port, settings | {"cluster-port": str(bus)})
+                copy.execute_command("CLUSTER MEET", LOOPBACK, ports[0], buses[ports[0]])
                 name = master.execute_command("CLUSTER MYID").decode()
                 wait_until(lambda c=copy, n=name: _replicates(c, n), 20)  # type: ignore[misc]
                 nodes.append(copy)
