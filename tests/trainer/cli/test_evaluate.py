@@ -34,4 +34,5 @@ def test_data_may_come_from_the_environment(
     more = learnable_file(tmp_path, 24, first_id=500)
     monkeypatch.setenv("TRAINER_DATA", f"{data}:{more}")
     result = trainer("evaluate", "--json")
+    assert result.code == 0, result.err
     assert json.loads(result.out)["n_patients"] == 104
