@@ -22,6 +22,7 @@ from streamer.bundles import bundle
 from streamer.bundles.acceptance import Trust
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
+from streamer.diagnose.lost_values import lost_values
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process import logs
@@ -45,6 +46,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("model", lambda: _model(settings))
     if settings.http_port:
         yield _service(settings)
+        yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
     yield _log(settings)
     yield from _versions()
 
@@ -147,9 +149,13 @@ def _trust(trust: Trust) -> Finding:
     return Finding("trust", Level.OK, f"the shipped model{signed} may take over")
 
 
+def _asked_host(settings: Settings) -> str:
+    return _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+
+
 def _service(settings: Settings) -> Finding:
     """Asks the service on this machine, if one runs, whether it is ready."""
-    host = _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+    host = _asked_host(settings)
     address = f"{host}:{settings.http_port}"
     connection = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection):
