@@ -35,6 +35,7 @@ def demo(
 
     Nothing else is needed. Ctrl-C stops all of it.
     """
+    Settings()  # a wrong one is said before servers are started
     with ExitStack() as running:
         stop = running.enter_context(stop_on_signal())
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))

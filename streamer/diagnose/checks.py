@@ -52,15 +52,17 @@ def checks(settings: Settings) -> Iterator[Finding]:
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yields the findings of a check; an error becomes a bad finding with the remedy."""
-    remedy = {
-        "kafka": "start one with `streamer up`, or set KAFKA_BOOTSTRAP_SERVERS",
-        "redis": "start one with `streamer up`, or set REDIS_URL",
-        "model": "install the package anew, or publish a model with `trainer models promote`",
-    }[name]
+    """Yields the findings of a check; an error becomes a bad finding with the way out.
+
+    The adapters name the setting that is wrong. Only where nothing runs at all is there more to do.
+    """
     try:
         yield from check()
-    except (OSError, ValueError, LogUnavailable, StoreUnavailable) as error:
+    except (LogUnavailable, StoreUnavailable) as error:
+        hint = "; start one with `streamer up`" if "nothing listens" in str(error) else ""
+        yield Finding(name, Level.BAD, f"{error}{hint}")
+    except (OSError, ValueError) as error:
+        remedy = "install the package anew, or publish a model with `trainer models promote`"
         yield Finding(name, Level.BAD, f"{error or type(error).__name__}; {remedy}")
 
 

@@ -12,7 +12,8 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles.build import make
 from streamer.diagnose import checks
 from streamer.diagnose.finding import Finding, Level
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings
@@ -114,3 +115,26 @@ def test_a_refused_model_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPat
     assert bundle.model_id[:12] in refused.message
     assert "trainer models rollback" in refused.message
     assert in_force.message.startswith("ac06db9ff834, publication 1")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (LogUnavailable("Kafka: nothing listens"), "Kafka: nothing listens; start one with"),
+        (LogUnavailable("Kafka: see advertised.listeners"), "Kafka: see advertised.listeners"),
+        (StoreNotAllowed("Redis: no right"), "Redis: no right"),
+        (ValueError("no bundle"), "no bundle; install the package anew"),
+    ],
+)
+def test_an_error_has_the_way_out_that_fits_it(error: Exception, message: str) -> None:
+    """Whoever's setting was right must not be told to set it."""
+
+    def fail() -> Iterator[Finding]:
+        raise error
+        yield
+
+    (finding,) = checks._guarded("kafka", fail)
+    assert finding.level is Level.BAD
+    assert finding.message.startswith(message)
+    if "start" not in message and "install" not in message:
+        assert finding.message == message
