@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.service import failed_transactions
 from tests.support.fake_service import (
     Event,
     FakeProcess,
@@ -112,7 +113,10 @@ def test_killed_again_while_it_replays(fake: FakeService, expected: FakeService)
 
 
 @pytest.mark.parametrize("knob", ["refuse_next", "lose_next_answer"])
-def test_a_transaction_of_unknown_end(fake: FakeService, expected: FakeService, knob: str) -> None:
+def test_a_transaction_of_unknown_end(
+    fake: FakeService, expected: FakeService, knob: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))
     process = fake.process(max_batch=25)
     for _ in range(4):
         setattr(process.log, knob, True)

@@ -1,4 +1,4 @@
-"""Repairs of kafka-python 3.0.12: three endless waits, and a leak of threads and sockets."""
+"""Repairs of kafka-python 3.0.12: four endless waits, and a leak of threads and sockets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.coordinator.consumer import ConsumerCoordinator
-from kafka.errors import KafkaConnectionError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 
 
@@ -40,6 +40,23 @@ class FinishingCoordinator(ConsumerCoordinator):  # type: ignore[misc]
         joins = self.rejoining and self._subscription.partitions_auto_assigned()
         return bool(joins or super().need_rejoin())
 
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> int | None:
+        """Asks once for the group's offset; `fetch_committed_offsets` asks until it is settled.
+
+        Raises:
+            UnstableOffsetCommitError: a transaction that moves it is open.
+            KafkaError: no answer within ``timeout_ms``, or a refusal.
+        """
+
+        async def ask() -> Any:
+            if not await self.ensure_coordinator_ready_async(timeout_ms=timeout_ms):
+                raise KafkaTimeoutError("the group's coordinator is away")
+            answer = self._manager.call_soon(self._send_offset_fetch_request, [tp])
+            return await self._manager.wait_for(answer, timeout_ms)
+
+        committed = self._net.run(ask).get(tp)
+        return None if committed is None else int(committed.offset)
+
 
 class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     """Fetches a resumed partition again if it was paused while fetched records were waiting.
@@ -51,6 +68,17 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)
         self._coordinator.__class__ = FinishingCoordinator  # there is no option for it
+
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> int | None:
+        """See ``FinishingCoordinator``."""
+        offset: int | None = self._coordinator.settled_offset(tp, timeout_ms)
+        return offset
+
+    def known_position(self, tp: TopicPartition) -> int | None:
+        """The offset that is read next, as far as it is known: `position` may ask the group."""
+        state = self._subscription.assignment.get(tp)
+        position = None if state is None else state.position
+        return None if position is None else int(position.offset)
 
     def resume(self, *partitions: TopicPartition) -> None:
         """Ends a pause; records that were put aside are fetched again from the position."""

@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from streamer.core.records import Record, Records
-from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
+from streamer.ports.log import (
+    Interrupted,
+    LogUnavailable,
+    MembershipLost,
+    Output,
+    Polled,
+    Topic,
+)
 
 _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
 
@@ -27,6 +34,7 @@ class MemoryBroker:
         holders: the member that last learned that it owns a partition.
         damaged: (partition, offset) pairs at which nothing can be read.
         unreadable: the fault of bytes that are not a record, by partition and offset.
+        unsettled: partitions whose offsets a transaction that is open may still move.
     """
 
     def __init__(self, n_partitions: int) -> None:
@@ -40,6 +48,8 @@ class MemoryBroker:
         self.holders: dict[int, MemoryLog] = {}
         self.damaged: set[tuple[int, int]] = set()
         self.unreadable: dict[tuple[int, int], str] = {}
+        self.unsettled: set[int] = set()
+        self._markers: set[tuple[int, int]] = set()
 
     def append(
         self,
@@ -60,6 +70,16 @@ class MemoryBroker:
         offset = self.append(partition, None, content)
         self.unreadable[partition, offset] = why
         return offset
+
+    def append_marker(self, partition: int) -> int:
+        """Appends the marker of a transaction, which takes an offset and is no record."""
+        offset = self.append(partition, None, None)
+        self._markers.add((partition, offset))
+        return offset
+
+    def is_record(self, record: Record) -> bool:
+        """Whether it is a record, and no transaction's marker."""
+        return (record.partition, record.offset) not in self._markers
 
     def recreate(self) -> None:
         """Deletes the input topic with the group's offsets, and creates it again, empty."""
@@ -106,6 +126,7 @@ class MemoryLog:
     Attributes:
         available: set false to simulate a log that does not answer.
         refuse_next: the next transaction is refused and has no effect.
+        refusal: while set, every transaction is refused, for this reason.
         lose_next_answer: the next transaction is committed, but its answer is lost.
 
     Args:
@@ -123,6 +144,7 @@ class MemoryLog:
         self._generation = -1
         self.available = True
         self.refuse_next = False
+        self.refusal: Interrupted | None = None
         self.lose_next_answer = False
         broker.join(self)
 
@@ -143,13 +165,18 @@ class MemoryLog:
         self._paused -= lost
         for partition in lost:
             self._positions.pop(partition, None)
-        polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
+        is_spare = not now and len(broker.members) > len(broker.partitions)
+        polled = Polled(sorted(gained), sorted(lost), is_spare=is_spare, topic=broker.topic)
         read: list[Record] = []
         # A partition that was gained in this poll has no position yet.
-        for partition in sorted(now & self._positions.keys() - self._paused):
+        for partition in sorted(now & self._positions.keys()):
             start = self._positions[partition]
+            polled.left[partition] = len(broker.partitions[partition]) - start
+            if partition in self._paused:
+                continue
             if start < broker.first[partition]:
-                raise LogUnavailable(f"offset {start} of partition {partition} was deleted")
+                polled.gone.add(partition)
+                continue
             room = self._max - len(read)
             if (partition, start) in broker.damaged:
                 polled.damaged[partition] = f"offset {start} is damaged"
@@ -158,7 +185,7 @@ class MemoryLog:
             whole = (i for i, r in enumerate(records) if (partition, r.offset) in broker.damaged)
             records = records[: next(whole, None)]
             if records:
-                read += records
+                read += filter(broker.is_record, records)
                 polled.positions[partition] = self._positions[partition] = start + len(records)
             end = len(broker.partitions[partition])
             polled.left[partition] = end - self._positions[partition]
@@ -171,6 +198,8 @@ class MemoryLog:
     def committed(self, partition: int) -> int | None:
         """See ``EventLog``."""
         self._ask()
+        if partition in self._broker.unsettled:
+            raise LogUnavailable(f"a transaction that moves partition {partition} is open")
         return self._broker.committed.get(partition)
 
     def bounds(self, partition: int) -> tuple[int, int]:
@@ -209,9 +238,12 @@ class MemoryLog:
         if not self.available or self._broken or refused:
             self._broken = True
             raise Interrupted("the transaction was refused")
+        if self.refusal is not None:
+            self._broken = True
+            raise self.refusal
         if self._generation != self._broker.generation:
             self._broken = True
-            raise Interrupted("the group has moved on without this member")
+            raise MembershipLost("the group has moved on without this member")
         self._broker.outputs += outputs
         self._broker.committed.update(offsets)
         if is_answer_lost:
