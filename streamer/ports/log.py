@@ -24,7 +24,7 @@ from streamer.core.records import Records
 
 
 class Output(NamedTuple):
-    """One record to be written; its timestamp is the time of writing."""
+    """One record to be written; its timestamp is the time of writing, as the log has it."""
 
     topic: str
     partition: int

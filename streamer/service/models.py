@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import structlog
@@ -10,7 +11,8 @@ from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError
 from streamer.core.model import Model
-from streamer.ports.models import ModelChannel
+from streamer.ports.models import ModelChannel, Superseded
+from streamer.ports.states import StoreUnavailable
 
 _log = structlog.get_logger()
 KEPT: Final = 3  # built models: in force, the one before it, and one that a replay still needs
@@ -30,22 +32,36 @@ class ModelLibrary:
         self._channel = channel
         self._shipped: Bundle = bundle.load(bundle.SHIPPED)
         self._built: dict[str, Model] = {}
+        self._bundles: dict[str, Bundle] = {}  # what they were built from
         self._refused: set[str] = set()
+        self._published: Bundle | None = None  # the last champion that could be used
 
     def in_force(self, fallback: Model | None = None) -> Model:
-        """Returns the champion, or the shipped model where none is published.
+        """Returns the champion, or the shipped model where none was ever published.
+
+        A channel that has lost its champion gets it again: no other model may come into force by
+        accident.
 
         Args:
             fallback: stays in force where the published model cannot be used, which is logged once.
 
         Raises:
-            StoreUnavailable: the channel does not answer.
+            StoreUnavailable: the channel does not answer, or the published model cannot be used and
+                nothing says which one may speak instead.
         """
         champion = self._channel.champion() if self._channel is not None else None
         if champion is None:
-            return self._build(self._shipped)
+            return self._publish_again()
         model = self.get(champion.model_id)
-        return model or fallback or self._build(self._shipped)
+        if model is not None:
+            self._published = self._bundles.get(champion.model_id)
+        model = model or fallback
+        if model is None:
+            raise StoreUnavailable(
+                f"a model: {champion.model_id} is published and cannot be used. Publish one that "
+                "can (`trainer models promote`, `trainer models rollback`)"
+            )
+        return model
 
     def get(self, model_id: str) -> Model | None:
         """Returns a published or shipped model, ``None`` where it is not kept or cannot be used.
@@ -69,10 +85,21 @@ class ModelLibrary:
             _log.error("model refused", model=model_id, error=str(error))
             return None
 
+    def _publish_again(self) -> Model:
+        if self._channel is None or self._published is None:
+            return self._build(self._shipped)
+        model_id = self._published.model_id
+        with contextlib.suppress(Superseded):  # another service was faster
+            self._channel.publish(model_id, self._published.to_bytes(), 0)
+            _log.warning("the channel had lost its model, published again", model=model_id)
+        return self._build(self._published)
+
     def _build(self, content: Bundle) -> Model:
         model_id = content.model_id
+        self._bundles[model_id] = content
         if model_id not in self._built:
             self._built[model_id] = build(content)
             for old in list(self._built)[:-KEPT]:
                 del self._built[old]
+                self._bundles.pop(old, None)
         return self._built[model_id]

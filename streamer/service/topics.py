@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.topics import TopicSpec, TopicStatus, ensure
 from streamer.core.time import DAY_MS
+from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week by default. A replayed stay of two weeks is older
@@ -30,6 +32,26 @@ def wanted(settings: Settings) -> list[TopicSpec]:
         # The mark of a replayed record must outlive the record.
         TopicSpec(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
     ]
+
+
+def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
+    """Checks that each message has a partition to go to: that of its input.
+
+    Raises:
+        LogUnavailable: an output topic is narrower than the input.
+    """
+    widths = {topic.name: topic.partitions for topic in topics}
+    needed = widths[settings.topic_vitals]
+    narrow = [
+        f"{name} has {widths[name]}"
+        for name in (settings.topic_risk, settings.topic_alerts)
+        if widths[name] < needed
+    ]
+    if narrow:
+        raise LogUnavailable(
+            f"wider topics: {settings.topic_vitals} has {needed} partitions, {', '.join(narrow)}, "
+            "and messages go to the partition of their input. Add partitions to them"
+        )
 
 
 def ensure_topics(settings: Settings, *, create: bool = True) -> list[TopicStatus]:

@@ -5,6 +5,7 @@ import structlog
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle
+from streamer.ports.states import StoreUnavailable
 from streamer.service.models import KEPT, ModelLibrary
 from tests.support.small_models import random_bundle
 
@@ -45,7 +46,8 @@ def test_a_damaged_bundle_is_logged_once_and_the_fallback_stays() -> None:
     with structlog.testing.capture_logs() as entries:
         assert library.in_force(fallback=before) is before
         assert library.in_force(fallback=before) is before
-        assert library.in_force().model_id == SHIPPED
+        with pytest.raises(StoreUnavailable, match="damaged is published and cannot be used"):
+            library.in_force()
     assert [(entry["event"], entry["model"]) for entry in entries] == [("model refused", "damaged")]
 
 

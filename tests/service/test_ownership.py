@@ -5,7 +5,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from streamer.service import ownership
+from streamer.service import metrics, ownership
 from tests.support.fake_service import (
     FakeService,
     Killed,
@@ -148,17 +148,47 @@ def test_a_spare_service_is_ready() -> None:
     fake.drain(second, spare)
 
 
-def test_corrupt_states_are_refused_and_nothing_of_them_is_used() -> None:
-    fake = drained()
+def damaged(fake: FakeService, *patients: str, at: int = -1) -> FakeService:
+    """The same, with a byte changed in the stored stays of these patients on partition 1."""
     snapshot = fake.states.snapshot()
-    patient = sorted(snapshot[1].stays)[-1]
-    snapshot[1].stays[patient] = snapshot[1].stays[patient][:-1] + b"?"
+    for patient in patients:
+        stay = bytearray(snapshot[1].stays[patient])
+        stay[at] ^= 1
+        snapshot[1].stays[patient] = bytes(stay)
     fake.states.restore(snapshot)
+    return fake
+
+
+@pytest.mark.parametrize("max_stays", [0, 1])
+def test_a_damaged_stay_costs_itself(max_stays: int) -> None:
+    fake = damaged(drained(), "p1")
+    fake.max_stays = max_stays
+    before = stays_in(fake.states, 1)
+    process = fake.process()
+    process.step()
+    assert process.worker.not_ready == []
+    assert metrics.REGISTRY.get_sample_value("vigil_stays_damaged_total")
+    fake.send([event(1, p, 9_000, values={"heart_rate": 70}) for p in ("p1", "p3")])
+    fake.drain(process)
+    last = {risk["patient_id"]: risk for risk in fake.messages("risk")[-2:]}
+    assert last["p1"]["data"]["hours_of_data"] == 1
+    assert last["p3"]["data"]["hours_of_data"] > 1
+    fake.kill(process)
+    again = fake.process()
+    fake.drain(again)
+    assert stays_in(fake.states, 1).keys() == before.keys()
+    assert again.worker.not_ready == []
+
+
+def test_states_of_another_version_are_refused_and_nothing_of_them_is_used() -> None:
+    fake = drained()
+    patients = sorted(stays_in(fake.states, 1))
+    damaged(fake, *patients, at=4)  # the number of the format
     process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert re.search(r"partition 1: state of a patient: .*Delete the partition's states", reason)
-    assert patient not in reason
+    assert re.search(r"partition 1: state of a patient: format .*Delete the partition's", reason)
+    assert not any(patient in reason for patient in patients)
 
 
 def test_a_patient_on_two_partitions_is_refused() -> None:

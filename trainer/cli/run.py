@@ -94,7 +94,13 @@ def run(
     configure(settings.log_format)
     with stop_on_signal() as stop:
         retraining = Retraining(
-            paths, Registry(folder), RedisModels(client), Lease(client), options, stop
+            paths,
+            Registry(folder),
+            RedisModels(client),
+            Lease(client),
+            options,
+            stop,
+            settings.hours * 3600,
         )
         if once:
             if retraining.once().ended == "failed":

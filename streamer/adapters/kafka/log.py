@@ -21,7 +21,8 @@ from kafka.structs import OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors
-from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
+from streamer.adapters.kafka.fetched import DamagedBatch
+from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -30,7 +31,9 @@ from streamer.adapters.kafka.options import (
     new_producer,
 )
 from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.read import timestamp_before
 from streamer.adapters.kafka.recovery import TransactionRecovery
+from streamer.adapters.kafka.refused_clock import RefusedClock
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -39,6 +42,7 @@ from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topi
 _SILENCE_MS: Final = 15_000
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
+_LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
 _LOOK_AT_ENDS_S: Final = 1.0  # a lookup per partition; metrics are scraped every few seconds
 _ASK_FOR_ENDS_S: Final = 5.0  # the ends of paused partitions need a request
 _ASK_FOR_ENDS_MS: Final = 200  # the others wait for it
@@ -86,6 +90,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
+        self._clock = RefusedClock()
         self._ends: dict[int, int] = {}  # of paused partitions, as last asked
         self._unsettled_since: dict[int, float] = {}
         self._is_spare = False
@@ -97,6 +102,7 @@ class KafkaLog:
         self._has_committed = False  # since the last recovery
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
+        self._looked_at_group = -math.inf
         self._asked_for_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
@@ -138,6 +144,7 @@ class KafkaLog:
         # A gained partition has no position yet: its records come again after the seek.
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
+        self._clock.follow(polled.records)
         polled.positions = self._moved()
         polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
         polled.gone = gone & (now - gained)
@@ -182,24 +189,7 @@ class KafkaLog:
         if offset <= first:
             return None
         with kafka_errors():
-            reader = BatchConsumer(
-                **self._options.connection,
-                bootstrap_timeout_ms=ASK_TIMEOUT_MS,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-            )
-            with contextlib.closing(reader):
-                reader.assign([tp])
-                # The offset before may be a transaction's marker: look a little further back.
-                for back in (1, 10, 1_000):
-                    reader.seek(tp, max(first, offset - back))
-                    parts = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
-                    read = Records.joined(parts)
-                    before = read.timestamp_ms[read.offset < offset]
-                    if len(before):
-                        return int(before[-1])
-        return None
+            return timestamp_before(self._options.connection, tp, first, offset)
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
@@ -234,7 +224,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs)
+            futures = producer.send_all(outputs, self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, self._membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -246,6 +236,7 @@ class KafkaLog:
             producer.commit_transaction()
             self._has_committed = True
         except NO_ANSWER as error:
+            self._clock.note(error)
             raise interruption(error, time.monotonic() - began) from error
 
     def recover(self) -> None:
@@ -347,11 +338,19 @@ class KafkaLog:
 
     def _rejoin_if_stuck(self) -> None:
         """Replaces a consumer without partitions; keeps the old one until the new one is there."""
-        if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
+        if self._owned:
+            self._is_spare = False
             return
-        # With more members than partitions this is a harmless rejoin every half minute. If no
-        # broker answers, the next attempt comes half a minute later, not at the next poll.
-        self._unassigned_since = time.monotonic()
+        now = time.monotonic()
+        waits_s = now - self._unassigned_since
+        if min(waits_s, now - self._looked_at_group) > _LOOK_AT_GROUP_S:
+            self._looked_at_group = now
+            wanted = self._consumer._cluster.partitions_for_topic(self._options.topic) or set()
+            self._is_spare = has_all_partitions(self._options, wanted)
+        if waits_s <= _STUCK_S or self._is_spare:
+            return
+        # If no broker answers, the next attempt comes half a minute later, not at the next poll.
+        self._unassigned_since = now
         listener, old = _Assignment(), self._consumer
         self._consumer = _reaching(lambda: new_consumer(self._options, listener))
         self._listener = listener

@@ -21,9 +21,13 @@ ASK_TIMEOUT_MS: Final = 10_000
 TRANSACTION_TIMEOUT_MS: Final = 15_000
 # The largest message is a rejected record: its content up to the limit, and its headers.
 MAX_MESSAGE_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
+BATCH_BYTES: Final = 262_144  # a batch's messages to one partition in one request
+RECORD_BATCH_OVERHEAD: Final = 61  # bytes of its header
 # 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
+# A member learns with its heartbeat that the group changes, and all wait for the last to learn it.
+_HEARTBEAT_MS: Final = 1_000
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
 
@@ -63,7 +67,7 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
         # Loss must be loud: positions are always set by the take-over.
         auto_offset_reset="none",
         session_timeout_ms=options.session_timeout_ms,
-        heartbeat_interval_ms=max(200, options.session_timeout_ms // 5),
+        heartbeat_interval_ms=min(_HEARTBEAT_MS, max(200, options.session_timeout_ms // 5)),
         max_poll_records=options.max_poll_records,
         # A batch that takes longer than this ends the membership; its commit is then refused.
         max_poll_interval_ms=options.max_poll_interval_ms,
@@ -95,6 +99,6 @@ def new_producer(options: KafkaOptions) -> BatchProducer:
         retry_backoff_ms=2,
         linger_ms=0,
         max_request_size=MAX_MESSAGE_BYTES,
-        batch_size=262_144,  # a batch's messages to one partition in one request
+        batch_size=BATCH_BYTES,
         reconnect_backoff_max_ms=2_000,
     )

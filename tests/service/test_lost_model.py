@@ -1,0 +1,80 @@
+"""The channel of models is lost or broken: the same model speaks on, or nobody and it is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from streamer.adapters.memory.models import MemoryModels
+from streamer.bundles import bundle
+from streamer.ports.models import Champion
+from streamer.ports.states import StoreUnavailable
+from streamer.service import model_swap
+from streamer.service.models import ModelLibrary
+from tests.support.fake_service import FakeService, event, library
+from tests.support.small_models import random_bundle
+
+
+class LosableModels(MemoryModels):
+    """A channel that can be wiped, as Redis is when its disk is lost, and damaged."""
+
+    def wipe(self) -> None:
+        self._champion = None
+        self._bundles.clear()
+
+    def damage(self) -> None:
+        self._bundles = dict.fromkeys(self._bundles, b"no bundle")
+
+
+def published(seed: int = 5) -> tuple[LosableModels, str]:
+    models, content = LosableModels(), random_bundle(seed)
+    models.publish(content.model_id, content.to_bytes(), 0)
+    return models, content.model_id
+
+
+def test_a_channel_that_was_wiped_gets_its_model_again() -> None:
+    models, model_id = published()
+    workers = [ModelLibrary(models), ModelLibrary(models)]
+    for known in workers:
+        assert known.in_force().model_id == model_id
+    models.wipe()
+    for known in workers:
+        assert known.in_force().model_id == model_id
+    assert models.champion() == Champion(model_id, 1)
+    assert ModelLibrary(models).in_force().model_id == model_id
+
+
+def test_where_nothing_was_ever_published_the_shipped_model_speaks_and_is_not_published() -> None:
+    models = LosableModels()
+    shipped = bundle.load(bundle.SHIPPED).model_id
+    known = ModelLibrary(models)
+    assert [known.in_force().model_id, known.in_force().model_id] == [shipped] * 2
+    assert models.champion() is None
+
+
+def test_a_broken_publication_and_a_restart_bring_no_other_model_into_force() -> None:
+    models, model_id = published()
+    running = ModelLibrary(models)
+    in_force = running.in_force()
+    models.damage()
+    assert running.in_force(in_force) is in_force
+    with pytest.raises(StoreUnavailable, match=f"{model_id} is published and cannot be used"):
+        ModelLibrary(models).in_force()
+
+
+def test_a_service_that_loses_states_and_models_speaks_with_the_same_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
+    models, model_id = published()
+    library(5)
+    fake = FakeService(ModelLibrary(models), n_partitions=1)
+    process = fake.process()
+    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
+    fake.drain(process)
+    models.wipe()
+    fake.states.wipe()
+    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3, 6)])
+    fake.drain(process)
+    risks = fake.messages("risk")
+    assert [risk["model"] for risk in risks] == [model_id] * 6
+    assert models.champion() is not None
