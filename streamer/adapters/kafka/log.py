@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import (
+    MessageSizeTooLargeError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     UnstableOffsetCommitError,
@@ -25,6 +26,7 @@ from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
+    BATCH_BYTES,
     TRANSACTION_TIMEOUT_MS,
     KafkaOptions,
     new_consumer,
@@ -46,6 +48,8 @@ _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, 
 _LOOK_AT_ENDS_S: Final = 1.0  # a lookup per partition; metrics are scraped every few seconds
 _ASK_FOR_ENDS_S: Final = 5.0  # the ends of paused partitions need a request
 _ASK_FOR_ENDS_MS: Final = 200  # the others wait for it
+# After a batch that was too large for its topic; a record alone is not made smaller.
+_SMALLER: Final = 16
 # One partition's questions hold up the records of the others; a broker that is up needs some 5 ms.
 _ANSWER_MS: Final = 1_000
 # The markers of a transaction that has just ended are written within some 10 ms.
@@ -91,6 +95,7 @@ class KafkaLog:
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
         self._clock = RefusedClock()
+        self._most_bytes = BATCH_BYTES
         self._ends: dict[int, int] = {}  # of paused partitions, as last asked
         self._unsettled_since: dict[int, float] = {}
         self._is_spare = False
@@ -237,6 +242,8 @@ class KafkaLog:
             self._has_committed = True
         except NO_ANSWER as error:
             self._clock.note(error)
+            if isinstance(error, MessageSizeTooLargeError):
+                self._most_bytes = max(1, self._most_bytes // _SMALLER)
             raise interruption(error, time.monotonic() - began) from error
 
     def recover(self) -> None:
@@ -359,6 +366,7 @@ class KafkaLog:
 
     def _new_producer(self) -> BatchProducer:
         producer = new_producer(self._options)
+        producer.most_bytes = self._most_bytes
         self._recovery.recover(producer)
         return producer
 

@@ -52,7 +52,17 @@ def _length(content: bytes) -> bytes:
 
 
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
-    """`KafkaProducer` with `send_all`; it takes the same options."""
+    """`KafkaProducer` with `send_all`; it takes the same options.
+
+    Attributes:
+        most_bytes: of a batch. A topic may take less than was thought: set it lower then.
+    """
+
+    def __init__(self, **configs: Any) -> None:
+        super().__init__(**configs)
+        self.most_bytes: int = self.config["batch_size"]
+        # A batch that is too large for its topic would be split, and its future would never end.
+        self._sender._can_split = lambda _batch, _error: False
 
     def send_all(
         self, outputs: Sequence[Output], timestamp_ms: int | None = None
@@ -90,7 +100,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         self._transaction_manager.maybe_add_partition_to_transaction(tp)
         accumulator = self._accumulator
         futures = []
-        for records in _batches(outputs, self.config["batch_size"], timestamp_ms):
+        for records in _batches(outputs, self.most_bytes, timestamp_ms):
             batch = ProducerBatch(tp, records)
             # One future stands for the batch: its records are taken or lost together.
             future = FutureRecordMetadata(batch.produce_future, 0, None, None, -1, -1, -1)
