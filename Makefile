@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-images check bench parity chaos lock sbom audit
+.PHONY: help install demo test quick-tests server-tests test-images check bench parity chaos lock sbom audit
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -11,8 +11,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$python && break; done)
 
-# Tests of real servers wait more than they compute: four at a time keep two cores busy.
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+# What Python compiles is kept, whatever the environment says: pip compiles nothing ahead, and tests
+# start hundreds of processes.
+PYTEST := env PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 help: ## Lists these targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,9 +32,17 @@ $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
 	@$(BIN)/streamer demo
 
-test: install ## All tests, the quick ones first, then those on the real Kafka and Redis.
+# Tests of real servers wait for much of their time, and the quick ones fill it: both run at once,
+# and each says how it went when it ends. These two targets are for `test`, which installs.
+test: install ## All tests: the quick ones and, at the same time, those on the real Kafka and Redis.
 	@test -n "$$KAFKA_BOOTSTRAP_SERVERS" || $(BIN)/python -m streamer.local.fetch
-	$(PYTEST) -m 'not integration' -n logical
+	@$(MAKE) --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) \
+		quick-tests server-tests
+
+quick-tests:
+	nice -n 5 $(PYTEST) -m 'not integration' -n logical
+
+server-tests:
 	$(PYTEST) -m 'integration and not images' -n 4 tests
 
 test-images: install ## Builds the streamer's image and runs it confined; needs buildah, debootstrap, bubblewrap.

@@ -11,11 +11,13 @@ from pathlib import Path
 from bench import readme
 from bench.comparison import FULL, QUICK, Extent, backlogs, compare, log_progress, warm_up
 from bench.cores import divide
-from bench.engines import LIGHT, OURS, SAME, BenchEnv, Engine, prepare_env
-from bench.growth import many_stays, two_cores
+from bench.engines import LIGHT, OURS, SAME, BenchEnv, Engine, earlier, prepare_env
+from bench.growth import beds_table, many_stays, two_cores
 from bench.latency import latency
+from bench.limits import limits_table
 from bench.machine import describe
 from bench.measurement import MeasurementFailed
+from bench.rebuild import state_only
 from bench.table import comparison_table, latency_table, stages_line
 from streamer.local import LocalStack
 
@@ -31,13 +33,17 @@ def main() -> int:
         help="measure for three minutes instead of ten, to see that it runs",
     )
     parser.add_argument("--no-peers", action="store_true", help="measure the service alone")
+    parser.add_argument(
+        "--against", metavar="REVISION", help="measure the service of this commit, too, in turns"
+    )
     parser.add_argument("--write", action="store_true", help="write the figures into the README")
     arguments = parser.parse_args()
     parts = []
     cores = divide()  # before Kafka starts: it inherits them
     with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
         env = prepare_env(stack, Path(folder), cores, peers=not arguments.no_peers)
-        engines = (OURS,) if arguments.no_peers else (OURS, *SAME, *LIGHT)
+        before = (earlier(arguments.against, Path(folder)),) if arguments.against else ()
+        engines = (OURS, *before) if arguments.no_peers else (OURS, *before, *SAME, *LIGHT)
         for part in measure(env, QUICK if arguments.quick else FULL, engines):
             print(f"{part}\n", flush=True)
             parts.append(part)
@@ -57,6 +63,8 @@ def measure(env: BenchEnv, extent: Extent, engines: Sequence[Engine]) -> Iterato
         stages_line(c.title, c.ours.measurements[-1]) for c in comparisons if c.ours.measurements
     ]
     yield "\n".join(["Where the service's time goes:", "", *shares])
+    log_progress("limits")
+    yield limits_table(env.stack, comparisons, loads)
     log_progress("latency")
     taskset = env.cores.taskset(0)
     yield latency_table(
@@ -68,10 +76,13 @@ def measure(env: BenchEnv, extent: Extent, engines: Sequence[Engine]) -> Iterato
             for rate in _RATES
         ]
     )
-    log_progress("two cores against one, many stays in one worker")
+    log_progress("two cores against one, states without messages, many stays, many beds")
     try:
         yield two_cores(env, loads[0], extent)
-        yield many_stays(env, extent)
+        yield state_only(env, loads[-1])
+        for n_stays in extent.memory_stays:
+            yield many_stays(env, n_stays)
+        yield beds_table(env, extent.ward_events, extent.beds, extent.window_s)
     except MeasurementFailed as error:
         yield f"Not measured: {error}"
 

@@ -32,7 +32,8 @@ class Extent:
         repeats: measurements of each engine on each load.
         peers_until_s: seconds after which no peer is measured again.
         latency_s: seconds of the latency measurement at each rate.
-        memory_stays: stays in one worker, for its memory.
+        memory_stays: numbers of stays in one worker, for its memory.
+        beds: numbers of beds at 1 Hz in one worker, for the cost of an event.
     """
 
     hourly_events: int
@@ -41,11 +42,12 @@ class Extent:
     repeats: int
     peers_until_s: float
     latency_s: float
-    memory_stays: int
+    memory_stays: tuple[int, ...]
+    beds: tuple[int, ...]
 
 
-FULL = Extent(200_000, 400_000, 5.0, 2, 345.0, 20.0, 10_000)
-QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, 4_000)
+FULL = Extent(200_000, 400_000, 5.0, 2, 345.0, 20.0, (2_000, 10_000), (100, 1_000, 10_000, 20_000))
+QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, (4_000,), (100, 2_000))
 
 
 @dataclass(slots=True)
@@ -147,7 +149,7 @@ def compare(
         for backlog, comparison in zip(loads, comparisons, strict=True):
             for row in comparison.rows:
                 is_late = time.monotonic() - began > extent.peers_until_s
-                if row.failure or (is_late and row.measurements and row.engine is not OURS):
+                if row.failure or (is_late and row.measurements and not row.engine.is_service):
                     continue
                 _run(row, comparison, env, backlog, f"{repeat}-", extent)
                 rate = (

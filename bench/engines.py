@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +29,8 @@ class Engine:
         module: its module in `bench.peers`; empty for the service.
         delivery: how often a message comes out after a crash.
         state: where the state is kept, and how often it is written.
-        work: a peer's work, "light" or "same", see `bench.peers.work`.
+        work: a peer's work, "light" or "same", see `bench.peers.work`; the service does "all".
+        tree: root of the tree that the service is run from; empty for this one.
     """
 
     name: str
@@ -36,6 +38,12 @@ class Engine:
     delivery: str
     state: str
     work: str = "light"
+    tree: str = ""
+
+    @property
+    def is_service(self) -> bool:
+        """Whether it is Vigil, of this tree or of another."""
+        return not self.module
 
 
 OURS: Final = Engine("Vigil", "", "exactly once", "Redis, fenced, by batch", "all")
@@ -73,6 +81,26 @@ class BenchEnv:
     missing: dict[str, str]
 
 
+def earlier(revision: str, folder: Path) -> Engine:
+    """The service as it was at a revision of this repository, run with today's environment.
+
+    Args:
+        revision: a commit that is in this clone.
+        folder: the tree of that commit is unpacked there.
+
+    Raises:
+        subprocess.CalledProcessError: there is no such commit here.
+    """
+    tree = folder / revision
+    tree.mkdir()
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", revision, "streamer", "trainer"],
+        cwd=Path(__file__).parents[1], check=True, capture_output=True, timeout=60,
+    ).stdout  # fmt: skip
+    subprocess.run(["tar", "-x", "-C", str(tree)], input=archive, check=True, timeout=60)
+    return replace(OURS, name=f"Vigil at {revision}", work="before", tree=str(tree))
+
+
 def prepare_env(stack: LocalStack, folder: Path, cores: Cores, peers: bool = True) -> BenchEnv:
     """Makes the peers' environment, if ``peers``."""
     python, missing = install.environment() if peers else (Path(sys.executable), {})
@@ -93,8 +121,10 @@ def processes_for(
     """
     variables = _environment(env, backlog, prefix)
     settings = settings_of(variables)
-    if engine is OURS:
+    if engine.is_service:
         ensure_topics(settings)
+        if engine.tree:  # else the present folder comes first on the path
+            variables |= {"PYTHONPATH": engine.tree, "PYTHONSAFEPATH": "1"}
         return [
             ServiceProcess(
                 variables

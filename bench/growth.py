@@ -1,8 +1,9 @@
-"""Growth of the service: two on two cores against one, and the memory of many stays."""
+"""Growth of the service: two on two cores against one, more and more beds, memory of many stays."""
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from itertools import chain
 from typing import Final
 
@@ -11,7 +12,7 @@ from redis import Redis
 
 from bench.comparison import Extent, put_load
 from bench.engines import OURS, BenchEnv, settings_for
-from bench.loads import Backlog, Load, hourly
+from bench.loads import Backlog, Load, hourly, one_hertz
 from bench.measurement import measure
 from streamer.adapters.redis.states import RedisStates
 
@@ -36,11 +37,23 @@ def two_cores(env: BenchEnv, backlog: Backlog, extent: Extent) -> str:
     )
 
 
-def many_stays(env: BenchEnv, extent: Extent) -> str:
+def beds_table(env: BenchEnv, n_events: int, beds: Sequence[int], window_s: float) -> str:
+    """Measures the 1 Hz ward with more and more beds in one worker: does an event cost the same?"""
+    lines = ["| beds at 1 Hz in one worker | events per CPU second | resident |", "|---" * 3 + "|"]
+    for n_beds in beds:
+        load = Load("ward", one_hertz(n_events, n_beds), 60.0)
+        backlog = put_load(env, load, f"beds-{n_beds}-")
+        taken = measure(OURS, env, backlog, f"beds-{n_beds}-one-", window_s)
+        lines.append(
+            f"| {n_beds:,} | {taken.per_cpu_second:,.0f} | {taken.resident_bytes / _MIB:,.0f} MiB |"
+        )
+    return "\n".join(lines)
+
+
+def many_stays(env: BenchEnv, n_stays: int) -> str:
     """Measures the memory and storage of many stays in one worker."""
-    rows = _ROWS_A_STAY * extent.memory_stays
-    load = Load("crowd", hourly(rows, extent.memory_stays), 0.0)
-    backlog, prefix = put_load(env, load, "crowd-"), "crowd-one-"
+    load = Load("crowd", hourly(_ROWS_A_STAY * n_stays, n_stays), 0.0)
+    backlog, prefix = put_load(env, load, f"crowd-{n_stays}-"), f"crowd-{n_stays}-one-"
     taken = measure(OURS, env, backlog, prefix, _LONGEST_S)
     settings = settings_for(env, backlog, prefix)
     with contextlib.closing(Redis.from_url(env.stack.redis, socket_timeout=10)) as redis:
@@ -48,7 +61,7 @@ def many_stays(env: BenchEnv, extent: Extent) -> str:
         pages = chain.from_iterable(states.pages(p) for p in range(settings.partitions))
         sizes = [len(stay) for page in pages for stay in page.values()]
     return (
-        f"{extent.memory_stays:,} stays in one worker: resident "
+        f"{n_stays:,} stays in one worker: resident "
         f"{taken.resident_bytes / _MIB:,.0f} MiB, shared pages by share "
         f"{taken.proportional_bytes / _MIB:,.0f} MiB; stored {np.mean(sizes):,.0f} B each."
     )

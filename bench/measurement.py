@@ -16,7 +16,7 @@ import numpy as np
 import orjson
 import psutil
 
-from bench.engines import OURS, BenchEnv, Engine, processes_for, settings_for
+from bench.engines import BenchEnv, Engine, processes_for, settings_for
 from bench.loads import Backlog
 from bench.reading import Tail
 from bench.services import ServiceProcess
@@ -95,7 +95,7 @@ def measure(
     Raises:
         MeasurementFailed: it ended, wrote nothing for long, or was done before the timing began.
     """
-    ports = [_free_port() for _ in range(n_processes)]
+    ports = [free_port() for _ in range(n_processes)]
     settings = settings_for(env, backlog, prefix)
     processes = processes_for(engine, env, backlog, prefix, ports)
     with contextlib.closing(Tail(settings, settings.topic_risk)) as tail:
@@ -114,7 +114,7 @@ def measure(
             while not output.is_complete and end.at_s - begin.at_s < window_s:
                 end = _mark(output, processes, watched)
             memory = [process.memory_full_info() for process in watched]
-            stages = _stages(ports[0]) if engine is OURS else {}
+            stages = _stages(ports[0]) if engine.is_service else {}
         finally:
             for process in processes:
                 if process.exit_code is None:
@@ -262,7 +262,8 @@ def _metrics(port: int) -> str:
         return ""
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of this machine that nothing uses now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -44,6 +44,7 @@ class Mutation:
 
 _CRASHES: Final = "tests/faults/test_crashes.py::test_killed"
 _ZOMBIES: Final = "tests/faults/test_zombies.py::test_asleep"
+_CLIENT: Final = "tests/adapters/kafka/test_client_fixes.py::test"
 _REDIS: Final = "tests/faults/test_redis_faults.py::test_redis"
 _FORGOTTEN: Final = (
     "tests/faults/test_recovery.py"
@@ -73,12 +74,19 @@ MUTATIONS: Final = (
     Mutation(
         "the transaction: offsets are committed after the messages",
         "streamer/adapters/kafka/log.py",
-        "            producer.send_offsets_to_transaction(positions, self._membership)\n",
+        "            producer.send_offsets_to_transaction(positions, membership)\n",
         "            producer.commit_transaction()\n"
         '            self._fault("in_transaction")\n'
         "            producer.begin_transaction()\n"
-        "            producer.send_offsets_to_transaction(positions, self._membership)\n",
+        "            producer.send_offsets_to_transaction(positions, membership)\n",
         (f"{_CRASHES}[in_the_transaction]",),
+    ),
+    Mutation(
+        "the generation: offsets are committed in the one that is known by now",
+        "streamer/adapters/kafka/log.py",
+        "self._membership = self._consumer.assigned_as\n",
+        "self._membership = self._consumer.group_metadata()\n",
+        (f"{_CLIENT}_records_are_committed_in_the_generation_that_assigned_them",),
     ),
     Mutation(
         "isolation: uncommitted records and offsets are read",
@@ -123,6 +131,12 @@ MUTATIONS: Final = (
         (f"{_FORGOTTEN}[commit]",),
     ),
 )
+
+
+def copy_tree(tree: Path, *parts: str) -> None:
+    """Copies the sources to ``tree``: the whole root, or only these folders of it."""
+    for part in parts or ("",):
+        shutil.copytree(ROOT / part, tree / part, ignore=_LEFT_OUT)
 
 
 def mutate(mutation: Mutation, tree: Path) -> None:
@@ -175,7 +189,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="vigil-mutation-") as name:
             tree = Path(name) / "tree"
-            shutil.copytree(ROOT, tree, ignore=_LEFT_OUT)
+            copy_tree(tree)
             mutate(mutation, tree)
             failed = failures(tree, mutation.tests)
         survived |= not failed

@@ -96,7 +96,6 @@ def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict
         "STREAMER_TOPIC_RISK": f"{prefix}risk",
         "STREAMER_TOPIC_REJECTED": f"{prefix}vitals.rejected",
         "STREAMER_TOPIC_OUTCOMES": f"{prefix}outcomes",
-        "STREAMER_TOPIC_ACTIONS": f"{prefix}alert-actions",
         **{f"STREAMER_{name.upper()}": str(value) for name, value in settings.items()},
     }
 

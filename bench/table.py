@@ -11,7 +11,11 @@ from bench.comparison import Comparison, Row
 from bench.latency import Latency
 from bench.measurement import Measurement
 
-_WORKS: Final = {"same": "the same work", "light": "less work"}
+_WORKS: Final = {
+    "before": "the tree before",
+    "same": "the same work",
+    "light": "less work",
+}
 _LONGEST_REASON: Final = 120
 _MIB: Final = 2**20
 
@@ -32,7 +36,8 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
             cells += _rates(row)
         cells += [_resident(rows), _exactness(rows)]
         lines.append("| " + " | ".join(cells) + " |")
-    ratios = [_ratio(c, work) for c in comparisons for work in _WORKS if c.has_run(work)]
+    works = [w for w in _WORKS if any(row.engine.work == w for c in comparisons for row in c.rows)]
+    ratios = [_ratio(c, work) for c in comparisons for work in works if c.has_run(work)]
     return "\n".join([*lines, "", *ratios])
 
 
@@ -93,7 +98,8 @@ def _ratio(comparison: Comparison, work: str) -> str:
         best = comparison.best_peer(work, rate)
         assert best is not None
         ratios.append(f"{rate(comparison.ours) / rate(best):.2f} {by} ({best.engine.name})")
-    return f"{head}ours over the best peer {' and '.join(ratios)}"
+    other = "it" if work == "before" else "the best peer"
+    return f"{head}ours over {other} {' and '.join(ratios)}"
 
 
 def _by_cpu(row: Row) -> float:

@@ -9,6 +9,7 @@ import pytest
 from xdist.remote import Producer
 
 from streamer.local import LocalStack
+from tests.support.certificates import Authority
 from tests.support.xdist_scheduler import OneByOne, turn
 
 
@@ -24,6 +25,12 @@ def stack() -> Iterator[LocalStack]:
         existing_redis=os.environ.get("REDIS_URL"),
     ) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A certificate authority, to sign what tests of TLS need."""
+    return Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture

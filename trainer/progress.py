@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bars
 
 from streamer.datasets.cohort import Progress
+from streamer.process.terminal import Terminal, printable
 
 LINE_EVERY_S: Final = 10.0  # often enough to see life in a log, seldom enough to read it
 
@@ -20,11 +21,11 @@ class Reporter:
     """Shows progress and messages to a person or in a log."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Terminal(stderr=True, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """Writes a line, above a bar if one is drawn."""
-        self._console.print(text, markup=False)
+        self._console.print(printable(text), markup=False)
 
     @contextmanager
     def follow(self, what: str) -> Iterator[Progress]:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import SettingsConfigDict
 
 from streamer.adapters.redis.local import default_url
+from streamer.process.environment import EnvironmentSettings
 
 
-class TrainerSettings(BaseSettings):
+class TrainerSettings(EnvironmentSettings):
     """Environment variables of the `trainer` commands; an option of the command overrides them."""
 
-    model_config = SettingsConfigDict(env_prefix="TRAINER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TRAINER_")
+    shared: ClassVar[Mapping[str, str]] = {"redis_url": "REDIS_URL"}
 
     data: str = Field(
         default="", description="files and folders to train on, separated as PATH is (`:`)"
@@ -23,8 +26,9 @@ class TrainerSettings(BaseSettings):
     registry: Path = Field(
         default=Path(".vigil/registry"), description="folder of the model registry"
     )
-    redis_url: str = Field(
+    redis_url: SecretStr = Field(
         default_factory=default_url,
+        validate_default=True,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
         description="Redis that models are published to",
     )
@@ -40,6 +44,11 @@ class TrainerSettings(BaseSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"
     )
+
+    @property
+    def redis(self) -> Callable[[], str]:
+        """Reads the URL of Redis: from its file anew at each call, where it is in a file."""
+        return self.secret("redis_url")
 
     def paths(self) -> list[Path]:
         """``data`` as paths."""

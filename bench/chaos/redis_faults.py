@@ -125,7 +125,7 @@ class RedisLane(Lane):
 def watermarks(settings: Settings) -> list[int | None]:
     """The watermark of each partition's states; ``None`` without one or without an answer."""
     states: RedisStates = state_store(settings)
-    with Redis.from_url(settings.redis_url, socket_timeout=20) as client:
+    with Redis.from_url(settings.redis(), socket_timeout=20) as client:
         try:
             marks = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
         except RedisError:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import typer
 
 from streamer.cli.lazy import LazyGroup
+from streamer.process.terminal import open_streams, say_lines
 
 
 class _Streamer(LazyGroup):
@@ -53,6 +52,7 @@ def _streamer() -> None:
 
 def main() -> None:
     """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
+    open_streams()
     try:
         app()
     except Exception as error:
@@ -62,5 +62,5 @@ def main() -> None:
         if described is None:
             raise
         text, code = described
-        print(text, file=sys.stderr)
-        sys.exit(code)
+        say_lines(text.split("\n"), error=True)
+        raise SystemExit(code) from None

@@ -4,14 +4,43 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated
 
+import msgspec
 import typer
 
 from streamer.adapters.kafka.read import follow
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import NOTHING, say, say_json
 from streamer.service.settings import Settings
+
+
+class AlertReason(msgspec.Struct):
+    """A reason of an alert, as far as a line shows it."""
+
+    variable: str
+    value: float
+    unit: str
+    direction: str
+    age_minutes: int
+
+
+class Alert(msgspec.Struct):
+    """An alert message, as far as a line shows it; later versions may leave out what has defaults.
+
+    What people do about an alert is a message of the same topic, and has less.
+    """
+
+    time: str
+    phase: str
+    patient_id: str
+    severity: str = NOTHING
+    risk: float | None = None
+    threshold: float | None = None
+    horizon_hours: int = 6
+    news2: int | None = None
+    reasons: list[AlertReason] = []
 
 
 def alerts(
@@ -23,42 +52,76 @@ def alerts(
         ),
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the messages as they are, one JSON object a line.")
+        bool, typer.Option("--json", help="Print the messages, one JSON object a line.")
     ] = False,
 ) -> None:
-    """Follow the alerts until Ctrl-C, readable or as JSON lines."""
+    """Follow the alerts until Ctrl-C, readable or as JSON lines.
+
+    A record that is no alert is passed over, and standard error says so.
+    """
     with stop_on_signal() as stop:
-        for line in follow_alerts(
-            Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop
-        ):
-            print(line, flush=True)
+        show_alerts(Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop)
 
 
-def follow_alerts(
+def show_alerts(
     settings: Settings, *, from_beginning: bool, as_json: bool, stop: threading.Event
-) -> Iterator[str]:
-    """Yields alerts as lines until ``stop`` is set.
+) -> None:
+    """Prints alerts as lines until ``stop`` is set.
 
     Raises:
         LogUnavailable: no broker answers.
     """
+    for value in _values(settings, from_beginning=from_beginning, stop=stop):
+        try:
+            alert = read(value)
+        except ValueError as error:
+            say(f"A record of {settings.topic_alerts} is no alert: {error}", error=True)
+            continue
+        if as_json:
+            say_json(json.loads(value or b""))
+        else:
+            say(readable(alert))
+
+
+def _values(
+    settings: Settings, *, from_beginning: bool, stop: threading.Event
+) -> Iterator[bytes | None]:
     connection = settings.kafka_connection()
-    for value in follow(connection, settings.topic_alerts, stop, from_beginning=from_beginning):
-        yield value.decode() if as_json else readable(value)
+    yield from follow(connection, settings.topic_alerts, stop, from_beginning=from_beginning)
 
 
-def readable(value: bytes) -> str:
-    """Writes an alert message on one line for people."""
-    alert: Mapping[str, Any] = json.loads(value)
-    reasons = ", ".join(
-        f"{reason['variable']} {reason['value']:g} {reason['unit']} ({reason['direction']}, "
-        f"{reason['age_minutes']} min)"
-        for reason in alert["reasons"]
-    )
-    news2 = "-" if alert["news2"] is None else alert["news2"]
-    return (
-        f"{alert['time']}  {alert['phase']:9} {alert['severity']:6} {alert['patient_id']:12} "
-        f"sepsis within {alert['horizon_hours']} h: {alert['risk']:.1%} "
-        f"(alert above {alert['threshold']:.1%})  NEWS2 {news2}"
-        + (f"  {reasons}" if reasons else "")
-    )
+def read(value: bytes | None) -> Alert:
+    """Reads an alert message.
+
+    Raises:
+        ValueError: it is none; the text says why.
+    """
+    if value is None:
+        raise ValueError("it has no value")
+    try:
+        return msgspec.json.decode(value, type=Alert)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+
+
+def readable(alert: Alert) -> str:
+    """Writes an alert on one line for people."""
+    fields = [
+        alert.time, f"{alert.phase:9} {alert.severity:6} {alert.patient_id:12} {_risk(alert)}",
+        f"NEWS2 {NOTHING if alert.news2 is None else alert.news2}",
+    ]  # fmt: skip
+    if alert.reasons:
+        fields.append(", ".join(map(_reason, alert.reasons)))
+    return "  ".join(fields)
+
+
+def _risk(alert: Alert) -> str:
+    risk = NOTHING if alert.risk is None else f"{alert.risk:.1%}"
+    text = f"sepsis within {alert.horizon_hours} h: {risk}"
+    return text if alert.threshold is None else f"{text} (alert above {alert.threshold:.1%})"
+
+
+def _reason(reason: AlertReason) -> str:
+    unit = "" if reason.unit == "1" else f" {reason.unit}"
+    age = f"{reason.age_minutes} min"
+    return f"{reason.variable} {reason.value:g}{unit} ({reason.direction}, {age})"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from streamer.diagnose.checks import checks
 from streamer.diagnose.finding import Level
+from streamer.process.terminal import say, say_json
 from streamer.service.settings import Settings
 
 
@@ -24,8 +24,8 @@ def check(
         bad |= finding.level is Level.BAD
         if as_json:
             content = {"check": finding.check, "level": finding.level, "says": finding.message}
-            print(json.dumps(content), flush=True)
+            say_json(content)
         else:
-            print(f"{finding.level:5} {finding.check:12} {finding.message}", flush=True)
+            say(f"{finding.level:5} {finding.check:12} {finding.message}")
     if bad:
         raise typer.Exit(1)

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from streamer.cli.alerts import follow_alerts
+from streamer.cli.alerts import show_alerts
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say, say_lines
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
 _CHILD_STOPS_S = 12.0  # the service promises ten
+_LOG_SHOWN = 2000  # characters: the last few lines say why
 
 
 def demo(
@@ -34,7 +35,6 @@ def demo(
 
     Nothing else is needed. Ctrl-C stops all of it.
     """
-    console = Console(stderr=True)
     with ExitStack() as running:
         stop = running.enter_context(stop_on_signal())
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
@@ -46,15 +46,14 @@ def demo(
         )
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
         os.environ["REDIS_URL"] = stack.redis
-        console.print(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}")
+        say(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}", error=True)
         settings = Settings()
         ensure_topics(settings)
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
         for name, arguments in (("service", ["run"]), ("ward", ward)):
             running.enter_context(_child(name, arguments, folder, stop))
-        console.print(f"A ward of {beds} beds at {speed:g} times real speed. Alerts follow.\n")
-        for line in follow_alerts(settings, from_beginning=True, as_json=False, stop=stop):
-            print(line, flush=True)
+        say(f"A ward of {beds} beds at {speed:g} times real speed. Alerts follow.", error=True)
+        show_alerts(settings, from_beginning=True, as_json=False, stop=stop)
 
 
 @contextmanager
@@ -83,6 +82,7 @@ def _child(name: str, arguments: list[str], folder: Path, stop: threading.Event)
                 child.kill()
                 child.wait()
             if failed:
-                print(f"{name} failed:\n{log.read_text()[-2000:]}", file=sys.stderr)
+                shown = log.read_text(errors="replace")[-_LOG_SHOWN:]
+                say_lines((f"{name} failed:", *shown.splitlines()), error=True)
         if failed:
             raise typer.Exit(1)

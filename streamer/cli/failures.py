@@ -8,6 +8,7 @@ from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.process.environment import fault_lines
 from streamer.sim.scenario import ScenarioError
 
 
@@ -15,7 +16,8 @@ def describe(error: Exception) -> tuple[str, int] | None:
     """The text for standard error and the exit code; ``None`` for a bug, which has a traceback."""
     match error:
         case ValidationError():
-            return "\n".join(["The configuration is wrong:", *_wrong_settings(error)]), 2
+            lines = [f"  {line}" for line in fault_lines(error)]
+            return "\n".join(["The configuration is wrong:", *lines]), 2
         case DataError() | ScenarioError():
             return f"Error: {error}", 2
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] == "pyarrow":
@@ -24,12 +26,3 @@ def describe(error: Exception) -> tuple[str, int] | None:
             return f"Error: {error}", 1
         case _:
             return None
-
-
-def _wrong_settings(error: ValidationError) -> list[str]:
-    lines = []
-    for fault in error.errors(include_url=False):
-        field = ".".join(str(part) for part in fault["loc"])
-        name = field if field.isupper() else f"STREAMER_{field.upper()}"
-        lines.append(f"  {name if field else ''} {fault['msg']}")
-    return lines

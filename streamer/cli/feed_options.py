@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from streamer.cli.progress import Report
 from streamer.cli.times import parse_time_ms
@@ -16,8 +15,9 @@ from streamer.core.time import HOUR_MS, rfc3339
 from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, feed_topics
 
 Speed = Annotated[
     str,
@@ -34,7 +34,7 @@ Start = Annotated[
 def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
     """Sends a feed to the topics until it ends or Ctrl-C, and reports its progress."""
     settings = Settings()
-    ensure_topics(settings)
+    ensure_topics(settings, feed_topics(settings))
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
     with stop_on_signal() as stop, Report(what) as report:
 
@@ -49,7 +49,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
             stop=stop,
             progress=show,
         )
-    Console(stderr=True).print(f"{sent} messages sent")
+    say(f"{sent} messages sent", error=True)
 
 
 def parse_speed(text: str) -> float | None:

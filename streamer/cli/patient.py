@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from streamer.process.terminal import say, say_json, say_lines
 from streamer.service.settings import Settings
 
 
@@ -20,13 +19,13 @@ def patient(
     Exits with 1 when nothing is known.
     """
     # loads numpy and the core, which the other commands start without
-    from streamer.cli.patient_view import describe, render  # noqa: PLC0415
+    from streamer.cli.patient_view import describe, lines  # noqa: PLC0415
 
     view = describe(Settings(), patient_id)
     if view is None:
-        print(f"Nothing is known of patient {patient_id!r}.")
+        say(f"Nothing is known of patient {patient_id!r}.")
         raise typer.Exit(1)
     if as_json:
-        print(json.dumps(view))
+        say_json(view)
     else:
-        render(view, Console())
+        say_lines(lines(view))

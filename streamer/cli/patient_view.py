@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
+from collections.abc import Iterator
 from typing import Any, Final, Required, TypedDict
 
-from rich.console import Console
-from rich.table import Table
+import msgspec
 
 from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
@@ -17,9 +16,11 @@ from streamer.core.lstm_network import HORIZONS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
+from streamer.ports.log import LogUnavailable
+from streamer.process.terminal import table
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
 
 HISTORY: Final = 24  # risks shown
 # A hundred patients with a risk a minute write 6,000 an hour: this reaches back some three hours.
@@ -83,7 +84,12 @@ class PatientView(StayView, total=False):
     offset: int | None
 
 
-class _RiskMessage(Risk):
+class _RiskMessage(msgspec.Struct):
+    """A risk message, as far as a history shows it."""
+
+    time: str
+    bin: int
+    risk: float
     offset: int
 
 
@@ -91,13 +97,16 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
     """Collects what is known of a patient, ``None`` if nothing is.
 
     Raises:
-        LogUnavailable: Kafka does not answer.
+        LogUnavailable: Kafka does not answer, or does not show the input topic.
         StoreUnavailable: Redis does not answer.
     """
-    topics = {topic.name: topic.partitions for topic in ensure_topics(settings, create=False)}
+    vitals = [topic for topic in service_topics(settings) if topic.name == settings.topic_vitals]
+    (status,) = ensure_topics(settings, vitals, create=False)
+    if not status.partitions:  # not the same as "nothing is known"
+        raise LogUnavailable(f"topic {status.name} {status.fault}")
     store = bootstrap.state_store(settings)
     with contextlib.closing(store):
-        stay = store.find(patient, range(topics[settings.topic_vitals]))
+        stay = store.find(patient, range(status.partitions))
     if stay is None:
         return None
     partition, stored = stay
@@ -105,27 +114,25 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
     model = bootstrap.model_library(settings).get(model_id)
     if model is None:
         return {"patient_id": patient, "partition": partition, "model": model_id}
-    table = StayTable(model.architecture, capacity=1)
-    decode(table, partition, {patient: stored})
+    stays = StayTable(model.architecture, capacity=1)
+    decode(stays, partition, {patient: stored})
     risks = _history(settings, patient, partition)
     return {
         "patient_id": patient,
-        **_stay(table, table.slot_of[patient]),
-        "risk_history": [
-            {"time": risk["time"], "bin": risk["bin"], "risk": risk["risk"]} for risk in risks
-        ],
+        **_stay(stays, stays.slot_of[patient]),
+        "risk_history": [{"time": risk.time, "bin": risk.bin, "risk": risk.risk} for risk in risks],
         "model": model_id,
         "partition": partition,
-        "offset": risks[-1]["offset"] if risks else None,
+        "offset": risks[-1].offset if risks else None,
     }
 
 
-def _stay(table: StayTable, slot: int) -> StayView:
+def _stay(stays: StayTable, slot: int) -> StayView:
     def at(name: str) -> Any:
-        return table[name][slot].tolist()
+        return stays[name][slot].tolist()
 
     newest_ms = at("newest_ms")
-    ward, bed = table.locations[slot]
+    ward, bed = stays.locations[slot]
     risk = at("risk")
     return {
         "ward": ward or None,
@@ -168,37 +175,47 @@ def _history(settings: Settings, patient: str, partition: int) -> list[_RiskMess
         n_records=_SEARCHED_RECORDS,
         deadline_s=_SEARCH_S,
     )
-    return [json.loads(value) for value in values[-HISTORY:]]
+    risks = []
+    for value in values[-HISTORY:]:
+        # what is no risk message was written by something else, and is nothing to show
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            risks.append(msgspec.json.decode(value, type=_RiskMessage))
+    return risks
 
 
-def render(view: PatientView, console: Console) -> None:
-    """Prints a view for people."""
+def lines(view: PatientView) -> Iterator[str]:
+    """Writes a view for people, a line each."""
     for name in _PARTICULARS:
         if (particular := view.get(name)) is not None:
-            console.print(f"{name.replace('_', ' '):14} {particular}", highlight=False)
+            yield f"{name.replace('_', ' '):14} {particular}"
     if risk := view.get("risk"):
         by_horizon = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
-        console.print(f"{'sepsis risk':14} {by_horizon}", highlight=False)
+        yield f"{'sepsis risk':14} {by_horizon}"
     if alert := view.get("alert"):
-        console.print(
-            f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)", highlight=False
-        )
+        yield f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)"
+    if medication := view.get("medication"):
+        yield f"{'medication':14} {', '.join(medication)}"
     if history := view.get("risk_history"):
-        console.print(f"{'risk history':14} {_sparkline([r['risk'] for r in history])}")
-    console.print(
-        f"{'position':14} partition {view['partition']}, "
-        f"offset {view.get('offset')}, "
-        f"model {view['model']}",
-        highlight=False,
+        yield f"{'risk history':14} {_sparkline([r['risk'] for r in history])}"
+    yield (
+        f"{'position':14} partition {view['partition']}, offset {view.get('offset')}, "
+        f"model {view['model']}"
     )
     if values := view.get("values"):
-        table = Table("variable", "value", "unit", "age", box=None)
-        for value in values:
-            hours, minutes = divmod(value["age_minutes"], 60)
-            table.add_row(
-                value["variable"], f"{value['value']:g}", value["unit"], f"{hours}:{minutes:02d} h"
-            )
-        console.print(table)
+        rows = [
+            (v["variable"], f"{v['value']:g}", v["unit"], _age(v["age_minutes"])) for v in values
+        ]
+        yield from table(("variable", "value", "unit", "age"), rows, right=(1, 3))
+
+
+def _age(minutes: int) -> str:
+    """Writes an age as hours and minutes; one that lies ahead has a sign.
+
+    >>> _age(65), _age(-5)
+    ('1:05 h', '-0:05 h')
+    """
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else ''}{hours}:{rest:02d} h"
 
 
 def _sparkline(risks: list[float]) -> str:

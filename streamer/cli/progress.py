@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Final
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from streamer.process.terminal import Terminal, say
+
 _PLAIN_LINE_S: Final = 5.0
+_LONG_S: Final = 1.0  # shorter work needs no live line
 
 
 class Report:
@@ -19,7 +22,7 @@ class Report:
     """
 
     def __init__(self, what: str) -> None:
-        self._console = Console(stderr=True)
+        self._console = Terminal(stderr=True)
         self._what = what
         self._printed_s = time.monotonic()
         self._progress = Progress(
@@ -32,12 +35,16 @@ class Report:
             disable=not self._console.is_terminal,
         )
         self._task = self._progress.add_task(what, total=None)
+        self._start = threading.Timer(_LONG_S, self._progress.start)
+        self._start.daemon = True
 
     def __enter__(self) -> Report:
-        self._progress.start()
+        self._start.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._start.cancel()
+        self._start.join()
         self._progress.stop()
 
     def update(self, progress: str) -> None:
@@ -50,4 +57,4 @@ class Report:
         self._progress.update(self._task, description=text)
         if not self._console.is_terminal and time.monotonic() - self._printed_s > _PLAIN_LINE_S:
             self._printed_s = time.monotonic()
-            self._console.print(text)
+            say(text, error=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.process.terminal import say
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
@@ -17,4 +18,4 @@ def pseudonym(
     key = Settings().log_key.get_secret_value()
     if not key:
         raise typer.BadParameter("STREAMER_LOG_KEY is not set; set it to the key of the service")
-    print(Pseudonyms(key).of(patient_id))
+    say(Pseudonyms(key).of(patient_id))

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import time
 from typing import Annotated, Final, NoReturn, TypeAlias
 
 import typer
-from rich.console import Console
 
 from streamer.cli import rejected_view as view
 from streamer.cli.progress import Report
@@ -18,6 +15,7 @@ from streamer.core.dead_letters import Selection
 from streamer.core.reasons import Reason
 from streamer.core.time import DAY_MS, HOUR_MS, MINUTE_MS
 from streamer.ports.log import Interrupted, LogUnavailable
+from streamer.process.terminal import say, say_json, say_lines
 from streamer.service.dead_letters import Replay, open_rejected_topic, overview, plan
 from streamer.service.dead_letters import replay as replayed
 from streamer.service.settings import Settings
@@ -75,9 +73,9 @@ def list_rejected(
     with Report("reading the rejected topic"):
         counts = overview(topic, selection, limit)
     if as_json:
-        print(json.dumps(view.overview_json(counts)))
+        say_json(view.overview_json(counts))
     else:
-        view.print_overview(counts, Console())
+        say_lines(view.overview_lines(counts))
 
 
 @app.command()
@@ -102,9 +100,9 @@ def show(
         _fail(f"no record of the rejected topic has offset {offset}: {kept}")
     reentered = topic.reentered()
     if as_json:
-        print(json.dumps(view.record_json(rejected, reentered)))
+        say_json(view.record_json(rejected, reentered))
     else:
-        view.print_record(rejected, reentered, Console())
+        say_lines(view.record_lines(rejected, reentered))
 
 
 @app.command()
@@ -151,7 +149,7 @@ def replay(
     """
     chosen = None if offsets is None else _range(offsets)
     selection = Selection(frozenset(reason or ()), chosen, partition, _since_ms(since))
-    topic = open_rejected_topic(Settings())
+    topic = open_rejected_topic(Settings(), to_replay=yes)
     done = Replay()
     with Report("replay" if yes else "reading the rejected topic") as report:
         if not yes:
@@ -170,9 +168,9 @@ def replay(
     if chosen is not None and not done.chosen and not done.left:
         _fail(f"no chosen record of the rejected topic has an offset in {offsets}")
     if as_json:
-        print(json.dumps(view.replay_json(done, dry_run=not yes)))
+        say_json(view.replay_json(done, dry_run=not yes))
     else:
-        view.print_replay(done, Console(), dry_run=not yes)
+        say_lines(view.replay_lines(done, dry_run=not yes))
 
 
 def _since_ms(text: str | None) -> int | None:
@@ -191,5 +189,5 @@ def _range(text: str) -> range:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"Error: {message}", file=sys.stderr)
+    say(f"Error: {message}", error=True)
     raise typer.Exit(1)

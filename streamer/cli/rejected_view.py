@@ -1,40 +1,23 @@
-"""Views of rejected records: tables and text for people, plain objects for programs.
+"""Views of rejected records: lines for people, plain objects for programs.
 
-A rejected record may hold anything, so only printable characters of it reach a terminal.
+A rejected record may hold anything; `streamer.process.terminal` escapes it when it is printed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, TypedDict
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from streamer.core.dead_letters import DeadLetter, Standing
 from streamer.core.reasons import Reason
 from streamer.core.time import rfc3339
+from streamer.process.terminal import printable, table
 from streamer.service.dead_letters import Overview, Replay
 
 _MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it
 _DETAIL: Final = 60
-
-
-def printable(content: bytes | None) -> str:
-    r"""Writes bytes as text that is safe on a terminal.
-
-    >>> printable(b"p1"), printable(None), printable(b"\xff\x1b[2J")
-    ('p1', '-', '\\xff\\x1b[2J')
-    """
-    if content is None:
-        return "-"
-    text = content.decode(errors="backslashreplace")
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 class Base64(TypedDict):
@@ -119,35 +102,38 @@ def overview_json(overview: Overview) -> OverviewJson:
     }  # fmt: skip
 
 
-def print_overview(overview: Overview, console: Console) -> None:
-    """Prints the counts by reason and the newest records."""
+def overview_lines(overview: Overview) -> Iterator[str]:
+    """Writes the counts by reason, and the newest records, a line each."""
     if not overview.groups:
-        console.print("No matching rejected records.")
+        yield "No matching rejected records."
         return
-    counts = Table("reason", *Standing, "oldest", "newest", "meaning", box=None)
-    for reason, group in overview.groups.items():
-        counts.add_row(
-            Text(reason or "-"),
+    counts = [
+        (
+            reason or None,
             *(str(group.standings[standing]) for standing in Standing),
             rfc3339(group.oldest_ms),
             rfc3339(group.newest_ms),
-            Text(_meaning(reason)),
+            _meaning(reason),
         )
-    console.print(counts)
+        for reason, group in overview.groups.items()
+    ]
+    head = ("reason", *Standing, "oldest", "newest", "meaning")
+    yield from table(head, counts, right=range(1, 1 + len(Standing)))
     if overview.newest:
-        console.print()
-        newest = Table("offset", "time", "reason", "key", "came from", "detail", "", box=None)
-        for rejected, standing in overview.newest:
-            newest.add_row(
+        yield ""
+        newest = [
+            (
                 str(rejected.offset),
                 rfc3339(rejected.time_ms),
-                Text(rejected.reason or "-"),
-                Text(printable(rejected.key)),
-                Text(str(rejected.origin or "-")),
-                Text(printable(rejected.headers.get("detail", "").encode())[:_DETAIL]),
+                rejected.reason or None,
+                rejected.key,
+                str(rejected.origin or "-"),
                 "" if standing is Standing.WAITING else standing,
+                printable(rejected.headers.get("detail", ""))[:_DETAIL],
             )
-        console.print(newest)
+            for rejected, standing in overview.newest
+        ]
+        yield from table(("offset", "time", "reason", "key", "came from", "", "detail"), newest)
 
 
 def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> RecordJson:
@@ -168,26 +154,25 @@ def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> RecordJso
     }
 
 
-def print_record(rejected: DeadLetter, reentered: Mapping[int, int], console: Console) -> None:
-    """Prints one record for people."""
+def record_lines(rejected: DeadLetter, reentered: Mapping[int, int]) -> Iterator[str]:
+    """Writes one record for people."""
     mark_ms = reentered.get(rejected.offset)
     standing = str(rejected.standing(reentered))
-    lines = {
+    fields = {
         "reason": f"{rejected.reason or '-'}: {_meaning(rejected.reason)}",
         "standing": standing if mark_ms is None else f"{standing} {rfc3339(mark_ms)}",
         "refused": rfc3339(rejected.time_ms),
         "came from": str(rejected.origin or "-"),
         "key": printable(rejected.key),
-        **{f"header {name}": printable(text.encode()) for name, text in rejected.headers.items()},
+        **{f"header {name}": text for name, text in rejected.headers.items()},
+        "payload": f"{0 if rejected.value is None else len(rejected.value)} bytes",
     }
-    for name, text in lines.items():
-        console.print(Text(f"{name:20} {text}"), soft_wrap=True)
-    size = 0 if rejected.value is None else len(rejected.value)
-    console.print(Text(f"{'payload':20} {size} bytes"))
+    for name, text in fields.items():
+        yield f"{name:20} {text}"
     payload = _pretty(rejected.value)
-    console.print(Text(payload[:_MOST_SHOWN]), soft_wrap=True)
+    yield from payload[:_MOST_SHOWN].split("\n")
     if len(payload) > _MOST_SHOWN:
-        console.print(f"... cut after {_MOST_SHOWN} characters; --json has all of it")
+        yield f"... cut after {_MOST_SHOWN} characters; --json has all of it"
 
 
 def replay_json(done: Replay, *, dry_run: bool) -> ReplayJson:
@@ -201,17 +186,17 @@ def replay_json(done: Replay, *, dry_run: bool) -> ReplayJson:
     }
 
 
-def print_replay(done: Replay, console: Console, *, dry_run: bool) -> None:
-    """Prints the counts of a replay, and after a plan the option that does it."""
+def replay_lines(done: Replay, *, dry_run: bool) -> Iterator[str]:
+    """Writes the counts of a replay, and after a plan the option that does it."""
     for reason, n in sorted(done.chosen.items()):
-        console.print(Text(f"{n:8}  {reason or '-'}"))
+        yield f"{n:8}  {reason or '-'}"
     outcome = "would be re-entered" if dry_run else "re-entered"
-    console.print(f"{done.chosen.total():8}  {outcome}", highlight=False)
+    yield f"{done.chosen.total():8}  {outcome}"
     for standing, n in done.left.items():
         hint = "; add --again to replay them" if standing is Standing.REFUSED_AGAIN else ""
-        console.print(f"{n:8}  left alone: {standing}{hint}", highlight=False)
+        yield f"{n:8}  left alone: {standing}{hint}"
     if dry_run and done.chosen:
-        console.print("Nothing was done. Add --yes to do it.")
+        yield "Nothing was done. Add --yes to do it."
 
 
 def _meaning(reason: str) -> str:
@@ -233,6 +218,6 @@ def _text(content: bytes | None) -> str | Base64 | None:
 
 def _pretty(value: bytes | None) -> str:
     try:
-        return printable(json.dumps(json.loads(value or b""), indent=2).encode())
-    except ValueError:
+        return json.dumps(json.loads(value or b""), indent=2)
+    except (ValueError, RecursionError):  # no JSON, or deeper than anything an event could be
         return printable(value)

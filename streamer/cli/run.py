@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,12 +15,14 @@ import typer
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say, say_lines
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
-from streamer.service.topics import check_widths, ensure_topics
+from streamer.service.topics import check_widths, ensure_topics, service_topics
+from streamer.service.weak_connections import weak_choices
 
 if TYPE_CHECKING:
     from streamer.service.worker import Worker
@@ -49,6 +50,9 @@ def run(
     (STREAMER_HTTP_PORT).
     """
     settings = Settings()
+    if settings.require_tls and (weak := list(weak_choices(settings))):
+        say_lines(["STREAMER_REQUIRE_TLS is true:", *(f"  {line}" for line in weak)], error=True)
+        raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
     with stop_on_signal() as stop, _listening(settings, health):
@@ -71,10 +75,10 @@ def _listening(settings: Settings, health: Health) -> Iterator[None]:
         try:
             port.enter_context(serving(settings.http_host, settings.http_port, health))
         except OSError as error:
-            print(
+            say(
                 f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
                 "Set STREAMER_HTTP_PORT to another port, or to 0 for none",
-                file=sys.stderr,
+                error=True,
             )
             raise typer.Exit(2) from error
         yield
@@ -88,7 +92,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
     while not stop.is_set():
         health.beat()
         try:
-            check_widths(settings, ensure_topics(settings))
+            check_widths(settings, ensure_topics(settings, service_topics(settings)))
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
             health.note_outage(error)

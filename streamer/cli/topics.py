@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
+from streamer.process.terminal import say, say_json
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -18,9 +18,9 @@ def topics(
     topics = ensure_topics(Settings())
     for topic in topics:
         if as_json:
-            print(json.dumps({name: getattr(topic, name) for name in topic.__slots__}))
+            say_json({name: getattr(topic, name) for name in topic.__slots__})
         else:
             state = topic.fault or ("created" if topic.created else "there")
-            print(f"{topic.name:16} {topic.partitions:3} partitions  {state}")
+            say(f"{topic.name:16} {topic.partitions:3} partitions  {state}")
     if any(topic.fault for topic in topics):
         raise typer.Exit(1)

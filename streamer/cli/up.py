@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from streamer.adapters.redis.local import announced
 from streamer.local import LocalStack, StackPorts
 from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say_json, say_lines
 
 
 def up(
@@ -34,7 +34,7 @@ def up(
         announced(stack.redis),
     ):
         if as_json:
-            print(json.dumps({"kafka": stack.kafka, "redis": stack.redis}), flush=True)
+            say_json({"kafka": stack.kafka, "redis": stack.redis})
         else:
-            print(f"Kafka  {stack.kafka}\nRedis  {stack.redis}\nCtrl-C stops both.", flush=True)
+            say_lines((f"Kafka  {stack.kafka}", f"Redis  {stack.redis}", "Ctrl-C stops both."))
         stop.wait()

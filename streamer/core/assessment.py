@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import alerts, clinical_scores, explain, state_stepping
+from streamer.core import alerts, clinical_scores, explain, reference_ranges, state_stepping
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
+from streamer.core.reference_ranges import Direction
 from streamer.core.state_stepping import Evaluation
 from streamer.core.stays import NEVER, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
@@ -37,7 +38,7 @@ class Cause:
     variable: int
     value: float
     age_ms: int
-    high: bool
+    direction: Direction
     contribution: float
 
 
@@ -174,14 +175,34 @@ def _causes(
     added = explain.contributions(
         model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
     )
-    high = explain.is_high(model, seen)
     causes: dict[int, list[Cause]] = {}
     for i, row in enumerate(rows.tolist()):
         values = newest[i]
-        strongest = np.argsort(-added[i], kind="stable")[: explain.MOST_REASONS].tolist()
+        order = np.argsort(-added[i], kind="stable")[: explain.MOST_REASONS].tolist()
+        strongest = [v for v in order if added[i, v] >= explain.LEAST_CONTRIBUTION]
+        shares = explain.timing_shares(
+            model, seen[i], evaluation.h[row], evaluation.c[row], strongest, added[i, strongest]
+        )
         causes[row] = [
-            Cause(v, float(values[v]), int(age_ms[row, v]), bool(high[i, v]), float(added[i, v]))
-            for v in strongest
-            if added[i, v] >= explain.LEAST_CONTRIBUTION
+            Cause(
+                v,
+                float(values[v]),
+                int(age_ms[row, v]),
+                _direction(table, int(slots[row]), v, float(values[v]), share),
+                float(added[i, v]),
+            )
+            for v, share in zip(strongest, shares, strict=True)
         ]
     return causes
+
+
+def _direction(table: StayTable, slot: int, variable: int, value: float, share: float) -> Direction:
+    """How the newest value stands; the hour that it was measured in is not its own past."""
+    age_bins = int(table["open_bin"][slot]) - (
+        int(table["last_ms"][slot, variable] - table["origin_ms"][slot]) // HOUR_MS
+    )
+    back = np.arange(clinical_scores.VALID_HOURS)
+    rows = (int(table["open_bin"][slot]) - back[back > age_bins]) % RING
+    course = reference_ranges.direction(variable, value, table["ring_value"][slot, rows, variable])
+    steady = course is Direction.NORMAL
+    return Direction.TIMING if steady and share > explain.MOSTLY_TIMING else course

@@ -7,11 +7,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.variables import FIO2, HIGH, LOW, fio2_fraction
+from streamer.core.variables import FIO2, HIGH, LOW, NO_VALUE, fio2_fraction
 
 # Compared in the precision in which values are kept: 6.6 must pass a limit of 6.6.
 LOW32: Final = LOW.astype(np.float32)
 HIGH32: Final = HIGH.astype(np.float32)
+_NO_VALUE32: Final = NO_VALUE.astype(np.float32)
 
 
 def clean(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -21,13 +22,14 @@ def clean(values: NDArray[Any]) -> NDArray[np.float32]:
         values: ``(..., 34)`` charted values in the order of ``VARIABLES``, NaN where missing.
 
     Returns:
-        ``(..., 34)`` float32; FiO2 as a fraction, NaN where a value is infinite or outside of its
-        limits.
+        ``(..., 34)`` float32; FiO2 as a fraction, NaN where a value is infinite, outside of its
+        limits, or the code of its variable for no value.
     """
     cleaned = _kept(values)
     cleaned[..., FIO2] = fio2_fraction(cleaned[..., FIO2])
     with np.errstate(invalid="ignore"):
-        cleaned[~((cleaned >= LOW32) & (cleaned <= HIGH32))] = np.nan
+        inside = (cleaned >= LOW32) & (cleaned <= HIGH32) & (cleaned != _NO_VALUE32)
+        cleaned[~inside] = np.nan
     return cleaned
 
 
@@ -41,7 +43,8 @@ def clean_cells(
         values: ``(n,)`` values in canonical units.
 
     Returns:
-        ``(n,)`` cleaned float32 values, and two masks: not finite; finite but outside the limits.
+        ``(n,)`` cleaned float32 values, and two masks: not finite; finite but outside the
+        limits, or the code for no value.
     """
     cleaned = _kept(values)
     is_fio2 = variables == FIO2
@@ -49,6 +52,7 @@ def clean_cells(
     not_finite = ~np.isfinite(values)
     with np.errstate(invalid="ignore"):
         inside = (cleaned >= LOW32[variables]) & (cleaned <= HIGH32[variables])
+        inside &= cleaned != _NO_VALUE32[variables]
     return cleaned, not_finite, ~inside & ~not_finite
 
 

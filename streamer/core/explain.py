@@ -19,10 +19,21 @@ from streamer.core.variables import N_VARIABLES, VARIABLES
 Floats = NDArray[np.float32]
 
 MOST_REASONS: Final = 5
+MOSTLY_TIMING: Final = 0.5  # share of a contribution
 LEAST_CONTRIBUTION: Final = 0.01  # logits; smaller ones are noise to a reader
 
 _OF_VARIABLE: Final = features.OWNER[None, :] == np.arange(N_VARIABLES)[:, None]  # (34, F)
 _VALUE_COLUMN: Final = np.array([features.NAMES.index(f"value:{v.name}") for v in VARIABLES])
+
+_TIMING_COLUMNS: Final = np.array(
+    [
+        [
+            features.NAMES.index(f"{name}:{v.name}")
+            for name in ("measured", "log_hours_since", "log_count")
+        ]
+        for v in VARIABLES
+    ]
+)
 
 
 def contributions(
@@ -46,6 +57,34 @@ def contributions(
     added = np.zeros(known.shape)
     added[row, variable] = risk_logit[row] - risk_logit[len(seen) :]
     return added
+
+
+def timing_shares(
+    model: Model,
+    seen: Floats,
+    h: Floats,
+    c: Floats,
+    variables: list[int],
+    added: NDArray[np.float64],
+) -> list[float]:
+    """Returns the share of each contribution that comes from when and how often it was measured.
+
+    Args:
+        model: the model that evaluated.
+        seen: ``(F,)`` raw features of the step of one stay.
+        h: ``(layers, hidden)`` hidden state before the step.
+        c: ``(layers, hidden)`` cell state before the step.
+        variables: ``k`` variables.
+        added: ``(k,)`` their contributions, above 0.
+    """
+    rows = np.repeat(seen[None], len(variables) + 1, axis=0)
+    for row, variable in enumerate(variables, start=1):
+        rows[row, _TIMING_COLUMNS[variable]] = np.nan
+    logits, _, _ = model.step(
+        rows, np.repeat(h[None], len(rows), axis=0), np.repeat(c[None], len(rows), axis=0)
+    )
+    shares: list[float] = ((logits[0, 0] - logits[1:, 0]) / added).tolist()
+    return shares
 
 
 def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:

@@ -45,7 +45,7 @@ class AlertReason(TypedDict):
     value: float
     unit: str
     age_minutes: int
-    direction: Literal["high", "low"]
+    direction: Literal["high", "low", "rising", "falling", "normal", "timing"]
     contribution: float
 
 
@@ -248,6 +248,6 @@ def _reason(cause: Cause) -> AlertReason:
         "value": float(f"{cause.value:.6g}"),  # float32 has no more digits than these
         "unit": variable.ucum,
         "age_minutes": cause.age_ms // MINUTE_MS,
-        "direction": "high" if cause.high else "low",
+        "direction": cause.direction.value,
         "contribution": round(cause.contribution, _CONTRIBUTION_DIGITS),
     }

@@ -85,7 +85,8 @@ class ValueProblem(StrEnum):
 _PROBLEM_SENTENCES = {
     ValueProblem.NOT_A_NUMBER: "It is text, true, false, a list or an object; it is missing.",
     ValueProblem.NOT_FINITE: "It is NaN, infinite or too large for a number; it is missing.",
-    ValueProblem.OUT_OF_LIMITS: "It is outside the limits of its variable; it is missing.",
+    ValueProblem.OUT_OF_LIMITS: "It is outside the limits of its variable, or its code for no "
+    "value; it is missing.",
     ValueProblem.CENSORED: 'It is a bound such as `"<0.01"`; it is taken at its limit.',
     ValueProblem.UNKNOWN_UNIT: "Its unit is none that the variable comes in; it is missing.",
     ValueProblem.UNKNOWN_VARIABLE: "Its name is none of the 34 variables; it is passed over.",

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamer.datasets.cohort import Cohort, DataError, Progress
-from streamer.datasets.files import find_files
+from streamer.datasets.files import find_files, suffix
 from streamer.datasets.physionet2012 import is_record, read_2012
 from streamer.datasets.physionet2012_rows import Records
-from streamer.datasets.physionet2019 import read_2019
+from streamer.datasets.physionet2019 import TEXT_SUFFIXES, read_2019
 
 
 def read_recordings(paths: Sequence[Path], progress: Progress | None = None) -> Cohort | Records:
@@ -21,8 +21,8 @@ def read_recordings(paths: Sequence[Path], progress: Progress | None = None) -> 
     Raises:
         DataError: as the two readers, or the files are of both kinds.
     """
-    files = find_files(paths, (".psv", ".parquet", ".txt"))
-    kinds = {_is_2012(f) for f in files if f.suffix != ".txt" or f in paths or is_record(f)}
+    files = find_files(paths, (".psv", ".parquet", ".txt"), named=TEXT_SUFFIXES)
+    kinds = {_is_2012(f) for f in files if suffix(f) != ".txt" or f in paths or is_record(f)}
     if len(kinds) > 1:
         raise DataError("PhysioNet 2019 and 2012 files are mixed; give one kind at a time")
     if kinds == {True}:
@@ -31,8 +31,8 @@ def read_recordings(paths: Sequence[Path], progress: Progress | None = None) -> 
 
 
 def _is_2012(file: Path) -> bool:
-    if file.suffix != ".parquet":
-        return file.suffix == ".txt"
+    if suffix(file) != ".parquet":
+        return suffix(file) == ".txt"
     try:
         return "Parameter" in pq.read_schema(file).names
     except (OSError, pa.ArrowException) as error:

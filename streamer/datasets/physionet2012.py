@@ -6,7 +6,8 @@ Silva I et al., Computing in Cardiology 39:245-248 (2012).
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,16 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from streamer.datasets.cohort import DataError, Progress
-from streamer.datasets.files import find_files, refuse_twice, runs
+from streamer.datasets.files import (
+    LEAST_VALUES,
+    find_files,
+    refuse_copies,
+    refuse_twice,
+    runs,
+    suffix,
+)
 from streamer.datasets.physionet2012_rows import Records, assemble, concatenate
+from streamer.datasets.text_files import has_header, read_text_table
 
 COLUMNS: Final = ("Time", "Parameter", "Value")
 HEADER: Final = ",".join(COLUMNS)
@@ -37,10 +46,10 @@ def read_2012(paths: Iterable[Path], progress: Progress | None = None) -> Record
     """
     named = list(paths)
     candidates = find_files(named, (".txt", ".parquet"))
-    files = [f for f in candidates if f.suffix != ".txt" or f in named or is_record(f)]
+    files = [f for f in candidates if suffix(f) != ".txt" or f in named or is_record(f)]
     if not files:
         raise DataError(f"{named[0]}: no file with the header {HEADER} in this folder")
-    texts = [file for file in files if file.suffix == ".txt"]
+    texts = [file for file in files if suffix(file) == ".txt"]
     refuse_twice((file.stem, file) for file in texts)
     origin = [(file.stem, file) for file in texts]
     parts: list[Records] = []
@@ -54,13 +63,23 @@ def read_2012(paths: Iterable[Path], progress: Progress | None = None) -> Record
         if progress is not None:
             progress(done, len(files))
     refuse_twice(origin)
-    return concatenate(parts)
+    records = concatenate(parts)
+    refuse_copies(origin, _contents(records))
+    return records
+
+
+def _contents(records: Records) -> Iterator[bytes | None]:
+    """The content of each stay; ``None`` where so little was measured that two may be alike."""
+    for start, end in pairwise(records.starts.tolist()):
+        cells = slice(start, end)
+        charted = records.minute[cells], records.variable[cells], records.value[cells]
+        enough = end - start >= LEAST_VALUES
+        yield b"".join(array.tobytes() for array in charted) if enough else None
 
 
 def is_record(file: Path) -> bool:
     """Whether a text file is a record of the original layout, by its first line."""
-    with file.open("rb") as content:
-        return content.readline().decode("utf-8-sig", "replace").strip() == HEADER
+    return has_header(file, COLUMNS)
 
 
 def _read_parquet(file: Path) -> Records:
@@ -79,22 +98,27 @@ def _read_parquet(file: Path) -> Records:
 
 def _read_texts(files: Sequence[Path]) -> Records:
     bodies = []
+    tables = []
     for file in files:
         if not is_record(file):
             raise DataError(f"{file}, line 1: expected the header {HEADER}")
-        bodies.append([line for line in file.read_bytes().splitlines()[1:] if line.strip()])
+        table = read_text_table(file, COLUMNS, ",")
+        if table.header != list(COLUMNS):
+            raise DataError(f"{file}, line 1: expected the header {HEADER}")
+        tables.append(table)
+        bodies.append(table.body)
         if not bodies[-1]:
             raise DataError(f"{file}: no rows")
     starts = np.cumsum([0, *map(len, bodies)])
 
     def locate(row: int) -> str:
         i = int(np.searchsorted(starts, row, side="right")) - 1
-        return f"{files[i]}, line {row - starts[i] + 2}"
+        return f"{files[i]}, line {tables[i].lines[row - int(starts[i])]}"
 
     for row, line in enumerate(line for body in bodies for line in body):
         if line.count(b",") != 2:
             raise DataError(f"{locate(row)}: expected three cells, {HEADER}")
-    table: Any = pyarrow.csv.read_csv(
+    cells: Any = pyarrow.csv.read_csv(
         io.BytesIO(b"\n".join(line for body in bodies for line in body)),
         read_options=pyarrow.csv.ReadOptions(column_names=list(COLUMNS)),
         parse_options=pyarrow.csv.ParseOptions(quote_char=False),
@@ -102,4 +126,4 @@ def _read_texts(files: Sequence[Path]) -> Records:
             column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False
         ),
     )
-    return assemble([file.stem for file in files], starts, table, locate)
+    return assemble([file.stem for file in files], starts, cells, locate)

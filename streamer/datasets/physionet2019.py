@@ -5,15 +5,24 @@ Reyna MA et al., Crit Care Med 48(2):210-217 (2020); data doi 10.13026/v64v-d857
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
-from streamer.datasets.files import find_files, numbers, refuse_twice, runs
+from streamer.datasets.files import (
+    LEAST_VALUES,
+    find_files,
+    numbers,
+    refuse_copies,
+    refuse_twice,
+    runs,
+    suffix,
+)
 from streamer.datasets.physionet2019_psv import read_psv
 from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
@@ -23,6 +32,9 @@ from streamer.datasets.physionet2019_rows import (
     check_columns,
 )
 
+TEXT_SUFFIXES: Final = (".csv", ".tsv")
+"""Read where such a file is named; a folder may hold others that are no stays."""
+
 
 def read_2019(
     paths: Iterable[Path], *, need_label: bool = True, progress: Progress | None = None
@@ -30,7 +42,8 @@ def read_2019(
     """Reads every stay of these files and folders, in a stable order.
 
     A folder is searched through for ``.psv`` files (the original layout, one file per patient) and
-    ``.parquet`` files (a ``patient`` column in front of the same columns).
+    ``.parquet`` files (a ``patient`` column in front of the same columns). A ``.csv`` file is read
+    where it is named; a text file with a ``patient`` column has many stays.
 
     Args:
         paths: files or folders.
@@ -39,19 +52,19 @@ def read_2019(
 
     Raises:
         DataError: nothing to read, a missing column, a cell that is not a number, a patient who is
-            in two files, or hours that do not follow each other.
+            in two files or has two names, or hours that do not follow each other.
     """
-    files = find_files(paths, (".psv", ".parquet"))
-    psv = [file for file in files if file.suffix == ".psv"]
-    refuse_twice((file.stem, file) for file in psv)
+    files = find_files(paths, (".psv", ".parquet"), named=TEXT_SUFFIXES)
+    psv = [file for file in files if suffix(file) != ".parquet"]
     cohorts: list[Cohort] = []
+    origin: list[tuple[str, Path]] = []
     done = 0
-    for part in read_psv(psv, need_label=need_label):
+    for part, sources in read_psv(psv, need_label=need_label):
         cohorts.append(part)
-        done += len(part)
+        origin += zip(part.patient_ids, sources, strict=True)
+        done += len(set(sources))
         if progress is not None:
             progress(done, len(files))
-    origin = [(file.stem, file) for file in psv]
     for file in files[len(psv) :]:
         cohorts.append(read_parquet(file, need_label=need_label))
         origin += [(patient, file) for patient in cohorts[-1].patient_ids]
@@ -59,7 +72,17 @@ def read_2019(
         if progress is not None:
             progress(done, len(files))
     refuse_twice(origin)
-    return concatenate(cohorts)
+    cohort = concatenate(cohorts)
+    refuse_copies(origin, _contents(cohort))
+    return cohort
+
+
+def _contents(cohort: Cohort) -> Iterator[bytes | None]:
+    """The content of each stay; ``None`` where so little was measured that two may be alike."""
+    for stay in range(len(cohort)):
+        values = cohort.values[cohort.rows(stay)]
+        enough = np.count_nonzero(~np.isnan(values)) >= LEAST_VALUES
+        yield values.tobytes() if enough else None
 
 
 def read_parquet(file: Path, *, need_label: bool = True) -> Cohort:

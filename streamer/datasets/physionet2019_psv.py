@@ -1,9 +1,9 @@
-"""Reads the original layout of PhysioNet 2019: one pipe-separated file per patient."""
+"""Reads text files of PhysioNet 2019: one for each patient, or one with a column of patients."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ import pyarrow.csv
 from numpy.typing import NDArray
 
 from streamer.datasets.cohort import Cohort, DataError
+from streamer.datasets.files import runs
 from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
     LABEL_COLUMN,
@@ -21,81 +22,96 @@ from streamer.datasets.physionet2019_rows import (
     assemble,
     check_columns,
 )
+from streamer.datasets.text_files import TextTable, read_text_table
 
+PATIENT_COLUMNS: Final = ("patient", "patient_id")
+_COLUMNS: Final = (*VALUE_COLUMNS, *CONTEXT_COLUMNS, LABEL_COLUMN, *PATIENT_COLUMNS)
+_SEPARATOR: Final = "|"
 NULLS: Final = ["NaN", "nan", "NA", ""]
 # Parsing many small files at once is forty times faster than one by one; 500 of them (3 MB) keep
 # the progress moving.
 FILES_PER_PART: Final = 500
 
 
-def read_psv(files: Sequence[Path], *, need_label: bool) -> Iterator[Cohort]:
-    """Reads these files in order, some hundreds to a cohort; the patient id is the file's stem.
+def read_psv(files: Sequence[Path], *, need_label: bool) -> Iterator[tuple[Cohort, list[Path]]]:
+    """Reads these files in order, some hundreds to a cohort.
+
+    The patient id is the file's stem, unless the file has a column of patients.
+
+    Yields:
+        A cohort, and for each of its stays the file.
 
     Raises:
         DataError: a file is unreadable, lacks a column, or has a cell that is not a number.
     """
     for first in range(0, len(files), FILES_PER_PART):
-        tables = [_split(file) for file in files[first : first + FILES_PER_PART]]
+        tables = [
+            _with_rows(read_text_table(file, _COLUMNS, _SEPARATOR))
+            for file in files[first : first + FILES_PER_PART]
+        ]
         for header, group in groupby(tables, key=lambda table: table.header):
-            yield _read_alike(header, list(group), need_label)
+            alike = list(group)
+            if any(name in header for name in PATIENT_COLUMNS):
+                for table in alike:
+                    yield _read_alike(header, [table], need_label)
+            else:
+                yield _read_alike(header, alike, need_label)
 
 
-class _Table:
-    """A file's bytes without the header; ``lines`` has the 1-based line number of each row."""
-
-    __slots__ = ("body", "file", "header", "lines")
-
-    def __init__(self, file: Path, header: list[str], body: list[bytes], lines: list[int]) -> None:
-        self.file = file
-        self.header = header
-        self.body = body
-        self.lines = lines
+def _with_rows(table: TextTable) -> TextTable:
+    if not table.body:
+        raise DataError(
+            f"{table.file}: no rows; expected a header line and one line for each ICU hour"
+        )
+    return table
 
 
-def _split(file: Path) -> _Table:
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read: {error.strerror}") from error
-    rows = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
-    if len(rows) < 2:
-        raise DataError(f"{file}: no rows; expected a header line and one line for each ICU hour")
-    # Spreadsheets write a byte order mark in front of UTF-8.
-    header = rows[0][1].decode("utf-8-sig", errors="replace").strip().split("|")
-    return _Table(file, header, [line for _, line in rows[1:]], [number for number, _ in rows[1:]])
-
-
-def _read_alike(header: list[str], tables: list[_Table], need_label: bool) -> Cohort:
+def _read_alike(
+    header: list[str], tables: list[TextTable], need_label: bool
+) -> tuple[Cohort, list[Path]]:
     check_columns(header, [LABEL_COLUMN] if need_label else [], str(tables[0].file))
     wanted = [name for name in (*VALUE_COLUMNS, *CONTEXT_COLUMNS, LABEL_COLUMN) if name in header]
+    patient = next((name for name in PATIENT_COLUMNS if name in header), None)
     body = b"\n".join(line for table in tables for line in table.body)
     try:
         parsed: Any = pyarrow.csv.read_csv(
             io.BytesIO(body),
             read_options=pyarrow.csv.ReadOptions(column_names=header),
-            parse_options=pyarrow.csv.ParseOptions(delimiter="|", quote_char=False),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=_SEPARATOR, quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(wanted, pa.float64()),
+                column_types=dict.fromkeys(wanted, pa.float64())
+                | ({patient: pa.string()} if patient else {}),
                 null_values=NULLS,
-                include_columns=wanted,
+                include_columns=[*wanted, *([patient] if patient else [])],
             ),
         )
     except pa.ArrowInvalid as error:
         raise DataError(_locate(header, wanted, tables) or str(error)) from error
     columns: dict[str, NDArray[np.float64]] = {name: parsed[name].to_numpy() for name in wanted}
+    locate = _locator(tables)
+    if patient is None:
+        ids = [table.file.stem for table in tables]
+        starts = np.cumsum([0, *(len(table.body) for table in tables)])
+        return assemble(ids, starts, columns, locate), [table.file for table in tables]
+    (table,) = tables
+    ids, starts = runs(parsed[patient], table.file, patient)
+    return assemble(ids, starts, columns, locate), [table.file] * len(ids)
+
+
+def _locator(tables: list[TextTable]) -> Callable[[int], str]:
     starts = np.cumsum([0, *(len(table.body) for table in tables)])
 
     def locate(row: int) -> str:
         i = int(np.searchsorted(starts, row, side="right")) - 1
         return f"{tables[i].file}, line {tables[i].lines[row - int(starts[i])]}"
 
-    return assemble([table.file.stem for table in tables], starts, columns, locate)
+    return locate
 
 
-def _locate(header: list[str], wanted: list[str], tables: list[_Table]) -> str | None:
+def _locate(header: list[str], wanted: list[str], tables: list[TextTable]) -> str | None:
     for table in tables:
         for number, line in zip(table.lines, table.body, strict=True):
-            cells = line.decode(errors="replace").strip().split("|")
+            cells = line.decode(errors="replace").strip().split(_SEPARATOR)
             location = f"{table.file}, line {number}"
             if len(cells) != len(header):
                 return f"{location}: {len(cells)} cells where the header has {len(header)}"

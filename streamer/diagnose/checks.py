@@ -17,13 +17,15 @@ from streamer.adapters.kafka.read import group_lag
 from streamer.adapters.kafka.topics import read_settings
 from streamer.adapters.redis import client, server
 from streamer.adapters.redis.models import RedisModels
+from streamer.adapters.redis.url import Form
 from streamer.bundles import bundle
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, service_topics
+from streamer.service.weak_connections import exposed_port, weak_choices
 
 _TIMEOUT_S: Final = 5.0  # a person waits for the answer
 _LOOPBACK: Final = "127.0.0.1"
@@ -35,6 +37,7 @@ _PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "numpy", "pydantic")
 def checks(settings: Settings) -> Iterator[Finding]:
     """Checks configuration, Kafka, Redis, model, service, log and versions, in this order."""
     yield from _configuration(settings)
+    yield from _security(settings)
     yield from _guarded("kafka", lambda: _kafka(settings))
     yield from _guarded("redis", lambda: _redis(settings))
     yield from _guarded("model", lambda: _model(settings))
@@ -60,27 +63,20 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
     for name, value in settings:
-        prefix = "" if name in {"kafka_bootstrap_servers", "redis_url"} else "STREAMER_"
-        shown = _masked(str(value)) if name == "redis_url" else str(value)
-        yield Finding("setting", Level.OK, f"{prefix}{name.upper()}={shown}")
+        shown = str(settings.redis_address if name == "redis_url" else value)
+        yield Finding("setting", Level.OK, f"{settings.variable(name)}={shown}")
 
 
-def _masked(url: str) -> str:
-    """Hides the password of a URL.
-
-    >>> _masked("redis://ward:s3cret@redis.example:6379/0")
-    'redis://ward:**********@redis.example:6379/0'
-    """
-    head, at, host = url.rpartition("@")
-    if not at:
-        return url
-    scheme, separator, credentials = head.partition("://")
-    user = credentials.partition(":")[0]
-    return f"{scheme}{separator}{user}:**********@{host}"
+def _security(settings: Settings) -> Iterator[Finding]:
+    level = Level.BAD if settings.require_tls else Level.WARN
+    for message in weak_choices(settings):
+        yield Finding("security", level, message)
+    if exposed := exposed_port(settings):
+        yield Finding("security", Level.WARN, exposed)
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:
-    topics = ensure_topics(settings, create=False)
+    topics = ensure_topics(settings, service_topics(settings), create=False)
     yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
     for topic in topics:
         level = Level.OK if topic.fault is None else Level.BAD
@@ -106,16 +102,24 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
-    with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
-        info = server.info(redis)
-        yield Finding("redis", Level.OK, f"version {info['redis_version']} answers")
-        configs = server.configs(redis, ("appendfsync", "min-replicas-to-write"))
-        yield from durability.check_redis(info, configs)
+    address = settings.redis_address
+    with contextlib.closing(client.connect(settings.redis, _TIMEOUT_S)) as redis:
+        reports = server.reports(redis, ("appendfsync", "min-replicas-to-write"))
+    kind = {
+        Form.SERVER: "one server",
+        Form.SOCKET: "one server",
+        Form.SENTINEL: f"the master {address.service} of {len(address.hosts)} Sentinels",
+        Form.CLUSTER: f"a Cluster of {len(reports)} masters",
+    }[address.form]
+    version = reports[0].info["redis_version"]
+    yield Finding("redis", Level.OK, f"version {version} answers: {kind}")
+    for report in reports:
+        yield from durability.check_redis(report, address.form)
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
     shipped = bundle.load(bundle.SHIPPED)
-    with contextlib.closing(client.connect(settings.redis_url, _TIMEOUT_S)) as redis:
+    with contextlib.closing(client.connect(settings.redis, _TIMEOUT_S)) as redis:
         channel = RedisModels(redis)
         champion = channel.champion()
         packed = channel.fetch(champion.model_id) if champion and settings.forecast else None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from streamer.adapters.kafka.options import BATCH_BYTES, MAX_MESSAGE_BYTES, RECORD_BATCH_OVERHEAD
 from streamer.adapters.kafka.topics import TopicSettings
+from streamer.adapters.redis.server import ServerReport
+from streamer.adapters.redis.url import Form
 from streamer.core.time import HOUR_MS
 from streamer.diagnose.finding import Finding, Level
 
@@ -98,32 +99,45 @@ def check_rejected_topic(topic: TopicSettings) -> Iterator[Finding]:
         yield Finding("kept", Level.BAD, message)
 
 
-def check_redis(info: Mapping[str, Any], configs: Mapping[str, str]) -> Iterator[Finding]:
-    """Checks that Redis keeps states; yields nothing where its settings are good.
+def check_redis(report: ServerReport, form: Form) -> Iterator[Finding]:
+    """Checks that a Redis keeps states; yields nothing where its settings are good.
 
     Args:
-        info: its answer to INFO.
-        configs: its answers to CONFIG GET; empty where that is not allowed.
+        report: its answers to INFO and CONFIG GET.
+        form: what REDIS_URL says that it is.
     """
+    info, name = report.info, report.name and f"{report.name} "
+    mode = info.get("redis_mode", "standalone")
+    if mode == "cluster" and form is not Form.CLUSTER:
+        message = "is a node of a Redis Cluster. Write REDIS_URL as redis+cluster://HOST:PORT"
+        yield Finding("redis", Level.BAD, f"{name}{message}")
+    if mode == "sentinel":
+        message = "is a Sentinel, which keeps no states. Write REDIS_URL as redis+sentinel://"
+        yield Finding("redis", Level.BAD, f"{name}{message}HOST:26379/NAME/0")
+        return
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         message = f"maxmemory-policy is {policy}: Redis may throw patients' states away"
-        yield Finding("redis", Level.BAD, f"{message}. Set it to noeviction")
+        yield Finding("redis", Level.BAD, f"{name}{message}. Set it to noeviction")
     if info.get("role") == "slave":
         message = "is a read-only replica: states cannot be saved. Set REDIS_URL to the master"
-        yield Finding("redis", Level.BAD, message)
+        yield Finding("redis", Level.BAD, f"{name}{message}, or use redis+sentinel://")
     if not info.get("aof_enabled"):
         message = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
-        yield Finding("redis", Level.WARN, message)
-    elif configs.get("appendfsync") == "no":
+        yield Finding("redis", Level.WARN, f"{name}{message}")
+    elif report.configs.get("appendfsync") == "no":
         message = (
             "appendfsync is no: a machine that fails takes up to half a minute of states with it, "
             "which are then replayed from Kafka. Set it to everysec"
         )
-        yield Finding("redis", Level.WARN, message)
-    if info.get("connected_slaves") and configs.get("min-replicas-to-write") == "0":
+        yield Finding("redis", Level.WARN, f"{name}{message}")
+    replicas = info.get("connected_slaves", 0)
+    if replicas and report.configs.get("min-replicas-to-write") == "0":
         message = (
             "has replicas and min-replicas-to-write 0: a master that is cut off takes writes that "
             "its successor does not have, which are then replayed from Kafka. Set it to 1"
         )
-        yield Finding("redis", Level.WARN, message)
+        yield Finding("redis", Level.WARN, f"{name}{message}")
+    if form in {Form.SENTINEL, Form.CLUSTER} and not replicas:
+        message = "has no replica: there is nothing to fail over to"
+        yield Finding("redis", Level.WARN, f"{name}{message}")

@@ -188,7 +188,7 @@ def _dicts(
 ) -> list[dict[str, object]]:
     names = [_NAMES[i] for i in variable.tolist()]
     numbers = shortest_decimals(value).tolist()
-    starts = [0, *ends[:-1].tolist()]
+    starts = [0, *ends.tolist()][: len(ends)]  # a chunk of admissions and discharges has none
     return [
         dict(zip(names[start:end], numbers[start:end], strict=True))
         for start, end in zip(starts, ends.tolist(), strict=True)

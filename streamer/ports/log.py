@@ -89,6 +89,14 @@ class LogUnavailable(RuntimeError):
     """The log does not answer now; the call may be repeated."""
 
 
+class LogNotAllowed(LogUnavailable):
+    """The log refuses: a password or a right is missing. It passes when somebody grants it."""
+
+
+class TransactionNotAllowed(Interrupted):
+    """A transaction did not go through, because the log refuses it: a right is missing."""
+
+
 class EventLog(Protocol):
     """The input topic as one member of a consumer group, and transactional output.
 

@@ -64,6 +64,14 @@ class StoreUnavailable(RuntimeError):
     """The store does not answer or does not take writes now; the call may be repeated."""
 
 
+class StoreNotAllowed(StoreUnavailable):
+    """The store refuses: a password or a right is missing. It passes when somebody grants it."""
+
+
+class StoreReadOnly(StoreUnavailable):
+    """The store does not take writes: it is a replica."""
+
+
 class StateStore(Protocol):
     """States of stays by input partition."""
 
@@ -86,13 +94,14 @@ class StateStore(Protocol):
         """
 
     def claim_partition(
-        self, log_id: str, partition: int, patients: Sequence[str]
+        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
     ) -> dict[str, int]:
         """Makes a partition the home partition of those patients who have none.
 
         Args:
             log_id: the id of the input topic; each topic has home partitions of its own.
             partition: of this topic.
+            epoch: of its owner; an owner before it does not end these homes any more.
             patients: patients whose events came in there.
 
         Returns:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from typing import Literal, TextIO, TypeAlias, cast
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from streamer.process.terminal import printable
 
 LogFormat: TypeAlias = Literal["json", "console"]
 
@@ -38,6 +40,18 @@ class UnfailingStream(io.TextIOBase):
         return len(text)
 
 
+class PrintableRenderer(structlog.dev.ConsoleRenderer):
+    """Writes an event on one line for people; what came from outside moves no cursor."""
+
+    def __call__(self, logger: object, name: str, event: EventDict) -> str:
+        """Renders one event."""
+        shown = {
+            printable(key): printable(value) if isinstance(value, str) else value
+            for key, value in event.items()
+        }
+        return super().__call__(logger, name, shown)
+
+
 def configure(
     form: LogFormat, steps: Sequence[Processor] = ()
 ) -> tuple[list[Processor], Processor]:
@@ -54,7 +68,7 @@ def configure(
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if form == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        else PrintableRenderer(colors=sys.stderr.isatty())
     )
     before: list[Processor] = [
         structlog.processors.add_log_level,

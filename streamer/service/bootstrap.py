@@ -30,7 +30,7 @@ _GARBAGE_THRESHOLD: Final = 100_000
 
 def state_store(settings: Settings) -> RedisStates:
     """Returns the store of the group's states; it connects when it is first asked."""
-    client = connect(settings.redis_url)
+    client = connect(settings.redis)
     return RedisStates(client, f"vigil:{settings.group}", settings.topic_vitals)
 
 
@@ -40,7 +40,7 @@ def model_library(settings: Settings) -> ModelLibrary:
     Raises:
         BundleError: the shipped model cannot be used.
     """
-    return ModelLibrary(RedisModels(connect(settings.redis_url)))
+    return ModelLibrary(RedisModels(connect(settings.redis)))
 
 
 def worker(settings: Settings, health: Health) -> Worker:

@@ -12,7 +12,7 @@ from streamer.adapters.kafka.dead_letters import DeadLetterReplayer, RejectedOpt
 from streamer.core.dead_letters import DeadLetter, Selection, Standing
 from streamer.ports.faults import Fault
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, replay_topics
 
 # Bounds of one transaction: it is done within a second, however large the records are.
 _MOST_RECORDS: Final = 500
@@ -66,13 +66,18 @@ class Replay:
     left: Counter[Standing] = field(default_factory=Counter)
 
 
-def open_rejected_topic(settings: Settings) -> RejectedTopic:
+def open_rejected_topic(settings: Settings, *, to_replay: bool = False) -> RejectedTopic:
     """Opens the rejected topic.
 
+    Args:
+        settings: how to reach Kafka, and the names.
+        to_replay: creates the topics that a replay writes to; else nothing is written.
+
     Raises:
-        LogUnavailable: no broker answers.
+        LogUnavailable: no broker answers, or the topic is missing.
     """
-    ensure_topics(settings)
+    if to_replay:
+        ensure_topics(settings, replay_topics(settings))
     options = RejectedOptions(
         settings.kafka_connection(),
         settings.topic_vitals,

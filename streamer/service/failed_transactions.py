@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from streamer.ports.log import Interrupted, MembershipLost, NameTaken
+from streamer.ports.log import Interrupted, MembershipLost, NameTaken, TransactionNotAllowed
 from streamer.service import metrics
 
 SAID_AFTER: Final = 2  # failures in a row
@@ -31,12 +31,17 @@ class FailedTransactions:
 
     Args:
         clock: seconds that only rise; tests wind it.
+
+    Attributes:
+        why: the last of them failed, in the words of the log.
+        is_not_allowed: whether a right was missing.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._n = 0
-        self._why = ""
+        self.why = ""
+        self.is_not_allowed = False
         self._failed_at = 0.0
         self._names_lost: deque[float] = deque(maxlen=_LOST_NAMES)
         metrics.TRANSACTIONS_FAILED.set(0)
@@ -57,14 +62,15 @@ class FailedTransactions:
                 ) from error
         elif not isinstance(error, MembershipLost):
             self._n += 1
-            self._why = str(error)
+            self.why = str(error)
+            self.is_not_allowed = isinstance(error, TransactionNotAllowed)
             self._failed_at = now
             metrics.TRANSACTIONS_FAILED.set(self._n)
 
     def clear(self) -> None:
         """Notes that a transaction went through."""
         if self._n:
-            self._n = 0
+            self._n, self.is_not_allowed = 0, False
             metrics.TRANSACTIONS_FAILED.set(0)
 
     @property
@@ -79,4 +85,4 @@ class FailedTransactions:
         """Why nothing goes through, in the words of the log; ``None`` while it does."""
         if self._n < SAID_AFTER:
             return None
-        return f"no transaction goes through, {self._n} in a row have failed: {self._why}"
+        return f"no transaction goes through, {self._n} in a row have failed: {self.why}"

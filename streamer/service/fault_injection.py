@@ -66,10 +66,10 @@ class InterruptedSaves:
         return self._states.first_width(log_id, n_partitions)
 
     def claim_partition(
-        self, log_id: str, partition: int, patients: Sequence[str]
+        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
     ) -> dict[str, int]:
         """See ``StateStore``."""
-        return self._states.claim_partition(log_id, partition, patients)
+        return self._states.claim_partition(log_id, partition, epoch, patients)
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""

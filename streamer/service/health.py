@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NotRequired, TypedDict
 
 import structlog
 
-from streamer.ports.log import LogUnavailable
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.log import LogNotAllowed, LogUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
@@ -31,6 +31,8 @@ _log = structlog.get_logger()
 STUCK_S: Final = 180.0
 # Taking a partition takes some 0.1 s and is no news; one that waits for its offset takes longer.
 UNTAKEN_S: Final = 1.0
+_WAITING: Final = "waiting"
+_NOT_ALLOWED: Final = "not_allowed"
 SLOW_S: Final = 5.0  # a transaction takes some 10 ms; one that waits for a new leader, seconds
 
 
@@ -79,10 +81,10 @@ class Reason:
     """One cause that keeps the service from its work.
 
     Attributes:
-        kind: `waiting`, `failing`, `refused`, `rebuilding` or `stuck`.
+        kind: `waiting`, `not_allowed`, `failing`, `refused`, `rebuilding` or `stuck`.
         message: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
-        waiting_on: the dependency that is waited for, with `waiting`.
+        waiting_on: the dependency that is waited for, with `waiting` and `not_allowed`.
         partition: the input partition, with `refused`, `rebuilding`, and `waiting` of one alone.
         progress: with `rebuilding`.
     """
@@ -137,7 +139,8 @@ class Health:
         metrics.READY.set_function(lambda: not self.reasons)
         for on in Waiting:
             metrics.WAITING.labels(on).set_function(partial(self._is_waiting, on))
-        self._wait(Waiting.ASSIGNMENT, "the first assignment")
+        message = "waiting for the first assignment"
+        self._wait(Reason(_WAITING, message, clock(), Waiting.ASSIGNMENT))
 
     @property
     def loop_age_s(self) -> float:
@@ -177,18 +180,20 @@ class Health:
             on: the dependency that is called.
             what: who is to do what, for people.
         """
-        self._open_question = Reason("waiting", f"waiting for {what}", self._clock(), on)
+        self._open_question = Reason(_WAITING, f"waiting for {what}", self._clock(), on)
         try:
             yield
         finally:
             self._open_question = None
 
     def note_outage(self, error: LogUnavailable | StoreUnavailable) -> None:
-        """Notes that the log or the store does not answer: the whole service waits for it."""
+        """Notes that the log or the store does not answer, or refuses: the service waits for it."""
         on = Waiting.LOG if isinstance(error, LogUnavailable) else Waiting.STORE
-        if self.waiting_on != on:
-            _log.warning("waiting", on=on, reason=str(error))
-        self._wait(on, str(error))
+        kind = _NOT_ALLOWED if isinstance(error, LogNotAllowed | StoreNotAllowed) else _WAITING
+        if (kind, on) not in {(reason.kind, reason.waiting_on) for reason in self._reasons}:
+            _log.warning(kind.replace("_", " "), on=on, reason=str(error))
+        message = str(error) if kind == _NOT_ALLOWED else f"waiting for {error}"
+        self._wait(Reason(kind, message, self._clock(), on))
 
     def observe(
         self,
@@ -239,9 +244,9 @@ class Health:
     def _is_waiting(self, on: Waiting) -> bool:
         return any(reason.waiting_on == on for reason in self.reasons)
 
-    def _wait(self, on: Waiting, what: str) -> None:
-        others = [reason for reason in self._reasons if reason.waiting_on is None]
-        self._replace([Reason("waiting", f"waiting for {what}", self._clock(), on), *others])
+    def _wait(self, reason: Reason) -> None:
+        others = [other for other in self._reasons if other.waiting_on is None]
+        self._replace([reason, *others])
 
     def _log_end_of_wait(self, waiting: Iterable[Reason]) -> None:
         for reason in waiting:

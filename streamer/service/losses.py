@@ -12,6 +12,7 @@ import structlog
 
 from streamer.core.reasons import Loss, ValueProblem
 from streamer.core.variables import INDEX
+from streamer.process.terminal import printable
 from streamer.service import metrics
 
 _SAID: Final = {
@@ -57,6 +58,4 @@ class Losses:
 
 def _shown(unit: str | None) -> str | None:
     """A unit as it came, without what moves the cursor of whoever reads the log."""
-    if unit is None:
-        return None
-    return "".join(c if c.isprintable() else "?" for c in unit[:_LONGEST_UNIT])
+    return None if unit is None else printable(unit)[:_LONGEST_UNIT]

@@ -12,7 +12,7 @@ import structlog
 from streamer.core.codec import Era
 from streamer.core.model import Model
 from streamer.ports.faults import Fault
-from streamer.ports.log import EventLog, LogUnavailable, Polled, Topic
+from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
@@ -125,6 +125,7 @@ class Ownership:
             in_force: the model for partitions that no model has stepped yet.
 
         Raises:
+            LogNotAllowed: the log refuses; call again.
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
@@ -144,6 +145,8 @@ class Ownership:
                 first_width = self._states.first_width(described.topic_id, described.n_partitions)
                 block_changed_width(first_width, described.n_partitions)
                 self._take(number, described.topic_id, in_force)
+            except LogNotAllowed:
+                raise
             except LogUnavailable as error:
                 self._put_off(number, error)
                 continue

@@ -2,50 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
+from streamer.adapters.kafka import access
+from streamer.adapters.kafka.access import KafkaAccess
+from streamer.adapters.redis import url as redis_urls
 from streamer.adapters.redis.local import default_url
+from streamer.adapters.redis.url import RedisUrl
+from streamer.adapters.tls import TlsFiles
+from streamer.process.environment import EnvironmentSettings, Fault
 from streamer.service import faults
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
+# What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
+TopicName = Annotated[
+    str, Field(pattern=r"^[a-zA-Z0-9._-]*[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=240)
+]
+# A group is a part of Redis keys and of transactional ids.
+Name = Annotated[str, Field(pattern=r"^[^\s{}]+$", max_length=200)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+_TOPICS: Final = ("topic_vitals", "topic_alerts", "topic_risk", "topic_rejected", "topic_outcomes")
 
 
-class Settings(BaseSettings):
+class Settings(EnvironmentSettings):
     """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
-    model_config = SettingsConfigDict(env_prefix="STREAMER_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="STREAMER_")
+    shared: ClassVar[Mapping[str, str]] = {
+        "kafka_bootstrap_servers": "KAFKA_BOOTSTRAP_SERVERS",
+        "redis_url": "REDIS_URL",
+    }
 
     kafka_bootstrap_servers: str = Field(
         default="127.0.0.1:9092",
         validation_alias=AliasChoices("KAFKA_BOOTSTRAP_SERVERS", "kafka_bootstrap_servers"),
         description="Kafka brokers as host:port, comma separated",
     )
-    redis_url: str = Field(
+    redis_url: SecretStr = Field(
         default_factory=default_url,
+        validate_default=True,
         validation_alias=AliasChoices("REDIS_URL", "redis_url"),
-        description="Redis that keeps the states and the published models",
+        description="Redis that keeps the states and the published models; also "
+        "`redis+sentinel://` and `redis+cluster://`",
     )
-    group: str = Field(default="vigil", description="consumer group; also part of the Redis keys")
+    group: Name = Field(default="vigil", description="consumer group; also part of the Redis keys")
     instance: str = Field(
         default="",
+        pattern=r"^\S*$",
+        max_length=200,
         description="unique name of this process, the same after a restart; empty: host-slot",
     )
-    topic_vitals: str = Field(default="vitals", description="topic of input events")
-    topic_alerts: str = Field(default="alerts", description="topic of alert messages")
-    topic_risk: str = Field(default="risk", description="topic of risk messages")
-    topic_rejected: str = Field(default="vitals.rejected", description="topic of rejected events")
-    topic_outcomes: str = Field(
+    topic_vitals: TopicName = Field(default="vitals", description="topic of input events")
+    topic_alerts: TopicName = Field(default="alerts", description="topic of alert messages")
+    topic_risk: TopicName = Field(default="risk", description="topic of risk messages")
+    topic_rejected: TopicName = Field(
+        default="vitals.rejected", description="topic of rejected events"
+    )
+    topic_outcomes: TopicName = Field(
         default="outcomes", description="topic of confirmed labels; not read yet"
     )
-    topic_actions: str = Field(
-        default="alert-actions", description="topic reserved for the ward board"
+    partitions: int = Field(
+        default=8, ge=1, le=10_000, description="partitions of each topic that is created"
     )
-    partitions: int = Field(default=8, ge=1, description="partitions of each topic that is created")
-    replication: int = Field(default=1, ge=1, description="replicas of each topic that is created")
-    risk_interval: float = Field(
+    replication: int = Field(
+        default=1, ge=1, le=100, description="replicas of each topic that is created"
+    )
+    risk_interval: Finite = Field(
         default=60,
         ge=0,
         description="seconds of event time between two risks of a patient; 0: every event",
@@ -53,11 +80,11 @@ class Settings(BaseSettings):
     forecast: bool = Field(
         default=False, description="add a forecast of vital signs to risk messages"
     )
-    future_limit: float = Field(
+    future_limit: Finite = Field(
         default=3600,
         description="seconds that an event may be ahead of its record; below 0: not checked",
     )
-    rebuild_hours: float = Field(
+    rebuild_hours: Finite = Field(
         default=52, gt=0, description="hours of the log from which lost states are rebuilt"
     )
     max_batch: int = Field(
@@ -85,24 +112,52 @@ class Settings(BaseSettings):
         default="",
         description="fault injection for trials, such as POINT@N:kill; never in production",
     )
+    require_tls: bool = Field(
+        default=False,
+        description="refuse to run with a weak connection off this machine: plain text, no "
+        "password, an unverified certificate",
+    )
+    # The least that brokers allow by default: the partitions of a service that died stand still for
+    # so long. A longer one than `max_poll_interval_ms` is refused by the client.
     kafka_session_timeout_ms: int = Field(
-        default=15_000,
+        default=6_000,
         ge=1_000,
+        le=300_000,
         description="Kafka session timeout in milliseconds: a consumer silent for this long loses "
         "its partitions",
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT", description="protocol of the connections to Kafka"
     )
-    kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="", description="SASL mechanism, with SASL_*"
+    kafka_sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = (
+        Field(default="", description="SASL mechanism, with SASL_*")
     )
     kafka_sasl_username: str = Field(default="", description="SASL user name, with SASL_*")
     kafka_sasl_password: SecretStr = Field(
         default=SecretStr(""), description="SASL password, with SASL_*"
     )
+    kafka_oauth_token_file: str = Field(
+        default="", description="file with the token of OAUTHBEARER, read again at each connection"
+    )
+    kafka_oauth_url: str = Field(
+        default="", description="token endpoint of OAUTHBEARER (client credentials), https"
+    )
+    kafka_oauth_client_id: str = Field(default="", description="client id at the token endpoint")
+    kafka_oauth_client_secret: SecretStr = Field(
+        default=SecretStr(""), description="client secret at the token endpoint"
+    )
+    kafka_oauth_scope: str = Field(default="", description="scope asked of the token endpoint")
     kafka_ssl_cafile: str = Field(
         default="", description="file of certificate authorities (PEM), with SSL and SASL_SSL"
+    )
+    kafka_ssl_certfile: str = Field(
+        default="", description="file of the client's certificate and chain (PEM), with *SSL"
+    )
+    kafka_ssl_keyfile: str = Field(
+        default="", description="file of its private key; empty: in the file of the certificate"
+    )
+    kafka_ssl_password: SecretStr = Field(
+        default=SecretStr(""), description="password of the private key"
     )
 
     @field_validator("fault")
@@ -111,18 +166,35 @@ class Settings(BaseSettings):
         faults.parse(text)
         return text
 
-    @model_validator(mode="after")
-    def _sasl_is_whole(self) -> Settings:
-        if self.kafka_security_protocol.startswith("SASL") and not (
-            self.kafka_sasl_mechanism
-            and self.kafka_sasl_username
-            and self.kafka_sasl_password.get_secret_value()
-        ):
-            raise ValueError(
-                "STREAMER_KAFKA_SECURITY_PROTOCOL is SASL_*: set STREAMER_KAFKA_SASL_MECHANISM, "
-                "STREAMER_KAFKA_SASL_USERNAME and STREAMER_KAFKA_SASL_PASSWORD, too"
-            )
-        return self
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _brokers_have_addresses(cls, text: str) -> str:
+        access.parse_brokers(text)
+        return text
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_one(cls, url: SecretStr) -> SecretStr:
+        redis_urls.parse(url.get_secret_value())
+        return url
+
+    @classmethod
+    def contradictions(cls, values: Mapping[str, str]) -> Iterator[Fault]:
+        """See ``EnvironmentSettings``."""
+        given = {
+            name.removeprefix("kafka_"): value
+            for name, value in values.items()
+            if name.startswith("kafka_") and value
+        }
+        for name, message in access.contradictions(given):
+            variables = access.in_variables(message, lambda field: cls.variable(f"kafka_{field}"))
+            yield Fault(cls.variable(f"kafka_{name}"), variables)
+        users: dict[str, str] = {}
+        for name in _TOPICS:
+            topic = values.get(name, str(cls.model_fields[name].default))
+            if topic in users:
+                yield Fault(cls.variable(name), f"is {topic!r}, as {cls.variable(users[topic])} is")
+            users.setdefault(topic, name)
 
     @property
     def topic_replayed(self) -> str:
@@ -139,18 +211,38 @@ class Settings(BaseSettings):
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
 
+    @property
+    def redis(self) -> Callable[[], str]:
+        """Reads the URL of Redis: from its file anew at each call, where it is in a file."""
+        return self.secret("redis_url")
+
+    @property
+    def redis_address(self) -> RedisUrl:
+        """The URL of Redis in its parts; its text form has no password."""
+        return redis_urls.parse(self.redis_url.get_secret_value())
+
+    @property
+    def kafka(self) -> KafkaAccess:
+        """Brokers, protocol and credentials of Kafka."""
+        return KafkaAccess(
+            self.kafka_bootstrap_servers,
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_sasl_username,
+            self.secret("kafka_sasl_password"),
+            tls_files=TlsFiles(
+                self.kafka_ssl_cafile, self.kafka_ssl_certfile, self.kafka_ssl_keyfile
+            ),
+            key_password=self.secret("kafka_ssl_password"),
+            oauth=access.OauthAccess(
+                self.kafka_oauth_token_file,
+                self.kafka_oauth_url,
+                self.kafka_oauth_client_id,
+                self.secret("kafka_oauth_client_secret"),
+                self.kafka_oauth_scope,
+            ),
+        )
+
     def kafka_connection(self) -> dict[str, Any]:
         """Arguments of each Kafka client: brokers, security, credentials."""
-        connection: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
-            "security_protocol": self.kafka_security_protocol,
-        }
-        if self.kafka_sasl_mechanism:
-            connection |= {
-                "sasl_mechanism": self.kafka_sasl_mechanism,
-                "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": self.kafka_sasl_password.get_secret_value(),
-            }
-        if self.kafka_ssl_cafile:
-            connection["ssl_cafile"] = self.kafka_ssl_cafile
-        return connection
+        return self.kafka.arguments()

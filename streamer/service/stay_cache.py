@@ -85,7 +85,9 @@ class StayCache:
         damaged: dict[str, CorruptState] = {}
         try:
             for page in store.pages(number):
-                elsewhere = store.claim_partition(partition.log_id, number, sorted(page))
+                elsewhere = store.claim_partition(
+                    partition.log_id, number, partition.epoch, sorted(page)
+                )
                 if elsewhere:
                     patient, home = min(elsewhere.items())
                     raise PartitionBlocked(
@@ -135,7 +137,8 @@ class StayCache:
             ):  # a discharge of an unknown patient begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
-            home_partitions |= store.claim_partition(owned[number].log_id, number, list(patients))
+            log_id, epoch = owned[number].log_id, owned[number].epoch
+            home_partitions |= store.claim_partition(log_id, number, epoch, list(patients))
         return home_partitions
 
     def load(

@@ -17,20 +17,39 @@ RETENTION_MS: Final = str(30 * DAY_MS)
 
 
 def wanted(settings: Settings) -> list[TopicSpec]:
-    """Returns the topics that the service, its feeds and its subscribers use."""
-    fed = (settings.topic_vitals, settings.topic_outcomes)
-    others = (settings.topic_alerts, settings.topic_risk, settings.topic_actions)
+    """Returns all topics of the service, its feeds and its subscribers."""
     return [
-        *(TopicSpec(name, settings.partitions, {"retention.ms": RETENTION_MS}) for name in fed),
-        *(TopicSpec(name, settings.partitions, {}) for name in others),
+        *service_topics(settings),
+        TopicSpec(settings.topic_outcomes, settings.partitions, {"retention.ms": RETENTION_MS}),
+        *replay_topics(settings),
+    ]
+
+
+def feed_topics(settings: Settings) -> list[TopicSpec]:
+    """Returns the topics that the feeds write to."""
+    fed = {settings.topic_vitals, settings.topic_outcomes}
+    return [topic for topic in wanted(settings) if topic.name in fed]
+
+
+def replay_topics(settings: Settings) -> list[TopicSpec]:
+    """Returns the topic of the marks, which a replay of rejected events writes."""
+    # The mark of a replayed record must outlive the record.
+    return [TopicSpec(settings.topic_replayed, 1, {"cleanup.policy": "compact"})]
+
+
+def service_topics(settings: Settings) -> list[TopicSpec]:
+    """Returns the topics that the service reads and writes."""
+    width = settings.partitions
+    return [
+        TopicSpec(settings.topic_vitals, width, {"retention.ms": RETENTION_MS}),
+        TopicSpec(settings.topic_alerts, width, {}),
+        TopicSpec(settings.topic_risk, width, {}),
         # A rejected record may be as large as any message, and people need time to look at it.
         TopicSpec(
             settings.topic_rejected,
             1,
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
-        # The mark of a replayed record must outlive the record.
-        TopicSpec(settings.topic_replayed, 1, {"cleanup.policy": "compact"}),
     ]
 
 
@@ -54,11 +73,18 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
         )
 
 
-def ensure_topics(settings: Settings, *, create: bool = True) -> list[TopicStatus]:
-    """Creates missing topics, if ``create``, and reports on all of them.
+def ensure_topics(
+    settings: Settings, topics: Sequence[TopicSpec] | None = None, *, create: bool = True
+) -> list[TopicStatus]:
+    """Creates missing topics, if ``create``, and reports on them.
+
+    Args:
+        settings: how to reach Kafka, and the names.
+        topics: those that are needed; ``None`` for all of ``wanted``.
+        create: whether to create those that are missing; else nothing is written.
 
     Raises:
-        LogUnavailable: no broker answers.
+        LogUnavailable: no broker answers, or it does not allow this.
     """
-    topics = wanted(settings)
-    return ensure(settings.kafka_connection(), topics, settings.replication, create=create)
+    asked = wanted(settings) if topics is None else list(topics)
+    return ensure(settings.kafka_connection(), asked, settings.replication, create=create)

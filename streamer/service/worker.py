@@ -25,7 +25,7 @@ import structlog
 from streamer.core.codec import Era
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import EventLog, Interrupted, LogUnavailable
+from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
 from streamer.service.batch import Result, Topics, changed_states
@@ -147,7 +147,7 @@ class Worker:
         """Does one round; returns whether it had records, or partitions to take.
 
         Raises:
-            LogUnavailable: the log does not answer. Nothing is lost: call again later.
+            LogUnavailable: the log does not answer, or refuses. Nothing is lost: call again later.
             StoreUnavailable: the store does not answer. Nothing is lost: call again later.
             NameTaken: another process works under this one's name, again and again.
         """
@@ -259,6 +259,8 @@ class Worker:
     def _take(self) -> None:
         """Takes the partitions that wait for it, unless transactions have failed just now."""
         if self._failed.rests:
+            if self._failed.is_not_allowed:
+                raise LogNotAllowed(self._failed.why)
             return
         if self._needs_recovery:
             # Ends a transaction that this process or an earlier one left open: until then the
@@ -319,6 +321,8 @@ class Worker:
         self._ownership.forget()
         self._needs_recovery = True
         self._failed.note(error)
+        if self._failed.is_not_allowed:
+            raise LogNotAllowed(str(error)) from error
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -18,36 +18,55 @@ ALERT = {
 }  # fmt: skip
 
 
+def readable(content: Mapping[str, object]) -> str:
+    return alerts.readable(alerts.read(json.dumps(content).encode()))
+
+
 def test_an_alert_is_one_line_for_people() -> None:
-    assert alerts.readable(json.dumps(ALERT).encode()) == (
+    assert readable(ALERT) == (
         "2026-11-21T10:00:00Z  start     medium p1           sepsis within 6 h: 31.4% "
         "(alert above 18.0%)  NEWS2 7  lactate 4.1 mmol/L (high, 25 min)"
     )
 
 
 def test_without_reasons_and_score_the_line_is_shorter() -> None:
-    line = alerts.readable(json.dumps(ALERT | {"reasons": [], "news2": None}).encode())
+    line = readable(ALERT | {"reasons": [], "news2": None})
     assert line.endswith("(alert above 18.0%)  NEWS2 -")
 
 
+def test_what_a_person_did_about_an_alert_has_no_risk() -> None:
+    act = {"time": "2026-11-21T10:05:00Z", "phase": "acknowledge", "patient_id": "p1"}
+    assert readable(act) == (
+        "2026-11-21T10:05:00Z  acknowledge -      p1           sepsis within 6 h: -  NEWS2 -"
+    )
+
+
+NO_ALERTS = (
+    None, b"", b"\xff", b"{}", b"[1]", b'{"time": 1, "phase": "start", "patient_id": "p1"}',
+    b"[" * 100_000, json.dumps(ALERT | {"reasons": [{}]}).encode(), b'{"time": "\xff"}',
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("from_beginning", [False, True])
-def test_the_alert_topic_is_followed_as_it_is_or_readable(
-    monkeypatch: pytest.MonkeyPatch, from_beginning: bool
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_topic_is_followed_past_records_that_are_no_alerts(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    from_beginning: bool,
+    as_json: bool,
 ) -> None:
     value = json.dumps(ALERT).encode()
 
-    def follow(_connection: Any, topic: str, _stop: Any, **options: bool) -> Iterator[bytes]:
+    def follow(_connection: Any, topic: str, _stop: Any, **options: bool) -> Iterator[bytes | None]:
         assert (topic, options) == ("alerts", {"from_beginning": from_beginning})
+        yield value
+        yield from NO_ALERTS
         yield value
 
     monkeypatch.setattr(alerts, "follow", follow)
-    stop = threading.Event()
-    lines = [
-        list(
-            alerts.follow_alerts(
-                Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop
-            )
-        )
-        for as_json in (True, False)
-    ]
-    assert lines == [[value.decode()], [alerts.readable(value)]]
+    alerts.show_alerts(
+        Settings(), from_beginning=from_beginning, as_json=as_json, stop=threading.Event()
+    )
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == [json.dumps(ALERT) if as_json else readable(ALERT)] * 2
+    assert shown.err.count("is no alert") == len(shown.err.splitlines()) == len(NO_ALERTS)

@@ -52,7 +52,7 @@ def test_a_feed_is_sent_to_the_topics_of_the_settings(
 
     monkeypatch.setenv("STREAMER_TOPIC_VITALS", "icu.vitals")
     monkeypatch.setattr(feed_options, "publish", publish)
-    monkeypatch.setattr(feed_options, "ensure_topics", lambda _settings: [])
+    monkeypatch.setattr(feed_options, "ensure_topics", lambda _settings, _topics: [])
     send(feed, 60, "2 beds")
     assert sent == feed
     assert "2 messages sent" in capsys.readouterr().err

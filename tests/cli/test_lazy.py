@@ -84,7 +84,7 @@ def test_wrong_settings_are_told_by_their_names() -> None:
     assert described is not None
     text, code = described
     assert code == 2
-    assert text.startswith("The configuration is wrong:\n  STREAMER_PARTITIONS ")
+    assert text.startswith("The configuration is wrong:\n  STREAMER_PARTITIONS: ")
 
 
 @pytest.mark.parametrize("error", [KeyError("a bug"), ModuleNotFoundError(name="kafka")])

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from bench.services import environment, settings_of
@@ -19,6 +17,7 @@ from streamer.core.columns import decode
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.local import LocalStack
+from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StateWrite
 from streamer.service import bootstrap
 from streamer.service.models import ModelLibrary
@@ -47,7 +46,7 @@ def settings(stack: LocalStack, topic_prefix: str) -> Settings:
     ensure_topics(settings)
     table = stay_table()
     (stay,) = encode(table, np.array([table.slot_of["p"]]), Era(MODEL.model_id))
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis())
     with contextlib.closing(
         RedisStates(redis, f"vigil:{settings.group}", settings.topic_vitals)
     ) as states:
@@ -70,10 +69,9 @@ def test_a_stored_stay_is_described_and_rendered(
     assert (values["map"]["value"], values["map"]["age_minutes"]) == (70, 30)
     assert (view["model"], view["partition"], view["offset"]) == (MODEL.model_id, 0, None)
     assert json.loads(json.dumps(view)) == view
-    output = io.StringIO()
-    patient_view.render(view, Console(file=output, width=120))
-    assert "heart_rate" in output.getvalue()
-    assert "ward           A" in output.getvalue()
+    lines = list(patient_view.lines(view))
+    assert "ward           A" in lines
+    assert any(line.split()[:2] == ["heart_rate", "91"] for line in lines)
 
 
 def test_a_stay_of_an_unknown_model_is_named_with_it(
@@ -92,3 +90,11 @@ def test_the_command_fails_where_nothing_is_known(stack: LocalStack, topic_prefi
     )
     assert result.exit_code == 1
     assert "Nothing is known of patient 'nobody'." in result.output
+
+
+def test_a_topic_that_is_not_shown_is_not_a_patient_that_nobody_knows(
+    stack: LocalStack, topic_prefix: str
+) -> None:
+    settings = settings_of(environment(stack, topic_prefix, partitions=1))
+    with pytest.raises(LogUnavailable, match=f"{settings.topic_vitals} is missing"):
+        patient_view.describe(settings, "p")

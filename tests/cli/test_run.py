@@ -29,8 +29,8 @@ def test_without_kafka_it_waits_and_notes_the_outage_until_the_stop(
 ) -> None:
     stop, health, attempts = threading.Event(), Health(), []
 
-    def away(settings: Settings) -> None:
-        attempts.append(settings)
+    def away(settings: Settings, topics: object) -> None:
+        attempts.append((settings, topics))
         if len(attempts) == 2:
             stop.set()
         raise LogUnavailable("Kafka: away")

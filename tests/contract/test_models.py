@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
-from redis import Redis
 
 from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.redis.client import Client, connect
 from streamer.adapters.redis.models import KEPT, RedisModels
 from streamer.local import LocalStack
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
+from tests.support.redis_kinds import Group
 from trainer.registry.lease import Lease
 
 
@@ -90,33 +92,48 @@ class TestMemory(Contract):
         return MemoryModels()
 
 
-@pytest.fixture
-def redis(stack: LocalStack) -> Iterator[Redis]:
-    client = Redis.from_url(stack.redis, socket_timeout=10)
-    yield client
-    client.close()
+@pytest.fixture(params=["stack", "redis_sentinel", "redis_cluster"])
+def url(request: pytest.FixtureRequest) -> str:
+    """A Redis of each form."""
+    group: LocalStack | Group = request.getfixturevalue(request.param)
+    return group.redis if isinstance(group, LocalStack) else group.url
 
 
+@pytest.mark.integration
 class TestRedis(Contract):
     @pytest.fixture
-    def channel(self, redis: Redis, topic_prefix: str) -> ModelChannel:
+    def redis(self, url: str) -> Iterator[Client]:
+        with contextlib.closing(connect(url)) as client:
+            yield client
+
+    @pytest.fixture
+    def channel(self, redis: Client, topic_prefix: str) -> ModelChannel:
         return RedisModels(redis, topic_prefix)
 
     def test_two_namespaces_do_not_see_each_other(
-        self, channel: ModelChannel, redis: Redis, topic_prefix: str
+        self, channel: ModelChannel, redis: Client, topic_prefix: str
     ) -> None:
         channel.publish("a", b"a", 0)
         assert RedisModels(redis, topic_prefix + "other").champion() is None
 
     def test_another_process_finds_what_was_published(
-        self, channel: ModelChannel, stack: LocalStack, topic_prefix: str
+        self, channel: ModelChannel, url: str, topic_prefix: str
     ) -> None:
         channel.publish("a", b"a", 0)
-        with Redis.from_url(stack.redis) as other:
+        with contextlib.closing(connect(url)) as other:
             assert RedisModels(other, topic_prefix).champion() == Champion("a", 1)
 
+    def test_one_trainer_at_a_time_has_the_lease(self, redis: Client, topic_prefix: str) -> None:
+        first, second = Lease(redis, topic_prefix), Lease(redis, topic_prefix)
+        assert first.acquire()
+        assert not second.acquire()
+        assert first.renew()
+        first.release()
+        assert second.acquire()
+        assert not first.is_newest()
 
-NOWHERE = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
+
+NOWHERE = connect("redis://127.0.0.1:1/0")
 
 
 @pytest.mark.parametrize(

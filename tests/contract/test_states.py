@@ -1,16 +1,15 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from redis import Redis
 
 from streamer.adapters.memory.states import MemoryStates
 from streamer.adapters.redis import states
+from streamer.adapters.redis.client import Client, connect
 from streamer.adapters.redis.states import RedisStates
-from streamer.local import LocalStack
 from streamer.ports.states import Fenced, Lease, StateStore, StateWrite, StoreUnavailable
 from tests.support.fake_service import stays_in
 from tests.support.redis_servers import SERVERS, redis_run_by
@@ -28,11 +27,19 @@ def save_of(
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=SERVERS)
-def stack(request: pytest.FixtureRequest) -> Iterator[LocalStack]:
-    """In place of the shared one: Redis alone, run by each of the servers that are there."""
-    with redis_run_by(request.param) as running:
-        yield running
+def account(taken: Lease) -> tuple[int | None, str | None, int, str | None]:
+    """A lease without its epoch, of which only the order counts."""
+    return taken.watermark, taken.model_id, taken.swaps, taken.log_id
+
+
+@pytest.fixture(scope="module", params=[*SERVERS, "redis_sentinel", "redis_cluster"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A Redis of each form: run by each server that is there, behind a Sentinel, a Cluster."""
+    if request.param in SERVERS:
+        with redis_run_by(request.param) as running:
+            yield running.redis
+    else:
+        yield request.getfixturevalue(request.param).url
 
 
 class Contract:
@@ -43,13 +50,13 @@ class Contract:
         raise NotImplementedError
 
     def test_a_new_partition_has_nothing(self, store: StateStore) -> None:
-        assert store.take(0) == Lease(1, None, None, 0, None)
+        assert account(store.take(0)) == (None, None, 0, None)
         assert stays_in(store, 0) == {}
 
     def test_saved_states_are_there_for_the_next_owner(self, store: StateStore) -> None:
         stays = {"a": bytes(range(256)), "b": b""}
         store.save([save_of(store.take(0), 17, stays)])
-        assert store.take(0) == Lease(2, 17, "model-a", 3, "topic-a")
+        assert account(store.take(0)) == (17, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == stays
 
     def test_partitions_are_apart(self, store: StateStore) -> None:
@@ -106,18 +113,19 @@ class Contract:
         store.save([first])
         store.save([replace(first, expected=5, model_id="model-b", swaps=4, changed={"a": b"2"})])
         assert stays_in(store, 0) == {"a": b"2"}
-        assert store.take(0) == Lease(2, 5, "model-b", 4, "topic-a")
+        assert account(store.take(0)) == (5, "model-b", 4, "topic-a")
 
     def test_a_refused_change_changes_nothing_and_the_others_go_through(
         self, store: StateStore
     ) -> None:
         first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
-        store.save([first, save_of(store.take(1), 5, {"c": b"1"}, 1)])
+        second = save_of(store.take(1), 5, {"c": b"1"}, 1)
+        store.save([first, second])
         store.take(0)
         again = replace(
             first, expected=5, watermark=8, changed={"a": b"2", "d": b"2"}, removed=["b"]
         )
-        other = StateWrite(1, 1, 5, 8, "model-a", 3, "topic-a", {"c": b"2"})
+        other = replace(second, expected=5, watermark=8, changed={"c": b"2"})
         with pytest.raises(Fenced):
             store.save([again, other])
         assert stays_in(store, 0) == {"a": b"1", "b": b"1"}
@@ -135,12 +143,17 @@ class Contract:
 
     def test_a_save_without_stays_moves_the_watermark(self, store: StateStore) -> None:
         store.save([save_of(store.take(0), 3, {})])
-        assert store.take(0) == Lease(2, 3, "model-a", 3, "topic-a")
+        assert account(store.take(0)) == (3, "model-a", 3, "topic-a")
         assert stays_in(store, 0) == {}
 
     def test_nothing_to_save_is_fine(self, store: StateStore) -> None:
         store.save([])
-        assert store.take(0).epoch == 1
+        assert account(store.take(0)) == (None, None, 0, None)
+
+    def test_epochs_rise(self, store: StateStore) -> None:
+        epochs = [store.take(0).epoch for _ in range(20)]
+        assert epochs == sorted(set(epochs))
+        assert epochs[0] > 0
 
     def test_20000_stays_in_one_save(self, store: StateStore) -> None:
         stays = {f"patient-{i}": i.to_bytes(4, "big") * 8 for i in range(20_000)}
@@ -154,50 +167,50 @@ class Contract:
         stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
         store.save([save_of(store.take(0), 7, stays)])
         assert stays_in(store, 0) == stays
-        assert store.take(0) == Lease(2, 7, "model-a", 3, "topic-a")
+        assert account(store.take(0)) == (7, "model-a", 3, "topic-a")
         for patient in ODD_PATIENTS:
             assert store.find(patient, [0]) == (0, stays[patient])
 
     def test_the_first_partition_of_a_patient_is_the_home_partition(
         self, store: StateStore
     ) -> None:
-        assert store.claim_partition("topic-a", 0, ["a", *ODD_PATIENTS]) == {}
-        assert store.claim_partition("topic-a", 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
+        assert store.claim_partition("topic-a", 0, 1, ["a", *ODD_PATIENTS]) == {}
+        assert store.claim_partition("topic-a", 1, 1, ["a", "b", *ODD_PATIENTS]) == dict.fromkeys(
             ("a", *ODD_PATIENTS), 0
         )
-        assert store.claim_partition("topic-a", 0, ["a", "b"]) == {"b": 1}
-        assert store.claim_partition("topic-a", 1, []) == {}
+        assert store.claim_partition("topic-a", 0, 1, ["a", "b"]) == {"b": 1}
+        assert store.claim_partition("topic-a", 1, 1, []) == {}
 
     def test_each_topic_has_home_partitions_of_its_own(self, store: StateStore) -> None:
-        assert store.claim_partition("topic-a", 0, ["a"]) == {}
-        assert store.claim_partition("topic-b", 1, ["a"]) == {}
+        assert store.claim_partition("topic-a", 0, 1, ["a"]) == {}
+        assert store.claim_partition("topic-b", 1, 1, ["a"]) == {}
         store.save([replace(save_of(store.take(0), 5, {}), removed=["a"])])
-        assert store.claim_partition("topic-a", 2, ["a"]) == {}
-        assert store.claim_partition("topic-b", 2, ["a"]) == {"a": 1}
+        assert store.claim_partition("topic-a", 2, 1, ["a"]) == {}
+        assert store.claim_partition("topic-b", 2, 1, ["a"]) == {"a": 1}
 
     def test_many_patients_are_claimed_at_once(self, store: StateStore) -> None:
         patients = [f"p{i}" for i in range(5_000)]
-        assert store.claim_partition("topic-a", 3, patients) == {}
-        assert store.claim_partition("topic-a", 4, patients) == dict.fromkeys(patients, 3)
+        assert store.claim_partition("topic-a", 3, 1, patients) == {}
+        assert store.claim_partition("topic-a", 4, 1, patients) == dict.fromkeys(patients, 3)
         store.save([replace(save_of(store.take(3), 5, {}, 3), removed=patients[1:])])
-        assert store.claim_partition("topic-a", 4, patients) == {"p0": 3}
+        assert store.claim_partition("topic-a", 4, 1, patients) == {"p0": 3}
 
     def test_a_patient_without_a_stay_has_no_home_partition(self, store: StateStore) -> None:
-        store.claim_partition("topic-a", 0, ["a", "b"])
-        store.claim_partition("topic-a", 1, ["c"])
+        store.claim_partition("topic-a", 0, 1, ["a", "b"])
+        store.claim_partition("topic-a", 1, 1, ["c"])
         first = save_of(store.take(0), 5, {"a": b"1", "b": b"1"})
         store.save([first])
         after = replace(first, expected=5, watermark=6, changed={}, removed=["a", "c", "never"])
         store.save([after])
-        assert store.claim_partition("topic-a", 2, ["a", "b", "c"]) == {"b": 0, "c": 1}
+        assert store.claim_partition("topic-a", 2, 1, ["a", "b", "c"]) == {"b": 0, "c": 1}
 
     def test_a_fenced_owner_removes_no_home_partition(self, store: StateStore) -> None:
-        store.claim_partition("topic-a", 0, ["a"])
+        store.claim_partition("topic-a", 0, 1, ["a"])
         before = save_of(store.take(0), 5, {})
         store.take(0)
         with pytest.raises(Fenced):
             store.save([replace(before, removed=["a"])])
-        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
+        assert store.claim_partition("topic-a", 1, 1, ["a"]) == {"a": 0}
 
     def test_pages_hold_every_stay(self, store: StateStore) -> None:
         stays = {f"patient-{i}": i.to_bytes(4, "big") for i in range(3_000)}
@@ -209,20 +222,21 @@ class Contract:
 
     def test_an_owner_fetches_what_it_asks_for(self, store: StateStore) -> None:
         stays = {patient: f"stay of {patient}".encode() for patient in ODD_PATIENTS}
-        store.save([save_of(store.take(0), 7, stays)])
-        assert store.fetch(0, 1, 7, [*ODD_PATIENTS, "nobody"]) == stays
-        assert store.fetch(0, 1, 7, ["a b\tc\n"]) == {"a b\tc\n": stays["a b\tc\n"]}
-        assert store.fetch(0, 1, 7, []) == {}
-        store.take(1)
-        assert store.fetch(1, 1, None, ["nobody"]) == {}
+        taken = store.take(0)
+        store.save([save_of(taken, 7, stays)])
+        assert store.fetch(0, taken.epoch, 7, [*ODD_PATIENTS, "nobody"]) == stays
+        assert store.fetch(0, taken.epoch, 7, ["a b\tc\n"]) == {"a b\tc\n": stays["a b\tc\n"]}
+        assert store.fetch(0, taken.epoch, 7, []) == {}
+        assert store.fetch(1, store.take(1).epoch, None, ["nobody"]) == {}
 
-    @pytest.mark.parametrize(("epoch", "watermark"), [(2, 7), (0, 7), (1, 6), (1, None)])
+    @pytest.mark.parametrize(("later", "watermark"), [(1, 7), (-1, 7), (0, 6), (0, None)])
     def test_a_fetch_of_another_owner_is_fenced(
-        self, store: StateStore, epoch: int, watermark: int | None
+        self, store: StateStore, later: int, watermark: int | None
     ) -> None:
-        store.save([save_of(store.take(0), 7, {"a": b"1"})])
+        taken = store.take(0)
+        store.save([save_of(taken, 7, {"a": b"1"})])
         with pytest.raises(Fenced):
-            store.fetch(0, epoch, watermark, ["a"])
+            store.fetch(0, taken.epoch + later, watermark, ["a"])
 
     def test_the_first_width_of_a_topic_is_kept(self, store: StateStore) -> None:
         assert store.first_width("topic-a", 8) == 8
@@ -252,52 +266,81 @@ class TestMemoryStates(Contract):
         assert stays_in(store, 0) == {"a": b"1"}
 
 
+@pytest.mark.integration
 class TestRedisStates(Contract):
     @pytest.fixture
-    def store(self, stack: LocalStack, topic_prefix: str) -> Iterator[StateStore]:
-        store = RedisStates(Redis.from_url(stack.redis, socket_timeout=10), topic_prefix, "vitals")
-        yield store
-        store.close()
+    def client(self, url: str) -> Iterator[Client]:
+        with contextlib.closing(connect(url, timeout_s=10)) as client:
+            yield client
 
-    def test_namespaces_and_topics_are_apart(self, stack: LocalStack, topic_prefix: str) -> None:
+    @pytest.fixture
+    def store(self, client: Client, topic_prefix: str) -> StateStore:
+        return RedisStates(client, topic_prefix, "vitals")
+
+    def test_namespaces_and_topics_are_apart(self, client: Client, topic_prefix: str) -> None:
         names = [("a", "vitals"), ("b", "vitals"), ("a", "others")]
         for namespace, topic in names:
-            store = RedisStates(Redis.from_url(stack.redis), topic_prefix + namespace, topic)
-            assert store.take(0) == Lease(1, None, None, 0, None)
-            store.close()
+            store = RedisStates(client, topic_prefix + namespace, topic)
+            taken = store.take(0)
+            assert account(taken) == (None, None, 0, None)
+            store.save([save_of(taken, 5, {"a": b"1"})])
 
-    @pytest.mark.parametrize("meanwhile", ["he came back", "another took the partition"])
-    def test_a_patient_with_a_new_stay_keeps_the_home_partition(
-        self, store: RedisStates, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+    def test_a_patient_who_left_and_came_back_in_one_save_keeps_the_home_partition(
+        self, store: StateStore
     ) -> None:
-        store.claim_partition("topic-a", 0, ["a"])
-        first = save_of(store.take(0), 5, {"a": b"1"})
+        taken = store.take(0)
+        store.claim_partition("topic-a", 0, taken.epoch, ["a", "b"])
+        first = save_of(taken, 5, {"a": b"1", "b": b"1"})
+        gone = replace(first, expected=5, watermark=6, changed={}, removed=["a", "b"])
+        back = replace(first, expected=6, watermark=7, changed={"a": b"2"})
+        store.save([first, gone, back])
+        assert store.claim_partition("topic-a", 1, 1, ["a", "b"]) == {"a": 0}
+
+    def test_a_late_owner_ends_no_home_that_a_later_one_has_claimed(
+        self, store: RedisStates
+    ) -> None:
+        taken = store.take(0)
+        store.claim_partition("topic-a", 0, taken.epoch, ["a", "b"])
+        first = save_of(taken, 5, {"a": b"1", "b": b"1"})
         store.save([first])
-        leave = store._leave
+        gone = replace(first, expected=5, watermark=6, changed={}, removed=["a", "b"])
+        later = store.take(0)  # between the states and the homes of the save
+        store.claim_partition("topic-a", 0, later.epoch, ["a"])
+        store._leave([gone])
+        assert store.claim_partition("topic-a", 1, 1, ["a", "b"]) == {"a": 0}
 
-        def late(**asked: Any) -> None:
-            if meanwhile == "he came back":
-                store.save([replace(first, expected=6, watermark=7)])
-            else:
-                store.take(0)
-            leave(**asked)
+    def test_homes_of_the_form_before_hold_and_end(
+        self, store: StateStore, client: Client, topic_prefix: str
+    ) -> None:
+        former = f"{topic_prefix}:homes:{{vitals}}:topic-a"
+        client.hset(former, mapping={"a": "0", "b": "0", "c": "7"})
+        taken = store.take(0)
+        assert store.claim_partition("topic-a", 0, taken.epoch, ["a", "c"]) == {"c": 7}
+        assert store.claim_partition("topic-a", 1, 1, ["a", "b"]) == {"a": 0, "b": 0}
+        store.save([replace(save_of(taken, 5, {}), removed=["a", "b", "c"])])
+        assert store.claim_partition("topic-a", 1, 1, ["a", "b", "c"]) == {"c": 7}
+        client.delete(former)
 
-        monkeypatch.setattr(store, "_leave", late)
-        store.save([replace(first, expected=5, watermark=6, changed={}, removed=["a"])])
-        assert store.claim_partition("topic-a", 1, ["a"]) == {"a": 0}
+    def test_an_epoch_rises_even_if_the_states_were_deleted(
+        self, store: RedisStates, client: Client
+    ) -> None:
+        before = store.take(0)
+        store.claim_partition("topic-a", 0, before.epoch, ["a"])
+        client.delete(store.key(0))
+        after = store.take(0)
+        assert after.epoch > before.epoch
+        store.save([replace(save_of(after, 5, {}), removed=["a"])])
+        assert store.claim_partition("topic-a", 1, 1, ["a"]) == {}
 
     def test_wiped_states_are_fenced_and_then_absent(
-        self, stack: LocalStack, topic_prefix: str
+        self, store: RedisStates, client: Client
     ) -> None:
-        client = Redis.from_url(stack.redis)
-        store = RedisStates(client, topic_prefix, "vitals")
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])
         client.delete(store.key(0))
         with pytest.raises(Fenced, match="epoch none"):
             store.save([replace(first, expected=5, watermark=6)])
         assert store.take(0).watermark is None
-        store.close()
 
     def test_saves_too_large_for_one_round_trip_take_several(
         self, store: StateStore, monkeypatch: pytest.MonkeyPatch
@@ -312,39 +355,13 @@ class TestRedisStates(Contract):
         store.save([save_of(fenced, 5, {"a": bytes(60)}, 1)])
 
     def test_a_script_that_redis_forgot_is_loaded_again(
-        self, stack: LocalStack, topic_prefix: str
+        self, store: RedisStates, client: Client
     ) -> None:
-        client = Redis.from_url(stack.redis)
-        store = RedisStates(client, topic_prefix, "vitals")
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])
         client.script_flush()
         store.save([replace(first, expected=5, watermark=6)])
         assert store.take(0).watermark == 6
-        store.close()
-
-
-@pytest.mark.parametrize("server", SERVERS)
-def test_redis_is_unavailable_until_it_is_back(server: str) -> None:
-    with redis_run_by(server) as own:
-        client = Redis.from_url(own.redis, socket_timeout=5)
-        store = RedisStates(client, "test", "vitals")
-        change = save_of(store.take(0), 5, {"a": b"1"})
-        store.save([change])
-        own.redis_server.stop()
-        check_outage(store, change)
-        own.redis_server.start()
-        store.save([change])
-        assert store.take(0) == Lease(2, 5, "model-a", 3, "topic-a")
-        assert stays_in(store, 0) == {"a": b"1"}
-        # A Redis without memory refuses writes, which is an outage too, and no fence.
-        with Redis.from_url(own.redis_admin) as admin:
-            admin.config_set("maxmemory", "1")
-            with pytest.raises(StoreUnavailable, match=r"(?i)memory"):
-                store.save([replace(change, epoch=2, expected=5, watermark=6)])
-            admin.config_set("maxmemory", "0")
-        assert store.take(0).watermark == 5
-        store.close()
 
 
 def check_outage(store: StateStore, change: StateWrite) -> None:

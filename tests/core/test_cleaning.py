@@ -20,9 +20,20 @@ def cell(variable: int, value: float) -> tuple[float, bool, bool]:
 def test_limits_are_inclusive(variable: int) -> None:
     limits = VARIABLES[variable].low, VARIABLES[variable].high
     for edge, away in zip(limits, (-np.inf, np.inf), strict=True):
-        assert cell(variable, edge)[1:] == (False, False)
+        if edge != VARIABLES[variable].no_value:
+            assert cell(variable, edge)[1:] == (False, False)
         beyond = float(np.nextafter(np.float32(edge), np.float32(away)))
         assert cell(variable, beyond)[1:] == (False, True)
+
+
+@pytest.mark.parametrize(("name", "code"), [("heart_rate", 255.0), ("etco2", 0.0)])
+def test_a_code_for_no_value_inside_the_limits_is_missing(name: str, code: float) -> None:
+    variable = INDEX[name]
+    assert cell(variable, code)[1:] == (False, True)
+    assert cell(variable, code + 1)[1:] == (False, False)
+    row = np.full((1, N_VARIABLES), np.nan)
+    row[0, variable] = code
+    assert np.isnan(clean(row)).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

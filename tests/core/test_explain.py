@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamer.core import explain, features
+from streamer.core.model import Floats
 from streamer.core.variables import INDEX, N_VARIABLES
-from tests.support.event_stream import HeartRateModel, Stream, admission, observation
+from tests.support.event_stream import Event, HeartRateModel, Stream, admission, observation
 from tests.support.small_models import random_model
 
 HEART = HeartRateModel()
@@ -60,6 +62,53 @@ def test_reasons_come_strongest_first_and_never_name_what_was_not_measured() -> 
         assert added == sorted(added, reverse=True)
         assert added[-1] >= explain.LEAST_CONTRIBUTION
         assert {reason["variable"] for reason in reasons} <= set(measured)
+
+
+def directions(*events: Event) -> list[tuple[str, str]]:
+    """The variable and the word of each reason of the alert that the last event causes."""
+    (alert,) = [m for m in Stream(HEART).take(*events) if m.get("phase") == "start"]
+    return [(reason["variable"], reason["direction"]) for reason in alert["reasons"]]
+
+
+def test_a_reason_is_judged_by_what_the_newest_value_is_and_not_by_the_hour_it_is_in() -> None:
+    assert directions(
+        observation(0, heart_rate=70),
+        observation(1, heart_rate=71),
+        observation(2.5, heart_rate=120),
+    ) == [("heart_rate", "high")]
+
+
+class WatchingModel(HeartRateModel):
+    """Its logit rises with each measurement of lactate, whatever the value, and with a low mean."""
+
+    def step(
+        self, features_: Floats, h: Floats, c: Floats
+    ) -> tuple[NDArray[np.float64], Floats, Floats]:
+        def column(name: str) -> NDArray[np.float64]:
+            values = features_[:, features.NAMES.index(name)].astype(np.float64)
+            return np.nan_to_num(values, nan=0.0)
+
+        logit = 2 * column("log_count:lactate") + (column("value:heart_rate") - 60) / 10 - 3
+        return np.repeat(logit[:, None], 3, axis=1), h, c
+
+
+@pytest.mark.parametrize(
+    ("rate", "earlier", "word"), [(84, 83, "normal"), (84, 64, "rising"), (64, 84, "falling")]
+)
+def test_within_the_range_the_own_course_counts_and_a_measurement_may_be_the_reason(
+    rate: float, earlier: float, word: str
+) -> None:
+    stream = Stream(WatchingModel())
+    events = [observation(hour, heart_rate=earlier) for hour in range(3)]
+    events += [observation(3 + hour, heart_rate=rate, lactate=1.0) for hour in range(1)]
+    events += [observation(3.2, lactate=1.0)] + [
+        observation(4 + hour, lactate=1.0) for hour in range(4)
+    ]
+    alerts = [m for m in stream.take(*events) if m.get("phase") == "start"]
+    reasons = {r["variable"]: r["direction"] for r in alerts[0]["reasons"]}
+    assert reasons["lactate"] == "timing"
+    assert reasons.get("heart_rate", word) == word
+    assert set(reasons) == {"heart_rate", "lactate"}
 
 
 @pytest.mark.parametrize("minutes", [0, 25, 90])

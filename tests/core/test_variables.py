@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -12,10 +13,12 @@ from streamer.core.variables import (
     LOW,
     N_VARIABLES,
     VARIABLES,
+    Conversion,
     Variable,
     fio2_fraction,
     to_canonical,
 )
+from tests.support.paths import ROOT
 
 CHALLENGE = (
     "HR O2Sat Temp SBP MAP DBP Resp EtCO2 BaseExcess HCO3 FiO2 pH PaCO2 SaO2 AST BUN Alkalinephos "
@@ -119,3 +122,26 @@ def test_the_canonical_unit_changes_nothing_and_no_other_is_guessed(variable: Va
 def test_fio2_is_a_fraction_or_a_percentage_by_its_size(charted: float, fraction: float) -> None:
     assert fio2_fraction(np.array([charted])).tolist() == [fraction]
     assert to_canonical(VARIABLES[FIO2], charted, "%") == charted
+
+
+def _quantity(unit: str, conversion: Conversion) -> str:
+    """A unit of the document's table with its factor to the canonical unit."""
+    if conversion.offset:
+        return f"`{unit}` (x - 32) · 5/9"
+    if conversion.factor == 1:
+        return f"`{unit}`"
+    divisor = 1 / conversion.factor
+    is_divisor = divisor > 1 and math.isclose(divisor, round(divisor, 2), rel_tol=1e-12)
+    return f"`{unit}` / {divisor:.6g}" if is_divisor else f"`{unit}` · {conversion.factor:.10g}"
+
+
+def test_the_document_has_the_table() -> None:
+    lines = (ROOT / "docs/variables.md").read_text().splitlines()
+    rows = [line for line in lines if re.match(r"\| \d", line)]
+    assert rows == [
+        f"| {column} | `{v.name}` | {v.display} | `{v.ucum}` | "
+        + (", ".join(_quantity(*item) for item in v.conversions.items()) or "-")
+        + f" | {v.low:g} | {v.high:g} | {', '.join((v.loinc, *v.loinc_also))} | "
+        + ("vital |" if v.is_vital else "log |" if v.log_scale else "|")
+        for column, v in enumerate(VARIABLES)
+    ]

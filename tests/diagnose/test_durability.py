@@ -11,9 +11,11 @@ from redis import Redis
 
 from bench.services import environment, settings_of
 from streamer.adapters.kafka.topics import TopicSettings
+from streamer.adapters.redis.server import ServerReport
+from streamer.adapters.redis.url import Form
 from streamer.diagnose.checks import checks
 from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
-from streamer.diagnose.finding import Level
+from streamer.diagnose.finding import Finding, Level
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 
@@ -34,9 +36,18 @@ def topic(replicas: int = 3, **changed: str) -> TopicSettings:
     )
 
 
+def redis_findings(
+    info: dict[str, Any], configs: dict[str, str], form: Form = Form.SERVER
+) -> list[Finding]:
+    mode = "cluster" if form is Form.CLUSTER else "standalone"
+    report = ServerReport("", GOOD_REDIS | {"redis_mode": mode} | info, GOOD_CONFIGS | configs)
+    return list(check_redis(report, form))
+
+
 def test_good_settings_are_not_mentioned() -> None:
     assert not list(check_topic(topic(), rebuild_hours=52))
-    assert not list(check_redis(GOOD_REDIS | {"connected_slaves": 2}, GOOD_CONFIGS))
+    for form in Form:
+        assert not redis_findings({"connected_slaves": 2}, {}, form)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +98,32 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
 def test_a_weak_setting_of_redis_is_reported(
     info: dict[str, Any], configs: dict[str, str], level: Level, message: str
 ) -> None:
-    (finding,) = check_redis(GOOD_REDIS | info, GOOD_CONFIGS | configs)
+    (finding,) = redis_findings(info, configs)
     assert finding.level is level
     assert message in finding.message
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "message"),
+    [
+        ("cluster", Form.SERVER, "redis+cluster://"),
+        ("cluster", Form.SENTINEL, "redis+cluster://"),
+        ("sentinel", Form.SERVER, "redis+sentinel://"),
+    ],
+)
+def test_another_kind_of_redis_than_the_url_says_is_bad(
+    mode: str, form: Form, message: str
+) -> None:
+    findings = redis_findings({"redis_mode": mode, "connected_slaves": 1}, {}, form)
+    assert [finding.level for finding in findings] == [Level.BAD]
+    assert message in findings[0].message
+
+
+@pytest.mark.parametrize("form", [Form.SENTINEL, Form.CLUSTER])
+def test_a_failover_without_a_replica_is_reported(form: Form) -> None:
+    (finding,) = redis_findings({"connected_slaves": 0}, {}, form)
+    assert finding.level is Level.WARN
+    assert "nothing to fail over to" in finding.message
 
 
 def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> None:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from streamer.core.time import rfc3339
@@ -13,6 +16,7 @@ from streamer.datasets.detect import read_recordings
 from streamer.feeds.message import Message
 from streamer.feeds.replay import replay, shortest_decimals
 from tests.support.paths import DATA
+from tests.support.physionet_files import RECORD_2012
 from tests.support.synthetic_stays import COLUMNS, Row, stay, write_parquet, write_psv
 
 HOUR = 3_600_000
@@ -143,6 +147,25 @@ def test_records_of_2012_keep_their_minutes(tmp_path: Path) -> None:
         {"type": "discharge", "patient_id": "132539", "time": "2026-10-21T12:10:00Z"},
     ]
     assert [m.value["type"] for m in messages if m.key == "132540"] == ["admission", "discharge"]
+
+
+def test_stays_without_a_measurement_are_sent_and_every_stay_ends(tmp_path: Path) -> None:
+    described = "".join(RECORD_2012.splitlines(keepends=True)[:7])  # general descriptors alone
+    rows = [f"{name},{line}" for name in range(5_000) for line in described.splitlines()[1:]]
+    cells = [row.split(",") for row in rows]
+    pq.write_table(
+        pa.table({
+            "RecordID": pa.array([int(cell[0]) for cell in cells]),
+            "Time": [cell[1] for cell in cells],
+            "Parameter": [cell[2] for cell in cells],
+            "Value": [float(cell[3]) for cell in cells],
+        }),
+        tmp_path / "a.parquet",
+    )  # fmt: skip
+    # more than a chunk of events has no observation
+    (tmp_path / "132539.txt").write_text(RECORD_2012.replace("RecordID,132539", "RecordID,1"))
+    sent = Counter(message.value["type"] for message in replay(read_recordings([tmp_path]), START))
+    assert sent == {"admission": 5_001, "observation": 3, "discharge": 5_001}
 
 
 def test_impossible_arguments_are_refused_at_once(tmp_path: Path) -> None:

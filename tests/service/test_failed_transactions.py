@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.ports.log import Interrupted, MembershipLost, NameTaken
+from streamer.ports.log import Interrupted, LogNotAllowed, MembershipLost, NameTaken
 from streamer.service import failed_transactions, metrics
 from streamer.service.failed_transactions import FailedTransactions
-from tests.support.fake_service import FakeProcess, FakeService, event, library
+from tests.support.fake_service import (
+    FakeProcess,
+    FakeService,
+    event,
+    library,
+    random_log,
+    reference_run,
+)
 
 LIBRARY, _ = library(5)
 WORDS = "InvalidTimestampError: the timestamp of the message is out of range"
@@ -123,3 +130,23 @@ def test_a_service_whose_transactions_fail_says_so_and_shows_its_lag(
     fake.drain(process)
     assert process.worker.not_ready == []
     assert len(fake.messages("risk")) == 6
+
+
+def test_a_right_that_is_missing_is_said_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))
+    events = random_log(seed=1)
+    expected, fake = reference_run(LIBRARY, events), FakeService(LIBRARY)
+    fake.send(events)
+    process = fake.process(max_batch=25)
+    process.step()
+    process.log.allowed = False
+    for _ in range(3):
+        with pytest.raises(LogNotAllowed, match="does not allow"):
+            while True:
+                process.worker.step()
+    process.log.allowed = True
+    fake.drain(process)
+    assert fake.outputs_by_patient() == expected.outputs_by_patient()
+    assert fake.stored_stays() == expected.stored_stays()

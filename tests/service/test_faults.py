@@ -54,7 +54,7 @@ def test_a_random_fault_repeats_with_its_seed_at_its_probability() -> None:
 @pytest.mark.parametrize(
     "text",
     ["kill", "after_save", "after_save@0:kill", "after_save@1:sleep", "lunch@1:kill",
-     "random:1:2", "random:1:-0.1", "random:x:0.5", " after_save@1:kill"],
+     "random:1:2", "random:1:-0.1", "random:x:0.5"],
 )  # fmt: skip
 def test_another_text_is_an_error_that_lists_the_points(
     text: str, monkeypatch: pytest.MonkeyPatch

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from streamer.core.codec import Era
-from streamer.ports.log import LogUnavailable
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.log import LogNotAllowed, LogUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.health import SLOW_S, STUCK_S, Health
 from streamer.service.metrics import Waiting
@@ -192,3 +192,27 @@ def test_a_worker_tells_of_its_rebuild() -> None:
         seen += [r.progress.percent for r in process.worker.health.reasons if r.progress]
     assert seen == [0.0, 25.0, 50.0, 75.0]
     assert process.worker.not_ready == []
+
+
+@pytest.mark.parametrize(
+    ("refusal", "outage", "on"),
+    [
+        (LogNotAllowed("Kafka: no right"), LogUnavailable("Kafka: away"), "log"),
+        (StoreNotAllowed("Redis: no right"), StoreUnavailable("Redis: away"), "store"),
+    ],
+)
+def test_what_is_not_allowed_is_no_outage(
+    health: Health,
+    refusal: LogUnavailable | StoreUnavailable,
+    outage: LogUnavailable | StoreUnavailable,
+    on: str,
+) -> None:
+    health.note_outage(refusal)
+    (reason,) = health.reasons
+    assert (reason.kind, reason.waiting_on, reason.text) == ("not_allowed", on, str(refusal))
+    assert health.waiting_on == on
+    health.note_outage(outage)
+    assert [r.kind for r in health.reasons] == ["waiting"], "one reason at a time"
+    health.note_outage(refusal)
+    health.observe([partition(0, 5, 5)], {})
+    assert health.reasons == ()

@@ -73,7 +73,7 @@ def spoil(settings: Settings, patient: str) -> None:
     states.close()
     assert stay is not None
     partition, stored = stay
-    with contextlib.closing(Redis.from_url(settings.redis_url)) as client:
+    with contextlib.closing(Redis.from_url(settings.redis())) as client:
         key = states.key(partition)
         names: Any = client.hkeys(key)
         (name,) = [field for field in names if field.endswith(patient.encode())]

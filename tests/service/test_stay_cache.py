@@ -35,10 +35,10 @@ def test_a_patient_of_another_models_table_is_at_home_there(cache: StayCache, ev
 
 def test_a_new_patient_is_at_home_where_the_first_event_came(cache: StayCache) -> None:
     states = MemoryStates()
-    states.claim_partition("topic-a", 0, ["q"])
+    states.claim_partition("topic-a", 0, 1, ["q"])
     events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
     assert cache.claim_partition(states, OWNED, events, [1, 1, 1]) == {"q": 0}
-    assert states.claim_partition("topic-a", 2, ["q", "r", "s"]) == {"q": 0, "r": 1}
+    assert states.claim_partition("topic-a", 2, 1, ["q", "r", "s"]) == {"q": 0, "r": 1}
 
 
 def test_tables_of_unused_models_are_dropped(cache: StayCache) -> None:

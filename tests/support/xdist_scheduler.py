@@ -1,8 +1,9 @@
 """A scheduler for `pytest -n 2`: tests go to processes one by one, long ones first.
 
 xdist's `loadfile` keeps a file in one process, so the last file runs alone while cores idle. Its
-`load` spreads a file, so each process makes the file's fixtures again. Here only the tests of files
-with a fixture for the whole file stay together.
+`load` spreads a file, so each process makes the file's fixtures again. Here only tests that share
+a fixture stay together: those of a file with a fixture for the whole file, and those of a folder
+whose `conftest.py` has one for the whole session.
 """
 
 from functools import cache
@@ -16,29 +17,38 @@ _ROOT = Path(__file__).parents[2]
 
 
 class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
-    """Gives a process one test, or the tests of one file that share a fixture of it."""
+    """Gives a process one test, or the tests of one file or folder that share a fixture of it."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False  # the order of the collection is `turn`
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if makes_something_once(file) else nodeid
+        return shared_by(nodeid.partition("::")[0]) or nodeid
 
 
 @cache
-def makes_something_once(file: str) -> bool:
-    """Whether a file of tests, named from the root, has a fixture that is made once for it."""
+def shared_by(file: str) -> str:
+    """The folder or the file, named from the root, whose fixtures a file's tests share, or "".
+
+    >>> shared_by("tests/trainer/compare/report/test_table.py")
+    'tests/trainer/compare'
+    >>> shared_by("tests/faults/test_crashes.py"), shared_by("tests/test_layout.py")
+    ('tests/faults/test_crashes.py', '')
+    """
     path = _ROOT / file
-    return path.suffix == ".py" and 'scope="module"' in path.read_text()
+    for folder in path.relative_to(_ROOT).parents[:-2]:  # the fixtures of all tests are for all
+        conftest = _ROOT / folder / "conftest.py"
+        if conftest.is_file() and 'scope="session"' in conftest.read_text():
+            return str(folder)
+    return file if path.suffix == ".py" and 'scope="module"' in path.read_text() else ""
 
 
 def turn(item: pytest.Item) -> int:
     """When a test's turn is: what may take long begins first, lest it be alone at the end."""
     if item.get_closest_marker("timeout") is not None:  # it asks for more time than others
         return 0
-    if makes_something_once(item.nodeid.partition("::")[0]):
+    if shared_by(item.nodeid.partition("::")[0]):
         return 1
     # Then laws, which are tried on many examples, and what is over at once.
     return 2 if getattr(getattr(item, "obj", None), "is_hypothesis_test", False) else 3

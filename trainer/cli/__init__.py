@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Iterable
 from typing import Final
 
@@ -14,6 +12,8 @@ from streamer.bundles.bundle import BundleError
 from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
+from streamer.process.environment import fault_lines
+from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
 from trainer.errors import InputError, WrongUsage
 
@@ -47,12 +47,11 @@ _EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optun
 
 def main() -> None:
     """Runs a command; exits with 0, 1 (failed while running) or 2 (usage, configuration)."""
-    _open_streams()
+    open_streams()
     try:
         app()
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        _end("The configuration is wrong:", map(_fault, faults), 2)
+        _end("The configuration is wrong:", fault_lines(error), 2)
     except WrongUsage as error:
         _end("Wrong usage:", error.faults, 2)
     except (InputError, DataError, BundleError) as error:
@@ -66,23 +65,8 @@ def main() -> None:
         _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
 
 
-def _open_streams() -> None:
-    """Keeps hours of work safe from a letter that a terminal lacks, and from a closed stream."""
-    sys.stdout = sys.stdout or io.StringIO()
-    sys.stderr = sys.stderr or io.StringIO()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _fault(fault: object) -> str:
-    assert isinstance(fault, dict)
-    name = ".".join(str(part) for part in fault["loc"])
-    return f"{name if name.isupper() else f'TRAINER_{name.upper()}'}: {fault['msg']}"
-
-
 def _end(title: str, faults: Iterable[str], code: int) -> None:
     lines = list(faults)
     text = f"{title} {lines[0]}" if title == "Error:" else "\n  ".join([title, *lines])
-    sys.stderr.write(text + "\n")
-    sys.exit(code)
+    say_lines(text.split("\n"), error=True)
+    raise SystemExit(code)

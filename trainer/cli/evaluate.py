@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +9,7 @@ from typing import Annotated
 import typer
 
 from streamer.bundles.bundle import SHIPPED
+from streamer.process.terminal import say_json
 from trainer.cli.options import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
 from trainer.settings import TrainerSettings
 
@@ -85,6 +84,6 @@ def evaluate(
     if predictions is not None:
         evaluation.predictions.write(predictions)
     if as_json:
-        sys.stdout.write(json.dumps(evaluation.figures) + "\n")
+        say_json(evaluation.figures)
     else:
         figures_table(evaluation.figures)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from streamer.process.terminal import say_lines
 from trainer.cli.options import check_writable, refuse
 from trainer.examples.mortality_recipe import RECIPE
 
@@ -61,7 +61,7 @@ def _begin(
 
 
 def _end(handout: Handout) -> None:
-    sys.stdout.write(f"{handout.reading}\nfigure: {handout.figure}\n")
+    say_lines((*handout.reading.split("\n"), f"figure: {handout.figure}"))
 
 
 @app.command("next-number")

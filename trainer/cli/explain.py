@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from streamer.bundles.bundle import SHIPPED
+from streamer.process.terminal import say_json, say_lines
 from trainer.cli.options import (
     Data,
     Model,
@@ -148,10 +147,10 @@ def _explain(
     drawn = [] if picture is None else _draw(explanation, picture)
     if as_json:
         content = {**to_json(explanation), "pictures": list(map(str, drawn))}
-        sys.stdout.write(json.dumps(content) + "\n")
+        say_json(content)
     else:
         lines = [*sentences(explanation), f"Drawn: {', '.join(map(str, drawn))}"]
-        sys.stdout.write("\n".join(lines) + "\n")
+        say_lines(lines)
 
 
 def _draw(explanation: Explanation, picture: Path) -> list[Path]:
@@ -191,6 +190,6 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
         predictions = predict(model, Dataset.whole(cohort, built), progress)
     suggested = suggest(predictions, n)
     if as_json:
-        sys.stdout.write(json.dumps([asdict(suggestion) for suggestion in suggested]) + "\n")
+        say_json([asdict(suggestion) for suggestion in suggested])
     else:
         suggestions_table(suggested)

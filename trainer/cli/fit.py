@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from streamer.process.terminal import say
 from trainer.cli.options import (
     Data,
     Threads,
@@ -77,8 +78,6 @@ def fit(
     recipe, wrong = _DEFAULT.changed([*named, *(knob or [])])
     refuse([*faults, *wrong, *recipe.problems()])
 
-    from rich.console import Console  # noqa: PLC0415
-
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.fit import BUNDLE  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
@@ -95,12 +94,9 @@ def fit(
         n_bootstrap=bootstrap,
         against=bundles.load(against) if against else None,
     )
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"model {fitted.bundle.model_id} in {out / BUNDLE}", markup=False)
+    say(f"model {fitted.bundle.model_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
-        line = f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}"
-        console.print(line, markup=False)
+        say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
     if fitted.comparison is not None:
         verdict = "better than" if fitted.comparison.better else "not better than"
-        line = f"{verdict} {fitted.comparison.champion}: {fitted.comparison.why}"
-        console.print(line, markup=False)
+        say(f"{verdict} {fitted.comparison.champion}: {fitted.comparison.why}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -14,6 +12,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import MANIFEST
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
+from streamer.process.terminal import say, say_json, say_lines
 from trainer.cli.options import Folder, check_writable, refuse
 from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
@@ -74,15 +73,13 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
             }
         )
     if as_json:
-        sys.stdout.write(json.dumps(models) + "\n")
+        say_json(models)
     elif models:
         from trainer.cli.tables import models_table  # noqa: PLC0415 - rich.table is slow to load
 
         models_table(models)
     else:
-        sys.stdout.write(
-            f"no model in {kept.folder} yet; `trainer run` or `trainer models promote` adds one\n"
-        )
+        say(f"no model in {kept.folder} yet; `trainer run` or `trainer models promote` adds one")
 
 
 @app.command()
@@ -98,9 +95,9 @@ def show(
     bundle = kept.load(model)
     if as_json:
         history = [e for e in kept.history() if e["model"] == bundle.model_id]
-        sys.stdout.write(json.dumps({"manifest": bundle.manifest, "history": history}) + "\n")
+        say_json({"manifest": bundle.manifest, "history": history})
     else:
-        sys.stdout.write(f"model {bundle.model_id}\n\n{bundle.card}")
+        say_lines((f"model {bundle.model_id}", "", *bundle.card.rstrip("\n").split("\n")))
 
 
 @app.command()
@@ -167,11 +164,11 @@ def _change(
     if as_json:
         before = list(kept.aliases().before)
         content = {"champion": model, "version": version, "before": before}
-        sys.stdout.write(json.dumps(content) + "\n")
+        say_json(content)
     elif version is None:
-        sys.stdout.write(f"champion of the registry: {model}; not published\n")
+        say(f"champion of the registry: {model}; not published")
     else:
-        sys.stdout.write(f"in force: {model} (version {version})\n")
+        say(f"in force: {model} (version {version})")
 
 
 def _open(folder: Path | None) -> Registry:
@@ -185,7 +182,7 @@ def _channel() -> ModelChannel:
     from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
 
     settings, faults = TrainerSettings(), list[str]()
-    client = connect(settings.redis_url, faults)
+    client = connect(settings.redis, faults)
     refuse(faults)
     assert client is not None
     channel = RedisModels(client)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from streamer.bundles.bundle import SHIPPED
+from streamer.process.terminal import say, say_json
 from trainer.cli.options import (
     Data,
     Model,
@@ -80,7 +79,7 @@ def recalibrate(
         n_bootstrap=bootstrap,
     )
     if as_json:
-        sys.stdout.write(json.dumps(recalibrated.to_json()) + "\n")
+        say_json(recalibrated.to_json())
     else:
         changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
-        sys.stdout.write(f"model {recalibrated.bundle.model_id} in {out / BUNDLE}\n")
+        say(f"model {recalibrated.bundle.model_id} in {out / BUNDLE}")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from redis import Redis
+from collections.abc import Callable
 
 from streamer.adapters.redis import client
+from streamer.adapters.redis.client import Client
 
 
-def connect(url: str, faults: list[str]) -> Redis | None:
-    """A client that returns bytes and has a timeout; adds a fault if it is not a Redis URL."""
+def connect(url: Callable[[], str], faults: list[str]) -> Client | None:
+    """A client that returns bytes and has a timeout; adds a fault if it is not a Redis URL.
+
+    Raises:
+        StoreUnavailable: no node of a Cluster answers.
+    """
     try:
         return client.connect(url)
     except ValueError as error:

@@ -64,7 +64,7 @@ def run(
     knobs = knob or settings.knobs.split()
     recipe, wrong = Recipe().changed(knobs)
     faults += [*wrong, *recipe.problems()]
-    client = connect(settings.redis_url, faults)
+    client = connect(settings.redis, faults)
 
     from trainer.registry import schedule  # noqa: PLC0415 - APScheduler, which help does not need
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import uuid
 from typing import Any, Final
 
-from redis import Redis
-
-from streamer.adapters.redis.states import redis_errors
+from streamer.adapters.redis.client import Client
+from streamer.adapters.redis.errors import redis_errors
 
 TTL_MS: Final = 60_000
 """A trainer that died blocks the others for a minute at most; a live one renews three times in
@@ -50,7 +49,7 @@ class Lease:
         fence: this holder's number, 0 while the lease is not held.
     """
 
-    def __init__(self, redis: Redis, namespace: str = "vigil", ttl_ms: int = TTL_MS) -> None:
+    def __init__(self, redis: Client, namespace: str = "vigil", ttl_ms: int = TTL_MS) -> None:
         self._keys = [f"{{{namespace}:trainer}}:lease", f"{{{namespace}:trainer}}:fence"]
         self._token = uuid.uuid4().hex
         self._ttl_ms = ttl_ms

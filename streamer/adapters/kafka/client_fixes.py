@@ -1,4 +1,4 @@
-"""Repairs of kafka-python 3.0.12: four endless waits, and a leak of threads and sockets."""
+"""Repairs of kafka-python 3.0.12: endless waits, a commit that cannot be fenced, leaks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
+from kafka.structs import ConsumerGroupMetadata
 
 
 class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
@@ -26,14 +27,26 @@ class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has
             return False
 
 
-class FinishingCoordinator(ConsumerCoordinator):  # type: ignore[misc]
-    """Finishes a join that takes longer than the poll that began it.
+class GroupMember(ConsumerCoordinator):  # type: ignore[misc]
+    """A member that finishes its joins, and knows in which generation its partitions are its own.
 
-    A member that assigns the partitions joins again when the topic's metadata change. In
-    kafka-python the join takes note of the metadata itself. If the poll is over by then, the next
-    one sees no reason to join: the answer is never read, no heartbeat is sent, the group gives the
-    member up, and each poll keeps the processor busy.
+    *Joins that outlast a poll.* A member that assigns the partitions joins again when the topic's
+    metadata change. In kafka-python the join takes note of the metadata itself. If the poll is over
+    by then, the next one sees no reason to join: the answer is never read, no heartbeat is sent,
+    the group gives the member up, and each poll keeps the processor busy.
+
+    *Generations.* kafka-python changes the generation while a poll waits for records: a refused
+    heartbeat clears it, and the answer to a join brings the next one. The assignment changes later,
+    in the next poll. Offsets of records of the old assignment would then be committed in the new
+    generation, or in none, which the broker takes for a client that cannot be fenced: it accepts
+    them, although another member has committed the same records.
+
+    Attributes:
+        assigned_as: membership with which the present partitions were assigned; the broker refuses
+            commits with it as soon as it is over. ``None`` before the first assignment.
     """
+
+    assigned_as: ConsumerGroupMetadata | None = None
 
     def need_rejoin(self) -> bool:
         """Whether to join the group, or to go on joining it."""
@@ -57,6 +70,17 @@ class FinishingCoordinator(ConsumerCoordinator):  # type: ignore[misc]
         committed = self._net.run(ask).get(tp)
         return None if committed is None else int(committed.offset)
 
+    async def _on_join_complete_async(
+        self, generation: int, member_id: str, protocol: str, assignment: bytes
+    ) -> None:
+        await super()._on_join_complete_async(generation, member_id, protocol, assignment)
+        self.assigned_as = ConsumerGroupMetadata(
+            group_id=self.group_id,
+            generation_id=generation,
+            member_id=member_id,
+            group_instance_id=self.group_instance_id,
+        )
+
 
 class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     """Fetches a resumed partition again if it was paused while fetched records were waiting.
@@ -67,10 +91,16 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
 
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)
-        self._coordinator.__class__ = FinishingCoordinator  # there is no option for it
+        self._coordinator.__class__ = GroupMember  # there is no option for it
+
+    @property
+    def assigned_as(self) -> ConsumerGroupMetadata | None:
+        """The membership with which the present partitions were assigned."""
+        membership: ConsumerGroupMetadata | None = self._coordinator.assigned_as
+        return membership
 
     def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> int | None:
-        """See ``FinishingCoordinator``."""
+        """See ``GroupMember``."""
         offset: int | None = self._coordinator.settled_offset(tp, timeout_ms)
         return offset
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
-from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, refuse_hidden
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.recovery import TransactionRecovery
@@ -65,9 +65,12 @@ class RejectedTopic:
         with kafka_errors():
             admin = TidyAdmin(**options.connection)
             with contextlib.closing(admin):
-                (topic,) = admin.describe_topics([options.rejected])
+                topic, marks = admin.describe_topics([options.rejected, options.marks])
+                for described in (topic, marks):
+                    refuse_hidden(described)
         if not topic.get("partitions"):
             raise LogUnavailable(f"topic {options.rejected} is missing; run `streamer topics`")
+        self._has_marks = bool(marks.get("partitions"))  # made by the first replay
         # Offsets begin anew in a topic that was created anew, so marks also name the topic's id.
         self._topic_id = str(topic["topic_id"])
         self._tp = TopicPartition(options.rejected, _PARTITION)
@@ -108,6 +111,8 @@ class RejectedTopic:
     def reentered(self) -> dict[int, int]:
         """Returns the time at which each record was replayed, epoch milliseconds by offset."""
         marks: dict[int, int] = {}
+        if not self._has_marks:
+            return marks
         for mark in self._whole(self._options.marks):
             topic_id, _, offset = mark.key.decode().partition("/")
             if topic_id == self._topic_id:

@@ -13,15 +13,16 @@ from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.errors import (
+    KafkaTimeoutError,
     MessageSizeTooLargeError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
     UnstableOffsetCommitError,
 )
-from kafka.structs import OffsetAndMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors
+from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.options import (
@@ -101,7 +102,7 @@ class KafkaLog:
         self._is_spare = False
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
-        self._membership = self._consumer.group_metadata()
+        self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -128,9 +129,8 @@ class KafkaLog:
                 self.pause(list(gone))
             if not fetched:
                 self._refuse_silence()
-            # Read now, and before the assignment: a rebalance may go on in the background, and the
-            # results of this poll must not be committed in the generation after it.
-            self._membership = self._consumer.group_metadata()
+            # Not the present generation: that may already be the one after these records.
+            self._membership = self._consumer.assigned_as
             now = {tp.partition for tp in self._consumer.assignment()}
         revoked, self._listener.revoked = self._listener.revoked, set()
         # A partition revoked and assigned again within one poll had another owner in between.
@@ -223,14 +223,16 @@ class KafkaLog:
             self._tp(partition): OffsetAndMetadata(offset, "", -1)
             for partition, offset in offsets.items()
         }
-        producer = self._producer
+        producer, membership = self._producer, self._membership
         if producer is None:
             raise Interrupted("there is no producer yet: call recover first")
+        if membership is None:
+            raise Interrupted("no partition was assigned yet")
         began = time.monotonic()
         try:
             producer.begin_transaction()
             futures = producer.send_all(outputs, self._clock.stamp_ms())
-            producer.send_offsets_to_transaction(positions, self._membership)
+            producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
             producer.flush(timeout=TRANSACTION_TIMEOUT_MS / 1000)
@@ -244,7 +246,7 @@ class KafkaLog:
             self._clock.note(error)
             if isinstance(error, MessageSizeTooLargeError):
                 self._most_bytes = max(1, self._most_bytes // _SMALLER)
-            raise interruption(error, time.monotonic() - began) from error
+            raise interruption(error, began) from error
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -333,7 +335,8 @@ class KafkaLog:
         last_ms = self._consumer._cluster._last_successful_refresh_ms
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
-            raise LogUnavailable(f"Kafka: no broker has answered for {silent_ms / 1000:.0f} s")
+            error = KafkaTimeoutError(f"no broker has answered for {silent_ms / 1000:.0f} s")
+            raise translated(error, last_ms / 1000)
 
     def _described(self) -> Topic | None:
         """The topic by the consumer's own metadata: no request, so no wait."""

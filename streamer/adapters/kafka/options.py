@@ -26,10 +26,9 @@ RECORD_BATCH_OVERHEAD: Final = 61  # bytes of its header
 # 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
-# A member learns with its heartbeat that the group changes, and all wait for the last to learn it.
-_HEARTBEAT_MS: Final = 1_000
 # Added partitions move patients away from their states: seen after seconds, not after minutes.
 _METADATA_AGE_MS: Final = 5_000
+_HEARTBEAT_MS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class KafkaOptions:
     group_id: str
     transactional_id: str
     outputs: Sequence[str]
-    session_timeout_ms: int = 15_000
+    session_timeout_ms: int = 6_000
     max_poll_records: int = 4_000
     max_poll_interval_ms: int = 300_000
     fetch_wait_ms: int = 20
@@ -67,7 +66,8 @@ def new_consumer(options: KafkaOptions, listener: ConsumerRebalanceListener) -> 
         # Loss must be loud: positions are always set by the take-over.
         auto_offset_reset="none",
         session_timeout_ms=options.session_timeout_ms,
-        heartbeat_interval_ms=min(_HEARTBEAT_MS, max(200, options.session_timeout_ms // 5)),
+        # Members hear of a join with their next heartbeat, and all wait for the last of them.
+        heartbeat_interval_ms=min(_HEARTBEAT_MS, options.session_timeout_ms // 3),
         max_poll_records=options.max_poll_records,
         # A batch that takes longer than this ends the membership; its commit is then refused.
         max_poll_interval_ms=options.max_poll_interval_ms,

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
-from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
 from streamer.core.records import Records
@@ -47,9 +48,12 @@ def follow(
     """Yields the values of a topic as they are committed, until ``stop`` is set.
 
     Raises:
+        LogNotAllowed: this user may not read the topic; kafka-python would wait without a word.
         LogUnavailable: no broker answers.
     """
     with kafka_errors():
+        with contextlib.closing(TidyAdmin(**connection)) as admin:
+            refuse_hidden(admin.describe_topics([topic])[0])
         reader = committed_reader(connection, topic, from_beginning=from_beginning)
         with contextlib.closing(reader):
             while not stop.is_set():

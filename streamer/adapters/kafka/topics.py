@@ -112,7 +112,7 @@ def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:
 def _status(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
     fault = None
     if partitions == 0:
-        fault = "is missing; run `streamer topics`"
+        fault = "is missing, or hidden from this user; run `streamer topics`"
     elif partitions < wanted.partitions:
         fault = (
             f"has {partitions} partitions where {wanted.partitions} are needed: outputs go to the "

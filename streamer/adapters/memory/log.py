@@ -15,6 +15,7 @@ from streamer.ports.log import (
     Output,
     Polled,
     Topic,
+    TransactionNotAllowed,
 )
 
 _FIRST_TIMESTAMP_MS: Final = 1_700_000_000_000  # any time will do; the same one in every run
@@ -125,6 +126,7 @@ class MemoryLog:
 
     Attributes:
         available: set false to simulate a log that does not answer.
+        allowed: set false to take away the right to write.
         refuse_next: the next transaction is refused and has no effect.
         refusal: while set, every transaction is refused, for this reason.
         lose_next_answer: the next transaction is committed, but its answer is lost.
@@ -143,6 +145,7 @@ class MemoryLog:
         self._broken = True
         self._generation = -1
         self.available = True
+        self.allowed = True
         self.refuse_next = False
         self.refusal: Interrupted | None = None
         self.lose_next_answer = False
@@ -234,6 +237,9 @@ class MemoryLog:
     def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
         """See ``EventLog``."""
         refused, self.refuse_next = self.refuse_next, False
+        if not self.allowed:
+            self._broken = True
+            raise TransactionNotAllowed("the log does not allow this user to write")
         is_answer_lost, self.lose_next_answer = self.lose_next_answer, False
         if not self.available or self._broken or refused:
             self._broken = True

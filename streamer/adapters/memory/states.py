@@ -39,9 +39,10 @@ class MemoryStates:
         return self._widths.setdefault(log_id, n_partitions)
 
     def claim_partition(
-        self, log_id: str, partition: int, patients: Sequence[str]
+        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
     ) -> dict[str, int]:
         """See ``StateStore``."""
+        del epoch  # one process: no owner acts late
         self._ask()
         home_partitions = {
             p: self._home_partitions.setdefault((log_id, p), partition) for p in patients

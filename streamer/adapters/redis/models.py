@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from redis import Redis
-
-from streamer.adapters.redis.states import redis_errors
+from streamer.adapters.redis.client import Client
+from streamer.adapters.redis.errors import redis_errors
 from streamer.ports.models import Champion, Superseded
 
 KEPT: Final = 5  # bundles: enough for a rollback, and for a replay after a crash
@@ -36,7 +35,7 @@ class RedisModels:
         namespace: prefix of the keys; the braces keep them on one node of a Redis Cluster.
     """
 
-    def __init__(self, redis: Redis, namespace: str = "vigil") -> None:
+    def __init__(self, redis: Client, namespace: str = "vigil") -> None:
         self._redis = redis
         self._champion = f"{{{namespace}:models}}:champion"
         self._recent = f"{{{namespace}:models}}:recent"

@@ -1,27 +1,39 @@
-"""States of stays in Redis: one hash per input partition, changed by one fenced script."""
+"""States of stays in Redis: one hash per input partition, changed by one fenced script.
+
+Each script and each command names one key, so one class does for one server, Sentinel and Cluster.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from itertools import chain
 from typing import Any, Final
 
-from redis import Redis
-from redis.exceptions import RedisError
-
 from streamer.adapters.chunks import chunks
-from streamer.ports.states import Fenced, Lease, StateWrite, StoreUnavailable
+from streamer.adapters.redis import scripts
+from streamer.adapters.redis.client import Client
+from streamer.adapters.redis.errors import redis_errors
+from streamer.adapters.redis.scripts import Call, Script
+from streamer.ports.states import Fenced, Lease, StateWrite
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
-_MODEL, _SWAPS, _LOG = b"__model__", b"__swaps__", b"__log__"
-# Stays are kept apart from the five fields above, whatever a patient is called.
+# Stays are kept apart from the fields of the partition, whatever a patient is called.
 _STAY: Final = b"p:"
 
+# Epochs are milliseconds of the server's clock, so that they rise even after the hash was deleted
+# or a promoted replica lacked the last one: home partitions outlive the hash.
+_TAKE: Final = Script("""
+local now = redis.call('TIME')
+local clock = now[1] * 1000 + math.floor(now[2] / 1000)
+local epoch = math.max(tonumber(redis.call('HGET', KEYS[1], '__epoch__') or '0') + 1, clock)
+redis.call('HSET', KEYS[1], '__epoch__', string.format('%d', epoch))
+return redis.call('HMGET', KEYS[1], '__epoch__', '__wm__', '__model__', '__swaps__', '__log__')
+""")
 # Redis runs a script as a whole, so check and change are one step. A save whose answer was lost may
 # be sent again: the watermark is already there then, and the same epoch proves that it is ours.
 # `unpack` has a limit of some 8,000 values, hence the chunks.
-_SAVE: Final = """
+_SAVE: Final = Script("""
 local have = redis.call('HMGET', KEYS[1], '__epoch__', '__wm__')
 if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end
 local watermark = have[2] or ''
@@ -36,32 +48,40 @@ end
 redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__swaps__', ARGV[5],
   '__log__', ARGV[6])
 return 'saved'
-"""
-# The first claim holds: the answer lists patients with another home partition, each followed by it.
-_CLAIM: Final = """
+""")
+# A home is `PARTITION EPOCH`. The first claim holds, and a later owner of the same partition raises
+# its epoch. Patients come in pairs with their home of the form before, or an empty text. The answer
+# lists patients with another home partition, each followed by it.
+_CLAIM: Final = Script("""
 local elsewhere = {}
-for i = 2, #ARGV do
-  if redis.call('HSETNX', KEYS[1], ARGV[i], ARGV[1]) == 0 then
-    local home = redis.call('HGET', KEYS[1], ARGV[i])
-    if home ~= ARGV[1] then
-      elsewhere[#elsewhere + 1] = ARGV[i]
-      elsewhere[#elsewhere + 1] = home
+for i = 3, #ARGV, 2 do
+  local home = redis.call('HGET', KEYS[1], ARGV[i])
+  if not home and ARGV[i + 1] ~= '' then home = ARGV[i + 1] .. ' 0' end
+  local partition, epoch = string.match(home or '', '^(%d+) (%d+)$')
+  if not partition or partition == ARGV[1] then
+    if tonumber(epoch or '-1') < tonumber(ARGV[2]) then
+      redis.call('HSET', KEYS[1], ARGV[i], ARGV[1] .. ' ' .. ARGV[2])
     end
+  else
+    elsewhere[#elsewhere + 1] = ARGV[i]
+    elsewhere[#elsewhere + 1] = partition
   end
 end
 return elsewhere
-"""
-# A patient keeps the home partition if it has a new owner, or if the patient has a new stay there.
-_LEAVE: Final = """
-if redis.call('HGET', KEYS[2], '__epoch__') ~= ARGV[1] then return end
+""")
+# A patient keeps the home partition if a later owner of the partition has claimed it since.
+_LEAVE: Final = Script("""
 for i = 3, #ARGV do
-  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[2]
-      and redis.call('HEXISTS', KEYS[2], 'p:' .. ARGV[i]) == 0 then
+  local home = redis.call('HGET', KEYS[1], ARGV[i])
+  local partition, epoch = string.match(home or '', '^(%d+) (%d+)$')
+  if partition == ARGV[1] and tonumber(epoch) <= tonumber(ARGV[2]) then
     redis.call('HDEL', KEYS[1], ARGV[i])
   end
 end
-"""
+""")
 _PATIENTS_A_SCRIPT: Final = 2_000  # Redis serves nobody else while a script runs
+# One hash for all patients of a topic would be one hot key for all workers of a Cluster.
+_HOME_HASHES: Final = 64
 # A batch of ordinary stays fits one round trip; both sides hold unanswered writes in memory.
 _SENT_BYTES: Final = 32 * 1024 * 1024
 _SCAN_COUNT: Final = 500  # stays a reply: a few MB, so that Redis serves others in between
@@ -76,13 +96,10 @@ class RedisStates:
         topic: the input topic, part of the keys.
     """
 
-    def __init__(self, redis: Redis, namespace: str, topic: str) -> None:
+    def __init__(self, redis: Client, namespace: str, topic: str) -> None:
         self._redis = redis
         self._namespace = namespace
         self._topic = topic
-        self._save = redis.register_script(_SAVE)
-        self._claim = redis.register_script(_CLAIM)
-        self._leave = redis.register_script(_LEAVE)
 
     def key(self, partition: int) -> str:
         """The key of a partition's hash; the braces keep it on one node of a Redis Cluster."""
@@ -91,12 +108,11 @@ class RedisStates:
     def take(self, partition: int) -> Lease:
         """See ``StateStore``."""
         with redis_errors():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.hincrby(self.key(partition), _EPOCH.decode(), 1)
-            pipe.hmget(self.key(partition), [_WATERMARK, _MODEL, _SWAPS, _LOG])
-            epoch, (watermark, model, swaps, log) = pipe.execute()
+            ((epoch, watermark, model, swaps, log),) = scripts.run(
+                self._redis, _TAKE, [Call(self.key(partition), ())]
+            )
         return Lease(
-            epoch,
+            int(epoch),
             None if watermark is None else int(watermark),
             None if model is None else model.decode(),
             int(swaps or 0),
@@ -107,24 +123,25 @@ class RedisStates:
         """See ``StateStore``."""
         key = f"{self._namespace}:partitions:{{{self._topic}}}"
         with redis_errors():
-            pipe = self._redis.pipeline(transaction=True)
-            pipe.hsetnx(key, log_id, str(n_partitions))
-            pipe.hget(key, log_id)
-            _, first = pipe.execute()
+            self._redis.hsetnx(key, log_id, str(n_partitions))
+            first: Any = self._redis.hget(key, log_id)
         return int(first)
 
     def claim_partition(
-        self, log_id: str, partition: int, patients: Sequence[str]
+        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
     ) -> dict[str, int]:
         """See ``StateStore``."""
+        encoded = [patient.encode() for patient in patients]
+        calls: list[Call] = []
         elsewhere: dict[str, int] = {}
         with redis_errors():
-            for encoded in _encoded(patients):
-                answer: Any = self._claim(
-                    keys=[self._home_partitions(log_id)], args=[partition, *encoded]
-                )
-                home_partitions = zip(answer[::2], answer[1::2], strict=True)
-                elsewhere |= {patient.decode(): int(home) for patient, home in home_partitions}
+            former = self._former_homes(log_id, encoded)
+            for key, bucket in self._home_hashes(log_id, encoded):
+                pairs = chain.from_iterable((name, former.get(name, b"")) for name in bucket)
+                calls.append(Call(key, (partition, epoch, *pairs)))
+            for answer in scripts.run(self._redis, _CLAIM, calls):
+                homes = zip(answer[::2], answer[1::2], strict=True)
+                elsewhere |= {patient.decode(): int(home) for patient, home in homes}
         return elsewhere
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
@@ -159,14 +176,9 @@ class RedisStates:
         """See ``StateStore``."""
         answers: list[Any] = []
         for chunk in chunks(changes, _stay_bytes, _SENT_BYTES):
+            calls = [Call(self.key(change.partition), _arguments(change)) for change in chunk]
             with redis_errors():
-                # EVALSHA in a pipeline needs a loaded script. The pipeline checks that before it
-                # runs: cheap beside the writes, and right after a restart of Redis, too.
-                pipe = self._redis.pipeline(transaction=False)
-                for change in chunk:
-                    keys = [self.key(change.partition)]
-                    self._save(keys=keys, args=_arguments(change), client=pipe)
-                answers += pipe.execute()
+                answers += scripts.run(self._redis, _SAVE, calls)
         refused = [
             f"partition {change.partition} ({answer.decode()})"
             for change, answer in zip(changes, answers, strict=True)
@@ -174,11 +186,7 @@ class RedisStates:
         ]
         if refused:
             raise Fenced("the state store refused: " + ", ".join(refused))
-        with redis_errors():
-            for change in changes:
-                keys = [self._home_partitions(change.log_id), self.key(change.partition)]
-                for encoded in _encoded(change.removed):
-                    self._leave(keys=keys, args=[change.epoch, change.partition, *encoded])
+        self._leave(changes)
 
     def find(self, patient: str, partitions: Sequence[int]) -> tuple[int, bytes] | None:
         """See ``StateStore``."""
@@ -193,18 +201,56 @@ class RedisStates:
         """See ``StateStore``."""
         self._redis.close()
 
-    def _home_partitions(self, log_id: str) -> str:
+    def _leave(self, changes: Sequence[StateWrite]) -> None:
+        """Ends the homes of patients who have left and have not come back in a later change."""
+        leaving: dict[tuple[str, int, int], dict[str, None]] = {}
+        for change in changes:
+            gone = leaving.setdefault((change.log_id, change.partition, change.epoch), {})
+            for patient in change.changed:
+                gone.pop(patient, None)
+            gone |= dict.fromkeys(change.removed)
+        with redis_errors():
+            for (log_id, partition, epoch), patients in leaving.items():
+                encoded = [patient.encode() for patient in patients]
+                former = self._former_homes(log_id, encoded)
+                own = [name for name, home in former.items() if int(home) == partition]
+                if own:
+                    self._redis.hdel(self._former_hash(log_id), *own)
+                calls = [
+                    Call(key, (partition, epoch, *bucket))
+                    for key, bucket in self._home_hashes(log_id, encoded)
+                ]
+                scripts.run(self._redis, _LEAVE, calls)
+
+    def _home_hashes(
+        self, log_id: str, patients: Sequence[bytes]
+    ) -> Iterator[tuple[str, list[bytes]]]:
+        """The hash of each patient's home and its patients, in lists short enough for a script."""
+        by_hash: dict[int, list[bytes]] = {}
+        for patient in patients:
+            by_hash.setdefault(zlib.crc32(patient) % _HOME_HASHES, []).append(patient)
+        for number, bucket in by_hash.items():
+            key = f"{self._namespace}:homes:{{{self._topic}/h{number}}}:{log_id}"
+            for begin in range(0, len(bucket), _PATIENTS_A_SCRIPT):
+                yield key, bucket[begin : begin + _PATIENTS_A_SCRIPT]
+
+    def _former_hash(self, log_id: str) -> str:
+        """The one hash of all homes that version 0.1 wrote; the version after this forgets it."""
         return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
+
+    def _former_homes(self, log_id: str, patients: Sequence[bytes]) -> dict[bytes, bytes]:
+        homes: dict[bytes, bytes] = {}
+        for begin in range(0, len(patients), _PATIENTS_A_SCRIPT):
+            names = patients[begin : begin + _PATIENTS_A_SCRIPT]
+            answer: Any = self._redis.hmget(self._former_hash(log_id), list(names))
+            homes |= {
+                name: home for name, home in zip(names, answer, strict=True) if home is not None
+            }
+        return homes
 
 
 def _stay_bytes(change: StateWrite) -> int:
     return sum(map(len, change.changed.values()))
-
-
-def _encoded(patients: Sequence[str]) -> Iterator[list[bytes]]:
-    """Encodes patients, in lists short enough for one script each."""
-    for begin in range(0, len(patients), _PATIENTS_A_SCRIPT):
-        yield [patient.encode() for patient in patients[begin : begin + _PATIENTS_A_SCRIPT]]
 
 
 def _arguments(change: StateWrite) -> list[bytes | str | int]:
@@ -222,12 +268,3 @@ def _arguments(change: StateWrite) -> list[bytes | str | int]:
         *stays,
         *(_STAY + patient.encode() for patient in change.removed),
     ]
-
-
-@contextmanager
-def redis_errors() -> Iterator[None]:
-    """Turns every error of the Redis client into ``StoreUnavailable``."""
-    try:
-        yield
-    except RedisError as error:
-        raise StoreUnavailable(f"Redis: {error or type(error).__name__}") from error

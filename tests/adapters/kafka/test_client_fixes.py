@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from typing import Any
 
 import pytest
 from kafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
@@ -14,7 +15,7 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.options import KafkaOptions, new_producer
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, Output
-from tests.support.log_backends import KafkaLogBackend, wait_for_partitions
+from tests.support.log_backends import KafkaLogBackend, read, wait_for_partitions
 from tests.support.wait import wait_until
 
 DEADLINE_S = 30.0
@@ -108,6 +109,45 @@ def test_a_join_that_outlasts_the_poll_is_finished(
             wait_until(lambda: coordinator._join_task.is_done, DEADLINE_S, "the brokers' answer")
         wait_until(joined, DEADLINE_S, "owning the partition that was added")
         member.transact([backend.output(b"a")], {2: 0})
+
+
+@pytest.mark.parametrize("meanwhile", ["out of the group", "in the next generation"])
+def test_records_are_committed_in_the_generation_that_assigned_them(
+    stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """kafka-python may know of another generation before the poll that brings them returns."""
+    with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
+        backend.send(0, 2)
+        sleeper = backend.member()
+        wait_for_partitions(sleeper)
+        consumer, coordinator = sleeper._consumer, sleeper._consumer._coordinator
+        fetch, others = consumer.poll, []
+
+        def expelled_while_fetching(**options: Any) -> Any:
+            fetched = fetch(**options)
+            if fetched:
+                backend.expel()
+                others.append(backend.member())
+                wait_for_partitions(others[0])
+                others[0].transact([backend.output(b"once")], {0: 2})
+                coordinator.reset_generation()  # as a refused heartbeat does
+                if meanwhile == "in the next generation":
+                    for _ in range(2):  # the first answer is an id alone
+                        join = coordinator._manager.call_soon(coordinator._do_join_and_sync_async)
+                        wait_until(lambda j=join: rejoined(j), DEADLINE_S, "an answer")  # type: ignore[misc]
+                    assert coordinator._generation.generation_id > 0
+            return fetched
+
+        def rejoined(join: Any) -> bool:
+            others[0].poll(0.1)  # lets the other member join, too
+            return bool(join.is_done)
+
+        monkeypatch.setattr(consumer, "poll", expelled_while_fetching)
+        sleeper.seek(0, 0)
+        assert len(read(sleeper, 2)) == 2
+        with pytest.raises(Interrupted):
+            sleeper.transact([backend.output(b"doubled")], {0: 2})
+        assert backend.output_values() == [b"once"]
 
 
 async def no_time(*_: object) -> None:

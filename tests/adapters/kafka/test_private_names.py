@@ -7,11 +7,17 @@ import tomllib
 from pathlib import Path
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.cluster import ClusterMetadata
 from kafka.consumer.fetcher import Fetcher
+from kafka.coordinator.consumer import ConsumerCoordinator
+from kafka.net.connection import KafkaConnection
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.transport import KafkaSSLTransport
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
 
+from streamer.adapters.kafka import connections
 from streamer.adapters.kafka.fetched import Taken
 from streamer.core.records import Record, Records
 
@@ -51,6 +57,38 @@ def test_the_fetcher_extends_a_list_by_the_taken_parts_and_counts_records() -> N
     assert [len(part) for part in drained] == [2, 1]
     assert len(Taken([records[:2], records[2:]])) == 3
     assert not Taken([])
+
+
+def test_the_assignment_changes_where_the_membership_is_noted() -> None:
+    source = inspect.getsource(ConsumerCoordinator._on_join_complete_async)
+    assert "self._subscription.assign_from_subscribed(sorted(new_assigned))" in source
+    words = list(inspect.signature(ConsumerCoordinator._on_join_complete_async).parameters)
+    assert words == ["self", "generation", "member_id", "protocol", "member_assignment_bytes"]
+    join = inspect.getsource(ConsumerCoordinator.join_group_async)
+    assert "await self._on_join_complete_async(" in join
+
+
+def test_connections_are_made_where_they_are_watched() -> None:
+    assert connections.recent_failures(0) is not None
+    connect = inspect.unwrap(KafkaConnectionManager._connect)
+    assert list(inspect.signature(connect).parameters)[:3] == ["self", "node", "conn"]
+    assert "self._connect(node, conn," in inspect.getsource(KafkaConnectionManager.get_connection)
+    assert isinstance(KafkaConnection.init_future, property)
+    assert "sasl_plain_password" in KafkaConnection.DEFAULT_CONFIG
+    assert "**self.config)" in inspect.getsource(KafkaConnection._sasl_authenticate)
+    assert "self._sock.do_handshake()" in inspect.getsource(
+        inspect.unwrap(KafkaSSLTransport.handshake)
+    )
+
+
+def test_readers_create_no_topic() -> None:
+    """The client's own option does not reach the class that makes the requests."""
+    assert (
+        ClusterMetadata(bootstrap_servers="127.0.0.1:1")
+        .metadata_request()
+        .to_dict()["allow_auto_topic_creation"]
+        is False
+    )
 
 
 def test_the_parser_has_the_attributes_of_the_fetcher_and_follows_transactions() -> None:

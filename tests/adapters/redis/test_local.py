@@ -25,14 +25,14 @@ def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def test_an_announced_redis_is_the_default_of_both_programs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert Settings().redis_url == OPEN
+    assert Settings().redis() == OPEN
     with announced(CLOSED):
-        assert Settings().redis_url == CLOSED
-        assert TrainerSettings().redis_url == CLOSED
+        assert Settings().redis() == CLOSED
+        assert TrainerSettings().redis() == CLOSED
         monkeypatch.setenv("REDIS_URL", "redis://elsewhere:1/0")
-        assert Settings().redis_url == "redis://elsewhere:1/0"
+        assert Settings().redis() == "redis://elsewhere:1/0"
         monkeypatch.delenv("REDIS_URL")
-    assert Settings().redis_url == OPEN
+    assert Settings().redis() == OPEN
 
 
 def test_the_file_of_a_killed_stack_is_ignored(state: Path) -> None:

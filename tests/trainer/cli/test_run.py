@@ -21,8 +21,9 @@ from tests.support.wait import wait_until
 
 
 def test_run_once_retrains_and_logs_the_outcome(trainer: Any, data: Path, redis_url: str) -> None:
-    words = ["--once", "--data", data, "--threads", "1", "--set", "hidden=8", "--set", "epochs=1"]
-    result = trainer("run", *words)
+    knobs = ("teacher_rounds=5", "encoder=8", "reading_epochs=1", "hidden=8", "epochs=1")
+    words = [word for knob in knobs for word in ("--set", knob)]
+    result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
     assert result.code == 0, result.err
     (line,) = [json.loads(text) for text in result.err.splitlines() if "retraining ended" in text]
     assert line["ended"] in ("promoted", "kept")

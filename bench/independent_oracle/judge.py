@@ -1,0 +1,227 @@
+"""What a partition's log demands, compared with the messages that stand behind each record."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bench.independent_oracle.ledger import HOUR_MS, Event, Record, epoch_ms, read
+from bench.independent_oracle.network import HORIZONS, Bundle
+from bench.independent_oracle.stays import DAY_MS, LATE, Alert, Said, Stay
+
+Message = dict[str, Any]  # of `risk` or `alerts`
+TOLERANCE: Final = 1e-5
+KEPT_DAYS: Final = 15
+REASONS, LEAST, TOLERANCE_OF_REASONS = 5, 0.01, 2e-3  # three decimals are written
+
+
+@dataclass
+class Answer:
+    """The messages behind one record: risks, alerts, and the reason if it was rejected."""
+
+    risks: list[Message] = field(default_factory=list)
+    alerts: list[Message] = field(default_factory=list)
+    rejected: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Patient:
+    """What is known of a patient."""
+
+    alert: Alert = field(default_factory=Alert)
+    stay: Stay | None = None
+    seen_day: int = 0
+    past_ms: int | None = None
+
+
+class Judge:
+    """Follows one partition; counts what is wrong by kind, with examples.
+
+    Args:
+        bundles: every model that may speak, by id.
+        interval_ms: the evaluation interval; 0: every event that changes something.
+        future_limit_ms: how far an event may lie ahead of its record; ``None``: any way.
+        sampled: whether the risks of a patient are computed.
+    """
+
+    def __init__(
+        self,
+        bundles: Mapping[str, Bundle],
+        interval_ms: int,
+        future_limit_ms: int | None = HOUR_MS,
+        sampled: Callable[[str], bool] = lambda _patient: True,
+    ) -> None:
+        self.faults: Counter[str] = Counter()
+        self.checked: Counter[str] = Counter()
+        self.examples: list[str] = []
+        self._bundles, self._sampled = bundles, sampled
+        self._interval_ms, self._future_limit_ms = interval_ms, future_limit_ms
+        self._patients: dict[str, Patient] = {}
+        self._day = 0
+        self._position = ""
+
+    def take(self, record: Record, answer: Answer) -> None:
+        """Takes the next record of the partition and the messages that name it."""
+        self._position = f"{record.partition}/{record.offset}"
+        expected: list[Said] = []
+        event = read(record, self._future_limit_ms)
+        reasons = event if isinstance(event, set) else set()
+        if isinstance(event, Event):
+            known = event.patient in self._patients
+            if event.type == "discharge" and not known:
+                reasons = {"no_stay"}
+            else:
+                if event.type != "discharge":
+                    self._turn_day(record.timestamp_ms // DAY_MS, expected)
+                patient = self._patients.setdefault(event.patient, Patient())
+                patient.seen_day = max(patient.seen_day, self._day)
+                reasons = self._apply(event, patient, answer, expected)
+        self._equal("rejection", bool(reasons), bool(answer.rejected))
+        if reasons and answer.rejected:
+            self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
+        self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
+        self._equal("alert", expected, [_said(alert) for alert in answer.alerts])
+        names = {(risk["partition"], risk["offset"]) for risk in answer.risks + answer.alerts}
+        self._equal("position", True, names <= {(record.partition, record.offset)})
+
+    def _apply(
+        self, event: Event, patient: Patient, answer: Answer, expected: list[Said]
+    ) -> set[str]:
+        stay, due, reason = patient.stay, False, None
+        if stay and stay.leaves(event):
+            self._end(event.patient, patient, expected)
+            over_ms = stay.newest_ms + 1
+            if stay.discharge_ms is not None and stay.newest_ms <= stay.discharge_ms:
+                over_ms = stay.discharge_ms
+            patient.past_ms = min(max(over_ms, stay.origin_ms + 1), event.time_ms)
+            stay = None
+        if event.type in ("observation", "admission") and stay is None:
+            admitted = event.type == "admission"
+            stay = patient.stay = Stay(event.time_ms, admitted, patient.past_ms)
+        if event.type == "observation":
+            assert stay is not None
+            reason, changed = stay.observe(event)
+            due = reason is None and self._due(stay, event, changed=changed)
+        elif event.type == "admission":
+            assert stay is not None
+            reason = stay.admit(event)
+        elif event.type == "discharge":
+            reason = self._discharge(event, patient, expected)
+        self._equal("evaluation", due, bool(answer.risks))
+        if answer.risks and stay and stay.first is not None:
+            self._check_risk(event.patient, patient, stay, answer, expected)
+        return {reason} if reason else set()
+
+    def _due(self, stay: Stay, event: Event, *, changed: bool) -> bool:
+        if not self._interval_ms:
+            return changed
+        elapsed_ms = event.time_ms - stay.origin_ms
+        interval = elapsed_ms // self._interval_ms * self._interval_ms
+        if stay.evaluated is not None and interval <= stay.evaluated:
+            return False
+        stay.evaluated = interval
+        return True
+
+    def _discharge(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
+        stay = patient.stay
+        if stay is None:
+            return "no_stay"
+        followed = stay.past_ms is not None and event.time_ms == stay.origin_ms
+        if event.time_ms < stay.origin_ms or followed:
+            return "too_late"
+        if stay.discharge_ms is not None:
+            return "no_stay" if event.time_ms > stay.discharge_ms else None
+        stay.discharge_ms = max(event.time_ms, stay.newest_ms)
+        self._end(event.patient, patient, expected)
+        return None
+
+    def _end(self, name: str, patient: Patient, expected: list[Said]) -> None:
+        if patient.alert.severity:
+            expected.append(patient.alert.said(name, "end"))
+            patient.alert.severity = 0
+
+    def _turn_day(self, day: int, expected: list[Said]) -> None:
+        """Lets patients go of whom the log had nothing for more than fifteen days."""
+        self._day = max(self._day, day)
+        for name, patient in list(self._patients.items()):
+            if self._day - patient.seen_day > KEPT_DAYS:
+                self._end(name, patient, expected)
+                del self._patients[name]
+
+    def _check_risk(
+        self, name: str, patient: Patient, stay: Stay, answer: Answer, expected: list[Said]
+    ) -> None:
+        risk = answer.risks[0]
+        bundle = self._bundles.get(risk["model"])
+        if bundle is None:
+            self._equal("model", True, False, risk["model"])
+            return
+        manifest, six = bundle.manifest, risk["risk"]
+        time_ms = epoch_ms(risk["time"])
+        written = (risk["patient_id"], time_ms, risk["bin"], risk["threshold"], risk["positive"])
+        wanted = (name, stay.newest_ms, stay.open, manifest["threshold"])
+        self._equal("risk message", (*wanted, six > manifest["threshold"]), written)
+        horizons = [risk["horizons"][horizon] for horizon in HORIZONS]
+        self._equal("horizons", ([six, *horizons[1:]], sorted(horizons)), (horizons, horizons))
+        in_stay = stay.discharge_ms is None
+        said = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
+        expected += said
+        if self._sampled(name) and self._check_numbers(stay, bundle, horizons):
+            for alert in answer.alerts:
+                if _said(alert) in said:
+                    self._check_alert(alert, stay, bundle, risk)
+
+    def _check_numbers(self, stay: Stay, bundle: Bundle, horizons: Sequence[float]) -> bool:
+        assert stay.first is not None
+        model, begin = str(bundle.manifest["model"]), stay.first - 1
+        starts = [begin]
+        if stay.model is not None and stay.model[0] == model:
+            starts = [stay.model[1], begin]
+        elif stay.model is not None:  # a new model took over, at any time since its last word
+            starts += [max(b - LATE - 1, begin) for b in range(stay.open - LATE, stay.open + 1)]
+        risks: Sequence[float] = ()
+        for after in dict.fromkeys(starts):
+            risks = stay.step(bundle, after)[2].risks
+            if max(abs(a - b) for a, b in zip(risks, horizons, strict=True)) <= TOLERANCE:
+                stay.model = (model, after)
+                self.checked["risk"] += 1
+                return True
+        self._equal("risk", risks, horizons)
+        return False
+
+    def _check_alert(self, alert: Message, stay: Stay, bundle: Bundle, risk: Message) -> None:
+        """An alert beside its risk: the same numbers, and the reasons, strongest first."""
+        wanted = (risk["risk"], risk["time"], risk["news2"], bundle.policy["medium"])
+        named = (alert["risk"], alert["time"], alert["news2"], alert["threshold"])
+        self._equal("alert message", wanted, named)
+        assert stay.model is not None
+        before, row, _ = stay.step(bundle, stay.model[1])
+        added = bundle.contributions(before, row, stay.open, stay.static)
+        reasons = [(reason["variable"], reason["contribution"]) for reason in alert["reasons"]]
+        greatest = sorted((a for a in added.values() if a >= LEAST), reverse=True)[:REASONS]
+        if alert["phase"] == "end":
+            greatest = []
+        right = [abs(added.get(name, math.nan) - a) < TOLERANCE_OF_REASONS for name, a in reasons]
+        near = [
+            abs(a - b[1]) < TOLERANCE_OF_REASONS for a, b in zip(greatest, reasons, strict=False)
+        ]
+        self._equal("reasons", len(greatest), sum(right) * all(near), f"{reasons}")
+
+    def _equal(self, kind: str, wanted: object, found: object, note: str = "") -> None:
+        self.checked[kind] += 1
+        if wanted != found:
+            self.faults[kind] += 1
+            if self.faults[kind] <= 5:
+                self.examples.append(
+                    f"{self._position} {kind}: {note or f'{wanted} wanted, {found}'}"
+                )
+
+
+def _said(alert: Message) -> Said:
+    name, start, number = str(alert["alert_id"]).rsplit("/", 2)
+    same = name == alert["patient_id"] and number.isdecimal()
+    number_ = int(number) if same else -1
+    return (name, alert["phase"], epoch_ms(start), number_, alert["severity"])

@@ -1,0 +1,185 @@
+"""One patient by the documents: what a record does to the stay and when it must be evaluated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.independent_oracle.ledger import HOUR_MS, Event
+from bench.independent_oracle.network import Bundle, Memory, Row, State, Step
+from bench.independent_oracle.variables import INDEX, cleaned, single
+
+LATE, SILENT, DAY_MS = 48, 336, 24 * HOUR_MS
+Cell = tuple[int, int, float]  # time, revision, value
+Said = tuple[str, str, int | None, int, str]  # patient, phase, start, number, severity
+SEVERITIES: Final = ("none", "medium", "high")
+_SEX: Final = {"female": 0.0, "male": 1.0}
+_ICU: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
+
+
+@dataclass
+class Stay:
+    """A stay: its hours as cells by bin and variable, its particulars, and when it was evaluated.
+
+    ``steps`` are steps by model and by the bin after which h and c began at 0.
+    """
+
+    origin_ms: int
+    admitted: bool
+    past_ms: int | None = None
+    first: int | None = None
+    open: int = 0
+    newest_ms: int = 0
+    discharge_ms: int | None = None
+    static: tuple[float, ...] = (math.nan,) * 4
+    cells: dict[int, dict[int, Cell]] = field(default_factory=dict)
+    evaluated: int | None = None  # start of the interval, since the origin
+    model: tuple[str, int] | None = None
+    steps: dict[tuple[str, int], dict[int, Step]] = field(default_factory=dict)
+
+    def bin_of(self, time_ms: int) -> int:
+        """The hour bin of a time."""
+        return (time_ms - self.origin_ms) // HOUR_MS
+
+    def leaves(self, event: Event) -> bool:
+        """Whether an event begins another stay."""
+        after = self.discharge_ms is not None and event.time_ms > self.discharge_ms
+        if event.type == "observation":
+            return after or self.bin_of(event.time_ms) - self.open > SILENT
+        newest = max(self.newest_ms, self.origin_ms)
+        return event.type == "admission" and event.time_ms > newest and (
+            self.discharge_ms is None or event.time_ms >= self.discharge_ms
+        )  # fmt: skip
+
+    def observe(self, event: Event) -> tuple[str | None, bool]:
+        """Takes an observation: the reason of its rejection, and whether it changed anything."""
+        at = self.bin_of(event.time_ms)
+        if at < 0 and self.admitted:
+            return "before_admission", False
+        of_past = self.past_ms is not None and at < 0 and event.time_ms <= self.past_ms
+        if self.first is not None and (of_past or at < self.open - LATE):
+            return "too_late", False
+        changed = self.first is None or event.time_ms > self.newest_ms
+        self.newest_ms = max(self.newest_ms, event.time_ms)
+        if self.first is None or at < self.first:
+            self.first = at
+            self.steps.clear()
+        self.open = max(self.open, at)
+        values, units = event.fields["values"], event.fields.get("units") or {}
+        assert isinstance(values, dict)
+        assert isinstance(units, dict)
+        for name, value in values.items():
+            number = cleaned(name, value, units.get(name))
+            if number is not None:
+                changed |= self._put(at, INDEX[name], (event.time_ms, 0, number))
+        return None, changed
+
+    def _put(self, at: int, variable: int, cell: Cell) -> bool:
+        row = self.cells.setdefault(at, {})
+        if variable in row and cell <= row[variable]:
+            return False
+        row[variable] = cell
+        for steps in self.steps.values():
+            for later in [b for b in steps if b >= at]:
+                del steps[later]
+        return True
+
+    def admit(self, event: Event) -> str | None:
+        """Takes the admission of this very stay: its time, if not known, and its particulars."""
+        if self.admitted and event.time_ms < self.origin_ms:
+            return "too_late"
+        if not self.admitted and self.past_ms is not None and event.time_ms < self.past_ms:
+            return "too_late"
+        if not self.admitted and self.first is not None and event.time_ms <= self.newest_ms:
+            self._rebin(event.time_ms)
+        age, hours = event.fields.get("age"), event.fields.get("hours_since_hospital_admission")
+        new = (
+            _number(age, 0, 120), _SEX.get(str(event.fields.get("sex")), math.nan),
+            _ICU.get(str(event.fields.get("icu_type")), math.nan), _number(hours, -87_840, 87_840),
+        )  # fmt: skip
+        known = [n if math.isnan(o) else o for n, o in zip(new, self.static, strict=True)]
+        self.static = tuple(known)
+        self.steps.clear()
+        return None
+
+    def _rebin(self, origin_ms: int) -> None:
+        """Lays the hours anew from the true admission, if all of them can still change."""
+        assert self.first is not None
+        times = [cell[0] for row in self.cells.values() for cell in row.values()]
+        seen = [t for t in (self.origin_ms, self.newest_ms, *times) if t >= origin_ms]
+        first, last = ((t - origin_ms) // HOUR_MS for t in (min(seen), self.newest_ms))
+        if max(last - first, self.open - self.first) > LATE:
+            return
+        cells, self.cells = self.cells, {}
+        self.origin_ms, self.admitted, self.first, self.open = origin_ms, True, first, last
+        self.evaluated = self.newest_ms - origin_ms
+        for row in cells.values():
+            for variable, cell in row.items():
+                if cell[0] >= origin_ms:
+                    self._put(self.bin_of(cell[0]), variable, cell)
+
+    def step(self, bundle: Bundle, after: int) -> tuple[State, Row, Step]:
+        """The evaluation of the open bin: the state before it, its row, the step.
+
+        ``after``: the bin after which h and c began at 0.
+        """
+        assert self.first is not None
+        steps = self.steps.setdefault((str(bundle.manifest["model"]), after), {})
+        rows = {b: {v: c[2] for v, c in row.items()} for b, row in self.cells.items() if b > after}
+        known = max((b for b in steps if b < self.open), default=after)
+        if known == after:
+            memory = Memory()
+            for b in range(self.first, after + 1):
+                memory = memory.after({v: c[2] for v, c in self.cells.get(b, {}).items()})
+            state = bundle.start(memory)
+        else:
+            state = steps[known].after
+        for b in range(known + 1, self.open):
+            steps[b] = bundle.step(state, rows.get(b, {}), b, self.static)
+            state = steps[b].after
+        row = rows.get(self.open, {})
+        steps[self.open] = bundle.step(state, row, self.open, self.static)
+        return state, row, steps[self.open]
+
+
+@dataclass
+class Alert:
+    """A patient's alert, replayed from the published risks (`docs/model.md`, section 6)."""
+
+    severity: int = 0
+    peak: int = 0
+    number: int = 0
+    start_ms: int | None = None
+
+    def said(self, patient: str, phase: str) -> Said:
+        """What a message of this alert says."""
+        return (patient, phase, self.start_ms, self.number, SEVERITIES[self.severity])
+
+    def judge(
+        self, patient: str, risk: float, time_ms: int, policy: dict[str, float], *, in_stay: bool
+    ) -> list[Said]:
+        """What a published risk does to the alert: nothing, or one phase."""
+        level = (risk > policy["medium"]) + (risk > policy["high"])
+        locked = self.start_ms is not None and time_ms - self.start_ms < 12 * HOUR_MS
+        if not self.severity:
+            if not (level and in_stay) or (locked and level <= self.peak):
+                return []
+            self.severity = self.peak = level
+            self.number, self.start_ms = self.number + 1, time_ms
+            return [self.said(patient, "start")]
+        if risk < policy["off"] or not in_stay:
+            end, self.severity = self.said(patient, "end"), 0
+            return [end]
+        if level > self.severity:
+            self.severity, self.peak = level, max(self.peak, level)
+            return [self.said(patient, "escalate")]
+        return []
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if isinstance(value, str) and value.strip() == "> 89":
+        return 90.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return math.nan
+    return single(float(value)) if low <= value <= high else math.nan

@@ -1,0 +1,60 @@
+#!/bin/sh
+# Grants in Kafka what each program of Vigil uses, and nothing else (docs/operations.md, "Access").
+#
+#   deploy/acl/kafka.sh --bootstrap-server HOST:9093 --command-config admin.properties
+#
+# All arguments go to Kafka's own kafka-acls.sh, which must be on PATH. The topics must exist: run
+# `streamer topics` as an administrator. Names are those of the service's settings. A principal that
+# is set to nothing gets no right. The trainer needs none: it does not read Kafka.
+set -eu
+
+group=${STREAMER_GROUP:-vigil}
+vitals=${STREAMER_TOPIC_VITALS:-vitals}
+alerts=${STREAMER_TOPIC_ALERTS:-alerts}
+risk=${STREAMER_TOPIC_RISK:-risk}
+rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
+outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
+streamer=${STREAMER_PRINCIPAL-User:streamer}
+sender=${SENDER_PRINCIPAL-User:sender}
+viewer=${VIEWER_PRINCIPAL-User:viewer}
+replayer=${REPLAYER_PRINCIPAL-User:replayer}
+
+# grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
+grant() {
+    principal=$1
+    shift
+    if [ -z "$principal" ]; then return; fi
+    operations=
+    while [ "$1" != -- ]; do
+        operations="$operations --operation $1"
+        shift
+    done
+    shift
+    # shellcheck disable=SC2086 # operations are several words
+    kafka-acls.sh $connection --add --allow-principal "$principal" $operations "$@"
+}
+connection=$*
+
+# streamer: reads vitals as one member of the group, writes the rest in its transactions.
+# DescribeConfigs is for `streamer check` alone.
+grant "$streamer" Read DescribeConfigs -- --topic "$vitals"
+grant "$streamer" Read -- --group "$group"
+grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected"
+# After a restart it asks how its last transaction ended. That one held the group's offsets, and the
+# broker notes a denial unless their topic may be described.
+grant "$streamer" Describe -- --topic __consumer_offsets
+grant "$streamer" Write -- --transactional-id "$group-" --resource-pattern-type prefixed
+
+# sender: whatever feeds vitals; outcomes are for `streamer simulate` and `streamer replay`.
+grant "$sender" Write -- --topic "$vitals" --topic "$outcomes"
+
+# viewer: `streamer alerts`, `streamer patient`, `streamer rejected list`, and readers of the outputs.
+grant "$viewer" Describe -- --topic "$vitals"
+grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
+    --topic "$rejected.replayed"
+
+# replayer: `streamer rejected replay`.
+grant "$replayer" Read -- --topic "$rejected"
+grant "$replayer" Write -- --topic "$vitals"
+grant "$replayer" Read Write -- --topic "$rejected.replayed"
+grant "$replayer" Write -- --transactional-id "replay-of-$rejected"

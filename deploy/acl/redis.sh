@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes the users of Redis that Vigil's programs need, each with the commands and keys that it uses,
+# and nothing else (docs/operations.md, "Access"). Redis 7.0 or newer, Valkey 8 or newer.
+#
+#   REDISCLI_AUTH=... STREAMER_PASSWORD_FILE=f deploy/acl/redis.sh -h HOST --user admin
+#
+# All arguments go to redis-cli. A user whose NAME_PASSWORD_FILE is not set is left alone. In a
+# Cluster and behind Sentinels run it for each server, or keep users in an aclfile. Afterwards switch
+# the default user off: redis-cli ACL SETUSER default off. Write rules to disk by ACL SAVE, or
+# CONFIG REWRITE where there is no aclfile.
+set -eu
+
+group=${STREAMER_GROUP:-vigil}
+
+# user NAME PASSWORD_FILE RULE... ; the password goes through a pipe: arguments are seen by everybody
+user() {
+    name=$1
+    file=$2
+    shift 2
+    if [ -z "$file" ]; then return; fi
+    printf '>%s' "$(cat "$file")" |
+        redis-cli $connection -x ACL SETUSER "$name" reset on resetchannels -@all "$@"
+}
+connection=$*
+# What the client of a Cluster asks before it can find a key.
+cluster='+cluster|slots +cluster|shards +cluster|info +readonly +asking +command'
+
+# shellcheck disable=SC2086 # rules are several words
+{
+    # states of its own group; models are read alone
+    user streamer "${STREAMER_PASSWORD_FILE-}" "~vigil:$group:*" '%R~{vigil:models}:*' \
+        +hget +hmget +hset +hsetnx +hdel +hscan +get +evalsha '+script|load' +time \
+        +info '+config|get' +select +ping $cluster
+    # publishes models; sees no patient
+    user trainer "${TRAINER_PASSWORD_FILE-}" '~{vigil:models}:*' '~{vigil:trainer}:*' \
+        +hget +hmget +hset +get +set +del +incr +pexpire +lrange +lrem +lpush +ltrim \
+        +evalsha '+script|load' +info +select +ping $cluster
+    # `streamer patient` and `streamer check`: reads alone
+    user viewer "${VIEWER_PASSWORD_FILE-}" "%R~vigil:$group:*" '%R~{vigil:models}:*' \
+        +hget +hmget +get +info '+config|get' +select +ping $cluster
+}
+# A sender needs no Redis.

@@ -1,0 +1,55 @@
+"""The word beside a value is a clinician's: by range, then by the patient's course."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from streamer.core.reference_ranges import RANGES, Direction, direction
+from streamer.core.variables import INDEX, VARIABLES
+from tests.support.paths import ROOT
+
+
+def word(variable: str, value: float, *earlier: float) -> str:
+    return direction(INDEX[variable], value, np.array(earlier, np.float32)).value
+
+
+@pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
+def test_a_range_lies_within_the_limits_and_both_ends_belong_to_it(variable: object) -> None:
+    name = getattr(variable, "name")  # noqa: B009
+    low, high = RANGES[name]
+    limits = VARIABLES[INDEX[name]]
+    assert limits.low <= low < high <= limits.high
+    assert word(name, low) == word(name, high) == "normal"
+    step = (high - low) / 100
+    assert word(name, low - step) == "low"
+    assert word(name, high + step) == "high"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "earlier", "expected"),
+    [
+        ("heart_rate", 84, (), "normal"),
+        ("heart_rate", 84, (83, 85, np.nan), "normal"),
+        ("heart_rate", 84, (60, 62, 61), "rising"),
+        ("heart_rate", 60, (84, 85, 60), "falling"),
+        ("heart_rate", 118, (130, 130), "high"),
+        ("map", 58, (50,), "low"),
+        ("lactate", 1.9, (0.9, np.nan, 1.0), "rising"),
+        ("lactate", 4.1, (), "high"),
+        ("temperature", 35.2, (), "low"),
+        ("ph", 7.36, (7.44,), "falling"),
+        ("fio2", 0.6, (), "high"),
+        ("creatinine", 0.7, (), "normal"),
+    ],
+)
+def test_cases(variable: str, value: float, earlier: tuple[float, ...], expected: str) -> None:
+    assert word(variable, value, *earlier) == expected
+
+
+def test_every_word_is_explained_to_readers() -> None:
+    text = (ROOT / "docs/messages.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
+    assert {d.value: d.sentence for d in Direction}.items() <= rows.items()

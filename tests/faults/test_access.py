@@ -1,0 +1,356 @@
+"""TLS, passwords and rights on real servers: what fails has words of its own, and nothing more is
+asked for than what is granted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from functools import partial
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+from kafka.admin import (
+    ACL,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ResourcePattern,
+    ResourceType,
+)
+
+from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters.kafka import connections, topics
+from streamer.adapters.kafka.read import committed_reader
+from streamer.adapters.redis.client import connect
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles.bundle import SHIPPED
+from streamer.local import LocalStack
+from streamer.local.ports import choose
+from streamer.ports.log import LogNotAllowed, LogUnavailable
+from streamer.service.topics import ensure_topics
+from tests.support.certificates import Authority
+from tests.support.paths import ROOT
+from tests.support.secure_kafka import SecureKafka, secure_kafka, token_of
+from tests.support.wait import wait_until
+from trainer.registry.lease import Lease
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def kafka(authority: Authority) -> Iterator[SecureKafka]:
+    with secure_kafka(authority) as server:
+        ensure_topics(settings_of({"KAFKA_BOOTSTRAP_SERVERS": server.address}))
+        yield server
+
+
+def failure(
+    monkeypatch: pytest.MonkeyPatch, address: str, settings: dict[str, str], wait_ms: int = 1_000
+) -> LogUnavailable:
+    """The error of a client with these settings."""
+    monkeypatch.setattr(topics, "_REACH_TIMEOUT_MS", wait_ms)
+    monkeypatch.setattr(connections, "_failures", {})  # of another client of this process
+    variables = {f"STREAMER_KAFKA_{name.upper()}": value for name, value in settings.items()}
+    with pytest.raises(LogUnavailable) as error:
+        ensure_topics(settings_of({"KAFKA_BOOTSTRAP_SERVERS": address} | variables), create=False)
+    return error.value
+
+
+def test_each_failure_of_a_connection_has_its_own_words(
+    kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ca = str(kafka.authority.ca)
+    stranger = Authority(tmp_path, "stranger")
+    own = stranger.issue("client")
+    tls = {"security_protocol": "SSL", "ssl_cafile": ca}
+    sasl = {
+        "security_protocol": "SASL_SSL", "ssl_cafile": ca, "sasl_mechanism": "PLAIN",
+        "sasl_username": "streamer", "sasl_password": "streamer-s3cret",
+    }  # fmt: skip
+    unreachable: list[tuple[str, dict[str, str], str]] = [
+        (kafka.sasl, {}, "may speak another protocol than PLAINTEXT"),
+        (kafka.address, tls, "speak TLS on this port"),
+        (kafka.sasl, sasl | {"ssl_cafile": str(stranger.ca)}, "not in STREAMER_KAFKA_SSL_CAFILE"),
+        (kafka.misnamed, tls, "certificate is for another name than 127.0.0.1"),
+        (kafka.mutual, tls, "client certificate"),
+        (
+            kafka.mutual,
+            tls | {"ssl_certfile": str(own.certificate), "ssl_keyfile": str(own.key)},
+            "client certificate",
+        ),
+        ("127.0.0.1:1", {}, "127.0.0.1:1 (from KAFKA_BOOTSTRAP_SERVERS): nothing listens"),
+        ("no-such-broker.invalid:9092", {}, "the name no-such-broker.invalid cannot be resolved"),
+        (kafka.unknown, {}, "advertised.listeners"),
+    ]
+    for address, settings, words in unreachable:
+        error = failure(monkeypatch, address, settings)
+        assert words in str(error), (address, settings, str(error))
+        assert not isinstance(error, LogNotAllowed), str(error)
+    advertised = str(failure(monkeypatch, kafka.unknown, {}))
+    assert "the name no-such-broker.invalid cannot be resolved" in advertised
+    assert "KAFKA_BOOTSTRAP_SERVERS is right" in advertised
+    # The broker says that it lacks a mechanism, or just ends the connection.
+    error = failure(monkeypatch, kafka.sasl, sasl | {"sasl_mechanism": "SCRAM-SHA-512"}, 3_000)
+    assert "see STREAMER_KAFKA_SASL_MECHANISM" in str(error)
+    error = failure(monkeypatch, kafka.sasl, sasl | {"sasl_password": "wr0ng"}, 3_000)
+    assert "refuses user, password" in str(error)
+    assert isinstance(error, LogNotAllowed)
+    assert "wr0ng" not in str(error)
+
+
+def test_a_token_from_a_file_opens_the_connection(kafka: SecureKafka, tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(token_of("streamer"))
+    settings = settings_of(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.sasl,
+            "STREAMER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "STREAMER_KAFKA_SSL_CAFILE": str(kafka.authority.ca),
+            "STREAMER_KAFKA_SASL_MECHANISM": "OAUTHBEARER",
+            "STREAMER_KAFKA_OAUTH_TOKEN_FILE": str(file),
+        }
+    )
+    hidden = ensure_topics(settings, create=False)  # connected, without any right
+    assert {topic.partitions for topic in hidden} == {0}
+
+
+def test_a_client_certificate_opens_the_connection(kafka: SecureKafka) -> None:
+    own = kafka.authority.issue("ward", password="s3cret")
+    settings = settings_of(
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.mutual,
+            "STREAMER_KAFKA_SECURITY_PROTOCOL": "SSL",
+            "STREAMER_KAFKA_SSL_CAFILE": str(kafka.authority.ca),
+            "STREAMER_KAFKA_SSL_CERTFILE": str(own.certificate),
+            "STREAMER_KAFKA_SSL_KEYFILE": str(own.key),
+            "STREAMER_KAFKA_SSL_PASSWORD": "s3cret",
+        }
+    )
+    assert {topic.partitions for topic in ensure_topics(settings, create=False)} == {0}
+
+
+# --- rights
+
+
+def grant_in_kafka(kafka: SecureKafka, folder: Path, variables: Mapping[str, str]) -> None:
+    """Runs the shipped script; Kafka's own tool, which takes a second a call, is played."""
+    calls = folder / "calls"
+    tool = folder / "kafka-acls.sh"
+    tool.write_text(
+        f"#!{sys.executable}\nimport json, sys\n"
+        f"open({str(calls)!r}, 'a').write(json.dumps(sys.argv[1:]) + '\\n')\n"
+    )
+    tool.chmod(0o755)
+    subprocess.run(
+        [ROOT / "deploy/acl/kafka.sh", "--bootstrap-server", kafka.address],
+        env={"PATH": f"{folder}:{os.environ['PATH']}", **variables}, check=True,
+    )  # fmt: skip
+    rules = [rule for call in calls.read_text().splitlines() for rule in rules_of(json.loads(call))]
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+        admin.create_acls(rules)
+
+
+def rules_of(arguments: list[str]) -> list[ACL]:
+    """The rules that `kafka-acls.sh` makes of its arguments."""
+    assert arguments[:2] == ["--bootstrap-server", arguments[1]]
+    assert arguments[2] == "--add"
+    given: dict[str, list[str]] = {}
+    for name, value in zip(arguments[3::2], arguments[4::2], strict=True):
+        given.setdefault(name, []).append(value)
+    pattern = given.pop("--resource-pattern-type", ["literal"])[0].upper()
+    (principal,) = given.pop("--allow-principal")
+    operations = given.pop("--operation")
+    kinds = {
+        "--topic": ResourceType.TOPIC,
+        "--group": ResourceType.GROUP,
+        "--transactional-id": ResourceType.TRANSACTIONAL_ID,
+    }
+    return [
+        ACL(
+            principal=principal,
+            host="*",
+            operation=ACLOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()],
+            permission_type=ACLPermissionType.ALLOW,
+            resource_pattern=ResourcePattern(kinds[kind], name, ACLResourcePatternType[pattern]),
+        )
+        for kind, names in given.items()
+        for name in names
+        for operation in operations
+    ]
+
+
+def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, str]) -> None:
+    files = {}
+    for user in ("streamer", "trainer", "viewer"):
+        file = folder / f"{user}.password"
+        file.write_text(f"{user}-s3cret\n")
+        files[f"{user.upper()}_PASSWORD_FILE"] = str(file)
+    address = urlsplit(stack.redis_admin)
+    subprocess.run(
+        [ROOT / "deploy/acl/redis.sh", "-h", "127.0.0.1", "-p", str(address.port),
+         "--user", str(address.username)],
+        env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": str(address.password),
+             **files, **variables},
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+class Users:
+    """The environment of each user's programs."""
+
+    def __init__(self, kafka: SecureKafka, stack: LocalStack, names: Mapping[str, str]) -> None:
+        self._kafka = kafka
+        self._redis_port = urlsplit(stack.redis).port
+        self._names = names
+
+    def __call__(self, user: str, **settings: str) -> dict[str, str]:
+        redis = user if user in {"streamer", "viewer", "trainer"} else "streamer"
+        return dict(self._names) | {
+            "KAFKA_BOOTSTRAP_SERVERS": self._kafka.sasl,
+            "REDIS_URL": f"redis://{redis}:{redis}-s3cret@127.0.0.1:{self._redis_port}/0",
+            "STREAMER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "STREAMER_KAFKA_SSL_CAFILE": str(self._kafka.authority.ca),
+            "STREAMER_KAFKA_SASL_MECHANISM": "PLAIN",
+            "STREAMER_KAFKA_SASL_USERNAME": user,
+            "STREAMER_KAFKA_SASL_PASSWORD": f"{user}-s3cret",
+            **settings,
+        }  # fmt: skip
+
+
+def command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "streamer", *arguments],
+        env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def reasons(port: int) -> list[dict[str, Any]] | None:
+    """The reasons of `/readyz`; ``None`` while nothing answers."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        with contextlib.closing(connection):
+            connection.request("GET", "/readyz")
+            answer: list[dict[str, Any]] = json.loads(connection.getresponse().read())["reasons"]
+            return answer
+    except OSError:
+        return None
+
+
+def observation(patient: str, **values: float) -> bytes:
+    content = {"patient_id": patient, "time": int(time.time() * 1000), "values": values}
+    return json.dumps(content).encode()
+
+
+SEPTIC = {
+    "heart_rate": 125.0, "sbp": 85.0, "map": 55.0, "resp_rate": 30.0, "temperature": 39.4,
+    "lactate": 6.0, "wbc": 22.0, "creatinine": 3.2, "platelets": 60.0,
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("redis-cli") is None, reason="the script needs redis-cli")
+@pytest.mark.timeout(300)
+def test_the_service_runs_under_exactly_the_shipped_rights(
+    kafka: SecureKafka, tmp_path: Path, topic_prefix: str
+) -> None:
+    with LocalStack(existing_kafka=kafka.address) as stack:
+        port = choose(None, "HTTP")
+        names = environment(
+            stack, topic_prefix, http_port=port, partitions=2, kafka_session_timeout_ms=6_000
+        )
+        as_admin = settings_of(names)
+        ensure_topics(as_admin)
+        grant_in_kafka(kafka, tmp_path, names)
+        make_redis_users(stack, tmp_path, names)
+        user = Users(kafka, stack, names)
+        service = ServiceProcess(user("streamer", STREAMER_INSTANCE="one"), tmp_path / "log")
+        sender = settings_of(user("sender")).kafka_connection()
+        viewer = settings_of(user("viewer"))
+        with contextlib.ExitStack() as running_:
+            running_.enter_context(running([service]))
+            producer = running_.enter_context(contextlib.closing(KafkaProducer(**sender)))
+            reader = running_.enter_context(
+                contextlib.closing(
+                    committed_reader(
+                        viewer.kafka_connection(), viewer.topic_alerts, viewer.topic_rejected
+                    )
+                )
+            )
+            seen: list[Any] = []
+
+            def arrived(topic: str, key: bytes | None) -> bool:
+                for records in reader.poll(timeout_ms=50).values():
+                    seen.extend(records)
+                return any((record.topic, record.key) == (topic, key) for record in seen)
+
+            for patient, deadline_s in (("p1", 20), ("p2", 40)):  # a dead member has 6 s
+                wait_until(lambda: reasons(port) == [], deadline_s, "readiness")
+                producer.send(
+                    as_admin.topic_vitals, observation(patient, **SEPTIC), patient.encode()
+                )
+                producer.send(as_admin.topic_vitals, b"no event", patient.encode())
+                for topic in (viewer.topic_alerts, viewer.topic_rejected):
+                    wait_until(partial(arrived, topic, patient.encode()), 30, topic)
+                if patient == "p1":
+                    service.kill()
+                    service.start()
+
+            for arguments in (["patient", "p1"], ["rejected", "list"], ["check"]):
+                shown = command(
+                    user("viewer" if arguments != ["check"] else "streamer"), *arguments
+                )
+                assert shown.returncode == 0, (arguments, shown.stdout, shown.stderr)
+            replayed = command(user("replayer"), "rejected", "replay", "--yes")
+            assert replayed.returncode == 0, replayed.stderr
+            with connect(user("trainer")["REDIS_URL"]) as redis:
+                lease = Lease(redis)
+                assert lease.acquire()
+                assert lease.is_newest()
+                lease.release()
+                bundle = (SHIPPED / "manifest.json").read_bytes()
+                RedisModels(redis).publish("not-a-model", bundle, 0)
+            with connect(stack.redis_admin) as admin:
+                admin.delete("{vigil:models}:champion")
+                assert kafka.denials == []
+                assert admin.acl_log() == []
+                _refusals_have_their_own_words(user, admin, port)
+
+
+def _refusals_have_their_own_words(user: Users, admin: Any, port: int) -> None:
+    """What is not allowed is never "away" nor "nothing is known", and heals when it is granted."""
+
+    def kinds() -> set[tuple[str, str | None]]:
+        return {(str(r["kind"]), r.get("waiting_on")) for r in reasons(port) or ()}
+
+    admin.execute_command("ACL", "SETUSER", "streamer", "-evalsha")
+    with contextlib.closing(KafkaProducer(**settings_of(user("sender")).kafka_connection())) as out:
+        out.send(
+            settings_of(user("sender")).topic_vitals, observation("p3", heart_rate=80.0), b"p3"
+        )
+    wait_until(lambda: kinds() == {("not_allowed", "store")}, 30, "the reason of Redis")
+    (reason,) = reasons(port) or [{}]
+    assert "Redis does not allow it" in reason["says"]
+    assert "deploy/acl/redis" in reason["says"]
+    admin.execute_command("ACL", "SETUSER", "streamer", "+evalsha")
+    wait_until(lambda: reasons(port) == [], 30, "readiness")
+
+    hidden = command(user("sender"), "alerts", "--from-beginning", "--json")
+    assert hidden.returncode == 1
+    assert "Kafka does not allow this user to use a topic" in hidden.stderr
+    for arguments in (["rejected", "list"], ["patient", "p1"]):
+        hidden = command(user("sender"), *arguments)
+        if arguments[0] == "rejected":
+            assert hidden.returncode == 1
+            assert "does not allow" in hidden.stderr
+    wrong = command(user("viewer", REDIS_URL="redis://viewer:wr0ng@127.0.0.1:1/0"), "patient", "p1")
+    assert "wr0ng" not in wrong.stdout + wrong.stderr

@@ -1,0 +1,168 @@
+"""Redis behind Sentinels, and a Redis Cluster, on this machine.
+
+redis-py alone makes them; no `redis-cli` is needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from redis import Redis
+
+from streamer.local.errors import LocalStackError
+from streamer.local.ports import LOOPBACK, choose_other_than
+from streamer.local.redis_binary import find_redis_server
+from tests.support.wait import wait_until
+
+MASTER_NAME: Final = "vigil"
+_SLOTS: Final = 16_384
+
+
+@dataclass(slots=True)
+class Group:
+    """Servers that belong together.
+
+    Attributes:
+        url: as REDIS_URL has it.
+        ports: of the servers that keep data.
+        processes: all servers, by port.
+    """
+
+    url: str
+    ports: list[int]
+    processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def client(self, port: int) -> Redis:
+        return Redis(host=LOOPBACK, port=port, socket_timeout=5)
+
+    def master(self) -> int:
+        """The port of the server that takes writes."""
+        for port in self.ports:
+            with contextlib.suppress(Exception), self.client(port) as client:
+                role: Any = client.role()
+                if role[0] == b"master":
+                    return port
+        raise AssertionError("no master")
+
+
+class _Servers(contextlib.ExitStack):
+    """Starts servers and ends them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="vigil-redis-")))
+        self.processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._taken: set[int] = set()
+
+    def port(self) -> int:
+        port = choose_other_than(self._taken, "Redis")
+        self._taken.add(port)
+        return port
+
+    def start(self, port: int, settings: dict[str, str], *arguments: str) -> Redis:
+        folder = self.folder / str(port)
+        folder.mkdir()
+        base = {"port": str(port), "bind": LOOPBACK, "save": '""', "dir": str(folder)}
+        lines = [f"{name} {value}" for name, value in (base | settings).items()]
+        if "--sentinel" in arguments:
+            lines.remove('save ""')
+        config = folder / "redis.conf"
+        config.write_text("\n".join(lines) + "\n")
+        command = [str(find_redis_server()), str(config), *arguments]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        self.processes[port] = process
+        self.callback(process.wait)
+        self.callback(process.kill)
+        client = Redis(host=LOOPBACK, port=port, socket_timeout=5)
+        self.callback(client.close)
+        wait_until(lambda: _answers(client), 20)
+        return client
+
+
+@contextlib.contextmanager
+def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]:
+    """A master watched by Sentinels, a failover takes two seconds."""
+    _need_server()
+    with _Servers() as servers:
+        master = servers.port()
+        servers.start(master, {"appendonly": "no"})
+        replicas = [servers.port() for _ in range(n_replicas)]
+        for port in replicas:
+            servers.start(
+                port, {"replicaof": f"{LOOPBACK} {master}", "repl-diskless-sync-delay": "0"}
+            )
+        quorum = n_sentinels // 2 + 1
+        sentinels = [servers.port() for _ in range(n_sentinels)]
+        for port in sentinels:
+            servers.start(
+                port,
+                {
+                    f"sentinel monitor {MASTER_NAME}": f"{LOOPBACK} {master} {quorum}",
+                    f"sentinel down-after-milliseconds {MASTER_NAME}": "1000",
+                    f"sentinel failover-timeout {MASTER_NAME}": "5000",
+                },
+                "--sentinel",
+            )
+        hosts = ",".join(f"{LOOPBACK}:{port}" for port in sentinels)
+        group = Group(f"redis+sentinel://{hosts}/{MASTER_NAME}/0", [master, *replicas])
+        group.processes = servers.processes
+        if n_replicas:
+            first: Any = Redis(host=LOOPBACK, port=sentinels[0])
+            wait_until(lambda: _known(first, n_replicas, n_sentinels), 20)
+            first.close()
+        yield group
+
+
+@contextlib.contextmanager
+def cluster_group(n_masters: int = 3) -> Iterator[Group]:
+    """A Cluster of masters without replicas."""
+    _need_server()
+    with _Servers() as servers:
+        ports = [servers.port() for _ in range(n_masters)]
+        settings = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
+        nodes: list[Any] = [servers.start(port, settings) for port in ports]
+        for number, node in enumerate(nodes):
+            first, end = (_SLOTS * k // n_masters for k in (number, number + 1))
+            node.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
+            node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
+            for port in ports:
+                node.execute_command("CLUSTER MEET", LOOPBACK, port)
+        wait_until(lambda: all(_is_whole(node, n_masters) for node in nodes), 20)
+        hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
+        yield Group(f"redis+cluster://{hosts}", ports, servers.processes)
+
+
+def _is_whole(node: Any, n_masters: int) -> bool:
+    info = node.execute_command("CLUSTER INFO")
+    state = (
+        info
+        if isinstance(info, dict)
+        else dict(line.split(":", 1) for line in info.decode().split())
+    )
+    return state["cluster_state"] == "ok" and int(state["cluster_known_nodes"]) == n_masters
+
+
+def _known(sentinel: Any, n_replicas: int, n_sentinels: int) -> bool:
+    state = sentinel.sentinel_master(MASTER_NAME)
+    return (state["num-slaves"], state["num-other-sentinels"]) == (n_replicas, n_sentinels - 1)
+
+
+def _answers(client: Redis) -> bool:
+    with contextlib.suppress(Exception):
+        return bool(client.ping())
+    return False
+
+
+def _need_server() -> None:
+    try:
+        find_redis_server()
+    except LocalStackError as error:
+        pytest.skip(str(error))
