@@ -148,8 +148,21 @@ class EventLog(Protocol):
     def resume(self, partitions: Sequence[int]) -> None:
         """Reads these partitions again."""
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """Returns the note that was committed with C, as ``committed`` has last found it."""
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """Writes all outputs and commits ``offsets`` of the input, both or neither.
+
+        Args:
+            outputs: the records.
+            offsets: C of each partition from now on.
+            notes: a short text to be kept with the offset of a partition.
 
         Raises:
             MembershipLost: neither happened; call ``recover``.

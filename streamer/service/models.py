@@ -63,6 +63,11 @@ class ModelLibrary:
             )
         return model
 
+    @property
+    def is_published(self) -> bool:
+        """Whether the model in force was published, rather than shipped for want of another."""
+        return self._published is not None
+
     def get(self, model_id: str) -> Model | None:
         """Returns a published or shipped model, ``None`` where it is not kept or cannot be used.
 

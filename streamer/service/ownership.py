@@ -193,6 +193,8 @@ class Ownership:
         taken = self._states.take(number)
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
+        if taken.watermark is None:
+            self._block_other_model(number, in_force)
         swaps = taken.swaps
         if model is None:
             # Old weights are needed to step on to where the messages are, and for nothing else.
@@ -227,6 +229,20 @@ class Ownership:
             replay=start.silent_until - start.position,
             model=model.model_id,
         )
+
+    def _block_other_model(self, number: int, in_force: Model) -> None:
+        """Blocks lost states of a model that was lost with them.
+
+        Raises:
+            PartitionBlocked: another model spoke before, and only the shipped one is left.
+        """
+        noted = self._log.noted(number)
+        if noted and noted != in_force.model_id and not self._library.is_published:
+            raise PartitionBlocked(
+                f"its states are lost, and with them the published model {noted} that spoke for "
+                f"it; the shipped one, {in_force.model_id}, would speak otherwise. Publish the one "
+                "that is to speak (`trainer models promote`, docs/operations.md)"
+            )
 
     def _put_off(self, number: int, error: LogUnavailable) -> None:
         now = time.monotonic()

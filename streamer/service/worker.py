@@ -156,7 +156,10 @@ class Worker:
             self._save_again()
         ownership = self._ownership
         # 1. poll the log
-        with metrics.STAGE.labels(Stage.POLL).time():
+        with (
+            metrics.STAGE.labels(Stage.POLL).time(),
+            self.health.waiting_for(Waiting.LOG, "Kafka to answer a poll"),
+        ):
             polled = self._log.poll(0 if ownership.is_due and not self._failed.rests else POLL_S)
         ownership.follow(polled)
         # Skip records of partitions that we do not own yet: the take-over decides where to start.
@@ -253,7 +256,10 @@ class Worker:
             metrics.STAGE.labels(Stage.TRANSACTION).time(),
             self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
         ):
-            self._log.transact(outputs, offsets)
+            owned = self._ownership.owned
+            # Whoever finds neither states nor models after a loss knows which one has spoken.
+            notes = {number: owned[number].era.model_id for number in offsets}
+            self._log.transact(outputs, offsets, notes)
         self._failed.clear()
 
     def _take(self) -> None:

@@ -8,9 +8,9 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle
 from streamer.ports.models import Champion
 from streamer.ports.states import StoreUnavailable
-from streamer.service import model_swap
+from streamer.service import model_swap, ownership
 from streamer.service.models import ModelLibrary
-from tests.support.fake_service import FakeService, event, library
+from tests.support.fake_service import FakeService, event
 from tests.support.small_models import random_bundle
 
 
@@ -66,7 +66,6 @@ def test_a_service_that_loses_states_and_models_speaks_with_the_same_model(
 ) -> None:
     monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
     models, model_id = published()
-    library(5)
     fake = FakeService(ModelLibrary(models), n_partitions=1)
     process = fake.process()
     fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
@@ -78,3 +77,31 @@ def test_a_service_that_loses_states_and_models_speaks_with_the_same_model(
     risks = fake.messages("risk")
     assert [risk["model"] for risk in risks] == [model_id] * 6
     assert models.champion() is not None
+
+
+def test_services_that_start_after_the_loss_do_not_speak_with_the_shipped_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
+    monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
+    models, model_id = published()
+    fake = FakeService(ModelLibrary(models), n_partitions=1)
+    process = fake.process()
+    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
+    fake.drain(process)
+    fake.kill(process)
+    content = models.fetch(model_id)
+    assert content is not None
+    models.wipe()
+    fake.states.wipe()
+    fake.library = ModelLibrary(models)
+    process = fake.process()
+    fake.send([event(0, "p", 4, values={"heart_rate": 80})])
+    for _ in range(3):
+        process.step()
+    (reason,) = process.worker.not_ready
+    assert f"the published model {model_id} that spoke for it" in reason
+    assert len(fake.messages("risk")) == 3
+    models.publish(model_id, content, 0)
+    fake.drain(process)
+    assert [risk["model"] for risk in fake.messages("risk")] == [model_id] * 4

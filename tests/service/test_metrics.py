@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -92,6 +94,12 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert names, rule["alert"]
         assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= labels
         assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_rules_fire_when_they_should() -> None:
+    folder = ROOT / "deploy/prometheus"
+    subprocess.run(["promtool", "test", "rules", "rules_test.yml"], cwd=folder, check=True)
 
 
 def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:

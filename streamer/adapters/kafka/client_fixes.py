@@ -8,7 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
-from kafka.structs import ConsumerGroupMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 
 class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
@@ -53,7 +53,7 @@ class GroupMember(ConsumerCoordinator):  # type: ignore[misc]
         joins = self.rejoining and self._subscription.partitions_auto_assigned()
         return bool(joins or super().need_rejoin())
 
-    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> int | None:
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> OffsetAndMetadata | None:
         """Asks once for the group's offset; `fetch_committed_offsets` asks until it is settled.
 
         Raises:
@@ -67,8 +67,7 @@ class GroupMember(ConsumerCoordinator):  # type: ignore[misc]
             answer = self._manager.call_soon(self._send_offset_fetch_request, [tp])
             return await self._manager.wait_for(answer, timeout_ms)
 
-        committed = self._net.run(ask).get(tp)
-        return None if committed is None else int(committed.offset)
+        return self._net.run(ask).get(tp)
 
     async def _on_join_complete_async(
         self, generation: int, member_id: str, protocol: str, assignment: bytes
@@ -99,10 +98,9 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
         membership: ConsumerGroupMetadata | None = self._coordinator.assigned_as
         return membership
 
-    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> int | None:
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> OffsetAndMetadata | None:
         """See ``GroupMember``."""
-        offset: int | None = self._coordinator.settled_offset(tp, timeout_ms)
-        return offset
+        return self._coordinator.settled_offset(tp, timeout_ms)
 
     def known_position(self, tp: TopicPartition) -> int | None:
         """The offset that is read next, as far as it is known: `position` may ask the group."""

@@ -99,6 +99,7 @@ class KafkaLog:
         self._most_bytes = BATCH_BYTES
         self._ends: dict[int, int] = {}  # of paused partitions, as last asked
         self._unsettled_since: dict[int, float] = {}
+        self._notes: dict[int, str] = {}
         self._is_spare = False
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
@@ -163,7 +164,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with kafka_errors():
             try:
-                offset = self._settled_offset(partition)
+                found = self._settled_offset(partition)
             except UnstableOffsetCommitError as error:
                 self._end_own(partition)
                 raise LogUnavailable(
@@ -171,7 +172,8 @@ class KafkaLog:
                     "transaction of another instance is open; see docs/operations.md"
                 ) from error
         self._unsettled_since.pop(partition, None)
-        return offset
+        self._notes[partition] = found.metadata if found is not None else ""
+        return None if found is None else int(found.offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
@@ -217,10 +219,19 @@ class KafkaLog:
             with contextlib.suppress(KeyError):  # as in `seek`
                 self._consumer.resume(tp)
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        return self._notes.get(partition)
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """See ``EventLog``."""
         positions = {
-            self._tp(partition): OffsetAndMetadata(offset, "", -1)
+            self._tp(partition): OffsetAndMetadata(offset, (notes or {}).get(partition, ""), -1)
             for partition, offset in offsets.items()
         }
         producer, membership = self._producer, self._membership
@@ -244,7 +255,7 @@ class KafkaLog:
             self._has_committed = True
         except NO_ANSWER as error:
             self._clock.note(error)
-            if isinstance(error, MessageSizeTooLargeError):
+            if MessageSizeTooLargeError.__name__ in repr(error):  # by itself, or as the cause
                 self._most_bytes = max(1, self._most_bytes // _SMALLER)
             raise interruption(error, began) from error
 
@@ -272,12 +283,11 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
 
-    def _settled_offset(self, partition: int) -> int | None:
+    def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S
         while True:
             try:
-                offset: int | None = self._consumer.settled_offset(self._tp(partition), _ANSWER_MS)
-                return offset
+                return self._consumer.settled_offset(self._tp(partition), _ANSWER_MS)
             except UnstableOffsetCommitError:
                 if time.monotonic() > give_up_at:
                     raise

@@ -28,6 +28,7 @@ class MemoryBroker:
         partitions: records of the input, by partition; a record's index is its offset.
         first: the first offset that is kept, by partition.
         committed: the group's offsets.
+        notes: what was committed with them.
         outputs: records of committed transactions, in the order of the commits.
         topic_id: id of the input topic.
         members: members of the group; a member's index decides which partitions it owns.
@@ -42,6 +43,7 @@ class MemoryBroker:
         self.partitions: list[list[Record]] = [[] for _ in range(n_partitions)]
         self.first = [0] * n_partitions
         self.committed: dict[int, int] = {}
+        self.notes: dict[int, str] = {}
         self.outputs: list[Output] = []
         self.topic_id = str(uuid.uuid4())
         self.members: list[MemoryLog] = []
@@ -234,7 +236,16 @@ class MemoryLog:
         """See ``EventLog``."""
         self._paused.difference_update(partitions)
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        return self._broker.notes.get(partition)
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """See ``EventLog``."""
         refused, self.refuse_next = self.refuse_next, False
         if not self.allowed:
@@ -252,6 +263,7 @@ class MemoryLog:
             raise MembershipLost("the group has moved on without this member")
         self._broker.outputs += outputs
         self._broker.committed.update(offsets)
+        self._broker.notes.update(notes or {})
         if is_answer_lost:
             self._broken = True
             raise Interrupted("the outcome of the transaction is unknown")
