@@ -223,7 +223,7 @@ class Health:
             waiting.append(Reason("failing", failure, self._clock()))
         now = time.monotonic()
         for number, late in sorted((untaken or {}).items()):
-            if now - late.since > UNTAKEN_S:
+            if now - late.since > UNTAKEN_S and (late.why or failure is None):
                 why = late.why or "its states are yet to be loaded"
                 since = self._clock() - (now - late.since)
                 reason = Reason("waiting", f"waiting to be taken: {why}", since, partition=number)

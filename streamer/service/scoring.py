@@ -23,9 +23,9 @@ from streamer.service.ownership import Ownership
 from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 
-# Some 0.7 s of one core, so that the patients of other partitions wait no longer than that. A full
-# batch of a ward takes a quarter of it.
-MOST_ROWS: Final = 60_000
+# Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
+# batch of a ward takes half of it.
+MOST_ROWS: Final = 30_000
 
 
 @dataclass(frozen=True, slots=True)
