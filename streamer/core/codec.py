@@ -15,13 +15,16 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.model import ID_DIGITS
 from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Slots, StayTable
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
 VERSION: Final = 2
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# Model, swaps, cells, bytes of the ward, bytes of the bed.
+# Model, swaps, cells, bytes of the ward, bytes of the bed. The first digits of the model's id will
+# do: the number of swaps tells the eras of a partition apart, and the partition's own record in the
+# store names the model by its whole id.
 _SIZES: Final = struct.Struct("<12sI3H")
 _HEADER_BYTES: Final = _START.size + _SIZES.size
 _RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
@@ -69,7 +72,7 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     cells["place"], cells["offset_ms"] = cell, offsets[owner, cell]
     cells["value"] = values[owner, cell]
     ends = np.searchsorted(owner, np.arange(len(slots) + 1)).tolist()
-    cell_bytes, model = cells.tobytes(), era.model_id.encode()
+    cell_bytes, model = cells.tobytes(), _shown(era).model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
@@ -144,7 +147,7 @@ def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> d
 
 
 def model_of(content: bytes) -> str:
-    """Returns the id of the model that stepped a stored stay.
+    """Returns the first digits of the id of the model that stepped a stored stay.
 
     Raises:
         CorruptState: the bytes are not a stored stay.
@@ -177,7 +180,7 @@ class _Layout:
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
         """Checks everything, so that an evicted stay can be loaded later."""
         stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
-        is_foreign = era is not None and stepped_by != era
+        is_foreign = era is not None and stepped_by != _shown(era)
         body = content[_HEADER_BYTES:]
         listed = n_cells * _CELL.itemsize + n_ward + n_bed
         fixed = len(body) - listed
@@ -205,6 +208,10 @@ def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
         raise CorruptState(patient, "checksum differs", is_damage=True)
     model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
     return Era(_text(model.rstrip(b"\0"), patient), swaps), n_cells, n_ward, n_bed
+
+
+def _shown(era: Era) -> Era:
+    return era._replace(model_id=era.model_id[:ID_DIGITS])
 
 
 def _text(content: bytes, patient: str) -> str:

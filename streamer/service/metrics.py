@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Reason, Refusal, ValueProblem
 from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
@@ -192,6 +192,15 @@ STAYS_DAMAGED: Final = _counter(
     "Stored stays that could not be read; their patients begin anew.",
 )
 MODEL: Final = _labelled_gauge("model_info", "1", "1 for the model in force.", "model")
+MODEL_REFUSED: Final = _labelled_gauge(
+    "model_refused",
+    "0 or 1",
+    "Whether the published model is refused, and the one before it stays in force.",
+    "reason",
+)
+MODELS_REFUSED: Final = _counter(
+    "models_refused_total", "bundles", "Published bundles that were refused.", reason=Refusal
+)
 REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")
 
 # What goes wrong, and how far it is mended.

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.model import Model
+from streamer.core.model import ID_DIGITS, Model
 from streamer.ports.faults import Fault
 from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, Topic
 from streamer.ports.states import StateStore
@@ -239,9 +239,9 @@ class Ownership:
         noted = self._log.noted(number)
         if noted and noted != in_force.model_id and not self._library.is_published:
             raise PartitionBlocked(
-                f"its states are lost, and with them the published model {noted} that spoke for "
-                f"it; the shipped one, {in_force.model_id}, would speak otherwise. Publish the one "
-                "that is to speak (`trainer models promote`, docs/operations.md)"
+                f"its states are lost, and with them the published model {noted[:ID_DIGITS]} that "
+                f"spoke for it; {in_force.shown_id} would speak instead. Publish the one that is "
+                "to speak (`trainer models promote`, docs/operations.md)"
             )
 
     def _put_off(self, number: int, error: LogUnavailable) -> None:

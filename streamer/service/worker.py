@@ -97,6 +97,7 @@ class Worker:
         self._states = states
         self._config = config
         self._fault = fault or no_fault
+        self._library = library
         self._active = ActiveModel(library)
         self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
         self._pending = PendingWrites(log, states)
@@ -256,9 +257,10 @@ class Worker:
             metrics.STAGE.labels(Stage.TRANSACTION).time(),
             self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
         ):
-            owned = self._ownership.owned
-            # Whoever finds neither states nor models after a loss knows which one has spoken.
-            notes = {number: owned[number].era.model_id for number in offsets}
+            # Whoever finds neither states nor models after a loss knows which published model has
+            # spoken. The shipped one is at hand, and an upgrade may ship another.
+            eras = {number: self._ownership.owned[number].era.model_id for number in offsets}
+            notes = {n: model for n, model in eras.items() if model != self._library.shipped_id}
             self._log.transact(outputs, offsets, notes)
         self._failed.clear()
 

@@ -263,7 +263,7 @@ class MemoryLog:
             raise MembershipLost("the group has moved on without this member")
         self._broker.outputs += outputs
         self._broker.committed.update(offsets)
-        self._broker.notes.update(notes or {})
+        self._broker.notes.update({p: (notes or {}).get(p, "") for p in offsets})
         if is_answer_lost:
             self._broken = True
             raise Interrupted("the outcome of the transaction is unknown")
