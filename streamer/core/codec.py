@@ -37,11 +37,13 @@ class CorruptState(ValueError):
     Args:
         patient: whose state it is.
         says: what is wrong with it.
+        is_damage: whether bytes have changed, rather than that another version wrote them.
     """
 
-    def __init__(self, patient: str, says: str) -> None:
+    def __init__(self, patient: str, says: str, *, is_damage: bool = False) -> None:
         super().__init__(f"state of a patient: {says}")
         self.patient = patient
+        self.is_damage = is_damage
 
 
 class Era(NamedTuple):
@@ -198,12 +200,12 @@ class _Layout:
 def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
     """Returns era and sizes of a stored stay after checking its checksum."""
     if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
-        raise CorruptState(patient, "not a Vigil state record (bad magic)")
+        raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
     _, version, checksum = _START.unpack_from(content)
     if version != VERSION:
         raise CorruptState(patient, f"format {version}, this program reads {VERSION}")
     if crc32(memoryview(content)[_START.size :]) != checksum:
-        raise CorruptState(patient, "checksum differs")
+        raise CorruptState(patient, "checksum differs", is_damage=True)
     model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
     return Era(_text(model.rstrip(b"\0"), patient), swaps), n_cells, n_ward, n_bed
 

@@ -23,7 +23,7 @@ from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
-_REJECTED_PARTITION: Final = 0  # the topic has one
+REJECTED_PARTITION: Final = 0  # the topic has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ def _result(
         if is_live[rejection.record]:
             result.rejected[rejection.reason] += 1
             dead_letter = rejected(rejection, records[rejection.record], topics.vitals)
-            result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *dead_letter))
+            result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
     for message in write(outcome.assessments, columns.record.tolist(), records, model):
         if not is_live[message.record]:
             continue

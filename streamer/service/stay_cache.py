@@ -7,6 +7,7 @@ store anyway, and an event loads its patient's stay again before it is scored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import structlog
@@ -20,9 +21,12 @@ from streamer.core.scoring import Scorer
 from streamer.core.state_stepping import rewarm
 from streamer.core.stays import StayTable
 from streamer.ports.states import Fenced, StateStore
+from streamer.service import metrics
 from streamer.service.takeover import Partition, PartitionBlocked
 
 _log = structlog.get_logger()
+
+_MOST_DAMAGED: Final = 10  # stays of a partition; more is no accident of a few bytes
 
 
 class StayCache:
@@ -62,6 +66,9 @@ class StayCache:
     def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
         """Takes in the stored stays of a partition; those beyond the bound are evicted at once.
 
+        A stay whose bytes are damaged costs itself: its patient begins a new one, and the next save
+        removes the bytes.
+
         Args:
             partition: the partition that was taken.
             model: the model that steps it.
@@ -71,10 +78,11 @@ class StayCache:
             The number of stays.
 
         Raises:
-            PartitionBlocked: a stay is damaged, or its patient has one on another partition.
+            PartitionBlocked: many stays cannot be read, or a patient has one on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
         before, number = len(self) + len(self.evicted), partition.number
+        damaged: dict[str, CorruptState] = {}
         try:
             for page in store.pages(number):
                 elsewhere = store.claim_partition(
@@ -88,18 +96,13 @@ class StayCache:
                         "(docs/operations.md)",
                         patient,
                     )
-                self._hold_page(number, self.scorer(model), partition.era, page)
-        except CorruptState as error:
-            self.clear(number)
-            raise PartitionBlocked(
-                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
-                "(docs/operations.md)",
-                error.patient,
-            ) from error
+                damaged |= self._hold_page(number, self.scorer(model), partition.era, page)
+            n_stays = len(self) + len(self.evicted) - before
+            self._set_aside(number, self.scorer(model), damaged, n_stays)
         except BaseException:
             self.clear(number)
             raise
-        return len(self) + len(self.evicted) - before
+        return n_stays
 
     def claim_partition(
         self,
@@ -208,18 +211,58 @@ class StayCache:
         """Drops the tables of all other models."""
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
 
-    def _hold_page(self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]) -> None:
-        new = {
-            patient: content
-            for patient, content in page.items()
-            if self._partition_of(patient) is None
-        }
-        names = sorted(new)
+    def _hold_page(
+        self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]
+    ) -> dict[str, CorruptState]:
+        """Takes in a page; returns what is wrong with the stays that cannot be read, by patient."""
+        new = {p: page[p] for p in sorted(page) if self._partition_of(p) is None}
+        try:
+            self._hold_all(number, scorer, era, new)
+        except CorruptState:
+            pass
+        else:
+            return {}
+        for patient in new.keys() & scorer.table.slot_of.keys():  # those before the damaged one
+            scorer.table.remove(patient)
+        damaged: dict[str, CorruptState] = {}
+        for patient in list(new):
+            try:
+                last_seen_days(scorer.table, {patient: new[patient]}, era)  # reads all of it
+            except CorruptState as error:
+                damaged[patient] = error
+                del new[patient]
+        self._hold_all(number, scorer, era, new)
+        return damaged
+
+    def _hold_all(self, number: int, scorer: Scorer, era: Era, new: Mapping[str, bytes]) -> None:
+        names = list(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
-        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
         evicted = {p: new[p] for p in names[max(0, room) :]}
-        for patient, day in last_seen_days(scorer.table, evicted, era).items():
+        days = last_seen_days(scorer.table, evicted, era)
+        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
+        for patient, day in days.items():
             self.evicted.add(patient, number, day)
+
+    def _set_aside(
+        self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState], n_stays: int
+    ) -> None:
+        """Gives damaged stays up, unless there are so many that something else is the matter.
+
+        Raises:
+            PartitionBlocked: that is so.
+        """
+        of_version = [error for error in damaged.values() if not error.is_damage]
+        if len(damaged) > _MOST_DAMAGED or (of_version and len(of_version) >= n_stays):
+            patient, error = next(iter(damaged.items()))
+            raise PartitionBlocked(
+                f"{error} ({len(damaged)} stays). Delete the partition's states in Redis to "
+                "rebuild them from the log (docs/operations.md)",
+                patient,
+            )
+        for patient, error in damaged.items():
+            metrics.STAYS_DAMAGED.inc()
+            _log.error("stay damaged", partition=number, patient=patient, error=str(error))
+            scorer.table.gone.setdefault(number, set()).add(patient)
 
     def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
         table = scorer.table
