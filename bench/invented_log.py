@@ -36,7 +36,7 @@ _LABS: Final = {
 _EDGES: Final = (
     {"heart_rate": 300}, {"heart_rate": 300.5}, {"temperature": 44.01}, {"spo2": 50}, {"ph": 6.6},
     {"ph": 6.59}, {"resp_rate": 80.0}, {"resp_rate": 81}, {"platelets": 0.9}, {"fio2": 5},
-    {"lactate": "<0.5"}, {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
+    {"heart_rate": 255}, {"etco2": 0}, {"lactate": "<0.5"}, {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
 )  # fmt: skip
 
 Content = dict[str, Any]  # of an event

@@ -105,6 +105,8 @@ class Judge:
             assert stay is not None
             reason, changed = stay.observe(event)
             due = reason is None and self._due(stay, event, changed=changed)
+            if not self._sampled(event.patient):
+                stay.forget()
         elif event.type == "admission":
             assert stay is not None
             reason = stay.admit(event)
