@@ -36,7 +36,8 @@ _LABS: Final = {
 _EDGES: Final = (
     {"heart_rate": 300}, {"heart_rate": 300.5}, {"temperature": 44.01}, {"spo2": 50}, {"ph": 6.6},
     {"ph": 6.59}, {"resp_rate": 80.0}, {"resp_rate": 81}, {"platelets": 0.9}, {"fio2": 5},
-    {"heart_rate": 255}, {"etco2": 0}, {"lactate": "<0.5"}, {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
+    {"heart_rate": 255}, {"etco2": 0}, {"lactate": "<0.5"},
+    {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
 )  # fmt: skip
 
 Content = dict[str, Any]  # of an event
@@ -124,7 +125,7 @@ def _course(
 
 
 def _lab(draws: random.Random, at_ms: int, sick: float) -> tuple[int, Content]:
-    """A result: up to 55 hours late, in other units now and then."""
+    """A result: up to 75 hours late, in other units now and then."""
     name = draws.choice(list(_LABS))
     well, ill, unit, factor = _LABS[name]
     value = max(well + ill * sick * draws.uniform(0.8, 1.2), well / 4)
@@ -132,7 +133,7 @@ def _lab(draws: random.Random, at_ms: int, sick: float) -> tuple[int, Content]:
     if draws.random() < 0.5:
         event |= {"values": {name: round(value * factor, 3)}, "units": {name: unit}}
     late = draws.random()
-    hours = 0.0 if late < 0.5 else draws.uniform(0, 6) if late < 0.9 else draws.uniform(30, 55)
+    hours = 0.0 if late < 0.5 else draws.uniform(0, 6) if late < 0.9 else draws.uniform(30, 75)
     return at_ms + int(hours * HOUR_MS), event
 
 

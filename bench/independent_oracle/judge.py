@@ -79,7 +79,10 @@ class Judge:
                 patient = self._patients.setdefault(event.patient, Patient())
                 patient.seen_day = max(patient.seen_day, self._day)
                 reasons = self._apply(event, patient, answer, expected)
-        self._equal("rejection", bool(reasons), bool(answer.rejected))
+        if bool(reasons) != bool(answer.rejected):
+            note = f"{answer.rejected}, not {sorted(reasons)}: {(record.value or b'')[:200]!r}"
+            self._equal("rejection", True, False, note)
+        self.checked["rejection"] += 1
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
         self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
@@ -112,6 +115,8 @@ class Judge:
             reason = stay.admit(event)
         elif event.type == "discharge":
             reason = self._discharge(event, patient, expected)
+        elif patient.past_ms is not None and event.time_ms < patient.past_ms:
+            reason = "too_late"
         self._equal("evaluation", due, bool(answer.risks))
         if answer.risks and stay and stay.first is not None:
             self._check_risk(event.patient, patient, stay, answer, expected)
@@ -162,6 +167,7 @@ class Judge:
             self._equal("model", True, False, risk["model"])
             return
         manifest, six = bundle.manifest, risk["risk"]
+        self.checked[f"risks of model {risk['model'][:12]}"] += 1
         time_ms = epoch_ms(risk["time"])
         written = (risk["patient_id"], time_ms, risk["bin"], risk["threshold"], risk["positive"])
         wanted = (name, stay.newest_ms, stay.open, manifest["threshold"])
