@@ -57,7 +57,9 @@ class Judge:
         self.faults: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
         self.examples: list[str] = []
-        self._bundles, self._sampled = bundles, sampled
+        # Shown in twelve digits.
+        self._bundles = {name[:12]: bundle for name, bundle in bundles.items()}
+        self._sampled = sampled
         self._interval_ms, self._future_limit_ms = interval_ms, future_limit_ms
         self._patients: dict[str, Patient] = {}
         self._day = 0
@@ -162,7 +164,7 @@ class Judge:
         self, name: str, patient: Patient, stay: Stay, answer: Answer, expected: list[Said]
     ) -> None:
         risk = answer.risks[0]
-        bundle = self._bundles.get(risk["model"])
+        bundle = self._bundles.get(risk["model"][:12])
         if bundle is None:
             self._equal("model", True, False, risk["model"])
             return
