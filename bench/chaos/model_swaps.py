@@ -7,13 +7,15 @@ from typing import Final
 import numpy as np
 from redis import Redis
 from redis.exceptions import RedisError
-from safetensors.numpy import load, save
 
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle
+from streamer.bundles.build import build, make
 from streamer.bundles.bundle import Bundle
+from streamer.core.lstm_network import Network
+from streamer.core.model import Model
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
 
@@ -23,14 +25,16 @@ _SHIFTS: Final = (0.25, -0.4)  # of the logits: the models say other risks, and 
 
 def variants() -> list[Bundle]:
     """Two models that are not the shipped one: its network with other biases."""
-    shipped = bundle.load(bundle.SHIPPED)
+    model = build(bundle.load(bundle.SHIPPED))
     made = []
     for shift in _SHIFTS:
-        weights = load(shipped.weights)
+        weights = dict(model.network.weights)
         weights["bias"] = weights["bias"] + np.float32(shift)
-        variant = Bundle(shipped.manifest.copy(), save(weights), f"# The shipped model, {shift}\n")
-        variant.manifest["model"] = variant.model_id
-        made.append(variant)
+        variant = Model(
+            "", Network(model.architecture, weights), model.scaling, model.calibrations,
+            model.threshold, model.policy,
+        )  # fmt: skip
+        made.append(make(variant, {}, f"# The shipped model, its logits moved by {shift}\n"))
     return made
 
 
