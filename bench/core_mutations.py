@@ -138,13 +138,15 @@ def main() -> int:
     parser.add_argument("--only", default="", help="run only those whose words contain this")
     parser.add_argument("--patients", type=int, default=24, help="invent so many (default: 24)")
     arguments = parser.parse_args()
-    holds = True
+    holds, sound = True, ""
     print("| broken rule | faults that the oracle finds |\n|---|---|", flush=True)
     for mutation in (None, *MUTATIONS):
         if mutation is not None and arguments.only not in mutation.removes:
             continue
         faults = noticed(mutation, arguments.patients)
-        holds &= bool(faults) == (mutation is not None)
+        sound = faults if mutation is None else sound
+        # Found in the tree as it is as well, a fault notices nothing.
+        holds &= (faults != sound) if mutation is not None else not faults
         broken = "none" if mutation is None else mutation.removes
         print(f"| {broken} | {faults or '**none**'} |", flush=True)
     return int(not holds)

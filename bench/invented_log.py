@@ -36,7 +36,8 @@ _LABS: Final = {
 _EDGES: Final = (
     {"heart_rate": 300}, {"heart_rate": 300.5}, {"temperature": 44.01}, {"spo2": 50}, {"ph": 6.6},
     {"ph": 6.59}, {"resp_rate": 80.0}, {"resp_rate": 81}, {"platelets": 0.9}, {"fio2": 5},
-    {"lactate": "<0.5"}, {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
+    {"heart_rate": 255}, {"etco2": 0}, {"lactate": "<0.5"},
+    {"heart_rate": "fast"}, {"heart_rate": True}, {"sbp": None},
 )  # fmt: skip
 
 Content = dict[str, Any]  # of an event
@@ -73,7 +74,7 @@ def _patient(draws: random.Random, number: int) -> Iterator[tuple[int, Content]]
         earlier_ms = start_ms - draws.randrange(50 * _MINUTE_MS)
         yield start_ms + int(draws.uniform(1, 40) * HOUR_MS), admission | {"time": earlier_ms}
     end_ms = start_ms + int(draws.uniform(20, 70) * HOUR_MS)
-    yield from _course(draws, start_ms, end_ms, ends_sick=kind in (1, 4, 5))
+    yield from _course(draws, start_ms, end_ms, ends_sick=kind in (1, 4, 5), late=kind != 4)
     yield end_ms - HOUR_MS, {
         "type": "medication", "time": end_ms - HOUR_MS, "drug": "x", "action": "start",
     }  # fmt: skip
@@ -83,7 +84,7 @@ def _patient(draws: random.Random, number: int) -> Iterator[tuple[int, Content]]
         back_ms = end_ms + 5 * HOUR_MS
         yield back_ms, {"type": "admission", "time": back_ms, **particulars}
         yield from _course(draws, back_ms, back_ms + 20 * HOUR_MS, ends_sick=True)
-    if kind == 4:  # ill, silent for nearly fifteen days, and there again
+    if kind == 4:  # ill, without a late result, silent for nearly fifteen days, and there again
         later_ms = end_ms + 355 * HOUR_MS
         yield from _course(draws, later_ms, later_ms + 12 * HOUR_MS, ends_sick=True)
     if kind == 7:  # the log goes on to its end
@@ -94,7 +95,7 @@ def _patient(draws: random.Random, number: int) -> Iterator[tuple[int, Content]]
 
 
 def _course(
-    draws: random.Random, start_ms: int, end_ms: int, *, ends_sick: bool
+    draws: random.Random, start_ms: int, end_ms: int, *, ends_sick: bool, late: bool = True
 ) -> Iterator[tuple[int, Content]]:
     phase, turns = draws.random() * math.pi, draws.uniform(1.0, 3.0)
     at_ms = start_ms + draws.randrange(30 * _MINUTE_MS)
@@ -117,22 +118,22 @@ def _course(
             values |= draws.choice(_EDGES)
         yield at_ms, {"time": at_ms, "values": values, **({"units": units} if units else {})}
         if draws.random() < 0.2:
-            yield _lab(draws, at_ms, sick)
+            yield _lab(draws, at_ms, sick, is_late=late and draws.random() < 0.5)
         at_ms += int(draws.expovariate(1 / (22 * _MINUTE_MS))) + 1
         if draws.random() < 0.05:  # the last millisecond of an hour since the start
             at_ms += HOUR_MS - 1 - (at_ms - start_ms) % HOUR_MS
 
 
-def _lab(draws: random.Random, at_ms: int, sick: float) -> tuple[int, Content]:
-    """A result: up to 55 hours late, in other units now and then."""
+def _lab(draws: random.Random, at_ms: int, sick: float, *, is_late: bool) -> tuple[int, Content]:
+    """A result: up to 75 hours late, in other units now and then."""
     name = draws.choice(list(_LABS))
     well, ill, unit, factor = _LABS[name]
     value = max(well + ill * sick * draws.uniform(0.8, 1.2), well / 4)
     event: Content = {"type": "observation", "time": at_ms, "values": {name: round(value, 3)}}
     if draws.random() < 0.5:
         event |= {"values": {name: round(value * factor, 3)}, "units": {name: unit}}
-    late = draws.random()
-    hours = 0.0 if late < 0.5 else draws.uniform(0, 6) if late < 0.9 else draws.uniform(30, 55)
+    hours = draws.uniform(0, 6) if draws.random() < 0.8 else draws.uniform(30, 75)
+    hours = hours if is_late else 0.0
     return at_ms + int(hours * HOUR_MS), event
 
 

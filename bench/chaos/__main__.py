@@ -58,13 +58,14 @@ def main() -> int:
     parser.add_argument(
         "--seed", type=int, help="draw events and faults from this seed (default: a new one)"
     )
+    parser.add_argument("--swaps", action="store_true", help="publish models in turns meanwhile")
     parser.add_argument("--write", type=Path, help="write this Markdown file, too")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
     arguments = parser.parse_args()
     console = Console(stderr=True)
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(10**6)
     seconds = arguments.minutes * 60
-    plan = Plan(seed, seconds, arguments.events or int(1_150 * seconds))
+    plan = Plan(seed, seconds, arguments.events or int(1_150 * seconds), swaps=arguments.swaps)
     console.print(f"Seed {seed} (--seed {seed} draws the same events and faults again)")
     machine = describe()
     bar = Bar(console, plan)

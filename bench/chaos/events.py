@@ -15,23 +15,31 @@ from streamer.sim.ward import ward
 
 Content = dict[str, Any]  # of an event
 
-# A row of every bed each five minutes, for six days: stays begin, end, and outlive the ring of 48
-# hours. With few beds batches would be small, and few events of a patient in one batch.
-_ROWS_EVERY_S: Final = 300.0
+# Three weeks of the log's own time: stays begin, end, outlive the ring of 48 hours, and expire.
+# With few beds batches would be small, and few events of a patient in one batch.
+_SPAN_MS: Final = 21 * 24 * HOUR_MS
+_ROW_SHARE: Final = 0.7  # of the events; the others are results, and lost rows
+_LONGEST_ROW_S: Final = 3_600.0  # a row of a bed each hour at least
 _EVENTS_A_BED: Final = 1_700
 _BEDS: Final = (60, 600)
 _WIRE: Final = Wire(late_share=0.03, duplicate_share=0.02, lab_delay_max_minutes=40 * 60.0)
 _ODD_SHARE: Final = 0.03
 _REMEMBERED: Final = 5_000
+# Empty beds and lost rows stretch the time; records must not be older than the topic keeps them.
+_MARGIN_MS: Final = 7 * 24 * HOUR_MS
 _FAR_FUTURE_MS: Final = 4_070_908_800_000  # 2099
 
 
 class Event(NamedTuple):
-    """One record to send; ``partition`` is set where the key does not decide it."""
+    """One record to send; ``partition`` is set where the key does not decide it.
+
+    ``timestamp_ms`` is that of the record: the time at which the event was due.
+    """
 
     key: bytes | None
     value: bytes | None
     partition: int | None = None
+    timestamp_ms: int = 0
 
 
 def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterator[Event]:
@@ -44,22 +52,24 @@ def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> It
         now_ms: the latest time of a good event.
     """
     draws = random.Random(f"{seed}/events")
-    beds = min(max(_BEDS[0], n_events // _EVENTS_A_BED), _BEDS[1])
-    span_ms = int(n_events / beds * _ROWS_EVERY_S * 1000 * 1.3) + HOUR_MS
-    start_ms = now_ms - span_ms
+    most_beds = int(n_events * _ROW_SHARE * _LONGEST_ROW_S * 1000 / _SPAN_MS)
+    beds = max(1, min(max(_BEDS[0], n_events // _EVENTS_A_BED), _BEDS[1], most_beds))
+    rows_every_s = max(60.0, _SPAN_MS / 1000 * beds / (n_events * _ROW_SHARE))
+    start_ms = now_ms - _SPAN_MS - _MARGIN_MS
     scenario = Scenario(
-        beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=_ROWS_EVERY_S, wire=_WIRE
+        beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=rows_every_s, wire=_WIRE
     )
     recent: deque[Content] = deque(maxlen=_REMEMBERED)
     left = n_events
     for message in ward(scenario):
         if message.topic != "vitals":
             continue
-        yield Event(message.key.encode(), orjson.dumps(message.value))
+        stamp_ms = min(message.due_ms, now_ms)
+        yield Event(message.key.encode(), orjson.dumps(message.value), None, stamp_ms)
         recent.append(message.value)
         left -= 1
         if left and draws.random() < _ODD_SHARE:
-            yield _odd(draws, recent, n_partitions)
+            yield _odd(draws, recent, n_partitions)._replace(timestamp_ms=stamp_ms)
             left -= 1
         if not left:
             return

@@ -38,10 +38,14 @@ _OFTEN: Final = (
     "Redis rolled back 2 s",
 )
 KINDS: Final = (*_RARE, *_OFTEN)
+LOSSES: Final = ("Redis wiped", "states of a partition deleted")
 
 
 class RedisLane(Lane):
-    """Stops, kills, freezes, empties and rolls back Redis, and makes it refuse commands."""
+    """Stops, kills, freezes, empties and rolls back Redis, and makes it refuse commands.
+
+    ``may_lose``: whether states may be gone for good; they are then rebuilt from the log.
+    """
 
     def __init__(
         self,
@@ -50,8 +54,11 @@ class RedisLane(Lane):
         settings: Settings,
         rest_s: tuple[float, float],
         tally: Tally,
+        *,
+        may_lose: bool = True,
     ) -> None:
-        cards = deck(seed, "redis", (*_RARE, *_OFTEN * 3))
+        rare = [kind for kind in _RARE if may_lose or kind not in LOSSES]
+        cards = deck(seed, "redis", (*rare, *_OFTEN * 3))
         super().__init__("redis", seed, cards, rest_s, tally)
         self._server = stack.redis_server
         self._settings = settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bench import oracle
+from bench.chaos import judging
 from bench.chaos.run import Outcome, Plan
 
 _INTRODUCTION: Final = """\
@@ -20,9 +21,19 @@ other, so that faults of several targets meet. Then it lets the services finish,
   and order), and
 - every stay that Redis holds, byte for byte,
 
-with a pure fold of the input log, partition by partition (`bench/oracle.py`). It exits with 0 only
-if nothing differs. `tests/faults/test_chaos.py` is a short form. `tests/bench/test_oracle.py` shows
-that the oracle notices one record that is missing, doubled, changed, too many or out of order.
+with a pure fold of the input log, partition by partition (`bench/oracle.py`). The fold goes through
+the core itself. A second oracle shares nothing with it (`bench/independent_oracle/`): it is
+written from the documents, follows every stay and alert, and computes the risks of a sample of
+patients in double precision. A watch looks at every partition each second: none may stand still
+while all services say that they are ready.
+
+`--swaps` publishes models in turns meanwhile. The fold knows only one model, so rejected events
+alone are then compared with it, and everything with the second oracle.
+
+Records have the times of three weeks, so stays expire, and come in batches of every codec. It exits
+with 0 only if nothing differs. `tests/faults/test_chaos.py` is a short form.
+`tests/bench/test_oracle.py` and `tests/bench/independent_oracle/test_judge.py` show that the
+oracles notice one record that is missing, doubled, changed, too many or out of order.
 
 A seed fixes the events and the sequence of faults of each target. The event at which a fault
 strikes depends on the machine. One broker on one disk cannot show the effect of replication."""
@@ -57,6 +68,11 @@ def report(plan: Plan, outcome: Outcome, machine: str) -> str:
         "",
         oracle.table(outcome.differences),
         "",
+        judging.table(outcome.judgement),
+        "",
+        f"The longest time in which a partition stood still though all services said that they "
+        f"were ready: {outcome.longest_silence_s:.0f} s.",
+        "",
         "| fault | times |",
         "|---|---|",
         *(f"| {kind} | {times} |" for kind, times in sorted(kinds.items())),
@@ -73,6 +89,7 @@ def report(plan: Plan, outcome: Outcome, machine: str) -> str:
         for kind, counts in outcome.differences.items()
         for example in counts.examples
     ]
+    examples += [f"- {example}" for example in outcome.judgement.examples]
     if examples or outcome.errors:
         lines += ["", *(f"- {error}" for error in outcome.errors), *examples]
     return "\n".join(lines)

@@ -15,14 +15,18 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from bench import oracle
+from bench.chaos import judging, model_swaps
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
 from bench.chaos.lane import Lane
+from bench.chaos.liveness import LivenessWatch
 from bench.chaos.redis_faults import RedisLane, watermarks
 from bench.chaos.sender import ResendLane, Sender
 from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
 from bench.chaos.tally import Fault, Tally
+from bench.independent_oracle.network import Bundle as OracleBundle
 from bench.services import environment, settings_of
+from streamer.bundles import bundle
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -33,6 +37,10 @@ _RISK_INTERVAL_S: Final = 900
 # A lane ends when its fault is repaired: the longest is a start of Kafka on a busy machine.
 _LANE_DEADLINE_S: Final = 120.0
 _POLL_S: Final = 0.2
+# A dead member's partitions wait for its session and for its open transaction, 15 s; then they are
+# taken, on a busy machine.
+SILENCE_LIMIT_S: Final = SESSION_TIMEOUT_S + 15.0 + 20.0
+_KEPT_HOURS: Final = 30 * 24  # what lost states are rebuilt from: all of the log
 # Events in the log of a service, and their names in the report.
 _LOG_EVENTS: Final = {
     "assignment": "changes of assignment",
@@ -57,6 +65,10 @@ class Plan:
             down, no other fault shows.
         redis_rest_s: the same for Redis.
         drain_s: seconds that the services may take to finish after the faults.
+        swaps: published models take over from each other. The fold of the log knows one model, so
+            risks, alerts and states are then the independent oracle's alone; and states are not
+            lost for good, since a rebuild lets the last model speak from the beginning.
+        share_computed: the independent oracle computes the risks of one patient in so many.
     """
 
     seed: int
@@ -66,6 +78,8 @@ class Plan:
     broker_rest_s: tuple[float, float] = (25.0, 60.0)
     redis_rest_s: tuple[float, float] = (3.0, 9.0)
     drain_s: float = 900.0
+    swaps: bool = False
+    share_computed: int = 16
 
 
 @dataclass(slots=True)
@@ -80,6 +94,9 @@ class Outcome:
         service_events: counts of events in the logs of the services.
         left: events that were not taken yet when the faults ended.
         drained_s: seconds that the services took to finish after the faults.
+        judgement: of the oracle that shares nothing with the services.
+        longest_silence_s: seconds in which a partition stood still though all services said that
+            they were ready.
     """
 
     faults: list[Fault]
@@ -89,6 +106,8 @@ class Outcome:
     service_events: Counter[str] = field(default_factory=Counter)
     left: int = 0
     drained_s: float = 0.0
+    judgement: judging.Judgement = field(default_factory=judging.Judgement)
+    longest_silence_s: float = 0.0
 
     @property
     def by_kind(self) -> Counter[str]:
@@ -103,7 +122,11 @@ class Outcome:
     @property
     def holds(self) -> bool:
         """Whether everything was compared and nothing differs."""
-        return bool(self.differences) and not self.errors and not self.n_differences
+        compared = bool(self.differences) and bool(self.judgement.checked)
+        wrong = self.n_differences + self.judgement.faults.total()
+        return (
+            compared and not (self.errors or wrong) and (self.longest_silence_s <= SILENCE_LIMIT_S)
+        )
 
 
 class RunProgress:
@@ -133,7 +156,7 @@ def run(
     progress = progress or RunProgress()
     variables = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
-        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
+        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000), rebuild_hours=_KEPT_HOURS,
     )  # fmt: skip
     settings = settings_of(variables)
     ensure_topics(settings)
@@ -145,24 +168,38 @@ def run(
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally),
+        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps),
         BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
     ]
+    models = [bundle.load(bundle.SHIPPED)]
+    if plan.swaps:
+        models += model_swaps.variants()
+        model_swaps.publish(stack.redis, models[1])
+        lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, plan.broker_rest_s, tally))
     outcome = Outcome(tally.faults, [])
-    with _stopped_at_end([*group, extra]):
+    services = [*group, extra]
+    with (
+        _stopped_at_end(services),
+        contextlib.closing(_reader(settings)) as reader,
+        _watched(settings, reader, services, outcome),
+    ):
         _cause_faults(lanes, sender, plan, progress, tally, outcome)
         if not outcome.errors:
             for service in group:
                 service.stop()
                 service.start()
             _drain(settings, sender, group, plan, progress, outcome)
-    outcome.service_events = _count_log_events([service.log for service in [*group, extra]])
+    outcome.service_events = _count_log_events([service.log for service in services])
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
         outcome.differences = oracle.compare(
             settings, processes=plan.services, progress=lambda n: progress.comparing(n, _PARTITIONS)
         )
+        if plan.swaps:
+            outcome.differences = {"rejected": outcome.differences["rejected"]}
+        bundles = {m.model_id: OracleBundle(dict(m.manifest), m.weights) for m in models}
+        outcome.judgement = judging.judge(settings, bundles, plan.services, plan.share_computed)
     return outcome
 
 
@@ -263,6 +300,29 @@ def _count_log_events(logs: Sequence[Path]) -> Counter[str]:
                     counts["partitions taken with a replay"] += 1
                     counts["events replayed or to be"] += entry["replay"]
     return counts
+
+
+@contextlib.contextmanager
+def _watched(
+    settings: Settings, reader: KafkaConsumer, services: Sequence[Service], outcome: Outcome
+) -> Iterator[None]:
+    """Watches whether partitions move while all services say that they are ready."""
+
+    def offsets() -> tuple[list[int], list[int]]:
+        ends = reader.end_offsets(_tps(settings))
+        return list(ends.values()), [reader.committed(tp) or 0 for tp in _tps(settings)]
+
+    watch = LivenessWatch(
+        offsets, lambda: [service.not_ready() for service in services if service.alive]
+    )
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.stop()
+        outcome.longest_silence_s = watch.longest_s
+        if watch.error is not None:
+            outcome.errors.append(f"the watch: {watch.error!r}")
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 from collections import deque
@@ -18,6 +19,7 @@ from bench.chaos.tally import Tally
 from streamer.service.settings import Settings
 
 KINDS: Final = ("events sent again",)
+CODECS: Final = (None, "gzip", "snappy", "lz4", "zstd")
 _STEP_S: Final = 0.05
 _AGAIN: Final = 500
 _REMEMBERED: Final = 20_000
@@ -61,14 +63,17 @@ class Sender(threading.Thread):
         """Sends until the events are over or ``stop`` is called."""
         began = time.monotonic()
         try:
-            with contextlib.closing(self._producer()) as producer:
-                while not self._stopping.is_set():
+            with contextlib.ExitStack() as closed:
+                producers = {codec: self._producer(codec) for codec in CODECS}
+                for producer in producers.values():
+                    closed.callback(producer.close)
+                for codec in itertools.cycle(CODECS):
                     due = int((time.monotonic() - began) * self._pace) - self.sent
-                    if not self._send(producer, min(due, _MOST_UNACKNOWLEDGED)):
+                    left = self._send(producers[codec], min(due, _MOST_UNACKNOWLEDGED))
+                    # Flushed before another codec comes, so that the order stays.
+                    producers[codec].flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
+                    if not left or self._stopping.wait(_STEP_S):
                         break
-                    producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
-                    self._stopping.wait(_STEP_S)
-                producer.flush(timeout=_ACKNOWLEDGE_TIMEOUT_S)
         except BaseException as error:
             self.error = error
 
@@ -104,13 +109,18 @@ class Sender(threading.Thread):
         # A batch that fails in the end does not matter: the log holds the events that count.
         with contextlib.suppress(KafkaError):
             producer.send(
-                self._settings.topic_vitals, event.value, event.key, partition=event.partition
+                self._settings.topic_vitals,
+                event.value,
+                event.key,
+                partition=event.partition,
+                timestamp_ms=event.timestamp_ms,
             )
 
-    def _producer(self) -> Any:
+    def _producer(self, codec: str | None = None) -> Any:
         return KafkaProducer(
-            **self._settings.kafka_connection(), linger_ms=5, reconnect_backoff_max_ms=500
-        )
+            **self._settings.kafka_connection(), linger_ms=5, reconnect_backoff_max_ms=500,
+            compression_type=codec,
+        )  # fmt: skip
 
 
 class ResendLane(Lane):

@@ -57,7 +57,9 @@ class Judge:
         self.faults: Counter[str] = Counter()
         self.checked: Counter[str] = Counter()
         self.examples: list[str] = []
-        self._bundles, self._sampled = bundles, sampled
+        # Shown in twelve digits.
+        self._bundles = {name[:12]: bundle for name, bundle in bundles.items()}
+        self._sampled = sampled
         self._interval_ms, self._future_limit_ms = interval_ms, future_limit_ms
         self._patients: dict[str, Patient] = {}
         self._day = 0
@@ -79,7 +81,10 @@ class Judge:
                 patient = self._patients.setdefault(event.patient, Patient())
                 patient.seen_day = max(patient.seen_day, self._day)
                 reasons = self._apply(event, patient, answer, expected)
-        self._equal("rejection", bool(reasons), bool(answer.rejected))
+        if bool(reasons) != bool(answer.rejected):
+            note = f"{answer.rejected}, not {sorted(reasons)}: {(record.value or b'')[:200]!r}"
+            self._equal("rejection", True, False, note)
+        self.checked["rejection"] += 1
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
         self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
@@ -105,11 +110,15 @@ class Judge:
             assert stay is not None
             reason, changed = stay.observe(event)
             due = reason is None and self._due(stay, event, changed=changed)
+            if not self._sampled(event.patient):
+                stay.forget()
         elif event.type == "admission":
             assert stay is not None
             reason = stay.admit(event)
         elif event.type == "discharge":
             reason = self._discharge(event, patient, expected)
+        elif patient.past_ms is not None and event.time_ms < patient.past_ms:
+            reason = "too_late"
         self._equal("evaluation", due, bool(answer.risks))
         if answer.risks and stay and stay.first is not None:
             self._check_risk(event.patient, patient, stay, answer, expected)
@@ -155,11 +164,12 @@ class Judge:
         self, name: str, patient: Patient, stay: Stay, answer: Answer, expected: list[Said]
     ) -> None:
         risk = answer.risks[0]
-        bundle = self._bundles.get(risk["model"])
+        bundle = self._bundles.get(risk["model"][:12])
         if bundle is None:
             self._equal("model", True, False, risk["model"])
             return
         manifest, six = bundle.manifest, risk["risk"]
+        self.checked[f"risks of model {risk['model'][:12]}"] += 1
         time_ms = epoch_ms(risk["time"])
         written = (risk["patient_id"], time_ms, risk["bin"], risk["threshold"], risk["positive"])
         wanted = (name, stay.newest_ms, stay.open, manifest["threshold"])

@@ -126,21 +126,28 @@ class Stay:
         """
         assert self.first is not None
         steps = self.steps.setdefault((str(bundle.manifest["model"]), after), {})
-        rows = {b: {v: c[2] for v, c in row.items()} for b, row in self.cells.items() if b > after}
         known = max((b for b in steps if b < self.open), default=after)
         if known == after:
             memory = Memory()
             for b in range(self.first, after + 1):
-                memory = memory.after({v: c[2] for v, c in self.cells.get(b, {}).items()})
+                memory = memory.after(self._row(b))
             state = bundle.start(memory)
         else:
             state = steps[known].after
         for b in range(known + 1, self.open):
-            steps[b] = bundle.step(state, rows.get(b, {}), b, self.static)
+            steps[b] = bundle.step(state, self._row(b), b, self.static)
             state = steps[b].after
-        row = rows.get(self.open, {})
+        row = self._row(self.open)
         steps[self.open] = bundle.step(state, row, self.open, self.static)
         return state, row, steps[self.open]
+
+    def _row(self, at: int) -> Row:
+        return {variable: cell[2] for variable, cell in self.cells.get(at, {}).items()}
+
+    def forget(self) -> None:
+        """Drops the hours that nothing can change any more, for a stay whose risks nobody asks."""
+        for at in [b for b in self.cells if b < self.open - LATE]:
+            del self.cells[at]
 
 
 @dataclass

@@ -19,13 +19,15 @@ FEWEST_FAULTS, FEWEST_KINDS = 6, 5
 def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -> None:
     plan = Plan(
         seed=11, seconds=20, events=12_000, services=2,
-        broker_rest_s=(4, 6), redis_rest_s=(1, 3), drain_s=240,
+        broker_rest_s=(4, 6), redis_rest_s=(1, 3), drain_s=240, share_computed=4,
     )  # fmt: skip
     # Kafka and Redis of its own: both are taken away.
     with LocalStack() as stack:
         outcome = run(stack, tmp_path, plan)
     assert not outcome.errors
     assert outcome.n_differences == 0, report(plan, outcome, "here")
+    assert not outcome.judgement.faults, report(plan, outcome, "here")
+    assert outcome.judgement.checked["risk"] > 200
     assert outcome.holds
     assert outcome.events >= plan.events
     expected = {kind: counts.expected for kind, counts in outcome.differences.items()}

@@ -17,6 +17,9 @@ def test_events_hold_every_kind_of_bad_record() -> None:
     assert len({event.key for event in events}) > 50
     values = [event.value for event in events]
     assert len(set(values)) < len(values) - 50, "some come again"
+    stamps = [event.timestamp_ms for event in events]
+    assert stamps[-1] - stamps[0] > 20 * 24 * 3_600_000
+    assert stamps[-1] <= NOW_MS
     records = [Record(0, i, NOW_MS, event.key, event.value) for i, event in enumerate(events)]
     columns = decode(records, 3_600_000)
     assert {rejection.reason for rejection in columns.rejections} >= {

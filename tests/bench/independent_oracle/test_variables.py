@@ -28,6 +28,7 @@ def test_the_table_is_that_of_the_document() -> None:
     [
         ("heart_rate", 300, None, 300.0),
         ("heart_rate", 300.5, None, None),
+        ("heart_rate", 255, None, None),
         ("ph", 6.6, None, 6.6),
         ("temperature", 98.6, "[degF]", 37.0),
         ("creatinine", 88.4, "umol/L", 1.0),
