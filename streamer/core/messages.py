@@ -184,6 +184,8 @@ def _alert(
         "partition": partition,
         "offset": offset,
     }
+    if wave.phase[row] == Phase.END:
+        content["reason"] = str(wave.end_reason)
     return Message("alert", record, patient.encode(), content)
 
 

@@ -15,19 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import expiry, late_events, lifecycle, state_stepping, stay_rules, timeline
-from streamer.core.assessment import Assessments, assess
+from streamer.core.assessment import Assessments, EndReason, assess
 from streamer.core.columns import Columns
 from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
-from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.waves import Plan, plan
+from streamer.core.timeline import PLAIN, Cells
+from streamer.core.variables import IS_LAB, VARIABLES
+from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 Events = NDArray[np.intp]
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
-_DISCHARGE: Final = Kind.DISCHARGE
+_OF_A_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
+"""Kinds of events that begin no stay: one of a patient of whom nothing is known is rejected."""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class _Batch:
         days: ``(E,)`` the day of the log at each event.
         on_home_partition: ``(E,)`` whether it came on the partition of its patient's stay.
         slots: ``(E,)`` the slot of its stay, -1 while it has none.
+        clock_ms: ``(E,)`` timestamp of its record; its own time where there is no log.
+        matters: ``(E,)`` whether it holds a laboratory value or a correction.
     """
 
     columns: Columns
@@ -61,6 +66,17 @@ class _Batch:
     days: NDArray[np.int64]
     on_home_partition: NDArray[np.bool_]
     slots: Slots
+    clock_ms: NDArray[np.int64]
+    matters: NDArray[np.bool_]
+
+    def run_of(self, events: Events) -> Run:
+        """These events as a run for `waves`."""
+        return Run(
+            self.slots[events],
+            self.columns.time_ms[events],
+            self.clock_ms[events],
+            self.matters[events],
+        )
 
     def reject(self, event: int, reason: Reason, detail: str) -> None:
         """Notes that an event is rejected."""
@@ -109,17 +125,19 @@ class Scorer:
             days=np.zeros(n, np.int64),
             on_home_partition=np.ones(n, np.bool_),
             slots=np.full(n, -1, np.intp),
+            clock_ms=np.where(columns.logged_ms > 0, columns.logged_ms, columns.time_ms),
+            matters=_matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
-        moves_clock = batch.on_home_partition & (columns.kind != _DISCHARGE)
+        # What may be of no stay cannot move the clock: nobody could tell later that it did.
+        moves_clock = batch.on_home_partition & ~np.isin(columns.kind, _OF_A_STAY)
         batch.days, expiries = expiry.follow(
             self.table, batch.partitions, columns.logged_ms, moves_clock
         )
         begin = 0
         for event in expiries:
             self._score(batch, np.arange(begin, event))
-            expiry.expire(self.table, int(batch.partitions[event]), int(batch.days[event]))
+            self._expire(batch, event)
             begin = event
         self._score(batch, np.arange(begin, n))
         outcome.rejections.sort(key=lambda rejection: rejection.record)
@@ -133,7 +151,7 @@ class Scorer:
         known = dict(elsewhere)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, partition = columns.patients[event], int(batch.partitions[event])
-            if columns.kind[event] != _DISCHARGE:
+            if columns.kind[event] not in _OF_A_STAY:
                 known.setdefault(patient, partition)  # where a new patient is seen first
             home[event] = known.get(patient, partition)
         batch.on_home_partition = home == batch.partitions
@@ -159,8 +177,9 @@ class Scorer:
             patient = patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
-                if batch.columns.kind[event] == _DISCHARGE:
-                    detail = "a discharge of a patient of whom nothing is known"
+                if batch.columns.kind[event] in _OF_A_STAY:
+                    kind = Kind(batch.columns.kind[event]).name.lower()
+                    detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
@@ -173,9 +192,10 @@ class Scorer:
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
         heads = pending[first]
         is_observation = columns.kind[heads] == _OBSERVATION
+        self._settle(batch, heads)
         self._end_alerts_left(batch, heads)
-        begins = is_observation & self._begin_stays(batch, heads)
-        for event in heads[begins].tolist():
+        turning = is_observation & turns(table, *self._silence(batch, heads))
+        for event in heads[turning].tolist():
             lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
         keep[first[~is_observation]] = False
@@ -188,46 +208,80 @@ class Scorer:
                 batch.reject(event, rejected.reason, rejected.detail)
             if table["alert_severity"][slot] and table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
-        self._assess(batch, np.array(ended, np.intp), says_risk=False)
+        self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
         return pending[keep]
 
-    def _begin_stays(self, batch: _Batch, events: Events) -> NDArray[np.bool_]:
-        """Which of these begin a stay, as ``lifecycle.observed`` does, if they are observations.
+    def _silence(self, batch: _Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
+        """These events as a run, and the hour bins between each and the open one of its stay."""
+        table, run = self.table, batch.run_of(events)
+        origin_ms = table["origin_ms"][run.slots]
+        is_new = origin_ms == NEVER  # of a slot that was just added
+        elapsed_ms = run.time_ms - np.where(is_new, run.time_ms, origin_ms)
+        silent = elapsed_ms // HOUR_MS - table["open_bin"][run.slots]
+        return run, np.where(is_new, stay_rules.SILENCE_BINS + 1, silent)
 
-        Most begin none, and asking each of them took a third of the scoring of a ward.
-        """
-        table, slots, time_ms = self.table, batch.slots[events], batch.columns.time_ms[events]
-        origin_ms = table["origin_ms"][slots]
-        is_new = origin_ms == NEVER
-        elapsed_ms = time_ms - np.where(is_new, time_ms, origin_ms)
-        silent_bins = elapsed_ms // HOUR_MS - table["open_bin"][slots]
-        begins: NDArray[np.bool_] = is_new | stay_rules.observation_begins_stay(
-            silent_bins, time_ms, table["discharge_ms"][slots]
-        )
-        return begins
+    def _settle(self, batch: _Batch, heads: Events) -> None:
+        """Applies discharges and admissions that were ahead and whose time has come."""
+        table, run = self.table, batch.run_of(heads)
+        ended: list[int] = []
+        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+            event, slot = int(heads[i]), int(run.slots[i])
+            now_ms = max(int(run.time_ms[i]), int(run.clock_ms[i]))
+            if NEVER < table["discharge_due_ms"][slot] <= now_ms:
+                lifecycle.settle_discharge(table, slot)
+                if table["alert_severity"][slot]:
+                    ended.append(event)
+        self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
+        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+            slot = int(run.slots[i])
+            due_ms = int(table["admission_due_ms"][slot])
+            if lifecycle.leaves(table, slot, due_ms, Kind.ADMISSION):
+                self._leave(batch, heads[i : i + 1])
+            lifecycle.settle_admission(table, slot)
 
     def _end_alerts_left(self, batch: _Batch, heads: Events) -> None:
         """Ends the alert of each stay that its next event leaves behind without a discharge."""
         table, columns = self.table, batch.columns
         heads = heads[table["alert_severity"][batch.slots[heads]] > 0]
-        leaves = self._begin_stays(batch, heads)
+        run, silent = self._silence(batch, heads)
+        leaves = stay_rules.observation_begins_stay(
+            silent, run.time_ms, table["discharge_ms"][run.slots]
+        )
         for i in np.flatnonzero(columns.kind[heads] != _OBSERVATION).tolist():
             event = int(heads[i])
             slot, time_ms = int(batch.slots[event]), int(columns.time_ms[event])
-            leaves[i] = lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
-        left = heads[leaves]
-        slots = batch.slots[left]
-        table["discharge_ms"][slots] = table["newest_ms"][slots]
-        self._assess(batch, left, says_risk=False)
+            acts = time_ms <= int(batch.clock_ms[event])
+            leaves[i] = acts and lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
+        self._leave(batch, heads[leaves])
+
+    def _leave(self, batch: _Batch, events: Events) -> None:
+        """Ends the alerts of stays that these events leave behind."""
+        self._end_alerts(
+            batch,
+            events[self.table["alert_severity"][batch.slots[events]] > 0],
+            EndReason.NEXT_STAY,
+        )
+
+    def _expire(self, batch: _Batch, event: int) -> None:
+        """Lets silent stays go before an event; an alert that is still on ends first."""
+        partition, day = int(batch.partitions[event]), int(batch.days[event])
+        silent = expiry.silent(self.table, partition, day)
+        alerted = silent[self.table["alert_severity"][silent] > 0]
+        self._assess_slots(batch, alerted, np.full(len(alerted), event, np.intp), EndReason.SILENCE)
+        expiry.expire(self.table, partition, day)
 
     def _apply(self, batch: _Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
-        time_ms = int(batch.columns.time_ms[event])
+        time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
+        problems = batch.outcome.problems
         match batch.columns.kind[event]:
             case Kind.ADMISSION:
-                lifecycle.admit(self.table, slot, time_ms, fields, batch.outcome.problems)
+                lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
             case Kind.DISCHARGE:
-                lifecycle.discharge(self.table, slot, time_ms)
+                cancelled = bool(fields.get("cancelled"))
+                lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
+            case Kind.TRANSFER:
+                lifecycle.transfer(self.table, slot, time_ms, fields, problems)
             case _:
                 lifecycle.medicate(self.table, slot, time_ms, fields)
 
@@ -240,7 +294,7 @@ class Scorer:
         others_before_stay = np.maximum.accumulate(np.where(begins, others - is_other, 0))
         in_run = others == others_before_stay
         run = pending[in_run]
-        steps = plan(self.table, batch.slots[run], columns.time_ms[run], self.interval_ms)
+        steps = plan(self.table, batch.run_of(run), self.interval_ms)
         for event in run[steps.too_late].tolist():
             detail = f"its hour is closed for more than {LATE_BINS} h, or of a past stay"
             batch.reject(event, Reason.TOO_LATE, detail)
@@ -277,12 +331,12 @@ class Scorer:
         earlier = before & (bins < table["first_bin"][slots])
         if earlier.any():
             late_events.start_earlier(table, slots[earlier], bins[earlier])
-        changed[before] = self._fold(columns, slots[before], events[before])
+        changed[before] = self._fold(batch, slots[before], events[before])
         if opens.any():
             fresh = opens & (table["started"][slots] == 0)
             state_stepping.start(table, slots[fresh], bins[fresh])
             state_stepping.advance(table, self.model, slots[opens], bins[opens])
-            changed[opens] = self._fold(columns, slots[opens], events[opens])
+            changed[opens] = self._fold(batch, slots[opens], events[opens])
 
         measures = columns.cell_start[events + 1] > columns.cell_start[events]
         batch.outcome.n_redundant += int((measures & ~changed).sum())
@@ -290,36 +344,69 @@ class Scorer:
         time_ms = columns.time_ms[events]
         if self.interval_ms == 0:  # a repeated event changes nothing, so it says nothing either
             evaluates = evaluates & (changed | (time_ms > table["newest_ms"][slots]))
+        elif steps.may_evaluate[wave].any():
+            is_away_now = is_away(
+                table["evaluated_ms"][slots], batch.clock_ms[events], self.interval_ms
+            )
+            matters = batch.matters[events] & (bins < table["open_bin"][slots])
+            evaluates = evaluates | (steps.may_evaluate[wave] & changed & (matters | is_away_now))
         np.maximum.at(table["newest_ms"], slots, time_ms)
         if self.interval_ms:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
             np.maximum.at(table["interval"], slots[evaluates], interval[evaluates])
         self._assess(batch, events[evaluates])
 
-    def _fold(self, columns: Columns, slots: Slots, events: Events) -> NDArray[np.bool_]:
+    def _fold(self, batch: _Batch, slots: Slots, events: Events) -> NDArray[np.bool_]:
         """Folds the values of events; returns which of the events changed the ring."""
+        columns = batch.columns
         cells, owner = columns.cells_of(events)
-        changed_cells = timeline.fold(
+        folded = timeline.fold(
             self.table,
             slots[owner],
-            columns.time_ms[events][owner],
-            columns.variable[cells],
-            columns.value[cells],
+            Cells(
+                columns.time_ms[events][owner],
+                columns.variable[cells],
+                columns.value[cells],
+                columns.rank[cells],
+            ),
         )
+        for cell in cells[folded.conflicts].tolist():
+            name = VARIABLES[columns.variable[cell]].name
+            columns.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
+            batch.outcome.problems[ValueProblem.CONFLICT] += 1
         changed = np.zeros(len(events), np.bool_)
-        changed[owner[changed_cells]] = True
+        changed[owner[folded.changed]] = True
         return changed
 
-    def _assess(self, batch: _Batch, events: Events, *, says_risk: bool = True) -> None:
-        """Evaluates the stays of events as they stand now; one that only ends says no risk."""
-        if not len(events):
+    def _assess(self, batch: _Batch, events: Events) -> None:
+        """Evaluates the stays of events as they stand now."""
+        slots = batch.slots[events]
+        self.table["evaluated_ms"][slots] = batch.clock_ms[events]
+        self._assess_slots(batch, slots, events)
+
+    def _end_alerts(self, batch: _Batch, events: Events, end_reason: EndReason) -> None:
+        """Ends the alerts of the stays of events; nothing was measured, so they say no risk."""
+        self._assess_slots(batch, batch.slots[events], events, end_reason)
+
+    def _assess_slots(
+        self, batch: _Batch, slots: Slots, events: Events, end_reason: EndReason | None = None
+    ) -> None:
+        if not len(slots):
             return
         assessments = assess(
             self.table,
             self.model,
-            batch.slots[events],
+            slots,
             events,
-            says_risk=says_risk,
-            has_forecast=says_risk and self._has_forecast,
+            end_reason=end_reason,
+            has_forecast=end_reason is None and self._has_forecast,
         )
         batch.outcome.assessments.append(assessments)
+
+
+def _matters(columns: Columns) -> NDArray[np.bool_]:
+    """Which events hold a laboratory value or a correction."""
+    matters = np.zeros(len(columns.patients), np.bool_)
+    cells = np.flatnonzero(IS_LAB[columns.variable] | (columns.rank != PLAIN))
+    matters[np.searchsorted(columns.cell_start, cells, side="right") - 1] = True
+    return matters

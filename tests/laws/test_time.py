@@ -313,7 +313,7 @@ def test_the_library_keeps_the_same_time() -> None:
     for bad, reason in (
         (observation(3, lactate=6), Reason.TOO_LATE),
         (observation(-1, lactate=6), Reason.BEFORE_ADMISSION),
-        (admission(-1), Reason.TOO_LATE),
+        (admission(-400), Reason.TOO_LATE),
     ):
         with pytest.raises(EventRejected) as rejected:
             monitor.update(bad)
