@@ -74,7 +74,7 @@ class Verdict:
 def trial(log: Sequence[Record], seed: int) -> Verdict:
     """Runs the core over a log and judges its messages; ``seed`` cuts the batches."""
     shipped = OracleBundle.read(bundle.SHIPPED)
-    judge = Judge({shipped.manifest["model"]: shipped}, INTERVAL_MS, FUTURE_LIMIT_MS)
+    judge = Judge({shipped.manifest["model"][:12]: shipped}, INTERVAL_MS, FUTURE_LIMIT_MS)
     seen: Counter[str] = Counter(records=len(log))
     for record, answer in zip(log, answers(log, random.Random(seed)), strict=True):
         judge.take(record, answer)

@@ -90,6 +90,7 @@ def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict
         "KAFKA_BOOTSTRAP_SERVERS": stack.kafka,
         "REDIS_URL": stack.redis,
         "STREAMER_HTTP_PORT": "0",
+        "STREAMER_ALLOW_UNSIGNED_MODELS": "true",
         "STREAMER_GROUP": f"{prefix}vigil",
         "STREAMER_TOPIC_VITALS": f"{prefix}vitals",
         "STREAMER_TOPIC_ALERTS": f"{prefix}alerts",

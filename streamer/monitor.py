@@ -53,7 +53,7 @@ class Monitor:
     ) -> None:
         content = bundle.load(Path(model) if model else bundle.SHIPPED)
         if forecast and not content.has_forecast:
-            raise BundleError(f"bundle {content.model_id}: {NO_FORECAST}")
+            raise BundleError(f"bundle {content.shown_id}: {NO_FORECAST}")
         self._model = build(content)
         table = StayTable(self._model.architecture)
         self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000), forecast)

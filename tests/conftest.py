@@ -27,6 +27,16 @@ def stack() -> Iterator[LocalStack]:
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The audit lines of all commands that tests run: not beside the tree."""
+    file = tmp_path_factory.mktemp("audit") / "audit.jsonl"
+    with pytest.MonkeyPatch.context() as patch:
+        for program in ("STREAMER", "TRAINER"):
+            patch.setenv(f"{program}_AUDIT_FILE", str(file))
+        yield file
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """A certificate authority, to sign what tests of TLS need."""

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings
 
 from bench.chaos import report as chaos_report
 from streamer.adapters.redis.local import default_url
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Reason, Refusal, ValueProblem
 from streamer.service.settings import Settings
 from tests.support.paths import ROOT
 from trainer.compare.report import page as comparison_page
@@ -50,6 +50,7 @@ def setting_row(variable: str, field: FieldInfo) -> str:
     default = "redis://127.0.0.1:6379/0" if announced else field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
+    default = "" if default is None else default
     text = str(default).lower() if isinstance(default, bool) else str(default)
     shown = f"`{text}`" if text else "(empty)"
     return f"| `{variable}` | {shown} | {field.description} |"
@@ -76,7 +77,8 @@ def test_operations_lists_every_reason_and_problem() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     assert {f"| `{reason}` | {reason.sentence} |" for reason in Reason} <= set(text.splitlines())
     problems = {f"| `{problem}` | {problem.sentence} |" for problem in ValueProblem}
-    assert problems <= set(text.splitlines())
+    refusals = {f"| `{refusal}` | {refusal.sentence} |" for refusal in Refusal}
+    assert problems | refusals <= set(text.splitlines())
 
 
 @pytest.mark.parametrize("program", ["streamer", "trainer"])

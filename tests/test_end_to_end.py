@@ -104,10 +104,10 @@ def test_a_published_model_is_in_force_within_ten_seconds_and_so_is_a_rollback(
         for version, bundle in enumerate((*bundles, bundles[0])):  # the third is a rollback
             channel.publish(bundle.model_id, bundle.to_bytes(), version)
             began = time.monotonic()
-            spoke = _events_until_model(client, bundle.model_id)
+            spoke = _events_until_model(client, bundle.model_id[:12])
             assert time.monotonic() - began < 10
             assert len(spoke) <= 2, "one model spoke after the other, never in turns"
-        assert shipped not in {bundle.model_id for bundle in bundles}
+        assert shipped not in {bundle.model_id[:12] for bundle in bundles}
 
 
 def _events_until_model(client: ServiceClient, model_id: str) -> list[str]:

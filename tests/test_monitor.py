@@ -10,7 +10,7 @@ from streamer.core.events import EventRejected
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.monitor import Monitor
 from tests.support.event_stream import Stream, admission, bins, discharge, observation
-from tests.support.small_models import random_bundle, random_model
+from tests.support.small_models import balanced, random_bundle, random_model
 
 NOW_MS = 1_795_255_200_000
 
@@ -33,7 +33,7 @@ EVENTS = [
 @pytest.mark.parametrize("interval_s", [0, 60, 3600])
 def test_messages_equal_those_of_the_scorer(folder: Path, interval_s: float) -> None:
     monitor = Monitor(folder, interval_s)
-    stream = Stream(random_model(3), interval_s)
+    stream = Stream(balanced(random_model(3)), interval_s)
     messages = [message for event in EVENTS for message in monitor.update(event)]
     model_id = messages[0]["model"]
     expected = [{**m, "model": model_id} for m in stream.take(*EVENTS)]

@@ -22,5 +22,15 @@ def write_atomically(file: Path) -> Iterator[IO[bytes]]:
             content.flush()
             os.fsync(content.fileno())
         new.replace(file)
+        sync_folder(file.parent)
     finally:
         new.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Puts the names in a folder on disk, too: a rename is not there after a crash without it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -70,7 +70,7 @@ def evaluate(
     """
     model = build.build(bundle)
     if forecast and not bundle.has_forecast:
-        raise NothingToEvaluate(f"bundle {bundle.model_id}: {NO_FORECAST}")
+        raise NothingToEvaluate(f"bundle {bundle.shown_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
     stays = np.arange(len(cohort))
@@ -127,22 +127,29 @@ def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
     """A warning where the bundle was fitted on some of these patients, else ``None``."""
     n = n_seen(bundle, cohort)
     if n is None:
+        seen = seen_of(bundle.manifest)
+        if seen is not None and seen.is_locked:
+            return (
+                f"warning: bundle {bundle.shown_id} keeps the patients that it was fitted "
+                "on under a key that is not here, so whether these are among them is unknown; set "
+                "TRAINER_PATIENTS_KEY_FILE to the file of that key"
+            )
         return "warning: this bundle does not say which patients it was fitted on"
     if not n:
         return None
     return (
-        f"warning: bundle {bundle.model_id} was fitted on {n} of these {len(cohort)} patients, so "
+        f"warning: bundle {bundle.shown_id} was fitted on {n} of these {len(cohort)} patients, so "
         "the figures flatter it; with --split test only patients that it was not fitted on count"
     )
 
 
 def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
-    """How many of these patients the bundle was fitted on, ``None`` where it does not say.
+    """How many of these patients the bundle was fitted on, ``None`` where it does not tell us.
 
     0 where so few match that they can be false answers.
     """
     seen = seen_of(bundle.manifest)
-    if seen is None:
+    if seen is None or seen.is_locked:
         return None
     n = seen.count(cohort.patient_ids)
     return n if n > CERTAIN * seen.false_rate * len(cohort) else 0

@@ -20,7 +20,7 @@ from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Split, split_patients
-from trainer.data.training_patients import SeenPatients
+from trainer.data.training_patients import SeenPatients, own_key
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     Predictions,
@@ -250,7 +250,9 @@ def describe(cohort: Cohort, split: Split) -> DataSummary:
         # Training depends on these alone: other test patients are not other training data.
         "fitted_on": fingerprint(cohort.take(fitted_on))["sha256"],
         "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
-        "seen": SeenPatients.of([cohort.patient_ids[i] for i in fitted_on]).to_text(),
+        "seen": SeenPatients.of(
+            [cohort.patient_ids[i] for i in fitted_on], own_key(make=True)
+        ).to_text(),
     }
 
 

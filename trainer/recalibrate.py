@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,7 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import Split
-from trainer.data.training_patients import seen_of
+from trainer.data.training_patients import own_key, seen_of
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
@@ -131,7 +131,7 @@ def recalibrate(
     known = n_seen(bundle, cohort.take(chosen_on))
     if known:
         reporter.say(
-            f"warning: bundle {bundle.model_id} was fitted on {known} of the {len(chosen_on)} "
+            f"warning: bundle {bundle.shown_id} was fitted on {known} of the {len(chosen_on)} "
             "patients to choose on and knows them better than any to come: calibrate on others"
         )
     with reporter.follow("building features") as progress:
@@ -218,7 +218,8 @@ def _bundle(
     }
     seen = seen_of(old.manifest)
     if seen is not None:
-        about["data"] = {**old.manifest["data"], "seen": seen.also(chosen_on).to_text()}
+        also = replace(seen, key=own_key(make=True)).also(chosen_on)
+        about["data"] = {**old.manifest["data"], "seen": also.to_text()}
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
     card = write_site_card(dict(about), thresholds, figures.before, figures.difference_ci, old.card)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from streamer.adapters.redis.local import default_url
+from streamer.adapters.redis.local import default_url, is_announced
+from streamer.bundles.signatures import parse_keys
 from streamer.process.environment import EnvironmentSettings
 
 
@@ -41,6 +42,58 @@ class TrainerSettings(EnvironmentSettings):
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"
     )
+
+    model_keys: str = Field(
+        default="",
+        description="public keys of other trainers whose models are taken over, NAME:BASE64, "
+        "separated by commas",
+    )
+    signing_key_file: Path | None = Field(
+        default=None, description="private key that `run` and `models sign` sign with (PEM)"
+    )
+    keys: Path = Field(
+        default=Path(".vigil/keys"), description="folder of the keys that `keys new` makes"
+    )
+    allow_unsigned_models: bool | None = Field(
+        default=None,
+        description="whether models may be published that no such key has signed; unset: only in "
+        "the world of `streamer up` on this machine",
+    )
+    patients_key_file: Path | None = Field(
+        default=Path(".vigil/patients.key"),
+        description="secret key of the list of training patients in a bundle; `fit` makes it; "
+        "`none`: the ids are public, no key",
+    )
+    audit_file: Path = Field(
+        default=Path(".vigil/audit.jsonl"),
+        description="file of the audit lines: who promoted, rolled back, signed",
+    )
+
+    @field_validator("model_keys")
+    @classmethod
+    def _keys_are_keys(cls, text: str) -> str:
+        parse_keys(text)
+        return text
+
+    @field_validator("patients_key_file", mode="before")
+    @classmethod
+    def _none_is_none(cls, value: object) -> object:
+        return None if value == "none" else value
+
+    @property
+    def signing_key(self) -> Path | None:
+        """The file of the signing key; ``None`` without one, also where the file is empty.
+
+        A container mounts something in any case: `/dev/null` where there is no key.
+        """
+        file = self.signing_key_file
+        is_empty = file is not None and file.exists() and not file.stat().st_size
+        return None if is_empty else file
+
+    def unsigned_allowed(self) -> bool:
+        """Whether models that nobody signed may be published."""
+        allowed = self.allow_unsigned_models
+        return is_announced(self.redis_url.get_secret_value()) if allowed is None else allowed
 
     @property
     def redis(self) -> Callable[[], str]:

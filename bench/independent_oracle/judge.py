@@ -41,7 +41,7 @@ class Judge:
     """Follows one partition; counts what is wrong by kind, with examples.
 
     Args:
-        bundles: every model that may speak, by id.
+        bundles: every model that may speak, by the twelve digits that messages have.
         interval_ms: the evaluation interval; 0: every event that changes something.
         future_limit_ms: how far an event may lie ahead of its record; ``None``: any way.
         sampled: whether the risks of a patient are computed.

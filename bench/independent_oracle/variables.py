@@ -38,6 +38,10 @@ class Variable(NamedTuple):
     kind: str
 
 
+_NO_VALUE: Final = {("heart_rate", 255.0), ("etco2", 0.0)}
+"""Codes of devices that measure nothing, inside the limits."""
+
+
 def _line(text: str) -> Line:
     if text == "F":
         return 5 / 9, -160 / 9
@@ -77,4 +81,6 @@ def cleaned(name: str, value: object, unit: object) -> float | None:
     number = single(float(value) * line[0] + line[1])
     if name == "fio2" and 20 <= number <= 100:
         number = single(number / 100)
+    if (variable.name, number) in _NO_VALUE:
+        return None
     return number + 0.0 if single(variable.low) <= number <= single(variable.high) else None

@@ -27,16 +27,18 @@ cluster='+cluster|slots +cluster|shards +cluster|info +readonly +asking +command
 
 # shellcheck disable=SC2086 # rules are several words
 {
-    # states of its own group; models are read alone
+    # states of its own group, with the model that steps them; published models are read alone
     user streamer "${STREAMER_PASSWORD_FILE-}" "~vigil:$group:*" '%R~{vigil:models}:*' \
-        +hget +hmget +hset +hsetnx +hdel +hscan +get +evalsha '+script|load' +time \
+        +hget +hmget +hset +hsetnx +hdel +hscan +get +hstrlen +getrange +strlen +exists \
+        +lrange +evalsha '+script|load' +time \
         +info '+config|get' +select +ping $cluster
     # publishes models; sees no patient
     user trainer "${TRAINER_PASSWORD_FILE-}" '~{vigil:models}:*' '~{vigil:trainer}:*' \
-        +hget +hmget +hset +get +set +del +incr +pexpire +lrange +lrem +lpush +ltrim \
+        +hget +hmget +hset +get +getrange +strlen +exists +type +set +del +incr +pexpire \
+        +lrange +lrem +lpush +ltrim \
         +evalsha '+script|load' +info +select +ping $cluster
     # `streamer patient` and `streamer check`: reads alone
     user viewer "${VIEWER_PASSWORD_FILE-}" "%R~vigil:$group:*" '%R~{vigil:models}:*' \
-        +hget +hmget +get +info '+config|get' +select +ping $cluster
+        +hget +hmget +get +hstrlen +getrange +strlen +exists +lrange +info '+config|get' +select +ping $cluster
 }
 # A sender needs no Redis.

@@ -10,7 +10,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
-from streamer.bundles.bundle import Bundle, BundleError
+from streamer.bundles import known, soundness
+from streamer.bundles.bundle import Bundle, BundleError, short
 from streamer.bundles.manifest import (
     FORECAST,
     FORMAT,
@@ -21,12 +22,23 @@ from streamer.bundles.manifest import (
 )
 from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
-from streamer.core.forecast import ForecastHead, HeadSize
+from streamer.core.forecast import ForecastHead
 from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.variables import VARIABLES
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
+# Of JSON and weights that anybody may have written.
+_BROKEN: Final = (
+    ArithmeticError,
+    AttributeError,
+    KeyError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 _LAYOUT: Final[ForecastLayout] = {
     "vitals": list(forecast.FORECAST_VITALS),
     "hours": list(forecast.HOURS),
@@ -55,39 +67,37 @@ def build(bundle: Bundle) -> Model:
         manifest.get("variables") == [variable.name for variable in VARIABLES],
         "its variables are not those of this version",
     )
+    named = manifest.get("model")
     _require(
-        manifest.get("model") == bundle.model_id,
-        f"its content, with the hash {bundle.model_id}, does not match its id "
-        f"{manifest.get('model')}",
+        isinstance(named, str) and named in (bundle.model_id, short(bundle.model_id)),
+        f"its content, with the hash {bundle.model_id}, does not match its id {ascii(named)[:80]}",
     )
     try:
+        size = soundness.architecture(manifest)
         weights = load_weights(bundle.weights)
         head = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
-        network = Network(Architecture(**manifest["architecture"]), weights)
+        soundness.check_weights(size, weights)
+        soundness.check_scaling(manifest["scaling"])
         return Model(
             bundle.model_id,
-            network,
+            Network(size, weights),
             Scaling(
                 np.array(manifest["scaling"]["mean"], np.float32),
                 np.array(manifest["scaling"]["std"], np.float32),
             ),
-            tuple(
-                Calibration(
-                    np.array(manifest["calibration"][horizon]["logits"], np.float64),
-                    np.array(manifest["calibration"][horizon]["calibrated"], np.float64),
-                )
-                for horizon in HORIZONS
-            ),
-            float(manifest["threshold"]),
-            AlertPolicy(**manifest["alert_policy"]),
-            _forecaster(manifest.get(FORECAST), head),
+            tuple(_calibration(manifest, horizon) for horizon in HORIZONS),
+            soundness.threshold(manifest),
+            AlertPolicy(**soundness.alert_policy(manifest)),
+            _forecaster(manifest.get(FORECAST), head, size),
         )
-    except (KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
-        raise BundleError(f"bundle {bundle.model_id}: {error}") from error
+    except BundleError:
+        raise
+    except _BROKEN as error:
+        raise BundleError(f"bundle {short(bundle.model_id)}: {error}") from error
 
 
 def make(model: Model, about: Provenance, card: str) -> Bundle:
-    """Makes the bundle of a model.
+    """Makes the bundle of a model, with known inputs and the risks that it gives them.
 
     Args:
         model: the scoring model; the bundle's id follows from the content, not from its id.
@@ -121,22 +131,37 @@ def make(model: Model, about: Provenance, card: str) -> Bundle:
         }
         head = model.forecaster.weights
         weights |= {_PREFIX + name: value for name, value in head.items()}
-    bundle = Bundle(manifest, save_weights(weights), card)
+    bundle = Bundle(manifest, save_weights(weights), card, known.make(model))
     manifest["model"] = bundle.model_id
     return bundle
 
 
-def _forecaster(part: ForecastPart | None, weights: Weights) -> ForecastHead | None:
+def _calibration(manifest: Manifest, horizon: str) -> Calibration:
+    part = manifest["calibration"][horizon]
+    logits, calibrated = (
+        np.array(knots, np.float64) for knots in (part["logits"], part["calibrated"])
+    )
+    for knots in (logits, calibrated):
+        soundness.check_calibration(horizon, knots)
+    return Calibration(logits, calibrated)
+
+
+def _forecaster(
+    part: ForecastPart | None, weights: Weights, network: Architecture
+) -> ForecastHead | None:
     if part is None:
+        _require(not weights, f"it has weights of a {FORECAST} head and no {FORECAST} part")
         return None
     _require(isinstance(part, dict), f"its {FORECAST} part is {part!r}, not a JSON object")
     layout = {name: part.get(name) for name in _LAYOUT}
     _require(
         layout == _LAYOUT, f"its forecast layout {layout} does not match this version's {_LAYOUT}"
     )
-    size: Any = {name: value for name, value in part.items() if name not in _LAYOUT}
+    sizes: Any = {name: value for name, value in part.items() if name not in _LAYOUT}
     head = {name.removeprefix(_PREFIX): value for name, value in weights.items()}
-    return ForecastHead(HeadSize(**size), head)
+    size = soundness.head_size(sizes, network)
+    soundness.check_head_weights(size, head)
+    return ForecastHead(size, head)
 
 
 def _require(holds: bool, fault: str) -> None:

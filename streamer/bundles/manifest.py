@@ -16,6 +16,9 @@ FORMAT: Final = 2
 FORECAST: Final = "forecast"
 """The key of the forecast head's part, and of its figures in ``metrics``."""
 
+DEEPEST: Final = 32
+"""Levels of JSON that are read; the shipped manifest has 8."""
+
 Figures: TypeAlias = dict[str, Any]
 """JSON figures by metric name; ``trainer.metrics`` says which. Nothing in the streamer reads them.
 """
@@ -37,7 +40,8 @@ class DataSummary(Fingerprint, total=False):
     Attributes:
         fitted_on: hash of the training and validation stays alone.
         sides: counts of patients and rows by side of the split.
-        seen: the patients that were fitted on, a Bloom filter as text.
+        seen: the patients that were fitted on, Bloom filters as text
+            (``trainer.data.training_patients``).
     """
 
     fitted_on: str
@@ -164,7 +168,8 @@ class Manifest(Provenance, total=False):
         threshold: calibrated 6 h risk above which an hour counts as positive.
         alert_policy: the fields of ``core.alerts.AlertPolicy``.
         forecast: the forecast head's part; absent or null without one.
-        model: the bundle's id; the one part that the id does not depend on.
+        model: the bundle's id; the one part that the id does not depend on. Its first twelve
+            digits in bundles of earlier versions.
     """
 
     format: int
@@ -183,13 +188,37 @@ def parse(text: bytes) -> Manifest:
     """Reads a manifest from JSON; its parts are checked where they are used.
 
     Raises:
-        ValueError: the text is not a JSON object.
+        ValueError: the text is not a JSON object, or one that is nested too deep.
     """
-    manifest: Any = json.loads(text)
+    manifest: Any = parse_json(text)
     if not isinstance(manifest, dict):
         raise ValueError(f"the manifest is a JSON {type(manifest).__name__}, not an object")
     parsed: Manifest = manifest  # type: ignore[assignment]
     return parsed
+
+
+def parse_json(text: bytes) -> object:
+    """Reads JSON of anybody.
+
+    Raises:
+        ValueError: the text is not JSON, or nested deeper than ``DEEPEST``.
+    """
+    try:
+        content: object = json.loads(text)
+    except RecursionError:
+        raise ValueError(f"JSON nested deeper than {DEEPEST}") from None
+    level, depth = [content], 0
+    while level:
+        depth += 1
+        if depth > DEEPEST:
+            raise ValueError(f"JSON nested deeper than {DEEPEST}")
+        level = [
+            item
+            for container in level
+            if isinstance(container, dict | list)
+            for item in (container.values() if isinstance(container, dict) else container)
+        ]
+    return content
 
 
 def to_text(manifest: Manifest) -> str:

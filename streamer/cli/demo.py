@@ -35,6 +35,7 @@ def demo(
 
     Nothing else is needed. Ctrl-C stops all of it.
     """
+    Settings()  # a wrong one is said before servers are started
     with ExitStack() as running:
         stop = running.enter_context(stop_on_signal())
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
@@ -44,6 +45,8 @@ def demo(
                 existing_redis=os.environ.get("REDIS_URL"),
             )
         )
+        if "REDIS_URL" not in os.environ:  # nobody else publishes to a Redis that begins empty
+            os.environ.setdefault("STREAMER_ALLOW_UNSIGNED_MODELS", "true")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
         os.environ["REDIS_URL"] = stack.redis
         say(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}", error=True)

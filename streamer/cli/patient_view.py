@@ -17,6 +17,7 @@ from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable
+from streamer.process import logs
 from streamer.process.terminal import table
 from streamer.service import bootstrap
 from streamer.service.settings import Settings
@@ -111,7 +112,8 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
         return None
     partition, stored = stay
     model_id = model_of(stored)
-    model = bootstrap.model_library(settings).get(model_id)
+    with logs.silenced():
+        model = bootstrap.model_library(settings).get(model_id)
     if model is None:
         return {"patient_id": patient, "partition": partition, "model": model_id}
     stays = StayTable(model.architecture, capacity=1)

@@ -15,6 +15,7 @@ from streamer.core.dead_letters import Selection
 from streamer.core.reasons import Reason
 from streamer.core.time import DAY_MS, HOUR_MS, MINUTE_MS
 from streamer.ports.log import Interrupted, LogUnavailable
+from streamer.process.audit import DONE, record
 from streamer.process.terminal import say, say_json, say_lines
 from streamer.service.dead_letters import Replay, open_rejected_topic, overview, plan
 from streamer.service.dead_letters import replay as replayed
@@ -149,7 +150,8 @@ def replay(
     """
     chosen = None if offsets is None else _range(offsets)
     selection = Selection(frozenset(reason or ()), chosen, partition, _since_ms(since))
-    topic = open_rejected_topic(Settings(), to_replay=yes)
+    settings = Settings()
+    topic = open_rejected_topic(settings, to_replay=yes)
     done = Replay()
     with Report("replay" if yes else "reading the rejected topic") as report:
         if not yes:
@@ -161,16 +163,25 @@ def replay(
                     progress=lambda: report.update(f"{done.chosen.total()} re-entered"),
                 )  # fmt: skip
             except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
+                _audit(settings, selection, done, f"failed: {error or 'cut off'}")
                 _fail(
                     f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
                     "re-entered. Run it again: nothing is doubled"
                 )
+            _audit(settings, selection, done, DONE)
     if chosen is not None and not done.chosen and not done.left:
         _fail(f"no chosen record of the rejected topic has an offset in {offsets}")
     if as_json:
         say_json(view.replay_json(done, dry_run=not yes))
     else:
         say_lines(view.replay_lines(done, dry_run=not yes))
+
+
+def _audit(settings: Settings, selection: Selection, done: Replay, outcome: str) -> None:
+    reasons = ",".join(sorted(selection.reasons)) or "all reasons"
+    offsets = "" if selection.offsets is None else f", offsets {selection.offsets}"
+    records = f"{done.chosen.total()} records of {settings.topic_rejected} ({reasons}{offsets})"
+    record(settings.audit_file, "replay rejected", records, outcome)
 
 
 def _since_ms(text: str | None) -> int | None:

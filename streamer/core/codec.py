@@ -16,6 +16,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.model import ID_DIGITS
 from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Slots, StayTable
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import N_VARIABLES
@@ -37,7 +38,9 @@ _NEW_FIELDS: Final = (
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
 # Model, swaps, cells, bytes of the ward, bytes of the bed.
 _SIZES_BEFORE: Final = struct.Struct("<12sI3H")
-# Model, swaps, cells, cells below them, ranks, bytes of the ward, bytes of the bed.
+# Model, swaps, cells, cells below them, ranks, bytes of the ward, bytes of the bed. The first digits
+# of the model's id will do: the number of swaps tells the eras of a partition apart, and the
+# partition's own record in the store names the model by its whole id.
 _SIZES: Final = struct.Struct("<12sI5H")
 _LAYERS: Final = ("ring", "under")
 _RING_FIELDS: Final = tuple(
@@ -81,7 +84,7 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
         axis=1,
     )
     layers = [_list_cells(table, slots, layer) for layer in _LAYERS]
-    model = era.model_id.encode()
+    model = _shown(era).model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
@@ -203,7 +206,7 @@ def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> d
 
 
 def model_of(content: bytes) -> str:
-    """Returns the id of the model that stepped a stored stay.
+    """Returns the first digits of the id of the model that stepped a stored stay.
 
     Raises:
         CorruptState: the bytes are not a stored stay.
@@ -251,7 +254,7 @@ class _Layout:
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
         """Checks everything, so that an evicted stay can be loaded later."""
         sizes = _sizes(content, patient)
-        is_foreign = era is not None and sizes.era != era
+        is_foreign = era is not None and sizes.era != _shown(era)
         body = content[sizes.header :]
         n_cells = sum(sizes.cells)
         listed = n_cells * _CELL.itemsize + sizes.ranks * _RANK.itemsize + sizes.ward + sizes.bed
@@ -294,6 +297,10 @@ def _sizes(content: bytes, patient: str) -> _Sizes:
         return _Sizes(version, era, header, [n_cells, 0], 0, n_ward, n_bed)
     n_cells, n_under, n_ranks, n_ward, n_bed = counts
     return _Sizes(version, era, header, [n_cells, n_under], n_ranks, n_ward, n_bed)
+
+
+def _shown(era: Era) -> Era:
+    return era._replace(model_id=era.model_id[:ID_DIGITS])
 
 
 def _text(content: bytes, patient: str) -> str:

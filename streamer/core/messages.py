@@ -101,7 +101,7 @@ def write(
 def _risks(
     wave: Assessments, event_record: Sequence[int], sources: Sequence[Source], model: Model
 ) -> Iterator[Message]:
-    threshold, model_id = model.threshold, model.model_id
+    threshold, model_id = model.threshold, model.shown_id
     codes = (wave.missing @ _BIT).tolist()
     forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
     for event, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code, forecast in zip(
@@ -180,7 +180,7 @@ def _alert(
         "horizon_hours": HORIZON_HOURS,
         "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
         "news2": news2 if news2 >= 0 else None,
-        "model": model.model_id,
+        "model": model.shown_id,
         "partition": partition,
         "offset": offset,
     }

@@ -16,6 +16,7 @@ from streamer.core.lstm_network import HORIZONS, Architecture, Network
 Floats = NDArray[np.float32]
 
 CLIP: Final = 6.0  # standard deviations; a charting error inside the limits must not own the state
+ID_DIGITS: Final = 12  # of a model's id where messages and people see it; decisions take all 64
 DECIMALS: Final = 7  # risks are decided on and written with these, so both sides see one number
 
 
@@ -25,6 +26,17 @@ class Scaling:
 
     mean: Floats
     std: Floats
+
+    def __post_init__(self) -> None:
+        """Refuses a scaling that would make risks that are not numbers.
+
+        Raises:
+            ValueError: unless both have one finite number a feature, and all deviations are > 0.
+        """
+        if self.mean.ndim != 1 or self.mean.shape != self.std.shape:
+            raise ValueError(f"scaling of {self.mean.shape} means and {self.std.shape} deviations")
+        if not (np.isfinite(self.mean) & np.isfinite(self.std) & (self.std > 0)).all():
+            raise ValueError("scaling: means and deviations must be finite, deviations above 0")
 
     def apply(self, features: Floats) -> Floats:
         """Standardises ``(..., F)`` features; unknown (NaN) becomes 0, the training mean."""
@@ -57,11 +69,15 @@ class Calibration:
         """Refuses a map that could change the order of risks.
 
         Raises:
-            ValueError: unless both knot sequences rise strictly and have the same length >= 2.
+            ValueError: unless both knot sequences are finite, rise strictly and have the same
+                length >= 2.
         """
+        pair = (self.logits, self.calibrated)
         same = len(self.logits) == len(self.calibrated) >= 2
-        if not same or (np.diff(self.logits) <= 0).any() or (np.diff(self.calibrated) <= 0).any():
-            raise ValueError("calibration knots must rise strictly and come in pairs, at least two")
+        if not same or not all(np.isfinite(k).all() and (np.diff(k) > 0).all() for k in pair):
+            raise ValueError(
+                "calibration knots must be finite, rise strictly and come in pairs, at least two"
+            )
 
     def apply(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
         """Maps logits of any shape; beyond the outer knots the nearest segment goes on."""
@@ -102,6 +118,13 @@ class Model:
     ) -> None:
         if len(calibrations) != len(HORIZONS):
             raise ValueError(f"a model needs one calibration for each of {HORIZONS}")
+        if len(scaling.mean) != network.architecture.n_features:
+            raise ValueError(
+                f"scaling of {len(scaling.mean)} features for a network of "
+                f"{network.architecture.n_features}"
+            )
+        if not 0 < threshold < 1:
+            raise ValueError(f"a threshold must lie within 0 and 1, got {threshold}")
         self.model_id = model_id
         self.network = network
         self.scaling = scaling
@@ -109,6 +132,11 @@ class Model:
         self.threshold = threshold
         self.policy = policy
         self.forecaster = forecaster
+
+    @property
+    def shown_id(self) -> str:
+        """The beginning of the id, as messages have it; two models may share it."""
+        return self.model_id[:ID_DIGITS]
 
     @property
     def architecture(self) -> Architecture:

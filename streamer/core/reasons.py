@@ -111,3 +111,34 @@ class Rejection:
     record: int
     reason: Reason
     detail: str
+
+
+class Refusal(StrEnum):
+    """Why a published model bundle does not take over; `docs/operations.md` lists them."""
+
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    OTHER_CONTENT = "other_content"
+    UNSIGNED = "unsigned"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    UNSOUND = "unsound"
+    NOT_REPRODUCED = "not_reproduced"
+
+    @property
+    def sentence(self) -> str:
+        """What the refusal means and the way out, for people."""
+        return _REFUSAL_SENTENCES[self]
+
+
+_REFUSAL_SENTENCES = {
+    Refusal.MISSING: "The alias names a model whose bundle is not in Redis.",
+    Refusal.UNREADABLE: "The bytes are not a packed bundle, or larger than one may be.",
+    Refusal.OTHER_CONTENT: "The content is that of another model than the one it was published as.",
+    Refusal.UNSIGNED: "Nobody has signed it, and unsigned models are not allowed.",
+    Refusal.UNKNOWN_KEY: "It is signed, by no key that the service was given.",
+    Refusal.BAD_SIGNATURE: "It was changed after a key that is trusted had signed it.",
+    Refusal.UNSOUND: "A part is missing, out of its bounds, or of another version.",
+    Refusal.NOT_REPRODUCED: "Its known inputs do not have their risks here, or it would never "
+    "alert, or always.",
+}

@@ -19,10 +19,14 @@ from streamer.adapters.redis import client, server
 from streamer.adapters.redis.models import RedisModels
 from streamer.adapters.redis.url import Form
 from streamer.bundles import bundle
+from streamer.bundles.acceptance import Trust
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
+from streamer.diagnose.lost_values import lost_values
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
+from streamer.process import logs
+from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics, service_topics
 from streamer.service.weak_connections import exposed_port, weak_choices
@@ -42,20 +46,23 @@ def checks(settings: Settings) -> Iterator[Finding]:
     yield from _guarded("model", lambda: _model(settings))
     if settings.http_port:
         yield _service(settings)
+        yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
     yield _log(settings)
     yield from _versions()
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yields the findings of a check; an error becomes a bad finding with the remedy."""
-    remedy = {
-        "kafka": "start one with `streamer up`, or set KAFKA_BOOTSTRAP_SERVERS",
-        "redis": "start one with `streamer up`, or set REDIS_URL",
-        "model": "install the package anew, or publish a model with `trainer models promote`",
-    }[name]
+    """Yields the findings of a check; an error becomes a bad finding with the way out.
+
+    The adapters name the setting that is wrong. Only where nothing runs at all is there more to do.
+    """
     try:
         yield from check()
-    except (OSError, ValueError, LogUnavailable, StoreUnavailable) as error:
+    except (LogUnavailable, StoreUnavailable) as error:
+        hint = "; start one with `streamer up`" if "nothing listens" in str(error) else ""
+        yield Finding(name, Level.BAD, f"{error}{hint}")
+    except (OSError, ValueError) as error:
+        remedy = "install the package anew, or publish a model with `trainer models promote`"
         yield Finding(name, Level.BAD, f"{error or type(error).__name__}; {remedy}")
 
 
@@ -112,27 +119,45 @@ def _redis(settings: Settings) -> Iterator[Finding]:
 
 
 def _model(settings: Settings) -> Iterator[Finding]:
-    shipped = bundle.load(bundle.SHIPPED)
     with contextlib.closing(client.connect(settings.redis, _TIMEOUT_S)) as redis:
         channel = RedisModels(redis)
-        champion = channel.champion()
-        packed = channel.fetch(champion.model_id) if champion and settings.forecast else None
-    if champion is None:
-        message = f"{shipped.model_id}, the shipped one; nothing is published"
-    else:
+        library = ModelLibrary(channel, settings.trust())
+        with logs.silenced():
+            champion, in_force = channel.champion(), library.in_force()
+    if library.refusal is not None:
+        refused = library.refusal
         message = (
-            f"{champion.model_id}, publication {champion.version}; shipped: {shipped.model_id}"
+            f"the published one is refused ({refused.reason}): {refused}. Services keep the one "
+            "before it. Find out who wrote it to Redis; `trainer models rollback` publishes a good "
+            "one again"
         )
-    yield Finding("model", Level.OK, message)
-    in_force = shipped if packed is None else bundle.from_bytes(packed)
-    if settings.forecast and not in_force.has_forecast:
-        message = f"STREAMER_FORECAST is on; model {in_force.model_id}: {bundle.NO_FORECAST}"
+        yield Finding("model", Level.WARN, message)
+    published = "nothing is published" if champion is None else f"publication {champion.version}"
+    yield Finding("model", Level.OK, f"{in_force.shown_id}, {published}")
+    if settings.forecast and in_force.forecaster is None:
+        message = f"STREAMER_FORECAST is on; model {in_force.shown_id}: {bundle.NO_FORECAST}"
         yield Finding("forecast", Level.WARN, message)
+    yield _trust(settings.trust())
+
+
+def _trust(trust: Trust) -> Finding:
+    names = ", ".join(key.name for key in trust.keys)
+    if trust.allow_unsigned:
+        message = (
+            "models that nobody signed may take over: whoever can write Redis can replace them"
+        )
+        return Finding("trust", Level.WARN, message)
+    signed = f" and those that are signed by {names}" if names else ""
+    return Finding("trust", Level.OK, f"the shipped model{signed} may take over")
+
+
+def _asked_host(settings: Settings) -> str:
+    return _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
 
 
 def _service(settings: Settings) -> Finding:
     """Asks the service on this machine, if one runs, whether it is ready."""
-    host = _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
+    host = _asked_host(settings)
     address = f"{host}:{settings.http_port}"
     connection = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection):

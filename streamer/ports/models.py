@@ -14,6 +14,10 @@ class Champion:
     version: int
 
 
+class Unfetchable(ValueError):
+    """What is published cannot be fetched: it is no bundle, or too large for one."""
+
+
 class Superseded(RuntimeError):
     """Another trainer has published in the meantime; ask for the champion again first."""
 
@@ -25,10 +29,30 @@ class ModelChannel(Protocol):
     """
 
     def champion(self) -> Champion | None:
-        """Returns the model in force, ``None`` if none was ever published."""
+        """Returns the alias as it is, ``None`` if none was ever published.
+
+        Whoever can write the channel can write anything: the id may be any text.
+        """
+
+    def recent(self) -> list[str]:
+        """Returns the ids of the models that were published last, the newest first."""
 
     def fetch(self, model_id: str) -> bytes | None:
-        """Returns the packed bundle of a published model, ``None`` if it is no longer kept."""
+        """Returns the packed bundle of a published model, ``None`` if it is no longer kept.
+
+        Raises:
+            Unfetchable: it is larger than a bundle may be, or of another type.
+        """
+
+    def keep(self, model_id: str, packed: bytes) -> None:
+        """Keeps the bundle of the model in force for this group, in place of the one before.
+
+        Publications do not push it out, and ``fetch`` finds it. It is the group's own: whoever may
+        publish has no say in it.
+        """
+
+    def kept(self) -> str | None:
+        """Returns the id of the model that this group keeps, ``None`` if it keeps none."""
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """Puts a bundle in force if ``expected_version`` still is (0: none was ever published).

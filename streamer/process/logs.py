@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 import structlog
@@ -54,3 +55,18 @@ def configure(
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     return before, renderer
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Drops all events of the block: a command that prints findings of its own has no log."""
+    before = structlog.get_config()
+    structlog.configure(processors=[_drop])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def _drop(_logger: object, _method: str, _event: EventDict) -> EventDict:
+    raise structlog.DropEvent

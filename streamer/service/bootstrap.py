@@ -40,7 +40,9 @@ def model_library(settings: Settings) -> ModelLibrary:
     Raises:
         BundleError: the shipped model cannot be used.
     """
-    return ModelLibrary(RedisModels(connect(settings.redis)))
+    return ModelLibrary(
+        RedisModels(connect(settings.redis), own=f"vigil:{settings.group}:model"), settings.trust()
+    )
 
 
 def worker(settings: Settings, health: Health) -> Worker:

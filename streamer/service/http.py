@@ -1,4 +1,4 @@
-"""HTTP port of the service: `/metrics`, `/healthz` and `/readyz`."""
+"""HTTP port of the service: `/metrics`, `/healthz`, `/readyz` and `/lost`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from streamer.service.health import Health
+from streamer.service.losses import LOSSES
 from streamer.service.metrics import REGISTRY
 
 _log = structlog.get_logger()
@@ -67,8 +68,10 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
                 case "/readyz":
                     reasons = [reason.as_json() for reason in health.reasons]
                     self._answer_json(not reasons, {"ready": not reasons, "reasons": reasons})
+                case "/lost":
+                    self._answer_json(True, {"values": LOSSES.listed()})
                 case _:
-                    self._answer(404, "text/plain", b"try /metrics, /healthz or /readyz\n")
+                    self._answer(404, "text/plain", b"try /metrics, /healthz, /readyz or /lost\n")
 
         def do_HEAD(self) -> None:
             self.do_GET()

@@ -23,7 +23,7 @@ from prometheus_client import (
 )
 
 from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Reason, Refusal, ValueProblem
 from streamer.service.collectors import AgeHistogram, LabelledGauge
 
 
@@ -187,6 +187,15 @@ STAYS_REMOVED: Final = _counter(
 )
 PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
 MODEL: Final = _labelled_gauge("model_info", "1", "1 for the model in force.", "model")
+MODEL_REFUSED: Final = _labelled_gauge(
+    "model_refused",
+    "0 or 1",
+    "Whether the published model is refused, and the one before it stays in force.",
+    "reason",
+)
+MODELS_REFUSED: Final = _counter(
+    "models_refused_total", "bundles", "Published bundles that were refused.", reason=Refusal
+)
 REWARMED: Final = _counter("rewarmed_total", "stays", "Stays moved to a new model.")
 
 # What goes wrong, and how far it is mended.

@@ -34,7 +34,7 @@ class ActiveModel:
         self._library = library
         self._refreshed = time.monotonic()
         self.model: Model = library.in_force()
-        metrics.MODEL.set({self.model.model_id: 1})
+        metrics.MODEL.set({self.model.shown_id: 1})
 
     def refresh(self) -> None:
         """Reads the alias again if ``REFRESH_S`` have passed; keeps the model in an outage."""
@@ -48,7 +48,7 @@ class ActiveModel:
             return
         if model.model_id != self.model.model_id:
             _log.info("model in force", model=model.model_id, before=self.model.model_id)
-            metrics.MODEL.set({model.model_id: 1})
+            metrics.MODEL.set({model.shown_id: 1})
             self.model = model
 
 

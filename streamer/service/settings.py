@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar, Final, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -11,11 +12,15 @@ from pydantic_settings import SettingsConfigDict
 from streamer.adapters.kafka import access
 from streamer.adapters.kafka.access import KafkaAccess
 from streamer.adapters.redis import url as redis_urls
-from streamer.adapters.redis.local import default_url
+from streamer.adapters.redis.local import default_url, is_announced
 from streamer.adapters.redis.url import RedisUrl
 from streamer.adapters.tls import TlsFiles
+from streamer.bundles.signatures import parse_keys
 from streamer.process.environment import EnvironmentSettings, Fault
 from streamer.service import faults
+
+if TYPE_CHECKING:
+    from streamer.bundles.acceptance import Trust
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
@@ -108,6 +113,20 @@ class Settings(EnvironmentSettings):
         default=SecretStr(""),
         description="secret key of the patients' pseudonyms in the log; empty: random",
     )
+    model_keys: str = Field(
+        default="",
+        description="public keys that published models must be signed by, NAME:BASE64, separated "
+        "by commas",
+    )
+    allow_unsigned_models: bool | None = Field(
+        default=None,
+        description="whether a model may take over that no such key has signed; unset: only in the "
+        "world of `streamer up` on this machine",
+    )
+    audit_file: Path = Field(
+        default=Path(".vigil/audit.jsonl"),
+        description="file of the audit lines: who replayed events, or looked up a pseudonym",
+    )
     fault: str = Field(
         default="",
         description="fault injection for trials, such as POINT@N:kill; never in production",
@@ -166,6 +185,12 @@ class Settings(EnvironmentSettings):
         faults.parse(text)
         return text
 
+    @field_validator("model_keys")
+    @classmethod
+    def _keys_are_keys(cls, text: str) -> str:
+        parse_keys(text)
+        return text
+
     @field_validator("kafka_bootstrap_servers")
     @classmethod
     def _brokers_have_addresses(cls, text: str) -> str:
@@ -210,6 +235,15 @@ class Settings(EnvironmentSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    def trust(self) -> Trust:
+        """Whose models may take over."""
+        from streamer.bundles.acceptance import Trust  # noqa: PLC0415 - loads the scoring code
+
+        unsigned = self.allow_unsigned_models
+        if unsigned is None:
+            unsigned = is_announced(self.redis_url.get_secret_value())
+        return Trust(parse_keys(self.model_keys), unsigned)
 
     @property
     def redis(self) -> Callable[[], str]:

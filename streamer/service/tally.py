@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Sized
 from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.batch import Result
-from streamer.service.losses import Losses
-
-_losses = Losses()
+from streamer.service.losses import LOSSES
 
 
 def batch(
@@ -37,7 +35,7 @@ def batch(
             metrics.REJECTED.labels(reason).inc(count)
         for problem, count in result.problems.items():
             metrics.VALUES_DROPPED.labels(problem).inc(count)
-        _losses.count(result.losses)
+        LOSSES.count(result.losses)
         for (phase, severity), count in result.alerts.items():
             metrics.ALERTS.labels(phase, severity).inc(count)
 

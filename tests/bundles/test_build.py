@@ -85,9 +85,10 @@ def test_a_tampered_threshold_is_refused() -> None:
         ({"features": "hourly-0"}, "hourly-0"),
         ({"format": 99}, "format 99 is not this version's 2"),
         ({"variables": ["heart_rate"]}, "variables"),
-        ({"threshold": None}, "float"),
+        ({"threshold": None}, "threshold is None, not a number"),
         ({"alert_policy": {"medium": 0.1, "high": 0.2, "off": 0.3}}, "must rise"),
-        ({"architecture": {"n_features": 3}}, "size mismatch"),
+        ({"architecture": {"n_features": 3}}, "n_features is 3"),
+        ({"architecture": {"n_features": N_FEATURES, "hidden": 16}}, "size mismatch"),
     ],
 )
 def test_a_bundle_that_this_program_cannot_use_is_refused(parts: dict[str, Any], why: str) -> None:

@@ -22,6 +22,7 @@ def test_a_folder_gives_the_bundle_back(tmp_path: Path) -> None:
         "weights.safetensors",
         "manifest.json",
         "card.md",
+        "known.json",
     }
 
 

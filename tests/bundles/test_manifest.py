@@ -6,7 +6,7 @@ import pytest
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import MANIFEST, SHIPPED
-from streamer.bundles.manifest import Manifest, hashed_text, parse, to_text
+from streamer.bundles.manifest import DEEPEST, Manifest, hashed_text, parse, parse_json, to_text
 
 
 @pytest.mark.parametrize(("text", "kind"), [(b"[1]", "list"), (b"7", "int"), (b"null", "NoneType")])
@@ -31,3 +31,15 @@ def test_the_id_does_not_depend_on_itself_and_on_every_other_part() -> None:
     assert json.loads(hashed_text(manifest)) == {"threshold": 0.5}
     other: Manifest = {"threshold": 0.25, "model": "abc"}
     assert hashed_text(other) != hashed_text(manifest)
+
+
+@pytest.mark.parametrize("kind", ["[]", "{}"])
+def test_json_is_read_to_a_depth(kind: str) -> None:
+    def nested(depth: int) -> bytes:
+        opening = "[" if kind == "[]" else '{"a":'
+        return (opening * depth + "1" + kind[1] * depth).encode()
+
+    parse_json(nested(DEEPEST - 1))
+    for depth in (DEEPEST, 500, 200_000):
+        with pytest.raises(ValueError, match="nested deeper"):
+            parse_json(nested(depth))

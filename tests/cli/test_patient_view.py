@@ -67,7 +67,7 @@ def test_a_stored_stay_is_described_and_rendered(
     values = {value["variable"]: value for value in view["values"]}
     assert (values["heart_rate"]["value"], values["heart_rate"]["age_minutes"]) == (91, 0)
     assert (values["map"]["value"], values["map"]["age_minutes"]) == (70, 30)
-    assert (view["model"], view["partition"], view["offset"]) == (MODEL.model_id, 0, None)
+    assert (view["model"], view["partition"], view["offset"]) == (MODEL.shown_id, 0, None)
     assert json.loads(json.dumps(view)) == view
     lines = list(patient_view.lines(view))
     assert "ward           A" in lines
@@ -80,7 +80,7 @@ def test_a_stay_of_an_unknown_model_is_named_with_it(
     monkeypatch.setattr(LIBRARY, "get", lambda _model_id: None)
     monkeypatch.setattr(bootstrap, "model_library", lambda _settings: LIBRARY)
     view = patient_view.describe(settings, "p")
-    assert view == {"patient_id": "p", "partition": 0, "model": MODEL.model_id}
+    assert view == {"patient_id": "p", "partition": 0, "model": MODEL.shown_id}
 
 
 @pytest.mark.usefixtures("settings")

@@ -18,7 +18,7 @@ from streamer.adapters.redis import client
 
 CANARY = "c4nary"
 
-COMMANDS = (
+COMMANDS: tuple[tuple[str, ...], ...] = (
     ("topics",),
     ("check",),
     ("check", "--json"),
@@ -31,7 +31,11 @@ COMMANDS = (
     ("rejected", "replay", "--yes"),
     ("simulate", "--beds", "1", "--hours", "1"),
 )
-TRAINER_COMMANDS = (("models", "list"), ("models", "show"), ("run", "--data", ".", "--once"))
+TRAINER_COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("models", "list"),
+    ("models", "show"),
+    ("run", "--data", ".", "--once"),
+)
 # Each leads to exit code 2 before anything is opened.
 UNREADABLE = {
     "REDIS_URL": (
@@ -115,7 +119,8 @@ def rude_server() -> Iterator[int]:
                 with connection:
                     connection.settimeout(0.2)
                     try:
-                        connection.sendall(b"-ERR what is " + connection.recv(4096)[:80] + b"\r\n")
+                        question = connection.recv(4096)[:80].replace(b"\r\n", b" ")
+                        connection.sendall(b"-ERR what is " + question + b"\r\n")
                     except OSError:
                         continue
 

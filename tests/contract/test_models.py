@@ -10,7 +10,7 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.redis.client import Client, connect
 from streamer.adapters.redis.models import KEPT, RedisModels
 from streamer.local import LocalStack
-from streamer.ports.models import Champion, ModelChannel, Superseded
+from streamer.ports.models import Champion, ModelChannel, Superseded, Unfetchable
 from streamer.ports.states import StoreUnavailable
 from tests.support.redis_kinds import Group
 from trainer.registry.lease import Lease
@@ -85,6 +85,38 @@ class Contract:
         assert channel.champion() == Champion(won[0], 1)
         assert channel.fetch(won[0]) == won[0].encode()
 
+    def test_recent_models_are_listed_the_newest_first(self, channel: ModelChannel) -> None:
+        assert channel.recent() == []
+        for version, model in enumerate(("a", "b", "c", "a")):
+            channel.publish(model, b"x", version)
+        assert channel.recent() == ["a", "c", "b"]
+
+    def test_the_model_in_force_is_kept_whatever_is_published(self, channel: ModelChannel) -> None:
+        assert channel.kept() is None
+        channel.keep("before", b"old")
+        channel.keep("in force", b"bytes")
+        for version, model in enumerate([f"m{i}" for i in range(2 * KEPT)]):
+            channel.publish(model, model.encode(), version)
+        assert channel.kept() == "in force"
+        assert channel.fetch("in force") == b"bytes"
+        assert channel.fetch("before") is None
+        assert "in force" not in channel.recent()
+
+    def test_what_is_larger_than_a_bundle_is_not_fetched(
+        self, channel: ModelChannel, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for adapter in ("memory", "redis"):
+            monkeypatch.setattr(f"streamer.adapters.{adapter}.models.MOST_PACKED", 1_000)
+        channel.publish("large", bytes(1_001), 0)
+        with pytest.raises(Unfetchable, match="at most 1000"):
+            channel.fetch("large")
+        channel.publish("largest", bytes(1_000), 1)
+        assert channel.fetch("largest") == bytes(1_000)
+
+    def test_an_empty_bundle_is_no_missing_one(self, channel: ModelChannel) -> None:
+        channel.publish("empty", b"", 0)
+        assert channel.fetch("empty") == b""
+
 
 class TestMemory(Contract):
     @pytest.fixture
@@ -108,7 +140,7 @@ class TestRedis(Contract):
 
     @pytest.fixture
     def channel(self, redis: Client, topic_prefix: str) -> ModelChannel:
-        return RedisModels(redis, topic_prefix)
+        return RedisModels(redis, topic_prefix, own=f"{topic_prefix}own")
 
     def test_two_namespaces_do_not_see_each_other(
         self, channel: ModelChannel, redis: Client, topic_prefix: str
@@ -131,6 +163,38 @@ class TestRedis(Contract):
         first.release()
         assert second.acquire()
         assert not first.is_newest()
+
+    @pytest.mark.parametrize(
+        "version", [b"", b"-1", b"1e3", b"7.5", b"9" * 40, b"\xff", "٣".encode()]
+    )
+    def test_whatever_stands_as_the_version_can_be_published_over(
+        self, channel: ModelChannel, redis: Client, topic_prefix: str, version: bytes
+    ) -> None:
+        alias = f"{{{topic_prefix}:models}}:champion"
+        redis.hset(alias, mapping={"model": b"\xff\x1b[2J", "version": version})
+        champion = channel.champion()
+        assert champion is not None
+        assert champion.version == 0
+        assert channel.publish("good", b"good", champion.version) == Champion("good", 1)
+        assert channel.champion() == Champion("good", 1)
+
+    @pytest.mark.parametrize("kind", ["string", "list"])
+    def test_keys_of_another_type_can_be_published_over(
+        self, channel: ModelChannel, redis: Client, topic_prefix: str, kind: str
+    ) -> None:
+        for key in ("champion", "recent", "bundle:good"):
+            name = f"{{{topic_prefix}:models}}:{key}"
+            if kind == "string" and key != "bundle:good":
+                redis.set(name, "x")
+            elif key != "recent":
+                redis.lpush(name, "x")
+        assert channel.champion() == Champion("", 0)
+        assert channel.recent() == []
+        if kind == "list":
+            with pytest.raises(Unfetchable, match="another type"):
+                channel.fetch("good")
+        assert channel.publish("good", b"good", 0) == Champion("good", 1)
+        assert (channel.recent(), channel.fetch("good")) == (["good"], b"good")
 
 
 NOWHERE = connect("redis://127.0.0.1:1/0")

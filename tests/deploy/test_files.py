@@ -66,6 +66,19 @@ def test_services_and_profiles() -> None:
     }
 
 
+def test_models_are_signed_unless_somebody_says_otherwise() -> None:
+    services = compose()["services"]
+    streamer, trainer = (services[name]["environment"] for name in ("streamer", "trainer"))
+    for program, environment in (("STREAMER", streamer), ("TRAINER", trainer)):
+        assert environment[f"{program}_MODEL_KEYS"] == "${VIGIL_MODEL_KEYS:-}"
+        switch = environment[f"{program}_ALLOW_UNSIGNED_MODELS"]
+        assert switch == "${VIGIL_ALLOW_UNSIGNED_MODELS:-false}"
+    assert any(
+        volume.endswith(f":{trainer['TRAINER_SIGNING_KEY_FILE']}:ro")
+        for volume in services["trainer"]["volumes"]
+    )
+
+
 def test_every_image_is_pinned_by_digest() -> None:
     services = compose()["services"]
     theirs = [each["image"] for name, each in services.items() if name not in OURS]

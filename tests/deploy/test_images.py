@@ -103,6 +103,15 @@ def test_it_has_the_versions_of_the_lock_and_no_others(streamer: Built) -> None:
     assert {canonicalize_name(name): version for name, version in installed.items()} == wanted
 
 
+def test_it_checks_signatures_and_explains_itself(streamer: Built) -> None:
+    program = (
+        "from streamer.bundles.signatures import ModelKey\n"
+        "assert not ModelKey('k', bytes(32)).verifies(bytes(32), bytes(64))\n"
+    )
+    assert streamer.run(["python", "-c", program]).stderr == ""
+    assert streamer.run(["streamer", "rejected", "--help"]).returncode == 0
+
+
 def test_it_reads_every_compression(streamer: Built) -> None:
     program = (
         "import zstandard, lz4.frame, snappy, crc32c\n"

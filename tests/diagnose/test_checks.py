@@ -12,12 +12,13 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles.build import make
 from streamer.diagnose import checks
 from streamer.diagnose.finding import Finding, Level
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port
-from tests.support.small_models import forecasting_model, random_bundle
+from tests.support.small_models import balanced, forecasting_model, random_bundle
 
 
 def findings(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[str, Finding]:
@@ -93,9 +94,47 @@ def test_forecasts_are_asked_of_the_model_in_force(
     monkeypatch: pytest.MonkeyPatch, has_head: bool
 ) -> None:
     models = MemoryModels()
-    bundle = make(forecasting_model(), {}, "") if has_head else random_bundle()
+    bundle = make(balanced(forecasting_model()), {}, "") if has_head else random_bundle()
     models.publish(bundle.model_id, bundle.to_bytes(), 0)
     monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
-    levels = {finding.check: finding.level for finding in checks._model(Settings(forecast=True))}
-    assert levels == {"model": Level.OK} | ({} if has_head else {"forecast": Level.WARN})
+    settings = Settings(forecast=True, allow_unsigned_models=True)
+    levels = {finding.check: finding.level for finding in checks._model(settings)}
+    expected = {"model": Level.OK, "trust": Level.WARN}
+    assert levels == expected | ({} if has_head else {"forecast": Level.WARN})
     assert "forecast" not in {finding.check for finding in checks._model(Settings())}
+
+
+def test_a_refused_model_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    models = MemoryModels()
+    bundle = random_bundle()
+    models.publish(bundle.model_id, bundle.to_bytes(), 0)
+    monkeypatch.setattr(checks, "RedisModels", lambda _client: models)
+    refused, in_force, trust = checks._model(Settings())
+    assert (refused.level, in_force.level, trust.level) == (Level.WARN, Level.OK, Level.OK)
+    assert "(unsigned)" in refused.message
+    assert bundle.model_id[:12] in refused.message
+    assert "trainer models rollback" in refused.message
+    assert in_force.message.startswith("ac06db9ff834, publication 1")
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (LogUnavailable("Kafka: nothing listens"), "Kafka: nothing listens; start one with"),
+        (LogUnavailable("Kafka: see advertised.listeners"), "Kafka: see advertised.listeners"),
+        (StoreNotAllowed("Redis: no right"), "Redis: no right"),
+        (ValueError("no bundle"), "no bundle; install the package anew"),
+    ],
+)
+def test_an_error_has_the_way_out_that_fits_it(error: Exception, message: str) -> None:
+    """Whoever's setting was right must not be told to set it."""
+
+    def fail() -> Iterator[Finding]:
+        raise error
+        yield
+
+    (finding,) = checks._guarded("kafka", fail)
+    assert finding.level is Level.BAD
+    assert finding.message.startswith(message)
+    if "start" not in message and "install" not in message:
+        assert finding.message == message

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,10 +23,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import (
     ACL,
+    ACLFilter,
     ACLOperation,
     ACLPermissionType,
     ACLResourcePatternType,
     ResourcePattern,
+    ResourcePatternFilter,
     ResourceType,
 )
 
@@ -55,21 +58,29 @@ def kafka(authority: Authority) -> Iterator[SecureKafka]:
         yield server
 
 
-def failure(
-    monkeypatch: pytest.MonkeyPatch, address: str, settings: dict[str, str], wait_ms: int = 1_000
-) -> LogUnavailable:
-    """The error of a client with these settings."""
-    monkeypatch.setattr(topics, "_REACH_TIMEOUT_MS", wait_ms)
-    monkeypatch.setattr(connections, "_failures", {})  # of another client of this process
-    variables = {f"STREAMER_KAFKA_{name.upper()}": value for name, value in settings.items()}
-    with pytest.raises(LogUnavailable) as error:
-        ensure_topics(settings_of({"KAFKA_BOOTSTRAP_SERVERS": address} | variables), create=False)
-    return error.value
+def failures(*trials: tuple[str, dict[str, str]]) -> list[LogUnavailable]:
+    """The errors of clients at these addresses with these settings, all at once.
+
+    The cause is noted by address, so each may come once.
+    """
+    connections._failures.clear()
+
+    def fail(trial: tuple[str, dict[str, str]]) -> LogUnavailable:
+        address, settings = trial
+        variables = {f"STREAMER_KAFKA_{name.upper()}": value for name, value in settings.items()}
+        wrong = settings_of({"KAFKA_BOOTSTRAP_SERVERS": address} | variables)
+        with pytest.raises(LogUnavailable) as error:
+            ensure_topics(wrong, create=False)
+        return error.value
+
+    with ThreadPoolExecutor(len(trials)) as threads:
+        return list(threads.map(fail, trials))
 
 
 def test_each_failure_of_a_connection_has_its_own_words(
     kafka: SecureKafka, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(topics, "_REACH_TIMEOUT_MS", 2_000)
     ca = str(kafka.authority.ca)
     stranger = Authority(tmp_path, "stranger")
     own = stranger.issue("client")
@@ -78,35 +89,35 @@ def test_each_failure_of_a_connection_has_its_own_words(
         "security_protocol": "SASL_SSL", "ssl_cafile": ca, "sasl_mechanism": "PLAIN",
         "sasl_username": "streamer", "sasl_password": "streamer-s3cret",
     }  # fmt: skip
-    unreachable: list[tuple[str, dict[str, str], str]] = [
-        (kafka.sasl, {}, "may speak another protocol than PLAINTEXT"),
-        (kafka.address, tls, "speak TLS on this port"),
-        (kafka.sasl, sasl | {"ssl_cafile": str(stranger.ca)}, "not in STREAMER_KAFKA_SSL_CAFILE"),
-        (kafka.misnamed, tls, "certificate is for another name than 127.0.0.1"),
-        (kafka.mutual, tls, "client certificate"),
-        (
-            kafka.mutual,
-            tls | {"ssl_certfile": str(own.certificate), "ssl_keyfile": str(own.key)},
-            "client certificate",
-        ),
-        ("127.0.0.1:1", {}, "127.0.0.1:1 (from KAFKA_BOOTSTRAP_SERVERS): nothing listens"),
-        ("no-such-broker.invalid:9092", {}, "the name no-such-broker.invalid cannot be resolved"),
-        (kafka.unknown, {}, "advertised.listeners"),
-    ]
-    for address, settings, words in unreachable:
-        error = failure(monkeypatch, address, settings)
-        assert words in str(error), (address, settings, str(error))
-        assert not isinstance(error, LogNotAllowed), str(error)
-    advertised = str(failure(monkeypatch, kafka.unknown, {}))
-    assert "the name no-such-broker.invalid cannot be resolved" in advertised
-    assert "KAFKA_BOOTSTRAP_SERVERS is right" in advertised
+    unreachable = {
+        (kafka.sasl, "may speak another protocol than PLAINTEXT"): {},
+        (kafka.address, "speak TLS on this port"): tls,
+        (kafka.misnamed, "certificate is for another name than 127.0.0.1"): tls,
+        (kafka.mutual, "client certificate"): tls,
+        ("127.0.0.1:1", "127.0.0.1:1 (from KAFKA_BOOTSTRAP_SERVERS): nothing listens"): {},
+        ("no-such.invalid:9092", "the name no-such.invalid cannot be resolved"): {},
+        (kafka.unknown, "the name no-such-broker.invalid cannot be resolved"): {},
+        (kafka.unknown, "advertised.listeners"): {},
+        (kafka.unknown, "KAFKA_BOOTSTRAP_SERVERS is right"): {},
+    }
+    trials = {address: settings for (address, _), settings in unreachable.items()}
+    errors = dict(zip(trials, failures(*trials.items()), strict=True))
+    for address, words in unreachable:
+        assert words in str(errors[address]), (address, str(errors[address]))
+        assert not isinstance(errors[address], LogNotAllowed)
+    files = {"ssl_certfile": str(own.certificate), "ssl_keyfile": str(own.key)}
+    unknown_ca, unknown_client = failures(
+        (kafka.sasl, sasl | {"ssl_cafile": str(stranger.ca)}), (kafka.mutual, tls | files)
+    )
+    assert "not in STREAMER_KAFKA_SSL_CAFILE" in str(unknown_ca)
+    assert "client certificate" in str(unknown_client)
     # The broker says that it lacks a mechanism, or just ends the connection.
-    error = failure(monkeypatch, kafka.sasl, sasl | {"sasl_mechanism": "SCRAM-SHA-512"}, 3_000)
-    assert "see STREAMER_KAFKA_SASL_MECHANISM" in str(error)
-    error = failure(monkeypatch, kafka.sasl, sasl | {"sasl_password": "wr0ng"}, 3_000)
-    assert "refuses user, password" in str(error)
-    assert isinstance(error, LogNotAllowed)
-    assert "wr0ng" not in str(error)
+    (mechanism,) = failures((kafka.sasl, sasl | {"sasl_mechanism": "SCRAM-SHA-512"}))
+    assert "see STREAMER_KAFKA_SASL_MECHANISM" in str(mechanism)
+    (password,) = failures((kafka.sasl, sasl | {"sasl_password": "wr0ng"}))
+    assert "refuses user, password" in str(password)
+    assert isinstance(password, LogNotAllowed)
+    assert "wr0ng" not in str(password)
 
 
 def test_a_token_from_a_file_opens_the_connection(kafka: SecureKafka, tmp_path: Path) -> None:
@@ -188,6 +199,19 @@ def rules_of(arguments: list[str]) -> list[ACL]:
         for name in names
         for operation in operations
     ]
+
+
+def rules_in_force(kafka: SecureKafka) -> list[ACL]:
+    anything = ACLFilter(
+        principal=None, host="*", operation=ACLOperation.ANY,
+        permission_type=ACLPermissionType.ANY,
+        resource_pattern=ResourcePatternFilter(
+            ResourceType.ANY, None, ACLResourcePatternType.ANY
+        ),
+    )  # fmt: skip
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+        rules: list[ACL] = admin.describe_acls(anything)[0]
+    return rules
 
 
 def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, str]) -> None:
@@ -323,26 +347,35 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
                 admin.delete("{vigil:models}:champion")
                 assert kafka.denials == []
                 assert admin.acl_log() == []
-                _refusals_have_their_own_words(user, admin, port)
+                _refusals_have_their_own_words(user, admin, port, kafka)
 
 
-def _refusals_have_their_own_words(user: Users, admin: Any, port: int) -> None:
+def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: SecureKafka) -> None:
     """What is not allowed is never "away" nor "nothing is known", and heals when it is granted."""
 
     def kinds() -> set[tuple[str, str | None]]:
         return {(str(r["kind"]), r.get("waiting_on")) for r in reasons(port) or ()}
 
     admin.execute_command("ACL", "SETUSER", "streamer", "-evalsha")
-    with contextlib.closing(KafkaProducer(**settings_of(user("sender")).kafka_connection())) as out:
-        out.send(
-            settings_of(user("sender")).topic_vitals, observation("p3", heart_rate=80.0), b"p3"
-        )
+    sender = settings_of(user("sender"))
+    with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
+        out.send(sender.topic_vitals, observation("p3", heart_rate=80.0), b"p3")
     wait_until(lambda: kinds() == {("not_allowed", "store")}, 30, "the reason of Redis")
     (reason,) = reasons(port) or [{}]
     assert "Redis does not allow it" in reason["says"]
     assert "deploy/acl/redis" in reason["says"]
     admin.execute_command("ACL", "SETUSER", "streamer", "+evalsha")
     wait_until(lambda: reasons(port) == [], 30, "readiness")
+
+    risk = settings_of(user("streamer")).topic_risk
+    rules = [rule for rule in rules_in_force(kafka) if rule.resource_pattern.resource_name == risk]
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as kafka_admin:
+        kafka_admin.delete_acls(rules)
+        with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
+            out.send(sender.topic_vitals, observation("p4", heart_rate=80.0), b"p4")
+        wait_until(lambda: kinds() == {("not_allowed", "log")}, 60, "the reason of Kafka")
+        kafka_admin.create_acls(rules)
+    wait_until(lambda: reasons(port) == [], 60, "readiness")
 
     hidden = command(user("sender"), "alerts", "--from-beginning", "--json")
     assert hidden.returncode == 1

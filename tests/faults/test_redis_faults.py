@@ -31,6 +31,12 @@ def trial(own: LocalStack, tmp_path: Path, topic_prefix: str) -> Iterator[Servic
         yield opened
 
 
+@pytest.fixture
+def admin(own: LocalStack) -> Iterator[Redis]:
+    with Redis.from_url(own.redis_admin) as client:
+        yield client
+
+
 def wait_for_complaint(worker: Worker, about: str) -> None:
     wait_until(
         lambda: any(about in reason for reason in worker.not_ready),
@@ -91,16 +97,16 @@ def test_redis_has_lost_its_last_seconds_while_nobody_ran(
 
 
 @pytest.mark.parametrize("while_it_runs", [True, False])
-def test_redis_is_wiped(trial: ServiceTrial, while_it_runs: bool) -> None:
+def test_redis_is_wiped(trial: ServiceTrial, while_it_runs: bool, admin: Redis) -> None:
     trial.send(300)
     with trial.worker():
         trial.settle()
         if while_it_runs:
-            trial.redis_admin.flushall()
+            admin.flushall()
             trial.send()
             trial.assert_equals_oracle()
     if not while_it_runs:
-        trial.redis_admin.flushall()
+        admin.flushall()
         trial.send()
         with trial.worker():
             trial.assert_equals_oracle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -15,12 +16,13 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 
-from bench.services import ServiceProcess, environment, running
+from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters.kafka.read import committed_reader
 from streamer.core.dead_letters import Selection
 from streamer.local import LocalStack
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.service.dead_letters import Replay, open_rejected_topic, replay
-from streamer.service.topics import ensure_topics
+from streamer.service.dead_letters import Replay, open_rejected_topic, overview, replay
+from streamer.service.topics import ensure_topics, service_topics
 from tests.support.rejected_topic import RejectedTopicTrial
 from tests.support.running_service import ServiceClient, headers
 from tests.support.wait import wait_until
@@ -34,6 +36,28 @@ def topic(stack: LocalStack, topic_prefix: str) -> Iterator[RejectedTopicTrial]:
     rejected_topic = RejectedTopicTrial(environment(stack, topic_prefix, partitions=4))
     yield rejected_topic
     rejected_topic.close()
+
+
+def test_viewing_creates_no_topic_and_a_replay_makes_what_it_writes(
+    stack: LocalStack, topic_prefix: str
+) -> None:
+    settings = settings_of(environment(stack, topic_prefix, partitions=1))
+    with pytest.raises(LogUnavailable, match=r"vitals\.rejected is missing"):
+        open_rejected_topic(settings)
+    ensure_topics(settings, service_topics(settings))
+    with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+
+        def topics() -> set[str]:
+            return {name for name in admin.list_topics() if name.startswith(topic_prefix)}
+
+        before = topics()
+        assert settings.topic_replayed not in before
+        assert overview(open_rejected_topic(settings), EVERYTHING, 5).groups == {}
+        with contextlib.closing(committed_reader(settings.kafka_connection(), "no-such")) as reader:
+            reader.poll(timeout_ms=300)
+        assert topics() == before
+        open_rejected_topic(settings, to_replay=True)
+        assert topics() == before | {settings.topic_replayed}
 
 
 # --- replay

@@ -140,7 +140,7 @@ def test_the_gauges_of_a_process_follow_its_partitions() -> None:
     assert figure("vigil_partitions") == 3
     assert figure("vigil_stays") == 6
     models = [sample.labels["model"] for sample in scraped()["vigil_model_info"].samples]
-    assert models == [fake.library.in_force().model_id]
+    assert models == [fake.library.in_force().shown_id]
     fake.broker.expel(process.log)
     MemoryLog(fake.broker)  # another member, which gets the first share
     process.step()

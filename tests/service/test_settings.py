@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from streamer.adapters.redis.local import announced
 from streamer.process.environment import fault_lines
 from streamer.service.settings import Settings
 from tests.support.certificates import Authority
@@ -259,3 +261,28 @@ def test_a_secret_file_changes_while_the_service_runs(
     url.write_text("redis://:two@h:1/0\n")
     password.write_text("two")
     assert (settings.redis(), read()) == ("redis://:two@h:1/0", "two")
+
+
+def test_unsigned_models_are_allowed_by_the_switch_or_in_the_world_of_streamer_up_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("STREAMER_ALLOW_UNSIGNED_MODELS", raising=False)
+    monkeypatch.delenv("REDIS_URL", raising=False)
+    key = "icu:" + base64.b64encode(bytes(32)).decode()
+    assert not Settings().trust().allow_unsigned
+    with announced("redis://:secret@127.0.0.1:6379/0"):
+        assert Settings().trust().allow_unsigned
+        monkeypatch.setenv("REDIS_URL", "redis://redis.example:6379/0")
+        assert not Settings().trust().allow_unsigned, "another Redis than that of this machine"
+        monkeypatch.delenv("REDIS_URL")
+        monkeypatch.setenv("STREAMER_ALLOW_UNSIGNED_MODELS", "false")
+        assert not Settings().trust().allow_unsigned
+    monkeypatch.setenv("STREAMER_ALLOW_UNSIGNED_MODELS", "true")
+    monkeypatch.setenv("STREAMER_MODEL_KEYS", key)
+    trust = Settings().trust()
+    assert trust.allow_unsigned
+    assert [str(one) for one in trust.keys] == [key]
+    monkeypatch.setenv("STREAMER_MODEL_KEYS", f"{key},broken")
+    with pytest.raises(ValidationError, match="not a public key"):
+        Settings()

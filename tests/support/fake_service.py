@@ -12,6 +12,7 @@ import numpy as np
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.memory.states import MemoryStates
+from streamer.bundles.acceptance import Trust
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable, Output
 from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
@@ -67,7 +68,7 @@ def library(*seeds: int) -> tuple[ModelLibrary, MemoryModels]:
     for version, seed in enumerate(seeds):
         bundle = random_bundle(seed)
         models.publish(bundle.model_id, bundle.to_bytes(), version)
-    return ModelLibrary(models), models
+    return ModelLibrary(models, Trust(allow_unsigned=True)), models
 
 
 class FakeProcess:

@@ -10,11 +10,13 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from streamer.local.errors import LocalStackError
 from streamer.local.ports import LOOPBACK, choose_other_than
@@ -83,7 +85,8 @@ class _Servers(contextlib.ExitStack):
         self.callback(process.kill)
         client = Redis(host=LOOPBACK, port=port, socket_timeout=5)
         self.callback(client.close)
-        wait_until(lambda: _answers(client), 20)
+        wait_until(lambda: _answers(client) or process.poll() is not None, 20)
+        assert process.poll() is None, (folder / "log").read_text()
         return client
 
 
@@ -114,6 +117,8 @@ def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in sentinels)
         group = Group(f"redis+sentinel://{hosts}/{MASTER_NAME}/0", [master, *replicas])
         group.processes = servers.processes
+        for port in replicas:
+            wait_until(partial(_is_in_step, group.client(port)), 20)
         if n_replicas:
             first: Any = Redis(host=LOOPBACK, port=sentinels[0])
             wait_until(lambda: _known(first, n_replicas, n_sentinels), 20)
@@ -122,20 +127,41 @@ def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]
 
 
 @contextlib.contextmanager
-def cluster_group(n_masters: int = 3) -> Iterator[Group]:
-    """A Cluster of masters without replicas."""
+def cluster_group(n_masters: int = 3, *, replicas: bool = False) -> Iterator[Group]:
+    """A Cluster of masters, each with a replica if asked for; a failover takes some seconds."""
     _need_server()
     with _Servers() as servers:
         ports = [servers.port() for _ in range(n_masters)]
-        settings = {"cluster-enabled": "yes", "cluster-node-timeout": "2000"}
-        nodes: list[Any] = [servers.start(port, settings) for port in ports]
+        settings = {
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": "1000",
+            "repl-diskless-sync-delay": "0",
+        }
+        # Ten thousand above, as is the default, is in the range of outgoing connections.
+        buses = {port: servers.port() for port in ports}
+        nodes: list[Any] = [
+            servers.start(port, settings | {"cluster-port": str(bus)})
+            for port, bus in buses.items()
+        ]
         for number, node in enumerate(nodes):
             first, end = (_SLOTS * k // n_masters for k in (number, number + 1))
             node.execute_command("CLUSTER ADDSLOTSRANGE", first, end - 1)
             node.execute_command("CLUSTER SET-CONFIG-EPOCH", number + 1)
-            for port in ports:
-                node.execute_command("CLUSTER MEET", LOOPBACK, port)
+            for port, bus in buses.items():
+                node.execute_command("CLUSTER MEET", LOOPBACK, port, bus)
         wait_until(lambda: all(_is_whole(node, n_masters) for node in nodes), 20)
+        if replicas:
+            for master in list(nodes):
+                port = servers.port()
+                bus = servers.port()
+                copy: Any = servers.start(port, settings | {"cluster-port": str(bus)})
+                copy.execute_command("CLUSTER MEET", LOOPBACK, ports[0], buses[ports[0]])
+                name = master.execute_command("CLUSTER MYID").decode()
+                wait_until(lambda c=copy, n=name: _replicates(c, n), 20)  # type: ignore[misc]
+                nodes.append(copy)
+            wait_until(lambda: all(_is_whole(node, len(nodes)) for node in nodes), 20)
+            # One that was never in step with its master does not stand for election.
+            wait_until(lambda: all(map(_is_in_step, nodes[n_masters:])), 20)
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
         yield Group(f"redis+cluster://{hosts}", ports, servers.processes)
 
@@ -148,6 +174,17 @@ def _is_whole(node: Any, n_masters: int) -> bool:
         else dict(line.split(":", 1) for line in info.decode().split())
     )
     return state["cluster_state"] == "ok" and int(state["cluster_known_nodes"]) == n_masters
+
+
+def _replicates(copy: Any, master: str) -> bool:
+    with contextlib.suppress(ResponseError):  # the master is not known there yet
+        copy.execute_command("CLUSTER REPLICATE", master)
+        return True
+    return False
+
+
+def _is_in_step(copy: Any) -> bool:
+    return bool(copy.info("replication")["master_link_status"] == "up")
 
 
 def _known(sentinel: Any, n_replicas: int, n_sentinels: int) -> bool:

@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
-from redis import Redis
 
 from bench.oracle import compare, table
 from bench.services import ServiceProcess, environment, settings_of
+from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.service import bootstrap
@@ -85,8 +85,7 @@ class ServiceTrial:
         settings = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 40, **settings}
         self.environment = environment(stack, prefix, partitions=partitions, **settings)
         self.settings = settings_of(self.environment)
-        self.redis = Redis.from_url(stack.redis)
-        self.redis_admin = Redis.from_url(stack.redis_admin)
+        self.redis = connect(stack.redis)
         self.states = RedisStates(
             self.redis, f"vigil:{self.settings.group}", self.settings.topic_vitals
         )
@@ -108,7 +107,6 @@ class ServiceTrial:
             for service in self.services:
                 service.stop()
         self.redis.close()
-        self.redis_admin.close()
 
     def service(self, fault: str = "", **settings: str) -> ServiceProcess:
         """Starts a service process, under a new name unless ``instance`` names it."""

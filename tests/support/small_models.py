@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from streamer.bundles import known
 from streamer.bundles.build import make
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
@@ -35,9 +36,22 @@ def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
     return Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
 
 
+def balanced(model: Model) -> Model:
+    """The same model, calibrated so that its risks lie on both sides of the alert thresholds.
+
+    Those of a trained one do, and a bundle must show it before it takes over.
+    """
+    risks = known.risks_of(model, *known.pool())[:, :, 0]
+    middle = float(np.median(np.log(risks / (1 - risks))))
+    line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]) - middle)
+    model.calibrations = (line,) * len(HORIZONS)
+    return model
+
+
 def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
     """A bundle of ``random_model``."""
-    return make(random_model(seed, hidden, layers), {}, f"# An untrained model, seed {seed}\n")
+    model = balanced(random_model(seed, hidden, layers))
+    return make(model, {}, f"# An untrained model, seed {seed}\n")
 
 
 def forecasting_model(seed: int = 0, layers: int = 1) -> Model:

@@ -108,7 +108,7 @@ def test_patients_of_the_training_are_warned_of(data: Path, bundle: Bundle) -> N
     reporter, output = _listening()
     n_fitted_on = sum(side_of(p) != "test" for p in load_cohort([data]).patient_ids)
     evaluate(bundle, [data], reporter=reporter)
-    assert f"warning: bundle {bundle.model_id} was fitted on" in output.getvalue()
+    assert f"warning: bundle {bundle.shown_id} was fitted on" in output.getvalue()
     n_matched = int(output.getvalue().split("fitted on ")[1].split()[0])
     assert n_fitted_on <= n_matched <= 80
 

@@ -19,7 +19,7 @@ from tests.support.synthetic_stays import Row, write_parquet
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import Split, side_of
-from trainer.data.training_patients import SeenPatients
+from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import evaluate, overlap_warning
@@ -133,7 +133,8 @@ def test_the_manifest_says_where_it_comes_from_and_on_whom_it_was_chosen(
     assert made["data"]["n_patients"] == len(cohort)
     assert made["chosen_on"]["n_patients"] == len(chosen_on)
     assert made["judged_on"]["n_patients"] == len(cohort) - len(chosen_on)
-    seen = SeenPatients.from_text(recalibrated.bundle.manifest["data"]["seen"])
+    seen = seen_of(recalibrated.bundle.manifest)
+    assert seen is not None
     trained_on = load_cohort([folder / "stays-80-0-0.parquet"]).patient_ids
     assert seen.count(chosen_on) == len(chosen_on)
     assert seen.count(trained_on) >= sum(side_of(p) != "test" for p in trained_on)
@@ -150,7 +151,7 @@ def test_the_card_stands_in_front_of_the_old_one(
 ) -> None:
     card = recalibrated.bundle.card
     assert card.startswith("# Model card: hourly sepsis risk, calibrated for a site\n")
-    assert f"bundle {fitted.model_id}, whose card stands below" in card
+    assert f"bundle {fitted.shown_id}, whose card stands below" in card
     low, high = recalibrated.difference_ci["ece"]
     assert f"[{low:.4f}, {high:.4f}]" in card
     assert f"**positive** above {recalibrated.bundle.manifest['threshold']:.4f}" in card

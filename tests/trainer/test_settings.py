@@ -30,3 +30,9 @@ def test_impossible_values_are_refused(
     monkeypatch.setenv(f"TRAINER_{name}", value)
     with pytest.raises(ValidationError, match=name):
         TrainerSettings()
+
+
+def test_unknown_names_are_refused_with_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRAINER_THREAD", "3")
+    with pytest.raises(ValidationError, match="did you mean TRAINER_THREADS"):
+        TrainerSettings()

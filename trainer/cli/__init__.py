@@ -8,13 +8,25 @@ from typing import Final
 import typer
 from pydantic import ValidationError
 
+from streamer.bundles.acceptance import BundleRefused
 from streamer.bundles.bundle import BundleError
 from streamer.datasets.cohort import DataError
 from streamer.ports.models import Superseded
 from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
-from trainer.cli import compare, evaluate, example, explain, fit, models, recalibrate, run, tune
+from trainer.cli import (
+    compare,
+    evaluate,
+    example,
+    explain,
+    fit,
+    keys,
+    models,
+    recalibrate,
+    run,
+    tune,
+)
 from trainer.errors import InputError, WrongUsage
 
 app = typer.Typer(
@@ -38,6 +50,7 @@ app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(run.run)
 app.add_typer(models.app, name="models")
+app.add_typer(keys.app, name="keys")
 app.add_typer(example.app, name="example")
 
 
@@ -54,6 +67,8 @@ def main() -> None:
         _end("The configuration is wrong:", fault_lines(error), 2)
     except WrongUsage as error:
         _end("Wrong usage:", error.faults, 2)
+    except BundleRefused as error:
+        _end("Refused:", [str(error)], 1)
     except (InputError, DataError, BundleError) as error:
         _end("Error:", [str(error)], 2)
     except (StoreUnavailable, Superseded, OSError) as error:
@@ -67,6 +82,7 @@ def main() -> None:
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:
     lines = list(faults)
-    text = f"{title} {lines[0]}" if title == "Error:" else "\n  ".join([title, *lines])
+    is_one = title in ("Error:", "Refused:")
+    text = f"{title} {lines[0]}" if is_one else "\n  ".join([title, *lines])
     say_lines(text.split("\n"), error=True)
     raise SystemExit(code)

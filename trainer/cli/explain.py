@@ -140,7 +140,7 @@ def _explain(
     seen = seen_of(bundle.manifest)
     if seen is not None and patient in seen:
         reporter.say(
-            f"note: bundle {bundle.model_id} was fitted or chosen with the help of {patient}, "
+            f"note: bundle {bundle.shown_id} was fitted or chosen with the help of {patient}, "
             "which may flatter its risks"
         )
     explanation = explain(model, stay, follow)

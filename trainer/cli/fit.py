@@ -79,6 +79,7 @@ def fit(
     refuse([*faults, *wrong, *recipe.problems()])
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
+    from streamer.bundles.bundle import short  # noqa: PLC0415
     from trainer.fit import BUNDLE  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
@@ -94,9 +95,9 @@ def fit(
         n_bootstrap=bootstrap,
         against=bundles.load(against) if against else None,
     )
-    say(f"model {fitted.bundle.model_id} in {out / BUNDLE}")
+    say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
     if fitted.comparison is not None:
         verdict = "better than" if fitted.comparison.better else "not better than"
-        say(f"{verdict} {fitted.comparison.champion}: {fitted.comparison.why}")
+        say(f"{verdict} {short(fitted.comparison.champion)}: {fitted.comparison.why}")

@@ -1,19 +1,23 @@
-"""`trainer models`: lists, shows, promotes and rolls back the models of the registry."""
+"""`trainer models`: the models of the registry, listed, signed, verified and put in force."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import MANIFEST
+from streamer.bundles.acceptance import Trust, accept, signer
+from streamer.bundles.bundle import MANIFEST, Bundle, BundleError, short
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
+from streamer.process import logs
+from streamer.process.audit import audited
 from streamer.process.terminal import say, say_json, say_lines
-from trainer.cli.options import Folder, check_writable, refuse
+from trainer.cli.options import Folder, check_writable, open_registry, refuse
 from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
@@ -39,6 +43,10 @@ app = typer.Typer(
 
     `trainer models promote runs/first/bundle --why "trained on our own patients"`
 
+    `trainer models sign runs/first/bundle`
+
+    `trainer models verify`
+
     `trainer models rollback --why "too many alerts on ward 3"`
     """,
 )
@@ -55,16 +63,20 @@ def list_models(registry: Folder = None, as_json: Json = False) -> None:
     """List every model with its figures on its own test patients; the newest last."""
     kept = _open(registry)
     aliases = kept.aliases()
-    added = {e["model"]: e for e in reversed(kept.history()) if e["what"] == "added"}
     models: list[ModelRow] = []
     for model in kept.ids():
-        test = kept.load(model).manifest.get("metrics", {}).get("test", {})
+        added = next((e for e in kept.history_of(model) if e["what"] == "added"), None)
+        try:
+            test = kept.load(model).manifest.get("metrics", {}).get("test", {})
+        except BundleError as error:
+            say(str(error), error=True)
+            test = {}
         models.append(
             {
                 "model": model,
                 "aliases": [a for a in ("champion", "challenger") if getattr(aliases, a) == model],
-                "added": added[model]["time"],
-                "why": added[model]["why"],
+                "added": added["time"] if added else "",
+                "why": added["why"] if added else "",
                 "utility": test.get("utility"),
                 "utility_ci": test.get("utility_ci"),
                 "auroc": test.get("auroc"),
@@ -94,10 +106,10 @@ def show(
     kept = _open(registry)
     bundle = kept.load(model)
     if as_json:
-        history = [e for e in kept.history() if e["model"] == bundle.model_id]
+        history = kept.history_of(bundle.model_id)
         say_json({"manifest": bundle.manifest, "history": history})
     else:
-        say_lines((f"model {bundle.model_id}", "", *bundle.card.rstrip("\n").split("\n")))
+        say_lines((f"model {bundle.shown_id}", "", *bundle.card.rstrip("\n").split("\n")))
 
 
 @app.command()
@@ -109,22 +121,21 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Put a model in force: make it champion and publish it through Redis."""
-    from streamer.bundles.build import build  # noqa: PLC0415 - the others need no network
-    from trainer.registry import publishing  # noqa: PLC0415
+    from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
     kept = _open(registry)
-    if (Path(model) / MANIFEST).is_file():
-        bundle = bundles.load(Path(model))
-        build(bundle)  # a bundle that cannot score must not be published
-        model = kept.add(bundle, f"added from {model}")
-    model = kept.find(model)
-    _change(
-        kept,
-        no_publish,
-        as_json,
-        lambda: kept.promote(model, why),
-        lambda channel: publishing.promote(kept, channel, model, why),
-    )
+    with audited(kept.audit_file, "promote", model) as action:
+        if (Path(model) / MANIFEST).is_file():
+            model = publishing.accept_folder(kept, Path(model))
+        action.target = model = kept.find(model)
+        kept.accept(model)
+        _change(
+            kept,
+            no_publish,
+            as_json,
+            lambda: kept.promote(model, why),
+            lambda channel: publishing.promote(kept, channel, model, why),
+        )
 
 
 @app.command()
@@ -138,13 +149,84 @@ def rollback(
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
-    _change(
-        kept,
-        no_publish,
-        as_json,
-        lambda: kept.rollback(why),
-        lambda channel: publishing.rollback(kept, channel, why),
-    )
+    with audited(kept.audit_file, "rollback", kept.aliases().champion or "the shipped bundle"):
+        _change(
+            kept,
+            no_publish,
+            as_json,
+            lambda: kept.rollback(why),
+            lambda channel: publishing.rollback(kept, channel, why),
+        )
+
+
+@app.command()
+def sign(
+    model: Annotated[str, typer.Argument(help="Model as in `show`, or the folder of a bundle.")],
+    key: Annotated[
+        Path | None,
+        typer.Option(help="File of the private key. Default: TRAINER_SIGNING_KEY_FILE."),
+    ] = None,
+    registry: Folder = None,
+) -> None:
+    """Sign a model, after it was tried; one of an earlier version gets known inputs first."""
+    from trainer.registry import keys as signing  # noqa: PLC0415
+
+    kept = _open(registry)
+    own = signing.load(key) if key is not None else kept.key
+    if own is None:
+        refuse(["--key is missing: name the file of a key, or set TRAINER_SIGNING_KEY_FILE"])
+    assert own is not None
+    folder = Path(model)
+    if (folder / MANIFEST).is_file():
+        with audited(kept.audit_file, "sign", model) as action:
+            bundle = own.sign(bundles.load(folder))
+            action.target = bundle.model_id
+            accept(bundle, Trust((own.public,)))
+            bundle.save(folder)
+        signed = bundle.model_id
+    else:
+        signed = kept.sign(model, own)
+    say(f"signed: {short(signed)} with the key {own.public}")
+
+
+@app.command()
+def verify(
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Model as in `show`, or the folder of a bundle. Default: all, and the history."
+        ),
+    ] = None,
+    registry: Folder = None,
+) -> None:
+    """Check who signed models, that they are sound, and that the history was not changed.
+
+    Exits with 1 when a service would refuse one of them, or the history was changed.
+    """
+    kept = _open(registry)
+    faults = 0
+    folder = Path(model or "")
+    named: list[tuple[str, Callable[[], Bundle]]]
+    if model is not None and (folder / MANIFEST).is_file():
+        named = [(model, lambda: bundles.load(folder))]
+    else:
+        ids = kept.ids() if model is None else [kept.find(model)]
+        named = [(short(one), partial(kept.load, one)) for one in ids]
+    for name, load in named:
+        try:
+            bundle = load()
+            accept(bundle, kept.trust)
+            say(f"ok       {name}  {signer(bundle, kept.trust)}")
+        except BundleError as error:
+            faults += 1
+            say(f"refused  {name}  {error}")
+    if model is None:
+        for fault in kept.history_faults():
+            faults += 1
+            say(f"history  {fault}")
+        say(f"history  {len(kept.history())} lines, {kept.history_head()}")
+    if faults:
+        raise typer.Exit(1)
 
 
 def _change(
@@ -166,16 +248,18 @@ def _change(
         content = {"champion": model, "version": version, "before": before}
         say_json(content)
     elif version is None:
-        say(f"champion of the registry: {model}; not published")
+        say(f"champion of the registry: {short(model)}; not published")
     else:
-        say(f"in force: {model} (version {version})")
+        say(f"in force: {short(model)} (version {version})")
 
 
 def _open(folder: Path | None) -> Registry:
-    path, faults = folder or TrainerSettings().registry, list[str]()
+    settings, faults = TrainerSettings(), list[str]()
+    path = folder or settings.registry
     check_writable("--registry", path, faults)
     refuse(faults)
-    return Registry(path)
+    logs.configure("console")
+    return open_registry(path, settings)
 
 
 def _channel() -> ModelChannel:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from streamer.bundles.bundle import MANIFEST
+from streamer.bundles.signatures import parse_keys
 from trainer.errors import WrongUsage
 from trainer.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from trainer.registry.registry import Registry
 
 Data: TypeAlias = Annotated[
     list[Path] | None,
@@ -71,6 +75,22 @@ def check_writable(option: str, folder: Path, faults: list[str]) -> None:
         faults.append(f"{option} {folder}: is a file, not a folder")
     elif not existing.is_dir() or not os.access(existing, os.W_OK):
         faults.append(f"{option} {folder}: cannot be written to")
+
+
+def open_registry(folder: Path, settings: TrainerSettings) -> Registry:
+    """The registry in a folder, with the keys and the audit file of the settings.
+
+    Raises:
+        InputError: the signing key cannot be read.
+    """
+    from streamer.bundles.acceptance import Trust  # noqa: PLC0415 - help needs neither
+    from trainer.registry import keys  # noqa: PLC0415
+    from trainer.registry.registry import Registry  # noqa: PLC0415
+
+    key = None if settings.signing_key is None else keys.load(settings.signing_key)
+    trusted = parse_keys(settings.model_keys) + ((key.public,) if key is not None else ())
+    trust = Trust(trusted, settings.unsigned_allowed())
+    return Registry(folder, trust, key, settings.audit_file)
 
 
 def refuse(faults: list[str]) -> None:

@@ -82,4 +82,4 @@ def recalibrate(
         say_json(recalibrated.to_json())
     else:
         changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
-        say(f"model {recalibrated.bundle.model_id} in {out / BUNDLE}")
+        say(f"model {recalibrated.bundle.shown_id} in {out / BUNDLE}")

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from trainer.cli.options import Data, Folder, Threads, check_writable, data_paths, refuse
+from trainer.cli.options import (
+    Data,
+    Folder,
+    Threads,
+    check_writable,
+    data_paths,
+    open_registry,
+    refuse,
+)
 from trainer.cli.redis import connect
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
@@ -65,6 +73,12 @@ def run(
     recipe, wrong = Recipe().changed(knobs)
     faults += [*wrong, *recipe.problems()]
     client = connect(settings.redis, faults)
+    if settings.signing_key is None and not settings.unsigned_allowed():
+        faults.append(
+            "TRAINER_SIGNING_KEY_FILE is missing: services refuse models that nobody signed. Make "
+            "a key with `trainer keys new NAME`, or set TRAINER_ALLOW_UNSIGNED_MODELS=true, and "
+            "STREAMER_ALLOW_UNSIGNED_MODELS=true for the services"
+        )
 
     from trainer.registry import schedule  # noqa: PLC0415 - APScheduler, which help does not need
 
@@ -86,16 +100,14 @@ def run(
     from streamer.process.signals import stop_on_signal  # noqa: PLC0415
     from trainer.registry.lease import Lease  # noqa: PLC0415
     from trainer.registry.logs import configure  # noqa: PLC0415
-    from trainer.registry.registry import Registry  # noqa: PLC0415
     from trainer.registry.retraining import Retraining  # noqa: PLC0415
 
+    kept = open_registry(folder, settings)
     options = [word for change in knobs for word in ("--set", change)]
     options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
     with stop_on_signal() as stop:
-        retraining = Retraining(
-            paths, Registry(folder), RedisModels(client), Lease(client), options, stop
-        )
+        retraining = Retraining(paths, kept, RedisModels(client), Lease(client), options, stop)
         if once:
             if retraining.once().ended == "failed":
                 raise typer.Exit(1)

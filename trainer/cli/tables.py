@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from rich.table import Table
 
 from streamer.bundles.manifest import FORECAST
+from streamer.core.model import ID_DIGITS
 from streamer.process.terminal import Terminal, say, say_lines, table
 from trainer.forecast.table import forecast_rows
 from trainer.reports.card import SHOWN, Figures, figure, interval
@@ -39,7 +40,7 @@ def figures_table(figures: Figures) -> None:
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
-    shown = Table(title=f"model {figures['model']}")
+    shown = Table(title=f"model {figures['model'][:ID_DIGITS]}")
     shown.add_column("")
     for name in columns:
         shown.add_column(name, justify="right", no_wrap=True)
@@ -66,7 +67,11 @@ def changes_table(
     """Prints figures before and after a recalibration, and the interval of their difference."""
     shown = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
     shown.add_column("")
-    for words in (f"before: {before['model']}", f"after: {after['model']}", "difference"):
+    for words in (
+        f"before: {before['model'][:ID_DIGITS]}",
+        f"after: {after['model'][:ID_DIGITS]}",
+        "difference",
+    ):
         shown.add_column(words, justify="right", no_wrap=True)
     for name, words in SHOWN.items():
         cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
@@ -105,7 +110,7 @@ def models_table(models: Sequence[ModelRow]) -> None:
     """Prints the rows of ``trainer models list``."""
     rows = [
         (
-            row["model"],
+            row["model"][:ID_DIGITS],
             ", ".join(row["aliases"]),
             row["added"],
             figure(row, "utility"),

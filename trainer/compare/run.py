@@ -114,7 +114,7 @@ def compare(
     entries = _fit_or_load_all(plan, bundle, task, runner)
 
     setup = Setup(
-        model_id=bundle.model_id,
+        model_id=bundle.shown_id,
         data=data,
         salt=recipe.salt,
         fractions=recipe.fractions,

@@ -19,6 +19,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, MultipleLocator, NullLo
 from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
+from streamer.core.model import ID_DIGITS
 from streamer.core.variables import INDEX, VARIABLES
 from trainer.explain.explanation import Explanation
 from trainer.explain.influence import Influence
@@ -65,7 +66,7 @@ def draw_stay(explanation: Explanation) -> Figure:
     gaps = [0.07] * (len(strips) - 1) + [_GAP] * 5
     figure, panels = _stack(heights, gaps)
     figure.suptitle(
-        f"{explanation.patient}, model {explanation.model_id}: "
+        f"{explanation.patient}, model {explanation.model_id[:ID_DIGITS]}: "
         "inputs, risks, contributions and LSTM state",
         x=_LEFT / WIDTH, y=1 - 0.2 / figure.get_figheight(), ha="left", va="top", fontsize=13,
         parse_math=False,  # an id may hold a dollar sign

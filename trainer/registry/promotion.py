@@ -90,6 +90,8 @@ def compare_bundles(
         stays, why = held_out.stays, "it is the champion itself"
     else:
         stays, why = unseen_by(champion, held_out.cohort, held_out.stays), ""
+    if not why and is_locked(champion):
+        why = "whom the champion was fitted on is kept under a key that is not here"
     n_septic = int(held_out.cohort.septic[stays].sum())
     if n_septic < LEAST_SEPTIC:
         why = "no septic patient is held out from both"
@@ -113,6 +115,12 @@ def compare_bundles(
         better,
         why,
     )
+
+
+def is_locked(bundle: Bundle) -> bool:
+    """Whether a bundle's list of patients cannot be asked here."""
+    seen = seen_of(bundle.manifest)
+    return seen is not None and seen.is_locked
 
 
 def unseen_by(bundle: Bundle, cohort: Cohort, stays: NDArray[np.int64]) -> NDArray[np.int64]:

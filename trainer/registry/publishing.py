@@ -8,15 +8,24 @@ time without Redis, three rules bring the two together; the channel's version de
    champion is published.
 3. The version is another: another trainer has published since. Its model stays in force and becomes
    this registry's champion, since whatever this registry decided was decided against an older
-   model. Only if that bundle is gone or broken, the registry's champion is published instead.
+   model. Only if that bundle is gone or refused (``bundles.acceptance``: services refuse it as
+   well), the registry's champion is published instead.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import structlog
+
 from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import SHIPPED, Bundle, BundleError
-from streamer.ports.models import Champion, ModelChannel
+from streamer.bundles.acceptance import BundleRefused, accept, accept_bytes
+from streamer.bundles.bundle import SHIPPED, Bundle, short
+from streamer.core.reasons import Refusal
+from streamer.ports.models import Champion, ModelChannel, Unfetchable
 from trainer.registry.registry import Registry
+
+_log = structlog.get_logger()
 
 
 def seed(registry: Registry) -> str:
@@ -32,25 +41,14 @@ def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
     """Brings registry and channel together and returns the champion in force.
 
     Raises:
+        BundleRefused: the registry's champion would be published, and every service refuse it.
         Superseded: another trainer published at the same moment; call again.
         StoreUnavailable: the channel does not answer.
     """
     seed(registry)
-    in_force = channel.champion()
-    aliases = registry.aliases()
-    if in_force is not None and in_force.model_id != aliases.champion:
-        by_another = in_force.version != aliases.published
-        bundle = _fetch(channel, in_force.model_id) if by_another else None
-        if bundle is not None:
-            why = f"published by another trainer, version {in_force.version}"
-            registry.promote(registry.add(bundle, why), why)
-    elif in_force is not None:
-        registry.note_published(in_force.version)
-        return in_force
-    champion = registry.load("champion")
-    if in_force is None or in_force.model_id != champion.model_id:
-        version = in_force.version if in_force is not None else 0
-        in_force = channel.publish(champion.model_id, champion.to_bytes(), version)
+    in_force = _adopt(registry, channel)
+    if in_force is None or in_force.model_id != registry.aliases().champion:
+        return _publish(registry, channel)
     registry.note_published(in_force.version)
     return in_force
 
@@ -59,11 +57,17 @@ def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> C
     """Makes a bundle champion, publishes it and returns the champion in force.
 
     Raises:
+        BundleRefused: it may not be champion.
         UnknownModel: no such bundle.
         Superseded: another trainer published at the same moment.
         StoreUnavailable: the channel does not answer.
     """
-    reconcile(registry, channel)
+    registry.accept(name)
+    seed(registry)
+    try:
+        reconcile(registry, channel)  # so that what is in force now can be rolled back to
+    except BundleRefused as error:
+        _log.error("the champion is refused", reason=error.reason, error=str(error))
     registry.promote(name, why)
     return reconcile(registry, channel)
 
@@ -71,21 +75,77 @@ def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> C
 def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
     """Publishes the champion before this one again and returns the champion in force.
 
+    Where the channel names a model that is refused, the one before it is the registry's champion.
+    The model that is rolled back is never read.
+
     Raises:
+        BundleRefused: the model that would be published is refused.
         UnknownModel: there was none before.
         Superseded: another trainer published at the same moment.
         StoreUnavailable: the channel does not answer.
     """
-    reconcile(registry, channel)
-    registry.rollback(why)
-    return reconcile(registry, channel)
+    seed(registry)
+    in_force, champion = _adopt(registry, channel), registry.aliases().champion or ""
+    model = champion if in_force is None else in_force.model_id
+    is_ours = model in (champion, short(champion))
+    if is_ours or _fetch(registry, channel, model) is not None:
+        registry.rollback(why)
+    else:
+        registry.note_rollback(model, why)
+    return _publish(registry, channel)
 
 
-def _fetch(channel: ModelChannel, model: str) -> Bundle | None:
-    """The published bundle; ``None`` if it is gone, broken, or not the one of this id."""
-    packed = channel.fetch(model)
+def accept_folder(registry: Registry, folder: Path) -> str:
+    """Adds the bundle in a folder that may become champion, and returns its id.
+
+    Raises:
+        BundleRefused: it may not.
+    """
     try:
-        bundle = None if packed is None else bundles.from_bytes(packed)
-    except BundleError:
+        bundle = bundles.load(folder)
+    except BundleRefused:
+        raise
+    except bundles.BundleError as error:
+        raise BundleRefused(Refusal.UNREADABLE, str(error)) from error
+    accept(bundle, registry.trust)
+    return registry.add(bundle, f"added from {folder}")
+
+
+def _adopt(registry: Registry, channel: ModelChannel) -> Champion | None:
+    """Makes what another trainer published champion, if it may be; returns what is published."""
+    in_force = channel.champion()
+    aliases = registry.aliases()
+    if in_force is None or in_force.model_id == aliases.champion:
+        return in_force
+    if in_force.version != aliases.published:
+        bundle = _fetch(registry, channel, in_force.model_id)
+        if bundle is not None:
+            why = f"published by another trainer, version {in_force.version}"
+            registry.promote(registry.add(bundle, why), why)
+            return Champion(bundle.model_id, in_force.version)
+    return in_force
+
+
+def _publish(registry: Registry, channel: ModelChannel) -> Champion:
+    champion = registry.accept("champion")
+    before = channel.champion()
+    version = before.version if before is not None else 0
+    in_force = channel.publish(champion.model_id, champion.to_bytes(), version)
+    registry.note_published(in_force.version)
+    return in_force
+
+
+def _fetch(registry: Registry, channel: ModelChannel, model: str) -> Bundle | None:
+    """The published bundle; ``None`` if it is gone or refused."""
+    try:
+        packed = channel.fetch(model)
+        if packed is None:
+            _log.error("published model is gone", model=ascii(model)[1:65])
+            return None
+        return accept_bytes(packed, model, registry.trust)[0]
+    except (BundleRefused, Unfetchable) as error:
+        reason = error.reason if isinstance(error, BundleRefused) else Refusal.UNREADABLE
+        _log.error(
+            "published model refused", model=ascii(model)[1:65], reason=reason, error=str(error)
+        )
         return None
-    return bundle if bundle is not None and bundle.model_id == model else None

@@ -2,30 +2,40 @@
 
 ::
 
-    bundles/<id>/       a bundle, never changed once it is there
+    bundles/<id>/       a bundle; once it is there, only signatures are added
     aliases.json        champion, challenger, earlier champions, the version last published
-    history.jsonl       a line for each change, oldest first
+    history.jsonl       a line for each change, oldest first, chained by hashes
     .lock               held while something changes
+
+Folders of earlier versions have the first twelve digits of the id as their names; the first change
+renames them. What a crash has cut is passed over: aliases follow from the history as well.
 """
 
 from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
+
+import structlog
 
 from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import Bundle
-from trainer.atomic import write_atomically
+from streamer.bundles.acceptance import BundleRefused, Trust, accept
+from streamer.bundles.bundle import Bundle, BundleError, short
+from streamer.core.model import ID_DIGITS
+from streamer.core.reasons import Refusal
+from streamer.process.audit import audited
+from trainer.atomic import sync_folder, write_atomically
 from trainer.errors import UnknownModel
+from trainer.registry.history import History, HistoryEntry
+from trainer.registry.keys import SigningKey
 
+_log = structlog.get_logger()
 MOST_BEFORE: Final = 20  # earlier champions kept for rollback; over a year of monthly changes
 
 
@@ -47,25 +57,41 @@ class Aliases:
     published: int = 0
 
 
-class HistoryEntry(TypedDict):
-    """A line of ``history.jsonl``: RFC 3339 time, what was done, to which model, and why."""
-
-    time: str
-    what: str
-    model: str
-    why: str
-
-
 class Registry:
-    """Bundles and aliases in a folder that several processes may use at once."""
+    """Bundles and aliases in a folder that several processes may use at once.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: it is made by the first change.
+        trust: whose bundles may become champion.
+        key: signs bundles; ``None`` where nobody does here.
+        audit_file: gets a line for each promotion, rollback and signature.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        trust: Trust | None = None,
+        key: SigningKey | None = None,
+        audit_file: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.trust = trust or Trust()
+        self.key = key
+        self.audit_file = audit_file or folder / "audit.jsonl"
+        self._history = History(folder / "history.jsonl")
 
     def ids(self) -> list[str]:
         """Ids of all bundles, in order of the first time they were added."""
+        folder = self.folder / "bundles"
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         added = [entry["model"] for entry in self.history() if entry["what"] == "added"]
-        return [model for model in dict.fromkeys(added) if self._path(model).is_dir()]
+        order = {model: i for i, model in reversed(list(enumerate(added)))}
+        kept = [name for name in sorted(names) if not name.startswith(".")]
+        return sorted(kept, key=lambda name: order.get(name, order.get(short(name), len(order))))
+
+    def history_of(self, model: str) -> list[HistoryEntry]:
+        """All changes of a model, oldest first; earlier versions named it by twelve digits."""
+        return [e for e in self.history() if e["model"] in (model, short(model))]
 
     def find(self, name: str) -> str:
         """Resolves an id, the beginning of one, ``champion`` or ``challenger``.
@@ -79,7 +105,8 @@ class Registry:
             if model is None:
                 raise UnknownModel(f"there is no {name} in {self.folder}")
             return model
-        matches = [model for model in self.ids() if name and model.startswith(name)]
+        ids = self.ids()
+        matches = [name] if name in ids else [m for m in ids if name and m.startswith(name)]
         if len(matches) == 1:
             return matches[0]
         if not matches:
@@ -97,35 +124,91 @@ class Registry:
         """
         return bundles.load(self._path(self.find(name)))
 
+    def accept(self, name: str) -> Bundle:
+        """Reads a bundle that may become champion.
+
+        Raises:
+            UnknownModel: no such bundle.
+            BundleRefused: it may not, or its files are broken.
+        """
+        try:
+            bundle = self.load(name)
+        except BundleRefused:
+            raise
+        except BundleError as error:
+            raise BundleRefused(Refusal.UNREADABLE, str(error)) from error
+        accept(bundle, self.trust)
+        return bundle
+
     def aliases(self) -> Aliases:
         """The bundles that have a role; all empty in a new registry."""
         try:
             kept = json.loads((self.folder / "aliases.json").read_text())
+            return Aliases(**{**kept, "before": tuple(kept["before"])})
         except FileNotFoundError:
             return Aliases()
-        return Aliases(**{**kept, "before": tuple(kept["before"])})
+        except (ValueError, TypeError, KeyError) as error:
+            _log.warning("aliases.json passed over, the history is read", error=str(error))
+            return _replayed(self.history())
 
     def history(self) -> list[HistoryEntry]:
-        """All changes, oldest first."""
-        try:
-            lines = (self.folder / "history.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line) for line in lines]
+        """All changes that can be read, oldest first."""
+        return self._history.entries()
+
+    def history_faults(self) -> list[str]:
+        """What is wrong with the history's chain of hashes; empty when nothing is."""
+        return self._history.faults()
+
+    def history_head(self) -> str:
+        """The hash of the whole history."""
+        return self._history.head()
 
     def add(self, bundle: Bundle, why: str) -> str:
-        """Keeps a bundle and returns its id; a bundle that is already here is left as it is."""
+        """Keeps a bundle and returns its id; of one that is here already, only the signatures.
+
+        Raises:
+            BundleError: another bundle has this id.
+        """
         model = bundle.model_id
         with self._changing():
             path = self._path(model)
             if path.is_dir():
+                self._add_signatures(path, bundle)
                 return model
             new = path.with_name(f".{model}.new")
             shutil.rmtree(new, ignore_errors=True)  # of a process that died here
             bundle.save(new)
+            sync_folder(new)
             new.rename(path)
+            sync_folder(path.parent)
             self._note("added", model, why)
         return model
+
+    def sign(self, name: str, key: SigningKey) -> str:
+        """Signs a bundle, after it was tried; returns its id.
+
+        Raises:
+            UnknownModel: no such bundle.
+            BundleError: it cannot be used, so nobody should vouch for it.
+        """
+        model = self.find(name)
+        with audited(self.audit_file, "sign", model):
+            signed = key.sign(self.load(model))
+            accept(signed, Trust((key.public,)))
+            with self._changing():
+                signed.save(self._path(signed.model_id))
+                self._note("signed", signed.model_id, f"with the key {key.public}")
+        return signed.model_id
+
+    def _add_signatures(self, path: Path, bundle: Bundle) -> None:
+        """Replaces the parts that the id does not cover by those of a copy that has signatures."""
+        try:
+            kept = bundles.load(path)
+        except BundleError:
+            kept = None
+        if kept is None or (bundle.signatures and bundle.signatures != kept.signatures):
+            bundle.save(path)
+            sync_folder(path)
 
     def set_challenger(self, model: str, why: str) -> None:
         """Names the candidate that did not become champion."""
@@ -152,17 +235,28 @@ class Registry:
     def rollback(self, why: str) -> str:
         """Makes the champion before this one champion again and returns its id.
 
+        Earlier champions that may not be champion any more are passed over. The champion itself is
+        not read: it may be the reason.
+
         Raises:
             UnknownModel: there was none before.
         """
         with self._changing():
             aliases = self.aliases()
-            if not aliases.before:
+            before = list(aliases.before)
+            while before and not self._is_accepted(before[-1]):
+                before.pop()
+            if not before:
                 raise UnknownModel(f"there was no champion before this one in {self.folder}")
-            model = aliases.before[-1]
-            self._write(replace(aliases, champion=model, before=aliases.before[:-1]))
+            model = before.pop()
+            self._write(replace(aliases, champion=model, before=tuple(before)))
             self._note("rolled back", model, why)
         return model
+
+    def note_rollback(self, refused: str, why: str) -> None:
+        """Notes that the champion is published again over a model that is refused."""
+        with self._changing():
+            self._note("rolled back", self.aliases().champion or "", f"{why} ({refused!a:.80})")
 
     def note_published(self, version: int) -> None:
         """Notes that the channel's version ``version`` is this registry's champion."""
@@ -180,12 +274,15 @@ class Registry:
             new.write((json.dumps(asdict(aliases), indent=1) + "\n").encode())
 
     def _note(self, what: str, model: str, why: str) -> None:
-        time = datetime.now(UTC).isoformat(timespec="seconds")
-        entry: HistoryEntry = {"time": time, "what": what, "model": model, "why": why}
-        with (self.folder / "history.jsonl").open("a") as history:
-            history.write(json.dumps(entry) + "\n")
-            history.flush()
-            os.fsync(history.fileno())
+        self._history.append(what, model, why)
+
+    def _is_accepted(self, model: str) -> bool:
+        try:
+            self.accept(model)
+        except (BundleError, UnknownModel) as error:
+            _log.warning("earlier champion passed over", model=model, error=str(error))
+            return False
+        return True
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -193,4 +290,61 @@ class Registry:
         (self.folder / "bundles").mkdir(parents=True, exist_ok=True)
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
+            self._rename_old()
             yield
+
+    def _rename_old(self) -> None:
+        """Gives bundles of earlier versions, named by twelve digits, their whole ids as names."""
+        whole: dict[str, str] = {}
+        for path in (self.folder / "bundles").glob("?" * ID_DIGITS):
+            try:
+                model = bundles.load(path).model_id
+            except BundleError as error:
+                _log.warning("bundle passed over", model=path.name, error=str(error))
+                continue
+            if model.startswith(path.name):
+                path.rename(self._path(model))
+                whole[path.name] = model
+        aliases = self.aliases()
+        named = [aliases.champion, aliases.challenger, *aliases.before]
+        for name in named:
+            for path in (self.folder / "bundles").glob(f"{name}*") if name else ():
+                if len(str(name)) == ID_DIGITS and path.name != name:
+                    whole[str(name)] = path.name  # renamed by a process that died before this line
+        if whole.keys() & set(named):
+            champion, challenger, *before = (name and whole.get(name, name) for name in named)
+            self._write(
+                replace(
+                    aliases,
+                    champion=champion,
+                    challenger=challenger,
+                    before=tuple(name for name in before if name),
+                )
+            )
+
+
+def _replayed(history: list[HistoryEntry]) -> Aliases:
+    """The aliases that follow from the history, where their own file cannot be read."""
+    aliases = Aliases()
+    for entry in history:
+        model = entry["model"]
+        match entry["what"]:
+            case "promoted":
+                before = aliases.before + ((aliases.champion,) if aliases.champion else ())
+                challenger = None if aliases.challenger == model else aliases.challenger
+                aliases = replace(
+                    aliases, champion=model, challenger=challenger, before=before[-MOST_BEFORE:]
+                )
+            case "rolled back":
+                # Champions after the one that was returned to are not before it any more.
+                before = aliases.before
+                while before and before[-1] != model:
+                    before = before[:-1]
+                aliases = replace(aliases, champion=model, before=before[:-1])
+            case "challenger":
+                aliases = replace(aliases, challenger=model)
+            case "published":
+                version = entry["why"].removeprefix("version ")
+                if version.isdecimal():
+                    aliases = replace(aliases, published=int(version))
+    return aliases

@@ -19,8 +19,10 @@ from typing import Final
 import structlog
 
 from streamer.bundles import bundle as bundles
+from streamer.bundles.acceptance import BundleRefused
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
+from streamer.process.audit import audited
 from trainer.registry.lease import RENEW_S, Lease
 from trainer.registry.publishing import reconcile, seed
 from trainer.registry.registry import Registry
@@ -89,6 +91,9 @@ class Retraining:
         seed(self._registry)
         try:
             return reconcile(self._registry, self._channel)
+        except BundleRefused as error:
+            _log.error("the champion is refused", reason=error.reason, error=str(error))
+            return None
         except (StoreUnavailable, Superseded) as error:
             _log.warning("not published, will try again", error=str(error))
             return None
@@ -132,6 +137,8 @@ class Retraining:
         if failure is not None:
             return failure
         candidate = registry.add(bundles.load(out / "bundle"), f"trained, see {out.name}")
+        if registry.key is not None:
+            registry.sign(candidate, registry.key)
         comparison = json.loads((out / "comparison.json").read_text())
         figures["n_patients"] = comparison["n_patients"]
         for side in ("candidate", "champion"):
@@ -160,7 +167,11 @@ class Retraining:
                 return Outcome("kept", OVERTAKEN, candidate, champion, in_force.version)
         except (StoreUnavailable, Superseded) as error:
             _log.warning("not published, will try again", error=str(error))
-        self._registry.promote(candidate, why)
+        except BundleRefused as error:
+            _log.error("the champion is refused", reason=error.reason, error=str(error))
+        with audited(self._registry.audit_file, "promote", candidate):
+            self._registry.accept(candidate)
+            self._registry.promote(candidate, why)
         published = self.begin()
         return Outcome(
             "promoted", why, candidate, champion, published.version if published else None

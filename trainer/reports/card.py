@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streamer.bundles.manifest import FORECAST
+from streamer.core.model import ID_DIGITS
 from streamer.datasets.cohort import site
 from trainer.forecast.table import forecast_rows
 
@@ -210,7 +211,7 @@ def write_site_card(
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     seen = made["chosen_on_seen"]
     new = _SITE_TEMPLATE.format(
-        source=made["from"],
+        source=made["from"][:ID_DIGITS],
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],
         n_chosen=chosen["n_patients"],

@@ -35,6 +35,7 @@ _CAUSES: Final = (
     ("DNS", "the name {host} cannot be resolved"),
     ("ECONNREFUSED", "nothing listens on this port"),
     ("timed out", "no answer: a firewall, or a wrong host or port"),
+    ("Timeout", "no answer: a firewall, or a wrong host or port"),
     ("EHOSTUNREACH", "there is no way to this address"),
     ("ENETUNREACH", "there is no way to this address"),
 )
@@ -139,7 +140,7 @@ def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -
 def _is_vague(error: Exception) -> bool:
     """Whether an error may hide another: the end of the client's patience cut off an attempt, or
     the broker's end of the connection overtook its reason."""
-    return bool(re.search(r"timed out|disconnected", str(error).lower()))
+    return bool(re.search(r"timed out|timeout|disconnected", str(error).lower()))
 
 
 def _watch(connect: Any) -> Any:
@@ -149,6 +150,17 @@ def _watch(connect: Any) -> Any:
     ) -> None:
         conn.init_future.add_callback(lambda _: _note(self, node, None))
         conn.init_future.add_errback(lambda error: _note(self, node, error))
+        authenticate = conn._sasl_authenticate
+
+        async def authenticated(*args: Any) -> None:
+            try:
+                await authenticate(*args)
+            except Exception as error:
+                # The end of the connection, which comes with the broker's answer, is noted already.
+                _note(self, node, error)
+                raise
+
+        conn._sasl_authenticate = authenticated
         password = conn.config["sasl_plain_password"]
         if callable(password):
             try:

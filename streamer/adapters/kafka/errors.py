@@ -63,9 +63,11 @@ def translated(error: BaseException, began: float) -> LogUnavailable:
         error: of kafka-python.
         began: seconds of the monotonic clock when the call began.
     """
-    detail = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    name, detail = type(error).__name__, str(error)
+    if not detail.startswith(name):
+        detail = f"{name}: {detail}" if detail else name
     if isinstance(error, AuthorizationError):
-        on = next((name for kind, name in _OBJECTS if isinstance(error, kind)), "something")
+        on = next((words for kind, words in _OBJECTS if isinstance(error, kind)), "something")
         return LogNotAllowed(
             f"Kafka does not allow this user to use {on} ({detail}). Grant the rights of "
             "deploy/acl/kafka.sh"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from streamer.adapters.redis.models import KEPT
-from streamer.ports.models import Champion, Superseded
+from streamer.bundles.bundle import MOST_PACKED
+from streamer.ports.models import Champion, Superseded, Unfetchable
 
 
 class MemoryModels:
@@ -12,14 +13,23 @@ class MemoryModels:
     def __init__(self) -> None:
         self._champion: Champion | None = None
         self._bundles: dict[str, bytes] = {}
+        self._kept: tuple[str, bytes] | None = None
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
         return self._champion
 
+    def recent(self) -> list[str]:
+        """See ``ModelChannel``."""
+        return list(self._bundles)[::-1]
+
     def fetch(self, model_id: str) -> bytes | None:
         """See ``ModelChannel``."""
-        return self._bundles.get(model_id)
+        kept = self._kept[1] if self._kept and self._kept[0] == model_id else None
+        packed = self._bundles.get(model_id, kept)
+        if packed is not None and len(packed) > MOST_PACKED:
+            raise Unfetchable(f"it has {len(packed)} bytes, at most {MOST_PACKED} are read")
+        return packed
 
     def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
         """See ``ModelChannel``."""
@@ -32,3 +42,11 @@ class MemoryModels:
             del self._bundles[old]
         self._champion = Champion(model_id, version + 1)
         return self._champion
+
+    def keep(self, model_id: str, packed: bytes) -> None:
+        """See ``ModelChannel``."""
+        self._kept = model_id, packed
+
+    def kept(self) -> str | None:
+        """See ``ModelChannel``."""
+        return self._kept[0] if self._kept else None

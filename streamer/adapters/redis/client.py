@@ -18,7 +18,7 @@ from redis.exceptions import AuthenticationError, ReadOnlyError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from streamer.adapters.redis.errors import Demoted, redis_errors
+from streamer.adapters.redis.errors import Demoted, hide, redis_errors
 from streamer.adapters.redis.url import Form, RedisUrl, parse
 
 # Redis answers in well under a millisecond. One that is frozen must not hold the loop for longer.
@@ -57,6 +57,8 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
         credentials = {"credential_provider": _Credentials(read)}
     match address.form:
         case Form.CLUSTER:
+            # Once more: a node that is away makes the client ask who has its slots now.
+            arguments["retry"] = Retry(NoBackoff(), 1)
             node: Any = ClusterNode  # redis-py has types for a part of itself
             nodes = [node(host, port) for host, port in address.hosts]
             with redis_errors():
@@ -98,6 +100,7 @@ class _Credentials(CredentialProvider):
             address = parse(self._read())
         except (OSError, ValueError) as error:
             raise AuthenticationError(f"the file of the URL cannot be used: {error}") from None
+        hide(address.password)
         if address.username:
             return address.username, address.password
         return (address.password,)
@@ -146,5 +149,6 @@ def _of_sentinels(address: RedisUrl) -> dict[str, Any]:
         credentials["username"] = address.sentinel_username
     if address.sentinel_password_file:
         secret = Path(address.sentinel_password_file).read_text().rstrip("\r\n")
+        hide(secret)
         credentials["password"] = secret
     return credentials

@@ -40,9 +40,22 @@ _CAUSES: Final = (
     ("connection reset by peer", "it ends the connection: it may ask for TLS (rediss)"),
     ("connection closed by server", "it ends the connection: it may ask for TLS (rediss)"),
     ("cluster mode is not enabled", "it is no Redis Cluster: write REDIS_URL as redis://HOST:PORT"),
+    ("unknown command 'sentinel'", "it is no Sentinel: write REDIS_URL as redis://HOST:PORT/0"),
     ("unknown command", "it may be a Sentinel, whose URL is redis+sentinel://HOST:26379/NAME/0"),
     ("no master found", "the Sentinels know no master that answers"),
 )
+
+
+# A server that has no AUTH (a proxy, a Sentinel) repeats the password in its refusal. Shorter ones
+# would be found in words.
+_SHORTEST_HIDDEN: Final = 4
+_hidden: set[str] = set()
+
+
+def hide(secret: str) -> None:
+    """Keeps a secret out of the texts of all errors from now on."""
+    if len(secret) >= _SHORTEST_HIDDEN:
+        _hidden.add(secret)
 
 
 class Demoted(RedisConnectionError):
@@ -66,6 +79,8 @@ def redis_errors() -> Iterator[None]:
 
 def _translated(error: Exception) -> StoreUnavailable:
     text = str(error) or type(error).__name__
+    for secret in _hidden:
+        text = text.replace(secret, "**********")
     lower = text.lower()
     if isinstance(error, NoPermissionError) or any(words in lower for words in _IN_A_SCRIPT):
         return StoreNotAllowed(f"Redis does not allow it: {text}. See deploy/acl/redis")

@@ -45,12 +45,21 @@ def announced(url: str) -> Iterator[None]:
 
 def default_url() -> str:
     """The URL of the Redis on this machine's default port, with its password if it is announced."""
+    return _announced() or _OPEN
+
+
+def is_announced(url: str) -> bool:
+    """Whether this URL is that of a Redis that `streamer up` runs now, for this user."""
+    return url == _announced()
+
+
+def _announced() -> str | None:
     with suppress(OSError, RuntimeError), _file().open() as file:  # RuntimeError: no home folder
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:  # locked: the stack runs
-            return file.read() or _OPEN
-    return _OPEN
+            return file.read() or None
+    return None
 
 
 def _file() -> Path:

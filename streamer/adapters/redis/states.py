@@ -21,11 +21,11 @@ _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
 # Stays are kept apart from the fields of the partition, whatever a patient is called.
 _STAY: Final = b"p:"
 
-# Epochs are milliseconds of the server's clock, so that they rise even after the hash was deleted
+# Epochs are microseconds of the server's clock, so that they rise even after the hash was deleted
 # or a promoted replica lacked the last one: home partitions outlive the hash.
 _TAKE: Final = Script("""
 local now = redis.call('TIME')
-local clock = now[1] * 1000 + math.floor(now[2] / 1000)
+local clock = now[1] * 1000000 + now[2]
 local epoch = math.max(tonumber(redis.call('HGET', KEYS[1], '__epoch__') or '0') + 1, clock)
 redis.call('HSET', KEYS[1], '__epoch__', string.format('%d', epoch))
 return redis.call('HMGET', KEYS[1], '__epoch__', '__wm__', '__model__', '__swaps__', '__log__')
@@ -209,6 +209,7 @@ class RedisStates:
             for patient in change.changed:
                 gone.pop(patient, None)
             gone |= dict.fromkeys(change.removed)
+        calls: list[Call] = []
         with redis_errors():
             for (log_id, partition, epoch), patients in leaving.items():
                 encoded = [patient.encode() for patient in patients]
@@ -216,11 +217,9 @@ class RedisStates:
                 own = [name for name, home in former.items() if int(home) == partition]
                 if own:
                     self._redis.hdel(self._former_hash(log_id), *own)
-                calls = [
-                    Call(key, (partition, epoch, *bucket))
-                    for key, bucket in self._home_hashes(log_id, encoded)
-                ]
-                scripts.run(self._redis, _LEAVE, calls)
+                for key, bucket in self._home_hashes(log_id, encoded):
+                    calls.append(Call(key, (partition, epoch, *bucket)))
+            scripts.run(self._redis, _LEAVE, calls)
 
     def _home_hashes(
         self, log_id: str, patients: Sequence[bytes]

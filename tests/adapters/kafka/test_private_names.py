@@ -75,6 +75,7 @@ def test_connections_are_made_where_they_are_watched() -> None:
     assert "self._connect(node, conn," in inspect.getsource(KafkaConnectionManager.get_connection)
     assert isinstance(KafkaConnection.init_future, property)
     assert "sasl_plain_password" in KafkaConnection.DEFAULT_CONFIG
+    assert "await self._sasl_authenticate(" in inspect.getsource(KafkaConnection.initialize)
     assert "**self.config)" in inspect.getsource(KafkaConnection._sasl_authenticate)
     assert "self._sock.do_handshake()" in inspect.getsource(
         inspect.unwrap(KafkaSSLTransport.handshake)

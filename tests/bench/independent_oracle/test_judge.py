@@ -28,7 +28,7 @@ def good(log: list[Record]) -> list[Answer]:
 
 def faults(log: list[Record], said: list[Answer]) -> set[str]:
     shipped = Bundle.read(bundle.SHIPPED)
-    judge = Judge({str(shipped.manifest["model"]): shipped}, INTERVAL_MS, FUTURE_LIMIT_MS)
+    judge = Judge({str(shipped.manifest["model"])[:12]: shipped}, INTERVAL_MS, FUTURE_LIMIT_MS)
     for record, answer in zip(log, said, strict=True):
         judge.take(record, answer)
     assert judge.checked["risk"] > 150

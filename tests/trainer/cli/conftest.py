@@ -41,6 +41,7 @@ def own_log() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TRAINER_ALLOW_UNSIGNED_MODELS", "true")
     for name in ("DATA", "CRON", "EVERY", "KNOBS", "THREADS", "LOG_FORMAT"):
         monkeypatch.delenv(f"TRAINER_{name}", raising=False)
     monkeypatch.setenv("TRAINER_REGISTRY", str(tmp_path / "registry"))

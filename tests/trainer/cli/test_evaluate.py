@@ -22,7 +22,7 @@ def test_data_that_cannot_be_read_is_named(trainer: Any, tmp_path: Path) -> None
 def test_evaluate_takes_the_shipped_bundle_and_shows_a_table(trainer: Any, data: Path) -> None:
     result = trainer("evaluate", "--data", data, "--bootstrap", "5")
     assert result.code == 0, result.err
-    assert bundles.load(SHIPPED).model_id in result.out
+    assert bundles.load(SHIPPED).shown_id in result.out
     for words in ("hospital A", "hospital B", "AUROC, hours", "normalised utility"):
         assert words in result.out
     assert "…" not in result.out  # nothing was cut off

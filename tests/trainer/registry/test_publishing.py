@@ -3,11 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle as bundles
+from streamer.bundles.acceptance import BundleRefused, Trust
 from streamer.bundles.bundle import SHIPPED
 from streamer.ports.models import Superseded
+from tests.support.bad_bundles import KEY, STRANGER, bad_bundles, good
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
 from trainer.registry import publishing
@@ -17,12 +20,13 @@ from trainer.registry.registry import Registry
 BUNDLES = [random_bundle(seed) for seed in range(4)]
 
 
+BAD = list(bad_bundles())
 IDS = [bundle.model_id for bundle in BUNDLES]
 
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(tmp_path / "registry", Trust(allow_unsigned=True))
 
 
 def filled(registry: Registry) -> Registry:
@@ -117,3 +121,56 @@ def test_publishing_at_the_same_moment_is_detected(
         with pytest.raises(Superseded):
             reconcile(registry, channel)
     assert reconcile(registry, channel).model_id == IDS[2]
+
+
+@pytest.mark.parametrize("bad", [1, 2, 9, 14])
+def test_a_refused_publication_is_rolled_back_without_being_read(
+    registry: Registry, bad: int
+) -> None:
+    channel = MemoryModels()
+    filled(registry).promote(IDS[0], "")
+    reconcile(registry, channel)
+    published = BAD[bad]
+    channel.publish(published.model_id, published.packed, 1)
+    back = publishing.rollback(registry, channel, "it is broken")
+    assert (back.model_id, back.version) == (IDS[0], 3)
+    assert registry.aliases().before == (), "the champion was never another"
+    assert registry.history()[-2]["what"] == "rolled back"
+
+
+def test_an_empty_registry_rolls_a_refused_publication_back_to_the_shipped_model(
+    registry: Registry,
+) -> None:
+    channel = MemoryModels()
+    channel.publish(BAD[0].model_id, BAD[0].packed, 0)
+    back = publishing.rollback(registry, channel, "")
+    assert (back.model_id, back.version) == (bundles.load(SHIPPED).model_id, 2)
+
+
+def test_a_foreign_model_is_adopted_only_if_a_trusted_key_signed_it(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "registry", Trust((KEY.public,)))
+    shipped = seed(registry)
+    for foreign, is_adopted in ((random_bundle(1), False), (STRANGER.sign(random_bundle(1)), False),
+                                (good(1), True)):  # fmt: skip
+        channel = MemoryModels()
+        channel.publish(foreign.model_id, foreign.to_bytes(), 0)
+        with structlog.testing.capture_logs() as entries:
+            in_force = reconcile(registry, channel)
+        assert in_force.model_id == (foreign.model_id if is_adopted else shipped)
+        refusals = [e["reason"] for e in entries if e["event"] == "published model refused"]
+        assert bool(refusals) != is_adopted
+
+
+def test_a_champion_that_services_would_refuse_is_not_published(tmp_path: Path) -> None:
+    registry, channel = Registry(tmp_path / "registry"), MemoryModels()
+    registry.promote(registry.add(BUNDLES[0], ""), "by an earlier version")
+    with pytest.raises(BundleRefused, match="trainer models sign"):
+        reconcile(registry, channel)
+    assert channel.champion() is None
+    with pytest.raises(BundleRefused):
+        publishing.promote(registry, channel, registry.add(BUNDLES[1], ""), "")
+    assert registry.aliases().champion == IDS[0]
+    registry.trust = Trust((KEY.public,))
+    signed = good(2)
+    in_force = publishing.promote(registry, channel, registry.add(signed, ""), "")
+    assert in_force.model_id == signed.model_id

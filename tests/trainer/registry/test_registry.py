@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
+from streamer.bundles.acceptance import BundleRefused, Trust
+from tests.support.bad_bundles import KEY, with_bias
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
+from trainer.registry import keys
 from trainer.registry.registry import MOST_BEFORE, Aliases, Registry
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
@@ -16,7 +20,7 @@ IDS = [bundle.model_id for bundle in BUNDLES]
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(tmp_path / "registry", Trust(allow_unsigned=True))
 
 
 def filled(registry: Registry) -> Registry:
@@ -137,3 +141,93 @@ def test_concurrent_changes_are_all_kept(registry: Registry) -> None:
     assert set(promoted) == set(IDS)
     for line in (registry.folder / "history.jsonl").read_text().splitlines():
         assert json.loads(line)
+
+
+def as_before(registry: Registry) -> None:
+    """Makes the folder what an earlier version left: names of twelve digits, and no chain."""
+    for model in IDS[:2]:
+        (registry.folder / "bundles" / model).rename(registry.folder / "bundles" / model[:12])
+    for name in ("aliases.json", "history.jsonl"):
+        text = (registry.folder / name).read_text()
+        for model in IDS:
+            text = text.replace(model, model[:12])
+        (registry.folder / name).write_text(re.sub(', "chain": "[0-9a-f]+"', "", text))
+
+
+def test_a_registry_of_an_earlier_version_is_read_and_carried_on(registry: Registry) -> None:
+    for model in IDS[:2]:
+        registry.add(BUNDLES[IDS.index(model)], "")
+        registry.promote(model, "")
+    as_before(registry)
+    assert registry.ids() == [model[:12] for model in IDS[:2]]
+    assert registry.find("champion") == IDS[1][:12]
+    assert registry.load("champion") == BUNDLES[1]
+    assert registry.history_faults() == []
+
+    registry.add(BUNDLES[2], "the first change")
+    assert registry.ids() == IDS[:3]
+    assert registry.aliases() == Aliases(IDS[1], None, (IDS[0],))
+    assert [entry["what"] for entry in registry.history_of(IDS[1])] == ["added", "promoted"]
+    assert registry.rollback("") == IDS[0]
+    assert registry.history_faults() == []
+
+
+@pytest.mark.parametrize("torn", ["", "{", "[]", "null", '{"before": 3}', '{"before": [], "x": 1}'])
+def test_torn_aliases_follow_from_the_history(registry: Registry, torn: str) -> None:
+    filled(registry)
+    for model in IDS[:3]:
+        registry.promote(model, "")
+    registry.note_published(7)
+    registry.rollback("")
+    registry.set_challenger(IDS[3], "")
+    before = registry.aliases()
+    (registry.folder / "aliases.json").write_text(torn)
+    assert registry.aliases() == before
+    registry.promote(IDS[2], "")
+    assert registry.aliases().before == (IDS[0], IDS[1])
+
+
+def test_a_rollback_passes_over_what_may_not_be_champion_and_reads_not_the_present_one(
+    registry: Registry,
+) -> None:
+    filled(registry)
+    for model in IDS:
+        registry.promote(model, "")
+    for model in IDS[2:]:
+        (registry.folder / "bundles" / model / "manifest.json").write_text("[" * 100_000)
+    assert registry.rollback("") == IDS[1]
+    assert registry.aliases().before == (IDS[0],)
+
+
+def test_only_what_is_signed_may_be_champion(registry: Registry, tmp_path: Path) -> None:
+    key = keys.new(tmp_path / "keys", "ours")
+    strict = Registry(registry.folder, Trust((key.public,)), key)
+    strict.add(BUNDLES[0], "")
+    with pytest.raises(BundleRefused, match="not signed"):
+        strict.accept(IDS[0])
+    assert strict.sign(IDS[0][:6], key) == IDS[0]
+    assert strict.accept(IDS[0]).model_id == IDS[0]
+    assert strict.history()[-1]["what"] == "signed"
+    lines = [json.loads(line) for line in strict.audit_file.read_text().splitlines()]
+    assert [(line["action"], line["object"], line["outcome"]) for line in lines] == [
+        ("sign", IDS[0], "done")
+    ]
+
+
+def test_nobody_signs_what_cannot_be_used(registry: Registry, tmp_path: Path) -> None:
+    key = keys.new(tmp_path / "keys", "ours")
+    mute = with_bias(-1000.0)
+    registry.add(mute, "")
+    with pytest.raises(BundleRefused, match="never alert"):
+        registry.sign(mute.model_id, key)
+    assert registry.load(mute.model_id).signatures == ()
+    assert "failed" in registry.audit_file.read_text()
+
+
+def test_a_copy_with_signatures_gives_them_to_the_one_that_is_kept(registry: Registry) -> None:
+    registry.add(BUNDLES[0], "")
+    signed = KEY.sign(BUNDLES[0])
+    registry.add(signed, "")
+    assert registry.load(IDS[0]) == signed
+    registry.add(BUNDLES[0], "")
+    assert registry.load(IDS[0]) == signed, "an unsigned copy takes nothing away"

@@ -12,12 +12,13 @@ from structlog.testing import capture_logs
 
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle as bundles
+from streamer.bundles.acceptance import Trust
 from streamer.bundles.build import make
 from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
 from tests.support.comparison import QUIET
-from tests.support.small_models import random_bundle, random_model, silenced
+from tests.support.small_models import balanced, random_bundle, random_model
 from tests.support.synthetic_cohort import learnable_file
 from trainer.fit import fit
 from trainer.registry.lease import Lease
@@ -51,7 +52,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry")
+    return Registry(tmp_path / "registry", Trust(allow_unsigned=True))
 
 
 @pytest.fixture
@@ -62,9 +63,8 @@ def redis(stack: LocalStack) -> Iterator[Redis]:
 
 
 def _useless_champion() -> Bundle:
-    """A champion with the same risk for all and never a positive: AUROC 0.5, utility 0."""
-    model = random_model()
-    model.network = silenced(model.network, "glance_head", "memory_head")
+    """A champion that knows nothing and never says positive: utility 0."""
+    model = balanced(random_model())
     model.threshold = 0.9999999
     return make(model, {}, "")
 

@@ -73,7 +73,7 @@ def recipe_of(bundle: Bundle) -> Recipe:
     knobs = {field.name for field in fields(Recipe)}
     if not isinstance(kept, dict) or not set(kept) <= knobs:
         raise InputError(
-            f"bundle {bundle.model_id} was not made by a recipe of this program, so its ablations "
+            f"bundle {bundle.shown_id} was not made by a recipe of this program, so its ablations "
             "cannot be; train one with `trainer fit` and name it with --model"
         )
     values: Any = {name: tuple(v) if isinstance(v, list) else v for name, v in kept.items()}
@@ -101,7 +101,7 @@ def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) ->
     else:
         return
     raise InputError(
-        f"bundle {bundle.model_id} cannot be compared with models that are fitted here: {why}. "
+        f"bundle {bundle.shown_id} cannot be compared with models that are fitted here: {why}. "
         "Give the files that it was fitted on, or train one on these with `trainer fit` and name "
         "it with --model"
     )

@@ -1,0 +1,128 @@
+"""Every example of docs/sending.md is taken by `Monitor` and does what its section promises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from streamer.core.events import Kind
+from streamer.monitor import Monitor
+from tests.support.paths import ROOT
+
+Event = dict[str, Any]
+
+PAGE = (ROOT / "docs/sending.md").read_text()
+TITLES = re.split(r"^##+ (.+)$", PAGE, flags=re.MULTILINE)
+EXAMPLES: dict[str, list[Event]] = {
+    title: [json.loads(line) for block in blocks for line in block.splitlines()]
+    for title, text in zip(TITLES[1::2], TITLES[2::2], strict=True)
+    if (blocks := re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+}
+# What this version does not know yet: revisions, transfers and cancelled discharges come together.
+needs_stay_events = pytest.mark.skipif(
+    "TRANSFER" not in Kind.__members__, reason="transfers and revisions are not taken yet"
+)
+
+
+def section(words: str) -> list[Event]:
+    (events,) = [events for title, events in EXAMPLES.items() if words in title]
+    return events
+
+
+def without(events: Sequence[Event], *indices: int) -> list[Event]:
+    return [event for i, event in enumerate(events) if i not in indices]
+
+
+def last_risk(events: Sequence[Mapping[str, Any]], patient: str | None = None) -> Any:
+    monitor = Monitor(risk_interval_s=0)
+    messages, rejections = monitor.update_many(events)
+    assert not rejections
+    assert not monitor.problems
+    risks = [m for m in messages if "bin" in m and patient in (None, m["patient_id"])]
+    return risks[-1]["bin"], risks[-1]["horizons"]
+
+
+def test_the_page_has_an_example_for_each_kind_of_message() -> None:
+    for words in ("ORU^R01", "corrected", "withdrawn", "A01", "A02", "A03", "A08", "A11", "A12",
+                  "A13", "A40", "Drugs"):  # fmt: skip
+        assert any(words in title for title in EXAMPLES), words
+
+
+@needs_stay_events
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_no_example_is_rejected_and_no_value_of_it_is_lost(title: str) -> None:
+    monitor = Monitor(risk_interval_s=0)
+    _, rejections = monitor.update_many(EXAMPLES[title])
+    assert not rejections
+    assert set(monitor.problems) <= {"censored"}
+
+
+@pytest.mark.parametrize("title", [t for t in EXAMPLES if re.match("ORU|A01|A03|A11|A40|Drugs", t)])
+def test_examples_of_today_are_taken(title: str) -> None:
+    monitor = Monitor(risk_interval_s=0)
+    _, rejections = monitor.update_many(EXAMPLES[title])
+    assert not rejections
+    assert set(monitor.problems) <= {"censored"}
+
+
+@needs_stay_events
+def test_a_corrected_result_counts_as_if_it_had_been_sent_at_once() -> None:
+    wrong, right, later = section("corrected")
+    assert last_risk([wrong, right, later]) == last_risk([right, later])
+    assert last_risk([wrong, right, later]) != last_risk([wrong, later])
+
+
+@needs_stay_events
+def test_a_withdrawn_result_counts_as_if_it_had_never_been_sent() -> None:
+    wrong, withdrawn, later = section("withdrawn")
+    empty = {**wrong, "values": {}}
+    assert last_risk([wrong, withdrawn, later]) == last_risk([empty, later])
+
+
+@needs_stay_events
+@pytest.mark.parametrize("words", ["A02", "A12"])
+def test_a_transfer_changes_no_risk(words: str) -> None:
+    events = section(words)
+    stayed = [event for event in events if event["type"] != "transfer"]
+    assert last_risk(events) == last_risk(stayed)
+
+
+@needs_stay_events
+def test_a_cancelled_discharge_changes_no_risk() -> None:
+    events = section("A13")
+    assert last_risk(events) == last_risk(without(events, 2, 3))
+
+
+@needs_stay_events
+def test_the_later_particulars_count() -> None:
+    events = section("A08")
+    assert last_risk(events) == last_risk(without(events, 0))
+    assert last_risk(events) != last_risk(without(events, 1))
+
+
+def test_a_merged_patient_is_watched_under_the_new_id_alone() -> None:
+    events = section("A40")
+    assert last_risk(events, "new") == last_risk([e for e in events if e["patient_id"] == "new"])
+    monitor = Monitor(risk_interval_s=0)
+    messages, _ = monitor.update_many(events)
+    old = [m["phase"] for m in messages if m["patient_id"] == "old" and "phase" in m]
+    assert old.count("start") == old.count("end")
+
+
+def test_a_merge_ends_the_alert_of_the_old_id() -> None:
+    ill = {"heart_rate": 150, "map": 42, "resp_rate": 38, "temperature": 40.2, "lactate": 9.5,
+           "spo2": 84, "sbp": 68, "wbc": 32, "creatinine": 4.2, "platelets": 40}  # fmt: skip
+    monitor = Monitor(risk_interval_s=0)
+    phases: list[tuple[str, str]] = []
+    for event in section("A40"):
+        values = {"values": ill} if event["type"] == "observation" else {}
+        phases += [
+            (m["patient_id"], m["phase"])
+            for m in monitor.update({**event, **values})
+            if "phase" in m
+        ]
+    assert phases == [("old", "start"), ("new", "start"), ("old", "end")]
