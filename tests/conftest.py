@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from xdist.remote import Producer
 
 from streamer.local import LocalStack
@@ -25,6 +26,13 @@ def stack() -> Iterator[LocalStack]:
         existing_redis=os.environ.get("REDIS_URL"),
     ) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A command logs to the standard error of its test, which is closed afterwards."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session", autouse=True)

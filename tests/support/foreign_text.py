@@ -84,7 +84,7 @@ def _models_list() -> None:
 
 
 def _models_show() -> None:
-    kept = mock.Mock(load=lambda _: mock.Mock(model_id=EVIL, card=EVIL + "\n"))
+    kept = mock.Mock(load=lambda _: mock.Mock(model_id=EVIL, shown_id=EVIL, card=EVIL + "\n"))
     with mock.patch.object(models, "_open", lambda _: kept):
         models.show(EVIL)
 

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import structlog
 from redis import Redis
 
 from streamer.local import LocalStack
@@ -30,13 +29,6 @@ class CommandResult:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return learnable_file(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(autouse=True)
-def own_log() -> Iterator[None]:
-    """`run` logs to the standard error of its test, which is closed afterwards."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,8 @@ def test_evaluate_takes_the_shipped_bundle_and_shows_a_table(trainer: Any, data:
 def test_data_may_come_from_the_environment(
     trainer: Any, data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    more = learnable_file(tmp_path, 24, first_id=500)
+    more = learnable_file(tmp_path, 24, seed=1, first_id=500)
     monkeypatch.setenv("TRAINER_DATA", f"{data}:{more}")
     result = trainer("evaluate", "--json")
+    assert result.code == 0, result.err
     assert json.loads(result.out)["n_patients"] == 104
