@@ -179,9 +179,10 @@ def test_an_evicted_stay_that_is_gone_begins_anew() -> None:
     fake.drain(process)
     assert process.worker.not_ready == []
     assert epochs(fake) == [2, 2, 2]
-    new = bounded([event(1, "p1", 60, values={"heart_rate": 71})])
+    other = event(1, "other", 0, values={})  # so that both records have one timestamp
+    new = bounded([other, event(1, "p1", 60, values={"heart_rate": 71})])
     new.drain(new.process())
-    assert fake.stored_stays()[1] == new.stored_stays()[1]
+    assert fake.stored_stays()[1]["p1"] == new.stored_stays()[1]["p1"]
 
 
 def test_events_of_an_evicted_stay_on_another_partition_are_rejected() -> None:
