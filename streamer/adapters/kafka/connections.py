@@ -42,6 +42,10 @@ _CAUSES: Final = (
 _PROTOCOL: Final = "STREAMER_KAFKA_SECURITY_PROTOCOL"
 
 
+class EndedDuringAuthentication(SaslAuthenticationFailedError):  # type: ignore[misc]
+    """The connection ended while user and password were checked, and the reason did not arrive."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The last attempt to connect to a broker failed.
@@ -84,6 +88,11 @@ class Failure:
         text = str(self.error)
         if isinstance(self.error, UnsupportedSaslMechanismError):
             return f"it does not offer this mechanism; see STREAMER_KAFKA_SASL_MECHANISM ({text})"
+        if isinstance(self.error, EndedDuringAuthentication):
+            return (
+                "it refuses user, password, token or mechanism: it ends the connection while they "
+                f"are checked; see STREAMER_KAFKA_SASL_MECHANISM ({text})"
+            )
         if self.refuses_access:
             return f"it refuses user, password or token ({text})"
         for theirs, ours in _CAUSES:
@@ -128,7 +137,7 @@ def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -
         before = _failures.pop(address, None)
         if error is None or manager.closed:
             return
-        if before is not None and _is_vague(error) and not _is_vague(before.error):
+        if before is not None and _clearness(error) < _clearness(before.error):
             error = before.error
         while len(_failures) >= _MOST_BROKERS:
             _failures.pop(next(iter(_failures)))
@@ -137,10 +146,12 @@ def _note(manager: KafkaConnectionManager, node: Any, error: Exception | None) -
         _failures[address] = Failure(*address, is_bootstrap, protocol, error, time.monotonic())
 
 
-def _is_vague(error: Exception) -> bool:
-    """Whether an error may hide another: the end of the client's patience cut off an attempt, or
-    the broker's end of the connection overtook its reason."""
-    return bool(re.search(r"timed out|timeout|disconnected", str(error).lower()))
+def _clearness(error: Exception) -> int:
+    """How much an error says: the end of the client's patience cuts off an attempt, and the end of
+    the connection may overtake the broker's reason."""
+    if isinstance(error, EndedDuringAuthentication):
+        return 1
+    return 0 if re.search(r"timed out|timeout|disconnected", str(error).lower()) else 2
 
 
 def _watch(connect: Any) -> Any:
@@ -157,6 +168,8 @@ def _watch(connect: Any) -> Any:
                 await authenticate(*args)
             except Exception as error:
                 # The end of the connection, which comes with the broker's answer, is noted already.
+                if "disconnected" in str(error):
+                    error = EndedDuringAuthentication(str(error))
                 _note(self, node, error)
                 raise
 
