@@ -36,7 +36,7 @@ _NEW_FIELDS: Final = (
 )
 """Fields that the format before does not have."""
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# Model, swaps, cells, bytes of the ward, bytes of the bed.
+# Model, swaps, cells, bytes of the ward and of the bed.
 _SIZES_BEFORE: Final = struct.Struct("<12sI3H")
 # Model, swaps, cells, cells below them, ranks, bytes of the ward, bytes of the bed. The first digits
 # of the model's id will do: the number of swaps tells the eras of a partition apart, and the
