@@ -39,6 +39,9 @@ class TrainerSettings(EnvironmentSettings):
         default="", description="knobs of each retraining, KNOB=VALUE, separated by spaces"
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
+    hours: float = Field(
+        default=12, gt=0, description="hours after which a `fit` of `run` is ended, hung or not"
+    )
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"
     )

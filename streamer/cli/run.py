@@ -21,7 +21,7 @@ from streamer.service.health import Health
 from streamer.service.http import serving
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics, service_topics
+from streamer.service.topics import check_widths, ensure_topics, service_topics
 from streamer.service.weak_connections import weak_choices
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _connected(settings: Settings, health: Health, stop: threading.Event) -> Wor
     while not stop.is_set():
         health.beat()
         try:
-            ensure_topics(settings, service_topics(settings))
+            check_widths(settings, ensure_topics(settings, service_topics(settings)))
             return bootstrap.worker(settings, health)
         except (LogUnavailable, StoreUnavailable) as error:
             health.note_outage(error)

@@ -30,13 +30,14 @@ _NEW_FIELDS: Final = (
     "discharge_due_ms",
     "admission_ms",
     "admission_due_ms",
+    "admissions_seen",
     "location_ms",
     "evaluated_ms",
     "corrected",
 )
 """Fields that the format before does not have."""
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# Model, swaps, cells, bytes of the ward and of the bed.
+# The format before: model, swaps, cells, bytes of ward and bed.
 _SIZES_BEFORE: Final = struct.Struct("<12sI3H")
 # Model, swaps, cells, cells below them, ranks, bytes of the ward, bytes of the bed. The first digits
 # of the model's id will do: the number of swaps tells the eras of a partition apart, and the
@@ -57,11 +58,13 @@ class CorruptState(ValueError):
     Args:
         patient: whose state it is.
         says: what is wrong with it.
+        is_damage: whether bytes have changed, rather than that another version wrote them.
     """
 
-    def __init__(self, patient: str, says: str) -> None:
+    def __init__(self, patient: str, says: str, *, is_damage: bool = False) -> None:
         super().__init__(f"state of a patient: {says}")
         self.patient = patient
+        self.is_damage = is_damage
 
 
 class Era(NamedTuple):
@@ -186,8 +189,15 @@ def decode(
     return foreign
 
 
-def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
-    """Returns the day of the log of each stay's last event, without adding the stays.
+class Outline(NamedTuple):
+    """What must be known of a stay that is not in memory."""
+
+    last_seen_day: int
+    has_alert: bool
+
+
+def outlines(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, Outline]:
+    """Returns the outline of each stay, without adding the stays.
 
     Args:
         table: the table that the stays would be added to.
@@ -198,11 +208,13 @@ def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> d
         CorruptState: ``decode`` would refuse one of them.
     """
     layout = _Layout(table)
-    days = {}
+    read = {}
     for patient, content in stored.items():
-        (day,) = struct.unpack_from("<i", layout.read(patient, content, era).fields)  # the first
-        days[patient] = int(day)
-    return days
+        stay = layout.read(patient, content, era)
+        (day,) = struct.unpack_from("<i", stay.fields)  # the first
+        severity = stay.fields[layout.position_of("alert_severity", stay.version)]
+        read[patient] = Outline(int(day), severity > 0)
+    return read
 
 
 def model_of(content: bytes) -> str:
@@ -251,6 +263,12 @@ class _Layout:
         self._of_others = sum(self.sizes.values()) - self._of_weights
         self._of_new = sum(self.sizes[name] for name in _NEW_FIELDS)
 
+    def position_of(self, name: str, version: int) -> int:
+        """Where the first byte of a field stands in a stay of any era."""
+        before = list(self.sizes)[: list(self.sizes).index(name)]
+        missing = _NEW_FIELDS if version == _BEFORE else ()
+        return sum(self.sizes[field] for field in before if field not in missing)
+
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
         """Checks everything, so that an evicted stay can be loaded later."""
         sizes = _sizes(content, patient)
@@ -282,14 +300,14 @@ def _sizes(content: bytes, patient: str) -> _Sizes:
     """Returns era and sizes of a stored stay after checking its checksum."""
     shortest = _START.size + _SIZES_BEFORE.size
     if len(content) < shortest or content[:4] != MAGIC:
-        raise CorruptState(patient, "not a Vigil state record (bad magic)")
+        raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
     _, version, checksum = _START.unpack_from(content)
     if version not in (VERSION, _BEFORE):
         raise CorruptState(patient, f"format {version}, this program reads {_BEFORE} and {VERSION}")
     form = _SIZES if version == VERSION else _SIZES_BEFORE
     header = _START.size + form.size
     if len(content) < header or crc32(memoryview(content)[_START.size :]) != checksum:
-        raise CorruptState(patient, "checksum differs")
+        raise CorruptState(patient, "checksum differs", is_damage=True)
     model, swaps, *counts = form.unpack_from(content, _START.size)
     era = Era(_text(model.rstrip(b"\0"), patient), swaps)
     if version == _BEFORE:

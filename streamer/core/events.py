@@ -37,6 +37,9 @@ class Kind(IntEnum):
     TRANSFER = 4
 
 
+NEEDS_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
+"""Kinds that begin no stay: an event of a patient of whom nothing is known is rejected."""
+
 _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
 _REQUIRED: Final = {Kind.OBSERVATION: ("values",), Kind.MEDICATION: ("drug", "action")}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections import Counter
 from typing import Any, Final
 
@@ -18,6 +19,9 @@ from streamer.core.timeline import cells_of, clear_rows, fold
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
+_SAID: Final = (
+    "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
+)  # fmt: skip
 _OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
@@ -35,12 +39,14 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
         # An admission at the minute of a discharge is of the next stay; a measurement then is not.
         over_ms = newest_ms + 1 if newest_ms > discharge_ms else discharge_ms
         due_ms = int(table["admission_due_ms"][slot])
+        seen = table["admissions_seen"][slot].copy()
         medication_ms = table["medication_ms"][slot].copy()
         medication_on = table["medication_on"][slot].copy()
         table.reset(slot)
         for name, value in kept.items():
             table[name][slot] = value
         table["admission_due_ms"][slot] = due_ms
+        table["admissions_seen"][slot] = seen
         past_ms = min(max(over_ms, begun_ms + 1), origin_ms)
         table["past_ms"][slot] = past_ms
         noted = medication_ms >= past_ms
@@ -95,7 +101,7 @@ def admit(
 
     One that is ahead of the log acts when its time has come (``settle_admission``); its particulars
     are known at once. A corrected time lays the hours anew, as far as the ring reaches. One that is
-    repeated changes no time.
+    repeated changes nothing.
 
     Args:
         table: the stays; changed in place.
@@ -108,11 +114,23 @@ def admit(
     Raises:
         EventRejected: it is of a past stay, or two weeks earlier than all that was seen.
     """
+    checksum = _checksum(time_ms, fields)
+    if checksum in table["admissions_seen"][slot]:
+        return
     if time_ms > clock_ms and time_ms != table["admission_ms"][slot]:
         table["admission_due_ms"][slot] = time_ms
     else:
         _admit(table, slot, time_ms)
+    seen = table["admissions_seen"][slot]
+    table["admissions_seen"][slot] = np.append(seen[1:], np.uint32(checksum))
+    table.touched[slot] = True
     _describe(table, slot, time_ms, fields, problems)
+
+
+def _checksum(time_ms: int, fields: dict[str, Any]) -> int:
+    """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
+    said = {name: fields.get(name) for name in _SAID}
+    return zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1
 
 
 def settle_admission(table: StayTable, slot: int) -> None:

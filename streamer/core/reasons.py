@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_STAY = "no_stay"
     OTHER_PARTITION = "other_partition"
     UNREADABLE = "unreadable"
+    INTERNAL_ERROR = "internal_error"
 
     @property
     def sentence(self) -> str:
@@ -57,6 +58,8 @@ _SENTENCES = {
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
     Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
+    Reason.INTERNAL_ERROR: "The program fails on this event; `detail` names the place. Report it, "
+    "and re-enter the event after the update.",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, compress
 from typing import NamedTuple, overload
@@ -91,7 +91,20 @@ class Records(Sequence[Record]):
 
     def of_partitions(self, numbers: Collection[int]) -> Records:
         """Returns the records of some partitions, in the same order."""
-        kept = np.isin(self.partition, list(numbers))
+        return self._where(np.isin(self.partition, list(numbers)))
+
+    def before(self, stops: Mapping[int, int]) -> Records:
+        """Returns the records without those of a partition from its stop, an offset, on."""
+        kept = np.ones(len(self), np.bool_)
+        for number, stop in stops.items():
+            kept &= (self.partition != number) | (self.offset < stop)
+        return self._where(kept)
+
+    def last_ms(self) -> dict[int, int]:
+        """Returns the timestamp of the last record of each partition."""
+        return dict(zip(self.partition.tolist(), self.timestamp_ms.tolist(), strict=True))
+
+    def _where(self, kept: NDArray[np.bool_]) -> Records:
         if kept.all():
             return self
         chosen = kept.tolist()
@@ -105,10 +118,6 @@ class Records(Sequence[Record]):
             list(compress(self.replayed_of, chosen)),
             {int(kept[:i].sum()): why for i, why in self.unreadable.items() if kept[i]},
         )
-
-    def last_ms(self) -> dict[int, int]:
-        """Returns the timestamp of the last record of each partition."""
-        return dict(zip(self.partition.tolist(), self.timestamp_ms.tolist(), strict=True))
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -6,82 +6,26 @@ evaluations; so do other stays in the batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import expiry, late_events, lifecycle, state_stepping, stay_rules, timeline
-from streamer.core.assessment import Assessments, EndReason, assess
+from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
-from streamer.core.events import EventRejected, Kind
+from streamer.core.events import NEEDS_STAY, EventRejected, Kind
 from streamer.core.model import Model
-from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, ValueProblem
+from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import PLAIN, Cells
-from streamer.core.variables import IS_LAB, VARIABLES
+from streamer.core.timeline import Cells
+from streamer.core.variables import VARIABLES
 from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
-Events = NDArray[np.intp]
-
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
-_OF_A_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
-"""Kinds of events that begin no stay: one of a patient of whom nothing is known is rejected."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The result of a batch: the assessments of each wave, rejections by record, counts."""
-
-    assessments: list[Assessments] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    problems: Counter[ValueProblem] = field(default_factory=Counter)
-    n_events: int = 0
-    n_late: int = 0  # observations of an hour that was closed already
-    n_redundant: int = 0  # observations that changed nothing
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch of ``E`` events on its way through the scorer.
-
-    Attributes:
-        columns: the decoded events, in the order of the log.
-        partitions: ``(E,)`` the input partition of each event.
-        outcome: the result so far.
-        days: ``(E,)`` the day of the log at each event.
-        on_home_partition: ``(E,)`` whether it came on the partition of its patient's stay.
-        slots: ``(E,)`` the slot of its stay, -1 while it has none.
-        clock_ms: ``(E,)`` timestamp of its record; its own time where there is no log.
-        matters: ``(E,)`` whether it holds a laboratory value or a correction.
-    """
-
-    columns: Columns
-    partitions: NDArray[np.int32]
-    outcome: Outcome
-    days: NDArray[np.int64]
-    on_home_partition: NDArray[np.bool_]
-    slots: Slots
-    clock_ms: NDArray[np.int64]
-    matters: NDArray[np.bool_]
-
-    def run_of(self, events: Events) -> Run:
-        """These events as a run for `waves`."""
-        return Run(
-            self.slots[events],
-            self.columns.time_ms[events],
-            self.clock_ms[events],
-            self.matters[events],
-        )
-
-    def reject(self, event: int, reason: Reason, detail: str) -> None:
-        """Notes that an event is rejected."""
-        record = int(self.columns.record[event])
-        self.outcome.rejections.append(Rejection(record, reason, detail))
 
 
 class Scorer:
@@ -118,7 +62,7 @@ class Scorer:
         """
         n = len(columns.patients)
         outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
-        batch = _Batch(
+        batch = Batch(
             columns,
             np.asarray(partitions, np.int32),
             outcome,
@@ -126,11 +70,11 @@ class Scorer:
             on_home_partition=np.ones(n, np.bool_),
             slots=np.full(n, -1, np.intp),
             clock_ms=np.where(columns.logged_ms > 0, columns.logged_ms, columns.time_ms),
-            matters=_matters(columns),
+            matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
         # What may be of no stay cannot move the clock: nobody could tell later that it did.
-        moves_clock = batch.on_home_partition & ~np.isin(columns.kind, _OF_A_STAY)
+        moves_clock = batch.on_home_partition & ~np.isin(columns.kind, NEEDS_STAY)
         batch.days, expiries = expiry.follow(
             self.table, batch.partitions, columns.logged_ms, moves_clock
         )
@@ -143,7 +87,7 @@ class Scorer:
         outcome.rejections.sort(key=lambda rejection: rejection.record)
         return outcome
 
-    def _find_home_partitions(self, batch: _Batch, elsewhere: Mapping[str, int]) -> None:
+    def _find_home_partitions(self, batch: Batch, elsewhere: Mapping[str, int]) -> None:
         """Marks the events on the partition of their patient's stay; rejects the others."""
         columns, slot_of = batch.columns, self.table.slot_of
         slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
@@ -151,7 +95,7 @@ class Scorer:
         known = dict(elsewhere)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, partition = columns.patients[event], int(batch.partitions[event])
-            if columns.kind[event] not in _OF_A_STAY:
+            if columns.kind[event] not in NEEDS_STAY:
                 known.setdefault(patient, partition)  # where a new patient is seen first
             home[event] = known.get(patient, partition)
         batch.on_home_partition = home == batch.partitions
@@ -160,7 +104,7 @@ class Scorer:
             detail = f"the stay is on partition {home[event]}, the event came on {came_on}"
             batch.reject(event, Reason.OTHER_PARTITION, detail)
 
-    def _score(self, batch: _Batch, events: Events) -> None:
+    def _score(self, batch: Batch, events: Events) -> None:
         """Scores a stretch of the batch in which no stay expires."""
         pending = self._add_stays(batch, events[batch.on_home_partition[events]])
         pending = pending[np.argsort(batch.slots[pending], kind="stable")]
@@ -169,7 +113,7 @@ class Scorer:
             pending = self._apply_heads(batch, pending)
             pending = self._run(batch, pending)
 
-    def _add_stays(self, batch: _Batch, events: Events) -> Events:
+    def _add_stays(self, batch: Batch, events: Events) -> Events:
         """Finds or adds the stay of each event; returns the events that have one."""
         patients, slot_of = batch.columns.patients, self.table.slot_of
         batch.slots[events] = [slot_of.get(patients[event], -1) for event in events.tolist()]
@@ -177,7 +121,7 @@ class Scorer:
             patient = patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
-                if batch.columns.kind[event] in _OF_A_STAY:
+                if batch.columns.kind[event] in NEEDS_STAY:
                     kind = Kind(batch.columns.kind[event]).name.lower()
                     detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
@@ -186,7 +130,7 @@ class Scorer:
             batch.slots[event] = slot
         return events[batch.slots[events] >= 0]
 
-    def _apply_heads(self, batch: _Batch, pending: Events) -> Events:
+    def _apply_heads(self, batch: Batch, pending: Events) -> Events:
         """Applies the next event of each stay unless it is an observation; returns the rest."""
         columns, table = batch.columns, self.table
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
@@ -211,7 +155,7 @@ class Scorer:
         self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
         return pending[keep]
 
-    def _silence(self, batch: _Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
+    def _silence(self, batch: Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
         """These events as a run, and the hour bins between each and the open one of its stay."""
         table, run = self.table, batch.run_of(events)
         origin_ms = table["origin_ms"][run.slots]
@@ -220,7 +164,7 @@ class Scorer:
         silent = elapsed_ms // HOUR_MS - table["open_bin"][run.slots]
         return run, np.where(is_new, stay_rules.SILENCE_BINS + 1, silent)
 
-    def _settle(self, batch: _Batch, heads: Events) -> None:
+    def _settle(self, batch: Batch, heads: Events) -> None:
         """Applies discharges and admissions that were ahead and whose time has come."""
         table, run = self.table, batch.run_of(heads)
         ended: list[int] = []
@@ -239,7 +183,7 @@ class Scorer:
                 self._leave(batch, heads[i : i + 1])
             lifecycle.settle_admission(table, slot)
 
-    def _end_alerts_left(self, batch: _Batch, heads: Events) -> None:
+    def _end_alerts_left(self, batch: Batch, heads: Events) -> None:
         """Ends the alert of each stay that its next event leaves behind without a discharge."""
         table, columns = self.table, batch.columns
         heads = heads[table["alert_severity"][batch.slots[heads]] > 0]
@@ -254,7 +198,7 @@ class Scorer:
             leaves[i] = acts and lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
         self._leave(batch, heads[leaves])
 
-    def _leave(self, batch: _Batch, events: Events) -> None:
+    def _leave(self, batch: Batch, events: Events) -> None:
         """Ends the alerts of stays that these events leave behind."""
         self._end_alerts(
             batch,
@@ -262,7 +206,7 @@ class Scorer:
             EndReason.NEXT_STAY,
         )
 
-    def _expire(self, batch: _Batch, event: int) -> None:
+    def _expire(self, batch: Batch, event: int) -> None:
         """Lets silent stays go before an event; an alert that is still on ends first."""
         partition, day = int(batch.partitions[event]), int(batch.days[event])
         silent = expiry.silent(self.table, partition, day)
@@ -270,7 +214,7 @@ class Scorer:
         self._assess_slots(batch, alerted, np.full(len(alerted), event, np.intp), EndReason.SILENCE)
         expiry.expire(self.table, partition, day)
 
-    def _apply(self, batch: _Batch, event: int, slot: int) -> None:
+    def _apply(self, batch: Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
         time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
         problems = batch.outcome.problems
@@ -285,7 +229,7 @@ class Scorer:
             case _:
                 lifecycle.medicate(self.table, slot, time_ms, fields)
 
-    def _run(self, batch: _Batch, pending: Events) -> Events:
+    def _run(self, batch: Batch, pending: Events) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
         columns = batch.columns
         is_other = columns.kind[pending] != _OBSERVATION
@@ -311,7 +255,7 @@ class Scorer:
         left: Events = pending[remains]
         return left
 
-    def _wave(self, batch: _Batch, events: Events, steps: Plan, wave: Events) -> None:
+    def _wave(self, batch: Batch, events: Events, steps: Plan, wave: Events) -> None:
         """Takes one wave: at most one event of each stay opens a bin or is evaluated, its last.
 
         Args:
@@ -356,7 +300,7 @@ class Scorer:
             np.maximum.at(table["interval"], slots[evaluates], interval[evaluates])
         self._assess(batch, events[evaluates])
 
-    def _fold(self, batch: _Batch, slots: Slots, events: Events) -> NDArray[np.bool_]:
+    def _fold(self, batch: Batch, slots: Slots, events: Events) -> NDArray[np.bool_]:
         """Folds the values of events; returns which of the events changed the ring."""
         columns = batch.columns
         cells, owner = columns.cells_of(events)
@@ -378,18 +322,18 @@ class Scorer:
         changed[owner[folded.changed]] = True
         return changed
 
-    def _assess(self, batch: _Batch, events: Events) -> None:
+    def _assess(self, batch: Batch, events: Events) -> None:
         """Evaluates the stays of events as they stand now."""
         slots = batch.slots[events]
         self.table["evaluated_ms"][slots] = batch.clock_ms[events]
         self._assess_slots(batch, slots, events)
 
-    def _end_alerts(self, batch: _Batch, events: Events, end_reason: EndReason) -> None:
+    def _end_alerts(self, batch: Batch, events: Events, end_reason: EndReason) -> None:
         """Ends the alerts of the stays of events; nothing was measured, so they say no risk."""
         self._assess_slots(batch, batch.slots[events], events, end_reason)
 
     def _assess_slots(
-        self, batch: _Batch, slots: Slots, events: Events, end_reason: EndReason | None = None
+        self, batch: Batch, slots: Slots, events: Events, end_reason: EndReason | None = None
     ) -> None:
         if not len(slots):
             return
@@ -402,11 +346,3 @@ class Scorer:
             has_forecast=end_reason is None and self._has_forecast,
         )
         batch.outcome.assessments.append(assessments)
-
-
-def _matters(columns: Columns) -> NDArray[np.bool_]:
-    """Which events hold a laboratory value or a correction."""
-    matters = np.zeros(len(columns.patients), np.bool_)
-    cells = np.flatnonzero(IS_LAB[columns.variable] | (columns.rank != PLAIN))
-    matters[np.searchsorted(columns.cell_start, cells, side="right") - 1] = True
-    return matters

@@ -35,6 +35,8 @@ LATE_BINS: Final = 48
 RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
 NOT_MEASURED: Final = -1
+ADMISSIONS_KEPT: Final = 4
+"""Checksums of the last admissions: one that is sent again must not undo a later correction."""
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
 
@@ -63,6 +65,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "discharge_due_ms": Field("<i8", (), NEVER),
         "admission_ms": Field("<i8", (), NEVER),
         "admission_due_ms": Field("<i8", (), NEVER),
+        "admissions_seen": Field("<u4", (ADMISSIONS_KEPT,), 0),
         "location_ms": Field("<i8", (), NEVER),
         "evaluated_ms": Field("<i8", (), NEVER),
         "past_ms": Field("<i8", (), NEVER),

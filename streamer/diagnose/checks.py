@@ -34,6 +34,7 @@ from streamer.service.weak_connections import exposed_port, weak_choices
 _TIMEOUT_S: Final = 5.0  # a person waits for the answer
 _LOOPBACK: Final = "127.0.0.1"
 _ANY_HOST: Final = ("", "0.0.0.0", "::")  # addresses to listen on that cannot be called
+_CODECS: Final = {"gzip": "zlib", "snappy": "snappy", "lz4": "lz4", "zstd": "zstandard"}
 _PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "numpy", "pydantic")
 
 
@@ -49,6 +50,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
         yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
     yield _log(settings)
     yield from _versions()
+    yield _codecs()
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -92,6 +94,10 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     ):
         is_input = stored.name == settings.topic_vitals
         yield from durability.check_topic(stored, settings.rebuild_hours if is_input else None)
+        if is_input:
+            yield durability.check_compression(stored)
+        if stored.name in (settings.topic_risk, settings.topic_alerts):
+            yield from durability.check_output_topic(stored)
         if stored.name == settings.topic_rejected:
             yield from durability.check_rejected_topic(stored)
     n_partitions = next((t.partitions for t in topics if t.name == settings.topic_vitals), 0)
@@ -185,6 +191,17 @@ def _log(settings: Settings) -> Finding:
         "each start"
     )
     return Finding("log", Level.OK, message)
+
+
+def _codecs() -> Finding:
+    missing = [name for name, module in _CODECS.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        message = (
+            f"records that were compressed with {', '.join(missing)} cannot be read and would be "
+            "rejected; install the package anew"
+        )
+        return Finding("codecs", Level.BAD, message)
+    return Finding("codecs", Level.OK, f"records may be compressed with {', '.join(_CODECS)}")
 
 
 def _versions() -> Iterator[Finding]:

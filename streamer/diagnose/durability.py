@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.options import BATCH_BYTES, MAX_MESSAGE_BYTES, RECORD_BATCH_OVERHEAD
 from streamer.adapters.kafka.topics import TopicSettings
 from streamer.adapters.redis.server import ServerReport
 from streamer.adapters.redis.url import Form
@@ -65,6 +65,24 @@ def _check_retention(topic: TopicSettings, rebuild_hours: float) -> Iterator[Fin
             f"{rebuild_hours:g} h, or set it to -1"
         )
         yield Finding("kept", Level.WARN, message)
+
+
+def check_output_topic(topic: TopicSettings) -> Iterator[Finding]:
+    """Checks that a topic of messages takes as many bytes at once as the service sends."""
+    most = int(topic.configs.get("max.message.bytes", "0"))
+    if most < BATCH_BYTES + RECORD_BATCH_OVERHEAD:
+        message = (
+            f"{topic.name} takes {most} bytes at once: no transaction may go through. Set "
+            "max.message.bytes to 1048588"
+        )
+        yield Finding("kept", Level.BAD, message)
+
+
+def check_compression(topic: TopicSettings) -> Finding:
+    """Names the compression that brokers give the records of the input."""
+    stored = topic.configs.get("compression.type", "producer")
+    named = "as their producers send them" if stored == "producer" else f"with {stored}"
+    return Finding("codecs", Level.OK, f"{topic.name} keeps its records {named}")
 
 
 def check_rejected_topic(topic: TopicSettings) -> Iterator[Finding]:

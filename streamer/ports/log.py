@@ -24,7 +24,7 @@ from streamer.core.records import Records
 
 
 class Output(NamedTuple):
-    """One record to be written; its timestamp is the time of writing."""
+    """One record to be written; its timestamp is the time of writing, as the log has it."""
 
     topic: str
     partition: int
@@ -49,10 +49,13 @@ class Polled:
         gained: partitions that this process owns from now on.
         lost: partitions that it no longer owns; they come before ``gained`` and ``records``.
         records: in the order of the log within each partition, as columns.
-        positions: the next offset to be read, for each partition that moved.
+        positions: the next offset to be read, for each partition that moved. It may move without a
+            record: past the markers of transactions.
         left: number of offsets yet to be read, for each partition whose end was looked up.
         damaged: the fault of each partition whose next bytes are not those that were written. It is
             read again unless it is paused; the next answer may be whole.
+        gone: partitions whose next offset the log does not hold any more.
+        is_spare: this process is in the group, and others have all partitions.
         topic: the input topic as the log last described it, some seconds ago at most.
     """
 
@@ -62,6 +65,8 @@ class Polled:
     positions: dict[int, int] = field(default_factory=dict)
     left: dict[int, int] = field(default_factory=dict)
     damaged: dict[int, str] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    is_spare: bool = False
     topic: Topic | None = None
 
 
@@ -70,6 +75,14 @@ class Interrupted(RuntimeError):
 
     The caller must forget its content, take the partitions again and ask the log for C.
     """
+
+
+class MembershipLost(Interrupted):
+    """The group has moved on without this member: its partitions have other owners by now."""
+
+
+class NameTaken(Interrupted):
+    """Another process has begun to work under this member's name."""
 
 
 class LogUnavailable(RuntimeError):
@@ -101,7 +114,8 @@ class EventLog(Protocol):
         """Returns C, the group's committed offset; ``None`` where it never committed.
 
         Raises:
-            LogUnavailable: the log does not answer.
+            LogUnavailable: the log does not answer, or a transaction that moves it is open. It does
+                not wait for its end: ask again later.
         """
 
     def bounds(self, partition: int) -> tuple[int, int]:
@@ -134,11 +148,27 @@ class EventLog(Protocol):
     def resume(self, partitions: Sequence[int]) -> None:
         """Reads these partitions again."""
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """Returns the note that was committed with C, as ``committed`` has last found it."""
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """Writes all outputs and commits ``offsets`` of the input, both or neither.
 
+        Args:
+            outputs: the records.
+            offsets: C of each partition from now on.
+            notes: a short text to be kept with the offset of a partition.
+
         Raises:
-            Interrupted: neither happened, or the outcome is unknown; call ``recover``.
+            MembershipLost: neither happened; call ``recover``.
+            NameTaken: neither happened; call ``recover``.
+            Interrupted: neither happened, or the outcome is unknown; call ``recover``. The message
+                has the broker's own words.
         """
 
     def recover(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, TypeAlias
+from typing import Literal, TextIO, TypeAlias, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
@@ -13,6 +15,30 @@ from structlog.typing import EventDict, Processor
 from streamer.process.terminal import printable
 
 LogFormat: TypeAlias = Literal["json", "console"]
+
+
+class UnfailingStream(io.TextIOBase):
+    """A stream that takes what it can: a log that cannot be written must not end the program.
+
+    Lines go past the stream's buffer, where lines for a full disk would wait for the exit and make
+    it fail.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str, /) -> int:
+        """Writes a text, or loses it; returns its length."""
+        with contextlib.suppress(OSError, ValueError):  # full, closed at the other end, or closed
+            raw = getattr(getattr(self._stream, "buffer", None), "raw", None)
+            if isinstance(raw, io.RawIOBase):
+                content = text.encode(errors="backslashreplace")
+                while content and (n := raw.write(content)):
+                    content = content[n:]
+            else:
+                self._stream.write(text)
+                self._stream.flush()
+        return len(text)
 
 
 class PrintableRenderer(structlog.dev.ConsoleRenderer):
@@ -52,7 +78,7 @@ def configure(
     ]
     structlog.configure(
         processors=[*before, renderer],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", UnfailingStream(sys.stderr))),
     )
     return before, renderer
 

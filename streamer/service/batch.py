@@ -16,14 +16,15 @@ from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
-from streamer.core.scoring import Outcome, Scorer
+from streamer.core.scored_batch import Outcome
+from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
-_REJECTED_PARTITION: Final = 0  # the topic has one
+REJECTED_PARTITION: Final = 0  # the topic has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _result(
         if is_live[rejection.record]:
             result.rejected[rejection.reason] += 1
             dead_letter = rejected(rejection, records[rejection.record], topics.vitals)
-            result.outputs.append(Output(topics.rejected, _REJECTED_PARTITION, *dead_letter))
+            result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
     for message in write(outcome.assessments, columns.record.tolist(), records, model):
         if not is_live[message.record]:
             continue

@@ -22,13 +22,15 @@ from streamer.service import metrics
 from streamer.service.metrics import Waiting
 
 if TYPE_CHECKING:  # partitions import stays, and stays the scoring code: commands do without
-    from streamer.service.takeover import BlockedPartition, Partition
+    from streamer.service.takeover import BlockedPartition, Partition, UntakenPartition
 
 _log = structlog.get_logger()
 
 # Longer than any round that ends well: a commit may hang for one minute, and a new producer that
 # ends an open transaction (decision 019) for two. After five the group drops the member anyway.
 STUCK_S: Final = 180.0
+# Taking a partition takes some 0.1 s and is no news; one that waits for its offset takes longer.
+UNTAKEN_S: Final = 1.0
 _WAITING: Final = "waiting"
 _NOT_ALLOWED: Final = "not_allowed"
 SLOW_S: Final = 5.0  # a transaction takes some 10 ms; one that waits for a new leader, seconds
@@ -79,11 +81,11 @@ class Reason:
     """One cause that keeps the service from its work.
 
     Attributes:
-        kind: `waiting`, `not_allowed`, `refused`, `rebuilding` or `stuck`.
+        kind: `waiting`, `not_allowed`, `failing`, `refused`, `rebuilding` or `stuck`.
         message: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
         waiting_on: the dependency that is waited for, with `waiting` and `not_allowed`.
-        partition: the input partition, with `refused` and `rebuilding`.
+        partition: the input partition, with `refused`, `rebuilding`, and `waiting` of one alone.
         progress: with `rebuilding`.
     """
 
@@ -193,18 +195,39 @@ class Health:
         message = str(error) if kind == _NOT_ALLOWED else f"waiting for {error}"
         self._wait(Reason(kind, message, self._clock(), on))
 
-    def observe(self, owned: Iterable[Partition], blocked: Mapping[int, BlockedPartition]) -> None:
+    def observe(
+        self,
+        owned: Iterable[Partition],
+        blocked: Mapping[int, BlockedPartition],
+        untaken: Mapping[int, UntakenPartition] | None = None,
+        *,
+        failure: str | None = None,
+        is_spare: bool = False,
+    ) -> None:
         """Notes the state of all partitions after a round in which log and store have answered.
 
         Args:
             owned: partitions that are worked on.
-            blocked: the others, by number.
+            blocked: those that are not, by number.
+            untaken: those that are yet to be taken, by number.
+            failure: why no transaction goes through; ``None`` while they do.
+            is_spare: other services have all partitions.
         """
         owned = list(owned)
         waiting = [reason for reason in self._reasons if reason.waiting_on is not None]
-        if owned or blocked or self.waiting_on != Waiting.ASSIGNMENT:
+        assigned = owned or blocked or untaken
+        if assigned or is_spare or self.waiting_on != Waiting.ASSIGNMENT:
             self._log_end_of_wait(waiting)
             waiting = []
+        if failure is not None:
+            waiting.append(Reason("failing", failure, self._clock()))
+        now = time.monotonic()
+        for number, late in sorted((untaken or {}).items()):
+            if now - late.since > UNTAKEN_S and (late.why or failure is None):
+                why = late.why or "its states are yet to be loaded"
+                since = self._clock() - (now - late.since)
+                reason = Reason("waiting", f"waiting to be taken: {why}", since, partition=number)
+                waiting.append(reason)
         refused = [
             Reason("refused", block.reason, self._clock(), partition=number)
             for number, block in sorted(blocked.items())

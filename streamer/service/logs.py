@@ -22,7 +22,7 @@ def configure(form: logs.LogFormat, pseudonyms: Pseudonyms) -> None:
         pseudonyms: replaces patient ids in each event.
     """
     before, renderer = logs.configure(form, [pseudonyms, _without_message])
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(logs.UnfailingStream(sys.stderr))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],

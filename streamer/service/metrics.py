@@ -186,6 +186,11 @@ STAYS_REMOVED: Final = _counter(
     "stays_removed_total", "stays", "Stays expired after 15 days without an event."
 )
 PARTITIONS: Final = _gauge("partitions", "partitions", "Input partitions owned.")
+STAYS_DAMAGED: Final = _counter(
+    "stays_damaged_total",
+    "stays",
+    "Stored stays that could not be read; their patients begin anew.",
+)
 MODEL: Final = _labelled_gauge("model_info", "1", "1 for the model in force.", "model")
 MODEL_REFUSED: Final = _labelled_gauge(
     "model_refused",
@@ -213,6 +218,9 @@ REBUILD_DONE: Final = _labelled_gauge(
 LOOP_AGE: Final = _gauge("loop_age_seconds", "seconds", "Time since the loop last moved.")
 INTERRUPTED: Final = _counter(
     "interrupted_total", "transactions", "Transactions that did not go through."
+)
+TRANSACTIONS_FAILED: Final = _gauge(
+    "transactions_failed", "transactions", "Transactions that have failed since one went through."
 )
 FENCED: Final = _counter(
     "fenced_total", "saves", "Saves refused because another process owns the states."

@@ -15,8 +15,8 @@ from streamer.bundles.acceptance import BundleRefused, Trust, accept, accept_byt
 from streamer.bundles.bundle import Bundle, short
 from streamer.core.model import ID_DIGITS, Model
 from streamer.core.reasons import Refusal
-from streamer.ports.models import Champion, ModelChannel, Unfetchable
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.models import Champion, ModelChannel, Superseded, Unfetchable
+from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service import metrics
 
 _log = structlog.get_logger()
@@ -57,10 +57,14 @@ class ModelLibrary:
         self._verdicts: dict[str, _Verdict] = {}
         self._champion: Champion | None = None
         self._kept: str | None = None
+        self._published: str | None = None  # the last champion that came into force
+        self._is_lost = False  # by the channel, as it was said in the log
         self.refusal: BundleRefused | None = None
 
     def in_force(self, fallback: Model | None = None) -> Model:
         """Returns the champion, or the shipped model where none is published.
+
+        A channel that has lost its champion gets it again from whoever knows it.
 
         Args:
             fallback: stays in force where the champion is refused, which is logged once, or gone.
@@ -72,6 +76,8 @@ class ModelLibrary:
         champion = self._channel.champion() if self._channel is not None else None
         if champion is None:  # nothing was ever published, or Redis has lost it
             self._note(None)
+            if (known := self._published_again()) is not None:
+                return known
             return fallback or self._before(None) or self._built_shipped()
         if champion != self._champion:  # published anew: other bytes may be there already
             self._champion = champion
@@ -81,10 +87,21 @@ class ModelLibrary:
         verdict = self._verdicts.get(champion.model_id)
         self._note(verdict.refused if model is None and verdict else None)
         if model is not None:
+            self._published, self._is_lost = model.model_id, False
             if self._channel is not None:
                 self._keep_for_restart(self._channel, model)
             return model
         return fallback or self._before(champion) or self._built_shipped()
+
+    @property
+    def shipped_id(self) -> str:
+        """The id of the shipped model, which needs no publication."""
+        return self._shipped.model_id
+
+    @property
+    def is_published(self) -> bool:
+        """Whether the model in force was published, rather than shipped for want of another."""
+        return self._published is not None
 
     def get(self, model_id: str) -> Model | None:
         """Returns a published or shipped model, ``None`` where it is not kept or is refused.
@@ -161,6 +178,23 @@ class ModelLibrary:
             self._kept = model.model_id
         except StoreUnavailable as error:
             _log.warning("the model in force is not kept for a restart", error=str(error))
+
+    def _published_again(self) -> Model | None:
+        """Gives a channel that has lost it the last champion that came into force."""
+        if self._channel is None or self._published not in self._built:
+            return None
+        content, model = self._built[self._published]
+        self._kept = None  # that may be lost as well
+        try:
+            self._channel.publish(model.model_id, content.to_bytes(), 0)
+            _log.warning("the channel had lost its model, published again", model=model.shown_id)
+        except Superseded:
+            pass  # another service was faster
+        except StoreNotAllowed as error:  # only trainers may publish: theirs will at their start
+            if not self._is_lost:
+                _log.error("the channel has lost its model", model=model.shown_id, error=str(error))
+        self._is_lost = True
+        return model
 
     def _before(self, champion: Champion | None) -> Model | None:
         """The model that was in force before, as far as it is kept and may be."""

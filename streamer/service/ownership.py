@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Collection
 from typing import Final
 
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.model import Model
+from streamer.core.model import ID_DIGITS, Model
 from streamer.ports.faults import Fault
-from streamer.ports.log import EventLog, Polled, Topic
+from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, Topic
 from streamer.ports.states import StateStore
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
@@ -21,6 +22,7 @@ from streamer.service.takeover import (
     BlockedPartition,
     Partition,
     PartitionBlocked,
+    UntakenPartition,
     block_changed_width,
     plan_start,
 )
@@ -33,6 +35,10 @@ _DAMAGED: Final = (
     "tools, and the partition's states in Redis (docs/operations.md)"
 )
 RETRY_BLOCKED_S: Final = 30.0  # each retry of a blocked partition loads its states
+# Between tries to take a partition whose offset is not settled; each costs the others a question.
+RETRY_UNTAKEN_S: Final = 0.5
+# In one round of the loop; the patients of the partitions at work wait for it.
+_TAKING_S: Final = 0.2
 
 
 class Ownership:
@@ -41,6 +47,7 @@ class Ownership:
     Attributes:
         owned: partitions whose states are in memory, by number.
         blocked: partitions that are assigned to this process and not worked on.
+        untaken: partitions that are assigned to this process and yet to be taken.
 
     Args:
         log: assigns partitions and knows the committed offsets.
@@ -69,10 +76,21 @@ class Ownership:
         self._pending = pending
         self._rebuild_ms = rebuild_ms
         self._fault = fault
-        self._untaken: set[int] = set()
         self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
         self.blocked: dict[int, BlockedPartition] = {}
+        self.untaken: dict[int, UntakenPartition] = {}
+
+    @property
+    def assigned(self) -> set[int]:
+        """All partitions that are assigned to this process."""
+        return self.owned.keys() | self.blocked.keys() | self.untaken.keys()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a partition is to be taken now."""
+        now = time.monotonic()
+        return any(untaken.retry_at <= now for untaken in self.untaken.values())
 
     def follow(self, polled: Polled) -> None:
         """Drops lost partitions and notes gained ones, to be taken."""
@@ -81,9 +99,12 @@ class Ownership:
             _log.info("assignment", gained=polled.gained, lost=polled.lost)
         for number in polled.lost:
             self._drop(number)
-            self._untaken.discard(number)
+            self.untaken.pop(number, None)
             self.blocked.pop(number, None)
-        self._untaken.update(polled.gained)
+        now = time.monotonic()
+        self.untaken.update((number, UntakenPartition(now, now)) for number in polled.gained)
+        # The take-over says what was lost, and blocks the partition alone.
+        self.retake(polled.gone & self.owned.keys())
         for number, damage in polled.damaged.items():
             if number in self.owned:
                 self._drop(number)
@@ -94,44 +115,63 @@ class Ownership:
         self._watch_topic(polled.topic)
 
     def take(self, in_force: Model) -> None:
-        """Takes the partitions that were assigned; each is then owned or blocked.
+        """Takes partitions that were assigned, for a moment; each is then owned or blocked.
 
-        A blocked one is tried again every ``RETRY_BLOCKED_S``: once its cause is mended, no restart
-        is needed.
+        One that cannot be taken yet is tried again every ``RETRY_UNTAKEN_S``, a blocked one every
+        ``RETRY_BLOCKED_S``: once its cause is mended, no restart is needed. The others are worked
+        on in between.
 
         Args:
             in_force: the model for partitions that no model has stepped yet.
 
         Raises:
-            LogUnavailable: the log does not answer; call again.
+            LogNotAllowed: the log refuses; call again.
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
-        again = {
+        due = {number for number, untaken in self.untaken.items() if untaken.retry_at <= now}
+        due |= {
             number
             for number, blocked in self.blocked.items()
             if number not in self.owned and now - blocked.checked_at > RETRY_BLOCKED_S
         }
-        if not self._untaken | again:
-            return
-        topic = self._log.topic()
-        first_width = self._states.first_width(topic.topic_id, topic.n_partitions)
-        for number in sorted(self._untaken | again):
+        described: Topic | None = None
+        for number in sorted(due):
+            if time.monotonic() - now > _TAKING_S:
+                return
             try:
-                block_changed_width(first_width, topic.n_partitions)
-                self._take(number, topic.topic_id, in_force)
+                self._log.committed(number)  # not settled while a transaction is open
+                described = described or self._log.topic()
+                first_width = self._states.first_width(described.topic_id, described.n_partitions)
+                block_changed_width(first_width, described.n_partitions)
+                self._take(number, described.topic_id, in_force)
+            except LogNotAllowed:
+                raise
+            except LogUnavailable as error:
+                self._put_off(number, error)
+                continue
             except PartitionBlocked as error:
                 self._block(number, error)
             else:
                 if number in self.blocked and not self.blocked[number].until_read:
                     del self.blocked[number]
-            self._untaken.discard(number)
+            self.untaken.pop(number, None)
 
     def forget(self) -> None:
         """Forgets the states of all owned partitions, to be taken again: they may not be ours."""
-        for number in list(self.owned):
+        self.retake(self.owned.keys())
+
+    def retake(self, numbers: Collection[int]) -> None:
+        """Forgets the states of some owned partitions, to be taken again as they were saved."""
+        now = time.monotonic()
+        for number in sorted(numbers):
+            partition = self.owned[number]
+            # It is not read on, and its lag counts from where reading will begin again.
+            saved = partition.watermark
+            self._log.seek(number, partition.position if saved is None else saved)
+            self._log.pause([number])
             self._drop(number)
-            self._untaken.add(number)
+            self.untaken[number] = UntakenPartition(now, now)
 
     def rewind(self) -> None:
         """Moves each partition back to the first record that its states do not include."""
@@ -153,25 +193,30 @@ class Ownership:
         taken = self._states.take(number)
         start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
         model = in_force if taken.model_id is None else self._library.get(taken.model_id)
-        if taken.watermark is not None and model is None:
-            raise PartitionBlocked(
-                f"its states were stepped by model {taken.model_id}, which is not published "
-                "any more. Publish it again, or delete the partition's states in Redis to "
-                "rebuild them (docs/operations.md)"
-            )
-        model = model or in_force
+        if taken.watermark is None:
+            self._block_other_model(number, in_force)
+        swaps = taken.swaps
+        if model is None:
+            # Old weights are needed to step on to where the messages are, and for nothing else.
+            if taken.watermark is not None and start.position < start.silent_until:
+                raise PartitionBlocked(
+                    f"its states were stepped by model {taken.model_id}, which is not published "
+                    "any more. Publish it again, or delete the partition's states in Redis to "
+                    "rebuild them (docs/operations.md)"
+                )
+            model, swaps = in_force, taken.swaps + 1
         self._cache.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
-            Era(model.model_id, taken.swaps),
+            Era(model.model_id, swaps),
         )  # fmt: skip
         n_stays = 0
+        if partition.watermark is None or swaps != taken.swaps:
+            # After a crash in the first batch, start and era must be known, not guessed again.
+            self._states.save([partition.state_write({})])
         if partition.watermark is not None:
             n_stays = self._cache.hold(partition, model, self._states)
-        else:
-            # After a crash in the first batch, the start must be known, not estimated by time.
-            self._states.save([partition.state_write({})])
-            partition.watermark = start.position
+        partition.watermark = start.position
         self.owned[number] = partition
         self._fault("after_take")
         self._log.seek(number, start.position)
@@ -184,6 +229,28 @@ class Ownership:
             replay=start.silent_until - start.position,
             model=model.model_id,
         )
+
+    def _block_other_model(self, number: int, in_force: Model) -> None:
+        """Blocks lost states of a model that was lost with them.
+
+        Raises:
+            PartitionBlocked: another model spoke before, and only the shipped one is left.
+        """
+        noted = self._log.noted(number)
+        if noted and noted != in_force.model_id and not self._library.is_published:
+            raise PartitionBlocked(
+                f"its states are lost, and with them the published model {noted[:ID_DIGITS]} that "
+                f"spoke for it; {in_force.shown_id} would speak instead. Publish the one that is "
+                "to speak (`trainer models promote`, docs/operations.md)"
+            )
+
+    def _put_off(self, number: int, error: LogUnavailable) -> None:
+        now = time.monotonic()
+        if number in self.blocked:
+            self.blocked[number].checked_at = now
+        else:
+            untaken = self.untaken[number]
+            untaken.why, untaken.retry_at = str(error), now + RETRY_UNTAKEN_S
 
     def _block(self, number: int, block: PartitionBlocked, *, until_read: bool = False) -> None:
         self._log.pause([number])

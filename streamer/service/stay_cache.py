@@ -7,22 +7,26 @@ store anyway, and an event loads its patient's stay again before it is scored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, Era, decode, last_seen_days
+from streamer.core.codec import CorruptState, Era, decode, outlines
 from streamer.core.columns import Columns
-from streamer.core.events import Kind
+from streamer.core.events import NEEDS_STAY
 from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
 from streamer.core.state_stepping import rewarm
 from streamer.core.stays import StayTable
 from streamer.ports.states import Fenced, StateStore
+from streamer.service import metrics
 from streamer.service.takeover import Partition, PartitionBlocked
 
 _log = structlog.get_logger()
+
+_MOST_DAMAGED: Final = 10  # stays of a partition; more is no accident of a few bytes
 
 
 class StayCache:
@@ -62,6 +66,9 @@ class StayCache:
     def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
         """Takes in the stored stays of a partition; those beyond the bound are evicted at once.
 
+        A stay whose bytes are damaged costs itself: its patient begins a new one, and the next save
+        removes the bytes.
+
         Args:
             partition: the partition that was taken.
             model: the model that steps it.
@@ -71,10 +78,11 @@ class StayCache:
             The number of stays.
 
         Raises:
-            PartitionBlocked: a stay is damaged, or its patient has one on another partition.
+            PartitionBlocked: many stays cannot be read, or a patient has one on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
         before, number = len(self) + len(self.evicted), partition.number
+        damaged: dict[str, CorruptState] = {}
         try:
             for page in store.pages(number):
                 elsewhere = store.claim_partition(
@@ -88,18 +96,13 @@ class StayCache:
                         "(docs/operations.md)",
                         patient,
                     )
-                self._hold_page(number, self.scorer(model), partition.era, page)
-        except CorruptState as error:
-            self.clear(number)
-            raise PartitionBlocked(
-                f"{error}. Delete the partition's states in Redis to rebuild them from the log "
-                "(docs/operations.md)",
-                error.patient,
-            ) from error
+                damaged |= self._hold_page(number, self.scorer(model), partition.era, page)
+            n_stays = len(self) + len(self.evicted) - before
+            self._set_aside(number, self.scorer(model), damaged, n_stays)
         except BaseException:
             self.clear(number)
             raise
-        return len(self) + len(self.evicted) - before
+        return n_stays
 
     def claim_partition(
         self,
@@ -124,14 +127,12 @@ class StayCache:
         """
         home_partitions: dict[str, int] = {}
         newcomers: dict[int, dict[str, None]] = {}
-        is_discharge = (columns.kind == Kind.DISCHARGE).tolist()
+        needs_stay = np.isin(columns.kind, NEEDS_STAY).tolist()
         for event, patient in enumerate(columns.patients):
             number, home = partitions[event], self._partition_of(patient)
             if home is not None and home != number:
                 home_partitions[patient] = home  # in memory, maybe in another model's table
-            elif (
-                home is None and not is_discharge[event]
-            ):  # a discharge of an unknown patient begins no stay
+            elif home is None and not needs_stay[event]:  # else it begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
             log_id, epoch = owned[number].log_id, owned[number].epoch
@@ -179,18 +180,22 @@ class StayCache:
                 raise Fenced(f"partition {number}: {error}") from error
 
     def evict(self) -> None:
-        """Removes the least recently used stays from memory; call it when all stays are saved."""
+        """Removes the least recently used stays from memory; call it when all stays are saved.
+
+        Those with an alert on stay: should they expire, the alert must end first.
+        """
         excess = len(self) - self._max_stays if self._max_stays else 0
         if len(self._recent) > 2 * self._max_stays:  # of rejected, removed or lost patients, too
             tables = [scorer.table.slot_of for scorer in self.scorers.values()]
             self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
-        while excess > 0:
-            patient = next(iter(self._recent))
-            del self._recent[patient]
+        for patient in list(self._recent):
+            if excess <= 0:
+                return
             for scorer in self.scorers.values():
                 table = scorer.table
                 slot = table.slot_of.get(patient)
-                if slot is not None:
+                if slot is not None and not table["alert_severity"][slot]:
+                    del self._recent[patient]
                     last_seen_day = int(table["last_seen_day"][slot])
                     self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
                     table.remove(patient)
@@ -208,18 +213,60 @@ class StayCache:
         """Drops the tables of all other models."""
         self.scorers = {m: scorer for m, scorer in self.scorers.items() if m in model_ids}
 
-    def _hold_page(self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]) -> None:
-        new = {
-            patient: content
-            for patient, content in page.items()
-            if self._partition_of(patient) is None
-        }
-        names = sorted(new)
+    def _hold_page(
+        self, number: int, scorer: Scorer, era: Era, page: Mapping[str, bytes]
+    ) -> dict[str, CorruptState]:
+        """Takes in a page; returns what is wrong with the stays that cannot be read, by patient."""
+        new = {p: page[p] for p in sorted(page) if self._partition_of(p) is None}
+        try:
+            self._hold_all(number, scorer, era, new)
+        except CorruptState:
+            pass
+        else:
+            return {}
+        for patient in new.keys() & scorer.table.slot_of.keys():  # those before the damaged one
+            scorer.table.remove(patient)
+        damaged: dict[str, CorruptState] = {}
+        for patient in list(new):
+            try:
+                outlines(scorer.table, {patient: new[patient]}, era)  # reads all of it
+            except CorruptState as error:
+                damaged[patient] = error
+                del new[patient]
+        self._hold_all(number, scorer, era, new)
+        return damaged
+
+    def _hold_all(self, number: int, scorer: Scorer, era: Era, new: Mapping[str, bytes]) -> None:
+        names = list(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
-        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
-        evicted = {p: new[p] for p in names[max(0, room) :]}
-        for patient, day in last_seen_days(scorer.table, evicted, era).items():
-            self.evicted.add(patient, number, day)
+        others = {p: new[p] for p in names[max(0, room) :]}
+        read = outlines(scorer.table, others, era)
+        alerted = [patient for patient, outline in read.items() if outline.has_alert]
+        self._decode(number, scorer, era, {p: new[p] for p in [*names[: max(0, room)], *alerted]})
+        for patient, outline in read.items():
+            if not outline.has_alert:
+                self.evicted.add(patient, number, outline.last_seen_day)
+
+    def _set_aside(
+        self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState], n_stays: int
+    ) -> None:
+        """Gives damaged stays up, unless there are so many that something else is the matter.
+
+        Raises:
+            PartitionBlocked: that is so.
+        """
+        of_version = [error for error in damaged.values() if not error.is_damage]
+        if len(damaged) > _MOST_DAMAGED or (of_version and len(of_version) >= n_stays):
+            patient, error = next(iter(damaged.items()))
+            raise PartitionBlocked(
+                f"{error} ({len(damaged)} stays). Delete the partition's states in Redis to "
+                "rebuild them from the log (docs/operations.md)",
+                patient,
+            )
+        for patient, error in damaged.items():
+            metrics.STAYS_DAMAGED.inc()
+            _log.error("stay damaged", partition=number, patient=patient, error=str(error))
+            scorer.table.gone.setdefault(number, set()).add(patient)
 
     def _decode(self, number: int, scorer: Scorer, era: Era, stored: Mapping[str, bytes]) -> None:
         table = scorer.table

@@ -97,6 +97,21 @@ class BlockedPartition:
     until_read: bool = False
 
 
+@dataclass(slots=True)
+class UntakenPartition:
+    """An assigned partition that is yet to be taken.
+
+    Attributes:
+        since: seconds of the monotonic clock when it was assigned, or forgotten.
+        retry_at: the same, when the take-over is to be tried.
+        why: why it could not be taken before; empty until it was tried.
+    """
+
+    since: float
+    retry_at: float
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """Offsets of a take-over: the first to be read, and the first that causes messages."""

@@ -8,6 +8,7 @@ from typing import Final
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.topics import TopicSpec, TopicStatus, ensure
 from streamer.core.time import DAY_MS
+from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week by default. A replayed stay of two weeks is older
@@ -50,6 +51,26 @@ def service_topics(settings: Settings) -> list[TopicSpec]:
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
     ]
+
+
+def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
+    """Checks that each message has a partition to go to: that of its input.
+
+    Raises:
+        LogUnavailable: an output topic is narrower than the input.
+    """
+    widths = {topic.name: topic.partitions for topic in topics}
+    needed = widths[settings.topic_vitals]
+    narrow = [
+        f"{name} has {widths[name]}"
+        for name in (settings.topic_risk, settings.topic_alerts)
+        if widths[name] < needed
+    ]
+    if narrow:
+        raise LogUnavailable(
+            f"wider topics: {settings.topic_vitals} has {needed} partitions, {', '.join(narrow)}, "
+            "and messages go to the partition of their input. Add partitions to them"
+        )
 
 
 def ensure_topics(

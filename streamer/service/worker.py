@@ -23,19 +23,13 @@ import numpy as np
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.columns import decode
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import (
-    EventLog,
-    Interrupted,
-    LogNotAllowed,
-    LogUnavailable,
-    TransactionNotAllowed,
-)
-from streamer.ports.states import Fenced, StateStore, StateWrite, StoreUnavailable
+from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable
+from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
-from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
+from streamer.service.batch import Result, Topics, changed_states
+from streamer.service.failed_transactions import FailedTransactions
 from streamer.service.health import Health
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
@@ -43,7 +37,9 @@ from streamer.service.model_swap import ActiveModel, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership
 from streamer.service.pending_writes import PendingWrites
+from streamer.service.scoring import BatchScoring
 from streamer.service.stay_cache import StayCache
+from streamer.service.suspects import Suspects
 from streamer.service.takeover import BlockedPartition, Partition
 
 _log = structlog.get_logger()
@@ -101,6 +97,7 @@ class Worker:
         self._states = states
         self._config = config
         self._fault = fault or no_fault
+        self._library = library
         self._active = ActiveModel(library)
         self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
         self._pending = PendingWrites(log, states)
@@ -110,6 +107,12 @@ class Worker:
         self.health = health or Health()
         self._lag = Lag()
         self._needs_recovery = True
+        self._suspects = Suspects()
+        self._scoring = BatchScoring(
+            states, self._cache, self._ownership, self._suspects, config.topics,
+            config.future_limit_ms,
+        )  # fmt: skip
+        self._failed = FailedTransactions()
 
     @property
     def cache(self) -> StayCache:
@@ -142,19 +145,23 @@ class Worker:
                 return
 
     def step(self) -> bool:
-        """Does one round; returns whether it had records.
+        """Does one round; returns whether it had records, or partitions to take.
 
         Raises:
             LogUnavailable: the log does not answer, or refuses. Nothing is lost: call again later.
             StoreUnavailable: the store does not answer. Nothing is lost: call again later.
+            NameTaken: another process works under this one's name, again and again.
         """
         self.health.beat()
         if self._pending:
             self._save_again()
         ownership = self._ownership
         # 1. poll the log
-        with metrics.STAGE.labels(Stage.POLL).time():
-            polled = self._log.poll(POLL_S)
+        with (
+            metrics.STAGE.labels(Stage.POLL).time(),
+            self.health.waiting_for(Waiting.LOG, "Kafka to answer a poll"),
+        ):
+            polled = self._log.poll(0 if ownership.is_due and not self._failed.rests else POLL_S)
         ownership.follow(polled)
         # Skip records of partitions that we do not own yet: the take-over decides where to start.
         records = polled.records.of_partitions(ownership.owned)
@@ -164,84 +171,82 @@ class Worker:
             if number in ownership.owned
         }
         try:
-            self._recover()
-            ownership.take(self._active.model)
-            if records:
+            if positions:
                 self._batch(records, positions)
+            self._take()
             self._follow_model()
             self._pending.confirm(ownership.owned)
         except (LogUnavailable, StoreUnavailable):
             ownership.rewind()  # records of this poll may not have been processed
             raise
         except Interrupted as error:
-            metrics.INTERRUPTED.inc()
-            _log.warning("transaction interrupted, taking partitions again", error=str(error))
-            ownership.forget()
-            self._needs_recovery = True
-            if isinstance(error, TransactionNotAllowed):
-                raise LogNotAllowed(str(error)) from error
+            self._interrupted(error)
         except Fenced as error:
             self._fenced(error)
         in_use = {partition.era.model_id for partition in ownership.owned.values()}
         self._cache.keep(in_use | {self._active.model.model_id})
-        self.health.observe(ownership.owned.values(), ownership.blocked)
-        self._lag.observe(ownership.owned, polled.left, records)
+        self.health.observe(
+            ownership.owned.values(),
+            ownership.blocked,
+            ownership.untaken,
+            failure=self._failed.reason,
+            is_spare=polled.is_spare,
+        )
+        self._lag.observe(ownership.assigned, polled.left, records)
         tally.cache(self._cache, ownership.owned)
-        return bool(records)
+        return bool(positions or ownership.untaken)
 
     def close(self) -> None:
         """Leaves the group; states and log are as the last finished batch left them."""
         self._log.close()
         self._states.close()
 
-    def _batch(self, records: Records, positions: dict[int, int]) -> None:
-        """Performs steps 2 to 4 of the module's list on records of owned partitions."""
-        owned = self._ownership.owned
-        # 2. load the stays that are needed, then score
-        batches = self._decode(records)
-        results = [
-            process(self._cache.scorers[model_id], batch, owned, self._config.topics)
-            for model_id, batch in batches.items()
-        ]
+    def _batch(self, records: Records, positions: Mapping[int, int]) -> None:
+        """Performs steps 2 to 4 of the module's list on records of owned partitions.
+
+        Args:
+            records: of owned partitions.
+            positions: the next offset of each partition that moved, with records or without.
+        """
+        doubtful = set(self._suspects.partitions)
+        is_first = True
+        for part, stops in self._suspects.cut(records):
+            numbers = set(np.unique(part.partition).tolist())
+            if is_first:
+                numbers |= positions.keys() - doubtful
+                is_first = False
+            if numbers:
+                self._attempt(part, {n: stops.get(n, positions[n]) for n in sorted(numbers)})
+            for number in stops:  # the rest comes again, in the next batch
+                self._rewind(number)
+
+    def _attempt(self, records: Records, positions: Mapping[int, int]) -> None:
+        """Does the work of some records, or nothing of it if the program fails on one of them."""
+        try:
+            # 2. load the stays that are needed, then score
+            scored = self._scoring.score(records, positions)
+        except (LogUnavailable, StoreUnavailable, Fenced):
+            raise
+        except Exception as error:
+            if not records or (isinstance(error, MemoryError) and len(records) == 1):
+                raise
+            # Stays were changed in place: they are taken again as they were last saved.
+            self._ownership.retake(self._suspects.blame(records, error))
+            return
         # 3. one transaction
-        moved = [owned[number] for number in positions]
-        live = {
-            p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
-        }
         self._fault("before_transaction")
-        self._transact(results, live)
+        self._transact(scored.results, scored.live)
         self._fault("after_transaction")
         # 4. one fenced write per partition
-        for partition in moved:
-            partition.position = positions[partition.number]
-        changed: list[StateWrite] = []
-        with metrics.STAGE.labels(Stage.ENCODE).time():
-            for model_id, scorer in self._cache.scorers.items():
-                stepped = [p for p in moved if p.era.model_id == model_id]
-                changed += changed_states(scorer, stepped)
-        self._pending.add(changed)
-        tally.batch(results, changed)
-        self._pending.save(owned)
+        self._pending.add(scored.changed)
+        tally.batch(scored.results, scored.changed)
+        self._pending.save(self._ownership.owned)
         self._cache.evict()
+        self._suspects.pass_by(scored.positions)
+        for number, position in scored.positions.items():
+            if position < positions[number]:
+                self._rewind(number)
         self._fault("after_save")
-
-    def _decode(self, records: Records) -> dict[str, ModelBatch]:
-        """Splits records by the model of their partition, and loads the stays of their patients."""
-        owned = self._ownership.owned
-        by_model: dict[str, list[int]] = {}
-        for number in np.unique(records.partition).tolist():
-            by_model.setdefault(owned[number].era.model_id, []).append(number)
-        batches: dict[str, ModelBatch] = {}
-        for model_id, numbers in by_model.items():
-            own_records = records.of_partitions(numbers)
-            with metrics.STAGE.labels(Stage.DECODE).time():
-                columns = decode(own_records, self._config.future_limit_ms)
-            with metrics.STAGE.labels(Stage.WAKE).time():
-                partitions = own_records.partition[columns.record].tolist()
-                homes = self._cache.claim_partition(self._states, owned, columns, partitions)
-                self._cache.load(self._states, owned, columns.patients)
-            batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
-        return batches
 
     def _transact(self, results: Sequence[Result], offsets: Mapping[int, int]) -> None:
         """Writes all outputs and commits ``offsets``; without any, all was replayed silently."""
@@ -252,17 +257,32 @@ class Worker:
             metrics.STAGE.labels(Stage.TRANSACTION).time(),
             self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
         ):
-            self._log.transact(outputs, offsets)
+            # Whoever finds neither states nor models after a loss knows which published model has
+            # spoken. The shipped one is at hand, and an upgrade may ship another.
+            eras = {number: self._ownership.owned[number].era.model_id for number in offsets}
+            notes = {n: model for n, model in eras.items() if model != self._library.shipped_id}
+            self._log.transact(outputs, offsets, notes)
+        self._failed.clear()
 
-    def _recover(self) -> None:
-        """Ends a transaction that this process or an earlier one left open.
-
-        Until then the committed offsets are unknown.
-        """
+    def _take(self) -> None:
+        """Takes the partitions that wait for it, unless transactions have failed just now."""
+        if self._failed.rests:
+            if self._failed.is_not_allowed:
+                raise LogNotAllowed(self._failed.why)
+            return
         if self._needs_recovery:
+            # Ends a transaction that this process or an earlier one left open: until then the
+            # committed offsets are unknown.
             with self.health.waiting_for(Waiting.LOG, "Kafka to settle a transaction"):
                 self._log.recover()
             self._needs_recovery = False
+        self._ownership.take(self._active.model)
+
+    def _rewind(self, number: int) -> None:
+        """Reads a partition again from the first record that its states do not include."""
+        partition = self._ownership.owned.get(number)
+        if partition is not None:
+            self._log.seek(number, partition.position)
 
     def _save_again(self) -> None:
         """Saves the writes that an outage of the store left, and keeps the group membership."""
@@ -302,6 +322,15 @@ class Worker:
             metrics.REWARMED.inc(moved)
         self._pending.add(changed_states(target, partitions))
         self._pending.save(owned)
+
+    def _interrupted(self, error: Interrupted) -> None:
+        metrics.INTERRUPTED.inc()
+        _log.warning("transaction interrupted, taking partitions again", error=str(error))
+        self._ownership.forget()
+        self._needs_recovery = True
+        self._failed.note(error)
+        if self._failed.is_not_allowed:
+            raise LogNotAllowed(str(error)) from error
 
     def _fenced(self, error: Fenced) -> None:
         metrics.FENCED.inc()

@@ -169,8 +169,8 @@ def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
     table = StayTable(MODEL.architecture)
     last_seen_day = int(load(CONTENT)["last_seen_day"][0])
     for era in (Era("0123456789ab"), Era("another")):
-        assert codec.last_seen_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
-            ("p", "q"), last_seen_day
+        assert codec.outlines(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
+            ("p", "q"), (last_seen_day, False)
         )
     assert not len(table)
 
@@ -182,7 +182,7 @@ def test_who_may_sleep_can_be_woken(at: int, length: int, instead: bytes) -> Non
     bad[at : at + length] = instead
     content, era = with_checksum(bad), Era("0123456789ab")
     read: list[bool] = []
-    for ask in (codec.last_seen_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
+    for ask in (codec.outlines, lambda table, stays, era: codec.decode(table, 0, stays, era)):
         table = StayTable(MODEL.architecture)
         try:
             ask(table, {"p": content}, era)

@@ -14,7 +14,13 @@ from streamer.adapters.kafka.topics import TopicSettings
 from streamer.adapters.redis.server import ServerReport
 from streamer.adapters.redis.url import Form
 from streamer.diagnose.checks import checks
-from streamer.diagnose.durability import check_redis, check_rejected_topic, check_topic
+from streamer.diagnose.durability import (
+    check_compression,
+    check_output_topic,
+    check_redis,
+    check_rejected_topic,
+    check_topic,
+)
 from streamer.diagnose.finding import Finding, Level
 from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
@@ -148,3 +154,15 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
     assert any(text.startswith(f"{settings.topic_rejected} takes messages of") for text in bad)
     for part in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
         assert any(part in text for text in bad)
+
+
+def test_an_output_that_takes_little_at_once_is_bad() -> None:
+    assert not list(check_output_topic(topic(max_message_bytes="1048588")))
+    (finding,) = check_output_topic(topic(max_message_bytes="100000"))
+    assert finding.level is Level.BAD
+    assert "takes 100000 bytes at once" in finding.message
+
+
+def test_the_compression_of_the_input_is_named() -> None:
+    assert "as their producers send them" in check_compression(topic()).message
+    assert "with zstd" in check_compression(topic(compression_type="zstd")).message

@@ -8,6 +8,7 @@ accepts as long as it does not verify them.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -70,7 +71,7 @@ def leave_open(
     producer.begin_transaction()
     tp = TopicPartition(output.topic, output.partition)
     manager._partitions_in_transaction.add(tp)
-    (future,) = producer._queue(tp, [output])
+    (future,) = producer._queue(tp, [output], int(time.time() * 1000))
     producer._sender.wakeup()
     producer.flush(WAIT_S)
     assert future.succeeded()
@@ -102,7 +103,7 @@ def test_a_transaction_whose_end_was_forgotten_ends_as_it_should_have(
     vitals = TopicPartition(backend.vitals, 0)
     leave_open(backend, producer, backend.output(b"open"), {vitals: 2}, member._membership)
     with monkeypatch.context() as hurried:
-        hurried.setattr(log, "ASK_TIMEOUT_MS", 1_000)
+        hurried.setattr(log, "_OWN_AFTER_S", -1.0)
         # The broker forgets the commit once the name is taken: a failure then must not lose it.
         with monkeypatch.context() as broken:
             broken.setattr(ClusterMetadata, "leader_for_partition", lambda *_: -1)

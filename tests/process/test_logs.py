@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +36,26 @@ def test_an_event_is_one_json_object_a_line_after_all_steps(
     assert entry["timestamp"].endswith("Z")
     assert before[-1] is shouted
     assert isinstance(renderer, structlog.processors.JSONRenderer)
+
+
+FULL = """
+import structlog
+from streamer.process import logs
+logs.configure("json")
+for _ in range(3):
+    structlog.get_logger().error("nobody reads this", text="x" * 10_000)
+print("alive")
+"""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_ends_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", FULL],
+            stdout=subprocess.PIPE, stderr=full, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stdout) == (0, "alive\n")
 
 
 def test_lines_for_people_are_not_json(capsys: pytest.CaptureFixture[str]) -> None:

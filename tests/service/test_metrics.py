@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -94,6 +96,12 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_rules_fire_when_they_should() -> None:
+    folder = ROOT / "deploy/prometheus"
+    subprocess.run(["promtool", "test", "rules", "rules_test.yml"], cwd=folder, check=True)
+
+
 def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
     board = json.loads((ROOT / "deploy/grafana/vigil.json").read_text())
     shown = set()
@@ -109,6 +117,8 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
         "vigil_rebuild_left_records",
         "vigil_risks_total",
         "vigil_stays_removed_total",
+        "vigil_stays_damaged_total",
+        "vigil_transactions_failed",
     }
 
 

@@ -5,10 +5,22 @@ from unittest.mock import ANY
 
 import pytest
 
-from streamer.service import ownership
-from tests.support.fake_service import FakeService, event, library, random_log, stays_in
+from streamer.service import metrics, ownership
+from tests.support.fake_service import (
+    FakeService,
+    Killed,
+    event,
+    library,
+    random_log,
+    stays_in,
+)
+from tests.support.wait import wait_until
 
 LIBRARY, _ = library(5)
+
+
+def die() -> None:
+    raise Killed
 
 
 def drained() -> FakeService:
@@ -35,8 +47,16 @@ def test_a_refused_partition_stands_still_and_the_others_go_on() -> None:
     assert stays_in(fake.states, 0) == states
 
 
-def test_states_of_a_model_that_is_gone_are_refused() -> None:
+def test_states_of_a_model_that_is_gone_are_refused_while_its_messages_are_ahead() -> None:
+    """The events between states and messages can be stepped by the old weights alone."""
     fake = drained()
+    events = [event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)]
+    fake.send(events)
+    process = fake.process()
+    process.at["after_transaction"] = die
+    with pytest.raises(Killed):
+        fake.drain(process)
+    fake.kill(process)
     fake.library, _ = library(6)
     process = fake.process()
     process.step()
@@ -45,17 +65,130 @@ def test_states_of_a_model_that_is_gone_are_refused() -> None:
     assert all("which is not published any more" in reason for reason in reasons)
 
 
-def test_corrupt_states_are_refused_and_nothing_of_them_is_used() -> None:
+def test_where_all_messages_are_out_a_new_model_needs_no_old_one() -> None:
+    """Five publications while nothing ran, or an upgrade with another shipped model."""
+    later = [event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)]
+    seen, gone = drained(), drained()
+    seen.library, _ = library(5, 6)
+    gone.library, _ = library(6)
+    for fake in (seen, gone):
+        process = fake.process()
+        for _ in range(3):
+            process.step()
+        assert process.worker.not_ready == []
+        fake.send(later)
+        fake.drain(process)
+    assert gone.outputs_by_patient() == seen.outputs_by_patient()
+    assert gone.stored_stays() == seen.stored_stays()
+
+
+def test_one_partition_that_is_not_settled_holds_up_no_other() -> None:
     fake = drained()
+    fake.broker.unsettled.add(0)
+    process = fake.process()
+    process.step()
+    assert process.worker.blocked == {}
+    fake.send([event(p, f"p{p}", 9_000, values={"heart_rate": 70}) for p in (0, 1)])
+    n_outputs = len(fake.broker.outputs)
+    process.step()
+    assert {output.partition for output in fake.broker.outputs[n_outputs:]} == {1}
+    wait_until(lambda: process.step() and process.worker.not_ready, 5, "a reason")
+    (reason,) = process.worker.health.reasons
+    assert (reason.kind, reason.partition, reason.waiting_on) == ("waiting", 0, None)
+    assert "a transaction that moves partition 0 is open" in reason.message
+    fake.broker.unsettled.clear()
+    wait_until(lambda: process.step() and not process.worker.not_ready, 5, "readiness")
+    fake.drain(process)
+    assert fake.messages("risk")[-1]["patient_id"] == "p0"
+
+
+def test_events_deleted_ahead_of_a_service_cost_their_partition_alone() -> None:
+    fake = drained()
+    process = fake.process()
+    process.step()
+    fake.send([event(0, "p0", 9_000 + i, values={"heart_rate": 70}) for i in range(3)])
+    fake.send([event(1, "p1", 9_000, values={"heart_rate": 70})])
+    fake.broker.first[0] = len(fake.broker.partitions[0]) - 1
+    n_outputs = len(fake.broker.outputs)
+    for _ in range(3):
+        process.step()
+    assert {output.partition for output in fake.broker.outputs[n_outputs:]} == {1}
+    (reason,) = process.worker.not_ready
+    assert re.search("partition 0: the states end at offset .* never seen are gone", reason)
+
+
+def test_a_partition_that_holds_nothing_but_a_marker_is_ready() -> None:
+    """Positions are the log's own, past what is no record; so nothing is missing afterwards."""
+    fake = drained()
+    process = fake.process()
+    process.step()
+    fake.broker.append_marker(0)
+    fake.drain(process)
+    fake.kill(process)
+    fake.broker.first[0] = len(fake.broker.partitions[0])  # all of it has grown old
+    process = fake.process()
+    for _ in range(3):
+        process.step()
+    assert process.worker.not_ready == []
+    fake.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    fake.drain(process)
+    assert fake.messages("risk")[-1]["patient_id"] == "p0"
+
+
+def test_a_spare_service_is_ready() -> None:
+    fake = drained()
+    first, second = fake.process(), fake.process()
+    spare = fake.process()
+    for _ in range(2):
+        for process in (first, second, spare):
+            process.step()
+    assert spare.worker.not_ready == []
+    fake.kill(first)
+    fake.send([event(0, "p0", 9_000, values={"heart_rate": 70})])
+    fake.drain(second, spare)
+
+
+def damaged(fake: FakeService, *patients: str, at: int = -1) -> FakeService:
+    """The same, with a byte changed in the stored stays of these patients on partition 1."""
     snapshot = fake.states.snapshot()
-    patient = sorted(snapshot[1].stays)[-1]
-    snapshot[1].stays[patient] = snapshot[1].stays[patient][:-1] + b"?"
+    for patient in patients:
+        stay = bytearray(snapshot[1].stays[patient])
+        stay[at] ^= 1
+        snapshot[1].stays[patient] = bytes(stay)
     fake.states.restore(snapshot)
+    return fake
+
+
+@pytest.mark.parametrize("max_stays", [0, 1])
+def test_a_damaged_stay_costs_itself(max_stays: int) -> None:
+    fake = damaged(drained(), "p1")
+    fake.max_stays = max_stays
+    before = stays_in(fake.states, 1)
+    process = fake.process()
+    process.step()
+    assert process.worker.not_ready == []
+    assert metrics.REGISTRY.get_sample_value("vigil_stays_damaged_total")
+    fake.send([event(1, p, 9_000, values={"heart_rate": 70}) for p in ("p1", "p3")])
+    fake.drain(process)
+    last = {risk["patient_id"]: risk for risk in fake.messages("risk")[-2:]}
+    assert last["p1"]["data"]["hours_of_data"] == 1
+    assert last["p3"]["data"]["hours_of_data"] > 1
+    fake.kill(process)
+    again = fake.process()
+    fake.drain(again)
+    assert stays_in(fake.states, 1).keys() == before.keys()
+    assert again.worker.not_ready == []
+
+
+def test_states_of_another_version_are_refused_and_nothing_of_them_is_used() -> None:
+    fake = drained()
+    patients = sorted(stays_in(fake.states, 1))
+    damaged(fake, *patients, at=4)  # the number of the format
     process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert re.search(r"partition 1: state of a patient: .*Delete the partition's states", reason)
-    assert patient not in reason
+    assert re.search(r"partition 1: state of a patient: format .*Delete the partition's", reason)
+    assert not any(patient in reason for patient in patients)
 
 
 def test_a_patient_on_two_partitions_is_refused() -> None:

@@ -107,7 +107,15 @@ def run(
     options += ["--threads", str(settings.threads if threads is None else threads)]
     configure(settings.log_format)
     with stop_on_signal() as stop:
-        retraining = Retraining(paths, kept, RedisModels(client), Lease(client), options, stop)
+        retraining = Retraining(
+            paths,
+            kept,
+            RedisModels(client),
+            Lease(client),
+            options,
+            stop,
+            settings.hours * 3600,
+        )
         if once:
             if retraining.once().ended == "failed":
                 raise typer.Exit(1)

@@ -32,6 +32,7 @@ _log = structlog.get_logger()
 LOW_PRIORITY: Final = 10  # niceness; a streamer on the same machine goes first
 GRACE_S: Final = 4.0  # for the child to end: the trainer itself has 10 s to end
 POLL_S: Final = 0.5
+MOST_S: Final = 12 * 3600.0  # a fit on 40,000 stays takes two hours on four cores
 KEPT_RUNS: Final = 10  # folders of plots and histories; the bundles are kept in the registry
 
 LEASED: Final = "another trainer holds the lease"
@@ -68,6 +69,7 @@ class Retraining:
         lease: held while training.
         fit_options: further arguments of ``trainer fit``.
         stop: when set, a retraining that is under way ends.
+        most_s: seconds after which a fit is ended: one that hangs would hold the lease for ever.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Retraining:
         lease: Lease,
         fit_options: Sequence[str],
         stop: threading.Event,
+        most_s: float = MOST_S,
     ) -> None:
         self._data = data
         self._registry = registry
@@ -85,6 +88,7 @@ class Retraining:
         self._lease = lease
         self._fit_options = fit_options
         self._stop = stop
+        self._most_s = most_s
 
     def begin(self) -> Champion | None:
         """Makes sure that there is a champion and, if Redis answers, that it is in force."""
@@ -194,24 +198,31 @@ class Retraining:
             )
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, LOW_PRIORITY)
+            give_up_at = time.monotonic() + self._most_s
             try:
-                lease_lost = self._watch(child)
+                lease_lost = self._watch(child, give_up_at)
+                is_hung = child.poll() is None and time.monotonic() >= give_up_at
             finally:
                 _end(child)
         if self._stop.is_set():
             return Outcome("stopped", "the trainer was stopped")
         if lease_lost:
             return Outcome("skipped", f"the lease was lost: {LEASED}")
+        if is_hung:
+            why = f"fit did not end within {self._most_s / 3600:.3g} h and was ended"
+            return Outcome("failed", f"{why} (more in {log})")
         if child.returncode:
             lines = log.read_text(errors="replace").strip().splitlines()
             why = f"fit ended with {child.returncode}: {lines[-1] if lines else 'no output'}"
             return Outcome("failed", f"{why} (more in {log})")
         return None
 
-    def _watch(self, child: subprocess.Popen[bytes]) -> bool:
+    def _watch(self, child: subprocess.Popen[bytes], give_up_at: float) -> bool:
         """Waits for the child and renews the lease; true if the lease was lost."""
         renew_at = time.monotonic() + RENEW_S
         while child.poll() is None and not self._stop.wait(POLL_S):
+            if time.monotonic() >= give_up_at:
+                break
             if self._lease.fence and time.monotonic() >= renew_at:
                 renew_at = time.monotonic() + RENEW_S
                 try:

@@ -6,9 +6,9 @@ from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.coordinator.consumer import ConsumerCoordinator
-from kafka.errors import KafkaConnectionError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
-from kafka.structs import ConsumerGroupMetadata
+from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 
 class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
@@ -53,6 +53,22 @@ class GroupMember(ConsumerCoordinator):  # type: ignore[misc]
         joins = self.rejoining and self._subscription.partitions_auto_assigned()
         return bool(joins or super().need_rejoin())
 
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> OffsetAndMetadata | None:
+        """Asks once for the group's offset; `fetch_committed_offsets` asks until it is settled.
+
+        Raises:
+            UnstableOffsetCommitError: a transaction that moves it is open.
+            KafkaError: no answer within ``timeout_ms``, or a refusal.
+        """
+
+        async def ask() -> Any:
+            if not await self.ensure_coordinator_ready_async(timeout_ms=timeout_ms):
+                raise KafkaTimeoutError("the group's coordinator is away")
+            answer = self._manager.call_soon(self._send_offset_fetch_request, [tp])
+            return await self._manager.wait_for(answer, timeout_ms)
+
+        return self._net.run(ask).get(tp)
+
     async def _on_join_complete_async(
         self, generation: int, member_id: str, protocol: str, assignment: bytes
     ) -> None:
@@ -81,6 +97,16 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
         """The membership with which the present partitions were assigned."""
         membership: ConsumerGroupMetadata | None = self._coordinator.assigned_as
         return membership
+
+    def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> OffsetAndMetadata | None:
+        """See ``GroupMember``."""
+        return self._coordinator.settled_offset(tp, timeout_ms)
+
+    def known_position(self, tp: TopicPartition) -> int | None:
+        """The offset that is read next, as far as it is known: `position` may ask the group."""
+        state = self._subscription.assignment.get(tp)
+        position = None if state is None else state.position
+        return None if position is None else int(position.offset)
 
     def resume(self, *partitions: TopicPartition) -> None:
         """Ends a pause; records that were put aside are fetched again from the position."""

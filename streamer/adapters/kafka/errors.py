@@ -1,4 +1,4 @@
-"""Translates the errors of kafka-python into the port's: away with its cause, or not allowed."""
+"""Translates the errors of kafka-python into the port's: away, not allowed, or interrupted."""
 
 from __future__ import annotations
 
@@ -10,16 +10,30 @@ from typing import Any, Final
 from kafka.errors import (
     AuthorizationError,
     ClusterAuthorizationFailedError,
+    CommitFailedError,
+    FencedInstanceIdError,
     GroupAuthorizationFailedError,
+    IllegalGenerationError,
+    InvalidProducerEpochError,
     KafkaError,
+    ProducerFencedError,
+    RebalanceInProgressError,
     SaslAuthenticationFailedError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailedError,
+    UnknownMemberIdError,
     UnsupportedSaslMechanismError,
 )
 
 from streamer.adapters.kafka.connections import recent_failures
-from streamer.ports.log import LogNotAllowed, LogUnavailable
+from streamer.ports.log import (
+    Interrupted,
+    LogNotAllowed,
+    LogUnavailable,
+    MembershipLost,
+    NameTaken,
+    TransactionNotAllowed,
+)
 
 NO_ANSWER: Final = (KafkaError, OSError, AssertionError)
 
@@ -79,3 +93,37 @@ def translated(error: BaseException, began: float) -> LogUnavailable:
     ):
         return LogNotAllowed(f"Kafka refuses the connection: {causes or detail}")
     return LogUnavailable(f"Kafka: {causes} ({detail})" if causes else f"Kafka: {detail}")
+
+
+_MOVED_ON: Final = (
+    CommitFailedError,
+    FencedInstanceIdError,
+    IllegalGenerationError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+_FENCED: Final = (InvalidProducerEpochError, ProducerFencedError)
+# A coordinator that gives a transaction up, after 15 s, fences its producer in the same way.
+_TOO_SHORT_TO_BE_GIVEN_UP_S: Final = 10.0
+
+
+def interruption(error: BaseException, began: float) -> Interrupted:
+    """Returns what the end of a transaction means, in the words of all its causes.
+
+    Args:
+        error: of kafka-python, which wraps the broker's answer in errors of its own.
+        began: seconds of the monotonic clock when the transaction began.
+    """
+    unavailable = translated(error, began)
+    if isinstance(unavailable, LogNotAllowed):
+        return TransactionNotAllowed(str(unavailable))
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None:
+        causes.append(cause)
+    words = " <- ".join(f"{type(cause).__name__}: {cause}" for cause in causes)
+    if any(isinstance(cause, _MOVED_ON) for cause in causes):
+        return MembershipLost(words)
+    if any(isinstance(cause, _FENCED) for cause in causes):
+        is_taken = time.monotonic() - began < _TOO_SHORT_TO_BE_GIVEN_UP_S
+        return NameTaken(words) if is_taken else Interrupted(words)
+    return Interrupted(words)

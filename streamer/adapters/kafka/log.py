@@ -6,44 +6,59 @@ import contextlib
 import math
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
 
 from kafka import ConsumerRebalanceListener, TopicPartition
-from kafka.errors import KafkaTimeoutError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import (
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnstableOffsetCommitError,
+)
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, translated
-from streamer.adapters.kafka.fetched import BatchConsumer, DamagedBatch
+from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
+from streamer.adapters.kafka.fetched import DamagedBatch
+from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
+    BATCH_BYTES,
     TRANSACTION_TIMEOUT_MS,
     KafkaOptions,
     new_consumer,
     new_producer,
 )
 from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.read import timestamp_before
 from streamer.adapters.kafka.recovery import TransactionRecovery
+from streamer.adapters.kafka.refused_clock import RefusedClock
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import (
-    Interrupted,
-    LogNotAllowed,
-    LogUnavailable,
-    Output,
-    Polled,
-    Topic,
-    TransactionNotAllowed,
-)
+from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
+_LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
 _LOOK_AT_ENDS_S: Final = 1.0  # a lookup per partition; metrics are scraped every few seconds
+_ASK_FOR_ENDS_S: Final = 5.0  # the ends of paused partitions need a request
+_ASK_FOR_ENDS_MS: Final = 200  # the others wait for it
+# After a batch that was too large for its topic; a record alone is not made smaller.
+_SMALLER: Final = 16
+# One partition's questions hold up the records of the others; a broker that is up needs some 5 ms.
+_ANSWER_MS: Final = 1_000
+# The markers of a transaction that has just ended are written within some 10 ms.
+_SETTLES_S: Final = 0.2
+_ASK_AGAIN_S: Final = 0.01
+# A transaction of another instance ends by then. One that is still open may be one of our own whose
+# end a broker has forgotten.
+_OWN_AFTER_S: Final = 10.0
 _NO_ID: Final = uuid.UUID(int=0)  # brokers before 2.8 give a topic no id
 
 
@@ -78,7 +93,14 @@ class KafkaLog:
         self._options = options
         self._fault = fault
         self._owned: set[int] = set()
-        self._sought: set[int] = set()  # partitions whose position was set by `seek`
+        self._reported: dict[int, int] = {}  # the positions that the caller knows
+        self._unplaced: set[int] = set()  # gained, and not sought yet
+        self._clock = RefusedClock()
+        self._most_bytes = BATCH_BYTES
+        self._ends: dict[int, int] = {}  # of paused partitions, as last asked
+        self._unsettled_since: dict[int, float] = {}
+        self._notes: dict[int, str] = {}
+        self._is_spare = False
         self._listener = _Assignment()
         self._consumer = _reaching(lambda: new_consumer(options, self._listener))
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
@@ -87,11 +109,14 @@ class KafkaLog:
         self._has_committed = False  # since the last recovery
         self._unassigned_since = time.monotonic()
         self._looked_at_ends = -math.inf
+        self._looked_at_group = -math.inf
+        self._asked_for_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
         self._rejoin_if_stuck()
         damaged: dict[int, str] = {}
+        gone: set[int] = set()
         with kafka_errors():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
@@ -100,12 +125,9 @@ class KafkaLog:
             except DamagedBatch as error:
                 fetched, damaged = {}, {error.partition: str(error)}
             except OffsetOutOfRangeError as error:
-                if self._sought & {tp.partition for tp in error.args[0]}:
-                    raise LogUnavailable(
-                        f"offsets that are still needed were deleted from {self._options.topic}: "
-                        f"{error}. Give the topic a longer retention; see docs/operations.md"
-                    ) from error
-                fetched = {}  # the group's offset is not in the log: the take-over blocks it
+                # The group's offset, or ours, is not in the log: the take-over blocks these.
+                fetched, gone = {}, {tp.partition for tp in error.args[0]}
+                self.pause(list(gone))
             if not fetched:
                 self._refuse_silence()
             # Not the present generation: that may already be the one after these records.
@@ -116,14 +138,24 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
-        self._sought -= lost
+        for partition in lost:
+            self._reported.pop(partition, None)
+        # The take-over sets its position. Until then nothing is asked or read for it: a transaction
+        # that is open there would hold up the records of all the others.
+        self._unplaced = (self._unplaced - lost) | gained
+        for tp in map(self._tp, gained):
+            self._consumer.pause(tp)
+            self._consumer.seek(tp, 0)
         polled = Polled(sorted(gained), sorted(lost), topic=self._described())
         # A gained partition has no position yet: its records come again after the seek.
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
-        polled.positions = {p: mine[-1].offset.item(-1) + 1 for p, mine in parts.items()}
+        self._clock.follow(polled.records)
+        polled.positions = self._moved()
         polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
-        polled.left = self._left(now - gained)
+        polled.gone = gone & (now - gained)
+        polled.is_spare = self._is_spare and not now
+        polled.left = self._left()
         if now:
             self._unassigned_since = time.monotonic()
         return polled
@@ -132,32 +164,30 @@ class KafkaLog:
         """See ``EventLog``."""
         with kafka_errors():
             try:
-                offset: int | None = self._consumer.committed(
-                    self._tp(partition), timeout_ms=ASK_TIMEOUT_MS
-                )
-            except KafkaTimeoutError as error:  # kafka-python does not say why
-                if self._has_committed:  # brokers may have lost the end of our last transaction
-                    self.recover()
+                found = self._settled_offset(partition)
+            except UnstableOffsetCommitError as error:
+                self._end_own(partition)
                 raise LogUnavailable(
-                    f"Kafka: no committed offset of partition {partition} within "
-                    f"{ASK_TIMEOUT_MS // 1000} s: the group's coordinator is away, or a "
+                    f"Kafka: the committed offset of partition {partition} is not settled: a "
                     "transaction of another instance is open; see docs/operations.md"
                 ) from error
-        return offset
+        self._unsettled_since.pop(partition, None)
+        self._notes[partition] = found.metadata if found is not None else ""
+        return None if found is None else int(found.offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
         tp = self._tp(partition)
         with kafka_errors():
-            first = self._consumer.beginning_offsets([tp])[tp]
-            end = self._consumer.end_offsets([tp])[tp]
+            first = self._consumer.beginning_offsets([tp], _ANSWER_MS)[tp]
+            end = self._consumer.end_offsets([tp], _ANSWER_MS)[tp]
         return first, end
 
     def offset_at(self, partition: int, timestamp_ms: int) -> int | None:
         """See ``EventLog``."""
         tp = self._tp(partition)
         with kafka_errors():
-            first = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)})[tp]
+            first = self._consumer.offsets_for_times({tp: max(0, timestamp_ms)}, _ANSWER_MS)[tp]
         return None if first is None else int(first.offset)
 
     def timestamp_at(self, partition: int, offset: int) -> int | None:
@@ -166,30 +196,16 @@ class KafkaLog:
         if offset <= first:
             return None
         with kafka_errors():
-            reader = BatchConsumer(
-                **self._options.connection,
-                bootstrap_timeout_ms=ASK_TIMEOUT_MS,
-                enable_auto_commit=False,
-                auto_offset_reset="none",
-                isolation_level="read_committed",
-            )
-            with contextlib.closing(reader):
-                reader.assign([tp])
-                # The offset before may be a transaction's marker: look a little further back.
-                for back in (1, 10, 1_000):
-                    reader.seek(tp, max(first, offset - back))
-                    parts = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
-                    read = Records.joined(parts)
-                    before = read.timestamp_ms[read.offset < offset]
-                    if len(before):
-                        return int(before[-1])
-        return None
+            return timestamp_before(self._options.connection, tp, first, offset)
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
         with contextlib.suppress(ValueError):  # revoked since the poll: the next poll reports it
             self._consumer.seek(self._tp(partition), offset)
-            self._sought.add(partition)
+            self._reported[partition] = offset
+            if partition in self._unplaced:
+                self._unplaced.remove(partition)
+                self.resume([partition])
 
     def pause(self, partitions: Sequence[int]) -> None:
         """See ``EventLog``."""
@@ -203,10 +219,19 @@ class KafkaLog:
             with contextlib.suppress(KeyError):  # as in `seek`
                 self._consumer.resume(tp)
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        return self._notes.get(partition)
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """See ``EventLog``."""
         positions = {
-            self._tp(partition): OffsetAndMetadata(offset, "", -1)
+            self._tp(partition): OffsetAndMetadata(offset, (notes or {}).get(partition, ""), -1)
             for partition, offset in offsets.items()
         }
         producer, membership = self._producer, self._membership
@@ -217,7 +242,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs)
+            futures = producer.send_all(outputs, self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -229,10 +254,10 @@ class KafkaLog:
             producer.commit_transaction()
             self._has_committed = True
         except NO_ANSWER as error:
-            unavailable = translated(error, began)
-            if isinstance(unavailable, LogNotAllowed):
-                raise TransactionNotAllowed(str(unavailable)) from error
-            raise Interrupted(f"{type(error).__name__}: {error}") from error
+            self._clock.note(error)
+            if MessageSizeTooLargeError.__name__ in repr(error):  # by itself, or as the cause
+                self._most_bytes = max(1, self._most_bytes // _SMALLER)
+            raise interruption(error, began) from error
 
     def recover(self) -> None:
         """See ``EventLog``."""
@@ -258,20 +283,58 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
 
-    def _left(self, partitions: set[int]) -> dict[int, int]:
-        """Offsets left to be read after the last fetches, once a second; sends no request."""
+    def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
+        give_up_at = time.monotonic() + _SETTLES_S
+        while True:
+            try:
+                return self._consumer.settled_offset(self._tp(partition), _ANSWER_MS)
+            except UnstableOffsetCommitError:
+                if time.monotonic() > give_up_at:
+                    raise
+            time.sleep(_ASK_AGAIN_S)
+
+    def _moved(self) -> dict[int, int]:
+        """The positions that have moved; the consumer's own, past the markers of transactions."""
+        moved = {}
+        for partition, reported in self._reported.items():
+            position = self._consumer.known_position(self._tp(partition))
+            if position is not None and position > reported:
+                moved[partition] = self._reported[partition] = position
+        return moved
+
+    def _left(self) -> dict[int, int]:
+        """Offsets left to be read after the last fetches, once a second."""
         if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
             return {}
         self._looked_at_ends = time.monotonic()
+        paused = self._consumer.paused()
+        self._ask_for_ends({tp for tp in paused if tp.partition in self._reported})
         left = {}
-        for tp in set(map(self._tp, partitions)) - set(self._consumer.paused()):
+        for partition, position in self._reported.items():
+            tp = self._tp(partition)
             with contextlib.suppress(*NO_ANSWER):  # revoked since the poll
-                end = self._consumer.highwater(tp)
-                # The consumer's position: it is past the markers of transactions, our count is not.
-                position = self._consumer.position(tp, timeout_ms=0)
-                if end is not None and position is not None:
-                    left[tp.partition] = max(0, end - position)
+                end = self._ends.get(partition) if tp in paused else self._consumer.highwater(tp)
+                if end is not None:
+                    left[partition] = max(0, end - position)
         return left
+
+    def _ask_for_ends(self, tps: Collection[TopicPartition]) -> None:
+        """Asks for the ends of partitions that are not read, so that their lag is seen to rise."""
+        if time.monotonic() - self._asked_for_ends < _ASK_FOR_ENDS_S:
+            return
+        self._asked_for_ends = time.monotonic()
+        self._ends = {}
+        with contextlib.suppress(*NO_ANSWER):
+            ends = self._consumer.end_offsets(tps, _ASK_FOR_ENDS_MS) if tps else {}
+            self._ends = {tp.partition: end for tp, end in ends.items()}
+
+    def _end_own(self, partition: int) -> None:
+        """Ends our own last transaction once more, if it may be what keeps an offset unsettled."""
+        now = time.monotonic()
+        since = self._unsettled_since.setdefault(partition, now)
+        if self._has_committed and now - since > _OWN_AFTER_S:
+            self._unsettled_since[partition] = now
+            self.recover()
 
     def _refuse_silence(self) -> None:
         """Raises if the brokers are away; an empty poll alone could be a log without events.
@@ -295,11 +358,19 @@ class KafkaLog:
 
     def _rejoin_if_stuck(self) -> None:
         """Replaces a consumer without partitions; keeps the old one until the new one is there."""
-        if self._owned or time.monotonic() - self._unassigned_since <= _STUCK_S:
+        if self._owned:
+            self._is_spare = False
             return
-        # With more members than partitions this is a harmless rejoin every half minute. If no
-        # broker answers, the next attempt comes half a minute later, not at the next poll.
-        self._unassigned_since = time.monotonic()
+        now = time.monotonic()
+        waits_s = now - self._unassigned_since
+        if min(waits_s, now - self._looked_at_group) > _LOOK_AT_GROUP_S:
+            self._looked_at_group = now
+            wanted = self._consumer._cluster.partitions_for_topic(self._options.topic) or set()
+            self._is_spare = has_all_partitions(self._options, wanted)
+        if waits_s <= _STUCK_S or self._is_spare:
+            return
+        # If no broker answers, the next attempt comes half a minute later, not at the next poll.
+        self._unassigned_since = now
         listener, old = _Assignment(), self._consumer
         self._consumer = _reaching(lambda: new_consumer(self._options, listener))
         self._listener = listener
@@ -308,6 +379,7 @@ class KafkaLog:
 
     def _new_producer(self) -> BatchProducer:
         producer = new_producer(self._options)
+        producer.most_bytes = self._most_bytes
         self._recovery.recover(producer)
         return producer
 

@@ -21,6 +21,8 @@ ASK_TIMEOUT_MS: Final = 10_000
 TRANSACTION_TIMEOUT_MS: Final = 15_000
 # The largest message is a rejected record: its content up to the limit, and its headers.
 MAX_MESSAGE_BYTES: Final = MAX_CONTENT_BYTES + 64 * 1024
+BATCH_BYTES: Final = 262_144  # a batch's messages to one partition in one request
+RECORD_BATCH_OVERHEAD: Final = 61  # bytes of its header
 # 3,500 events of 300 bytes: two partitions that are behind fill a batch of 4,000.
 PARTITION_FETCH_BYTES: Final = 1024 * 1024
 _FETCH_BYTES: Final = 8 * 1024 * 1024
@@ -97,6 +99,6 @@ def new_producer(options: KafkaOptions) -> BatchProducer:
         retry_backoff_ms=2,
         linger_ms=0,
         max_request_size=MAX_MESSAGE_BYTES,
-        batch_size=262_144,  # a batch's messages to one partition in one request
+        batch_size=BATCH_BYTES,
         reconnect_backoff_max_ms=2_000,
     )

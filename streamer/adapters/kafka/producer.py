@@ -52,10 +52,26 @@ def _length(content: bytes) -> bytes:
 
 
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
-    """`KafkaProducer` with `send_all`; it takes the same options."""
+    """`KafkaProducer` with `send_all`; it takes the same options.
 
-    def send_all(self, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
-        """Queues records in the running transaction; their timestamp is the time of this call.
+    Attributes:
+        most_bytes: of a batch. A topic may take less than was thought: set it lower then.
+    """
+
+    def __init__(self, **configs: Any) -> None:
+        super().__init__(**configs)
+        self.most_bytes: int = self.config["batch_size"]
+        # A batch that is too large for its topic would be split, and its future would never end.
+        self._sender._can_split = lambda _batch, _error: False
+
+    def send_all(
+        self, outputs: Sequence[Output], timestamp_ms: int | None = None
+    ) -> list[FutureRecordMetadata]:
+        """Queues records in the running transaction.
+
+        Args:
+            outputs: the records.
+            timestamp_ms: of all of them; ``None`` for the time of this call.
 
         Returns:
             A future for each batch that the records were put into.
@@ -64,6 +80,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
             KafkaError: the queue is full and is not acknowledged in time.
         """
         futures: list[FutureRecordMetadata] = []
+        stamp_ms = int(time.time() * 1000) if timestamp_ms is None else timestamp_ms
         for chunk in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
@@ -72,16 +89,18 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
                 tp = TopicPartition(output.topic, output.partition)
                 by_partition.setdefault(tp, []).append(output)
             for tp, of_partition in by_partition.items():
-                futures += self._queue(tp, of_partition)
+                futures += self._queue(tp, of_partition, stamp_ms)
         self._sender.wakeup()
         return futures
 
-    def _queue(self, tp: TopicPartition, outputs: Sequence[Output]) -> list[FutureRecordMetadata]:
+    def _queue(
+        self, tp: TopicPartition, outputs: Sequence[Output], timestamp_ms: int
+    ) -> list[FutureRecordMetadata]:
         self.partitions_for(tp.topic)  # waits until the topic's leaders are known
         self._transaction_manager.maybe_add_partition_to_transaction(tp)
         accumulator = self._accumulator
         futures = []
-        for records in _batches(outputs, self.config["batch_size"]):
+        for records in _batches(outputs, self.most_bytes, timestamp_ms):
             batch = ProducerBatch(tp, records)
             # One future stands for the batch: its records are taken or lost together.
             future = FutureRecordMetadata(batch.produce_future, 0, None, None, -1, -1, -1)
@@ -179,9 +198,8 @@ class _Records(MemoryRecordsBuilder):  # type: ignore[misc]
         self.skip(len(encoded))
 
 
-def _batches(outputs: Sequence[Output], most_bytes: int) -> Iterator[_Records]:
+def _batches(outputs: Sequence[Output], most_bytes: int, timestamp_ms: int) -> Iterator[_Records]:
     """Cuts records into batches of at most ``most_bytes``; a larger record is a batch alone."""
-    timestamp_ms = int(time.time() * 1000)
     encoded: list[bytes] = []
     size = 0
     for output in outputs:

@@ -12,6 +12,9 @@ from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
+from streamer.adapters.kafka.fetched import BatchConsumer
+from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
+from streamer.core.records import Records
 
 _POLL_MS: Final = 200
 _RECORDS_A_POLL: Final = 2_000
@@ -92,6 +95,40 @@ def last_values(
             records = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
             values += [record.value for record in records.get(tp, []) if record.key == key]
     return values
+
+
+def timestamp_before(
+    connection: Mapping[str, Any], tp: TopicPartition, first: int, offset: int
+) -> int | None:
+    """Returns the timestamp of the last record before an offset, ``None`` if none is found.
+
+    Args:
+        connection: passed to the client as it is.
+        tp: the partition.
+        first: its first offset that is kept.
+        offset: the offset.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    reader = BatchConsumer(
+        **connection,
+        bootstrap_timeout_ms=ASK_TIMEOUT_MS,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+    )
+    with contextlib.closing(reader):
+        reader.assign([tp])
+        # The offset before may be a transaction's marker: look a little further back.
+        for back in (1, 10, 1_000):
+            reader.seek(tp, max(first, offset - back))
+            parts = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
+            read = Records.joined(parts)
+            before = read.timestamp_ms[read.offset < offset]
+            if len(before):
+                return int(before[-1])
+    return None
 
 
 def group_lag(connection: Mapping[str, Any], group: str, topic: str, n_partitions: int) -> int:

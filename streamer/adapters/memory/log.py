@@ -11,6 +11,7 @@ from streamer.core.records import Record, Records
 from streamer.ports.log import (
     Interrupted,
     LogUnavailable,
+    MembershipLost,
     Output,
     Polled,
     Topic,
@@ -27,6 +28,7 @@ class MemoryBroker:
         partitions: records of the input, by partition; a record's index is its offset.
         first: the first offset that is kept, by partition.
         committed: the group's offsets.
+        notes: what was committed with them.
         outputs: records of committed transactions, in the order of the commits.
         topic_id: id of the input topic.
         members: members of the group; a member's index decides which partitions it owns.
@@ -34,12 +36,14 @@ class MemoryBroker:
         holders: the member that last learned that it owns a partition.
         damaged: (partition, offset) pairs at which nothing can be read.
         unreadable: the fault of bytes that are not a record, by partition and offset.
+        unsettled: partitions whose offsets a transaction that is open may still move.
     """
 
     def __init__(self, n_partitions: int) -> None:
         self.partitions: list[list[Record]] = [[] for _ in range(n_partitions)]
         self.first = [0] * n_partitions
         self.committed: dict[int, int] = {}
+        self.notes: dict[int, str] = {}
         self.outputs: list[Output] = []
         self.topic_id = str(uuid.uuid4())
         self.members: list[MemoryLog] = []
@@ -47,6 +51,8 @@ class MemoryBroker:
         self.holders: dict[int, MemoryLog] = {}
         self.damaged: set[tuple[int, int]] = set()
         self.unreadable: dict[tuple[int, int], str] = {}
+        self.unsettled: set[int] = set()
+        self._markers: set[tuple[int, int]] = set()
 
     def append(
         self,
@@ -67,6 +73,16 @@ class MemoryBroker:
         offset = self.append(partition, None, content)
         self.unreadable[partition, offset] = why
         return offset
+
+    def append_marker(self, partition: int) -> int:
+        """Appends the marker of a transaction, which takes an offset and is no record."""
+        offset = self.append(partition, None, None)
+        self._markers.add((partition, offset))
+        return offset
+
+    def is_record(self, record: Record) -> bool:
+        """Whether it is a record, and no transaction's marker."""
+        return (record.partition, record.offset) not in self._markers
 
     def recreate(self) -> None:
         """Deletes the input topic with the group's offsets, and creates it again, empty."""
@@ -114,6 +130,7 @@ class MemoryLog:
         available: set false to simulate a log that does not answer.
         allowed: set false to take away the right to write.
         refuse_next: the next transaction is refused and has no effect.
+        refusal: while set, every transaction is refused, for this reason.
         lose_next_answer: the next transaction is committed, but its answer is lost.
 
     Args:
@@ -132,6 +149,7 @@ class MemoryLog:
         self.available = True
         self.allowed = True
         self.refuse_next = False
+        self.refusal: Interrupted | None = None
         self.lose_next_answer = False
         broker.join(self)
 
@@ -152,13 +170,18 @@ class MemoryLog:
         self._paused -= lost
         for partition in lost:
             self._positions.pop(partition, None)
-        polled = Polled(sorted(gained), sorted(lost), topic=broker.topic)
+        is_spare = not now and len(broker.members) > len(broker.partitions)
+        polled = Polled(sorted(gained), sorted(lost), is_spare=is_spare, topic=broker.topic)
         read: list[Record] = []
         # A partition that was gained in this poll has no position yet.
-        for partition in sorted(now & self._positions.keys() - self._paused):
+        for partition in sorted(now & self._positions.keys()):
             start = self._positions[partition]
+            polled.left[partition] = len(broker.partitions[partition]) - start
+            if partition in self._paused:
+                continue
             if start < broker.first[partition]:
-                raise LogUnavailable(f"offset {start} of partition {partition} was deleted")
+                polled.gone.add(partition)
+                continue
             room = self._max - len(read)
             if (partition, start) in broker.damaged:
                 polled.damaged[partition] = f"offset {start} is damaged"
@@ -167,7 +190,7 @@ class MemoryLog:
             whole = (i for i, r in enumerate(records) if (partition, r.offset) in broker.damaged)
             records = records[: next(whole, None)]
             if records:
-                read += records
+                read += filter(broker.is_record, records)
                 polled.positions[partition] = self._positions[partition] = start + len(records)
             end = len(broker.partitions[partition])
             polled.left[partition] = end - self._positions[partition]
@@ -180,6 +203,8 @@ class MemoryLog:
     def committed(self, partition: int) -> int | None:
         """See ``EventLog``."""
         self._ask()
+        if partition in self._broker.unsettled:
+            raise LogUnavailable(f"a transaction that moves partition {partition} is open")
         return self._broker.committed.get(partition)
 
     def bounds(self, partition: int) -> tuple[int, int]:
@@ -211,7 +236,16 @@ class MemoryLog:
         """See ``EventLog``."""
         self._paused.difference_update(partitions)
 
-    def transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
+    def noted(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        return self._broker.notes.get(partition)
+
+    def transact(
+        self,
+        outputs: Sequence[Output],
+        offsets: Mapping[int, int],
+        notes: Mapping[int, str] | None = None,
+    ) -> None:
         """See ``EventLog``."""
         refused, self.refuse_next = self.refuse_next, False
         if not self.allowed:
@@ -221,11 +255,15 @@ class MemoryLog:
         if not self.available or self._broken or refused:
             self._broken = True
             raise Interrupted("the transaction was refused")
+        if self.refusal is not None:
+            self._broken = True
+            raise self.refusal
         if self._generation != self._broker.generation:
             self._broken = True
-            raise Interrupted("the group has moved on without this member")
+            raise MembershipLost("the group has moved on without this member")
         self._broker.outputs += outputs
         self._broker.committed.update(offsets)
+        self._broker.notes.update({p: (notes or {}).get(p, "") for p in offsets})
         if is_answer_lost:
             self._broken = True
             raise Interrupted("the outcome of the transaction is unknown")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,8 +25,7 @@ OUTPUTS = st.builds(
 
 
 def ours(outputs: Sequence[Output], most_bytes: int) -> list[MemoryRecordsBuilder]:
-    with patch("streamer.adapters.kafka.producer.time.time", return_value=NOW_S):
-        return list(producer._batches(outputs, most_bytes))
+    return list(producer._batches(outputs, most_bytes, int(NOW_S * 1000)))
 
 
 def closed(records: MemoryRecordsBuilder) -> bytes:

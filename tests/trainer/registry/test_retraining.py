@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -211,3 +212,24 @@ def test_a_failed_fit_is_logged_with_its_reason_and_changes_nothing(
     assert registry.find("champion") == bundles.load(SHIPPED).model_id
     assert [e["log_level"] for e in logs if e["event"] == "retraining ended"] == ["error"]
     assert start().begin() == Champion(registry.find("champion"), 1)
+
+
+def test_a_fit_that_hangs_is_ended_and_gives_the_lease_back(
+    data: Path,
+    registry: Registry,
+    redis: Redis,
+    topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    program = tmp_path / "hangs"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    lease = Lease(redis, topic_prefix)
+    channel = RedisModels(redis, topic_prefix)
+    hung = Retraining([data], registry, channel, lease, OPTIONS, threading.Event(), most_s=0.2)
+    outcome = hung.once()
+    assert outcome.ended == "failed"
+    assert "fit did not end within" in outcome.why
+    assert Lease(redis, topic_prefix).acquire(), "another trainer may work"

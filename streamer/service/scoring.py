@@ -1,0 +1,147 @@
+"""One try of a batch: stays are loaded and stepped, messages made, states encoded; nothing is sent.
+
+A try changes stays in place. If the program fails half way, they must be taken again as they were
+last saved (`service.suspects`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamer.core.columns import decode
+from streamer.core.records import Records
+from streamer.core.workload import first_within
+from streamer.ports.states import StateStore, StateWrite
+from streamer.service import metrics
+from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
+from streamer.service.metrics import Stage
+from streamer.service.ownership import Ownership
+from streamer.service.stay_cache import StayCache
+from streamer.service.suspects import Suspects
+
+# Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
+# batch of a ward takes half of it.
+MOST_ROWS: Final = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a try has made of records, before anybody else knows of it.
+
+    Attributes:
+        results: messages and counts, one for each model.
+        changed: the writes of states that follow the messages.
+        positions: the next offset of each partition.
+        live: the same, of those whose offsets are to be committed.
+    """
+
+    results: Sequence[Result]
+    changed: Sequence[StateWrite]
+    positions: Mapping[int, int]
+    live: Mapping[int, int]
+
+
+class BatchScoring:
+    """Scores batches of the owned partitions.
+
+    Args:
+        states: evicted stays are loaded from it, home partitions are claimed in it.
+        cache: the stays.
+        ownership: the partitions.
+        suspects: knows the records that fail.
+        topics: names of the topics.
+        future_limit_ms: see ``WorkerConfig``.
+    """
+
+    def __init__(
+        self,
+        states: StateStore,
+        cache: StayCache,
+        ownership: Ownership,
+        suspects: Suspects,
+        topics: Topics,
+        future_limit_ms: int | None,
+    ) -> None:
+        self._states = states
+        self._cache = cache
+        self._ownership = ownership
+        self._suspects = suspects
+        self._topics = topics
+        self._future_limit_ms = future_limit_ms
+
+    def score(self, records: Records, positions: Mapping[int, int]) -> Scored:
+        """Takes records into the stays, as many as one batch may have, and encodes what changed.
+
+        Args:
+            records: of owned partitions, in the order of the log.
+            positions: the next offset of each partition that moved, with records or without.
+
+        Raises:
+            Fenced: stays of another owner were found in the store.
+            StoreUnavailable: the store does not answer.
+        """
+        owned, topics = self._ownership.owned, self._topics
+        only = owned[next(iter(positions))]
+        aside = self._suspects.set_aside(records, only, topics)
+        stops: dict[int, int] = {}
+        if aside is not None:
+            results = [aside]
+        else:
+            batches = self._decode(records)
+            stops = self._stops(batches)
+            if stops:
+                batches = self._decode(records.before(stops))
+            results = [
+                process(self._cache.scorers[model_id], batch, owned, topics)
+                for model_id, batch in batches.items()
+            ]
+        positions = {number: stops.get(number, end) for number, end in positions.items()}
+        moved = [owned[number] for number in positions]
+        live = {
+            p.number: positions[p.number] for p in moved if positions[p.number] > p.silent_until
+        }
+        for partition in moved:
+            partition.position = positions[partition.number]
+        changed: list[StateWrite] = []
+        with metrics.STAGE.labels(Stage.ENCODE).time():
+            for model_id, scorer in self._cache.scorers.items():
+                stepped = [p for p in moved if p.era.model_id == model_id]
+                changed += changed_states(scorer, stepped)
+        return Scored(results, changed, positions, live)
+
+    def _stops(self, batches: Mapping[str, ModelBatch]) -> dict[int, int]:
+        """Where each partition's part of a batch is to end, an offset, if it is too much work."""
+        scorers = self._cache.scorers
+        numbers = {number for batch in batches.values() for number in batch.partitions}
+        most_rows = MOST_ROWS // max(1, len(numbers))
+        stops = {}
+        for model_id, (records, columns, partitions, _) in batches.items():
+            of_event = np.array(partitions, np.int32)
+            for number in set(partitions):
+                events = np.flatnonzero(of_event == number)
+                n = first_within(scorers[model_id].table, columns, events, most_rows)
+                if n < len(events):
+                    stops[number] = records.offset.item(int(columns.record[events[n]]))
+        return stops
+
+    def _decode(self, records: Records) -> dict[str, ModelBatch]:
+        """Splits records by the model of their partition, and loads the stays of their patients."""
+        owned = self._ownership.owned
+        by_model: dict[str, list[int]] = {}
+        for number in np.unique(records.partition).tolist():
+            by_model.setdefault(owned[number].era.model_id, []).append(number)
+        batches: dict[str, ModelBatch] = {}
+        for model_id, numbers in by_model.items():
+            own_records = records.of_partitions(numbers)
+            with metrics.STAGE.labels(Stage.DECODE).time():
+                columns = decode(own_records, self._future_limit_ms)
+            with metrics.STAGE.labels(Stage.WAKE).time():
+                partitions = own_records.partition[columns.record].tolist()
+                homes = self._cache.claim_partition(self._states, owned, columns, partitions)
+                self._cache.load(self._states, owned, columns.patients)
+            batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
+        return batches

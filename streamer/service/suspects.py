@@ -1,0 +1,135 @@
+"""Records that failed together: halved until the one that fails alone is known, and set aside.
+
+Scoring changes stays in place, so a try that fails spoils the partition's states. They are taken
+again as they were last saved, the records come again, and half as many are tried. The one record
+that fails alone goes to the rejected topic as ``internal_error``. All others act as ever.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import structlog
+
+from streamer.core.messages import rejected
+from streamer.core.reasons import Reason, Rejection
+from streamer.core.records import Record, Records
+from streamer.core.time import LATEST_MS
+from streamer.ports.log import Output
+from streamer.service.batch import REJECTED_PARTITION, Result, Topics
+from streamer.service.takeover import Partition
+
+_log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Suspect:
+    """A stretch of a partition in which some record fails.
+
+    Attributes:
+        until: the first offset behind it.
+        most: records of the next try.
+        fails: the offset that failed alone, and where in the program.
+    """
+
+    until: int
+    most: int
+    fails: tuple[int, str] | None = None
+
+
+class Suspects:
+    """The stretches of the log in which a record fails, by partition."""
+
+    def __init__(self) -> None:
+        self._suspects: dict[int, _Suspect] = {}
+
+    @property
+    def partitions(self) -> Set[int]:
+        """The partitions in which a record fails."""
+        return self._suspects.keys()
+
+    def cut(self, records: Records) -> Iterator[tuple[Records, dict[int, int]]]:
+        """Yields the parts of a poll's records that are tried each by itself.
+
+        All partitions without suspicion come first, together, even if they have no records. Of one
+        with a suspicion come as many records as its next try takes, and the offset behind them.
+        """
+        present = set(np.unique(records.partition).tolist())
+        doubtful = sorted(present & self._suspects.keys())
+        yield records.of_partitions(present - set(doubtful)), {}
+        for number in doubtful:
+            of_partition = records.of_partitions([number])
+            most = self._suspects[number].most
+            stops = {number: of_partition.offset.item(most)} if most < len(of_partition) else {}
+            yield of_partition[:most], stops
+
+    def blame(self, records: Records, error: Exception) -> set[int]:
+        """Notes that these records failed together; returns their partitions."""
+        numbers: list[int] = np.unique(records.partition).tolist()
+        for number in numbers:
+            of_partition = records.of_partitions([number])
+            n, last = len(of_partition), of_partition.offset.item(-1)
+            most = n if len(numbers) > 1 else max(1, n // 2)
+            before = self._suspects.get(number)
+            until = max(last + 1, before.until if before else 0)
+            fails = (last, _place(error)) if n == len(records) == 1 else None
+            self._suspects[number] = _Suspect(until, most, fails)
+        _log.error(
+            "records failed",
+            partitions=numbers,
+            records=len(records),
+            exception=type(error).__name__,
+            at=[f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in _frames(error)],
+        )
+        return set(numbers)
+
+    def pass_by(self, positions: Mapping[int, int]) -> None:
+        """Notes that all before these positions is done."""
+        for number, position in positions.items():
+            suspect = self._suspects.get(number)
+            if suspect is None:
+                continue
+            if position >= suspect.until:
+                del self._suspects[number]
+            elif suspect.fails and position > suspect.fails[0]:
+                suspect.most, suspect.fails = suspect.until - position, None
+            else:
+                suspect.most = max(1, suspect.most // 2)
+
+    def set_aside(self, records: Records, partition: Partition, topics: Topics) -> Result | None:
+        """Returns what comes of a record that failed alone; ``None`` for all other records."""
+        suspect = self._suspects.get(partition.number)
+        if len(records) != 1 or suspect is None or suspect.fails is None:
+            return None
+        (record,), (offset, place) = records, suspect.fails
+        if record.offset != offset:
+            return None
+        if offset < partition.silent_until:
+            return Result(n_silent=1)
+        rejection = Rejection(0, Reason.INTERNAL_ERROR, place)
+        dead_letter = rejected(rejection, _printable(record), topics.vitals)
+        return Result(
+            [Output(topics.rejected, REJECTED_PARTITION, *dead_letter)],
+            Counter([Reason.INTERNAL_ERROR]),
+            n_live=1,
+        )
+
+
+def _place(error: Exception) -> str:
+    """Type and place of an exception, without its text, which may quote the event."""
+    last = _frames(error)[-1]
+    return f"{type(error).__name__} at {Path(last.filename).name}:{last.lineno} {last.name}"
+
+
+def _frames(error: Exception) -> traceback.StackSummary:
+    return traceback.extract_tb(error.__traceback__)
+
+
+def _printable(record: Record) -> Record:
+    """The record, with the nearest timestamp that can be written as a date."""
+    return record._replace(timestamp_ms=min(max(0, record.timestamp_ms), LATEST_MS))
