@@ -39,9 +39,9 @@ _NEW_FIELDS: Final = (
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
 # The format before: model, swaps, cells, bytes of ward and bed.
 _SIZES_BEFORE: Final = struct.Struct("<12sI3H")
-# Model, swaps, cells, cells below them, ranks, bytes of the ward, bytes of the bed. The first digits
-# of the model's id will do: the number of swaps tells the eras of a partition apart, and the
-# partition's own record in the store names the model by its whole id.
+# Model, swaps, cells, cells below them, ranks, bytes of ward and bed. The first digits of the
+# model's id will do: the number of swaps tells the eras of a partition apart, and the partition's
+# own record in the store names the model by its whole id.
 _SIZES: Final = struct.Struct("<12sI5H")
 _LAYERS: Final = ("ring", "under")
 _RING_FIELDS: Final = tuple(

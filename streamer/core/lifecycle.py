@@ -204,7 +204,7 @@ def discharge(
         table["discharge_due_ms"][slot] = time_ms
         table.touched[slot] = True
     else:
-        _discharge(table, slot, time_ms)
+        _discharge(table, slot, time_ms, clock_ms)
 
 
 def settle_discharge(table: StayTable, slot: int) -> None:
@@ -212,12 +212,14 @@ def settle_discharge(table: StayTable, slot: int) -> None:
     time_ms = int(table["discharge_due_ms"][slot])
     table["discharge_due_ms"][slot] = NEVER
     if time_ms > table["left_ms"][slot]:
-        _discharge(table, slot, time_ms)
+        _discharge(table, slot, time_ms, time_ms)
 
 
-def _discharge(table: StayTable, slot: int, time_ms: int) -> None:
-    # Not before what was seen already: that, repeated, would look like data from after it.
-    table["discharge_ms"][slot] = max(time_ms, int(table["newest_ms"][slot]))
+def _discharge(table: StayTable, slot: int, time_ms: int, clock_ms: int) -> None:
+    # Not before what was seen already: that, repeated, would look like data from after it. What was
+    # ahead of the log does not count: it would make a day of data look like data from before it.
+    seen_ms = min(int(table["newest_ms"][slot]), clock_ms)
+    table["discharge_ms"][slot] = max(time_ms, seen_ms)
     table["left_ms"][slot] = time_ms
     table.touched[slot] = True
 
