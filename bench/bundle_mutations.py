@@ -205,7 +205,8 @@ def _with(packed: bytes, parts: Mapping[str, bytes]) -> bytes:
     new = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(new, "w") as archive:
         for name in {**dict.fromkeys(old.namelist()), **parts}:
-            archive.writestr(name, parts[name] if name in parts else old.read(name))
+            content = parts[name] if name in parts else old.read(name)
+            archive.writestr(zipfile.ZipInfo(name), content)  # a name alone gets the present time
     return new.getvalue()
 
 

@@ -71,7 +71,7 @@ def test_examples_of_today_are_taken(title: str) -> None:
 
 @needs_stay_events
 def test_a_corrected_result_counts_as_if_it_had_been_sent_at_once() -> None:
-    wrong, right, later = section("corrected")
+    wrong, right, later = section("result is corrected")
     assert last_risk([wrong, right, later]) == last_risk([right, later])
     assert last_risk([wrong, right, later]) != last_risk([wrong, later])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import numpy as np
@@ -31,6 +32,28 @@ EXPECTED: Final = np.array(
 ROOM_AIR: Final = np.float32(0.21)
 
 
+class EndReason(StrEnum):
+    """Why an alert ended."""
+
+    RISK = "risk"
+    DISCHARGE = "discharge"
+    NEXT_STAY = "next_stay"
+    SILENCE = "silence"
+
+    @property
+    def sentence(self) -> str:
+        """What it means, for people."""
+        return _END_SENTENCES[self]
+
+
+_END_SENTENCES = {
+    EndReason.RISK: "The risk fell clearly below the threshold.",
+    EndReason.DISCHARGE: "The patient was discharged.",
+    EndReason.NEXT_STAY: "The patient's next stay began without a discharge.",
+    EndReason.SILENCE: "No event of the patient came for 15 days.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Cause:
     """One reason of an alert: a variable, its newest value and what it added to the logit."""
@@ -48,7 +71,7 @@ class Assessments:
 
     Attributes:
         event: the event of the batch that asked for it.
-        says_risk: whether a risk message is due; one that only ends an alert says none.
+        end_reason: why alerts end; a stay that is left, not measured, says no risk.
         patients: ``n`` patient ids.
         time_ms: the stay's clock: its newest event time.
         bins: the open hour bin.
@@ -67,7 +90,7 @@ class Assessments:
     """
 
     event: NDArray[np.intp]
-    says_risk: bool
+    end_reason: EndReason
     patients: list[str]
     time_ms: NDArray[np.int64]
     bins: NDArray[np.int32]
@@ -84,6 +107,11 @@ class Assessments:
     causes: dict[int, list[Cause]]
     forecast: NDArray[np.float32] | None = None
 
+    @property
+    def says_risk(self) -> bool:
+        """Whether risk messages are due; a stay that is left was not measured."""
+        return self.end_reason is EndReason.RISK
+
 
 def assess(
     table: StayTable,
@@ -91,7 +119,7 @@ def assess(
     slots: Slots,
     events: NDArray[np.intp],
     *,
-    says_risk: bool = True,
+    end_reason: EndReason | None = None,
     has_forecast: bool = False,
 ) -> Assessments:
     """Evaluates stays as they stand, steps their alert state and notes their risks.
@@ -101,7 +129,7 @@ def assess(
         model: what steps and judges.
         slots: ``(n,)`` distinct stays that have had an observation.
         events: ``(n,)`` the event behind each.
-        says_risk: false where a stay merely ends: its alert does, too, but nothing was measured.
+        end_reason: why the stays are left, if they are: alerts end, and nothing was measured.
         has_forecast: whether to forecast vital signs as well; the model must have a head for it.
     """
     evaluation = state_stepping.evaluate(table, model, slots)
@@ -114,8 +142,10 @@ def assess(
         table["alert_start_ms"][slots],
         table["alert_number"][slots],
     )
-    in_stay = table["discharge_ms"][slots] == NEVER
+    in_stay = (table["discharge_ms"][slots] == NEVER) & (end_reason is None)
     after, phase = alerts.step(before, evaluation.risks[:, 0], time_ms, model.policy, in_stay)
+    if end_reason is EndReason.DISCHARGE:  # it may be a mistake: what it ended locks nothing out
+        after.peak[:] = 0
     table["alert_severity"][slots] = after.severity
     table["alert_peak"][slots] = after.peak
     table["alert_start_ms"][slots] = after.start_ms
@@ -129,7 +159,7 @@ def assess(
     scored = recent[:, list(clinical_scores.COMPONENTS)].any(axis=1)
     return Assessments(
         event=events,
-        says_risk=says_risk,
+        end_reason=end_reason or EndReason.RISK,
         patients=table.names(slots),
         time_ms=time_ms,
         bins=table["open_bin"][slots],

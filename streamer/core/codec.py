@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -17,18 +18,38 @@ from numpy.typing import NDArray
 
 from streamer.core.model import ID_DIGITS
 from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Slots, StayTable
+from streamer.core.timeline import PLAIN
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
-VERSION: Final = 2
+VERSION: Final = 3
+_BEFORE: Final = 2
+"""The format of the release before, which is read and never written."""
+_NEW_FIELDS: Final = (
+    "left_ms",
+    "discharge_due_ms",
+    "admission_ms",
+    "admission_due_ms",
+    "admissions_seen",
+    "location_ms",
+    "evaluated_ms",
+    "corrected",
+)
+"""Fields that the format before does not have."""
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# Model, swaps, cells, bytes of the ward, bytes of the bed. The first digits of the model's id will
-# do: the number of swaps tells the eras of a partition apart, and the partition's own record in the
-# store names the model by its whole id.
-_SIZES: Final = struct.Struct("<12sI3H")
-_HEADER_BYTES: Final = _START.size + _SIZES.size
-_RING_FIELDS: Final = ("ring_value", "ring_offset_ms")
+# The format before: model, swaps, cells, bytes of ward and bed.
+_SIZES_BEFORE: Final = struct.Struct("<12sI3H")
+# Model, swaps, cells, cells below them, ranks, bytes of ward and bed. The first digits of the
+# model's id will do: the number of swaps tells the eras of a partition apart, and the partition's
+# own record in the store names the model by its whole id.
+_SIZES: Final = struct.Struct("<12sI5H")
+_LAYERS: Final = ("ring", "under")
+_RING_FIELDS: Final = tuple(
+    f"{layer}_{field}" for layer in _LAYERS for field in ("value", "offset_ms", "rank")
+)
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
+_RANK: Final = np.dtype([("cell", "<u2"), ("rank", "<u2")])
+"""The rank of a listed cell, by its number in the list, where it is not that of a plain value."""
 
 
 class CorruptState(ValueError):
@@ -65,22 +86,55 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
         ],
         axis=1,
     )
-    offsets = table["ring_offset_ms"][slots].reshape(len(slots), RING * N_VARIABLES)
-    values = table["ring_value"][slots].reshape(len(slots), RING * N_VARIABLES)
-    owner, cell = np.nonzero(offsets != NOT_MEASURED)
-    cells = np.empty(len(owner), _CELL)
-    cells["place"], cells["offset_ms"] = cell, offsets[owner, cell]
-    cells["value"] = values[owner, cell]
-    ends = np.searchsorted(owner, np.arange(len(slots) + 1)).tolist()
-    cell_bytes, model = cells.tobytes(), _shown(era).model_id.encode()
+    layers = [_list_cells(table, slots, layer) for layer in _LAYERS]
+    model = _shown(era).model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
-        listed = cell_bytes[ends[i] * _CELL.itemsize : ends[i + 1] * _CELL.itemsize]
-        sizes = _SIZES.pack(model, era.swaps, ends[i + 1] - ends[i], len(ward), len(bed))
-        checked = b"".join((sizes, fixed[i].tobytes(), listed, ward, bed))
+        cells = [layer.of(i) for layer in layers]
+        ranks = np.concatenate([layer.rank[layer.range_of(i)] for layer in layers])
+        special = np.flatnonzero(ranks != PLAIN)
+        listed_ranks = np.empty(len(special), _RANK)
+        listed_ranks["cell"], listed_ranks["rank"] = special, ranks[special]
+        sizes = _SIZES.pack(model, era.swaps, *map(len, cells), len(special), len(ward), len(bed))
+        checked = b"".join(
+            (
+                sizes,
+                fixed[i].tobytes(),
+                *(c.tobytes() for c in cells),
+                listed_ranks.tobytes(),
+                ward,
+                bed,
+            )
+        )
         stored.append(_START.pack(MAGIC, VERSION, crc32(checked)) + checked)
     return stored
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """The listed cells of one layer of the ring of several stays; ``ends`` cuts them by stay."""
+
+    cells: NDArray[np.void]
+    rank: NDArray[np.uint16]
+    ends: list[int]
+
+    def range_of(self, stay: int) -> slice:
+        return slice(self.ends[stay], self.ends[stay + 1])
+
+    def of(self, stay: int) -> NDArray[np.void]:
+        return self.cells[self.range_of(stay)]
+
+
+def _list_cells(table: StayTable, slots: Slots, layer: str) -> _Layer:
+    shape = (len(slots), RING * N_VARIABLES)
+    offsets = table[f"{layer}_offset_ms"][slots].reshape(shape)
+    owner, cell = np.nonzero(offsets != NOT_MEASURED)
+    cells = np.empty(len(owner), _CELL)
+    cells["place"], cells["offset_ms"] = cell, offsets[owner, cell]
+    cells["value"] = table[f"{layer}_value"][slots].reshape(shape)[owner, cell]
+    rank = table[f"{layer}_rank"][slots].reshape(shape)[owner, cell]
+    return _Layer(cells, rank, np.searchsorted(owner, np.arange(len(slots) + 1)).tolist())
 
 
 def decode(
@@ -110,7 +164,9 @@ def decode(
         slot = table.add(patient, partition)
         at = 0
         for name, size in layout.sizes.items():
-            if stay.is_foreign and name in WEIGHT_FIELDS:
+            if (stay.is_foreign and name in WEIGHT_FIELDS) or (
+                stay.version == _BEFORE and name in _NEW_FIELDS
+            ):
                 continue
             field = table.fields[name]
             table[name][slot] = np.frombuffer(stay.fields[at : at + size], field.dtype).reshape(
@@ -119,16 +175,29 @@ def decode(
             at += size
         if stay.is_foreign:
             foreign.append(patient)
-        cell = stay.cells["place"].astype(np.intp)
-        table["ring_value"][slot].reshape(-1)[cell] = stay.cells["value"]
-        table["ring_offset_ms"][slot].reshape(-1)[cell] = stay.cells["offset_ms"]
+        ranks = np.full(sum(map(len, stay.layers)), PLAIN, np.uint16)
+        ranks[stay.ranks["cell"]] = stay.ranks["rank"]
+        first = 0
+        for layer, cells in zip(_LAYERS, stay.layers, strict=True):
+            cell = cells["place"].astype(np.intp)
+            table[f"{layer}_value"][slot].reshape(-1)[cell] = cells["value"]
+            table[f"{layer}_offset_ms"][slot].reshape(-1)[cell] = cells["offset_ms"]
+            table[f"{layer}_rank"][slot].reshape(-1)[cell] = ranks[first : first + len(cells)]
+            first += len(cells)
         table.locations[slot] = (stay.ward, stay.bed)
         table.touched[slot] = False
     return foreign
 
 
-def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, int]:
-    """Returns the day of the log of each stay's last event, without adding the stays.
+class Outline(NamedTuple):
+    """What must be known of a stay that is not in memory."""
+
+    last_seen_day: int
+    has_alert: bool
+
+
+def outlines(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[str, Outline]:
+    """Returns the outline of each stay, without adding the stays.
 
     Args:
         table: the table that the stays would be added to.
@@ -139,11 +208,13 @@ def last_seen_days(table: StayTable, stored: Mapping[str, bytes], era: Era) -> d
         CorruptState: ``decode`` would refuse one of them.
     """
     layout = _Layout(table)
-    days = {}
+    read = {}
     for patient, content in stored.items():
-        (day,) = struct.unpack_from("<i", layout.read(patient, content, era).fields)  # the first
-        days[patient] = int(day)
-    return days
+        stay = layout.read(patient, content, era)
+        (day,) = struct.unpack_from("<i", stay.fields)  # the first
+        severity = stay.fields[layout.position_of("alert_severity", stay.version)]
+        read[patient] = Outline(int(day), severity > 0)
+    return read
 
 
 def model_of(content: bytes) -> str:
@@ -152,17 +223,31 @@ def model_of(content: bytes) -> str:
     Raises:
         CorruptState: the bytes are not a stored stay.
     """
-    return _sizes(content, "?")[0].model_id
+    return _sizes(content, "?").era.model_id
 
 
 class _Stored(NamedTuple):
     """A stored stay, checked and cut into its parts."""
 
+    version: int
     is_foreign: bool
     fields: bytes
-    cells: NDArray[np.void]
+    layers: list[NDArray[np.void]]
+    ranks: NDArray[np.void]
     ward: str
     bed: str
+
+
+class _Sizes(NamedTuple):
+    """The sizes of a stored stay, as its header has them."""
+
+    version: int
+    era: Era
+    header: int
+    cells: list[int]
+    ranks: int
+    ward: int
+    bed: int
 
 
 class _Layout:
@@ -176,38 +261,60 @@ class _Layout:
         }
         self._of_weights = sum(self.sizes[name] for name in WEIGHT_FIELDS)
         self._of_others = sum(self.sizes.values()) - self._of_weights
+        self._of_new = sum(self.sizes[name] for name in _NEW_FIELDS)
+
+    def position_of(self, name: str, version: int) -> int:
+        """Where the first byte of a field stands in a stay of any era."""
+        before = list(self.sizes)[: list(self.sizes).index(name)]
+        missing = _NEW_FIELDS if version == _BEFORE else ()
+        return sum(self.sizes[field] for field in before if field not in missing)
 
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
         """Checks everything, so that an evicted stay can be loaded later."""
-        stepped_by, n_cells, n_ward, n_bed = _sizes(content, patient)
-        is_foreign = era is not None and stepped_by != _shown(era)
-        body = content[_HEADER_BYTES:]
-        listed = n_cells * _CELL.itemsize + n_ward + n_bed
+        sizes = _sizes(content, patient)
+        is_foreign = era is not None and sizes.era != _shown(era)
+        body = content[sizes.header :]
+        n_cells = sum(sizes.cells)
+        listed = n_cells * _CELL.itemsize + sizes.ranks * _RANK.itemsize + sizes.ward + sizes.bed
         fixed = len(body) - listed
-        if fixed < self._of_others or not (
-            is_foreign or fixed == self._of_others + self._of_weights
-        ):
-            expected = self._of_others + self._of_weights + listed
+        others = self._of_others - (self._of_new if sizes.version == _BEFORE else 0)
+        if fixed < others or not (is_foreign or fixed == others + self._of_weights):
+            expected = others + self._of_weights + listed
             raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
-        cells = np.frombuffer(body, _CELL, n_cells, fixed)
-        if n_cells and int(cells["place"].max()) >= RING * N_VARIABLES:
+        layers, at = [], fixed
+        for n in sizes.cells:
+            layers.append(np.frombuffer(body, _CELL, n, at))
+            at += n * _CELL.itemsize
+        ranks = np.frombuffer(body, _RANK, sizes.ranks, at)
+        if any(len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES for cells in layers):
             raise CorruptState(patient, "a cell is outside of the ring")
-        bed_at = len(body) - n_bed
-        ward, bed = _text(body[bed_at - n_ward : bed_at], patient), _text(body[bed_at:], patient)
-        return _Stored(is_foreign, body[:fixed], cells, ward, bed)
+        if len(ranks) and int(ranks["cell"].max()) >= n_cells:
+            raise CorruptState(patient, "a rank of no cell")
+        bed_at = len(body) - sizes.bed
+        ward = _text(body[bed_at - sizes.ward : bed_at], patient)
+        bed = _text(body[bed_at:], patient)
+        return _Stored(sizes.version, is_foreign, body[:fixed], layers, ranks, ward, bed)
 
 
-def _sizes(content: bytes, patient: str) -> tuple[Era, int, int, int]:
+def _sizes(content: bytes, patient: str) -> _Sizes:
     """Returns era and sizes of a stored stay after checking its checksum."""
-    if len(content) < _HEADER_BYTES or content[:4] != MAGIC:
+    shortest = _START.size + _SIZES_BEFORE.size
+    if len(content) < shortest or content[:4] != MAGIC:
         raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
     _, version, checksum = _START.unpack_from(content)
-    if version != VERSION:
-        raise CorruptState(patient, f"format {version}, this program reads {VERSION}")
-    if crc32(memoryview(content)[_START.size :]) != checksum:
+    if version not in (VERSION, _BEFORE):
+        raise CorruptState(patient, f"format {version}, this program reads {_BEFORE} and {VERSION}")
+    form = _SIZES if version == VERSION else _SIZES_BEFORE
+    header = _START.size + form.size
+    if len(content) < header or crc32(memoryview(content)[_START.size :]) != checksum:
         raise CorruptState(patient, "checksum differs", is_damage=True)
-    model, swaps, n_cells, n_ward, n_bed = _SIZES.unpack_from(content, _START.size)
-    return Era(_text(model.rstrip(b"\0"), patient), swaps), n_cells, n_ward, n_bed
+    model, swaps, *counts = form.unpack_from(content, _START.size)
+    era = Era(_text(model.rstrip(b"\0"), patient), swaps)
+    if version == _BEFORE:
+        n_cells, n_ward, n_bed = counts
+        return _Sizes(version, era, header, [n_cells, 0], 0, n_ward, n_bed)
+    n_cells, n_under, n_ranks, n_ward, n_bed = counts
+    return _Sizes(version, era, header, [n_cells, n_under], n_ranks, n_ward, n_bed)
 
 
 def _shown(era: Era) -> Era:

@@ -53,7 +53,8 @@ class Columns:
         details: the fields of the events that are no observation, by event.
         cell_start: ``(E + 1,)`` the values of event ``e`` are ``cell_start[e]:cell_start[e + 1]``.
         variable: ``(C,)`` indices into ``VARIABLES``.
-        value: ``(C,)`` cleaned values, none NaN.
+        value: ``(C,)`` cleaned values; NaN where one is withdrawn.
+        rank: ``(C,)`` of each value among those of its moment, see `timeline`.
         rejections: the records that are no good events.
         losses: how many values were dropped or are not what was sent, and which.
     """
@@ -67,6 +68,7 @@ class Columns:
     cell_start: NDArray[np.intp]
     variable: NDArray[np.int16]
     value: NDArray[np.float32]
+    rank: NDArray[np.uint16]
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
 
@@ -150,6 +152,7 @@ def decode(
         np.zeros(len(good) + 1, np.intp),
         np.empty(0, np.int16),
         np.empty(0, np.float32),
+        np.empty(0, np.uint16),
         rejections,
         losses,
     )
@@ -183,7 +186,9 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
 
     unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
-    good = ~(unknown | not_finite | outside)
+    columns.rank = _ranks(events, counts, is_null)
+    withdraws = is_null & (columns.rank > 0) & ~unknown
+    good = ~(unknown | not_finite | outside) | withdraws
     if good.all():
         columns.value = cleaned
         return
@@ -199,6 +204,20 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     kept = np.concatenate([[0], np.cumsum(good)])
     columns.cell_start = kept[columns.cell_start]
     columns.variable, columns.value = columns.variable[good], cleaned[good]
+    columns.rank = columns.rank[good]
+
+
+def _ranks(
+    events: list[Observation], counts: NDArray[np.intp], is_null: NDArray[np.bool_]
+) -> NDArray[np.uint16]:
+    """The rank of each value: twice the revision, plus one where there is a value."""
+    rank = (~is_null).astype(np.uint16)
+    revised = [e for e, event in enumerate(events) if event.revision]
+    if revised:
+        revision = np.zeros(len(events), np.uint16)
+        revision[revised] = [events[e].revision for e in revised]
+        rank += np.repeat(2 * revision, counts)
+    return rank
 
 
 def _in_canonical_units(

@@ -34,7 +34,11 @@ class Kind(IntEnum):
     ADMISSION = 1
     DISCHARGE = 2
     MEDICATION = 3
+    TRANSFER = 4
 
+
+NEEDS_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
+"""Kinds that begin no stay: an event of a patient of whom nothing is known is rejected."""
 
 _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
 _REQUIRED: Final = {Kind.OBSERVATION: ("values",), Kind.MEDICATION: ("drug", "action")}
@@ -86,6 +90,8 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         fields = _observation(fields, losses)
     elif kind is Kind.MEDICATION:
         _check_medication(fields)
+    elif kind is Kind.DISCHARGE and not isinstance(fields.get("cancelled"), bool | None):
+        raise EventRejected(Reason.WRONG_TYPE, "cancelled: Input should be true or false")
     patient = _patient(fields.get("patient_id"))
     _check_key(key, patient)
     for name in _REQUIRED.get(kind, ()):
@@ -201,17 +207,21 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
         raise EventRejected(Reason.WRONG_TYPE, "values: Input should be an object")
     if units is not None and not isinstance(units, dict):
         raise EventRejected(Reason.WRONG_TYPE, "units: Input should be an object")
+    revision = fields.get("revision", 0)
+    if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision <= 255:
+        raise EventRejected(Reason.WRONG_TYPE, "revision: must be an integer from 0 to 255")
     named = {name: unit for name, unit in (units or {}).items() if isinstance(unit, str)}
     numbers: dict[str, float | None] = {}
     for name, value in values.items():
         number, problem = read_number(value)
         if units and number is not None and name not in named and units.get(name) is not None:
             number, problem = None, ValueProblem.UNKNOWN_UNIT
-        numbers[name] = number
+        if number is not None or problem is None:  # a bad value is no null, which withdraws one
+            numbers[name] = number
         if problem is not None and name in INDEX:
             losses.append(Loss(problem, name, named.get(name)))
     read = {"values": numbers} if "values" in fields else {}
-    return {**fields, **read, "units": named}
+    return {**fields, **read, "units": named, "revision": revision}
 
 
 def _check_medication(fields: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import StayTable
+from streamer.core.stays import Slots, StayTable
 from streamer.core.time import DAY_MS
 
 KEPT_DAYS: Final = 15
@@ -62,11 +62,18 @@ def touch(table: StayTable, slots: NDArray[Any], days: Days) -> None:
         table.touched[slots[risen]] = True
 
 
-def expire(table: StayTable, partition: int, day: int) -> None:
-    """Removes the stays of a partition without an event in the ``KEPT_DAYS`` before ``day``."""
+def silent(table: StayTable, partition: int, day: int) -> Slots:
+    """The stays in memory of a partition without an event in the ``KEPT_DAYS`` before ``day``."""
     slots = table.slots_in(partition)
-    silent = slots[day - table["last_seen_day"][slots] > KEPT_DAYS]
-    for patient in table.names(silent):
+    return slots[day - table["last_seen_day"][slots] > KEPT_DAYS]
+
+
+def expire(table: StayTable, partition: int, day: int) -> None:
+    """Removes the silent stays of a partition.
+
+    An evicted stay has no alert on: those are kept in memory, so that it can end first.
+    """
+    for patient in table.names(silent(table, partition, day)):
         table.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
     evicted = table.evicted

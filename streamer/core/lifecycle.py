@@ -1,7 +1,9 @@
-"""Admission, discharge and medication: what begins, describes and ends a stay."""
+"""Admission, discharge, transfer and medication: what begins, describes and ends a stay."""
 
 from __future__ import annotations
 
+import contextlib
+import zlib
 from collections import Counter
 from typing import Any, Final
 
@@ -11,17 +13,15 @@ from streamer.core import stay_rules
 from streamer.core.demographics import location_of, static_of
 from streamer.core.events import MEDICATION_CLASSES, EventRejected, Kind
 from streamer.core.reasons import Reason, ValueProblem
-from streamer.core.stays import (
-    LATE_BINS,
-    NEVER,
-    NOT_MEASURED,
-    StayTable,
-)
+from streamer.core.stays import LATE_BINS, NEVER, RING, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import cells_of, fold
+from streamer.core.timeline import cells_of, clear_rows, fold
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
+_SAID: Final = (
+    "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
+)  # fmt: skip
 _OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
 
@@ -38,11 +38,15 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
         )
         # An admission at the minute of a discharge is of the next stay; a measurement then is not.
         over_ms = newest_ms + 1 if newest_ms > discharge_ms else discharge_ms
+        due_ms = int(table["admission_due_ms"][slot])
+        seen = table["admissions_seen"][slot].copy()
         medication_ms = table["medication_ms"][slot].copy()
         medication_on = table["medication_on"][slot].copy()
         table.reset(slot)
         for name, value in kept.items():
             table[name][slot] = value
+        table["admission_due_ms"][slot] = due_ms
+        table["admissions_seen"][slot] = seen
         past_ms = min(max(over_ms, begun_ms + 1), origin_ms)
         table["past_ms"][slot] = past_ms
         noted = medication_ms >= past_ms
@@ -56,10 +60,14 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
 def observed(table: StayTable, slot: int, time_ms: int) -> None:
     """Begins a stay if an observation at ``time_ms`` cannot belong to the one in the slot.
 
-    Where no admission was seen the hours count from the first event.
+    Where no admission was seen the hours count from the first event. An observation from after the
+    discharge takes the discharge back: the stay goes on.
     """
     if table["origin_ms"][slot] == NEVER or leaves(table, slot, time_ms, _OBSERVATION):
         begin(table, slot, time_ms, admitted=False)
+    elif stay_rules.observation_returns(time_ms, int(table["discharge_ms"][slot])):
+        table["discharge_ms"][slot] = NEVER
+        table.touched[slot] = True
 
 
 def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
@@ -71,7 +79,10 @@ def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     discharge_ms = int(table["discharge_ms"][slot])
     if kind == _ADMISSION:
         newest_ms = int(table["newest_ms"][slot])
-        return stay_rules.admission_begins_stay(time_ms, origin_ms, newest_ms, discharge_ms)
+        is_known = time_ms == int(table["admission_ms"][slot])
+        return not is_known and stay_rules.admission_begins_stay(
+            time_ms, origin_ms, newest_ms, discharge_ms
+        )
     if kind != _OBSERVATION:
         return False
     silent_bins = (time_ms - origin_ms) // HOUR_MS - int(table["open_bin"][slot])
@@ -82,31 +93,95 @@ def admit(
     table: StayTable,
     slot: int,
     time_ms: int,
+    clock_ms: int,
     fields: dict[str, Any],
     problems: Counter[ValueProblem],
 ) -> None:
-    """Applies an admission: a new stay, or the missing particulars of the one that runs.
+    """Applies an admission: a new stay, or corrected particulars and time of the one that runs.
 
-    An admission that comes after the first observations re-bins what the ring still holds by the
-    true admission time. One that is repeated changes nothing: a particular once known stays.
+    One that is ahead of the log acts when its time has come (``settle_admission``); its particulars
+    are known at once. A corrected time lays the hours anew, as far as the ring reaches. One that is
+    repeated changes nothing.
+
+    Args:
+        table: the stays; changed in place.
+        slot: the patient's.
+        time_ms: of the admission.
+        clock_ms: timestamp of its record.
+        fields: of the event.
+        problems: particulars that cannot be used are counted here.
 
     Raises:
-        EventRejected: it is earlier than the stay that runs.
+        EventRejected: it is of a past stay, or two weeks earlier than all that was seen.
     """
-    origin_ms = table["origin_ms"][slot]
+    checksum = _checksum(time_ms, fields)
+    if checksum in table["admissions_seen"][slot]:
+        return
+    if time_ms > clock_ms and time_ms != table["admission_ms"][slot]:
+        table["admission_due_ms"][slot] = time_ms
+    else:
+        _admit(table, slot, time_ms)
+    seen = table["admissions_seen"][slot]
+    table["admissions_seen"][slot] = np.append(seen[1:], np.uint32(checksum))
+    table.touched[slot] = True
+    _describe(table, slot, time_ms, fields, problems)
+
+
+def _checksum(time_ms: int, fields: dict[str, Any]) -> int:
+    """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
+    said = {name: fields.get(name) for name in _SAID}
+    return zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1
+
+
+def settle_admission(table: StayTable, slot: int) -> None:
+    """Applies an admission whose time has come.
+
+    A stay that began meanwhile without one goes on, and its hours count from its first event: what
+    has been watched for an hour is not watched from zero again.
+    """
+    time_ms = int(table["admission_due_ms"][slot])
+    table["admission_due_ms"][slot] = NEVER
+    is_over = table["discharge_ms"][slot] != NEVER
+    if table["started"][slot] and not table["admitted"][slot] and not is_over:
+        table["admission_ms"][slot] = time_ms
+        table.touched[slot] = True
+        return
+    static, location = table["static"][slot].copy(), table.locations[slot]
+    located_ms = int(table["location_ms"][slot])
+    with contextlib.suppress(EventRejected):  # a past stay's: it was known when it came
+        _admit(table, slot, time_ms)
+    table["static"][slot], table.locations[slot] = static, location
+    table["location_ms"][slot] = located_ms
+
+
+def _admit(table: StayTable, slot: int, time_ms: int) -> None:
+    """Begins a stay at an admission, or corrects the time of the one that runs."""
+    origin_ms = int(table["origin_ms"][slot])
     if origin_ms == NEVER or leaves(table, slot, time_ms, _ADMISSION):
         begin(table, slot, time_ms, admitted=True)
-    elif time_ms < (origin_ms if table["admitted"][slot] else table["past_ms"][slot]):
+        table["admission_ms"][slot] = time_ms
+        return
+    if time_ms < table["past_ms"][slot]:
+        raise EventRejected(Reason.TOO_LATE, "the admission is of a past stay")
+    if time_ms < origin_ms - stay_rules.SILENCE_BINS * HOUR_MS:
         raise EventRejected(
-            Reason.TOO_LATE, "the admission is earlier than that of the present stay"
+            Reason.TOO_LATE, "the admission is over two weeks earlier than the stay that runs"
         )
-    elif not table["admitted"][slot] and time_ms <= table["newest_ms"][slot]:
+    if time_ms == table["admission_ms"][slot]:
+        return
+    if not table["started"][slot] or time_ms <= table["newest_ms"][slot]:
         _rebin(table, slot, time_ms)
-    _describe(table, slot, fields, problems)
+    table["admission_ms"][slot] = time_ms
+    table.touched[slot] = True
 
 
-def discharge(table: StayTable, slot: int, time_ms: int) -> None:
-    """Ends the stay in a slot; results from before the discharge are still taken.
+def discharge(
+    table: StayTable, slot: int, time_ms: int, clock_ms: int, *, cancelled: bool = False
+) -> None:
+    """Ends the stay in a slot, or takes that back; results from before it are still taken.
+
+    One that is ahead of the log ends nothing until its time has come (``settle_discharge``). One
+    that is repeated, or was taken back, changes nothing.
 
     Raises:
         EventRejected: there is no stay, or it began later.
@@ -118,15 +193,54 @@ def discharge(table: StayTable, slot: int, time_ms: int) -> None:
     follows_a_stay = table["past_ms"][slot] != NEVER
     if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
         raise EventRejected(Reason.TOO_LATE, "the discharge is earlier than the present stay")
-    discharge_ms = table["discharge_ms"][slot]
-    if discharge_ms != NEVER and time_ms > discharge_ms:
-        raise EventRejected(
-            Reason.NO_STAY, "a discharge after a discharge, with nothing in between"
-        )
-    if discharge_ms == NEVER:
-        # Not before what was seen already: that, repeated, would look like the next stay.
-        table["discharge_ms"][slot] = max(time_ms, int(table["newest_ms"][slot]))
+    is_known = time_ms <= table["left_ms"][slot]
+    if cancelled:
+        table["left_ms"][slot] = max(time_ms, int(table["left_ms"][slot]))
+        table["discharge_ms"][slot] = table["discharge_due_ms"][slot] = NEVER
         table.touched[slot] = True
+    elif is_known:
+        return
+    elif time_ms > clock_ms:
+        table["discharge_due_ms"][slot] = time_ms
+        table.touched[slot] = True
+    else:
+        _discharge(table, slot, time_ms, clock_ms)
+
+
+def settle_discharge(table: StayTable, slot: int) -> None:
+    """Ends the stay by a discharge whose time has come."""
+    time_ms = int(table["discharge_due_ms"][slot])
+    table["discharge_due_ms"][slot] = NEVER
+    if time_ms > table["left_ms"][slot]:
+        _discharge(table, slot, time_ms, time_ms)
+
+
+def _discharge(table: StayTable, slot: int, time_ms: int, clock_ms: int) -> None:
+    # Not before what was seen already: that, repeated, would look like data from after it. What was
+    # ahead of the log does not count: it would make a day of data look like data from before it.
+    seen_ms = min(int(table["newest_ms"][slot]), clock_ms)
+    table["discharge_ms"][slot] = max(time_ms, seen_ms)
+    table["left_ms"][slot] = time_ms
+    table.touched[slot] = True
+
+
+def transfer(
+    table: StayTable,
+    slot: int,
+    time_ms: int,
+    fields: dict[str, Any],
+    problems: Counter[ValueProblem],
+) -> None:
+    """Notes where a patient is; the latest time wins, of equal times the later record.
+
+    Raises:
+        EventRejected: there is no stay, or it began later.
+    """
+    if table["origin_ms"][slot] == NEVER:
+        raise EventRejected(Reason.NO_STAY, "a transfer of a patient who was never observed")
+    if time_ms < table["past_ms"][slot]:
+        raise EventRejected(Reason.TOO_LATE, "the transfer is of a past stay")
+    _locate(table, slot, time_ms, fields, problems)
 
 
 def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) -> None:
@@ -147,32 +261,53 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) 
 
 
 def _describe(
-    table: StayTable, slot: int, fields: dict[str, Any], problems: Counter[ValueProblem]
+    table: StayTable,
+    slot: int,
+    time_ms: int,
+    fields: dict[str, Any],
+    problems: Counter[ValueProblem],
 ) -> None:
     new = static_of(fields, problems)
     old = table["static"][slot]
-    known = np.where(np.isnan(old), new, old)
+    known = np.where(np.isnan(new), old, new)
     if not np.array_equal(known, old, equal_nan=True):
         table["static"][slot] = known
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
+    _locate(table, slot, time_ms, fields, problems)
+
+
+def _locate(
+    table: StayTable,
+    slot: int,
+    time_ms: int,
+    fields: dict[str, Any],
+    problems: Counter[ValueProblem],
+) -> None:
     ward, bed = table.locations[slot]
     new_ward, new_bed = location_of(fields, problems)
-    table.locations[slot] = (new_ward or ward, new_bed or bed)
-    table.touched[slot] |= table.locations[slot] != (ward, bed)
+    if time_ms >= table["location_ms"][slot] and (new_ward or new_bed):
+        table.locations[slot] = (new_ward or ward, new_bed or bed)
+        table["location_ms"][slot] = time_ms
+        table.touched[slot] = True
 
 
 def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:
-    """Moves a stay that ran without an admission onto the hours since its true admission.
+    """Moves a stay onto the hours since its true admission.
 
-    What the ring holds is folded anew: the newest value of each variable in each old hour. A stay
-    that has outgrown its ring keeps counting from its first event.
+    What the ring holds is folded anew: the two newest moments of each variable in each old hour. A
+    stay that has outgrown its ring keeps counting as it did. Data from before the admission go.
     """
-    old_origin = int(table["origin_ms"][slot])
+    if not table["started"][slot]:
+        table["origin_ms"][slot] = origin_ms
+        table["admitted"][slot] = 1
+        return
     newest_ms = int(table["newest_ms"][slot])
-    time_ms, variables, values = cells_of(table, slot)
-    # The old origin and the newest time are those of events, too, with or without values.
-    seen_ms = (old_origin, newest_ms, *time_ms.tolist())
+    cells = cells_of(table, slot)
+    # Without an admission the origin is the time of an event, with or without values; so is the
+    # newest time.
+    begun = () if table["admitted"][slot] else (int(table["origin_ms"][slot]),)
+    seen_ms = (*begun, newest_ms, *cells.time_ms.tolist())
     first = (min(seen for seen in seen_ms if seen >= origin_ms) - origin_ms) // HOUR_MS
     newest = (newest_ms - origin_ms) // HOUR_MS
     old_span = int(table["open_bin"][slot]) - int(table["first_bin"][slot])
@@ -185,10 +320,8 @@ def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:
     table["first_bin"][slot] = first
     table["open_bin"][slot] = newest
     table["anchor_bin"][slot] = first - 1
-    table["ring_value"][slot] = np.nan
-    table["ring_offset_ms"][slot] = NOT_MEASURED
+    clear_rows(table, np.full(RING, slot, np.intp), np.arange(RING))
     table["dirty"][slot] = 1
     table.touched[slot] = True
-    in_stay = time_ms >= origin_ms
-    slots = np.full(int(in_stay.sum()), slot, np.intp)
-    fold(table, slots, time_ms[in_stay], variables[in_stay], values[in_stay])
+    kept = cells[cells.time_ms >= origin_ms]
+    fold(table, np.full(len(kept.time_ms), slot, np.intp), kept)

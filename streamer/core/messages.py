@@ -184,6 +184,8 @@ def _alert(
         "partition": partition,
         "offset": offset,
     }
+    if wave.phase[row] == Phase.END:
+        content["reason"] = str(wave.end_reason)
     return Message("alert", record, patient.encode(), content)
 
 
@@ -195,10 +197,12 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     """
     time: str = message.content["time"]
     stamp = time.encode()
+    # Of several stays that are let go at one record of another patient, each has an id of its own.
+    whose = b"" if message.key == record.key else b"/" + message.key
     kind, type_ = _TYPES[message.kind]
     listed = [
         _VERSION,
-        ("ce_id", b"%s/%d/%d/%s" % (kind, record.partition, record.offset, stamp)),
+        ("ce_id", b"%s/%d/%d/%s%s" % (kind, record.partition, record.offset, stamp, whose)),
         _SOURCE,
         type_,
         ("ce_time", stamp),

@@ -7,11 +7,11 @@ that the event is bad or that it is of a rarer kind, nothing is said and `parse`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from streamer.core.events import (
@@ -45,6 +45,7 @@ class Observation(Struct, gc=False):
     time: str | int
     values: dict[str, float | None]
     units: dict[str, str] | None = None
+    revision: Annotated[int, Meta(ge=0, le=255)] = 0
     type: Literal["observation"] | UnsetType = UNSET
 
 
@@ -95,6 +96,7 @@ def observation_of(event: Event) -> Observation:
         event["time_ms"],
         fields["values"] if is_observation else {},
         fields["units"] if is_observation else None,
+        fields["revision"] if is_observation else 0,
     )
 
 

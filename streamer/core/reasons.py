@@ -54,7 +54,7 @@ _SENTENCES = {
     Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
     Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
     Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
-    Reason.NO_STAY: "A discharge of a patient who was not admitted nor observed before it.",
+    Reason.NO_STAY: "A discharge or a transfer of a patient who was not admitted nor observed.",
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
     Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
@@ -75,6 +75,7 @@ class ValueProblem(StrEnum):
     UNKNOWN_CODE = "unknown_code"
     NOT_TEXT = "not_text"
     TOO_LONG = "too_long"
+    CONFLICT = "conflict"
 
     @property
     def sentence(self) -> str:
@@ -93,6 +94,8 @@ _PROBLEM_SENTENCES = {
     ValueProblem.UNKNOWN_CODE: "`sex` or `icu_type` is none of its words; it is missing.",
     ValueProblem.NOT_TEXT: "`ward` or `bed` is no text; it is missing.",
     ValueProblem.TOO_LONG: "`ward` or `bed` is over 128 characters; it is missing.",
+    ValueProblem.CONFLICT: "Another value of the same time and `revision` came; the greater one is "
+    "taken. A correction needs a greater `revision`.",
 }
 
 

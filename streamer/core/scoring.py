@@ -6,66 +6,26 @@ evaluations; so do other stays in the batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import expiry, late_events, lifecycle, state_stepping, stay_rules, timeline
-from streamer.core.assessment import Assessments, assess
+from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
-from streamer.core.events import EventRejected, Kind
+from streamer.core.events import NEEDS_STAY, EventRejected, Kind
 from streamer.core.model import Model
-from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, ValueProblem
+from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import LATE_BINS, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.waves import Plan, plan
-
-Events = NDArray[np.intp]
+from streamer.core.timeline import Cells
+from streamer.core.variables import VARIABLES
+from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
-_DISCHARGE: Final = Kind.DISCHARGE
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The result of a batch: the assessments of each wave, rejections by record, counts."""
-
-    assessments: list[Assessments] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    problems: Counter[ValueProblem] = field(default_factory=Counter)
-    n_events: int = 0
-    n_late: int = 0  # observations of an hour that was closed already
-    n_redundant: int = 0  # observations that changed nothing
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A batch of ``E`` events on its way through the scorer.
-
-    Attributes:
-        columns: the decoded events, in the order of the log.
-        partitions: ``(E,)`` the input partition of each event.
-        outcome: the result so far.
-        days: ``(E,)`` the day of the log at each event.
-        on_home_partition: ``(E,)`` whether it came on the partition of its patient's stay.
-        slots: ``(E,)`` the slot of its stay, -1 while it has none.
-    """
-
-    columns: Columns
-    partitions: NDArray[np.int32]
-    outcome: Outcome
-    days: NDArray[np.int64]
-    on_home_partition: NDArray[np.bool_]
-    slots: Slots
-
-    def reject(self, event: int, reason: Reason, detail: str) -> None:
-        """Notes that an event is rejected."""
-        record = int(self.columns.record[event])
-        self.outcome.rejections.append(Rejection(record, reason, detail))
 
 
 class Scorer:
@@ -102,30 +62,32 @@ class Scorer:
         """
         n = len(columns.patients)
         outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
-        batch = _Batch(
+        batch = Batch(
             columns,
             np.asarray(partitions, np.int32),
             outcome,
             days=np.zeros(n, np.int64),
             on_home_partition=np.ones(n, np.bool_),
             slots=np.full(n, -1, np.intp),
+            clock_ms=np.where(columns.logged_ms > 0, columns.logged_ms, columns.time_ms),
+            matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # A discharge may be of no stay, and then nobody could tell later that it moved the clock.
-        moves_clock = batch.on_home_partition & (columns.kind != _DISCHARGE)
+        # What may be of no stay cannot move the clock: nobody could tell later that it did.
+        moves_clock = batch.on_home_partition & ~np.isin(columns.kind, NEEDS_STAY)
         batch.days, expiries = expiry.follow(
             self.table, batch.partitions, columns.logged_ms, moves_clock
         )
         begin = 0
         for event in expiries:
             self._score(batch, np.arange(begin, event))
-            expiry.expire(self.table, int(batch.partitions[event]), int(batch.days[event]))
+            self._expire(batch, event)
             begin = event
         self._score(batch, np.arange(begin, n))
         outcome.rejections.sort(key=lambda rejection: rejection.record)
         return outcome
 
-    def _find_home_partitions(self, batch: _Batch, elsewhere: Mapping[str, int]) -> None:
+    def _find_home_partitions(self, batch: Batch, elsewhere: Mapping[str, int]) -> None:
         """Marks the events on the partition of their patient's stay; rejects the others."""
         columns, slot_of = batch.columns, self.table.slot_of
         slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
@@ -133,7 +95,7 @@ class Scorer:
         known = dict(elsewhere)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, partition = columns.patients[event], int(batch.partitions[event])
-            if columns.kind[event] != _DISCHARGE:
+            if columns.kind[event] not in NEEDS_STAY:
                 known.setdefault(patient, partition)  # where a new patient is seen first
             home[event] = known.get(patient, partition)
         batch.on_home_partition = home == batch.partitions
@@ -142,7 +104,7 @@ class Scorer:
             detail = f"the stay is on partition {home[event]}, the event came on {came_on}"
             batch.reject(event, Reason.OTHER_PARTITION, detail)
 
-    def _score(self, batch: _Batch, events: Events) -> None:
+    def _score(self, batch: Batch, events: Events) -> None:
         """Scores a stretch of the batch in which no stay expires."""
         pending = self._add_stays(batch, events[batch.on_home_partition[events]])
         pending = pending[np.argsort(batch.slots[pending], kind="stable")]
@@ -151,7 +113,7 @@ class Scorer:
             pending = self._apply_heads(batch, pending)
             pending = self._run(batch, pending)
 
-    def _add_stays(self, batch: _Batch, events: Events) -> Events:
+    def _add_stays(self, batch: Batch, events: Events) -> Events:
         """Finds or adds the stay of each event; returns the events that have one."""
         patients, slot_of = batch.columns.patients, self.table.slot_of
         batch.slots[events] = [slot_of.get(patients[event], -1) for event in events.tolist()]
@@ -159,23 +121,25 @@ class Scorer:
             patient = patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
-                if batch.columns.kind[event] == _DISCHARGE:
-                    detail = "a discharge of a patient of whom nothing is known"
+                if batch.columns.kind[event] in NEEDS_STAY:
+                    kind = Kind(batch.columns.kind[event]).name.lower()
+                    detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
             batch.slots[event] = slot
         return events[batch.slots[events] >= 0]
 
-    def _apply_heads(self, batch: _Batch, pending: Events) -> Events:
+    def _apply_heads(self, batch: Batch, pending: Events) -> Events:
         """Applies the next event of each stay unless it is an observation; returns the rest."""
         columns, table = batch.columns, self.table
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
         heads = pending[first]
         is_observation = columns.kind[heads] == _OBSERVATION
+        self._settle(batch, heads)
         self._end_alerts_left(batch, heads)
-        begins = is_observation & self._begin_stays(batch, heads)
-        for event in heads[begins].tolist():
+        turning = is_observation & turns(table, *self._silence(batch, heads))
+        for event in heads[turning].tolist():
             lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
         keep[first[~is_observation]] = False
@@ -188,50 +152,84 @@ class Scorer:
                 batch.reject(event, rejected.reason, rejected.detail)
             if table["alert_severity"][slot] and table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
-        self._assess(batch, np.array(ended, np.intp), says_risk=False)
+        self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
         return pending[keep]
 
-    def _begin_stays(self, batch: _Batch, events: Events) -> NDArray[np.bool_]:
-        """Which of these begin a stay, as ``lifecycle.observed`` does, if they are observations.
+    def _silence(self, batch: Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
+        """These events as a run, and the hour bins between each and the open one of its stay."""
+        table, run = self.table, batch.run_of(events)
+        origin_ms = table["origin_ms"][run.slots]
+        is_new = origin_ms == NEVER  # of a slot that was just added
+        elapsed_ms = run.time_ms - np.where(is_new, run.time_ms, origin_ms)
+        silent = elapsed_ms // HOUR_MS - table["open_bin"][run.slots]
+        return run, np.where(is_new, stay_rules.SILENCE_BINS + 1, silent)
 
-        Most begin none, and asking each of them took a third of the scoring of a ward.
-        """
-        table, slots, time_ms = self.table, batch.slots[events], batch.columns.time_ms[events]
-        origin_ms = table["origin_ms"][slots]
-        is_new = origin_ms == NEVER
-        elapsed_ms = time_ms - np.where(is_new, time_ms, origin_ms)
-        silent_bins = elapsed_ms // HOUR_MS - table["open_bin"][slots]
-        begins: NDArray[np.bool_] = is_new | stay_rules.observation_begins_stay(
-            silent_bins, time_ms, table["discharge_ms"][slots]
-        )
-        return begins
+    def _settle(self, batch: Batch, heads: Events) -> None:
+        """Applies discharges and admissions that were ahead and whose time has come."""
+        table, run = self.table, batch.run_of(heads)
+        ended: list[int] = []
+        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+            event, slot = int(heads[i]), int(run.slots[i])
+            now_ms = max(int(run.time_ms[i]), int(run.clock_ms[i]))
+            if NEVER < table["discharge_due_ms"][slot] <= now_ms:
+                lifecycle.settle_discharge(table, slot)
+                if table["alert_severity"][slot]:
+                    ended.append(event)
+        self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
+        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+            slot = int(run.slots[i])
+            due_ms = int(table["admission_due_ms"][slot])
+            if lifecycle.leaves(table, slot, due_ms, Kind.ADMISSION):
+                self._leave(batch, heads[i : i + 1])
+            lifecycle.settle_admission(table, slot)
 
-    def _end_alerts_left(self, batch: _Batch, heads: Events) -> None:
+    def _end_alerts_left(self, batch: Batch, heads: Events) -> None:
         """Ends the alert of each stay that its next event leaves behind without a discharge."""
         table, columns = self.table, batch.columns
         heads = heads[table["alert_severity"][batch.slots[heads]] > 0]
-        leaves = self._begin_stays(batch, heads)
+        run, silent = self._silence(batch, heads)
+        leaves = stay_rules.observation_begins_stay(
+            silent, run.time_ms, table["discharge_ms"][run.slots]
+        )
         for i in np.flatnonzero(columns.kind[heads] != _OBSERVATION).tolist():
             event = int(heads[i])
             slot, time_ms = int(batch.slots[event]), int(columns.time_ms[event])
-            leaves[i] = lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
-        left = heads[leaves]
-        slots = batch.slots[left]
-        table["discharge_ms"][slots] = table["newest_ms"][slots]
-        self._assess(batch, left, says_risk=False)
+            acts = time_ms <= int(batch.clock_ms[event])
+            leaves[i] = acts and lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
+        self._leave(batch, heads[leaves])
 
-    def _apply(self, batch: _Batch, event: int, slot: int) -> None:
+    def _leave(self, batch: Batch, events: Events) -> None:
+        """Ends the alerts of stays that these events leave behind."""
+        self._end_alerts(
+            batch,
+            events[self.table["alert_severity"][batch.slots[events]] > 0],
+            EndReason.NEXT_STAY,
+        )
+
+    def _expire(self, batch: Batch, event: int) -> None:
+        """Lets silent stays go before an event; an alert that is still on ends first."""
+        partition, day = int(batch.partitions[event]), int(batch.days[event])
+        silent = expiry.silent(self.table, partition, day)
+        alerted = silent[self.table["alert_severity"][silent] > 0]
+        self._assess_slots(batch, alerted, np.full(len(alerted), event, np.intp), EndReason.SILENCE)
+        expiry.expire(self.table, partition, day)
+
+    def _apply(self, batch: Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
-        time_ms = int(batch.columns.time_ms[event])
+        time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
+        problems = batch.outcome.problems
         match batch.columns.kind[event]:
             case Kind.ADMISSION:
-                lifecycle.admit(self.table, slot, time_ms, fields, batch.outcome.problems)
+                lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
             case Kind.DISCHARGE:
-                lifecycle.discharge(self.table, slot, time_ms)
+                cancelled = bool(fields.get("cancelled"))
+                lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
+            case Kind.TRANSFER:
+                lifecycle.transfer(self.table, slot, time_ms, fields, problems)
             case _:
                 lifecycle.medicate(self.table, slot, time_ms, fields)
 
-    def _run(self, batch: _Batch, pending: Events) -> Events:
+    def _run(self, batch: Batch, pending: Events) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
         columns = batch.columns
         is_other = columns.kind[pending] != _OBSERVATION
@@ -240,7 +238,7 @@ class Scorer:
         others_before_stay = np.maximum.accumulate(np.where(begins, others - is_other, 0))
         in_run = others == others_before_stay
         run = pending[in_run]
-        steps = plan(self.table, batch.slots[run], columns.time_ms[run], self.interval_ms)
+        steps = plan(self.table, batch.run_of(run), self.interval_ms)
         for event in run[steps.too_late].tolist():
             detail = f"its hour is closed for more than {LATE_BINS} h, or of a past stay"
             batch.reject(event, Reason.TOO_LATE, detail)
@@ -257,7 +255,7 @@ class Scorer:
         left: Events = pending[remains]
         return left
 
-    def _wave(self, batch: _Batch, events: Events, steps: Plan, wave: Events) -> None:
+    def _wave(self, batch: Batch, events: Events, steps: Plan, wave: Events) -> None:
         """Takes one wave: at most one event of each stay opens a bin or is evaluated, its last.
 
         Args:
@@ -277,12 +275,12 @@ class Scorer:
         earlier = before & (bins < table["first_bin"][slots])
         if earlier.any():
             late_events.start_earlier(table, slots[earlier], bins[earlier])
-        changed[before] = self._fold(columns, slots[before], events[before])
+        changed[before] = self._fold(batch, slots[before], events[before])
         if opens.any():
             fresh = opens & (table["started"][slots] == 0)
             state_stepping.start(table, slots[fresh], bins[fresh])
             state_stepping.advance(table, self.model, slots[opens], bins[opens])
-            changed[opens] = self._fold(columns, slots[opens], events[opens])
+            changed[opens] = self._fold(batch, slots[opens], events[opens])
 
         measures = columns.cell_start[events + 1] > columns.cell_start[events]
         batch.outcome.n_redundant += int((measures & ~changed).sum())
@@ -290,36 +288,61 @@ class Scorer:
         time_ms = columns.time_ms[events]
         if self.interval_ms == 0:  # a repeated event changes nothing, so it says nothing either
             evaluates = evaluates & (changed | (time_ms > table["newest_ms"][slots]))
+        elif steps.may_evaluate[wave].any():
+            is_away_now = is_away(
+                table["evaluated_ms"][slots], batch.clock_ms[events], self.interval_ms
+            )
+            matters = batch.matters[events] & (bins < table["open_bin"][slots])
+            evaluates = evaluates | (steps.may_evaluate[wave] & changed & (matters | is_away_now))
         np.maximum.at(table["newest_ms"], slots, time_ms)
         if self.interval_ms:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
             np.maximum.at(table["interval"], slots[evaluates], interval[evaluates])
         self._assess(batch, events[evaluates])
 
-    def _fold(self, columns: Columns, slots: Slots, events: Events) -> NDArray[np.bool_]:
+    def _fold(self, batch: Batch, slots: Slots, events: Events) -> NDArray[np.bool_]:
         """Folds the values of events; returns which of the events changed the ring."""
+        columns = batch.columns
         cells, owner = columns.cells_of(events)
-        changed_cells = timeline.fold(
+        folded = timeline.fold(
             self.table,
             slots[owner],
-            columns.time_ms[events][owner],
-            columns.variable[cells],
-            columns.value[cells],
+            Cells(
+                columns.time_ms[events][owner],
+                columns.variable[cells],
+                columns.value[cells],
+                columns.rank[cells],
+            ),
         )
+        for cell in cells[folded.conflicts].tolist():
+            name = VARIABLES[columns.variable[cell]].name
+            columns.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
+            batch.outcome.problems[ValueProblem.CONFLICT] += 1
         changed = np.zeros(len(events), np.bool_)
-        changed[owner[changed_cells]] = True
+        changed[owner[folded.changed]] = True
         return changed
 
-    def _assess(self, batch: _Batch, events: Events, *, says_risk: bool = True) -> None:
-        """Evaluates the stays of events as they stand now; one that only ends says no risk."""
-        if not len(events):
+    def _assess(self, batch: Batch, events: Events) -> None:
+        """Evaluates the stays of events as they stand now."""
+        slots = batch.slots[events]
+        self.table["evaluated_ms"][slots] = batch.clock_ms[events]
+        self._assess_slots(batch, slots, events)
+
+    def _end_alerts(self, batch: Batch, events: Events, end_reason: EndReason) -> None:
+        """Ends the alerts of the stays of events; nothing was measured, so they say no risk."""
+        self._assess_slots(batch, batch.slots[events], events, end_reason)
+
+    def _assess_slots(
+        self, batch: Batch, slots: Slots, events: Events, end_reason: EndReason | None = None
+    ) -> None:
+        if not len(slots):
             return
         assessments = assess(
             self.table,
             self.model,
-            batch.slots[events],
+            slots,
             events,
-            says_risk=says_risk,
-            has_forecast=says_risk and self._has_forecast,
+            end_reason=end_reason,
+            has_forecast=end_reason is None and self._has_forecast,
         )
         batch.outcome.assessments.append(assessments)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.stays import LATE_BINS, NEVER
+from streamer.core.time import DAY_MS
 
 Integers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -21,15 +22,26 @@ SILENCE_BINS: Final = 336
 longer, and it bounds the empty bins that one event can make the service step."""
 
 
+RETURN_MS: Final = DAY_MS
+"""Data from after a discharge go on with the stay for so long: discharges are sent by mistake, and
+monitors and laboratories outlast them. Later data begin a new stay."""
+
+
 def observation_begins_stay(silent_bins: Any, time_ms: Any, discharge_ms: Any) -> Any:
-    """Whether an observation begins a new stay: after two weeks of silence or after a discharge.
+    """Whether an observation begins a stay: two weeks of silence, or a day after a discharge.
 
     Args:
         silent_bins: hour bins between the stay's open bin and the observation.
         time_ms: of the observation.
         discharge_ms: of the stay, ``NEVER`` while it runs.
     """
-    return (silent_bins > SILENCE_BINS) | ((discharge_ms != NEVER) & (time_ms > discharge_ms))
+    is_over = (discharge_ms != NEVER) & (time_ms >= discharge_ms + RETURN_MS)
+    return (silent_bins > SILENCE_BINS) | is_over
+
+
+def observation_returns(time_ms: Any, discharge_ms: Any) -> Any:
+    """Whether an observation is from after the discharge, so that the stay goes on."""
+    return (discharge_ms != NEVER) & (time_ms > discharge_ms)
 
 
 def admission_begins_stay(time_ms: int, origin_ms: int, newest_ms: int, discharge_ms: int) -> bool:

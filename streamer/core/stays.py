@@ -2,8 +2,9 @@
 
 A stay carries the following; each part is changed by one module:
 
-* the hour ring: values and their times in the hour for the open bin and the 48 closed bins before
-  it (`timeline` folds events into it);
+* the hour ring: values, their times in the hour and their ranks for the open bin and the 48 closed
+  bins before it; ``under_*`` is the value below each, for when that is withdrawn (`timeline` folds
+  events into it);
 * the committed recurrent state, after the last closed bin, and the anchor state, after the last
   bin that has left the ring (`state_stepping` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
@@ -34,6 +35,8 @@ LATE_BINS: Final = 48
 RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
 NOT_MEASURED: Final = -1
+ADMISSIONS_KEPT: Final = 4
+"""Checksums of the last admissions: one that is sent again must not undo a later correction."""
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
 
@@ -58,6 +61,13 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "newest_ms": Field("<i8", (), NEVER),
         "interval": Field("<i8", (), NEVER),
         "discharge_ms": Field("<i8", (), NEVER),
+        "left_ms": Field("<i8", (), NEVER),
+        "discharge_due_ms": Field("<i8", (), NEVER),
+        "admission_ms": Field("<i8", (), NEVER),
+        "admission_due_ms": Field("<i8", (), NEVER),
+        "admissions_seen": Field("<u4", (ADMISSIONS_KEPT,), 0),
+        "location_ms": Field("<i8", (), NEVER),
+        "evaluated_ms": Field("<i8", (), NEVER),
         "past_ms": Field("<i8", (), NEVER),
         "alert_start_ms": Field("<i8", (), 0),
         "first_bin": Field("<i4", (), 0),
@@ -67,6 +77,7 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "admitted": Field("|u1", (), 0),
         "started": Field("|u1", (), 0),
         "dirty": Field("|u1", (), 0),
+        "corrected": Field("|u1", (), 0),
         "alert_severity": Field("|u1", (), 0),
         "alert_peak": Field("|u1", (), 0),
         "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),
@@ -83,6 +94,10 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "anchor_c": Field("<f4", cell, 0),
         "ring_value": Field("<f4", (RING, N_VARIABLES), np.nan),
         "ring_offset_ms": Field("<i4", (RING, N_VARIABLES), NOT_MEASURED),
+        "ring_rank": Field("<u2", (RING, N_VARIABLES), 0),
+        "under_value": Field("<f4", (RING, N_VARIABLES), np.nan),
+        "under_offset_ms": Field("<i4", (RING, N_VARIABLES), NOT_MEASURED),
+        "under_rank": Field("<u2", (RING, N_VARIABLES), 0),
     }
 
 
@@ -188,9 +203,9 @@ class StayTable:
     def _grow(self, extra: int) -> None:
         old = len(self.patients)
         for name, field in self._all_fields.items():
-            grown = np.empty((old + extra, *field.shape), field.dtype)
+            # A slot gets its values when it is given away: until then its pages take no memory.
+            grown = np.zeros((old + extra, *field.shape), field.dtype)
             grown[:old] = self._arrays[name]
-            grown[old:] = field.initial
             self._arrays[name] = grown
         self.partitions = np.concatenate([self.partitions, np.full(extra, -1, np.int32)])
         self.touched = np.concatenate([self.touched, np.zeros(extra, np.bool_)])

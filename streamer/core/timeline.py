@@ -1,21 +1,37 @@
 """Hour bins of a stay: the bin of an event, and the fold of its values into the hour ring.
 
-Within a bin a variable has the value with the greatest time, and of equal times the greater value.
-So a bin depends only on the set of its events: neither order nor repetition changes it.
+Each moment of a variable has the value of the greatest (revision, value); a null of a revision
+above 0 withdraws the values of lower ones. The ring keeps the two newest moments of a variable in
+an hour, withdrawn ones included; the hour has the value of the newer one that is not withdrawn. So
+a bin depends only on the set of its events: neither order nor repetition changes it (decision 023).
+
+An entry's *rank* orders what is known of one moment: twice the revision, plus one for a value. Rank
+0 is no entry, an even rank is a withdrawn moment.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.stays import NEVER, NOT_MEASURED, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
+from streamer.core.variables import N_VARIABLES
 
 Bins = NDArray[np.int64]
 Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Ranks = NDArray[np.uint16]
+
+PLAIN: Final = 1
+"""The rank of a value that nobody has corrected."""
+_RANK_BITS: Final = 9
+_RANKS: Final = (1 << _RANK_BITS) - 1
+_OFFSET_BITS: Final = 22  # milliseconds of an hour
+_CELLS: Final = RING * N_VARIABLES
 
 
 def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
@@ -27,13 +43,35 @@ def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
     return (time_ms - origin_ms) // HOUR_MS
 
 
-def fold(
-    table: StayTable,
-    slots: Slots,
-    time_ms: NDArray[np.int64],
-    variables: NDArray[np.int16],
-    values: NDArray[np.float32],
-) -> NDArray[np.bool_]:
+@dataclass(slots=True)
+class Cells:
+    """What is known of ``n`` moments, an array ``(n,)`` each: when, of what, value and rank."""
+
+    time_ms: NDArray[np.int64]
+    variable: NDArray[np.int16]
+    value: Floats
+    rank: Ranks
+
+    def __getitem__(self, chosen: Any) -> Cells:
+        return Cells(
+            self.time_ms[chosen], self.variable[chosen], self.value[chosen], self.rank[chosen]
+        )
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a fold did to each of ``n`` cells.
+
+    Attributes:
+        changed: ``(n,)`` it changed the value of its hour, or the moment that it is of.
+        conflicts: ``(n,)`` another value of the same moment and revision was known.
+    """
+
+    changed: Mask
+    conflicts: Mask
+
+
+def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     """Folds measured values into the ring and into the newest values of their stays.
 
     The bins must lie inside the ring of their stay. A stay in which a closed bin changes is marked
@@ -42,47 +80,159 @@ def fold(
     Args:
         table: the stays; changed in place.
         slots: ``(n,)`` the stay of each value.
-        time_ms: ``(n,)`` when it was measured, epoch milliseconds.
-        variables: ``(n,)`` indices into ``VARIABLES``.
-        values: ``(n,)`` cleaned values, none NaN.
-
-    Returns:
-        ``(n,)`` true where the value changed the ring.
+        cells: the values, cleaned; NaN where one is withdrawn.
     """
-    elapsed = time_ms - table["origin_ms"][slots]
+    elapsed = cells.time_ms - table["origin_ms"][slots]
     bins = elapsed // HOUR_MS
-    offsets = (elapsed - bins * HOUR_MS).astype(np.int32)
-    cells = (slots, bins % RING, variables)
-    old_offset = table["ring_offset_ms"][cells]
-    old_value = table["ring_value"][cells]
-    changed = _is_newer(offsets, values, old_offset, old_value)
-    if changed.any():
-        stored = (table["ring_offset_ms"], table["ring_value"])
-        _keep_newest(stored, cells, offsets, values, changed)
-        late = changed & (bins < table["open_bin"][slots])
-        table["dirty"][slots[late]] = 1
+    offset_ms = elapsed - bins * HOUR_MS
+    at = slots * _CELLS + (bins % RING) * N_VARIABLES + cells.variable
+    new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
+    top, under = _Entries.read(table, "ring", at), _Entries.read(table, "under", at)
+    beats_top, beats_under = new.beats(top), new.beats(under)
+    changed = beats_top | (top.is_withdrawn & beats_under)
+    enters = np.flatnonzero(beats_top | (beats_under & ~new.is_moment_of(top)))
+    if len(enters):
+        before = table["ring_value"].reshape(-1)[at]
+        _enter(table, at[enters], new[enters])
+        table["dirty"][slots[changed & (bins < table["open_bin"][slots])]] = 1
         # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
-        table["has_provisional"][slots[changed & (values != old_value)]] = 0
-    _fold_newest(table, slots, time_ms, variables, values)
-    return changed
+        is_other = table["ring_value"].reshape(-1)[at] != before
+        table["has_provisional"][slots[changed & is_other]] = 0
+    _fold_newest(table, slots, cells)
+    return Folded(changed, new.contradicts(top) | new.contradicts(under))
 
 
-def _fold_newest(
-    table: StayTable,
-    slots: Slots,
-    time_ms: NDArray[np.int64],
-    variables: NDArray[np.int16],
-    values: NDArray[np.float32],
-) -> None:
-    cells = (slots, variables)
-    newer = _is_newer(time_ms, values, table["last_ms"][cells], table["last_value"][cells])
-    _keep_newest((table["last_ms"], table["last_value"]), cells, time_ms, values, newer)
+@dataclass(slots=True)
+class _Entries:
+    """Entries of ``n`` cells: ``key`` is moment and rank in one number, -1 where there is none."""
+
+    key: NDArray[np.int64]
+    value: Floats
+
+    @classmethod
+    def read(cls, table: StayTable, layer: str, at: NDArray[np.int64]) -> _Entries:
+        offset_ms = table[f"{layer}_offset_ms"].reshape(-1)[at].astype(np.int64)
+        rank = table[f"{layer}_rank"].reshape(-1)[at]
+        key = np.where(offset_ms == NOT_MEASURED, -1, offset_ms << _RANK_BITS | rank)
+        value = table[f"{layer}_value"].reshape(-1)[at]
+        return cls(key, np.where(rank & 1, value, np.float32(np.nan)))
+
+    def write(self, table: StayTable, layer: str, at: NDArray[np.int64]) -> None:
+        is_none = self.key < 0
+        offset_ms = np.where(is_none, NOT_MEASURED, self.key >> _RANK_BITS)
+        table[f"{layer}_offset_ms"].reshape(-1)[at] = offset_ms
+        table[f"{layer}_rank"].reshape(-1)[at] = np.where(is_none, 0, self.key & _RANKS)
+        table[f"{layer}_value"].reshape(-1)[at] = self.value
+
+    def __getitem__(self, chosen: Any) -> _Entries:
+        return _Entries(self.key[chosen], self.value[chosen])
+
+    @property
+    def is_withdrawn(self) -> Mask:
+        withdrawn: Mask = (self.key >= 0) & (self.key & 1 == 0)
+        return withdrawn
+
+    def is_moment_of(self, other: _Entries) -> Mask:
+        same: Mask = (self.key >> _RANK_BITS == other.key >> _RANK_BITS) & (other.key >= 0)
+        return same
+
+    def beats(self, other: _Entries) -> Mask:
+        better: Mask = (self.key > other.key) | (
+            (self.key == other.key) & (self.value > other.value)
+        )
+        return better
+
+    def contradicts(self, other: _Entries) -> Mask:
+        differs: Mask = (self.key == other.key) & (self.key & 1 == 1) & (self.value != other.value)
+        return differs
+
+
+def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> None:
+    """Keeps the two newest moments of each cell, of those that are stored and those that come."""
+    at, newest, second = _two_newest(at, new)
+    stored = [_Entries.read(table, layer, at) for layer in ("ring", "under")]
+    entries = [newest, second, *stored]
+    for ours in entries[:2]:
+        for theirs in stored:
+            same = (ours.key >= 0) & ours.is_moment_of(theirs)
+            wins = theirs.beats(ours)
+            ours.key[same & wins] = -1
+            theirs.key[same & ~wins] = -1
+    key = np.stack([entry.key for entry in entries], axis=1)
+    value = np.stack([entry.value for entry in entries], axis=1)
+    value[key < 0] = np.nan
+    order = np.argsort(key, axis=1)
+    row = np.arange(len(at))
+    under, top = (
+        _Entries(key[row, column], value[row, column]) for column in (order[:, -2], order[:, -1])
+    )
+    under.write(table, "under", at)
+    # What steps read is the value that the hour has, be it that of the moment below.
+    top.value = np.where(top.is_withdrawn, under.value, top.value)
+    top.write(table, "ring", at)
+
+
+def _two_newest(
+    at: NDArray[np.int64], new: _Entries
+) -> tuple[NDArray[np.int64], _Entries, _Entries]:
+    """Returns the cells that entries come for, and the newest and second newest moment of each."""
+    packed = at << (_OFFSET_BITS + _RANK_BITS) | new.key
+    order = np.lexsort((new.value, packed))  # of equal moments and ranks the greater value is last
+    at, new = at[order], new[order]
+    moment = packed[order] >> _RANK_BITS
+    is_last = np.append(moment[1:] != moment[:-1], True)
+    at, new = at[is_last], new[is_last]
+    ends = np.flatnonzero(np.append(at[1:] != at[:-1], True))
+    has_second = (ends > 0) & (at[np.maximum(ends - 1, 0)] == at[ends])
+    second = new[np.maximum(ends - 1, 0)]
+    second.key = np.where(has_second, second.key, -1)
+    return at[ends], new[ends], second
+
+
+def _fold_newest(table: StayTable, slots: Slots, cells: Cells) -> None:
+    """Keeps the newest value of each variable; where one was corrected, finds it in the ring."""
+    is_plain = cells.rank == PLAIN
+    if not is_plain.all():
+        table["corrected"][slots[~is_plain]] = 1
+    in_order = table["corrected"][slots] == 0
+    if not in_order.all():
+        _find_newest(table, slots[~in_order], cells.variable[~in_order])
+        slots, cells = slots[in_order], cells[in_order]
+    at = (slots, cells.variable)
+    newer = _is_newer(cells.time_ms, cells.value, table["last_ms"][at], table["last_value"][at])
+    _keep_newest((table["last_ms"], table["last_value"]), at, cells.time_ms, cells.value, newer)
+
+
+def _find_newest(table: StayTable, slots: Slots, variables: NDArray[np.int16]) -> None:
+    """Sets the newest value from the ring; one from before the ring stands if the ring has none."""
+    pairs = np.unique(slots * N_VARIABLES + variables)
+    slots, columns = pairs // N_VARIABLES, pairs % N_VARIABLES
+    value = table["ring_value"][slots, :, columns]
+    is_below = table["ring_rank"][slots, :, columns] & 1 == 0
+    offset_ms = np.where(
+        is_below,
+        table["under_offset_ms"][slots, :, columns],
+        table["ring_offset_ms"][slots, :, columns],
+    )
+    open_bin = table["open_bin"][slots].astype(np.int64)[:, None]
+    bins = open_bin - (open_bin - np.arange(RING)) % RING
+    origin_ms = table["origin_ms"][slots]
+    time_ms = np.where(np.isnan(value), NEVER, origin_ms[:, None] + bins * HOUR_MS + offset_ms)
+    newest = time_ms.argmax(axis=1)
+    row = np.arange(len(slots))
+    ring_begins_ms = origin_ms + (open_bin[:, 0] - RING + 1) * HOUR_MS
+    found_ms, before_ms = time_ms[row, newest], table["last_ms"][slots, columns]
+    stands = (found_ms == NEVER) & (before_ms < ring_begins_ms)
+    table["last_ms"][slots, columns] = np.where(stands, before_ms, found_ms)
+    table["last_value"][slots, columns] = np.where(
+        stands, table["last_value"][slots, columns], value[row, newest]
+    )
 
 
 def _is_newer(
     times: NDArray[Any], values: Floats, old_times: NDArray[Any], old_values: Floats
-) -> NDArray[np.bool_]:
-    newer: NDArray[np.bool_] = (times > old_times) | ((times == old_times) & (values > old_values))
+) -> Mask:
+    newer: Mask = (times > old_times) | ((times == old_times) & (values > old_values))
     return newer
 
 
@@ -91,7 +241,7 @@ def _keep_newest(
     cells: tuple[NDArray[Any], ...],
     times: NDArray[Any],
     values: Floats,
-    newer: NDArray[np.bool_],
+    newer: Mask,
 ) -> None:
     """Writes the newer values; of several for one cell the newest stays, whatever their order.
 
@@ -124,17 +274,23 @@ def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.fl
 
 def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
     """Empties the rows of the ring that bins use which open now."""
-    table["ring_value"][slots, bins % RING] = np.nan
-    table["ring_offset_ms"][slots, bins % RING] = NOT_MEASURED
+    rows = (slots, bins % RING)
+    for layer in ("ring", "under"):
+        table[f"{layer}_value"][rows] = np.nan
+        table[f"{layer}_offset_ms"][rows] = NOT_MEASURED
+        table[f"{layer}_rank"][rows] = 0
 
 
-def cells_of(
-    table: StayTable, slot: int
-) -> tuple[NDArray[np.int64], NDArray[np.int16], NDArray[np.float32]]:
-    """Returns what the ring of one stay holds: times in epoch milliseconds, variables, values."""
-    rows, variables = np.nonzero(table["ring_offset_ms"][slot] != NOT_MEASURED)
+def cells_of(table: StayTable, slot: int) -> Cells:
+    """Returns what the ring of one stay holds, withdrawn moments included."""
     open_bin = int(table["open_bin"][slot])
-    bins = open_bin - (open_bin - rows) % RING
-    offsets = table["ring_offset_ms"][slot, rows, variables]
-    time_ms = table["origin_ms"][slot] + bins * HOUR_MS + offsets
-    return time_ms, variables.astype(np.int16), table["ring_value"][slot, rows, variables]
+    parts = []
+    for layer in ("ring", "under"):
+        rows, variables = np.nonzero(table[f"{layer}_offset_ms"][slot] != NOT_MEASURED)
+        bins = open_bin - (open_bin - rows) % RING
+        offset_ms = table[f"{layer}_offset_ms"][slot, rows, variables]
+        rank = table[f"{layer}_rank"][slot, rows, variables]
+        value = np.where(rank & 1, table[f"{layer}_value"][slot, rows, variables], np.nan)
+        time_ms = table["origin_ms"][slot] + bins * HOUR_MS + offset_ms
+        parts.append((time_ms, variables.astype(np.int16), value.astype(np.float32), rank))
+    return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

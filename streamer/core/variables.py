@@ -142,6 +142,8 @@ VARIABLES: Final[tuple[Variable, ...]] = (
 
 N_VARIABLES: Final = len(VARIABLES)
 INDEX: Final[dict[str, int]] = {variable.name: i for i, variable in enumerate(VARIABLES)}
+IS_LAB: Final = np.array([not v.is_vital for v in VARIABLES])
+"""Laboratory values and FiO2: what comes seldom, and nobody waits with."""
 LOW: Final[NDArray[np.float64]] = np.array([variable.low for variable in VARIABLES])
 HIGH: Final[NDArray[np.float64]] = np.array([variable.high for variable in VARIABLES])
 NO_VALUE: Final[NDArray[np.float64]] = np.array(

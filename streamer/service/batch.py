@@ -16,7 +16,8 @@ from streamer.core.messages import headers, rejected, write
 from streamer.core.model import Model
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
-from streamer.core.scoring import Outcome, Scorer
+from streamer.core.scored_batch import Outcome
+from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
 from streamer.service import metrics

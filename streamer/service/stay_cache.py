@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import structlog
 
-from streamer.core.codec import CorruptState, Era, decode, last_seen_days
+from streamer.core.codec import CorruptState, Era, decode, outlines
 from streamer.core.columns import Columns
-from streamer.core.events import Kind
+from streamer.core.events import NEEDS_STAY
 from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
@@ -127,14 +127,12 @@ class StayCache:
         """
         home_partitions: dict[str, int] = {}
         newcomers: dict[int, dict[str, None]] = {}
-        is_discharge = (columns.kind == Kind.DISCHARGE).tolist()
+        needs_stay = np.isin(columns.kind, NEEDS_STAY).tolist()
         for event, patient in enumerate(columns.patients):
             number, home = partitions[event], self._partition_of(patient)
             if home is not None and home != number:
                 home_partitions[patient] = home  # in memory, maybe in another model's table
-            elif (
-                home is None and not is_discharge[event]
-            ):  # a discharge of an unknown patient begins no stay
+            elif home is None and not needs_stay[event]:  # else it begins no stay
                 newcomers.setdefault(number, {})[patient] = None
         for number, patients in newcomers.items():
             log_id, epoch = owned[number].log_id, owned[number].epoch
@@ -182,18 +180,22 @@ class StayCache:
                 raise Fenced(f"partition {number}: {error}") from error
 
     def evict(self) -> None:
-        """Removes the least recently used stays from memory; call it when all stays are saved."""
+        """Removes the least recently used stays from memory; call it when all stays are saved.
+
+        Those with an alert on stay: should they expire, the alert must end first.
+        """
         excess = len(self) - self._max_stays if self._max_stays else 0
         if len(self._recent) > 2 * self._max_stays:  # of rejected, removed or lost patients, too
             tables = [scorer.table.slot_of for scorer in self.scorers.values()]
             self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
-        while excess > 0:
-            patient = next(iter(self._recent))
-            del self._recent[patient]
+        for patient in list(self._recent):
+            if excess <= 0:
+                return
             for scorer in self.scorers.values():
                 table = scorer.table
                 slot = table.slot_of.get(patient)
-                if slot is not None:
+                if slot is not None and not table["alert_severity"][slot]:
+                    del self._recent[patient]
                     last_seen_day = int(table["last_seen_day"][slot])
                     self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
                     table.remove(patient)
@@ -227,7 +229,7 @@ class StayCache:
         damaged: dict[str, CorruptState] = {}
         for patient in list(new):
             try:
-                last_seen_days(scorer.table, {patient: new[patient]}, era)  # reads all of it
+                outlines(scorer.table, {patient: new[patient]}, era)  # reads all of it
             except CorruptState as error:
                 damaged[patient] = error
                 del new[patient]
@@ -237,11 +239,13 @@ class StayCache:
     def _hold_all(self, number: int, scorer: Scorer, era: Era, new: Mapping[str, bytes]) -> None:
         names = list(new)
         room = self._max_stays - len(self) if self._max_stays else len(names)
-        evicted = {p: new[p] for p in names[max(0, room) :]}
-        days = last_seen_days(scorer.table, evicted, era)
-        self._decode(number, scorer, era, {p: new[p] for p in names[: max(0, room)]})
-        for patient, day in days.items():
-            self.evicted.add(patient, number, day)
+        others = {p: new[p] for p in names[max(0, room) :]}
+        read = outlines(scorer.table, others, era)
+        alerted = [patient for patient, outline in read.items() if outline.has_alert]
+        self._decode(number, scorer, era, {p: new[p] for p in [*names[: max(0, room)], *alerted]})
+        for patient, outline in read.items():
+            if not outline.has_alert:
+                self.evicted.add(patient, number, outline.last_seen_day)
 
     def _set_aside(
         self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState], n_stays: int

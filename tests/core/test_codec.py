@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import base64
+import json
 import struct
+import zlib
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -12,7 +16,15 @@ from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
 from streamer.core.lstm_network import Architecture
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
-from tests.support.event_stream import HeartRateModel, Stream, admission, event, observation
+from tests.support.event_stream import (
+    HeartRateModel,
+    Stream,
+    admission,
+    assert_same,
+    discharge,
+    event,
+    observation,
+)
 from tests.support.small_models import random_model
 
 MODEL = random_model(1)
@@ -169,8 +181,8 @@ def test_who_sleeps_on_is_read_for_the_day_alone() -> None:
     table = StayTable(MODEL.architecture)
     last_seen_day = int(load(CONTENT)["last_seen_day"][0])
     for era in (Era("0123456789ab"), Era("another")):
-        assert codec.last_seen_days(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
-            ("p", "q"), last_seen_day
+        assert codec.outlines(table, {"p": CONTENT, "q": CONTENT}, era) == dict.fromkeys(
+            ("p", "q"), (last_seen_day, False)
         )
     assert not len(table)
 
@@ -182,7 +194,7 @@ def test_who_may_sleep_can_be_woken(at: int, length: int, instead: bytes) -> Non
     bad[at : at + length] = instead
     content, era = with_checksum(bad), Era("0123456789ab")
     read: list[bool] = []
-    for ask in (codec.last_seen_days, lambda table, stays, era: codec.decode(table, 0, stays, era)):
+    for ask in (codec.outlines, lambda table, stays, era: codec.decode(table, 0, stays, era)):
         table = StayTable(MODEL.architecture)
         try:
             ask(table, {"p": content}, era)
@@ -220,3 +232,31 @@ def test_a_stay_of_the_same_era_is_whole() -> None:
     table = StayTable(MODEL.architecture)
     assert codec.decode(table, 0, {"p": CONTENT}, Era("0123456789ab")) == []
     assert codec.encode(table, np.array([table.slot_of["p"]]), Era("0123456789ab")) == [CONTENT]
+
+
+def test_stays_of_the_format_before_are_read_and_go_on() -> None:
+    """The file was written by the release before, from these events."""
+    courses = {
+        "p": [
+            admission(0, "p", age=60, ward="A", bed="1"),
+            *(
+                observation(h / 2, "p", heart_rate=70 + h, lactate=h / 10 if h % 7 == 0 else None)
+                for h in range(20)
+            ),
+        ],
+        "q": [observation(0, "q", ph=7.3), observation(3, "q", sbp=100), discharge(5, "q")],
+    }
+    written = json.loads((Path(__file__).parent / "stays_of_format_2.json").read_text())
+    contents = {p: zlib.decompress(base64.b64decode(text)) for p, text in written.items()}
+    old = Stream(MODEL, 60)
+    assert codec.decode(old.table, 0, contents, Era("0123456789ab")) == []
+    new = Stream(MODEL, 60)
+    new.take(*courses["p"], *courses["q"])
+    for patient in courses:
+        assert_same(old.committed(patient), new.committed(patient))
+        assert old.field("discharge_ms", patient) == new.field("discharge_ms", patient)
+        more = observation(11, patient, ph=7.2, heart_rate=90)
+        assert old.take(more)[0]["risk"] == new.take(more)[0]["risk"]
+    slots = np.array([old.table.slot_of["p"]])
+    (again,) = codec.encode(old.table, slots, Era("0123456789ab"))
+    assert struct.unpack_from("<4sH", again) == (b"VGLS", codec.VERSION)

@@ -92,20 +92,52 @@ def test_a_bad_particular_is_missing_and_counted(
     assert admitted.rejections == []
 
 
-def test_a_repeated_admission_fills_in_and_does_not_overwrite() -> None:
+def test_a_repeated_admission_corrects_what_it_says_and_keeps_the_rest() -> None:
     again = stream(
-        admission(age=60, ward="A"),
+        admission(age=70, icu_type="surgical", ward="A"),
         observation(0.5, ph=7.3),
-        admission(age=70, sex="female", ward="B", bed="2"),
+        admission(age=30, sex="female", ward="B", bed="2"),
     )
-    assert (static(again)["age"], static(again)["sex"]) == (60, 0)
+    assert static(again) == pytest.approx(
+        {"age": 30, "sex": 0, "icu_type": 1, "hours_since_hospital_admission": math.nan},
+        nan_ok=True,
+    )
     assert again.table.locations[0] == ("B", "2")
     assert ring_value(again, 0, "ph") == np.float32(7.3)
     assert again.rejections == []
 
 
-def test_an_earlier_admission_is_too_late() -> None:
-    assert stream(admission(), admission(-1)).rejections == [(1, "too_late")]
+@pytest.mark.parametrize("corrected", [-40, -1, -0.25, 0.75, 1.9])
+def test_a_corrected_admission_lays_the_hours_anew(corrected: float) -> None:
+    events = [observation(h / 2, ph=7 + h / 50, heart_rate=70 + h) for h in range(4, 12)]
+    wrong = stream(admission(0, age=60), *events[:4], admission(corrected), *events[4:])
+    right = stream(admission(corrected, age=60), *events)
+    assert_same(wrong.committed(), right.committed())
+    assert wrong.risks() == right.risks()
+    assert wrong.rejections == []
+    before = wrong.committed()
+    wrong.take(admission(corrected))
+    assert_same(wrong.committed(), before)
+
+
+@pytest.mark.parametrize("years", [1991, 2015])
+def test_an_admission_of_another_time_is_refused(years: int) -> None:
+    old = admission((years - 2026) * 365.25 * 24)
+    assert stream(admission(), observation(1), old).rejections == [(2, "too_late")]
+
+
+@pytest.mark.parametrize("ahead", [0.5, 0.98])
+def test_an_admission_that_is_ahead_withholds_nothing(ahead: float) -> None:
+    """Its record says that its time has not come."""
+    one = Stream(NETWORK, 60)
+    one.take(admission(ahead, age=60), at=[0])
+    for minute in range(1, 70):
+        (risk,) = one.take(observation(minute / 60, heart_rate=70 + minute), at=[minute / 60])
+        assert risk["bin"] == (minute - 1) // 60
+    assert static(one)["age"] == 60
+    assert one.rejections == []
+    one.take(admission(ahead, age=60), at=[1.5])
+    assert one.field("origin_ms") == ORIGIN_MS + HOUR_MS // 60
 
 
 def test_an_observation_before_a_known_admission_is_refused() -> None:
@@ -183,23 +215,85 @@ def test_results_from_before_the_discharge_are_still_taken() -> None:
     assert ring_value(over, 5, "lactate") == 4
 
 
-def test_readmission_after_a_discharge_begins_at_nothing() -> None:
-    for back in (admission(6, age=61), observation(6, ph=7.3)):
-        again = stream(admission(age=60), observation(0, ph=7.3), discharge(5), back)
-        fresh = stream(back)
-        again.take(observation(7, sbp=100))
-        fresh.take(observation(7, sbp=100))
-        assert_same(again.committed(), fresh.committed())
-        assert again.field("discharge_ms") == NEVER
+@pytest.mark.parametrize("back", [admission(6, age=61), observation(29, ph=7.3)])
+def test_an_admission_or_a_day_after_a_discharge_begins_at_nothing(back: Event) -> None:
+    again = stream(admission(age=60), observation(0, ph=7.3), discharge(5), back)
+    fresh = stream(back)
+    again.take(observation(30, sbp=100))
+    fresh.take(observation(30, sbp=100))
+    assert_same(again.committed(), fresh.committed())
+    assert again.field("discharge_ms") == NEVER
+
+
+@pytest.mark.parametrize("hours", [5.01, 6, 28.99])
+@pytest.mark.parametrize("ends", [[], [1, 2, 3, 4]])
+def test_data_from_after_a_discharge_go_on_with_the_stay(hours: float, ends: list[int]) -> None:
+    course = [admission(age=60, ward="A"), observation(0, ph=7.3), observation(4, sbp=90)]
+    left, stayed = Stream(NETWORK), Stream(NETWORK)
+    left.take(*course, discharge(5), observation(hours, lactate=4), ends=ends)
+    stayed.take(*course, observation(hours, lactate=4))
+    assert_same(left.committed(), stayed.committed())
+    assert left.risks() == stayed.risks()
+    assert left.table.locations[0] == ("A", "")
+    left.take(discharge(5))  # repeated, it does not end the stay again
+    assert left.field("discharge_ms") == NEVER
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 1, 0], [1, 0, 0, 1]])
+def test_a_discharge_that_is_taken_back_never_was(order: list[int]) -> None:
+    pair = [discharge(5), event(5, "discharge", cancelled=True)]
+    course = [admission(age=60), observation(0, ph=7.3)]
+    back = stream(*course, *(pair[i] for i in order), observation(60, ph=7.2))
+    stayed = stream(*course, observation(60, ph=7.2))
+    assert back.rejections == []
+    assert_same(back.committed(), stayed.committed())
+    assert back.risks() == stayed.risks()
+
+
+def test_a_discharge_that_is_ahead_withholds_nothing_until_its_time() -> None:
+    one = Stream(HEART)
+    one.take(admission(), at=[0])
+    one.take(discharge(2), at=[1.2])
+    assert alerts(one.take(observation(1.5, heart_rate=102), at=[1.5])) == [("start", "medium")]
+    messages = one.take(observation(1.9, heart_rate=102), at=[2.0])
+    assert alerts(messages) == [("end", "medium")]
+    assert [m.get("reason") for m in messages if "phase" in m] == ["discharge"]
+
+
+# --- a transfer
+
+
+def transfer(hours: float, ward: str, bed: str = "") -> Event:
+    return event(hours, "transfer", ward=ward, bed=bed)
+
+
+@pytest.mark.parametrize("order", [[0, 1], [1, 0], [0, 1, 0], [1, 0, 1, 0]])
+def test_a_transfer_moves_the_patient_and_nothing_else(order: list[int]) -> None:
+    moves = [transfer(2, "B", "4"), transfer(3, "C", "7")]
+    course = [admission(age=60, ward="A", bed="1"), observation(0, ph=7.3), observation(2.5, ph=7)]
+    moved = stream(*course, *(moves[i] for i in order), observation(3.5, ph=7.1))
+    stayed = stream(*course, observation(3.5, ph=7.1))
+    assert moved.table.locations[0] == ("C", "7")
+    assert_same(moved.committed(), stayed.committed())
+    assert bins([m.content for m in moved.messages]) == bins([m.content for m in stayed.messages])
+
+
+def test_a_transfer_begins_no_stay() -> None:
+    assert stream(transfer(0, "A")).rejections == [(0, "no_stay")]
+    late = stream(admission(), observation(1), admission(40), transfer(0.5, "A"))
+    assert late.rejections == [(3, "too_late")]
 
 
 @pytest.mark.parametrize("late", [observation(4, ph=6.9), observation(5, ph=6.9), admission(0),
                                   discharge(5), medication(4, "start")])  # fmt: skip
 def test_what_is_of_a_past_stay_does_not_touch_the_present_one(late: Event) -> None:
-    again = stream(admission(), observation(0, ph=7.3), discharge(5), observation(6, ph=7.2))
+    again = stream(
+        admission(), observation(0, ph=7.3), discharge(5), admission(6), observation(6, ph=7.2)
+    )
     before = again.committed()
     assert again.take(late) == []
-    assert again.rejections == [(4, "too_late")]
+    expected = {"observation": ["before_admission"], "admission": []}  # the same one again
+    assert [why for _, why in again.rejections] == expected.get(late["type"], ["too_late"])
     assert_same(before, again.committed())
     assert not again.field("medication_on").any()
     assert again.field("discharge_ms") == NEVER
@@ -218,13 +312,14 @@ def test_a_discharge_from_before_the_newest_event_does_not_repeat_the_stay() -> 
     early = stream(admission(), observation(1, ph=7.3), discharge(0.5))
     assert early.take(observation(1, ph=7.3)) == []
     assert early.field("origin_ms") == ORIGIN_MS
-    early.take(observation(1.1))
+    early.take(observation(25.1))
     assert early.field("admitted") == 0
 
 
-def test_a_second_discharge_with_nothing_in_between() -> None:
-    twice = stream(admission(), discharge(5), discharge(5), discharge(6))
-    assert twice.rejections == [(3, "no_stay")]
+def test_a_later_discharge_corrects_the_one_before() -> None:
+    twice = stream(admission(), discharge(5), discharge(5), discharge(6), discharge(5))
+    assert twice.rejections == []
+    assert twice.field("discharge_ms") == ORIGIN_MS + 6 * HOUR_MS
 
 
 @pytest.mark.parametrize(("hours", "same"), [(336.99, True), (337, False)])
@@ -255,6 +350,7 @@ def test_an_alert_ends_with_its_stay(last: Event) -> None:
     messages = one.take(last)
     end = next(m for m in messages if "phase" in m)
     assert (end["phase"], end["severity"], end["reasons"]) == ("end", "medium", [])
+    assert end["reason"] == ("discharge" if last["type"] == "discharge" else "next_stay")
     assert (end["alert_id"], end["offset"]) == (start["alert_id"], 2)
     if last["type"] == "observation":  # the same event then opens the next stay, and its alert
         assert [m.get("phase", m.get("bin")) for m in messages] == ["end", 0, "start"]
@@ -266,7 +362,14 @@ def test_after_the_discharge_nothing_starts() -> None:
     assert alerts(one.take(observation(1.5, heart_rate=150))) == []
 
 
-@pytest.mark.parametrize("gap", [[discharge(2), admission(3)], [admission(3)], [discharge(2)]])
+def test_an_alert_that_a_discharge_ended_locks_nothing_out() -> None:
+    """The discharge may be a mistake, and the patient is as ill as before."""
+    one = alerted()
+    one.take(discharge(2))
+    assert alerts(one.take(observation(2.1, heart_rate=102))) == [("start", "medium")]
+
+
+@pytest.mark.parametrize("gap", [[admission(3)], [observation(3, heart_rate=85), admission(3.5)]])
 def test_the_lockout_is_the_patients_and_outlives_the_stay(gap: list[Event]) -> None:
     one = alerted()
     one.take(*gap)
@@ -279,7 +382,7 @@ def test_the_lockout_is_the_patients_and_outlives_the_stay(gap: list[Event]) -> 
 
 def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
     one = alerted()
-    one.take(discharge(2), admission(3))
+    one.take(admission(3))
     assert alerts(one.take(observation(4, heart_rate=115))) == [("start", "high")]
 
 
@@ -310,12 +413,12 @@ def test_medication_that_comes_first_is_kept_for_the_stay() -> None:
     first = medication(-1, "start", **{"class": "antibiotic"})
     for begun in (admission(), observation(0, ph=7.3)):
         assert on(stream(first, begun))["antibiotic"]
-        between = stream(admission(-9), discharge(-5), first, begun)
+        between = stream(admission(-39), discharge(-35), first, begun)
         assert on(between)["antibiotic"]
-        at_once = stream(admission(-9), discharge(-1), first, begun)  # the same minute: the next
-        assert on(at_once)["antibiotic"]
-        past = stream(admission(-9), medication(-8, "start"), discharge(-5), begun)
+        past = stream(admission(-39), medication(-38, "start"), discharge(-35), begun)
         assert not any(on(past).values())
+    at_once = stream(admission(-9), discharge(-1), first, admission())  # the same minute: the next
+    assert on(at_once)["antibiotic"]
 
 
 def test_medication_says_nothing() -> None:

@@ -78,7 +78,8 @@ def test_an_alert_message_field_by_field() -> None:
     assert (escalate["phase"], escalate["severity"], escalate["offset"]) == ("escalate", "high", 3)
     assert (end["phase"], end["severity"], end["offset"]) == ("end", "high", 4)
     assert {a["alert_id"] for a in (start, escalate, end)} == {alert_id}
-    assert start.keys() == escalate.keys() == end.keys()
+    assert start.keys() == escalate.keys() == end.keys() - {"reason"}
+    assert end["reason"] == "discharge"
 
 
 def test_positive_is_by_the_threshold_of_the_model_not_of_the_alert() -> None:

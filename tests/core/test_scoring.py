@@ -66,11 +66,12 @@ def test_several_bins_may_pass_between_two_evaluations() -> None:
 
 
 @pytest.mark.parametrize("late", [observation(0.2, lactate=9), observation(1.5, lactate=9)])
-def test_a_late_event_does_not_evaluate_again_but_counts_at_the_next(late: Event) -> None:
+def test_a_late_laboratory_value_is_an_evaluation_and_counts_at_the_next(late: Event) -> None:
     events = [admission(), observation(0.5, ph=7.3), observation(2, ph=7.2)]
     with_it, without = Stream(NETWORK, 60), Stream(NETWORK, 60)
     with_it.take(*events)
     without.take(*events)
+    assert bins(with_it.take(late)) == [2]
     assert with_it.take(late) == []
     (risk,) = [m for m in with_it.take(observation(3)) if "bin" in m]
     (other,) = [m for m in without.take(observation(3)) if "bin" in m]
@@ -107,7 +108,7 @@ def test_a_record_is_refused_once_whether_by_decoding_or_by_scoring() -> None:
         observation(-1, ph=7.3),
         observation(60, ph=7.3),
         observation(2, ph=7.3),
-        admission(-5),
+        admission(-400),
         event(0, "medication"),
         observation(60, mood=1, ph=99),
     )

@@ -9,7 +9,7 @@ from streamer.core.lstm_network import Architecture
 from streamer.core.state_stepping import start
 from streamer.core.stays import NOT_MEASURED, RING, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import bin_of, cells_of, clear_rows, fold, rows_at
+from streamer.core.timeline import PLAIN, Cells, bin_of, cells_of, clear_rows, fold, rows_at
 from streamer.core.variables import INDEX
 from tests.support.event_stream import ORIGIN_MS
 
@@ -28,13 +28,17 @@ def stay(open_bin: int = 0) -> tuple[StayTable, int]:
 def put(table: StayTable, slot: int, *cells: tuple[int, int, float]) -> list[bool]:
     """Folds cells of (milliseconds since the origin, variable, value)."""
     elapsed, variables, values = zip(*cells, strict=True)
-    changed: list[bool] = fold(
+    folded = fold(
         table,
         np.full(len(cells), slot),
-        ORIGIN_MS + np.array(elapsed, np.int64),
-        np.array(variables, np.int16),
-        np.array(values, np.float32),
-    ).tolist()
+        Cells(
+            ORIGIN_MS + np.array(elapsed, np.int64),
+            np.array(variables, np.int16),
+            np.array(values, np.float32),
+            np.full(len(cells), PLAIN, np.uint16),
+        ),
+    )
+    changed: list[bool] = folded.changed.tolist()
     return changed
 
 
@@ -91,10 +95,11 @@ def test_cells_come_back_as_they_went_in(open_bin: int) -> None:
         ((open_bin - back) * HOUR_MS + 1_000 * back, PH, 7 + back / 100) for back in range(RING)
     ]
     put(table, slot, *put_in)
-    time_ms, variables, values = cells_of(table, slot)
-    assert sorted((time_ms - ORIGIN_MS).tolist()) == sorted(elapsed for elapsed, _, _ in put_in)
-    assert set(variables.tolist()) == {PH}
-    by_time = dict(zip((time_ms - ORIGIN_MS).tolist(), values.tolist(), strict=True))
+    cells = cells_of(table, slot)
+    elapsed_ms = (cells.time_ms - ORIGIN_MS).tolist()
+    assert sorted(elapsed_ms) == sorted(elapsed for elapsed, _, _ in put_in)
+    assert set(cells.variable.tolist()) == {PH}
+    by_time = dict(zip(elapsed_ms, cells.value.tolist(), strict=True))
     assert by_time == {elapsed: np.float32(value) for elapsed, _, value in put_in}
 
 

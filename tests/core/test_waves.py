@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from streamer.core.lstm_network import Architecture
 from streamer.core.stay_rules import SILENCE_BINS
-from streamer.core.stays import StayTable
+from streamer.core.stays import Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.waves import Plan, plan
+from streamer.core.waves import Plan, Run, plan
 from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 
 SMALL = Architecture(n_features=1, hidden=1)
@@ -36,7 +37,13 @@ def planned(
 ) -> Plan:
     time_ms = ORIGIN_MS + np.round(np.array(minutes) * MINUTE_MS).astype(np.int64)
     where = np.array([0] * len(minutes) if slots is None else slots, np.intp)
-    return plan(table or table_of(max(where, default=0) + 1), where, time_ms, interval_s * 1000)
+    run = run_of(where, time_ms)
+    return plan(table or table_of(max(where, default=0) + 1), run, interval_s * 1000)
+
+
+def run_of(slots: Slots, time_ms: NDArray[np.int64]) -> Run:
+    """A run without laboratory values; its records are written when they are true."""
+    return Run(slots, time_ms, time_ms, np.zeros(len(slots), np.bool_))
 
 
 def test_the_first_event_opens_its_bin() -> None:
@@ -170,6 +177,6 @@ def test_times_at_the_end_of_the_calendar_do_not_spill_into_the_next_stay() -> N
     table["origin_ms"][0] = latest - HOUR_MS + 1
     slots = np.array([0, 0, 1, 1])
     time_ms = np.array([latest - HOUR_MS + 1, latest, ORIGIN_MS, ORIGIN_MS + HOUR_MS])
-    steps = plan(table, slots, time_ms, 60_000)
+    steps = plan(table, run_of(slots, time_ms), 60_000)
     assert steps.opens.tolist() == [True, False, True, True]
     assert steps.evaluates.tolist() == [True] * 4

@@ -30,7 +30,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, Material, build_features, fit_scaling
 from trainer.data.split import SIDES, Side, Split, side_of, split_patients
-from trainer.data.training_patients import SeenPatients
+from trainer.data.training_patients import seen_of
 from trainer.decisions.operating_point import calibrate
 from trainer.decisions.predictions import predict
 from trainer.fit import fit
@@ -98,7 +98,8 @@ def test_a_patient_in_two_files_is_refused_and_not_put_on_two_sides(tmp_path: Pa
 
 
 def test_a_bundle_has_seen_no_patient_of_the_test_side(cohort: Cohort, fitted: Bundle) -> None:
-    seen = SeenPatients.from_text(fitted.manifest["data"]["seen"])
+    seen = seen_of(fitted.manifest)
+    assert seen is not None
     sides: dict[str, list[str]] = {side: [] for side in SIDES}
     for patient in cohort.patient_ids:
         sides[side_of(patient)].append(patient)

@@ -73,9 +73,18 @@ class Stream:
         self.n_good = 0
         self.n = 0
 
-    def take(self, *events: Event | bytes, ends: Sequence[int] = ()) -> list[Content]:
-        """Takes events in batches that end at the indices in ``ends``; returns their messages."""
-        records = [record(event, self.n + i) for i, event in enumerate(events)]
+    def take(
+        self, *events: Event | bytes, ends: Sequence[int] = (), at: Sequence[float] | None = None
+    ) -> list[Content]:
+        """Takes events in batches that end at the indices in ``ends``; returns their messages.
+
+        The log has no clock unless ``at`` gives the hours of the records since the origin.
+        """
+        stamps = [0] * len(events) if at is None else [ORIGIN_MS + round(h * HOUR_MS) for h in at]
+        records = [
+            record(event, self.n + i, timestamp_ms=stamp)
+            for i, (event, stamp) in enumerate(zip(events, stamps, strict=True))
+        ]
         n_before = len(self.messages)
         start = 0
         for end in sorted({*(e for e in ends if 0 < e < len(records)), len(records)}):

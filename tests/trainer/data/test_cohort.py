@@ -16,7 +16,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 def test_the_order_of_the_files_changes_nothing(tmp_path: Path) -> None:
-    files = [learnable_file(tmp_path, 10, first_id=first) for first in (0, 10)]
+    files = [learnable_file(tmp_path, 10, seed=first, first_id=first) for first in (0, 10)]
     cohort, again = load_cohort(files), load_cohort(files[::-1])
     assert cohort.patient_ids == sorted(cohort.patient_ids) == again.patient_ids
     assert fingerprint(cohort) == fingerprint(again)
