@@ -100,12 +100,8 @@ MUTATIONS: Final = (
         "the order: states are saved before the transaction",
         "streamer/service/worker.py",
         '        self._fault("before_transaction")\n',
-        "        for partition in moved:\n"
-        "            partition.position = positions[partition.number]\n"
-        "        for model_id, scorer in self._cache.scorers.items():\n"
-        "            stepped = [p for p in moved if p.era.model_id == model_id]\n"
-        "            self._pending.add(changed_states(scorer, stepped))\n"
-        "        self._pending.save(owned)\n"
+        "        self.unsaved.note(scored.positions)\n"
+        "        self.unsaved.save()\n"
         '        self._fault("before_transaction")\n',
         (f"{_CRASHES}[before_the_transaction]",),
     ),

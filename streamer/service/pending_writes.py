@@ -12,7 +12,7 @@ from streamer.service import metrics
 from streamer.service.metrics import Stage
 from streamer.service.takeover import Partition
 
-CONFIRM_S: Final = 5.0  # longest delay at which an idle worker notices that the store was wiped
+CONFIRM_S: Final = 5.0  # longest delay at which a worker notices that the store was wiped
 
 
 class PendingWrites:
@@ -60,20 +60,23 @@ class PendingWrites:
         for change in self._changes:
             owned[change.partition].watermark = change.watermark
             owned[change.partition].confirmed = now
+            if change.watermark == owned[change.partition].position:
+                owned[change.partition].unsaved_since = None
+        metrics.STAYS_REMOVED.inc(sum(len(change.removed) for change in self._changes))
         self._changes = []
 
     def confirm(self, owned: Mapping[int, Partition]) -> None:
-        """Checks that the store still has the states of idle partitions, by a write without stays.
+        """Checks that the store still has the states as they were saved, by an empty write.
 
         Without it, a store that was wiped or restored from a backup would go unnoticed until the
-        next event, and the states would then be rebuilt while a patient waits.
+        next save, and the states would then be rebuilt while a patient waits.
 
         Raises:
             Fenced: the states were wiped, restored from a backup, or taken by another process.
             StoreUnavailable: call again.
         """
         now = time.monotonic()
-        idle = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
-        if idle:
-            self.add(partition.state_write({}) for partition in idle)
+        unheard = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
+        if unheard:
+            self.add(partition.confirmation() for partition in unheard)
             self.save(owned)

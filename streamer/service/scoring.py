@@ -1,4 +1,4 @@
-"""One try of a batch: stays are loaded and stepped, messages made, states encoded; nothing is sent.
+"""One try of a batch: stays are loaded and stepped, messages made; nothing is sent.
 
 A try changes stays in place. If the program fails half way, they must be taken again as they were
 last saved (`service.suspects`).
@@ -6,7 +6,7 @@ last saved (`service.suspects`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,7 +34,7 @@ class Scored:
 
     Attributes:
         results: messages and counts, one for each model.
-        changed: the writes of states that follow the messages.
+        changed: the writes of states that follow the messages at once.
         positions: the next offset of each partition.
         live: the same, of those whose offsets are to be committed.
     """
@@ -73,12 +73,13 @@ class BatchScoring:
         self._topics = topics
         self._future_limit_ms = future_limit_ms
 
-    def score(self, records: Records, positions: Mapping[int, int]) -> Scored:
-        """Takes records into the stays, as many as one batch may have, and encodes what changed.
+    def score(self, records: Records, positions: Mapping[int, int], at_once: Set[int]) -> Scored:
+        """Takes records into the stays, as many as one batch may have.
 
         Args:
             records: of owned partitions, in the order of the log.
             positions: the next offset of each partition that moved, with records or without.
+            at_once: the partitions whose changed states are encoded, to be saved with the batch.
 
         Raises:
             Fenced: stays of another owner were found in the store.
@@ -109,7 +110,7 @@ class BatchScoring:
         changed: list[StateWrite] = []
         with metrics.STAGE.labels(Stage.ENCODE).time():
             for model_id, scorer in self._cache.scorers.items():
-                stepped = [p for p in moved if p.era.model_id == model_id]
+                stepped = [p for p in moved if p.era.model_id == model_id and p.number in at_once]
                 changed += changed_states(scorer, stepped)
         return Scored(results, changed, positions, live)
 

@@ -100,6 +100,13 @@ class Settings(EnvironmentSettings):
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
     )
+    save_seconds: Finite = Field(
+        default=10,
+        ge=0,
+        le=60,
+        description="seconds after which changed states are saved in Redis: after a crash so much "
+        "is replayed, silently; 0: with each batch",
+    )
     http_port: Port = Field(
         default=8000, description="port of /metrics, /healthz and /readyz; 0: off"
     )

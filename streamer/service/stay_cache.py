@@ -1,7 +1,7 @@
 """Cache of the stays of owned partitions: a table, and a scorer on it, for each model in use.
 
-The number of stays in memory is bounded. The least recently used are evicted: all stays are in the
-store anyway, and an event loads its patient's stay again before it is scored.
+The number of stays in memory is bounded. The least recently used are evicted once they are saved:
+they are in the store then, and an event loads its patient's stay again before it is scored.
 """
 
 from __future__ import annotations
@@ -179,27 +179,36 @@ class StayCache:
                 # The take-over checks evicted stays as well, so it blocks the partition.
                 raise Fenced(f"partition {number}: {error}") from error
 
-    def evict(self) -> None:
-        """Removes the least recently used stays from memory; call it when all stays are saved.
+    def evict(self) -> bool:
+        """Removes the least recently used stays from memory, as far as they are saved.
 
         Those with an alert on stay: should they expire, the alert must end first.
+
+        Returns:
+            Whether more are to be removed once they are saved.
         """
         excess = len(self) - self._max_stays if self._max_stays else 0
+        is_unsaved = False
         if len(self._recent) > 2 * self._max_stays:  # of rejected, removed or lost patients, too
             tables = [scorer.table.slot_of for scorer in self.scorers.values()]
             self._recent = {p: None for p in self._recent if any(p in table for table in tables)}
         for patient in list(self._recent):
             if excess <= 0:
-                return
+                return False
             for scorer in self.scorers.values():
                 table = scorer.table
                 slot = table.slot_of.get(patient)
-                if slot is not None and not table["alert_severity"][slot]:
+                if slot is None or table["alert_severity"][slot]:
+                    continue
+                if table.touched[slot]:
+                    is_unsaved = True
+                else:
                     del self._recent[patient]
                     last_seen_day = int(table["last_seen_day"][slot])
                     self.evicted.add(patient, int(table.partitions[slot]), last_seen_day)
                     table.remove(patient)
                     excess -= 1
+        return is_unsaved and excess > 0
 
     def clear(self, partition: int) -> None:
         """Forgets the stays of a partition."""

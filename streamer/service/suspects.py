@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,11 +32,13 @@ class _Suspect:
     """A stretch of a partition in which some record fails.
 
     Attributes:
+        since: its first offset.
         until: the first offset behind it.
         most: records of the next try.
         fails: the offset that failed alone, and where in the program.
     """
 
+    since: int
     until: int
     most: int
     fails: tuple[int, str] | None = None
@@ -57,14 +59,17 @@ class Suspects:
         """Yields the parts of a poll's records that are tried each by itself.
 
         All partitions without suspicion come first, together, even if they have no records. Of one
-        with a suspicion come as many records as its next try takes, and the offset behind them.
+        with a suspicion come those records that are replayed on the way to it, or as many as its
+        next try takes, and the offset behind them.
         """
         present = set(np.unique(records.partition).tolist())
         doubtful = sorted(present & self._suspects.keys())
         yield records.of_partitions(present - set(doubtful)), {}
         for number in doubtful:
             of_partition = records.of_partitions([number])
-            most = self._suspects[number].most
+            suspect = self._suspects[number]
+            n_before = int((of_partition.offset < suspect.since).sum())
+            most = n_before or suspect.most
             stops = {number: of_partition.offset.item(most)} if most < len(of_partition) else {}
             yield of_partition[:most], stops
 
@@ -73,26 +78,28 @@ class Suspects:
         numbers: list[int] = np.unique(records.partition).tolist()
         for number in numbers:
             of_partition = records.of_partitions([number])
-            n, last = len(of_partition), of_partition.offset.item(-1)
+            n, first = len(of_partition), of_partition.offset.item(0)
+            last = of_partition.offset.item(-1)
             most = n if len(numbers) > 1 else max(1, n // 2)
             before = self._suspects.get(number)
             until = max(last + 1, before.until if before else 0)
             fails = (last, _place(error)) if n == len(records) == 1 else None
-            self._suspects[number] = _Suspect(until, most, fails)
-        _log.error(
-            "records failed",
-            partitions=numbers,
-            records=len(records),
-            exception=type(error).__name__,
-            at=[f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in _frames(error)],
-        )
+            self._suspects[number] = _Suspect(first, until, most, fails)
+        _log_failure(numbers, len(records), error)
         return set(numbers)
+
+    def doubt(self, partition: Partition, error: Exception) -> None:
+        """Notes that some record since the last save has made states that cannot be encoded."""
+        end, saved = partition.position, partition.watermark
+        since = end if saved is None else saved
+        self._suspects[partition.number] = _Suspect(since, end, max(1, (end - since) // 2))
+        _log_failure([partition.number], end - since, error)
 
     def pass_by(self, positions: Mapping[int, int]) -> None:
         """Notes that all before these positions is done."""
         for number, position in positions.items():
             suspect = self._suspects.get(number)
-            if suspect is None:
+            if suspect is None or position <= suspect.since:
                 continue
             if position >= suspect.until:
                 del self._suspects[number]
@@ -118,6 +125,16 @@ class Suspects:
             Counter([Reason.INTERNAL_ERROR]),
             n_live=1,
         )
+
+
+def _log_failure(partitions: Sequence[int], n_records: int, error: Exception) -> None:
+    _log.error(
+        "records failed",
+        partitions=partitions,
+        records=n_records,
+        exception=type(error).__name__,
+        at=[f"{Path(f.filename).name}:{f.lineno} {f.name}" for f in _frames(error)],
+    )
 
 
 def _place(error: Exception) -> str:

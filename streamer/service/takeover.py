@@ -1,16 +1,16 @@
 """Take-over of a partition: where to read on, given store and log, or why it is blocked.
 
 W is the watermark of the saved states, C the group's committed offset. Messages for all events
-before C are sent, once and for all; the states include all events before W. Normally W = C; after a
-crash between the two effects W < C. So reading starts at W, and the events in [W, C) change states
-only.
+before C are sent, once and for all; the states include all events before W. After a planned end
+W = C; after a crash W < C, by what was not saved yet. So reading starts at W, and the events in
+[W, C) change states only.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
@@ -30,6 +30,8 @@ class Partition:
         log_id: identity of the input topic.
         era: the model that steps this partition's stays, and how many models did before.
         confirmed: seconds of the monotonic clock when the store last accepted a write of ours.
+        unsaved_since: the same, when the states in memory first moved past those in the store;
+            ``None`` while they are the same.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Partition:
     log_id: str
     era: Era
     confirmed: float = field(default_factory=time.monotonic)
+    unsaved_since: float | None = None
 
     def state_write(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> StateWrite:
         """Returns a write of these stays at the present position, fenced by epoch and watermark.
@@ -59,6 +62,11 @@ class Partition:
             changed,
             removed,
         )
+
+    def confirmation(self) -> StateWrite:
+        """Returns a write that changes nothing, and is refused if the states are not ours."""
+        saved = self.position if self.watermark is None else self.watermark
+        return replace(self.state_write({}), watermark=saved)
 
     @property
     def caught_up(self) -> bool:

@@ -5,24 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sized
 
-from streamer.ports.states import StateWrite
 from streamer.service import metrics
 from streamer.service.batch import Result
 from streamer.service.losses import LOSSES
 
 
-def batch(
-    results: Iterable[Result], changed: Iterable[StateWrite], clock: Callable[[], float] = time.time
-) -> None:
+def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> None:
     """Counts a batch whose messages are out.
 
     Args:
         results: one for each model that scored a part of the batch.
-        changed: the writes of states that follow the messages.
         clock: epoch seconds.
     """
     now = clock()
-    metrics.STAYS_REMOVED.inc(sum(len(write.removed) for write in changed))
     for result in results:
         metrics.EVENTS.inc(result.n_live)
         metrics.REPLAYED.inc(result.n_silent)

@@ -3,7 +3,7 @@
 1. poll the log;
 2. claim home partitions and load evicted stays, then score the records, purely;
 3. one transaction: alerts, risks, rejected events, and the offsets they came from;
-4. one fenced write per partition: states and watermark.
+4. after some batches, one fenced write per partition: states and watermark (`service.unsaved`).
 
 After a crash before 3 has committed, nothing happened. After one between 3 and 4, the next owner
 replays the records between watermark and committed offset into the states, silently. A worker that
@@ -41,6 +41,7 @@ from streamer.service.scoring import BatchScoring
 from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 from streamer.service.takeover import BlockedPartition, Partition
+from streamer.service.unsaved import UnsavedStates
 
 _log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class WorkerConfig:
         future_limit_ms: how far an event may be ahead of its record; ``None``: not checked.
         rebuild_ms: how far back lost states are rebuilt, by record timestamps.
         max_stays: most stays in memory between two batches; 0 for no bound.
+        save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
     """
 
@@ -66,6 +68,7 @@ class WorkerConfig:
     future_limit_ms: int | None
     rebuild_ms: int
     max_stays: int
+    save_s: float
     forecast: bool = False
 
 
@@ -82,6 +85,7 @@ class Worker:
 
     Attributes:
         health: the same, or a new one where none was given.
+        unsaved: the states that the store does not have yet.
     """
 
     def __init__(
@@ -108,6 +112,10 @@ class Worker:
         self._lag = Lag()
         self._needs_recovery = True
         self._suspects = Suspects()
+        self.unsaved = UnsavedStates(
+            states, self._cache, self._ownership, self._pending, self._suspects, config.save_s,
+            self._fault,
+        )  # fmt: skip
         self._scoring = BatchScoring(
             states, self._cache, self._ownership, self._suspects, config.topics,
             config.future_limit_ms,
@@ -130,7 +138,10 @@ class Worker:
         return [reason.text for reason in self.health.reasons]
 
     def run(self, stop: threading.Event, exit_when_idle_s: float | None = None) -> None:
-        """Works until ``stop`` is set, or has been idle for ``exit_when_idle_s`` seconds."""
+        """Works until ``stop`` is set, or has been idle for ``exit_when_idle_s`` seconds.
+
+        All states are saved then, if the store answers. An error ends it as a crash does.
+        """
         idle_since = time.monotonic()
         while not stop.is_set():
             try:
@@ -142,7 +153,8 @@ class Worker:
             if busy or self.not_ready:
                 idle_since = time.monotonic()
             if exit_when_idle_s is not None and time.monotonic() - idle_since > exit_when_idle_s:
-                return
+                break
+        self.unsaved.finish()
 
     def step(self) -> bool:
         """Does one round; returns whether it had records, or partitions to take.
@@ -162,6 +174,7 @@ class Worker:
             self.health.waiting_for(Waiting.LOG, "Kafka to answer a poll"),
         ):
             polled = self._log.poll(0 if ownership.is_due and not self._failed.rests else POLL_S)
+        self.unsaved.give_up({*polled.lost, *polled.gone, *polled.damaged})
         ownership.follow(polled)
         # Skip records of partitions that we do not own yet: the take-over decides where to start.
         records = polled.records.of_partitions(ownership.owned)
@@ -173,6 +186,9 @@ class Worker:
         try:
             if positions:
                 self._batch(records, positions)
+                self.unsaved.save_due()
+            else:
+                self.unsaved.save()
             self._take()
             self._follow_model()
             self._pending.confirm(ownership.owned)
@@ -197,7 +213,7 @@ class Worker:
         return bool(positions or ownership.untaken)
 
     def close(self) -> None:
-        """Leaves the group; states and log are as the last finished batch left them."""
+        """Leaves the group. The next owner replays what is not saved."""
         self._log.close()
         self._states.close()
 
@@ -224,7 +240,8 @@ class Worker:
         """Does the work of some records, or nothing of it if the program fails on one of them."""
         try:
             # 2. load the stays that are needed, then score
-            scored = self._scoring.score(records, positions)
+            at_once = self.unsaved.at_once(positions)
+            scored = self._scoring.score(records, positions, at_once)
         except (LogUnavailable, StoreUnavailable, Fenced):
             raise
         except Exception as error:
@@ -237,16 +254,20 @@ class Worker:
         self._fault("before_transaction")
         self._transact(scored.results, scored.live)
         self._fault("after_transaction")
-        # 4. one fenced write per partition
-        self._pending.add(scored.changed)
-        tally.batch(scored.results, scored.changed)
-        self._pending.save(self._ownership.owned)
-        self._cache.evict()
+        self.unsaved.note(scored.positions)
+        tally.batch(scored.results)
+        # 4. one fenced write per partition, at once for those whose states are encoded already
+        if scored.changed:
+            self._pending.add(scored.changed)
+            self._pending.save(self._ownership.owned)
+            self._fault("after_save")
+        if self._cache.evict():
+            self.unsaved.save()
+            self._cache.evict()
         self._suspects.pass_by(scored.positions)
         for number, position in scored.positions.items():
             if position < positions[number]:
                 self._rewind(number)
-        self._fault("after_save")
 
     def _transact(self, results: Sequence[Result], offsets: Mapping[int, int]) -> None:
         """Writes all outputs and commits ``offsets``; without any, all was replayed silently."""
@@ -299,16 +320,21 @@ class Worker:
     def _follow_model(self) -> None:
         """Moves partitions that are caught up to the model in force."""
         self._active.refresh()
-        outdated = [
+        outdated = self._outdated()
+        if outdated:
+            # What the model before has stepped is saved as its own: it replays nothing of it.
+            self.unsaved.save({partition.number for partition in outdated})
+            self._swap(self._outdated())
+
+    def _outdated(self) -> list[Partition]:
+        return [
             p
             for p in self._ownership.owned.values()
             if p.era.model_id != self._active.model.model_id and p.caught_up
         ]
-        if outdated:
-            self._swap(outdated)
 
     def _swap(self, partitions: Sequence[Partition]) -> None:
-        """Moves partitions to the model in force, between two batches, with W equal to C.
+        """Moves saved partitions to the model in force, between two batches, with W equal to C.
 
         This is one small write for each partition, however many stays it has: a stored stay carries
         the era that stepped it, and one of an earlier era is re-warmed when it is loaded.

@@ -83,12 +83,16 @@ class FakeProcess:
             None,
             fake.rebuild_ms,
             fake.max_stays,
+            fake.save_s,
             forecast=fake.forecast,
         )
         self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
+        self.worker.unsaved.clock = lambda: self._rounds
+        self._rounds = 0
 
     def step(self) -> bool:
-        """Runs one round; a store or log that does not answer counts as busy."""
+        """Runs one round, of a second for what is unsaved; an outage counts as busy."""
+        self._rounds += 1
         try:
             return self.worker.step()
         except (LogUnavailable, StoreUnavailable):
@@ -110,6 +114,7 @@ class FakeService:
         rebuild_ms: int = FOR_EVER_MS,
         max_stays: int = 0,
         forecast: bool = False,
+        save_s: float = 3,
     ) -> None:
         self.broker = MemoryBroker(n_partitions)
         self.states = FaultyStates()
@@ -118,6 +123,7 @@ class FakeService:
         self.rebuild_ms = rebuild_ms
         self.max_stays = max_stays
         self.forecast = forecast
+        self.save_s = save_s
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:
