@@ -34,6 +34,8 @@ _NEW_FIELDS: Final = (
     "location_ms",
     "evaluated_ms",
     "corrected",
+    "unevaluated",
+    "due_static",
 )
 """Fields that the format before does not have."""
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc

@@ -228,7 +228,10 @@ def _in_canonical_units(
         index, number = INDEX.get(name), values.get(name)
         if index is None or number is None:
             continue
-        converted[name] = to_canonical(VARIABLES[index], number, unit)
-        if converted[name] is None:
+        canonical = to_canonical(VARIABLES[index], number, unit)
+        if canonical is None:
+            del converted[name]  # a null would withdraw a value
             losses[Loss(ValueProblem.UNKNOWN_UNIT, name, unit)] += 1
+        else:
+            converted[name] = canonical
     return converted

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.core import stay_rules
 from streamer.core.demographics import location_of, static_of
@@ -20,7 +21,7 @@ from streamer.core.timeline import cells_of, clear_rows, fold
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ADMISSION: Final = Kind.ADMISSION
 _SAID: Final = (
-    "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
+    "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed",
 )  # fmt: skip
 _OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
 """Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
@@ -38,14 +39,14 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
         )
         # An admission at the minute of a discharge is of the next stay; a measurement then is not.
         over_ms = newest_ms + 1 if newest_ms > discharge_ms else discharge_ms
-        due_ms = int(table["admission_due_ms"][slot])
+        due_ms, due_static = int(table["admission_due_ms"][slot]), table["due_static"][slot].copy()
         seen = table["admissions_seen"][slot].copy()
         medication_ms = table["medication_ms"][slot].copy()
         medication_on = table["medication_on"][slot].copy()
         table.reset(slot)
         for name, value in kept.items():
             table[name][slot] = value
-        table["admission_due_ms"][slot] = due_ms
+        table["admission_due_ms"][slot], table["due_static"][slot] = due_ms, due_static
         table["admissions_seen"][slot] = seen
         past_ms = min(max(over_ms, begun_ms + 1), origin_ms)
         table["past_ms"][slot] = past_ms
@@ -99,9 +100,8 @@ def admit(
 ) -> None:
     """Applies an admission: a new stay, or corrected particulars and time of the one that runs.
 
-    One that is ahead of the log acts when its time has come (``settle_admission``); its particulars
-    are known at once. A corrected time lays the hours anew, as far as the ring reaches. One that is
-    repeated changes nothing.
+    One that is ahead of the log acts when its time has come (``settle_admission``). A corrected
+    time lays the hours anew, as far as the ring reaches. One that is repeated changes nothing.
 
     Args:
         table: the stays; changed in place.
@@ -114,44 +114,65 @@ def admit(
     Raises:
         EventRejected: it is of a past stay, or two weeks earlier than all that was seen.
     """
-    checksum = _checksum(time_ms, fields)
-    if checksum in table["admissions_seen"][slot]:
+    if is_repeated(table, slot, time_ms, fields):
         return
-    if time_ms > clock_ms and time_ms != table["admission_ms"][slot]:
+    static = static_of(fields, problems)
+    if time_ms > clock_ms:
         table["admission_due_ms"][slot] = time_ms
+        table["due_static"][slot] = static
+        if table["origin_ms"][slot] == NEVER:
+            _locate(table, slot, time_ms, fields, problems)
     else:
         _admit(table, slot, time_ms)
+        table["admission_due_ms"][slot] = NEVER  # the later admission in the log counts
+        _describe(table, slot, static)
+        _locate(table, slot, time_ms, fields, problems)
     seen = table["admissions_seen"][slot]
-    table["admissions_seen"][slot] = np.append(seen[1:], np.uint32(checksum))
+    table["admissions_seen"][slot] = np.append(seen[1:], _checksum(time_ms, fields))
     table.touched[slot] = True
-    _describe(table, slot, time_ms, fields, problems)
 
 
-def _checksum(time_ms: int, fields: dict[str, Any]) -> int:
+def is_repeated(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) -> bool:
+    """Whether an admission says, word for word, what one of the last ones said."""
+    return bool((table["admissions_seen"][slot] == _checksum(time_ms, fields)).any())
+
+
+def _checksum(time_ms: int, fields: dict[str, Any]) -> np.uint32:
     """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
     said = {name: fields.get(name) for name in _SAID}
-    return zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1
+    return np.uint32(zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1)
 
 
 def settle_admission(table: StayTable, slot: int) -> None:
-    """Applies an admission whose time has come.
-
-    A stay that began meanwhile without one goes on, and its hours count from its first event: what
-    has been watched for an hour is not watched from zero again.
-    """
+    """Applies an admission whose time has come, with its particulars."""
     time_ms = int(table["admission_due_ms"][slot])
-    table["admission_due_ms"][slot] = NEVER
-    is_over = table["discharge_ms"][slot] != NEVER
-    if table["started"][slot] and not table["admitted"][slot] and not is_over:
+    static = table["due_static"][slot].copy()
+    table["admission_due_ms"][slot], table["due_static"][slot] = NEVER, np.nan
+    table.touched[slot] = True
+    if _goes_on(table, slot):
         table["admission_ms"][slot] = time_ms
-        table.touched[slot] = True
+        _describe(table, slot, static)
         return
-    static, location = table["static"][slot].copy(), table.locations[slot]
-    located_ms = int(table["location_ms"][slot])
-    with contextlib.suppress(EventRejected):  # a past stay's: it was known when it came
+    location, located_ms = table.locations[slot], int(table["location_ms"][slot])
+    with contextlib.suppress(EventRejected):  # it is of a past stay by now
         _admit(table, slot, time_ms)
-    table["static"][slot], table.locations[slot] = static, location
-    table["location_ms"][slot] = located_ms
+        _describe(table, slot, static)
+    table.locations[slot], table["location_ms"][slot] = location, located_ms
+
+
+def due_admission_leaves(table: StayTable, slot: int) -> bool:
+    """Whether an admission whose time has come begins another stay than the one in the slot."""
+    time_ms = int(table["admission_due_ms"][slot])
+    return not _goes_on(table, slot) and leaves(table, slot, time_ms, _ADMISSION)
+
+
+def _goes_on(table: StayTable, slot: int) -> bool:
+    """Whether a stay that began without an admission goes on when an announced one is due.
+
+    Its hours count from its first event: who has been watched for an hour is not watched from zero.
+    """
+    is_over = table["discharge_ms"][slot] != NEVER
+    return bool(table["started"][slot] and not table["admitted"][slot] and not is_over)
 
 
 def _admit(table: StayTable, slot: int, time_ms: int) -> None:
@@ -231,7 +252,7 @@ def transfer(
     fields: dict[str, Any],
     problems: Counter[ValueProblem],
 ) -> None:
-    """Notes where a patient is; the latest time wins, of equal times the later record.
+    """Notes where a patient is; the latest time wins, of equal times the greater ward and bed.
 
     Raises:
         EventRejected: there is no stay, or it began later.
@@ -240,6 +261,9 @@ def transfer(
         raise EventRejected(Reason.NO_STAY, "a transfer of a patient who was never observed")
     if time_ms < table["past_ms"][slot]:
         raise EventRejected(Reason.TOO_LATE, "the transfer is of a past stay")
+    here = (str(fields.get("ward") or ""), str(fields.get("bed") or ""))
+    if time_ms == table["location_ms"][slot] and here < table.locations[slot]:
+        return  # of two transfers at one time the same one wins, whatever their order
     _locate(table, slot, time_ms, fields, problems)
 
 
@@ -260,21 +284,14 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) 
         table.touched[slot] = True
 
 
-def _describe(
-    table: StayTable,
-    slot: int,
-    time_ms: int,
-    fields: dict[str, Any],
-    problems: Counter[ValueProblem],
-) -> None:
-    new = static_of(fields, problems)
+def _describe(table: StayTable, slot: int, static: NDArray[np.float32]) -> None:
+    """Takes the particulars that are known; the others stay as they are."""
     old = table["static"][slot]
-    known = np.where(np.isnan(new), old, new)
+    known = np.where(np.isnan(static), old, static)
     if not np.array_equal(known, old, equal_nan=True):
         table["static"][slot] = known
         table["dirty"][slot] = table["started"][slot]
         table.touched[slot] = True
-    _locate(table, slot, time_ms, fields, problems)
 
 
 def _locate(

@@ -179,8 +179,7 @@ class Scorer:
         self._end_alerts(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
         for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
             slot = int(run.slots[i])
-            due_ms = int(table["admission_due_ms"][slot])
-            if lifecycle.leaves(table, slot, due_ms, Kind.ADMISSION):
+            if lifecycle.due_admission_leaves(table, slot):
                 self._leave(batch, heads[i : i + 1])
             lifecycle.settle_admission(table, slot)
 
@@ -195,7 +194,9 @@ class Scorer:
         for i in np.flatnonzero(columns.kind[heads] != _OBSERVATION).tolist():
             event = int(heads[i])
             slot, time_ms = int(batch.slots[event]), int(columns.time_ms[event])
-            acts = time_ms <= int(batch.clock_ms[event])
+            acts = time_ms <= int(batch.clock_ms[event]) and not (
+                lifecycle.is_repeated(table, slot, time_ms, columns.details[event])
+            )
             leaves[i] = acts and lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
         self._leave(batch, heads[leaves])
 
@@ -283,6 +284,7 @@ class Scorer:
             state_stepping.advance(table, self.model, slots[opens], bins[opens])
             changed[opens] = self._fold(batch, slots[opens], events[opens])
 
+        table["unevaluated"][slots[changed]] = 1
         measures = columns.cell_start[events + 1] > columns.cell_start[events]
         batch.outcome.n_redundant += int((measures & ~changed).sum())
         evaluates = steps.evaluates[wave]
@@ -294,7 +296,10 @@ class Scorer:
                 table["evaluated_ms"][slots], batch.clock_ms[events], self.interval_ms
             )
             matters = batch.matters[events] & (bins < table["open_bin"][slots])
-            evaluates = evaluates | (steps.may_evaluate[wave] & changed & (matters | is_away_now))
+            waits = table["unevaluated"][slots] == 1
+            evaluates = evaluates | (
+                steps.may_evaluate[wave] & ((changed & matters) | (waits & is_away_now))
+            )
         np.maximum.at(table["newest_ms"], slots, time_ms)
         if self.interval_ms:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
@@ -327,6 +332,7 @@ class Scorer:
         """Evaluates the stays of events as they stand now."""
         slots = batch.slots[events]
         self.table["evaluated_ms"][slots] = batch.clock_ms[events]
+        self.table["unevaluated"][slots] = 0
         self._assess_slots(batch, slots, events)
 
     def _end_alerts(self, batch: Batch, events: Events, end_reason: EndReason) -> None:

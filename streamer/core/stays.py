@@ -35,7 +35,7 @@ LATE_BINS: Final = 48
 RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
 NOT_MEASURED: Final = -1
-ADMISSIONS_KEPT: Final = 4
+ADMISSIONS_KEPT: Final = 16
 """Checksums of the last admissions: one that is sent again must not undo a later correction."""
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
@@ -78,11 +78,13 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "started": Field("|u1", (), 0),
         "dirty": Field("|u1", (), 0),
         "corrected": Field("|u1", (), 0),
+        "unevaluated": Field("|u1", (), 0),
         "alert_severity": Field("|u1", (), 0),
         "alert_peak": Field("|u1", (), 0),
         "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),
         "medication_ms": Field("<i8", (len(MEDICATION_CLASSES),), NEVER),
         "static": Field("<f4", (len(features.STATIC),), np.nan),
+        "due_static": Field("<f4", (len(features.STATIC),), np.nan),
         "risk": Field("<f4", (len(HORIZONS),), np.nan),
         "last_value": Field("<f4", (N_VARIABLES,), np.nan),
         "last_ms": Field("<i8", (N_VARIABLES,), NEVER),

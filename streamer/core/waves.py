@@ -34,8 +34,8 @@ class Plan:
         bins: ``(n,)`` its hour bin.
         opens: it opens a new bin (or the stay's first).
         evaluates: it is an evaluation point: the first of a new interval.
-        may_evaluate: it is one if it changes something, see `scoring`: it is of an interval that is
-            past, because it is late or an event before it was ahead.
+        may_evaluate: it may be one, see `scoring`: it is of an interval that is past, because it is
+            late or an event before it was ahead.
         too_late: its bin is closed for more than 48 h, or it is of a past stay.
         before_admission: it is from before a known admission.
         cut: it and what follows in its stay are not in this run: it begins a stay, takes a

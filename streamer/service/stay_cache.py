@@ -98,7 +98,7 @@ class StayCache:
                     )
                 damaged |= self._hold_page(number, self.scorer(model), partition.era, page)
             n_stays = len(self) + len(self.evicted) - before
-            self._set_aside(number, self.scorer(model), damaged, n_stays)
+            self._set_aside(number, self.scorer(model), damaged)
         except BaseException:
             self.clear(number)
             raise
@@ -256,16 +256,14 @@ class StayCache:
             if not outline.has_alert:
                 self.evicted.add(patient, number, outline.last_seen_day)
 
-    def _set_aside(
-        self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState], n_stays: int
-    ) -> None:
-        """Gives damaged stays up, unless there are so many that something else is the matter.
+    def _set_aside(self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState]) -> None:
+        """Gives damaged stays up, unless something else is the matter: many, or another format.
 
         Raises:
             PartitionBlocked: that is so.
         """
         of_version = [error for error in damaged.values() if not error.is_damage]
-        if len(damaged) > _MOST_DAMAGED or (of_version and len(of_version) >= n_stays):
+        if len(damaged) > _MOST_DAMAGED or of_version:
             patient, error = next(iter(damaged.items()))
             raise PartitionBlocked(
                 f"{error} ({len(damaged)} stays). Delete the partition's states in Redis to "

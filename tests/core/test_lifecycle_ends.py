@@ -238,3 +238,48 @@ def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
     one = alerted()
     one.take(admission(3))
     assert alerts(one.take(observation(4, heart_rate=115))) == [("start", "high")]
+
+
+# --- admissions that are announced, corrected or repeated while an alert is on
+
+
+def test_an_announced_admission_ends_no_alert_of_a_stay_that_goes_on() -> None:
+    one = Stream(HEART)
+    one.take(admission(2, age=60), at=[0.5])
+    assert alerts(one.take(observation(1, heart_rate=102), at=[1])) == [("start", "medium")]
+    assert alerts(one.take(observation(2.1, heart_rate=102), at=[2.1])) == []
+    assert one.field("static")[0] == 60
+
+
+def test_a_repeated_admission_ends_no_alert() -> None:
+    one = Stream(HEART)
+    one.take(admission(2), admission(1), observation(1.5, heart_rate=102), at=[2, 2.1, 2.2])
+    origin_ms = one.field("origin_ms")
+    assert one.take(admission(2), at=[2.3]) == []
+    assert one.field("origin_ms") == origin_ms
+
+
+def test_a_later_admission_takes_the_place_of_an_announced_one() -> None:
+    one = Stream(HEART)
+    one.take(admission(2, age=50), admission(1.8, age=60), at=[1.5, 1.85])
+    one.take(observation(1.9, heart_rate=102), at=[1.9])
+    assert alerts(one.take(observation(2.1, heart_rate=102), at=[2.1])) == []
+    assert one.field("origin_ms") == ORIGIN_MS + round(1.8 * HOUR_MS)
+    assert one.field("static")[0] == 60
+
+
+def test_an_announced_readmission_describes_the_next_stay_alone() -> None:
+    one = Stream(HEART)
+    one.take(admission(0, age=60), observation(0), discharge(1), at=[0, 0, 1])
+    one.take(admission(30, age=61), at=[29.5])
+    assert one.field("static")[0] == 60
+    one.take(observation(29.6), at=[29.6])  # a day after the discharge: the next stay has begun
+    one.take(observation(30.1), at=[30.1])
+    assert one.field("static")[0] == 61
+
+
+@pytest.mark.parametrize("order", [[0, 1, 0], [1, 0, 0], [1, 0, 1]])
+def test_of_two_transfers_at_one_time_the_same_one_wins(order: list[int]) -> None:
+    moves = [transfer(2, "A", "1"), transfer(2, "B", "1")]
+    moved = stream(admission(ward="C"), *(moves[i] for i in order))
+    assert moved.table.locations[0] == ("B", "1")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from streamer.core.columns import decode
 from streamer.core.reasons import ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
+from streamer.core.variables import INDEX
 from tests.support.event_stream import (
     Event,
     HeartRateModel,
@@ -208,3 +210,55 @@ def test_the_beginning_of_time() -> None:
         "1970-01-01T00:00:00Z",
         "1970-01-01T00:00:00.001Z",
     ]
+
+
+# --- events that are behind their interval
+
+
+@pytest.mark.parametrize("interval_s", [0, 60])
+def test_the_original_of_a_withdrawn_value_says_nothing_when_it_is_repeated(
+    interval_s: float,
+) -> None:
+    stream = Stream(NETWORK, interval_s)
+    wrong = observation(0.2, lactate=9)
+    stream.take(admission(), observation(0.1, lactate=2), wrong, observation(2, ph=7.2))
+    withdrawn = wrong | {"revision": 1, "values": {"lactate": None}}
+    assert bins(stream.take(withdrawn)) == [2]
+    assert stream.take(wrong, wrong, withdrawn) == []
+
+
+def test_an_unknown_unit_of_a_correction_withdraws_nothing() -> None:
+    stream = Stream(NETWORK)
+    first = observation(0.2, lactate=4)
+    stream.take(admission(), first)
+    stream.take(first | {"revision": 1, "units": {"lactate": "furlong"}})
+    assert stream.field("last_value")[INDEX["lactate"]] == 4
+    assert stream.problems == {ValueProblem.UNKNOWN_UNIT: 1}
+
+
+def overtaken(ends: Sequence[int], repeats: int) -> list[tuple[int, float]]:
+    """Bins and risks after an event that was 59 minutes ahead; log time goes on by 20 s."""
+    stream = Stream(NETWORK, 60)
+    stream.take(admission(), observation(0.01, heart_rate=80), at=[0, 0.01])
+    stream.take(observation(1, temperature=37), at=[0.02])
+    events = [observation(0.02 + i / 180, heart_rate=80 + i) for i in range(30)]
+    stamps = [0.021 + i / 180 for i in range(30)]
+    again = [i for i in range(30) for _ in range(1 + repeats)]
+    stream.take(*(events[i] for i in again), at=[stamps[i] for i in again], ends=ends)
+    return [(m.content["bin"], m.content["risk"]) for m in stream.messages if m.kind == "risk"]
+
+
+def test_what_was_overtaken_is_evaluated_once_an_interval_however_it_is_cut() -> None:
+    whole = overtaken([], 0)
+    assert 9 <= len(whole) - 2 <= 11  # ten minutes of log time
+    for ends, repeats in (([5, 6, 7, 19], 0), (range(1, 30), 0), ([], 1), (range(1, 60, 3), 1)):
+        assert overtaken(list(ends), repeats) == whole
+
+
+def test_a_change_is_not_forgotten_when_nothing_else_changes() -> None:
+    stream = Stream(NETWORK, 60)
+    stream.take(admission(), observation(0.5, ph=7.3), observation(2, ph=7.2), at=[0, 0.5, 2])
+    assert stream.take(observation(0.7, heart_rate=140), at=[2.005]) == []
+    assert stream.take(observation(1.5), at=[2.01]) == []
+    assert bins(stream.take(observation(1.6), at=[2.5])) == [2]
+    assert stream.take(observation(1.7), at=[3.5]) == []
