@@ -39,7 +39,7 @@ def ward_with_a_slow_laboratory() -> list[dict[str, Any]]:
             fake.broker.append(partition, key, value, at_ms + 2_000)
     with capture_logs() as lines:
         fake.drain(process)
-    return [line for line in lines if line["event"] == SAID]
+    return [dict(line) for line in lines if line["event"] == SAID]
 
 
 def test_it_is_said_once_and_measured_and_the_others_are_right(clocks: SourceClocks) -> None:
