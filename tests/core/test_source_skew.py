@@ -13,10 +13,14 @@ MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
 def feed(
-    skew: SourceSkew, source: object, behind_ms: Sequence[int], every_ms: int = MINUTE_MS
+    skew: SourceSkew,
+    source: object,
+    behind_ms: Sequence[int],
+    every_ms: int = MINUTE_MS,
+    from_ms: int = 0,
 ) -> list[str]:
     """The names of the clocks that were judged off, one record after the other."""
-    measured = np.arange(len(behind_ms), dtype=np.int64) * every_ms
+    measured = np.arange(len(behind_ms), dtype=np.int64) * every_ms + from_ms
     off = skew.take(
         [source] * len(measured), ["p1"] * len(measured), measured + np.array(behind_ms), measured
     )
@@ -40,8 +44,9 @@ def test_what_an_outage_has_held_back_is_no_wrong_clock() -> None:
     (clock,) = skew.clocks()
     assert clock.behind_ms == 3 * HOUR_MS
     assert feed(skew, "monitor", [1_000] * WINDOW) == []
-    # It had been off before, which counts no longer.
-    assert feed(skew, "monitor", [3 * HOUR_MS] * 500, every_ms=1_000) == []
+    # It had been off a day ago, which counts no longer.
+    again = feed(skew, "monitor", [3 * HOUR_MS] * 500, every_ms=1_000, from_ms=24 * HOUR_MS)
+    assert again == []
 
 
 def test_a_clock_that_was_set_right_is_off_no_longer() -> None:
