@@ -57,6 +57,7 @@ class Columns:
         rank: ``(C,)`` of each value among those of its moment, see `timeline`.
         rejections: the records that are no good events.
         losses: how many values were dropped or are not what was sent, and which.
+        sources: ``E`` `source` fields of observations as they came; ``None`` of other events.
     """
 
     record: NDArray[np.intp]
@@ -71,6 +72,7 @@ class Columns:
     rank: NDArray[np.uint16]
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
+    sources: list[object] = field(default_factory=list)
 
     @property
     def problems(self) -> Counter[ValueProblem]:
@@ -155,6 +157,7 @@ def decode(
         np.empty(0, np.uint16),
         rejections,
         losses,
+        [event.source for event in good],
     )
     _measure(columns, good)
     return columns

@@ -7,7 +7,7 @@ that the event is bad or that it is of a rarer kind, nothing is said and `parse`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -47,6 +47,7 @@ class Observation(Struct, gc=False):
     units: dict[str, str] | None = None
     revision: Annotated[int, Meta(ge=0, le=255)] = 0
     type: Literal["observation"] | UnsetType = UNSET
+    source: Any = None  # not judged
 
 
 _DECODE: Final = msgspec.json.Decoder(Observation).decode
@@ -97,6 +98,7 @@ def observation_of(event: Event) -> Observation:
         fields["values"] if is_observation else {},
         fields["units"] if is_observation else None,
         fields["revision"] if is_observation else 0,
+        source=fields.get("source") if is_observation else None,
     )
 
 

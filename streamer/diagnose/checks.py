@@ -23,6 +23,7 @@ from streamer.bundles.acceptance import Trust
 from streamer.diagnose import durability
 from streamer.diagnose.finding import Finding, Level
 from streamer.diagnose.lost_values import lost_values
+from streamer.diagnose.source_clocks import source_clocks
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process import logs
@@ -48,6 +49,7 @@ def checks(settings: Settings) -> Iterator[Finding]:
     if settings.http_port:
         yield _service(settings)
         yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
+        yield from source_clocks(_asked_host(settings), settings.http_port, _TIMEOUT_S)
     yield _log(settings)
     yield from _versions()
     yield _codecs()

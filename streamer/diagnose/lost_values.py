@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPException
 from typing import Final
 
 from streamer.diagnose.finding import Finding, Level
+from streamer.diagnose.service_answers import ask
 
 _MOST_LINES: Final = 20  # what is lost most; `/lost` has all
 
 
 def lost_values(host: str, port: int, timeout_s: float) -> Iterator[Finding]:
     """Yields a finding for each kind of loss; none where no service answers."""
-    connection = HTTPConnection(host, port, timeout=timeout_s)
-    with contextlib.closing(connection):
-        try:
-            connection.request("GET", "/lost")
-            kinds = [
-                (str(lost["variable"]), lost["unit"], int(lost["count"]), str(lost["says"]))
-                for lost in json.loads(connection.getresponse().read())["values"]
-            ]
-        except (OSError, HTTPException, ValueError, TypeError, KeyError):
-            return  # the finding of the service says so
+    try:
+        kinds = [
+            (str(lost["variable"]), lost["unit"], int(lost["count"]), str(lost["says"]))
+            for lost in ask(host, port, "/lost", timeout_s)["values"]
+        ]
+    except (ValueError, TypeError, KeyError):
+        return
     for variable, unit, count, says in kinds[:_MOST_LINES]:
         came_in = "" if unit is None else f" in {unit!r}"
         values = "value" if count == 1 else "values"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ class Result:
         rejected: rejected events by reason.
         problems: dropped values by reason.
         alerts: alert messages by phase and severity.
+        sources: ``n`` what sent each observation, see `Columns`.
+        patients: ``n`` whose events they are.
         new_patients: patients of whom nothing was known, by partition.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
@@ -68,6 +71,8 @@ class Result:
     problems: Counter[ValueProblem] = field(default_factory=Counter)
     losses: Counter[Loss] = field(default_factory=Counter)
     alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sources: list[object] = field(default_factory=list)
+    patients: list[str] = field(default_factory=list)
     new_patients: Counter[int] = field(default_factory=Counter)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
@@ -136,6 +141,9 @@ def _result(
     is_live_event = is_live[columns.record]
     result.recorded_ms = columns.logged_ms[is_live_event]
     result.measured_ms = columns.time_ms[is_live_event]
+    chosen = is_live_event.tolist()
+    result.sources = list(compress(columns.sources, chosen))
+    result.patients = list(compress(columns.patients, chosen))
     result.new_patients.update(
         batch.partitions[event] for event in outcome.newcomers if is_live_event[event]
     )

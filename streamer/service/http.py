@@ -1,4 +1,4 @@
-"""HTTP port of the service: `/metrics`, `/healthz`, `/readyz` and `/lost`."""
+"""HTTP port of the service: `/metrics`, `/healthz`, `/readyz`, `/lost` and `/sources`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from streamer.service.health import Health
 from streamer.service.losses import LOSSES
 from streamer.service.metrics import REGISTRY
+from streamer.service.source_clocks import CLOCKS
 
 _log = structlog.get_logger()
+_PATHS: Final = b"try /metrics, /healthz, /readyz, /lost or /sources\n"
 _CLIENT_TIMEOUT_S: Final = 5.0  # a client that sends nothing gives its thread back
 
 
@@ -70,8 +72,10 @@ def _handler(health: Health) -> type[BaseHTTPRequestHandler]:
                     self._answer_json(not reasons, {"ready": not reasons, "reasons": reasons})
                 case "/lost":
                     self._answer_json(True, {"values": LOSSES.listed()})
+                case "/sources":
+                    self._answer_json(True, {"sources": CLOCKS.listed()})
                 case _:
-                    self._answer(404, "text/plain", b"try /metrics, /healthz, /readyz or /lost\n")
+                    self._answer(404, "text/plain", _PATHS)
 
         def do_HEAD(self) -> None:
             self.do_GET()

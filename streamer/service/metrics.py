@@ -182,6 +182,12 @@ EVENT_AGE: Final = _age_histogram(
     "since",
     ("record", "measurement"),
 )
+SOURCE_BEHIND: Final = _labelled_gauge(
+    "source_behind_seconds",
+    "seconds",
+    "Median time from measurement to record in the last 20 observations of a source.",
+    label="source",
+)
 STAGE: Final = _stages(
     "stage_seconds", "Time that a round of the loop spends in each stage; `poll` includes waiting."
 )

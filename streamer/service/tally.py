@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sized
 from streamer.service import metrics
 from streamer.service.batch import Result
 from streamer.service.losses import LOSSES
+from streamer.service.source_clocks import CLOCKS
 
 
 def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> None:
@@ -31,6 +32,7 @@ def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> 
         for problem, count in result.problems.items():
             metrics.VALUES_DROPPED.labels(problem).inc(count)
         LOSSES.count(result.losses)
+        CLOCKS.take(result.sources, result.patients, result.recorded_ms, result.measured_ms)
         for partition, count in result.new_patients.items():
             metrics.NEW_PATIENTS.labels(str(partition)).inc(count)
         for (phase, severity), count in result.alerts.items():

@@ -19,8 +19,8 @@ from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
 from tests.support.fake_service import FakeService, library, random_log
 from tests.support.paths import ROOT
 
-BY_PROCESS = {"partition", "model"}
-"""Labels whose values are known only while running: as many as partitions, and one."""
+BY_PROCESS = {"partition", "model", "source"}
+"""Labels whose values are known only while running: as many as partitions, one, and 101."""
 MOST_SERIES = 25
 
 
@@ -119,6 +119,7 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
         "vigil_stays_removed_total",
         "vigil_stays_damaged_total",
         "vigil_new_patients_total",
+        "vigil_source_behind_seconds",
         "vigil_transactions_failed",
     }
 
