@@ -34,6 +34,7 @@ from streamer.service.topics import ensure_topics
 _PARTITIONS: Final = 8
 # Every third row of a patient is evaluated: most of a batch is folding, as at a real ward.
 _RISK_INTERVAL_S: Final = 900
+_MODEL_REST_S: Final = (4.0, 12.0)  # a model is in force within ten seconds; some never are
 # A lane ends when its fault is repaired: the longest is a start of Kafka on a busy machine.
 _LANE_DEADLINE_S: Final = 120.0
 _POLL_S: Final = 0.2
@@ -176,7 +177,7 @@ def run(
     if plan.swaps:
         models += model_swaps.variants()
         model_swaps.publish(stack.redis, models[1])
-        lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, plan.broker_rest_s, tally))
+        lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, _MODEL_REST_S, tally))
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
     with (

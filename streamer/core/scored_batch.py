@@ -26,6 +26,7 @@ class Outcome:
     assessments: list[Assessments] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
+    newcomers: list[int] = field(default_factory=list)  # events of whose patient nothing was known
     n_events: int = 0
     n_late: int = 0  # observations of an hour that was closed already
     n_redundant: int = 0  # observations that changed nothing

@@ -127,6 +127,7 @@ class Scorer:
                     batch.reject(event, Reason.NO_STAY, detail)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
+                    batch.outcome.newcomers.append(event)
             batch.slots[event] = slot
         return events[batch.slots[events] >= 0]
 

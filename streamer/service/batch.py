@@ -53,6 +53,7 @@ class Result:
         rejected: rejected events by reason.
         problems: dropped values by reason.
         alerts: alert messages by phase and severity.
+        new_patients: patients of whom nothing was known, by partition.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
         n_risks: risk messages.
@@ -67,6 +68,7 @@ class Result:
     problems: Counter[ValueProblem] = field(default_factory=Counter)
     losses: Counter[Loss] = field(default_factory=Counter)
     alerts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    new_patients: Counter[int] = field(default_factory=Counter)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
     n_risks: int = 0
@@ -134,6 +136,9 @@ def _result(
     is_live_event = is_live[columns.record]
     result.recorded_ms = columns.logged_ms[is_live_event]
     result.measured_ms = columns.time_ms[is_live_event]
+    result.new_patients.update(
+        batch.partitions[event] for event in outcome.newcomers if is_live_event[event]
+    )
     for rejection in outcome.rejections:
         if is_live[rejection.record]:
             result.rejected[rejection.reason] += 1

@@ -145,6 +145,12 @@ VALUES_LOST: Final = _counter(
     "The same by variable, without particulars of admissions; `other` is none of the 34.",
     variable=(OTHER_VARIABLE,),  # a variable that loses nothing needs no series
 )
+NEW_PATIENTS: Final = _counter(
+    "new_patients_total",
+    "patients",
+    "Patients of whom nothing was known; a partition that went elsewhere stands still.",
+    partition=(),
+)
 LATE: Final = _counter("late_total", "events", "Observations of an hour that was closed already.")
 REDUNDANT: Final = _counter(
     "redundant_total",

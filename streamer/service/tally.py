@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Collection, Iterable, Sized
 
 from streamer.service import metrics
 from streamer.service.batch import Result
@@ -31,11 +31,15 @@ def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> 
         for problem, count in result.problems.items():
             metrics.VALUES_DROPPED.labels(problem).inc(count)
         LOSSES.count(result.losses)
+        for partition, count in result.new_patients.items():
+            metrics.NEW_PATIENTS.labels(str(partition)).inc(count)
         for (phase, severity), count in result.alerts.items():
             metrics.ALERTS.labels(phase, severity).inc(count)
 
 
-def cache(stays: Sized, partitions: Sized) -> None:
-    """Sets the gauges of stays in memory and of owned partitions."""
+def cache(stays: Sized, partitions: Collection[int]) -> None:
+    """Sets the gauges of stays in memory and of owned partitions, each by its number."""
     metrics.STAYS.set(len(stays))
     metrics.PARTITIONS.set(len(partitions))
+    for partition in partitions:  # a flood must not be what begins its series: no rate would see it
+        metrics.NEW_PATIENTS.labels(str(partition))

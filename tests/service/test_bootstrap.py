@@ -29,7 +29,7 @@ def _process_as_before() -> Iterator[None]:
 def test_a_worker_on_kafka_and_redis_takes_its_partitions(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bootstrap, "RedisModels", lambda _client: MemoryModels())
+    monkeypatch.setattr(bootstrap, "RedisModels", lambda _client, **_names: MemoryModels())
     settings = settings_of(environment(stack, topic_prefix, partitions=2, instance=topic_prefix))
     ensure_topics(settings)
     with contextlib.closing(bootstrap.state_store(settings)) as states:

@@ -17,7 +17,6 @@ from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port, get
 from tests.support.running_service import (
-    ANSWER_DEADLINE_S,
     START_DEADLINE_S,
     ServiceClient,
     service,
@@ -104,19 +103,15 @@ def test_neither_log_nor_port_tells_an_id(
     again = ServiceProcess(variables, tmp_path / "again.log")
     assert settings_of(variables).topic_vitals == settings.topic_vitals
     with running([again]):
-        wait_until(
-            lambda: any(reason["kind"] == "refused" for reason in reasons(port)),
-            ANSWER_DEADLINE_S,
-            "the refusal of the corrupt state",
-        )
-        refused = scrape(port)
-    assert "state of a patient: checksum differs" in refused["/readyz"]
-    assert "vigil_partition_refused" in refused["/metrics"]
+        wait_until(lambda: ready(port), START_DEADLINE_S, "readiness without the damaged stay")
+        after = scrape(port)
+    assert "vigil_stays_damaged_total 1.0" in after["/metrics"]
 
-    for text in (process.log, again.log, *served.values(), *refused.values()):
+    for text in (process.log, again.log, *served.values(), *after.values()):
         assert MARK not in text
-    (line_of_refusal,) = [entry for entry in lines(again) if entry["event"] == "partition refused"]
-    assert line_of_refusal["patient"] == Pseudonyms(KEY).of(patient)
+    (line,) = [entry for entry in lines(again) if entry["event"] == "stay damaged"]
+    assert line["error"] == "state of a patient: checksum differs"
+    assert line["patient"] == Pseudonyms(KEY).of(patient)
     assert {entry["level"] for entry in lines(process)} >= {"info"}
 
 

@@ -118,6 +118,7 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
         "vigil_risks_total",
         "vigil_stays_removed_total",
         "vigil_stays_damaged_total",
+        "vigil_new_patients_total",
         "vigil_transactions_failed",
     }
 

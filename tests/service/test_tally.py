@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from streamer.service import metrics
 from tests.service.test_metrics import figure
 from tests.support.fake_service import MINUTE_MS, ORIGIN_MS, FakeService, event, library
 
@@ -89,3 +90,28 @@ def test_ages_count_from_the_measurement_and_from_the_record() -> None:
         for since, before in sums.items()
     }
     assert more["measurement"] - more["record"] == pytest.approx(3600, abs=0.01)
+
+
+def test_new_patients_are_counted_by_partition_once_and_not_by_a_replay() -> None:
+    def counts() -> list[float]:
+        return [figure("vigil_new_patients_total", partition=str(n)) for n in range(3)]
+
+    fake = FakeService(library(5)[0])
+    first = fake.process(max_batch=3)
+    fake.drain(first)
+    assert all(
+        metrics.REGISTRY.get_sample_value("vigil_new_patients_total", {"partition": str(n)})
+        is not None
+        for n in range(3)
+    )
+    before = counts()
+    ids = ["a", "b", "a", "c", "b"]
+    fake.send([event(1, patient, 0, values={"heart_rate": 70}) for patient in ids])
+    fake.send([event(2, "d", 0, values={"heart_rate": 70}), event(2, "e", 0, type="discharge")])
+    fake.drain(first)
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [0, 3, 1]
+    fake.kill(first)
+    fake.states.wipe()
+    fake.send([event(1, "a", 1, values={"heart_rate": 70}), event(1, "f", 1, values={"map": 70})])
+    fake.drain(fake.process())
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [0, 4, 1]
