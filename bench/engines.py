@@ -113,13 +113,18 @@ def settings_for(env: BenchEnv, backlog: Backlog, prefix: str) -> Settings:
 
 
 def processes_for(
-    engine: Engine, env: BenchEnv, backlog: Backlog, prefix: str, ports: Sequence[int]
+    engine: Engine,
+    env: BenchEnv,
+    backlog: Backlog,
+    prefix: str,
+    ports: Sequence[int],
+    **more: str,
 ) -> list[ServiceProcess]:
     """Makes the topics; returns processes, one for each of ``ports``, that are not yet started.
 
-    Only the service listens on its port.
+    Only the service listens on its port, and has ``more`` variables.
     """
-    variables = _environment(env, backlog, prefix)
+    variables = _environment(env, backlog, prefix) | more
     settings = settings_of(variables)
     if engine.is_service:
         ensure_topics(settings)

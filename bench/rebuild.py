@@ -20,6 +20,7 @@ from streamer.service.settings import Settings
 
 _PREFIX: Final = "states-alone-"
 _LOOK_S: Final = 0.02
+_SAVE_SECONDS: Final = "0.5"  # so that the first save comes long before the last
 _DEADLINE_S: Final = 120.0
 
 
@@ -32,7 +33,9 @@ def state_only(env: BenchEnv, backlog: Backlog) -> str:
         MeasurementFailed: it ended, or did not finish in time.
     """
     settings = settings_for(env, backlog, _PREFIX)
-    (service,) = processes_for(OURS, env, backlog, _PREFIX, [free_port()])
+    (service,) = processes_for(
+        OURS, env, backlog, _PREFIX, [free_port()], STREAMER_SAVE_SECONDS=_SAVE_SECONDS
+    )
     ends = commit_all(settings)
     give_up_at = time.monotonic() + _DEADLINE_S
     with running([service]), contextlib.closing(Redis.from_url(env.stack.redis)) as redis:

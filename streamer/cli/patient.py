@@ -16,6 +16,8 @@ def patient(
 ) -> None:
     """Show what is known of one patient: values and ages, risk, alert, model, log position.
 
+    It reads Redis: while events come, up to STREAMER_SAVE_SECONDS (10) old.
+
     Exits with 1 when nothing is known.
     """
     # loads numpy and the core, which the other commands start without

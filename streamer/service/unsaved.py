@@ -143,8 +143,6 @@ class UnsavedStates:
             _log.warning("ended unsaved, the next owner replays", reason=str(error))
 
     def _save(self, numbers: Collection[int]) -> None:
-        if not numbers:
-            return
         writes: list[StateWrite] = []
         for number in numbers:
             partition = self._ownership.owned[number]
@@ -153,9 +151,10 @@ class UnsavedStates:
             except Exception as error:
                 self._suspects.doubt(partition, error)
                 self._ownership.retake([number])
-        self._pending.add(writes)
-        self._pending.save(self._ownership.owned)
-        self._fault("after_save")
+        if writes:
+            self._pending.add(writes)
+            self._pending.save(self._ownership.owned)
+            self._fault("after_save")
 
     def _encode(self, partition: Partition) -> StateWrite:
         with metrics.STAGE.labels(Stage.ENCODE).time():

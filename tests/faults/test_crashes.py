@@ -24,6 +24,8 @@ FAULTS = {
     "after_the_save": "after_save@3:kill",
     "after_a_partition_was_taken": "after_take@2:kill",
 }
+# Where a save has to come before the end of the log; the others die with all of theirs unsaved.
+SAVING = ("between_the_saves_of_two_partitions", "after_the_save")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,8 @@ def crashes(
             trial = ServiceTrial(stack, _folder(folder, name), f"crash-{folder.name}-{name}-")
             trials[name] = opened.enter_context(trial)
             trial.send()
-            trial.service(fault, instance="mortal")
+            seconds = {"STREAMER_SAVE_SECONDS": "0"} if name in SAVING else {}
+            trial.service(fault, instance="mortal", **seconds)
         for trial in trials.values():  # the same name: its producer ends what was left open
             (mortal,) = trial.services
             assert mortal.wait(DEADLINE_S) == -signal.SIGKILL, mortal.log

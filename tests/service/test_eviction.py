@@ -81,6 +81,7 @@ def test_a_new_owner_keeps_the_bound(expected: FakeService) -> None:
     seed=st.integers(0, 10_000),
     max_stays=st.integers(1, 6),
     max_batch=st.integers(1, 30),
+    save_s=st.sampled_from([0, 3, 1_000]),
     deaths=st.lists(
         st.tuples(
             st.sampled_from(["before_transaction", "after_transaction", "after_save"]),
@@ -90,10 +91,11 @@ def test_a_new_owner_keeps_the_bound(expected: FakeService) -> None:
     ),
 )
 def test_a_bounded_cache_gives_the_same_after_crashes(
-    seed: int, max_stays: int, max_batch: int, deaths: list[tuple[str, int]]
+    seed: int, max_stays: int, max_batch: int, save_s: float, deaths: list[tuple[str, int]]
 ) -> None:
     events = random_log(seed, n_events=90, n_patients=9)
     fake = bounded(events, max_stays)
+    fake.save_s = save_s
     for point, n_steps in deaths:
         process = fake.process(max_batch)
         for _ in range(n_steps):

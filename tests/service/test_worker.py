@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
-from streamer.service import failed_transactions
+from streamer.service import failed_transactions, pending_writes
 from tests.support.fake_service import (
     Event,
     FakeProcess,
@@ -24,6 +24,13 @@ POINTS = ("before_transaction", "after_transaction", "after_save")
 
 def die() -> None:
     raise Killed
+
+
+def step_on(process: FakeProcess) -> None:
+    """Runs rounds, as many as it takes until what changed in the first is to be saved."""
+    for _ in range(5):
+        process.tick()
+        process.worker.step()
 
 
 def assert_same(fake: FakeService, expected: FakeService) -> None:
@@ -76,7 +83,7 @@ def test_killed_between_two_effects(
         first.step()
     first.at[point] = die
     with pytest.raises(Killed):
-        first.step()
+        fake.drain(first)
     fake.kill(first)
     fake.drain(fake.process(max_batch=33))
     assert_same(fake, expected)
@@ -164,12 +171,12 @@ def test_two_workers_share_and_one_leaves(fake: FakeService, expected: FakeServi
 def test_an_outage_of_the_store_stops_reading_and_loses_nothing(
     fake: FakeService, expected: FakeService
 ) -> None:
-    process = fake.process(max_batch=20)
+    process = fake.process(max_batch=5)
     process.step()
     process.step()
     fake.states.available = False
-    with pytest.raises(StoreUnavailable):
-        process.worker.step()
+    with pytest.raises(StoreUnavailable):  # when what is unsaved must not wait any longer
+        step_on(process)
     committed = dict(fake.broker.committed)
     for _ in range(5):
         with pytest.raises(StoreUnavailable):
@@ -211,11 +218,11 @@ def test_an_outage_while_partitions_move(fake: FakeService, expected: FakeServic
 def test_a_save_whose_answer_was_lost_is_sent_again(
     fake: FakeService, expected: FakeService
 ) -> None:
-    process = fake.process(max_batch=20)
+    process = fake.process(max_batch=5)
     process.step()
     fake.states.lose_next_answer = True
     with pytest.raises(StoreUnavailable):
-        process.worker.step()
+        step_on(process)
     fake.drain(process)
     assert_same(fake, expected)
 
@@ -254,7 +261,10 @@ def test_states_that_were_wiped_are_rebuilt_in_silence(
     assert_same(fake, expected)
 
 
-def test_states_that_were_set_back_are_replayed(fake: FakeService, expected: FakeService) -> None:
+def test_states_that_were_set_back_are_replayed(
+    fake: FakeService, expected: FakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_writes, "CONFIRM_S", -1.0)
     process = fake.process(max_batch=20)
     for _ in range(3):
         process.step()
@@ -368,15 +378,16 @@ class Chaos:
 @given(
     seed=st.integers(0, 10_000),
     max_batch=st.integers(1, 40),
+    save_s=st.sampled_from([0, 3, 1_000]),
     happenings=st.lists(
         st.tuples(st.sampled_from(ACTIONS), st.integers(0, 1), st.integers(1, 4)), max_size=14
     ),
 )
 def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
-    seed: int, max_batch: int, happenings: list[tuple[str, int, int]]
+    seed: int, max_batch: int, save_s: float, happenings: list[tuple[str, int, int]]
 ) -> None:
     events = random_log(seed, n_events=90)
-    fake = FakeService(LIBRARY)
+    fake = FakeService(LIBRARY, save_s=save_s)
     fake.send(events)
     chaos = Chaos(fake, max_batch)
     for action, who, n_steps in happenings:

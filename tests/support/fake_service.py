@@ -92,11 +92,15 @@ class FakeProcess:
 
     def step(self) -> bool:
         """Runs one round, of a second for what is unsaved; an outage counts as busy."""
-        self._rounds += 1
+        self.tick()
         try:
             return self.worker.step()
         except (LogUnavailable, StoreUnavailable):
             return True
+
+    def tick(self) -> None:
+        """Lets a second pass for what is unsaved."""
+        self._rounds += 1
 
     def _fault(self, point: str) -> None:
         if point in self.at:
