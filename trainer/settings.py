@@ -40,7 +40,10 @@ class TrainerSettings(EnvironmentSettings):
     )
     threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
     hours: float = Field(
-        default=12, gt=0, description="hours after which a `fit` of `run` is ended, hung or not"
+        default=12,
+        gt=0,
+        le=8_760,
+        description="hours after which a `fit` of `run` is ended, hung or not",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"

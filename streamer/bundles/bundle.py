@@ -111,14 +111,14 @@ class Bundle:
         """Packs the bundle; equal bundles give equal bytes."""
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in self._parts().items():
+            for name, content in self.parts().items():
                 archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content)
         return packed.getvalue()
 
     def save(self, folder: Path) -> None:
         """Writes the bundle's files, and syncs them, into a folder that is created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
-        parts = self._parts()
+        parts = self.parts()
         for name in MOST_BYTES:
             if name not in parts:
                 (folder / name).unlink(missing_ok=True)  # of the bundle that was here before
@@ -128,7 +128,8 @@ class Bundle:
                 file.flush()
                 os.fsync(file.fileno())
 
-    def _parts(self) -> dict[str, bytes]:
+    def parts(self) -> dict[str, bytes]:
+        """The content of each file, by name."""
         manifest = to_text(self.manifest).encode()
         parts = {WEIGHTS: self.weights, MANIFEST: manifest, CARD: self.card.encode()}
         if self.known:

@@ -15,7 +15,7 @@ from streamer.core.dead_letters import Selection
 from streamer.core.reasons import Reason
 from streamer.core.time import DAY_MS, HOUR_MS, MINUTE_MS
 from streamer.ports.log import Interrupted, LogUnavailable
-from streamer.process.audit import DONE, record
+from streamer.process.audit import audited
 from streamer.process.terminal import say, say_json, say_lines
 from streamer.service.dead_letters import Replay, open_rejected_topic, overview, plan
 from streamer.service.dead_letters import replay as replayed
@@ -158,17 +158,19 @@ def replay(
             done = plan(topic, selection, again=again)
         else:
             try:
-                replayed(
-                    topic, selection, done, again=again, repartition=repartition,
-                    progress=lambda: report.update(f"{done.chosen.total()} re-entered"),
-                )  # fmt: skip
+                with audited(settings.audit_file, "replay rejected", "") as action:
+                    try:
+                        replayed(
+                            topic, selection, done, again=again, repartition=repartition,
+                            progress=lambda: report.update(f"{done.chosen.total()} re-entered"),
+                        )  # fmt: skip
+                    finally:
+                        action.target = _records(settings, selection, done)
             except (Interrupted, LogUnavailable, KeyboardInterrupt) as error:
-                _audit(settings, selection, done, f"failed: {error or 'cut off'}")
                 _fail(
                     f"{str(error) or 'cut off'}; at least {done.chosen.total()} records were "
                     "re-entered. Run it again: nothing is doubled"
                 )
-            _audit(settings, selection, done, DONE)
     if chosen is not None and not done.chosen and not done.left:
         _fail(f"no chosen record of the rejected topic has an offset in {offsets}")
     if as_json:
@@ -177,11 +179,11 @@ def replay(
         say_lines(view.replay_lines(done, dry_run=not yes))
 
 
-def _audit(settings: Settings, selection: Selection, done: Replay, outcome: str) -> None:
+def _records(settings: Settings, selection: Selection, done: Replay) -> str:
+    """What was replayed, for the audit line."""
     reasons = ",".join(sorted(selection.reasons)) or "all reasons"
     offsets = "" if selection.offsets is None else f", offsets {selection.offsets}"
-    records = f"{done.chosen.total()} records of {settings.topic_rejected} ({reasons}{offsets})"
-    record(settings.audit_file, "replay rejected", records, outcome)
+    return f"{done.chosen.total()} records of {settings.topic_rejected} ({reasons}{offsets})"
 
 
 def _since_ms(text: str | None) -> int | None:

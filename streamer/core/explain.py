@@ -23,7 +23,6 @@ MOSTLY_TIMING: Final = 0.5  # share of a contribution
 LEAST_CONTRIBUTION: Final = 0.01  # logits; smaller ones are noise to a reader
 
 _OF_VARIABLE: Final = features.OWNER[None, :] == np.arange(N_VARIABLES)[:, None]  # (34, F)
-_VALUE_COLUMN: Final = np.array([features.NAMES.index(f"value:{v.name}") for v in VARIABLES])
 
 _TIMING_COLUMNS: Final = np.array(
     [
@@ -85,9 +84,3 @@ def timing_shares(
     )
     shares: list[float] = ((logits[0, 0] - logits[1:, 0]) / added).tolist()
     return shares
-
-
-def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:
-    """Returns ``(n, 34)`` whether each variable's value lies above the training mean."""
-    high: NDArray[np.bool_] = model.scaling.apply(seen)[:, _VALUE_COLUMN] > 0
-    return high

@@ -1,7 +1,7 @@
 """Audit lines: who did what to which object, when, where from, and how it ended.
 
 They are a stream of their own, one JSON object a line in a file of its own, which is only ever
-appended to. A line never holds a patient's id, only its pseudonym.
+appended to. What a line is about is never a patient's id, only the pseudonym.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Final
 
 DONE: Final = "done"
-_MOST_OUTCOME: Final = 300  # characters of an error, which may quote what somebody sent
+_MOST_OUTCOME: Final = (
+    300  # characters of an error; one of a model or a broker may be of any length
+)
 
 
 def record(file: Path, action: str, target: str, outcome: str = DONE) -> None:
@@ -46,7 +48,10 @@ def record(file: Path, action: str, target: str, outcome: str = DONE) -> None:
         # One write to a file opened for appending is whole, whoever else writes.
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            os.write(descriptor, f"{line}\n".encode())
+            content = f"{line}\n".encode()
+            n_written = os.write(descriptor, content)
+            if n_written < len(content):  # the disk is full, or the file at its limit
+                raise OSError(f"only {n_written} of {len(content)} bytes")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -70,13 +75,20 @@ def audited(file: Path, name: str, target: str) -> Iterator[Action]:
         name: what is done.
         target: what it is done to; the block may set the action's own to a better name.
     """
+    with failure_audited(file, name, target) as action:
+        yield action
+    record(file, name, action.target)
+
+
+@contextmanager
+def failure_audited(file: Path, name: str, target: str) -> Iterator[Action]:
+    """Records an action that fails; one that does not is on record where it is done."""
     action = Action(target)
     try:
         yield action
     except BaseException as error:
         record(file, name, action.target, f"failed: {error or type(error).__name__}")
         raise
-    record(file, name, action.target)
 
 
 def _user() -> str:

@@ -101,6 +101,7 @@ class EnvironmentSettings(BaseSettings):
     @model_validator(mode="wrap")
     @classmethod
     def _judge(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        data = {key: value for key, value in data.items() if not _is_of_service(str(key), value)}
         values = {
             field: _text(data[key])
             for field in cls.model_fields
@@ -167,10 +168,11 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def _files(cls: type[EnvironmentSettings]) -> Iterator[tuple[str, Path]]:
     """Secrets that a file holds, since no variable does: field and file."""
+    environment = _environment()
     for field in cls.secret_fields():
         variable = cls.variable(field)
-        file = os.environ.get(variable + _FILE)
-        if file and variable not in os.environ:
+        file = environment.get(variable + _FILE)
+        if file and variable not in environment:
             yield field, Path(file)
 
 
@@ -201,20 +203,23 @@ def _of_environment(cls: type[EnvironmentSettings]) -> Iterator[Fault]:
     prefix = str(cls.model_config["env_prefix"])
     for name, value in sorted(os.environ.items()):
         variable = name.upper()
+        if _is_of_service(variable, value):
+            continue
         if variable in known:
             yield from _of_value(cls, variable, fields.get(variable), value)
-        elif variable.startswith(prefix) and not _set_by_kubernetes(variable, value):
+        elif variable.startswith(prefix) and not _OF_KUBERNETES.search(variable):
             yield Fault(name, _unknown(variable, fields, known))
-    for file in files & os.environ.keys():
+    environment = _environment()
+    for file in sorted(files & environment.keys()):
         variable = file.removesuffix(_FILE)
-        if variable in os.environ:
+        if variable in environment:
             yield Fault(file, f"is set, and so is {variable}: unset one of them")
             continue
         try:
-            _secret_in(Path(os.environ[file]))
+            _secret_in(Path(environment[file]))
         except (OSError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or error
-            yield Fault(file, f"{os.environ[file]!r} cannot be used: {reason}")
+            yield Fault(file, f"{environment[file]!r} cannot be used: {reason}")
 
 
 def _unknown(variable: str, fields: Mapping[str, str], known: Iterable[str]) -> str:
@@ -223,11 +228,15 @@ def _unknown(variable: str, fields: Mapping[str, str], known: Iterable[str]) -> 
     return f"is not a setting{did_you_mean(variable, known)}"
 
 
-def _set_by_kubernetes(variable: str, value: str) -> bool:
-    return bool(
-        _OF_KUBERNETES.search(variable)
-        or (variable.endswith("_PORT") and _SERVICE_ADDRESS.match(value))
-    )
+def _environment() -> dict[str, str]:
+    """The environment by upper case: names are read in either."""
+    return {name.upper(): value for name, value in os.environ.items()}
+
+
+def _is_of_service(name: str, value: object) -> bool:
+    """Whether Kubernetes set it: a Service `streamer-http` gives STREAMER_HTTP_PORT an address."""
+    is_port = name.upper().endswith("_PORT")
+    return is_port and isinstance(value, str) and _SERVICE_ADDRESS.match(value) is not None
 
 
 def _of_value(

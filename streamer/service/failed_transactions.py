@@ -33,7 +33,7 @@ class FailedTransactions:
         clock: seconds that only rise; tests wind it.
 
     Attributes:
-        why: the last of them failed, in the words of the log.
+        why: the cause of the last failure, in the words of the log.
         is_not_allowed: whether a right was missing.
     """
 

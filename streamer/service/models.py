@@ -216,6 +216,8 @@ class ModelLibrary:
 
     def _keep(self, content: Bundle, model: Model) -> Model:
         self._built[model.model_id] = content, model
-        for old in list(self._built)[:-KEPT]:
+        # The champion is asked for last, after replays have asked for many: it stays.
+        others = [old for old in self._built if old not in (model.model_id, self._published)]
+        for old in others[: max(0, len(self._built) - KEPT)]:
             del self._built[old]
         return model

@@ -168,7 +168,8 @@ class Ownership:
             partition = self.owned[number]
             # It is not read on, and its lag counts from where reading will begin again.
             saved = partition.watermark
-            self._log.seek(number, partition.position if saved is None else saved)
+            assert saved is not None, "an owned partition has one since it was taken"
+            self._log.seek(number, saved)
             self._log.pause([number])
             self._drop(number)
             self.untaken[number] = UntakenPartition(now, now)

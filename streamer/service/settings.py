@@ -80,6 +80,7 @@ class Settings(EnvironmentSettings):
     risk_interval: Finite = Field(
         default=60,
         ge=0,
+        le=86_400,
         description="seconds of event time between two risks of a patient; 0: every event",
     )
     forecast: bool = Field(
@@ -87,10 +88,14 @@ class Settings(EnvironmentSettings):
     )
     future_limit: Finite = Field(
         default=3600,
+        le=366 * 86_400,
         description="seconds that an event may be ahead of its record; below 0: not checked",
     )
     rebuild_hours: Finite = Field(
-        default=52, gt=0, description="hours of the log from which lost states are rebuilt"
+        default=52,
+        ge=0.001,
+        le=10 * 366 * 24,
+        description="hours of the log from which lost states are rebuilt",
     )
     max_batch: int = Field(
         default=4000, ge=1, le=20_000, description="maximum records in one transaction"
@@ -185,6 +190,13 @@ class Settings(EnvironmentSettings):
     kafka_ssl_password: SecretStr = Field(
         default=SecretStr(""), description="password of the private key"
     )
+
+    @field_validator("risk_interval", "future_limit")
+    @classmethod
+    def _is_a_millisecond(cls, seconds: float) -> float:
+        if 0 < seconds < 0.001:  # it would be rounded to 0, which means something else
+            raise ValueError(f"is less than a millisecond, {seconds:g} s: 0, or 0.001 and more")
+        return seconds
 
     @field_validator("fault")
     @classmethod

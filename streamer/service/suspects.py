@@ -34,12 +34,14 @@ class _Suspect:
     Attributes:
         since: its first offset.
         until: the first offset behind it.
+        failed: the first offset behind the last try that failed.
         most: records of the next try.
         fails: the offset that failed alone, and where in the program.
     """
 
     since: int
     until: int
+    failed: int
     most: int
     fails: tuple[int, str] | None = None
 
@@ -84,16 +86,16 @@ class Suspects:
             before = self._suspects.get(number)
             until = max(last + 1, before.until if before else 0)
             fails = (last, _place(error)) if n == len(records) == 1 else None
-            self._suspects[number] = _Suspect(first, until, most, fails)
+            self._suspects[number] = _Suspect(first, until, last + 1, most, fails)
         _log_failure(numbers, len(records), error)
         return set(numbers)
 
     def doubt(self, partition: Partition, error: Exception) -> None:
         """Notes that some record since the last save has made states that cannot be encoded."""
         end, saved = partition.position, partition.watermark
-        since = end if saved is None else saved
-        self._suspects[partition.number] = _Suspect(since, end, max(1, (end - since) // 2))
-        _log_failure([partition.number], end - since, error)
+        assert saved is not None, "an owned partition has one since it was taken"
+        self._suspects[partition.number] = _Suspect(saved, end, end, max(1, (end - saved) // 2))
+        _log_failure([partition.number], end - saved, error)
 
     def pass_by(self, positions: Mapping[int, int]) -> None:
         """Notes that all before these positions is done."""
@@ -105,8 +107,10 @@ class Suspects:
                 del self._suspects[number]
             elif suspect.fails and position > suspect.fails[0]:
                 suspect.most, suspect.fails = suspect.until - position, None
-            else:
+            elif position < suspect.failed:
                 suspect.most = max(1, suspect.most // 2)
+            else:  # the failure has passed by itself: the rest need not go one by one
+                suspect.most *= 2
 
     def set_aside(self, records: Records, partition: Partition, topics: Topics) -> Result | None:
         """Returns what comes of a record that failed alone; ``None`` for all other records."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from streamer.adapters.redis.url import is_loopback
+from streamer.adapters.loopback import is_loopback
 from streamer.service.settings import Settings
 
 _PLAIN: Final = "everybody on the way reads and changes patients' data"

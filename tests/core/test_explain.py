@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from streamer.core import explain, features
 from streamer.core.model import Floats
-from streamer.core.variables import INDEX, N_VARIABLES
+from streamer.core.variables import N_VARIABLES
 from tests.support.event_stream import Event, HeartRateModel, Stream, admission, observation
 from tests.support.small_models import random_model
 
@@ -27,14 +27,6 @@ def test_a_contribution_is_the_logit_that_is_lost_without_the_variable() -> None
         lost = before - model.step(without, h, c)[0][:, 0]
         assert (np.where(known[:, variable], lost, 0) == added[:, variable]).all()
     assert ((added != 0) == known).all()
-
-
-def test_high_and_low_are_against_the_mean_of_training() -> None:
-    seen = np.full((1, features.N_FEATURES), np.nan, np.float32)
-    for name, value in (("heart_rate", 91), ("map", 89), ("sbp", 90)):
-        seen[0, features.NAMES.index(f"value:{name}")] = value
-    high = explain.is_high(HEART, seen)[0]
-    assert np.flatnonzero(high).tolist() == [INDEX["heart_rate"]]
 
 
 def test_reasons_are_those_that_push_the_risk_up() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 import threading
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.process.audit import audited, record
+from streamer.process.audit import audited, failure_audited, record
 
 
 def lines(file: Path) -> list[dict[str, str]]:
@@ -63,3 +64,23 @@ def test_where_nothing_can_be_written_the_line_goes_to_standard_error(
     (tmp_path / "file").write_text("")
     record(tmp_path / "file" / "audit.jsonl", "promote", "abc")
     assert '"object": "abc"' in capsys.readouterr().err
+
+
+def test_a_line_that_the_disk_cuts_goes_to_standard_error_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda file, content: write(file, content[:20]))
+    record(tmp_path / "audit.jsonl", "promote", "abc")
+    assert '"object": "abc"' in capsys.readouterr().err
+
+
+def test_only_a_failure_is_on_record_where_the_action_records_itself(tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    with failure_audited(file, "promote", "abc"):
+        pass
+    assert not file.exists()
+    with pytest.raises(ValueError, match="broken"), failure_audited(file, "promote", "abc"):
+        raise ValueError("broken")
+    (line,) = lines(file)
+    assert line["outcome"] == "failed: broken"

@@ -20,6 +20,7 @@ class Settings(EnvironmentSettings):
     beds: int = Field(default=8, ge=1)
     name: str = "icu"
     note: str = ""
+    http_port: int = 8000
     door_code: SecretStr = SecretStr("")
 
 
@@ -139,3 +140,22 @@ def test_only_secrets_come_from_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_name_that_is_like_none_has_no_hint() -> None:
     assert did_you_mean("WARD_COLOUR_OF_DOOR", ["WARD_BEDS"]) == ""
+
+
+def test_a_service_of_kubernetes_whose_name_makes_a_setting_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WARD_HTTP_PORT", "tcp://10.0.0.7:80")
+    assert Settings().http_port == 8000
+    assert faults(monkeypatch, WARD_HTTP_PORT="tcp") == [
+        "WARD_HTTP_PORT: Input should be a valid integer, not 'tcp'"
+    ]
+
+
+def test_the_file_of_a_secret_is_judged_in_lower_case_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (line,) = faults(monkeypatch, ward_door_code_file=str(tmp_path / "missing"))
+    assert line.startswith("WARD_DOOR_CODE_FILE: ")
+    (tmp_path / "missing").write_text(CANARY)
+    assert Settings().secret("door_code")() == CANARY

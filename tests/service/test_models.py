@@ -180,3 +180,13 @@ def test_when_redis_loses_what_is_published_the_model_in_force_stays() -> None:
     channel._bundles.clear()
     assert library.in_force(fallback=model) is model
     assert ModelLibrary(channel, OURS).in_force().model_id == model.model_id, "after a restart"
+
+
+def test_the_champion_stays_built_whatever_a_replay_asks_for() -> None:
+    channel = MemoryModels()
+    library = ModelLibrary(channel, UNSIGNED)
+    ids = [publish(channel, seed) for seed in range(1, KEPT + 2)]
+    champion = library.in_force()
+    for model_id in ids[:-1]:
+        assert library.get(model_id) is not None
+    assert library.get(ids[-1]) is champion

@@ -194,6 +194,12 @@ def test_oauth_needs_a_file_or_an_endpoint(monkeypatch: pytest.MonkeyPatch) -> N
     }
     (line,) = lines_of(monkeypatch, **endpoint, STREAMER_KAFKA_OAUTH_URL="http://login.example")
     assert "https" in line
+    for broken in ("https://[x", "https://login.example:port/"):
+        lines = lines_of(monkeypatch, STREAMER_KAFKA_OAUTH_URL=broken, STREAMER_PARTITIONS="0")
+        assert [line.partition(":")[0] for line in lines] == [
+            "STREAMER_KAFKA_OAUTH_URL", "STREAMER_PARTITIONS",
+        ]  # fmt: skip
+    monkeypatch.delenv("STREAMER_PARTITIONS")
     settings = settings_of(monkeypatch, STREAMER_KAFKA_OAUTH_URL="https://login.example/token")
     assert "s3cret" not in repr(settings) + repr(settings.kafka)
     assert "sasl_plain_password" not in settings.kafka_connection()
@@ -232,6 +238,12 @@ def test_a_client_certificate_reaches_the_clients(
         ("STREAMER_KAFKA_SESSION_TIMEOUT_MS", "999"),
         ("STREAMER_RISK_INTERVAL", "nan"),
         ("STREAMER_FUTURE_LIMIT", "inf"),
+        ("STREAMER_RISK_INTERVAL", "1e20"),
+        ("STREAMER_RISK_INTERVAL", "0.0004"),
+        ("STREAMER_FUTURE_LIMIT", "1e20"),
+        ("STREAMER_FUTURE_LIMIT", "0.0004"),
+        ("STREAMER_REBUILD_HOURS", "1e20"),
+        ("STREAMER_REBUILD_HOURS", "1e-9"),
         ("STREAMER_REPLICATION", "1000"),
         ("STREAMER_TOPIC_RISK", "vitals"),
     ],

@@ -135,3 +135,24 @@ def test_a_batch_is_bounded_by_its_work(monkeypatch: pytest.MonkeyPatch) -> None
     whole = reference_run(LIBRARY, [*events, other], n_partitions=2)
     assert fake.outputs_by_patient() == whole.outputs_by_patient()
     assert fake.stored_stays() == whole.stored_stays()
+
+
+def test_after_a_failure_that_passes_the_rest_does_not_go_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+
+    def failing_first(*args: Any, **named: Any) -> Assessments:
+        sizes.append(len(args[2]))
+        if len(sizes) <= 7:
+            raise MemoryError
+        return assess(*args, **named)
+
+    monkeypatch.setattr(scoring, "assess", failing_first)
+    fake = FakeService(LIBRARY, n_partitions=1)
+    fake.send([event(0, f"p{i}", 0, values={"heart_rate": 80}) for i in range(200)])
+    fake.drain(fake.process())
+    assert sizes[:8] == [200, 100, 50, 25, 12, 6, 3, 1]
+    assert len(fake.messages("risk")) == 200
+    assert not dead_letters(fake)
+    assert len(sizes) < 25

@@ -15,7 +15,7 @@ from streamer.bundles.bundle import MANIFEST, Bundle, BundleError, short
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
 from streamer.process import logs
-from streamer.process.audit import audited
+from streamer.process.audit import audited, failure_audited
 from streamer.process.terminal import say, say_json, say_lines
 from trainer.cli.options import Folder, check_writable, open_registry, refuse
 from trainer.cli.redis import connect
@@ -124,7 +124,7 @@ def promote(
     from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
     kept = _open(registry)
-    with audited(kept.audit_file, "promote", model) as action:
+    with failure_audited(kept.audit_file, "promote", model) as action:
         if (Path(model) / MANIFEST).is_file():
             model = publishing.accept_folder(kept, Path(model))
         action.target = model = kept.find(model)
@@ -149,7 +149,8 @@ def rollback(
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
-    with audited(kept.audit_file, "rollback", kept.aliases().champion or "the shipped bundle"):
+    before = kept.aliases().champion or "the shipped bundle"
+    with failure_audited(kept.audit_file, "rollback", before):
         _change(
             kept,
             no_publish,
@@ -182,7 +183,7 @@ def sign(
             bundle = own.sign(bundles.load(folder))
             action.target = bundle.model_id
             accept(bundle, Trust((own.public,)))
-            bundle.save(folder)
+            signing.save_signed(bundle, folder)
         signed = bundle.model_id
     else:
         signed = kept.sign(model, own)

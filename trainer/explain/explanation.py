@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from streamer.core import features as columns
 from streamer.core.alerts import AlertPolicy
 from streamer.core.cleaning import clean
-from streamer.core.explain import contributions, is_high
-from streamer.core.model import Model
+from streamer.core.explain import contributions
+from streamer.core.model import Floats, Model
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.labels import onset_rows
@@ -30,6 +31,7 @@ N_EACH: Final = 2
 """Vital signs, and other variables, that are followed without ``--follow``: so many of each. Vital
 signs are measured again within the hour; laboratory values show what lasts."""
 
+_VALUE_COLUMN: Final = np.array([columns.NAMES.index(f"value:{v.name}") for v in VARIABLES])
 _IS_VITAL: Final = np.array([variable.is_vital for variable in VARIABLES])
 
 
@@ -144,6 +146,17 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
         gates=gates,
         influences=influences(model, stay, values, measurements),
     )
+
+
+def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:
+    """Returns ``(n, 34)`` whether each variable's value lies above the training mean.
+
+    Args:
+        model: whose training mean.
+        seen: ``(n, F)`` raw features.
+    """
+    high: NDArray[np.bool_] = model.scaling.apply(seen)[:, _VALUE_COLUMN] > 0
+    return high
 
 
 def _onset(stay: Cohort) -> float:

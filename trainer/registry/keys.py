@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 from streamer.bundles import known
 from streamer.bundles.build import build
-from streamer.bundles.bundle import Bundle
+from streamer.bundles.bundle import CARD, KNOWN, SIGNATURES, Bundle
 from streamer.bundles.signatures import ModelKey, Signature, signed_message
+from trainer.atomic import write_atomically
 from trainer.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ class SigningKey:
         others = tuple(one for one in bundle.signatures if one.public_key != public)
         own = Signature(public, self.private.sign(signed_message(bundle.digest)))
         return replace(bundle, signatures=(*others, own))
+
+
+def save_signed(bundle: Bundle, folder: Path) -> None:
+    """Writes the parts that a bundle's id does not cover over those of the same bundle.
+
+    Weights and manifest stay as they are, so that a crash leaves a bundle that can be read. The
+    signatures come last: those before them are of the card and the known inputs before.
+    """
+    parts = bundle.parts()
+    for name in (KNOWN, CARD, SIGNATURES):
+        if name in parts:
+            with write_atomically(folder / name) as file:
+                file.write(parts[name])
 
 
 def new(folder: Path, name: str) -> SigningKey:

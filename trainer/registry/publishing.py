@@ -48,7 +48,7 @@ def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
     seed(registry)
     in_force = _adopt(registry, channel)
     if in_force is None or in_force.model_id != registry.aliases().champion:
-        return _publish(registry, channel)
+        return _publish(registry, channel, in_force)
     registry.note_published(in_force.version)
     return in_force
 
@@ -92,7 +92,7 @@ def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
         registry.rollback(why)
     else:
         registry.note_rollback(model, why)
-    return _publish(registry, channel)
+    return _publish(registry, channel, in_force)
 
 
 def accept_folder(registry: Registry, folder: Path) -> str:
@@ -126,9 +126,9 @@ def _adopt(registry: Registry, channel: ModelChannel) -> Champion | None:
     return in_force
 
 
-def _publish(registry: Registry, channel: ModelChannel) -> Champion:
-    champion = registry.accept("champion")
-    before = channel.champion()
+def _publish(registry: Registry, channel: ModelChannel, before: Champion | None) -> Champion:
+    """Publishes the champion over ``before``, which was published when this was decided."""
+    champion = registry.accept("champion")  # takes seconds, in which another trainer may publish
     version = before.version if before is not None else 0
     in_force = channel.publish(champion.model_id, champion.to_bytes(), version)
     registry.note_published(in_force.version)

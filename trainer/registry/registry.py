@@ -29,11 +29,11 @@ from streamer.bundles.acceptance import BundleRefused, Trust, accept
 from streamer.bundles.bundle import Bundle, BundleError, short
 from streamer.core.model import ID_DIGITS
 from streamer.core.reasons import Refusal
-from streamer.process.audit import audited
+from streamer.process.audit import audited, record
 from trainer.atomic import sync_folder, write_atomically
 from trainer.errors import UnknownModel
 from trainer.registry.history import History, HistoryEntry
-from trainer.registry.keys import SigningKey
+from trainer.registry.keys import SigningKey, save_signed
 
 _log = structlog.get_logger()
 MOST_BEFORE: Final = 20  # earlier champions kept for rollback; over a year of monthly changes
@@ -64,7 +64,7 @@ class Registry:
         folder: it is made by the first change.
         trust: whose bundles may become champion.
         key: signs bundles; ``None`` where nobody does here.
-        audit_file: gets a line for each promotion, rollback and signature.
+        audit_file: gets a line for each promotion, rollback and signature, with the history's head.
     """
 
     def __init__(
@@ -192,23 +192,30 @@ class Registry:
             BundleError: it cannot be used, so nobody should vouch for it.
         """
         model = self.find(name)
-        with audited(self.audit_file, "sign", model):
+        with audited(self.audit_file, "sign", model) as action:
             signed = key.sign(self.load(model))
             accept(signed, Trust((key.public,)))
             with self._changing():
-                signed.save(self._path(signed.model_id))
+                save_signed(signed, self._path(signed.model_id))
                 self._note("signed", signed.model_id, f"with the key {key.public}")
+                action.target = self._audit_object(model)
         return signed.model_id
 
     def _add_signatures(self, path: Path, bundle: Bundle) -> None:
-        """Replaces the parts that the id does not cover by those of a copy that has signatures."""
+        """Adds those of a copy; if they are of another card, or other known inputs, these too."""
         try:
             kept = bundles.load(path)
         except BundleError:
-            kept = None
-        if kept is None or (bundle.signatures and bundle.signatures != kept.signatures):
             bundle.save(path)
             sync_folder(path)
+            return
+        if not bundle.signatures:
+            return
+        own = kept.signatures if kept.digest == bundle.digest else ()
+        by_key = {one.public_key: one for one in (*own, *bundle.signatures)}
+        signed = replace(bundle, signatures=tuple(by_key.values()))
+        if signed != kept:
+            save_signed(signed, path)
 
     def set_challenger(self, model: str, why: str) -> None:
         """Names the candidate that did not become champion."""
@@ -230,6 +237,7 @@ class Registry:
             challenger = None if aliases.challenger == model else aliases.challenger
             self._write(Aliases(model, challenger, before[-MOST_BEFORE:], aliases.published))
             self._note("promoted", model, why)
+            record(self.audit_file, "promote", self._audit_object(model))
         return model
 
     def rollback(self, why: str) -> str:
@@ -251,12 +259,15 @@ class Registry:
             model = before.pop()
             self._write(replace(aliases, champion=model, before=tuple(before)))
             self._note("rolled back", model, why)
+            record(self.audit_file, "rollback", self._audit_object(model))
         return model
 
     def note_rollback(self, refused: str, why: str) -> None:
         """Notes that the champion is published again over a model that is refused."""
         with self._changing():
-            self._note("rolled back", self.aliases().champion or "", f"{why} ({refused!a:.80})")
+            champion = self.aliases().champion or ""
+            self._note("rolled back", champion, f"{why} ({refused!a:.80})")
+            record(self.audit_file, "rollback", self._audit_object(champion))
 
     def note_published(self, version: int) -> None:
         """Notes that the channel's version ``version`` is this registry's champion."""
@@ -275,6 +286,10 @@ class Registry:
 
     def _note(self, what: str, model: str, why: str) -> None:
         self._history.append(what, model, why)
+
+    def _audit_object(self, model: str) -> str:
+        """The model, and the history's head: lines that are cut off later are missed by it."""
+        return f"{model}, history {self.history_head()}"
 
     def _is_accepted(self, model: str) -> bool:
         try:

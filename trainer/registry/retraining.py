@@ -22,7 +22,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
-from streamer.process.audit import audited
+from streamer.process.audit import failure_audited
 from trainer.registry.lease import RENEW_S, Lease
 from trainer.registry.publishing import reconcile, seed
 from trainer.registry.registry import Registry
@@ -173,7 +173,7 @@ class Retraining:
             _log.warning("not published, will try again", error=str(error))
         except BundleRefused as error:
             _log.error("the champion is refused", reason=error.reason, error=str(error))
-        with audited(self._registry.audit_file, "promote", candidate):
+        with failure_audited(self._registry.audit_file, "promote", candidate):
             self._registry.accept(candidate)
             self._registry.promote(candidate, why)
         published = self.begin()

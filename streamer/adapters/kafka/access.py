@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from streamer.adapters import tls
-from streamer.adapters.redis.url import is_loopback
+from streamer.adapters.loopback import is_loopback
 from streamer.adapters.tls import TlsFiles
 
 _OAUTH: Final = "OAUTHBEARER"
@@ -227,10 +227,19 @@ def _of_oauth(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in ("oauth_url", "oauth_client_id", "oauth_client_secret"):
         if name not in given:
             yield name, "is missing: OAUTHBEARER needs it, or {oauth_token_file}"
-    if "oauth_url" in given:
-        endpoint = urlsplit(given["oauth_url"])
-        safe = endpoint.scheme == "https" or is_loopback(endpoint.hostname or "")
-        if not (endpoint.hostname and endpoint.scheme in {"http", "https"} and safe):
-            yield "oauth_url", "is no https:// URL"
-        elif endpoint.username or endpoint.password:
-            yield "oauth_url", "holds a password: use {oauth_client_id} and {oauth_client_secret}"
+    if "oauth_url" in given and (fault := _of_endpoint(given["oauth_url"])):
+        yield "oauth_url", fault
+
+
+def _of_endpoint(url: str) -> str | None:
+    try:
+        endpoint = urlsplit(url)
+        host, _ = endpoint.hostname, endpoint.port  # a port that is none raises as well
+    except ValueError:
+        return "is no https:// URL"
+    safe = endpoint.scheme == "https" or is_loopback(host or "")
+    if not (host and endpoint.scheme in {"http", "https"} and safe):
+        return "is no https:// URL"
+    if endpoint.username or endpoint.password:
+        return "holds a password: use {oauth_client_id} and {oauth_client_secret}"
+    return None

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 from kafka.errors import SaslAuthenticationFailedError
 from kafka.net.sasl.oauth import AbstractTokenProvider
@@ -20,6 +20,13 @@ _TIMEOUT_S: Final = 5.0  # the client's connections stand still meanwhile
 # A token is used until this share of its life is over, so that none ends on its way.
 _USED_SHARE: Final = 0.8
 _MOST_BYTES: Final = 256 * 1024
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Refuses redirects: the client's secret would go to another host, or in plain text."""
+
+    def redirect_request(self, *_: object) -> None:
+        """See urllib."""
 
 
 class TokenFile(AbstractTokenProvider):  # type: ignore[misc]  # kafka-python has no types
@@ -99,7 +106,8 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
         if self._ca:
             context.load_verify_locations(self._ca)
         try:
-            with urlopen(request, timeout=_TIMEOUT_S, context=context) as answer:
+            opener = build_opener(HTTPSHandler(context=context), _NoRedirects)
+            with opener.open(request, timeout=_TIMEOUT_S) as answer:
                 content = json.loads(answer.read(_MOST_BYTES))
             token, life_s = content["access_token"], float(content.get("expires_in", 60))
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -6,7 +6,6 @@ It returns bytes, never waits without bound, and tries nothing again by itself: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from redis import Redis
@@ -54,7 +53,7 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
     security = _tls(address)
     credentials: dict[str, Any] = {}
     if address.password:
-        credentials = {"credential_provider": _Credentials(read)}
+        credentials = {"credential_provider": _Credentials(read, _of_server)}
     match address.form:
         case Form.CLUSTER:
             # Once more: a node that is away makes the client ask who has its slots now.
@@ -66,7 +65,7 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
         case Form.SENTINEL:
             sentinels: Any = Sentinel
             sentinel = sentinels(
-                address.hosts, sentinel_kwargs=arguments | security | _of_sentinels(address)
+                address.hosts, sentinel_kwargs=arguments | security | _at_sentinels(address, read)
             )
             master: Redis = sentinel.master_for(
                 address.service, db=address.database, **arguments, **security, **credentials
@@ -91,19 +90,28 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
 class _Credentials(CredentialProvider):
     """User and password, read from the URL again for each connection."""
 
-    def __init__(self, read: Callable[[], str]) -> None:
+    def __init__(
+        self, read: Callable[[], str], choose: Callable[[RedisUrl], tuple[str, str]]
+    ) -> None:
         self._read = read
+        self._choose = choose
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """See redis-py."""
         try:
-            address = parse(self._read())
+            username, password = self._choose(parse(self._read()))
         except (OSError, ValueError) as error:
             raise AuthenticationError(f"the file of the URL cannot be used: {error}") from None
-        hide(address.password)
-        if address.username:
-            return address.username, address.password
-        return (address.password,)
+        hide(password)
+        return (username, password) if username else (password,)
+
+
+def _of_server(address: RedisUrl) -> tuple[str, str]:
+    return address.username, address.password
+
+
+def _of_sentinels(address: RedisUrl) -> tuple[str, str]:
+    return address.sentinel_username, address.sentinel_password
 
 
 class _LeavesReplicas:
@@ -143,12 +151,7 @@ def _tls(address: RedisUrl) -> dict[str, Any]:
     }
 
 
-def _of_sentinels(address: RedisUrl) -> dict[str, Any]:
-    credentials: dict[str, Any] = {}
-    if address.sentinel_username:
-        credentials["username"] = address.sentinel_username
-    if address.sentinel_password_file:
-        secret = Path(address.sentinel_password_file).read_text().rstrip("\r\n")
-        hide(secret)
-        credentials["password"] = secret
-    return credentials
+def _at_sentinels(address: RedisUrl, read: Callable[[], str]) -> dict[str, Any]:
+    if address.sentinel_password:
+        return {"credential_provider": _Credentials(read, _of_sentinels)}
+    return {"username": address.sentinel_username} if address.sentinel_username else {}

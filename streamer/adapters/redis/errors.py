@@ -79,7 +79,7 @@ def redis_errors() -> Iterator[None]:
 
 def _translated(error: Exception) -> StoreUnavailable:
     text = str(error) or type(error).__name__
-    for secret in _hidden:
+    for secret in tuple(_hidden):  # another thread may add one
         text = text.replace(secret, "**********")
     lower = text.lower()
     if isinstance(error, NoPermissionError) or any(words in lower for words in _IN_A_SCRIPT):

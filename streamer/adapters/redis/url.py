@@ -12,14 +12,15 @@ fails much later. No error here repeats a part of the URL that could be a secret
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
 from streamer.adapters import tls
+from streamer.adapters.loopback import is_loopback
 from streamer.adapters.tls import TlsFiles
 
 _DEFAULT_PORT: Final = 6379
@@ -68,7 +69,7 @@ class RedisUrl:
         verified: whether the server's certificate is verified.
         check_hostname: whether its name is.
         sentinel_username: user at the Sentinels.
-        sentinel_password_file: file with the password at the Sentinels.
+        sentinel_password: their password, out of its file; empty for none.
     """
 
     form: Form
@@ -82,7 +83,7 @@ class RedisUrl:
     verified: bool = True
     check_hostname: bool = True
     sentinel_username: str = ""
-    sentinel_password_file: str = ""
+    sentinel_password: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         """The URL without its password, for people."""
@@ -170,18 +171,6 @@ def parse(url: str) -> RedisUrl:
         check_hostname=_choice(options, "ssl_check_hostname", ("true", "false")) == "true",
         **_sentinel(form, options),
     )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine itself.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("redis.example")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
 def _form(scheme: str) -> tuple[Form, bool]:
@@ -274,7 +263,23 @@ def _sentinel(form: Form, options: dict[str, str]) -> dict[str, str]:
     names = ("sentinel_username", "sentinel_password_file")
     if form is not Form.SENTINEL and any(name in options for name in names):
         raise BadUrl("has sentinel_ parameters and is not redis+sentinel")
-    return {name: options.get(name, "") for name in names}
+    file = options.get("sentinel_password_file", "")
+    return {
+        "sentinel_username": options.get("sentinel_username", ""),
+        "sentinel_password": _password_in(file) if file else "",
+    }
+
+
+def _password_in(file: str) -> str:
+    try:
+        password = Path(file).read_text().rstrip("\r\n")
+    except OSError as error:
+        raise BadUrl(f"names {file!r}, which cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise BadUrl(f"names {file!r}, which is not UTF-8 text, as a password is") from None
+    if not password:
+        raise BadUrl(f"names {file!r}, which is empty: write the Sentinels' password into it")
+    return password
 
 
 def _choice(options: dict[str, str], name: str, known: tuple[str, str]) -> str:

@@ -24,6 +24,7 @@ class Endpoint(HTTPServer):
         self.requests: list[tuple[str, dict[str, list[str]]]] = []
         self.life_s = 3600.0
         self.answer: bytes | None = None
+        self.status, self.location = 0, ""
 
     @property
     def url(self) -> str:
@@ -40,9 +41,13 @@ class _Handler(BaseHTTPRequestHandler):
         answer = (
             self.server.answer or json.dumps(content | {"expires_in": self.server.life_s}).encode()
         )
-        self.send_response(400 if answer == b"refused" else 200)
+        self.send_response(self.server.status or (400 if answer == b"refused" else 200))
+        self.send_header("Location", self.server.location)
         self.end_headers()
         self.wfile.write(answer)
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.headers["Authorization"], {}))
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -113,3 +118,12 @@ def test_the_file_of_a_token_is_read_at_each_connection(tmp_path: Path) -> None:
         file.write_text(wrong)
         with pytest.raises(ValueError, match="no token"):
             source.token()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_secret_does_not_follow_a_redirect(endpoint: Endpoint, status: int) -> None:
+    endpoint.status, endpoint.location = status, f"{endpoint.url}/elsewhere"
+    source = ClientCredentials(endpoint.url, "ward", lambda: SECRET, "", "")
+    with pytest.raises(SaslAuthenticationFailedError, match=f"no token: HTTP Error {status}"):
+        source.token()
+    assert len(endpoint.requests) == 1

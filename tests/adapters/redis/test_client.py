@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -165,3 +166,18 @@ def test_a_connection_to_a_demoted_master_is_left() -> None:
         client.hset("key", "field", "value")
         kept = {c["addr"] for c in before} & {c["addr"] for c in admin.client_list()}
         assert len(kept) == 1, "only the administrator's connection is the same"
+
+
+def test_the_sentinels_password_is_read_again_for_each_connection(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("one")
+    client = connect(f"redis+sentinel://127.0.0.1:1/ward?sentinel_password_file={file}")
+    sentinel: Any = client
+    (at,) = sentinel.connection_pool.sentinel_manager.sentinels
+    credentials = at.connection_pool.connection_kwargs["credential_provider"]
+    assert credentials.get_credentials() == ("one",)
+    file.write_text("two")
+    assert credentials.get_credentials() == ("two",)
+    file.unlink()
+    with pytest.raises(RedisError, match="cannot be read"):
+        credentials.get_credentials()

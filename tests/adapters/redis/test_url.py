@@ -49,9 +49,18 @@ def test_an_at_in_a_password_needs_no_code() -> None:
     assert parse("redis://u:p@ss@h:1").password == "p@ss"
 
 
-def test_sentinels_have_a_user_of_their_own() -> None:
-    address = parse("redis+sentinel://a/ward?sentinel_username=s&sentinel_password_file=/x")
-    assert (address.sentinel_username, address.sentinel_password_file) == ("s", "/x")
+def test_sentinels_have_a_user_of_their_own(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    url = f"redis+sentinel://a/ward?sentinel_username=s&sentinel_password_file={file}"
+    for content, fault in ((None, "cannot be read"), (b"", "is empty"), (b"\xff", "not UTF-8")):
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(BadUrl, match=fault):
+            parse(url)
+    file.write_text(f"{CANARY}\n")
+    address = parse(url)
+    assert (address.sentinel_username, address.sentinel_password) == ("s", CANARY)
+    assert CANARY not in repr(address) + str(address)
     assert (address.service, address.database) == ("ward", 0)
 
 

@@ -5,15 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamer.core import features
 from streamer.core.alerts import AlertPolicy, Phase
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.feeds.replay import replay
-from tests.support.event_stream import ORIGIN_MS, Stream
+from tests.support.event_stream import ORIGIN_MS, HeartRateModel, Stream
 from tests.support.explained_stay import one_stay
 from tests.support.small_models import random_model
 from trainer.data.dataset import build_features
 from trainer.errors import InputError
-from trainer.explain.explanation import explain
+from trainer.explain.explanation import explain, is_high
 from trainer.explain.measurement_arg import parse
 
 
@@ -82,3 +83,11 @@ def test_without_names_the_strongest_at_the_peak_are_followed(tmp_path: Path) ->
         kinds = [VARIABLES[i.measurement.variable].is_vital for i in explanation.influences]
         assert max(kinds.count(True), kinds.count(False), 0) <= 2
     assert n_followed >= 5
+
+
+def test_high_and_low_are_against_the_mean_of_training() -> None:
+    seen = np.full((1, features.N_FEATURES), np.nan, np.float32)
+    for name, value in (("heart_rate", 91), ("map", 89), ("sbp", 90)):
+        seen[0, features.NAMES.index(f"value:{name}")] = value
+    high = is_high(HeartRateModel(), seen)[0]
+    assert np.flatnonzero(high).tolist() == [INDEX["heart_rate"]]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import structlog
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused, Trust
-from streamer.bundles.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.ports.models import Superseded
 from tests.support.bad_bundles import KEY, STRANGER, bad_bundles, good
 from tests.support.small_models import random_bundle
@@ -174,3 +175,36 @@ def test_a_champion_that_services_would_refuse_is_not_published(tmp_path: Path) 
     signed = good(2)
     in_force = publishing.promote(registry, channel, registry.add(signed, ""), "")
     assert in_force.model_id == signed.model_id
+
+
+def test_a_publication_while_the_champion_is_tried_is_not_overwritten(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = MemoryModels()
+    filled(registry).promote(IDS[0], "")
+    reconcile(registry, channel)
+    registry.promote(IDS[1], "")
+    accept = registry.accept
+
+    def slow(name: str) -> Bundle:
+        channel.publish(IDS[2], BUNDLES[2].to_bytes(), 1)
+        return accept(name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "accept", slow)
+        with pytest.raises(Superseded):
+            reconcile(registry, channel)
+    assert reconcile(registry, channel).model_id == IDS[2]
+
+
+def test_a_seeded_and_an_adopted_champion_have_their_audit_lines(registry: Registry) -> None:
+    channel = MemoryModels()
+    reconcile(registry, channel)
+    channel.publish(IDS[2], BUNDLES[2].to_bytes(), 1)
+    reconcile(registry, channel)
+    lines = [json.loads(line) for line in registry.audit_file.read_text().splitlines()]
+    shipped = bundles.load(SHIPPED).model_id
+    assert [(line["action"], line["object"].partition(",")[0]) for line in lines] == [
+        ("promote", shipped),
+        ("promote", IDS[2]),
+    ]

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from streamer.bundles.acceptance import BundleRefused, Trust
+from streamer.bundles.bundle import Bundle
 from tests.support.bad_bundles import KEY, with_bias
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
@@ -210,7 +212,7 @@ def test_only_what_is_signed_may_be_champion(registry: Registry, tmp_path: Path)
     assert strict.history()[-1]["what"] == "signed"
     lines = [json.loads(line) for line in strict.audit_file.read_text().splitlines()]
     assert [(line["action"], line["object"], line["outcome"]) for line in lines] == [
-        ("sign", IDS[0], "done")
+        ("sign", f"{IDS[0]}, history {strict.history_head()}", "done")
     ]
 
 
@@ -231,3 +233,55 @@ def test_a_copy_with_signatures_gives_them_to_the_one_that_is_kept(registry: Reg
     assert registry.load(IDS[0]) == signed
     registry.add(BUNDLES[0], "")
     assert registry.load(IDS[0]) == signed, "an unsigned copy takes nothing away"
+
+
+def test_signatures_of_two_keys_are_both_kept(registry: Registry, tmp_path: Path) -> None:
+    other = keys.new(tmp_path / "keys", "other")
+    content = replace(BUNDLES[0], known=KEY.sign(BUNDLES[0]).known)
+    registry.add(KEY.sign(content), "")
+    registry.add(other.sign(content), "")
+    kept = registry.load(IDS[0])
+    assert {one.public_key for one in kept.signatures} == {
+        KEY.public.public_key, other.public.public_key,
+    }  # fmt: skip
+    other_card = KEY.sign(replace(content, card="another"))
+    registry.add(other_card, "")
+    assert registry.load(IDS[0]) == other_card, "signatures of another card are none of this one"
+
+
+@pytest.mark.parametrize("file", ["known.json", "card.md", "signatures.json"])
+def test_a_crash_while_signatures_are_added_leaves_a_bundle(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    registry.add(BUNDLES[0], "")
+    replace_file = Path.replace
+
+    def crash(new: Path, target: Path) -> Path:
+        if target.name == file:
+            raise KeyboardInterrupt
+        return replace_file(new, target)
+
+    monkeypatch.setattr(Path, "replace", crash)
+    monkeypatch.setattr(Bundle, "save", None)
+    with pytest.raises(KeyboardInterrupt):
+        registry.add(KEY.sign(BUNDLES[0]), "")
+    assert registry.accept(IDS[0]).signatures == ()
+
+
+def test_audit_lines_name_the_head_that_each_change_left(registry: Registry) -> None:
+    heads = []
+    for model in IDS[:2]:
+        registry.add(BUNDLES[IDS.index(model)], "")
+        registry.promote(model, "")
+        heads.append(registry.history_head())
+    registry.rollback("")
+    heads.append(registry.history_head())
+    registry.note_rollback("bad", "")
+    heads.append(registry.history_head())
+    lines = [json.loads(line) for line in registry.audit_file.read_text().splitlines()]
+    assert [(line["action"], line["object"]) for line in lines] == [
+        ("promote", f"{IDS[0]}, history {heads[0]}"),
+        ("promote", f"{IDS[1]}, history {heads[1]}"),
+        ("rollback", f"{IDS[0]}, history {heads[2]}"),
+        ("rollback", f"{IDS[0]}, history {heads[3]}"),
+    ]
