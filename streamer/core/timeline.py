@@ -89,8 +89,9 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
     top, under = _Entries.read(table, "ring", at), _Entries.read(table, "under", at)
     beats_top, beats_under = new.beats(top), new.beats(under)
-    changed = beats_top | (top.is_withdrawn & beats_under)
-    enters = np.flatnonzero(beats_top | (beats_under & ~new.is_moment_of(top)))
+    is_entry = beats_top | (beats_under & ~new.is_moment_of(top))
+    changed = beats_top | (top.is_withdrawn & is_entry)
+    enters = np.flatnonzero(is_entry)
     if len(enters):
         before = table["ring_value"].reshape(-1)[at]
         _enter(table, at[enters], new[enters])
