@@ -201,7 +201,7 @@ AT_13_10 = {**P, "time": "2026-11-21T13:10:00Z", "values": {"heart_rate": 118, "
         [{**AT_13, "type": "discharge"}],
         [{**AT_13, "type": "discharge"}, {**AT_13, "type": "discharge", "cancelled": True}],
         [{**AT_13, "type": "transfer", "ward": "B", "bed": "2"}],
-        [{**AT_8, "age": 30}, AT_8],
+        [{**AT_8, "age": 30}, {**AT_8, "event_id": "back"}],
         [{**AT_8, "time": "2026-11-21T07:00:00Z"}, {**AT_8, "event_id": "again"}],
         [{**AT_8_30, "values": {"lactate": 9.0}, "revision": 1}, {**AT_8_30, "revision": 2}],
         [{**AT_13, "values": {"sbp": 40}}, {**AT_13, "values": {"sbp": None}, "revision": 1}],
