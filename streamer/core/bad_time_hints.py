@@ -15,7 +15,7 @@ _ZONE: Final = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)?"
 _HL7: Final = (
     r"(?:1[89]|2\d)\d\d"
     r"(?:(?:0[1-9]|1[0-2])(?:(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-4])?(?:[0-5]\d){0,2})?)?"
-    r"(?:\.\d+)?(?:[+-]\d{4})?"
+    r"(?:\.\d+)?(?:[+-]\d{4}|Z)?"
 )
 
 # The first that fits says what it is; the order matters where two fit.

@@ -207,7 +207,7 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
         raise EventRejected(Reason.WRONG_TYPE, "values: Input should be an object")
     if units is not None and not isinstance(units, dict):
         raise EventRejected(Reason.WRONG_TYPE, "units: Input should be an object")
-    revision = fields.get("revision", 0)
+    revision = 0 if fields.get("revision") is None else fields["revision"]
     if isinstance(revision, bool) or not isinstance(revision, int) or not 0 <= revision <= 255:
         raise EventRejected(Reason.WRONG_TYPE, "revision: must be an integer from 0 to 255")
     named = {name: unit for name, unit in (units or {}).items() if isinstance(unit, str)}

@@ -81,6 +81,8 @@ def leaves(table: StayTable, slot: int, time_ms: int, kind: Kind) -> bool:
     if kind == _ADMISSION:
         newest_ms = int(table["newest_ms"][slot])
         is_known = time_ms == int(table["admission_ms"][slot])
+        if not table["started"][slot] and origin_ms != NEVER and discharge_ms == NEVER:
+            return False  # nothing was seen since the admission before: this one corrects it
         return not is_known and stay_rules.admission_begins_stay(
             time_ms, origin_ms, newest_ms, discharge_ms
         )
@@ -214,10 +216,15 @@ def discharge(
     follows_a_stay = table["past_ms"][slot] != NEVER
     if time_ms < origin_ms or (time_ms == origin_ms and follows_a_stay):
         raise EventRejected(Reason.TOO_LATE, "the discharge is earlier than the present stay")
-    is_known = time_ms <= table["left_ms"][slot]
+    left_ms = int(table["left_ms"][slot])
+    is_known = time_ms <= left_ms
     if cancelled:
-        table["left_ms"][slot] = max(time_ms, int(table["left_ms"][slot]))
-        table["discharge_ms"][slot] = table["discharge_due_ms"][slot] = NEVER
+        # One of an earlier discharge, sent again, takes no later one back.
+        if time_ms >= left_ms:
+            table["left_ms"][slot] = time_ms
+            table["discharge_ms"][slot] = NEVER
+        if time_ms >= table["discharge_due_ms"][slot]:
+            table["discharge_due_ms"][slot] = NEVER
         table.touched[slot] = True
     elif is_known:
         return

@@ -219,6 +219,8 @@ class Scorer:
     def _apply(self, batch: Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
         time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
+        if batch.columns.logged_ms[event] <= 0:  # without a clock: as late as all that was seen
+            clock_ms = max(clock_ms, int(self.table["newest_ms"][slot]))
         problems = batch.outcome.problems
         match batch.columns.kind[event]:
             case Kind.ADMISSION:

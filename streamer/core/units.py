@@ -35,7 +35,8 @@ _REWRITES: Final = tuple(
         (r"\s*\bper\b\s*", "/"),
         (r"[\s_]+", ""),
         # x10^3, 10*3, 10**3, 10e3, 10(3), x10E+3
-        (r"^[x*]?\.?10(?:\*\*|\*|\^|e|exp|\()\+?(\d{1,2})\)?[.x*]?", r"10*\1"),
+        (r"^[x*]?\.?10(?:\*\*|\*|\^|e|exp|x|\()\+?(\d{1,2})\)?[.x*]?", r"10*\1"),
+        (r"^x?e\+?(\d{1,2})(?=/)", r"10*\1"),
         (r"^x?1,?000(?=/)", "10*3"),
         (r"\b(?:mc|micro)(?=g|l|mol|kat)", "u"),  # mcg, mcL
         (r"\bmilli(?=g|l|mol|eq)", "m"),
@@ -73,13 +74,16 @@ def _per_litre(*amounts: Mapping[str, float]) -> dict[str, float]:
 
 def _counts() -> dict[str, float]:
     powers = {f"10*{power}": 10.0**power for power in range(13)}
-    named = {"": 0, "1": 0, **_THOUSANDS, **_MILLIONS, "g": 9, "giga": 9, "bil": 9}
+    named = {"": 0, "1": 0, **_THOUSANDS, **_MILLIONS, "g": 9, "gpt": 9, "giga": 9, "bil": 9}
     powers |= {name: 10.0**power for name, power in named.items()}
     return {f"{power}{cells}": size for power, size in powers.items() for cells in _CELLS}
 
 
 def _rates() -> dict[str, float]:
-    what = ("", "1", "beat", "beats", "breath", "breaths", "br", "resp", "insp", "pulse", "puls")
+    what = (
+        "", "1", "b", "beat", "beats", "breath", "breaths", "br", "brths", "resp", "insp", "pulse",
+        "puls",
+    )  # fmt: skip
     spans = {"min": 1.0, "minute": 1.0, "mins": 1.0, "s": 60.0, "sec": 60.0, "h": 1 / 60}
     rates = {f"{name}/{span}": size for name in what for span, size in spans.items()}
     return {**rates, "bpm": 1.0, "rpm": 1.0, "brpm": 1.0, "cpm": 1.0, "hz": 60.0}
@@ -100,7 +104,8 @@ _QUANTITIES: Final[dict[str, dict[str, float]]] = {
     "cells in a volume": _per_litre(_counts()),
     "events in a time": _rates(),
     "pressure": {
-        "mm[hg]": 1.0, "mmhg": 1.0, "mm(hg)": 1.0, "torr": 1.0, "cm[hg]": 10.0, "cmhg": 10.0,
+        "mm[hg]": 1.0, "mmhg": 1.0, "mm(hg)": 1.0, "mm/hg": 1.0, "mmofhg": 1.0, "torr": 1.0,
+        "cm[hg]": 10.0, "cmhg": 10.0,
         "kpa": 7.50062, "hpa": 0.750062, "pa": 0.00750062, "mbar": 0.750062, "bar": 750.062,
         "cm[h2o]": 0.735559, "cmh2o": 0.735559, "cmh20": 0.735559, "mm[h2o]": 0.0735559,
     },
@@ -110,16 +115,16 @@ _QUANTITIES: Final[dict[str, dict[str, float]]] = {
         "%o2": 0.01, "%sat": 0.01, "%spo2": 0.01,
     },
     "duration": {
-        **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sek"), 1.0), "ms": 1e-3,
-        "msec": 1e-3, "min": 60.0,
+        **dict.fromkeys(("s", "sec", "secs", "second", "seconds", "second(s)", "sek"), 1.0),
+        "ms": 1e-3, "msec": 1e-3, "min": 60.0,
     },
     "degrees Celsius": dict.fromkeys(
         ("cel", "c", "degc", "degcel", "celsius", "degreesc", "degreec", "degcelsius",
-         "degreescelsius", "degreecelsius", "centigrade"), 1.0,
+         "degreescelsius", "degreecelsius", "centigrade", "deg.c", "gradc"), 1.0,
     ),
     "degrees Fahrenheit": dict.fromkeys(
         ("[degf]", "f", "degf", "fahrenheit", "degreesf", "degreef", "degfahrenheit",
-         "degreesfahrenheit", "degreefahrenheit"), 1.0,
+         "degreesfahrenheit", "degreefahrenheit", "deg.f", "fahr"), 1.0,
     ),
     "acidity": dict.fromkeys(("[ph]", "ph", "phunit", "phunits", "1", "unit", "units"), 1.0),
 }  # fmt: skip
@@ -147,7 +152,8 @@ def fold(unit: str) -> str:
         return _DEVICE_NAMES.get(text.removeprefix("mdc_dim_").replace("_", ""), text)
     for pattern, by in _REWRITES:
         text = pattern.sub(by, text)
-    return text
+    # In UCUM an annotation alone is the unity.
+    return text or ("1" if "{" in unit else "")
 
 
 @cache

@@ -160,10 +160,67 @@ def test_the_sentinels_that_a_sender_must_filter_are_written_down() -> None:
 
 
 def test_ids_that_nobody_sees_are_refused(monitor: Monitor) -> None:
-    for patient in ("p1\u200b", "\u202ep1", "p\x1b[2J1", " p1", "p1\n", "p1\u00a0", "p\u20661"):
+    for patient in (
+        "p1\u200b", "\u202ep1", "p\x1b[2J1", " p1", "p1\n", "p1\u00a0", "p\u20661", "\ufeffp1",
+        "p\xad1", "p\u200d1", "p\x7f", "p\x9b", "\u3000p", "p\u2028x", "p\U000e0041", "p\u061c1",
+    ):  # fmt: skip
         with pytest.raises(EventRejected) as refused:
             monitor.update({"patient_id": patient, "time": AT, "values": {}})
         assert refused.value.reason is Reason.BAD_PATIENT
+
+
+@pytest.mark.parametrize("patient", ["é", "张三", "p 1", "\uff501", "O'Brien/7", "[/]"])
+def test_ids_that_people_see_are_taken(monitor: Monitor, patient: str) -> None:
+    assert monitor.update({"patient_id": patient, "time": AT, "values": {"heart_rate": 80}})
+
+
+@pytest.mark.parametrize(
+    ("revision", "is_taken"),
+    [(None, True), (0, True), (255, True), (256, False), (-1, False), (1.0, False), ("1", False),
+     (True, False)],
+)  # fmt: skip
+def test_a_revision_is_a_small_number_or_absent(revision: object, is_taken: bool) -> None:
+    columns = columns_of(values={"lactate": 2}, revision=revision)
+    assert [bad.reason for bad in columns.rejections] == [] if is_taken else [Reason.WRONG_TYPE]
+
+
+AT_8 = {**P, "time": "2026-11-21T08:00:00Z", "type": "admission", "age": 70, "sex": "male"}
+AT_8_30 = {
+    **P, "time": "2026-11-21T08:30:00Z",
+    "values": {"heart_rate": 110, "sbp": 95, "resp_rate": 24, "temperature": 38.6, "lactate": 3.2,
+               "wbc": 16, "creatinine": 2.1},
+}  # fmt: skip
+AT_12_30 = {**P, "time": "2026-11-21T12:30:00Z", "values": {"heart_rate": 115, "map": 62}}
+AT_13 = {**P, "time": "2026-11-21T13:00:00Z"}
+AT_13_10 = {**P, "time": "2026-11-21T13:10:00Z", "values": {"heart_rate": 118, "map": 60}}
+
+
+@pytest.mark.parametrize(
+    "disturbance",
+    [
+        [{**AT_13, "type": "discharge"}],
+        [{**AT_13, "type": "discharge"}, {**AT_13, "type": "discharge", "cancelled": True}],
+        [{**AT_13, "type": "transfer", "ward": "B", "bed": "2"}],
+        [{**AT_8, "age": 30}, {**AT_8, "event_id": "back"}],
+        [{**AT_8, "time": "2026-11-21T07:00:00Z"}, {**AT_8, "event_id": "again"}],
+        [{**AT_8_30, "values": {"lactate": 9.0}, "revision": 1}, {**AT_8_30, "revision": 2}],
+        [{**AT_13, "values": {"sbp": 40}}, {**AT_13, "values": {"sbp": None}, "revision": 1}],
+    ],
+    ids=[
+        "discharge", "discharge cancelled", "transfer", "age", "admission", "lactate", "withdrawn",
+    ],
+)  # fmt: skip
+def test_a_disturbed_stay_ends_at_the_risk_of_the_undisturbed_one(
+    disturbance: list[dict[str, Any]],
+) -> None:
+    disturbed, undisturbed = Monitor(risk_interval_s=0), Monitor(risk_interval_s=0)
+    undisturbed.update_many([AT_8, AT_8_30, AT_12_30])
+    _, rejections = disturbed.update_many([AT_8, AT_8_30, AT_12_30, *disturbance])
+    assert rejections == []
+    risks = [
+        [m["risk"] for m in one.update(AT_13_10) if "bin" in m] for one in (disturbed, undisturbed)
+    ]
+    assert risks[0] == risks[1] != []
 
 
 @pytest.mark.parametrize("key", ["patient_id", "time", "type", "values"])

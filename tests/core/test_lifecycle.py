@@ -137,6 +137,15 @@ def test_an_admission_that_is_ahead_withholds_nothing(ahead: float) -> None:
     assert one.field("origin_ms") == ORIGIN_MS + HOUR_MS // 60
 
 
+@pytest.mark.parametrize("corrected", [-3, 0.5, 9])
+def test_an_admission_that_is_corrected_before_anything_was_seen(corrected: float) -> None:
+    course = [observation(9.5, ph=7.3), observation(11, ph=7.2)]
+    wrong = stream(admission(0, age=60, ward="A"), admission(corrected, sex="male"), *course)
+    right = stream(admission(corrected, age=60, sex="male"), *course)
+    assert_same(wrong.committed(), right.committed())
+    assert wrong.table.locations[0] == ("A", "")
+
+
 def test_an_observation_before_a_known_admission_is_refused() -> None:
     refused = stream(admission(), observation(-0.001, ph=7.3), observation(0, ph=7.2))
     assert refused.rejections == [(1, "before_admission")]

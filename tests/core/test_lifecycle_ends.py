@@ -96,6 +96,12 @@ def test_a_discharge_that_is_taken_back_never_was(order: list[int]) -> None:
     assert back.risks() == stayed.risks()
 
 
+def test_a_cancellation_that_is_repeated_takes_no_later_discharge_back() -> None:
+    back = event(5, "discharge", cancelled=True)
+    gone = stream(admission(), observation(0, ph=7.3), discharge(5), back, discharge(8), back)
+    assert gone.field("discharge_ms") == ORIGIN_MS + 8 * HOUR_MS
+
+
 def test_a_discharge_that_is_ahead_withholds_nothing_until_its_time() -> None:
     one = Stream(HEART)
     one.take(admission(), at=[0])

@@ -50,6 +50,7 @@ NEAR: dict[str, tuple[Callable[[datetime], str], str]] = {
     "HL7 seconds": (lambda t: f"{t:%Y%m%d%H%M%S}", "HL7"),
     "HL7 seconds and zone": (lambda t: f"{t:%Y%m%d%H%M%S}+0000", "HL7"),
     "HL7 fractions and zone": (lambda t: f"{t:%Y%m%d%H%M%S}.1234-0500", "HL7"),
+    "HL7 seconds and Z": (lambda t: f"{t:%Y%m%d%H%M%S}Z", "HL7"),
     "HL7 minutes": (lambda t: f"{t:%Y%m%d%H%M}", "HL7"),
     "HL7 hours and zone": (lambda t: f"{t:%Y%m%d%H}+0100", "HL7"),
     "compact": (lambda t: f"{t:%Y%m%dT%H%M%SZ}", "compact"),
