@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from bench.independent_oracle.ledger import HOUR_MS, Event, Record, epoch_ms, read
 from bench.independent_oracle.network import HORIZONS, Bundle
-from bench.independent_oracle.stays import DAY_MS, LATE, Alert, Said, Stay
+from bench.independent_oracle.stays import DAY_MS, LATE, Alert, Said, Stay, measured
+from bench.independent_oracle.variables import VITALS
 
 Message = dict[str, Any]  # of `risk` or `alerts`
 TOLERANCE: Final = 1e-5
@@ -73,7 +74,7 @@ class Judge:
         reasons = event if isinstance(event, set) else set()
         if isinstance(event, Event):
             known = event.patient in self._patients
-            if event.type == "discharge" and not known:
+            if event.type in ("discharge", "transfer") and not known:
                 reasons = {"no_stay"}
             else:
                 if event.type != "discharge":
@@ -95,9 +96,12 @@ class Judge:
     def _apply(
         self, event: Event, patient: Patient, answer: Answer, expected: list[Said]
     ) -> set[str]:
-        stay, due, reason = patient.stay, False, None
+        due, reason = False, None
+        if patient.stay:
+            self._come(event, patient, patient.stay, expected)
+        stay = patient.stay
         if stay and stay.leaves(event):
-            self._end(event.patient, patient, expected)
+            self._end(event.patient, patient, expected, "next_stay")
             over_ms = stay.newest_ms + 1
             if stay.discharge_ms is not None and stay.newest_ms <= stay.discharge_ms:
                 over_ms = stay.discharge_ms
@@ -117,6 +121,8 @@ class Judge:
             reason = stay.admit(event)
         elif event.type == "discharge":
             reason = self._discharge(event, patient, expected)
+        elif event.type == "transfer" and stay is None:
+            reason = "no_stay"
         elif patient.past_ms is not None and event.time_ms < patient.past_ms:
             reason = "too_late"
         self._equal("evaluation", due, bool(answer.risks))
@@ -124,32 +130,60 @@ class Judge:
             self._check_risk(event.patient, patient, stay, answer, expected)
         return {reason} if reason else set()
 
+    def _come(self, event: Event, patient: Patient, stay: Stay, expected: list[Said]) -> None:
+        """A discharge that was ahead acts at the first record or event time at or after it."""
+        if stay.awaited_ms is not None and stay.awaited_ms <= max(event.time_ms, event.record_ms):
+            self._discharged(stay.awaited_ms, event, patient, stay, expected)
+
     def _due(self, stay: Stay, event: Event, *, changed: bool) -> bool:
         if not self._interval_ms:
             return changed
         elapsed_ms = event.time_ms - stay.origin_ms
         interval = elapsed_ms // self._interval_ms * self._interval_ms
-        if stay.evaluated is not None and interval <= stay.evaluated:
-            return False
-        stay.evaluated = interval
+        new = stay.evaluated is None or interval > stay.evaluated
+        if not new:
+            apart_ms = abs(event.record_ms - stay.evaluated_record_ms)
+            closed = stay.bin_of(event.time_ms) < stay.open and any(
+                variable not in VITALS or revision for variable, revision, _ in measured(event)
+            )
+            if not changed or not (closed or apart_ms >= self._interval_ms):
+                return False
+        if new:
+            stay.evaluated = interval
+        stay.evaluated_record_ms = event.record_ms
         return True
 
     def _discharge(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
-        stay = patient.stay
+        stay, at_ms = patient.stay, event.time_ms
         if stay is None:
             return "no_stay"
-        followed = stay.past_ms is not None and event.time_ms == stay.origin_ms
-        if event.time_ms < stay.origin_ms or followed:
+        followed = stay.past_ms is not None and at_ms == stay.origin_ms
+        if at_ms < stay.origin_ms or followed:
             return "too_late"
-        if stay.discharge_ms is not None:
-            return "no_stay" if event.time_ms > stay.discharge_ms else None
-        stay.discharge_ms = max(event.time_ms, stay.newest_ms)
-        self._end(event.patient, patient, expected)
+        if event.fields.get("cancelled") is True:
+            if stay.known_ms is None or at_ms >= stay.known_ms:
+                stay.known_ms, stay.discharge_ms, stay.awaited_ms = at_ms, None, None
+        elif stay.known_ms is None or at_ms > stay.known_ms:
+            stay.known_ms = at_ms
+            if at_ms > event.record_ms:
+                stay.awaited_ms = at_ms
+            else:
+                self._discharged(at_ms, event, patient, stay, expected)
         return None
 
-    def _end(self, name: str, patient: Patient, expected: list[Said]) -> None:
+    def _discharged(
+        self, at_ms: int, event: Event, patient: Patient, stay: Stay, expected: list[Said]
+    ) -> None:
+        """Ends the stay, not before what was seen of it up to the record's time."""
+        stay.awaited_ms = None
+        stay.discharge_ms = max(at_ms, min(stay.newest_ms, event.record_ms))
         if patient.alert.severity:
-            expected.append(patient.alert.said(name, "end"))
+            patient.alert.locks = False
+        self._end(event.patient, patient, expected, "discharge")
+
+    def _end(self, name: str, patient: Patient, expected: list[Said], reason: str) -> None:
+        if patient.alert.severity:
+            expected.append(patient.alert.said(name, "end", reason))
             patient.alert.severity = 0
 
     def _turn_day(self, day: int, expected: list[Said]) -> None:
@@ -157,7 +191,7 @@ class Judge:
         self._day = max(self._day, day)
         for name, patient in list(self._patients.items()):
             if self._day - patient.seen_day > KEPT_DAYS:
-                self._end(name, patient, expected)
+                self._end(name, patient, expected, "silence")
                 del self._patients[name]
 
     def _check_risk(
@@ -234,4 +268,4 @@ def _said(alert: Message) -> Said:
     name, start, number = str(alert["alert_id"]).rsplit("/", 2)
     same = name == alert["patient_id"] and number.isdecimal()
     number_ = int(number) if same else -1
-    return (name, alert["phase"], epoch_ms(start), number_, alert["severity"])
+    return (name, alert["phase"], epoch_ms(start), number_, alert["severity"], alert.get("reason"))
