@@ -11,7 +11,8 @@ from bench.independent_oracle.network import Bundle, Memory, Row, State, Step
 from bench.independent_oracle.variables import INDEX, cleaned, single
 
 LATE, SILENT, DAY_MS = 48, 336, 24 * HOUR_MS
-MOMENTS, REMEMBERED = 2, 4
+MOMENTS: Final = 2
+UNKNOWN: Final = (math.nan,) * 4
 Moment = tuple[int, int, float]  # time, revision, value; a withdrawn one has less than any value
 Said = tuple[str, str, int | None, int, str, str | None]
 """Patient, phase, start, number, severity, reason of an end."""
@@ -36,12 +37,12 @@ class Stay:
     newest_ms: int = 0
     discharge_ms: int | None = None
     awaited_ms: int | None = None  # of a discharge that is ahead
-    known_ms: int | None = None  # of the last discharge, cancelled or not
-    static: tuple[float, ...] = (math.nan,) * 4
+    left_ms: int | None = None  # of the last discharge that acted or was cancelled
+    admission_ms: int | None = None
+    static: tuple[float, ...] = UNKNOWN
     moments: dict[int, dict[int, list[Moment]]] = field(default_factory=dict)
     evaluated: int | None = None  # start of the interval, since the origin
     evaluated_record_ms: int = 0
-    admissions: list[tuple[object, ...]] = field(default_factory=list)
     model: tuple[str, int] | None = None
     steps: dict[tuple[str, int], dict[int, Step]] = field(default_factory=dict)
 
@@ -52,12 +53,14 @@ class Stay:
     def leaves(self, event: Event) -> bool:
         """Whether an event begins another stay."""
         if event.type == "observation":
-            over = self.discharge_ms is not None and event.time_ms > self.discharge_ms + DAY_MS
+            over = self.discharge_ms is not None and event.time_ms >= self.discharge_ms + DAY_MS
             return over or self.bin_of(event.time_ms) - self.open > SILENT
-        newest = max(self.newest_ms, self.origin_ms)
-        return event.type == "admission" and event.time_ms > newest and (
-            self.discharge_ms is None or event.time_ms >= self.discharge_ms
-        )  # fmt: skip
+        return event.type == "admission" and self.ends_before(event.time_ms)
+
+    def ends_before(self, time_ms: int) -> bool:
+        """Whether an admission of a time is the next stay's: later than all, and not known."""
+        known = time_ms == self.admission_ms or time_ms <= max(self.newest_ms, self.origin_ms)
+        return not known and (self.discharge_ms is None or time_ms >= self.discharge_ms)
 
     def observe(self, event: Event) -> tuple[str | None, bool]:
         """Takes an observation: the reason of its rejection, and whether it changed anything."""
@@ -84,49 +87,41 @@ class Stay:
         of_time = [known for known in moments if known[0] == moment[0]]
         if any(known >= moment for known in of_time):
             return False
-        kept = sorted([m for m in moments if m not in of_time] + [moment])[-MOMENTS:]
-        if kept == moments:
+        shown = _shown(moments)
+        moments[:] = sorted([m for m in moments if m not in of_time] + [moment])[-MOMENTS:]
+        if _shown(moments) == shown:
             return False
-        moments[:] = kept
         for steps in self.steps.values():
             for later in [b for b in steps if b >= at]:
                 del steps[later]
         return True
 
-    def admit(self, event: Event) -> str | None:
-        """Takes an admission of this very stay: its time and its particulars."""
-        if event.time_ms < self.origin_ms - 14 * DAY_MS:
+    def admit(self, time_ms: int) -> str | None:
+        """Takes the time of an admission of this very stay."""
+        if self.past_ms is not None and time_ms < self.past_ms:
             return "too_late"
-        if self.past_ms is not None and event.time_ms < self.past_ms:
+        if time_ms < self.origin_ms - SILENT * HOUR_MS:
             return "too_late"
-        names = ("age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed")
-        words = (event.time_ms, *(str(event.fields.get(name)) for name in names))
-        if words in self.admissions:
-            return None
-        self.admissions = [*self.admissions, words][-REMEMBERED:]
-        if self.first is None:
-            self.origin_ms, self.admitted = event.time_ms, True
-        elif not self.admitted or event.time_ms != self.origin_ms:
-            self._rebin(event.time_ms)
-        age, hours = event.fields.get("age"), event.fields.get("hours_since_hospital_admission")
-        new = (
-            _number(age, 0, 120), _SEX.get(str(event.fields.get("sex")), math.nan),
-            _ICU.get(str(event.fields.get("icu_type")), math.nan), _number(hours, -87_840, 87_840),
-        )  # fmt: skip
-        known = [
-            n if math.isnan(o) or not math.isnan(n) else o
-            for n, o in zip(new, self.static, strict=True)
-        ]
-        self.static = tuple(known)
-        self.steps.clear()
+        if time_ms != self.admission_ms:
+            if self.first is None:
+                self.origin_ms, self.admitted = time_ms, True
+            elif time_ms <= self.newest_ms:
+                self._rebin(time_ms)
+            self.admission_ms = time_ms
         return None
+
+    def describe(self, event: Event) -> None:
+        """Takes the particulars of an admission; those that it does not give stay."""
+        self.static = particulars(event, self.static)
+        self.steps.clear()
 
     def _rebin(self, origin_ms: int) -> None:
         """Lays the hours anew from the true admission, if all of them can still change."""
         assert self.first is not None
-        rows = [row for row in self.moments.values()]
+        rows = list(self.moments.values())
         times = [moment[0] for row in rows for moments in row.values() for moment in moments]
-        seen = [t for t in (self.origin_ms, self.newest_ms, *times) if t >= origin_ms]
+        begun = () if self.admitted else (self.origin_ms,)  # the time of an event
+        seen = [t for t in (*begun, self.newest_ms, *times) if t >= origin_ms]
         first, last = ((t - origin_ms) // HOUR_MS for t in (min(seen), self.newest_ms))
         if max(last - first, self.open - self.first) > LATE:
             return
@@ -165,14 +160,35 @@ class Stay:
     def _row(self, at: int) -> Row:
         row = {}
         for variable, moments in self.moments.get(at, {}).items():
-            shown = [value for _, _, value in moments if value != _WITHDRAWN]
-            row.update({variable: shown[-1]} if shown else {})
+            if moments and (value := _shown(moments)[-1][2]) != _WITHDRAWN:
+                row[variable] = value
         return row
 
     def forget(self) -> None:
         """Drops the hours that nothing can change any more, for a stay whose risks nobody asks."""
         for at in [b for b in self.moments if b < self.open - LATE]:
             del self.moments[at]
+
+
+def _shown(moments: list[Moment]) -> list[Moment]:
+    """The newest moment, and the ones before it down to the first that is not withdrawn."""
+    shown: list[Moment] = []
+    for moment in reversed(moments):
+        shown.append(moment)
+        if moment[2] != _WITHDRAWN:
+            break
+    return shown
+
+
+def particulars(event: Event, known: tuple[float, ...]) -> tuple[float, ...]:
+    """Age, sex, kind of ICU, hours in the hospital before; what is missing stays as it was."""
+    fields = event.fields
+    new = (
+        _number(fields.get("age"), 0, 120), _SEX.get(str(fields.get("sex")), math.nan),
+        _ICU.get(str(fields.get("icu_type")), math.nan),
+        _number(fields.get("hours_since_hospital_admission"), -87_840, 87_840),
+    )  # fmt: skip
+    return tuple(o if math.isnan(n) else n for n, o in zip(new, known, strict=True))
 
 
 def measured(event: Event) -> list[tuple[int, int, float]]:

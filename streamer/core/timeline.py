@@ -89,8 +89,10 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
     top, under = _Entries.read(table, "ring", at), _Entries.read(table, "under", at)
     beats_top, beats_under = new.beats(top), new.beats(under)
-    changed = beats_top | (top.is_withdrawn & beats_under)
-    enters = np.flatnonzero(beats_top | (beats_under & ~new.is_moment_of(top)))
+    # A value that was withdrawn, sent again, is of the moment on top and no other.
+    below = beats_under & ~new.is_moment_of(top)
+    changed = beats_top | (top.is_withdrawn & below)
+    enters = np.flatnonzero(beats_top | below)
     if len(enters):
         before = table["ring_value"].reshape(-1)[at]
         _enter(table, at[enters], new[enters])
