@@ -3,7 +3,7 @@
 Three weeks of the log's own time. Each patient gets worse and better again, so that alerts start,
 rise and end; and each has a peculiarity: an admission that comes late, a silence of two weeks or
 for good, a discharge, a second stay, other units, late and repeated results, bad records.
-Values are corrected and withdrawn; admissions are corrected; discharges are early, repeated, cancelled
+Values are corrected and withdrawn, admissions corrected; discharges are early, repeated, cancelled
 or outlasted by data; patients are moved; clocks of devices and of records are wrong.
 """
 

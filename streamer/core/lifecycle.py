@@ -195,8 +195,11 @@ def discharge(
         raise EventRejected(Reason.TOO_LATE, "the discharge is earlier than the present stay")
     is_known = time_ms <= table["left_ms"][slot]
     if cancelled:
-        table["left_ms"][slot] = max(time_ms, int(table["left_ms"][slot]))
-        table["discharge_ms"][slot] = table["discharge_due_ms"][slot] = NEVER
+        # Not a later one: a cancellation that is sent again would take that back, too.
+        if time_ms >= table["left_ms"][slot]:
+            table["left_ms"][slot], table["discharge_ms"][slot] = time_ms, NEVER
+        if time_ms >= table["discharge_due_ms"][slot]:
+            table["discharge_due_ms"][slot] = NEVER
         table.touched[slot] = True
     elif is_known:
         return
