@@ -238,3 +238,20 @@ def test_a_rise_of_severity_starts_in_the_lockout_of_the_stay_before() -> None:
     one = alerted()
     one.take(admission(3))
     assert alerts(one.take(observation(4, heart_rate=115))) == [("start", "high")]
+
+
+def test_a_cancellation_that_is_sent_again_takes_no_later_discharge_back() -> None:
+    cancelled = event(5, "discharge", cancelled=True)
+    moved = Stream(NETWORK)
+    moved.take(admission(), observation(1, ph=7.3), discharge(5), cancelled, discharge(7))
+    moved.take(cancelled)
+    assert moved.field("discharge_ms") == ORIGIN_MS + 7 * HOUR_MS
+    moved.take(event(7, "discharge", cancelled=True))
+    assert moved.field("discharge_ms") == NEVER
+
+
+def test_a_withdrawn_value_that_is_sent_again_says_nothing() -> None:
+    charted = observation(1, lactate=9.0)
+    again = Stream(NETWORK)
+    again.take(admission(), charted, charted | {"values": {"lactate": None}, "revision": 1})
+    assert again.take(charted) == []
