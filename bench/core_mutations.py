@@ -29,8 +29,8 @@ MUTATIONS: Final = (
     _rule(
         "evaluation: an interval is evaluated when it is over, not when it begins",
         "waves",
-        "            interval > _running_max_before(",
-        "            interval > interval_ms + _running_max_before(",
+        "        evaluates = valid & (interval > newest)\n",
+        "        evaluates = valid & (interval > interval_ms + newest)\n",
     ),
     _rule(
         "hysteresis: an alert ends just below the threshold at which it starts",
@@ -63,11 +63,11 @@ MUTATIONS: Final = (
         '"heart_rate", "HR", "heart rate", "/min", 10, 299,',
     ),
     _rule(
-        "rebinning: the hours begin at the late admission, the values stay where they were",
+        "rebinning: the values come half an hour later than they were",
         "lifecycle",
-        "    fold(table, slots, time_ms[in_stay], variables[in_stay], values[in_stay])\n",
-        "    old = old_origin - origin_ms\n"
-        "    fold(table, slots, time_ms[in_stay] + old, variables[in_stay], values[in_stay])\n",
+        "    kept = cells[cells.time_ms >= origin_ms]\n",
+        "    kept = cells[cells.time_ms >= origin_ms]\n"
+        "    kept.time_ms[:] = np.minimum(kept.time_ms + HOUR_MS // 2, newest_ms)\n",
     ),
     _rule(
         "discharge: it ends no alert",

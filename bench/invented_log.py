@@ -3,6 +3,8 @@
 Three weeks of the log's own time. Each patient gets worse and better again, so that alerts start,
 rise and end; and each has a peculiarity: an admission that comes late, a silence of two weeks or
 for good, a discharge, a second stay, other units, late and repeated results, bad records.
+Values are corrected and withdrawn, admissions corrected; discharges are early, repeated, cancelled
+or outlasted by data; patients are moved; clocks of devices and of records are wrong.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def invented_log(seed: int, n_patients: int = 24) -> list[Record]:
     arrivals: list[tuple[int, bytes | None, bytes | None]] = []
     for number in range(n_patients):
         patient = f"patient-{number}"
-        for arrival_ms, event in _patient(draws, number):
+        for arrival_ms, event in _changed(draws, list(_patient(draws, number))):
             value = json.dumps({"patient_id": patient, **event}).encode()
             arrivals.append((arrival_ms, patient.encode(), value))
             if draws.random() < 0.04:  # again, perhaps much later
@@ -58,7 +60,15 @@ def invented_log(seed: int, n_patients: int = 24) -> list[Record]:
             if draws.random() < 0.02:
                 arrivals.append((arrival_ms, *_bad(draws, patient, value)))
     arrivals.sort(key=lambda arrival: arrival[0])
-    return [Record(0, offset, *arrival) for offset, arrival in enumerate(arrivals)]
+    return [
+        Record(0, offset, arrival_ms - _lag(draws), key, value)
+        for offset, (arrival_ms, key, value) in enumerate(arrivals)
+    ]
+
+
+def _lag(draws: random.Random) -> int:
+    """How far the clock of a record's producer is behind, which few are."""
+    return draws.randrange(HOUR_MS) if draws.random() < 0.01 else 0
 
 
 def _patient(draws: random.Random, number: int) -> Iterator[tuple[int, Content]]:
@@ -92,6 +102,97 @@ def _patient(draws: random.Random, number: int) -> Iterator[tuple[int, Content]]
             at_ms = START_MS + day * _DAY_MS + 3 * HOUR_MS
             if at_ms > end_ms:
                 yield at_ms, {"time": at_ms, "values": {"heart_rate": 80}}
+
+
+def _changed(
+    draws: random.Random, events: list[tuple[int, Content]]
+) -> Iterator[tuple[int, Content]]:
+    """The events of a patient, and what corrects them, takes them back or moves the patient."""
+    for arrival_ms, event in events:
+        chance = draws.random()
+        kind = event.get("type", "observation")
+        if kind == "discharge":
+            yield from _discharges(draws, event)
+        elif kind == "admission":
+            yield from _admissions(draws, arrival_ms, event)
+        elif kind == "observation" and event["values"]:
+            if chance < 0.03:  # the clock of the device is ahead
+                ahead_ms = draws.randrange(50 * _MINUTE_MS)
+                yield arrival_ms, event | {"time": event["time"] + ahead_ms}
+                continue
+            yield arrival_ms, event
+            if chance < 0.15:
+                yield from _corrections(draws, arrival_ms, event)
+            elif chance < 0.17:
+                yield arrival_ms + draws.randrange(HOUR_MS), _transfer(draws, event["time"])
+            elif chance < 0.18:  # a discharge by mistake, taken back or not
+                yield from _discharges(draws, {"type": "discharge", "time": event["time"] + 1})
+            elif chance < 0.19:  # and one that nobody but the data take back
+                yield arrival_ms + 1, {"type": "discharge", "time": event["time"]}
+        else:
+            yield arrival_ms, event
+
+
+def _corrections(
+    draws: random.Random, arrival_ms: int, event: Content
+) -> Iterator[tuple[int, Content]]:
+    """Greater revisions of an observation, now and then before it or in the wrong order."""
+    for revision in range(1, draws.randint(2, 4)):
+        values = {
+            name: None if draws.random() < 0.4 else _BASE.get(name, value)
+            for name, value in event["values"].items()
+            if draws.random() < 0.7
+        }
+        delay_ms = int(draws.expovariate(1 / (4 * HOUR_MS))) - 10 * _MINUTE_MS
+        corrected = {"time": event["time"], "values": values, "revision": revision}
+        yield arrival_ms + delay_ms, corrected
+        if draws.random() < 0.3:  # of equal revision
+            other = {name: _BASE.get(name, 1.0) for name in values}
+            yield arrival_ms + delay_ms + _MINUTE_MS, corrected | {"values": other}
+
+
+def _transfer(draws: random.Random, time_ms: int) -> Content:
+    return {
+        "type": "transfer", "time": time_ms, "ward": f"ICU {draws.randint(1, 3)}",
+        "bed": str(draws.randint(1, 12)),
+    }  # fmt: skip
+
+
+def _discharges(draws: random.Random, event: Content) -> Iterator[tuple[int, Content]]:
+    """A discharge: late or ahead of its time, sent again, and cancelled before or after it came."""
+    time_ms = event["time"]
+    sent_ms = time_ms + draws.randint(-55, 40) * _MINUTE_MS
+    yield sent_ms, event
+    if draws.random() < 0.4:
+        yield sent_ms + draws.randrange(3 * HOUR_MS), event
+    if draws.random() < 0.4:
+        cancelled_ms = sent_ms + draws.randint(-30, 90) * _MINUTE_MS
+        yield max(cancelled_ms, time_ms - 55 * _MINUTE_MS), event | {"cancelled": True}
+    if draws.random() < 0.2:
+        later_ms = time_ms + draws.randint(-60, 60) * _MINUTE_MS
+        yield later_ms + _MINUTE_MS, event | {"time": later_ms}
+
+
+def _admissions(
+    draws: random.Random, arrival_ms: int, event: Content
+) -> Iterator[tuple[int, Content]]:
+    """An admission, its corrections in time and particulars, and the same ones again."""
+    sent_ms = arrival_ms - (draws.randrange(55 * _MINUTE_MS) if draws.random() < 0.15 else 0)
+    yield sent_ms, event
+    corrected = [
+        event | {"age": draws.randint(20, 95)},
+        event | {"time": event["time"] - draws.randrange(6 * HOUR_MS)},
+        event | {"time": event["time"] + draws.randrange(2 * HOUR_MS), "icu_type": "surgical"},
+        event | {"time": event["time"] - draws.randint(13, 16) * _DAY_MS},
+    ]
+    for correction in draws.sample(corrected, draws.randrange(3)):
+        again_ms = sent_ms + int(draws.expovariate(1 / (8 * HOUR_MS)))
+        again_ms = max(again_ms, correction["time"])
+        yield again_ms, correction
+        if draws.random() < 0.5:
+            yield again_ms + draws.randrange(4 * HOUR_MS), event
+        if draws.random() < 0.5:
+            yield again_ms + draws.randrange(4 * HOUR_MS), correction
 
 
 def _course(

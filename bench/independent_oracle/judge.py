@@ -10,11 +10,25 @@ from typing import Any, Final
 
 from bench.independent_oracle.ledger import HOUR_MS, Event, Record, epoch_ms, read
 from bench.independent_oracle.network import HORIZONS, Bundle
-from bench.independent_oracle.stays import DAY_MS, LATE, Alert, Said, Stay
+from bench.independent_oracle.stays import (
+    DAY_MS,
+    LATE,
+    UNKNOWN,
+    Alert,
+    Said,
+    Stay,
+    measured,
+    particulars,
+)
+from bench.independent_oracle.variables import VITALS
 
 Message = dict[str, Any]  # of `risk` or `alerts`
 TOLERANCE: Final = 1e-5
 KEPT_DAYS: Final = 15
+REMEMBERED: Final = 4  # admissions that may be sent again
+PARTICULARS: Final = (
+    "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
+)  # fmt: skip
 REASONS, LEAST, TOLERANCE_OF_REASONS = 5, 0.01, 2e-3  # three decimals are written
 
 
@@ -35,6 +49,9 @@ class Patient:
     stay: Stay | None = None
     seen_day: int = 0
     past_ms: int | None = None
+    admissions: list[tuple[object, ...]] = field(default_factory=list)  # the last that were sent
+    awaited_ms: int | None = None  # of an admission that is ahead
+    static: tuple[float, ...] = UNKNOWN  # of one that came before the first stay
 
 
 class Judge:
@@ -73,10 +90,10 @@ class Judge:
         reasons = event if isinstance(event, set) else set()
         if isinstance(event, Event):
             known = event.patient in self._patients
-            if event.type == "discharge" and not known:
+            if event.type in ("discharge", "transfer") and not known:
                 reasons = {"no_stay"}
             else:
-                if event.type != "discharge":
+                if event.type not in ("discharge", "transfer"):
                     self._turn_day(record.timestamp_ms // DAY_MS, expected)
                 patient = self._patients.setdefault(event.patient, Patient())
                 patient.seen_day = max(patient.seen_day, self._day)
@@ -95,61 +112,137 @@ class Judge:
     def _apply(
         self, event: Event, patient: Patient, answer: Answer, expected: list[Said]
     ) -> set[str]:
-        stay, due, reason = patient.stay, False, None
-        if stay and stay.leaves(event):
-            self._end(event.patient, patient, expected)
-            over_ms = stay.newest_ms + 1
-            if stay.discharge_ms is not None and stay.newest_ms <= stay.discharge_ms:
-                over_ms = stay.discharge_ms
-            patient.past_ms = min(max(over_ms, stay.origin_ms + 1), event.time_ms)
-            stay = None
-        if event.type in ("observation", "admission") and stay is None:
-            admitted = event.type == "admission"
-            stay = patient.stay = Stay(event.time_ms, admitted, patient.past_ms)
+        due, reason, name = False, None, event.patient
+        self._come(event, patient, expected)
         if event.type == "observation":
+            if patient.stay is None or patient.stay.leaves(event):
+                self._begin(name, patient, event.time_ms, expected, admitted=False)
+            stay = patient.stay
             assert stay is not None
             reason, changed = stay.observe(event)
             due = reason is None and self._due(stay, event, changed=changed)
             if not self._sampled(event.patient):
                 stay.forget()
         elif event.type == "admission":
-            assert stay is not None
-            reason = stay.admit(event)
+            reason = self._admission(event, patient, expected)
         elif event.type == "discharge":
             reason = self._discharge(event, patient, expected)
+        elif event.type == "transfer" and patient.stay is None:
+            reason = "no_stay"
         elif patient.past_ms is not None and event.time_ms < patient.past_ms:
             reason = "too_late"
         self._equal("evaluation", due, bool(answer.risks))
-        if answer.risks and stay and stay.first is not None:
-            self._check_risk(event.patient, patient, stay, answer, expected)
+        if answer.risks and (stay := patient.stay) and stay.first is not None:
+            self._check_risk(name, patient, stay, answer, expected)
         return {reason} if reason else set()
+
+    def _begin(
+        self, name: str, patient: Patient, time_ms: int, expected: list[Said], *, admitted: bool
+    ) -> None:
+        """Begins a stay; the one before it, and its alert, are over."""
+        static, stay = patient.static, patient.stay
+        if stay:
+            self._end(name, patient, expected, "next_stay")
+            over_ms = stay.newest_ms + 1
+            if stay.discharge_ms is not None and stay.newest_ms <= stay.discharge_ms:
+                over_ms = stay.discharge_ms
+            patient.past_ms, static = min(max(over_ms, stay.origin_ms + 1), time_ms), UNKNOWN
+        patient.stay = Stay(time_ms, admitted, patient.past_ms, static=static)
+        patient.stay.admission_ms = time_ms if admitted else None
+
+    def _come(self, event: Event, patient: Patient, expected: list[Said]) -> None:
+        """What was ahead acts at the first record or event time of the patient at or after it."""
+        now_ms, stay = max(event.time_ms, event.record_ms), patient.stay
+        if stay and stay.awaited_ms is not None and stay.awaited_ms <= now_ms:
+            at_ms, stay.awaited_ms = stay.awaited_ms, None
+            if stay.left_ms is None or at_ms > stay.left_ms:
+                self._discharged(at_ms, at_ms, event.patient, patient, expected)
+        if patient.awaited_ms is None or patient.awaited_ms > now_ms:
+            return
+        at_ms, patient.awaited_ms = patient.awaited_ms, None
+        if stay and stay.first is not None and not stay.admitted and stay.discharge_ms is None:
+            stay.admission_ms = at_ms  # it began meanwhile, and goes on
+            return
+        if stay and not stay.ends_before(at_ms):
+            stay.admit(at_ms)
+            stay.steps.clear()
+            return
+        static = stay.static if stay else patient.static
+        self._begin(event.patient, patient, at_ms, expected, admitted=True)
+        assert patient.stay is not None
+        patient.stay.static = static
+
+    def _admission(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
+        words = (event.time_ms, *(str(event.fields.get(name)) for name in PARTICULARS))
+        if words in patient.admissions:
+            return None
+        stay = patient.stay
+        if event.time_ms > event.record_ms and (not stay or event.time_ms != stay.admission_ms):
+            patient.awaited_ms = event.time_ms
+        elif stay is None or stay.leaves(event):
+            self._begin(event.patient, patient, event.time_ms, expected, admitted=True)
+        elif reason := stay.admit(event.time_ms):
+            return reason
+        patient.admissions = [*patient.admissions, words][-REMEMBERED:]
+        if patient.stay:
+            patient.stay.describe(event)
+        else:
+            patient.static = particulars(event, patient.static)
+        return None
 
     def _due(self, stay: Stay, event: Event, *, changed: bool) -> bool:
         if not self._interval_ms:
             return changed
         elapsed_ms = event.time_ms - stay.origin_ms
         interval = elapsed_ms // self._interval_ms * self._interval_ms
-        if stay.evaluated is not None and interval <= stay.evaluated:
-            return False
-        stay.evaluated = interval
+        new = stay.evaluated is None or interval > stay.evaluated
+        if stay.evaluated is not None and not new:
+            apart_ms = abs(event.record_ms - stay.evaluated_record_ms)
+            past = interval < stay.evaluated and apart_ms >= self._interval_ms
+            closed = stay.bin_of(event.time_ms) < stay.open and any(
+                variable not in VITALS or revision for variable, revision, _ in measured(event)
+            )
+            if not changed or not (closed or past):
+                return False
+        if new:
+            stay.evaluated = interval
+        stay.evaluated_record_ms = event.record_ms
         return True
 
     def _discharge(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
-        stay = patient.stay
+        stay, at_ms = patient.stay, event.time_ms
         if stay is None:
             return "no_stay"
-        followed = stay.past_ms is not None and event.time_ms == stay.origin_ms
-        if event.time_ms < stay.origin_ms or followed:
+        followed = stay.past_ms is not None and at_ms == stay.origin_ms
+        if at_ms < stay.origin_ms or followed:
             return "too_late"
-        if stay.discharge_ms is not None:
-            return "no_stay" if event.time_ms > stay.discharge_ms else None
-        stay.discharge_ms = max(event.time_ms, stay.newest_ms)
-        self._end(event.patient, patient, expected)
+        known = stay.left_ms is not None and at_ms <= stay.left_ms
+        if event.fields.get("cancelled") is True:
+            if stay.left_ms is None or at_ms >= stay.left_ms:
+                stay.left_ms, stay.discharge_ms = at_ms, None
+            if stay.awaited_ms is not None and at_ms >= stay.awaited_ms:
+                stay.awaited_ms = None
+        elif not known and at_ms > event.record_ms:
+            stay.awaited_ms = at_ms
+        elif not known:
+            self._discharged(at_ms, event.record_ms, event.patient, patient, expected)
         return None
 
-    def _end(self, name: str, patient: Patient, expected: list[Said]) -> None:
+    def _discharged(
+        self, at_ms: int, record_ms: int, name: str, patient: Patient, expected: list[Said]
+    ) -> None:
+        """Ends the stay, not before what was seen of it up to the record's time."""
+        stay = patient.stay
+        assert stay is not None
+        stay.left_ms = at_ms
+        stay.discharge_ms = max(at_ms, min(stay.newest_ms, record_ms))
         if patient.alert.severity:
-            expected.append(patient.alert.said(name, "end"))
+            patient.alert.locks = False
+        self._end(name, patient, expected, "discharge")
+
+    def _end(self, name: str, patient: Patient, expected: list[Said], reason: str) -> None:
+        if patient.alert.severity:
+            expected.append(patient.alert.said(name, "end", reason))
             patient.alert.severity = 0
 
     def _turn_day(self, day: int, expected: list[Said]) -> None:
@@ -157,7 +250,7 @@ class Judge:
         self._day = max(self._day, day)
         for name, patient in list(self._patients.items()):
             if self._day - patient.seen_day > KEPT_DAYS:
-                self._end(name, patient, expected)
+                self._end(name, patient, expected, "silence")
                 del self._patients[name]
 
     def _check_risk(
@@ -234,4 +327,4 @@ def _said(alert: Message) -> Said:
     name, start, number = str(alert["alert_id"]).rsplit("/", 2)
     same = name == alert["patient_id"] and number.isdecimal()
     number_ = int(number) if same else -1
-    return (name, alert["phase"], epoch_ms(start), number_, alert["severity"])
+    return (name, alert["phase"], epoch_ms(start), number_, alert["severity"], alert.get("reason"))

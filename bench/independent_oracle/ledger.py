@@ -35,12 +35,13 @@ class Record(NamedTuple):
 
 
 class Event(NamedTuple):
-    """A good event: its type, patient, time in epoch milliseconds and all its fields."""
+    """A good event: its type, patient, time and record's time in epoch milliseconds, its fields."""
 
     type: str
     patient: str
     time_ms: int
     fields: dict[str, object]
+    record_ms: int
 
 
 def read(record: Record, future_limit_ms: int | None) -> Event | set[str]:
@@ -78,7 +79,7 @@ def read(record: Record, future_limit_ms: int | None) -> Event | set[str]:
         reasons.add("wrong_type")
     if reasons or time_ms is None:
         return reasons
-    return Event(str(kind), str(content["patient_id"]), time_ms, content)
+    return Event(str(kind), str(content["patient_id"]), time_ms, content, record.timestamp_ms)
 
 
 def epoch_ms(time: object) -> int | None:

@@ -110,7 +110,8 @@ def plan(table: StayTable, run: Run, interval_ms: int) -> Plan:
         is_behind = valid & (interval < newest)
         may_evaluate = (is_late & run.matters) | (is_behind & _may_be_due(table, run, interval_ms))
     ends = (opens | evaluates | may_evaluate).astype(np.int64)
-    wave = _sum_within(ends, group) - ends
+    # One that may be is alone in its wave: whether it changes something hangs on what came before.
+    wave = _sum_within(ends, group) - ends + _sum_within(may_evaluate, group)
     return Plan(wave, bins, opens, evaluates, may_evaluate, too_late, before_admission, cut)
 
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
 from bench.core_trial import answers, trial
-from bench.invented_log import START_MS, invented_log
+from bench.invented_log import invented_log
 from bench.metamorphic import differences
 
 SEED = 7
-FORTNIGHT_MS = 14 * 24 * 3_600_000
 LOG = invented_log(SEED, n_patients=16)
 
 
 def test_the_core_does_what_the_documents_say() -> None:
-    log = [record for record in LOG if record.timestamp_ms < START_MS + FORTNIGHT_MS]
-    verdict = trial(log, SEED)
+    verdict = trial(LOG, SEED)
     assert not verdict.faults, verdict.examples
     assert verdict.checked["risk"] > 1_000
     assert verdict.checked["reasons"] > 40
@@ -23,12 +19,6 @@ def test_the_core_does_what_the_documents_say() -> None:
         assert verdict.seen[phase] > 10
     for reason in ("too_late", "before_admission", "no_stay", "wrong_type", "bad_time"):
         assert verdict.seen[reason], reason
-
-
-@pytest.mark.xfail(strict=True, reason="a stay that is let go sends no end yet")
-def test_a_stay_that_is_let_go_ends_its_alert() -> None:
-    verdict = trial(LOG, SEED)
-    assert not verdict.faults, verdict.examples
 
 
 def test_changes_that_must_not_matter_do_not() -> None:

@@ -289,3 +289,20 @@ def test_of_two_transfers_at_one_time_the_same_one_wins(order: list[int]) -> Non
     moves = [transfer(2, "A", "1"), transfer(2, "B", "1")]
     moved = stream(admission(ward="C"), *(moves[i] for i in order))
     assert moved.table.locations[0] == ("B", "1")
+
+
+def test_a_cancellation_that_is_sent_again_takes_no_later_discharge_back() -> None:
+    cancelled = event(5, "discharge", cancelled=True)
+    moved = Stream(NETWORK)
+    moved.take(admission(), observation(1, ph=7.3), discharge(5), cancelled, discharge(7))
+    moved.take(cancelled)
+    assert moved.field("discharge_ms") == ORIGIN_MS + 7 * HOUR_MS
+    moved.take(event(7, "discharge", cancelled=True))
+    assert moved.field("discharge_ms") == NEVER
+
+
+def test_a_withdrawn_value_that_is_sent_again_says_nothing() -> None:
+    charted = observation(1, lactate=9.0)
+    again = Stream(NETWORK)
+    again.take(admission(), charted, charted | {"values": {"lactate": None}, "revision": 1})
+    assert again.take(charted) == []

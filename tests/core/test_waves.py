@@ -82,7 +82,7 @@ def test_an_interval_that_was_evaluated_before_the_run_is_not_again() -> None:
 
 def test_a_wave_ends_with_what_opens_or_is_evaluated() -> None:
     steps = planned([0, 0.5, 0.6, 1, 1.1, 60, 2])
-    assert steps.wave.tolist() == [0, 1, 1, 1, 2, 2, 3]
+    assert steps.wave.tolist() == [0, 1, 1, 1, 2, 2, 4]  # the last alone
 
 
 def test_waves_of_different_stays_do_not_mix() -> None:
