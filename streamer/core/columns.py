@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
-from streamer.core.events import EventRejected, Kind, parse
+from streamer.core.events import NEEDS_STAY, EventRejected, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.records import Record, Records
@@ -57,6 +57,9 @@ class Columns:
         rank: ``(C,)`` of each value among those of its moment, see `timeline`.
         rejections: the records that are no good events.
         losses: how many values were dropped or are not what was sent, and which.
+        distinct: ``P`` patients, each once: what is asked of a patient is looked up once a batch.
+        whose: ``(E,)`` which of them each event is of.
+        needs_stay: ``(E,)`` whether it is of a kind that begins no stay.
     """
 
     record: NDArray[np.intp]
@@ -71,6 +74,17 @@ class Columns:
     rank: NDArray[np.uint16]
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
+    distinct: list[str] = field(init=False)
+    whose: NDArray[np.intp] = field(init=False)
+    needs_stay: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        numbers = {patient: i for i, patient in enumerate(dict.fromkeys(self.patients))}
+        self.distinct = list(numbers)
+        self.whose = np.fromiter(
+            map(numbers.__getitem__, self.patients), np.intp, len(self.patients)
+        )
+        self.needs_stay = np.isin(self.kind, NEEDS_STAY)
 
     @property
     def problems(self) -> Counter[ValueProblem]:
