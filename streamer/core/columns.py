@@ -192,11 +192,7 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     np.cumsum(counts, out=columns.cell_start[1:])
     indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
     columns.variable = np.frombuffer(indices, np.int16)
-    numbers = list(chain.from_iterable(map(dict.values, measured)))
-    values = np.array(numbers, np.float64)  # NaN where a value is null
-    is_null = np.isnan(values)
-    if is_null.any():
-        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    values, is_null = _numbers(measured, int(columns.cell_start[-1]))
 
     unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
@@ -219,6 +215,21 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     columns.cell_start = kept[columns.cell_start]
     columns.variable, columns.value = columns.variable[good], cleaned[good]
     columns.rank = columns.rank[good]
+
+
+def _numbers(
+    measured: list[dict[str, float | None]], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The ``n`` values of all events, NaN where one is null, and which are null."""
+    try:
+        values = np.fromiter(chain.from_iterable(map(dict.values, measured)), np.float64, n)
+        return values, np.zeros(n, np.bool_)
+    except TypeError:  # there is a null
+        numbers = list(chain.from_iterable(map(dict.values, measured)))
+    values = np.array(numbers, np.float64)
+    is_null = np.isnan(values)
+    is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    return values, is_null
 
 
 def _ranks(
