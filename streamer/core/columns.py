@@ -221,14 +221,11 @@ def _numbers(
     measured: list[dict[str, float | None]], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """The ``n`` values of all events, NaN where one is null, and which are null."""
-    try:
-        values = np.fromiter(chain.from_iterable(map(dict.values, measured)), np.float64, n)
-        return values, np.zeros(n, np.bool_)
-    except TypeError:  # there is a null
-        numbers = list(chain.from_iterable(map(dict.values, measured)))
-    values = np.array(numbers, np.float64)
+    values = np.fromiter(chain.from_iterable(map(dict.values, measured)), np.float64, n)
     is_null = np.isnan(values)
-    is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    if is_null.any():
+        numbers = chain.from_iterable(map(dict.values, measured))
+        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
     return values, is_null
 
 
