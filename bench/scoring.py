@@ -79,8 +79,12 @@ def batches(feed: Iterable[Message]) -> Batches:
     return [Records.of(part) for turn in turns for part in turn if part]
 
 
-def cost_us(polls: Batches, interval_ms: int, silent: bool) -> Costs:
-    """Takes all polls through a fresh service once; returns microseconds an event, by stage."""
+def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]:
+    """Takes all polls through a fresh service once.
+
+    Returns:
+        Microseconds an event, by stage; a checksum of all messages and states.
+    """
     cache = StayCache(interval_ms, _MOST_STAYS)
     model = build(bundle.load(bundle.SHIPPED))
     scorer, store = cache.scorer(model), MemoryStates()
@@ -89,7 +93,7 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> Costs:
         number: Partition(number, 1, 0, 0, last, "log", Era(model.model_id))
         for number in range(_PARTITIONS)
     }
-    seconds, n_events = dict.fromkeys(STAGES, 0.0), 0
+    seconds, n_events, checksum = dict.fromkeys(STAGES, 0.0), 0, 0
     gc.collect()
     for nth, records in enumerate(polls):
         times = [time.process_time()]
@@ -101,22 +105,26 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> Costs:
         times.append(time.process_time())
         first_within(scorer.table, columns, np.arange(len(columns.patients)), 30_000)
         times.append(time.process_time())
-        process(scorer, ModelBatch(records, columns, partitions, homes), owned, _TOPICS)
+        result = process(scorer, ModelBatch(records, columns, partitions, homes), owned, _TOPICS)
         times.append(time.process_time())
-        changed_states(scorer, [owned[int(records.partition[0])]])
+        changed = changed_states(scorer, [owned[int(records.partition[0])]])
         times.append(time.process_time())
+        said = [(output.key, output.value, output.headers) for output in result.outputs]
+        checksum = zlib.crc32(repr((said, [write.changed for write in changed])).encode(), checksum)
         if nth >= _WARM_BATCHES:
             n_events += len(records)
             for stage, begun, ended in zip(STAGES, times, times[1:], strict=False):
                 seconds[stage] += ended - begun
-    return {stage: seconds[stage] / n_events * 1e6 for stage in STAGES}
+    return {stage: seconds[stage] / n_events * 1e6 for stage in STAGES}, checksum
 
 
 def loads(n_events: int) -> dict[str, tuple[Batches, int, bool]]:
     """The loads by title: polls, evaluation interval, whether they cause no messages."""
     rows = batches(hourly(n_events // 2, _BEDS * 5))
+    ward = batches(one_hertz(n_events, _BEDS))
     return {
-        "1 Hz ward": (batches(one_hertz(n_events, _BEDS)), 60_000, False),
+        "1 Hz ward": (ward, 60_000, False),
+        "1 Hz ward, states alone": (ward, 60_000, True),
         "hourly, each scored": (rows, 0, False),
         "hourly, states alone": (rows, 0, True),
     }
@@ -142,16 +150,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.against:
             trees = {chosen.against: earlier(chosen.against, Path(folder)).tree} | trees
         least: dict[str, dict[str, Costs]] = {}
+        checksums: dict[str, set[int]] = defaultdict(set)
         for _, (name, tree) in itertools.product(range(chosen.turns), trees.items()):
-            for title, costs in _one_turn(stored, tree).items():
+            for title, (costs, checksum) in _one_turn(stored, tree).items():
+                checksums[title].add(checksum)
                 seen = least.setdefault(title, {}).setdefault(name, costs)
                 seen |= {stage: min(cost, costs[stage]) for stage, cost in seen.items()}
     for title, by_tree in least.items():
         print(f"\n{_table(title, by_tree)}")
+        same = len(checksums[title]) == 1
+        print(f"Messages and states: {'the same bytes' if same else 'NOT the same'} in all turns.")
     return 0
 
 
-def _one_turn(stored: Path, tree: str) -> dict[str, Costs]:
+def _one_turn(stored: Path, tree: str) -> dict[str, tuple[Costs, int]]:
     """Runs this program with the streamer of a tree; `bench` is always this one."""
     own = str(Path(__file__).parents[1])
     done = subprocess.run(
@@ -159,7 +171,7 @@ def _one_turn(stored: Path, tree: str) -> dict[str, Costs]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tree, own])},
         cwd=tree, check=True, capture_output=True, timeout=600,
     ).stdout  # fmt: skip
-    answer: dict[str, Costs] = json.loads(done)
+    answer: dict[str, tuple[Costs, int]] = json.loads(done)
     return answer
 
 

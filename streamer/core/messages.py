@@ -100,13 +100,23 @@ def write(
     return messages
 
 
-def _risks(
-    wave: Assessments, sources: Sequence[Source], model: Model
-) -> Iterator[Message]:
+def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.shown_id
     codes = (wave.missing @ _BIT).tolist()
     forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
-    for source, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code, forecast in zip(
+    for (
+        source,
+        patient,
+        time_ms,
+        bin_,
+        risks,
+        news2,
+        qsofa,
+        hours,
+        oldest_ms,
+        code,
+        forecast,
+    ) in zip(
         sources,
         wave.patients,
         wave.time_ms.tolist(),
