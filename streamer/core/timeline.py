@@ -178,7 +178,8 @@ def _moments(at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
         order = np.lexsort((new.value, packed))
         in_order = packed[order]
     moment = in_order >> _RANK_BITS
-    return order[np.append(moment[1:] != moment[:-1], True)]
+    greatest: NDArray[np.intp] = order[np.append(moment[1:] != moment[:-1], True)]
+    return greatest
 
 
 def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second: _Entries) -> None:
