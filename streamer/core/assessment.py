@@ -205,14 +205,17 @@ def _causes(
     added = explain.contributions(
         model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
     )
+    orders = np.argsort(-added, axis=1, kind="stable")[:, : explain.MOST_REASONS].tolist()
+    reasons = [
+        [v for v in order if contributions[v] >= explain.LEAST_CONTRIBUTION]
+        for order, contributions in zip(orders, added, strict=True)
+    ]
+    shares_of = explain.timing_shares(
+        model, seen, evaluation.h[rows], evaluation.c[rows], reasons, added
+    )
     causes: dict[int, list[Cause]] = {}
     for i, row in enumerate(rows.tolist()):
-        values = newest[i]
-        order = np.argsort(-added[i], kind="stable")[: explain.MOST_REASONS].tolist()
-        strongest = [v for v in order if added[i, v] >= explain.LEAST_CONTRIBUTION]
-        shares = explain.timing_shares(
-            model, seen[i], evaluation.h[row], evaluation.c[row], strongest, added[i, strongest]
-        )
+        values, strongest, shares = newest[i], reasons[i], shares_of[i]
         causes[row] = [
             Cause(
                 v,

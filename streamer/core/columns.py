@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
-from streamer.core.events import EventRejected, Kind, parse
+from streamer.core.events import NEEDS_STAY, EventRejected, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.records import Record, Records
@@ -58,6 +58,9 @@ class Columns:
         rejections: the records that are no good events.
         losses: how many values were dropped or are not what was sent, and which.
         sources: ``E`` `source` fields of observations as they came; ``None`` of other events.
+        distinct: ``P`` patients, each once: what is asked of a patient is looked up once a batch.
+        whose: ``(E,)`` which of them each event is of.
+        needs_stay: ``(E,)`` whether it is of a kind that begins no stay.
     """
 
     record: NDArray[np.intp]
@@ -73,6 +76,17 @@ class Columns:
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
     sources: list[object] = field(default_factory=list)
+    distinct: list[str] = field(init=False)
+    whose: NDArray[np.intp] = field(init=False)
+    needs_stay: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        numbers = {patient: i for i, patient in enumerate(dict.fromkeys(self.patients))}
+        self.distinct = list(numbers)
+        self.whose = np.fromiter(
+            map(numbers.__getitem__, self.patients), np.intp, len(self.patients)
+        )
+        self.needs_stay = np.isin(self.kind, NEEDS_STAY)
 
     @property
     def problems(self) -> Counter[ValueProblem]:
@@ -181,11 +195,7 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     np.cumsum(counts, out=columns.cell_start[1:])
     indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
     columns.variable = np.frombuffer(indices, np.int16)
-    numbers = list(chain.from_iterable(map(dict.values, measured)))
-    values = np.array(numbers, np.float64)  # NaN where a value is null
-    is_null = np.isnan(values)
-    if is_null.any():
-        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    values, is_null = _numbers(measured, int(columns.cell_start[-1]))
 
     unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
@@ -208,6 +218,18 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     columns.cell_start = kept[columns.cell_start]
     columns.variable, columns.value = columns.variable[good], cleaned[good]
     columns.rank = columns.rank[good]
+
+
+def _numbers(
+    measured: list[dict[str, float | None]], n: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The ``n`` values of all events, NaN where one is null, and which are null."""
+    values = np.fromiter(chain.from_iterable(map(dict.values, measured)), np.float64, n)
+    is_null = np.isnan(values)
+    if is_null.any():
+        numbers = chain.from_iterable(map(dict.values, measured))
+        is_null[is_null] = [number is None for number in compress(numbers, is_null)]
+    return values, is_null
 
 
 def _ranks(

@@ -63,24 +63,26 @@ def timing_shares(
     seen: Floats,
     h: Floats,
     c: Floats,
-    variables: list[int],
+    variables: list[list[int]],
     added: NDArray[np.float64],
-) -> list[float]:
+) -> list[list[float]]:
     """Returns the share of each contribution that comes from when and how often it was measured.
 
     Args:
         model: the model that evaluated.
-        seen: ``(F,)`` raw features of the step of one stay.
-        h: ``(layers, hidden)`` hidden state before the step.
-        c: ``(layers, hidden)`` cell state before the step.
-        variables: ``k`` variables.
-        added: ``(k,)`` their contributions, above 0.
+        seen: ``(n, F)`` raw features of the step.
+        h: ``(n, layers, hidden)`` hidden state before the step.
+        c: ``(n, layers, hidden)`` cell state before the step.
+        variables: those in question of each of the ``n`` steps.
+        added: ``(n, 34)`` contributions, above 0 for these.
     """
-    rows = np.repeat(seen[None], len(variables) + 1, axis=0)
-    for row, variable in enumerate(variables, start=1):
-        rows[row, _TIMING_COLUMNS[variable]] = np.nan
-    logits, _, _ = model.step(
-        rows, np.repeat(h[None], len(rows), axis=0), np.repeat(c[None], len(rows), axis=0)
-    )
-    shares: list[float] = ((logits[0, 0] - logits[1:, 0]) / added).tolist()
-    return shares
+    row = np.repeat(np.arange(len(seen)), [len(chosen) for chosen in variables])
+    variable = np.array([v for chosen in variables for v in chosen], np.intp)
+    without = seen[row]
+    for variant, v in zip(without, variable.tolist(), strict=True):
+        variant[_TIMING_COLUMNS[v]] = np.nan
+    rows = np.concatenate([np.arange(len(seen)), row])
+    logits, _, _ = model.step(np.concatenate([seen, without]), h[rows], c[rows])
+    risk_logit = logits[:, 0]
+    shares = iter(((risk_logit[row] - risk_logit[len(seen) :]) / added[row, variable]).tolist())
+    return [[next(shares) for _ in chosen] for chosen in variables]

@@ -32,8 +32,8 @@ _TYPES: Final = {
 }
 _CONTRIBUTION_DIGITS: Final = 3
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
-Source: TypeAlias = tuple[int, int]
-"""Partition and offset of the record behind a message."""
+Source: TypeAlias = tuple[int, int, int]
+"""Index in the batch, partition and offset of the record behind a message."""
 
 _BIT: Final = 1 << np.arange(len(EXPECTED))
 
@@ -74,7 +74,7 @@ def _names(code: int) -> tuple[str, ...]:
 
 def write(
     assessments: Iterable[Assessments],
-    event_record: Sequence[int],
+    event_record: Sequence[int] | NDArray[np.intp],
     records: Sequence[Record],
     model: Model,
 ) -> list[Message]:
@@ -87,25 +87,37 @@ def write(
         model: the one that spoke.
     """
     messages: list[Message] = []
-    columns = Records.of(records)
-    sources = list(zip(columns.partition.tolist(), columns.offset.tolist(), strict=True))
+    columns, record_of = Records.of(records), np.asarray(event_record, np.intp)
     for wave in assessments:
+        behind = record_of[wave.event]
+        positions = columns.partition[behind].tolist(), columns.offset[behind].tolist()
+        sources: list[Source] = list(zip(behind.tolist(), *positions, strict=True))
         if wave.says_risk:
-            messages += _risks(wave, event_record, sources, model)
+            messages += _risks(wave, sources, model)
         for row in np.flatnonzero(wave.phase != Phase.NONE).tolist():
-            messages.append(_alert(wave, row, event_record, sources, model))
+            messages.append(_alert(wave, row, sources[row], model))
     messages.sort(key=itemgetter(1))  # by record; stable: the risk stays before its alert
     return messages
 
 
-def _risks(
-    wave: Assessments, event_record: Sequence[int], sources: Sequence[Source], model: Model
-) -> Iterator[Message]:
+def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.shown_id
     codes = (wave.missing @ _BIT).tolist()
     forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
-    for event, patient, time_ms, bin_, risks, news2, qsofa, hours, oldest_ms, code, forecast in zip(
-        wave.event.tolist(),
+    for (
+        source,
+        patient,
+        time_ms,
+        bin_,
+        risks,
+        news2,
+        qsofa,
+        hours,
+        oldest_ms,
+        code,
+        forecast,
+    ) in zip(
+        sources,
         wave.patients,
         wave.time_ms.tolist(),
         wave.bins.tolist(),
@@ -118,8 +130,7 @@ def _risks(
         forecasts,
         strict=True,
     ):
-        record = event_record[event]
-        partition, offset = sources[record]
+        record, partition, offset = source
         risk = risks[0]
         content = {
             "patient_id": patient,
@@ -158,15 +169,8 @@ def _forecasts(quantiles: NDArray[np.float32]) -> list[ForecastContent]:
     return forecasts
 
 
-def _alert(
-    wave: Assessments,
-    row: int,
-    event_record: Sequence[int],
-    sources: Sequence[Source],
-    model: Model,
-) -> Message:
-    record = event_record[int(wave.event[row])]
-    partition, offset = sources[record]
+def _alert(wave: Assessments, row: int, source: Source, model: Model) -> Message:
+    record, partition, offset = source
     patient, news2 = wave.patients[row], int(wave.news2[row])
     start = rfc3339(int(wave.alert_start_ms[row]))
     content = {

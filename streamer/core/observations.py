@@ -66,17 +66,15 @@ def read_plain(
         For each record its observation, ``None`` where `parse` must decide; and ``(n,)`` epoch
         milliseconds of the observations.
     """
-    events: list[Observation | None] = []
-    for value in values:
-        try:
-            events.append(_DECODE(value or b""))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            events.append(None)
-    at = [i for i, event in enumerate(events) if event is not None]
+    texts = [value or b"" for value in values]
+    owners = [key or b"" for key in keys]
+    events = _decoded(texts)
     read = [event for event in events if event is not None]
-    texts = [values[i] or b"" for i in at]
-    owners = [keys[i] or b"" for i in at]
-    times = _times(read)
+    at = np.arange(len(events))
+    if len(read) < len(events):
+        at = np.array([i for i, event in enumerate(events) if event is not None], np.intp)
+        texts, owners = [texts[i] for i in at], [owners[i] for i in at]
+    times = _times([event.time for event in read])
     if len(read) <= _FEW_EVENTS or not _are_plain(read, texts, owners):
         for j, (event, text, owner) in enumerate(zip(read, texts, owners, strict=True)):
             if not _is_plain(event, text, owner):
@@ -102,10 +100,24 @@ def observation_of(event: Event) -> Observation:
     )
 
 
-def _times(read: Sequence[Observation]) -> NDArray[np.int64]:
-    """Returns the time of each observation, ``_UNSURE`` where it is none."""
-    times = [event.time for event in read]
+def _decoded(texts: list[bytes]) -> list[Observation | None]:
+    """Decodes all texts, ``None`` where one is refused."""
+    events: list[Observation | None] = []
+    decoding = map(_DECODE, texts)
+    while len(events) < len(texts):
+        try:
+            events.extend(decoding)  # keeps those before one that is refused
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            events.append(None)
+    return events
+
+
+def _times(times: list[str | int]) -> NDArray[np.int64]:
+    """Returns each time in epoch milliseconds, ``_UNSURE`` where it is none."""
     ms = np.full(len(times), _UNSURE, np.int64)
+    if set(map(type, times)) == {str}:
+        ms[:] = _times_of(times)  # type: ignore[arg-type]  # all are texts
+        return ms
     texts = [time for time in times if isinstance(time, str)]
     if len(texts) < len(times):
         for i, time in enumerate(times):

@@ -100,6 +100,22 @@ class Records(Sequence[Record]):
             kept &= (self.partition != number) | (self.offset < stop)
         return self._where(kept)
 
+    def at(self, indices: Sequence[int]) -> list[Record]:
+        """Returns the records at some indices."""
+        chosen = np.asarray(indices, np.intp)
+        return list(
+            map(
+                Record,
+                self.partition[chosen].tolist(),
+                self.offset[chosen].tolist(),
+                self.timestamp_ms[chosen].tolist(),
+                [self.keys[i] for i in indices],
+                [self.values[i] for i in indices],
+                [self.traceparents[i] for i in indices],
+                [self.replayed_of[i] for i in indices],
+            )
+        )
+
     def last_ms(self) -> dict[int, int]:
         """Returns the timestamp of the last record of each partition."""
         return dict(zip(self.partition.tolist(), self.timestamp_ms.tolist(), strict=True))

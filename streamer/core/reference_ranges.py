@@ -89,6 +89,16 @@ _SENTENCES: Final = {
 }
 
 
+def _median(values: NDArray[np.float32]) -> np.float32:
+    """The bits of `numpy.median`, in a tenth of its time for the few values of a day."""
+    ordered, half = np.sort(values), len(values) // 2
+    if len(values) % 2:
+        median: np.float32 = ordered[half]
+    else:
+        median = (ordered[half - 1] + ordered[half]) / np.float32(2)
+    return median
+
+
 def direction(variable: int, value: float, earlier: NDArray[np.float32]) -> Direction:
     """Judges a value against the reference range, and inside it against the patient's own course.
 
@@ -107,7 +117,7 @@ def direction(variable: int, value: float, earlier: NDArray[np.float32]) -> Dire
         return Direction.LOW
     known = earlier[~np.isnan(earlier)]
     if len(known):
-        change = kept - np.median(known)
+        change = kept - _median(known)
         if abs(change) >= _STEP[variable]:
             return Direction.RISING if change > 0 else Direction.FALLING
     return Direction.NORMAL

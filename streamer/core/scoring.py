@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamer.core import expiry, late_events, lifecycle, state_stepping, stay_rules, timeline
 from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
-from streamer.core.events import NEEDS_STAY, EventRejected, Kind
+from streamer.core.events import EventRejected, Kind
 from streamer.core.model import Model
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
@@ -74,7 +74,7 @@ class Scorer:
         )
         self._find_home_partitions(batch, home_partitions or {})
         # What may be of no stay cannot move the clock: nobody could tell later that it did.
-        moves_clock = batch.on_home_partition & ~np.isin(columns.kind, NEEDS_STAY)
+        moves_clock = batch.on_home_partition & ~columns.needs_stay
         batch.days, expiries = expiry.follow(
             self.table, batch.partitions, columns.logged_ms, moves_clock
         )
@@ -89,13 +89,13 @@ class Scorer:
 
     def _find_home_partitions(self, batch: Batch, elsewhere: Mapping[str, int]) -> None:
         """Marks the events on the partition of their patient's stay; rejects the others."""
-        columns, slot_of = batch.columns, self.table.slot_of
-        slots = np.array([slot_of.get(patient, -1) for patient in columns.patients], np.intp)
+        columns = batch.columns
+        slots = self._slots(columns)
         home = np.where(slots >= 0, self.table.partitions[slots], batch.partitions)
         known = dict(elsewhere)
         for event in np.flatnonzero(slots < 0).tolist():
             patient, partition = columns.patients[event], int(batch.partitions[event])
-            if columns.kind[event] not in NEEDS_STAY:
+            if not columns.needs_stay[event]:
                 known.setdefault(patient, partition)  # where a new patient is seen first
             home[event] = known.get(patient, partition)
         batch.on_home_partition = home == batch.partitions
@@ -115,14 +115,14 @@ class Scorer:
 
     def _add_stays(self, batch: Batch, events: Events) -> Events:
         """Finds or adds the stay of each event; returns the events that have one."""
-        patients, slot_of = batch.columns.patients, self.table.slot_of
-        batch.slots[events] = [slot_of.get(patients[event], -1) for event in events.tolist()]
+        columns, slot_of = batch.columns, self.table.slot_of
+        batch.slots[events] = self._slots(columns)[events]
         for event in events[batch.slots[events] < 0].tolist():
-            patient = patients[event]
+            patient = columns.patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
-                if batch.columns.kind[event] in NEEDS_STAY:
-                    kind = Kind(batch.columns.kind[event]).name.lower()
+                if columns.needs_stay[event]:
+                    kind = Kind(columns.kind[event]).name.lower()
                     detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
                 else:
@@ -130,6 +130,12 @@ class Scorer:
                     batch.outcome.newcomers.append(event)
             batch.slots[event] = slot
         return events[batch.slots[events] >= 0]
+
+    def _slots(self, columns: Columns) -> Slots:
+        """The slot of each event's patient, -1 for one without a stay."""
+        slot_of = self.table.slot_of
+        slots = np.array([slot_of.get(patient, -1) for patient in columns.distinct], np.intp)
+        return slots[columns.whose]
 
     def _apply_heads(self, batch: Batch, pending: Events) -> Events:
         """Applies the next event of each stay unless it is an observation; returns the rest."""

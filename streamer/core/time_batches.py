@@ -60,7 +60,8 @@ def read_many_ms(texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.bo
     lengths = np.fromiter(map(len, texts), np.intp, len(texts))
     for length in set(lengths.tolist()) & _FORMS.keys():
         chosen = np.flatnonzero(lengths == length)
-        joined = "".join([texts[i] for i in chosen.tolist()])
+        alike = texts if len(chosen) == len(texts) else [texts[i] for i in chosen.tolist()]
+        joined = "".join(alike)
         if joined.isascii():
             characters = np.frombuffer(joined.encode(), np.uint8).reshape(-1, length)
             ms[chosen], sure[chosen] = _read_form(characters, _FORMS[length])

@@ -87,21 +87,25 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     offset_ms = elapsed - bins * HOUR_MS
     at = slots * _CELLS + (bins % RING) * N_VARIABLES + cells.variable
     new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
-    top, under = _Entries.read(table, "ring", at), _Entries.read(table, "under", at)
-    beats_top, beats_under = new.beats(top), new.beats(under)
-    # What is known of the top moment is no news of the one below it.
-    beats_under &= ~new.is_moment_of(top)
-    changed = beats_top | (top.is_withdrawn & beats_under)
-    enters = np.flatnonzero(beats_top | beats_under)
-    if len(enters):
-        before = table["ring_value"].reshape(-1)[at]
-        _enter(table, at[enters], new[enters])
+    top = _Entries.read(table, "ring", at)
+    changed = new.beats(top)
+    enters, conflicts = changed.copy(), np.zeros(len(at), np.bool_)
+    behind = np.flatnonzero(~changed)  # few: most moments are newer than all that is known
+    if len(behind):
+        late, above = new[behind], top[behind]
+        under = _Entries.read(table, "under", at[behind])
+        # What is known of the top moment is no news of the one below it.
+        beats_under = late.beats(under) & ~late.is_moment_of(above)
+        changed[behind] = above.is_withdrawn & beats_under
+        enters[behind] = beats_under
+        conflicts[behind] = late.contradicts(above) | late.contradicts(under)
+    newest = np.flatnonzero(~enters)
+    entering = np.flatnonzero(enters)
+    if len(entering):
+        newest = np.append(newest, entering[_enter(table, at[entering], new[entering])])
         table["dirty"][slots[changed & (bins < table["open_bin"][slots])]] = 1
-        # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
-        is_other = table["ring_value"].reshape(-1)[at] != before
-        table["has_provisional"][slots[changed & is_other]] = 0
-    _fold_newest(table, slots, cells)
-    return Folded(changed, new.contradicts(top) | new.contradicts(under))
+    _fold_newest(table, slots, cells, newest)
+    return Folded(changed, conflicts)
 
 
 @dataclass(slots=True)
@@ -149,9 +153,39 @@ class _Entries:
         return differs
 
 
-def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> None:
-    """Keeps the two newest moments of each cell, of those that are stored and those that come."""
-    at, newest, second = _two_newest(at, new)
+def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
+    """Keeps the two newest moments of each cell, of those that are stored and those that come.
+
+    Returns:
+        For each cell that entries come for, the index of the newest.
+    """
+    moments = _moments(at, new)
+    cells = at[moments]
+    ends = np.flatnonzero(np.append(cells[1:] != cells[:-1], True))
+    newest, at = moments[ends], cells[ends]
+    below = np.maximum(ends - 1, 0)
+    second = new[moments[below]]
+    second.key = np.where((ends > 0) & (cells[below] == at), second.key, -1)
+    _keep_two(table, at, new[newest], second)
+    return newest
+
+
+def _moments(at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
+    """The indices of the greatest entry of each moment, sorted by cell, then by moment."""
+    packed = at << (_OFFSET_BITS + _RANK_BITS) | new.key
+    order = np.argsort(packed)
+    in_order = packed[order]
+    if (in_order[1:] == in_order[:-1]).any():  # the greater value is to be last
+        order = np.lexsort((new.value, packed))
+        in_order = packed[order]
+    moment = in_order >> _RANK_BITS
+    greatest: NDArray[np.intp] = order[np.append(moment[1:] != moment[:-1], True)]
+    return greatest
+
+
+def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second: _Entries) -> None:
+    """Keeps the two newest moments of distinct cells; a key of -1 is no entry."""
+    before = table["ring_value"].reshape(-1)[at]
     stored = [_Entries.read(table, layer, at) for layer in ("ring", "under")]
     entries = [newest, second, *stored]
     for ours in entries[:2]:
@@ -172,34 +206,27 @@ def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> None:
     # What steps read is the value that the hour has, be it that of the moment below.
     top.value = np.where(top.is_withdrawn, under.value, top.value)
     top.write(table, "ring", at)
+    # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
+    table["has_provisional"][at[top.value != before] // _CELLS] = 0
 
 
-def _two_newest(
-    at: NDArray[np.int64], new: _Entries
-) -> tuple[NDArray[np.int64], _Entries, _Entries]:
-    """Returns the cells that entries come for, and the newest and second newest moment of each."""
-    packed = at << (_OFFSET_BITS + _RANK_BITS) | new.key
-    order = np.lexsort((new.value, packed))  # of equal moments and ranks the greater value is last
-    at, new = at[order], new[order]
-    moment = packed[order] >> _RANK_BITS
-    is_last = np.append(moment[1:] != moment[:-1], True)
-    at, new = at[is_last], new[is_last]
-    ends = np.flatnonzero(np.append(at[1:] != at[:-1], True))
-    has_second = (ends > 0) & (at[np.maximum(ends - 1, 0)] == at[ends])
-    second = new[np.maximum(ends - 1, 0)]
-    second.key = np.where(has_second, second.key, -1)
-    return at[ends], new[ends], second
+def _fold_newest(table: StayTable, slots: Slots, cells: Cells, newest: NDArray[np.intp]) -> None:
+    """Keeps the newest value of each variable; where one was corrected, finds it in the ring.
 
-
-def _fold_newest(table: StayTable, slots: Slots, cells: Cells) -> None:
-    """Keeps the newest value of each variable; where one was corrected, finds it in the ring."""
+    Args:
+        table: the stays.
+        slots: ``(n,)``.
+        cells: ``(n,)``.
+        newest: indices of those that may be the newest of their stay and variable.
+    """
     is_plain = cells.rank == PLAIN
     if not is_plain.all():
         table["corrected"][slots[~is_plain]] = 1
     in_order = table["corrected"][slots] == 0
     if not in_order.all():
         _find_newest(table, slots[~in_order], cells.variable[~in_order])
-        slots, cells = slots[in_order], cells[in_order]
+        newest = newest[in_order[newest]]
+    slots, cells = slots[newest], cells[newest]
     at = (slots, cells.variable)
     newer = _is_newer(cells.time_ms, cells.value, table["last_ms"][at], table["last_value"][at])
     _keep_newest((table["last_ms"], table["last_value"]), at, cells.time_ms, cells.value, newer)

@@ -42,12 +42,9 @@ def first_within(
     n = len(events)
     if not n:
         return 0
-    numbers: dict[str, int] = {}
-    patients = columns.patients
-    listed = [numbers.setdefault(patients[e], len(numbers)) for e in events.tolist()]
-    group = np.array(listed, np.int64)
+    group = columns.whose[events]
     order = np.argsort(group, kind="stable")  # each patient's events in the order of the log
-    slots = np.array([table.slot_of.get(patient, -1) for patient in numbers], np.intp)
+    slots = np.array([table.slot_of.get(patient, -1) for patient in columns.distinct], np.intp)
     newest_ms = np.where(slots >= 0, table["newest_ms"][slots], NEVER)
     cost, turn = np.empty(n, np.int64), np.empty(n, np.int64)
     cost[order], turn[order] = _costs(

@@ -152,10 +152,11 @@ def _result(
             result.rejected[rejection.reason] += 1
             dead_letter = rejected(rejection, records[rejection.record], topics.vitals)
             result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
-    for message in write(outcome.assessments, columns.record.tolist(), records, model):
-        if not is_live[message.record]:
-            continue
-        record = records[message.record]
+    messages = write(outcome.assessments, columns.record, records, model)
+    if result.n_silent:
+        messages = [message for message in messages if is_live[message.record]]
+    causes = records.at([message.record for message in messages])
+    for message, record in zip(messages, causes, strict=True):
         if message.kind == "risk":
             result.n_risks += 1
         else:

@@ -143,6 +143,6 @@ class BatchScoring:
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()
                 homes = self._cache.claim_partition(self._states, owned, columns, partitions)
-                self._cache.load(self._states, owned, columns.patients)
+                self._cache.load(self._states, owned, columns.distinct)
             batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
         return batches

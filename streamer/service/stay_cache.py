@@ -14,7 +14,6 @@ import structlog
 
 from streamer.core.codec import CorruptState, Era, decode, outlines
 from streamer.core.columns import Columns
-from streamer.core.events import NEEDS_STAY
 from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
 from streamer.core.scoring import Scorer
@@ -125,15 +124,14 @@ class StayCache:
         Raises:
             StoreUnavailable: the store does not answer.
         """
-        home_partitions: dict[str, int] = {}
+        # -1: none; a home in memory may be in another model's table
+        homes = [self._partition_of(patient) for patient in columns.distinct]
+        home = np.array([-1 if home is None else home for home in homes], np.int64)[columns.whose]
+        came_elsewhere = np.flatnonzero((home >= 0) & (home != partitions)).tolist()
+        home_partitions = {columns.patients[event]: int(home[event]) for event in came_elsewhere}
         newcomers: dict[int, dict[str, None]] = {}
-        needs_stay = np.isin(columns.kind, NEEDS_STAY).tolist()
-        for event, patient in enumerate(columns.patients):
-            number, home = partitions[event], self._partition_of(patient)
-            if home is not None and home != number:
-                home_partitions[patient] = home  # in memory, maybe in another model's table
-            elif home is None and not needs_stay[event]:  # else it begins no stay
-                newcomers.setdefault(number, {})[patient] = None
+        for event in np.flatnonzero((home < 0) & ~columns.needs_stay).tolist():
+            newcomers.setdefault(partitions[event], {})[columns.patients[event]] = None
         for number, patients in newcomers.items():
             log_id, epoch = owned[number].log_id, owned[number].epoch
             home_partitions |= store.claim_partition(log_id, number, epoch, list(patients))

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+from streamer.core import reference_ranges
 from streamer.core.reference_ranges import RANGES, Direction, direction
 from streamer.core.variables import INDEX, VARIABLES
 from tests.support.paths import ROOT
@@ -53,3 +54,10 @@ def test_every_word_is_explained_to_readers() -> None:
     text = (ROOT / "docs/messages.md").read_text()
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE))
     assert {d.value: d.sentence for d in Direction}.items() <= rows.items()
+
+
+def test_the_median_has_the_bits_of_numpy() -> None:
+    draws = np.random.default_rng(1)
+    for n in range(1, 25):
+        values = draws.normal(80, 20, n).astype(np.float32)
+        assert reference_ranges._median(values).tobytes() == np.median(values).tobytes()
