@@ -141,8 +141,7 @@ def settle_admission(table: StayTable, slot: int) -> None:
     """
     time_ms = int(table["admission_due_ms"][slot])
     table["admission_due_ms"][slot] = NEVER
-    is_over = table["discharge_ms"][slot] != NEVER
-    if table["started"][slot] and not table["admitted"][slot] and not is_over:
+    if began_meanwhile(table, slot):
         table["admission_ms"][slot] = time_ms
         table.touched[slot] = True
         return
@@ -152,6 +151,12 @@ def settle_admission(table: StayTable, slot: int) -> None:
         _admit(table, slot, time_ms)
     table["static"][slot], table.locations[slot] = static, location
     table["location_ms"][slot] = located_ms
+
+
+def began_meanwhile(table: StayTable, slot: int) -> bool:
+    """Whether a stay runs that no admission began: one that was ahead does not end it."""
+    runs = table["started"][slot] and table["discharge_ms"][slot] == NEVER
+    return bool(runs and not table["admitted"][slot])
 
 
 def _admit(table: StayTable, slot: int, time_ms: int) -> None:

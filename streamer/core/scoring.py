@@ -180,7 +180,8 @@ class Scorer:
         for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
             slot = int(run.slots[i])
             due_ms = int(table["admission_due_ms"][slot])
-            if lifecycle.leaves(table, slot, due_ms, Kind.ADMISSION):
+            goes_on = lifecycle.began_meanwhile(table, slot)
+            if not goes_on and lifecycle.leaves(table, slot, due_ms, Kind.ADMISSION):
                 self._leave(batch, heads[i : i + 1])
             lifecycle.settle_admission(table, slot)
 
