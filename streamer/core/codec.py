@@ -34,7 +34,6 @@ _NEW_FIELDS: Final = (
     "location_ms",
     "evaluated_ms",
     "corrected",
-    "unevaluated",
     "due_static",
 )
 """Fields that the format before does not have."""

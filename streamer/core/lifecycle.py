@@ -347,5 +347,7 @@ def _rebin(table: StayTable, slot: int, origin_ms: int) -> None:
     clear_rows(table, np.full(RING, slot, np.intp), np.arange(RING))
     table["dirty"][slot] = 1
     table.touched[slot] = True
+    gone = table["last_ms"][slot] < origin_ms
+    table["last_value"][slot, gone], table["last_ms"][slot, gone] = np.nan, NEVER
     kept = cells[cells.time_ms >= origin_ms]
     fold(table, np.full(len(kept.time_ms), slot, np.intp), kept)

@@ -292,7 +292,6 @@ class Scorer:
             state_stepping.advance(table, self.model, slots[opens], bins[opens])
             changed[opens] = self._fold(batch, slots[opens], events[opens])
 
-        table["unevaluated"][slots[changed]] = 1
         measures = columns.cell_start[events + 1] > columns.cell_start[events]
         batch.outcome.n_redundant += int((measures & ~changed).sum())
         evaluates = steps.evaluates[wave]
@@ -304,10 +303,7 @@ class Scorer:
                 table["evaluated_ms"][slots], batch.clock_ms[events], self.interval_ms
             )
             matters = batch.matters[events] & (bins < table["open_bin"][slots])
-            waits = table["unevaluated"][slots] == 1
-            evaluates = evaluates | (
-                steps.may_evaluate[wave] & ((changed & matters) | (waits & is_away_now))
-            )
+            evaluates = evaluates | (steps.may_evaluate[wave] & changed & (matters | is_away_now))
         np.maximum.at(table["newest_ms"], slots, time_ms)
         if self.interval_ms:
             interval = (time_ms - table["origin_ms"][slots]) // self.interval_ms * self.interval_ms
@@ -340,7 +336,6 @@ class Scorer:
         """Evaluates the stays of events as they stand now."""
         slots = batch.slots[events]
         self.table["evaluated_ms"][slots] = batch.clock_ms[events]
-        self.table["unevaluated"][slots] = 0
         self._assess_slots(batch, slots, events)
 
     def _end_alerts(self, batch: Batch, events: Events, end_reason: EndReason) -> None:

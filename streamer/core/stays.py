@@ -78,7 +78,6 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "started": Field("|u1", (), 0),
         "dirty": Field("|u1", (), 0),
         "corrected": Field("|u1", (), 0),
-        "unevaluated": Field("|u1", (), 0),
         "alert_severity": Field("|u1", (), 0),
         "alert_peak": Field("|u1", (), 0),
         "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),

@@ -306,3 +306,11 @@ def test_a_withdrawn_value_that_is_sent_again_says_nothing() -> None:
     again = Stream(NETWORK)
     again.take(admission(), charted, charted | {"values": {"lactate": None}, "revision": 1})
     assert again.take(charted) == []
+
+
+def test_an_admission_that_was_ahead_ends_no_alert_of_a_stay_that_goes_on() -> None:
+    ward = Stream(HeartRateModel())
+    ward.take(admission(0.5), at=[0.0])
+    began = ward.take(observation(0.2, heart_rate=190), at=[0.2])
+    assert len(alerts(began)) == 1
+    assert not alerts(ward.take(observation(0.6, heart_rate=190), at=[0.6]))

@@ -253,12 +253,3 @@ def test_what_was_overtaken_is_evaluated_once_an_interval_however_it_is_cut() ->
     assert 9 <= len(whole) - 2 <= 11  # ten minutes of log time
     for ends, repeats in (([5, 6, 7, 19], 0), (range(1, 30), 0), ([], 1), (range(1, 60, 3), 1)):
         assert overtaken(list(ends), repeats) == whole
-
-
-def test_a_change_is_not_forgotten_when_nothing_else_changes() -> None:
-    stream = Stream(NETWORK, 60)
-    stream.take(admission(), observation(0.5, ph=7.3), observation(2, ph=7.2), at=[0, 0.5, 2])
-    assert stream.take(observation(0.7, heart_rate=140), at=[2.005]) == []
-    assert stream.take(observation(1.5), at=[2.01]) == []
-    assert bins(stream.take(observation(1.6), at=[2.5])) == [2]
-    assert stream.take(observation(1.7), at=[3.5]) == []
