@@ -13,19 +13,17 @@ from bench.independent_oracle.network import HORIZONS, Bundle
 from bench.independent_oracle.stays import (
     DAY_MS,
     LATE,
-    UNKNOWN,
     Alert,
     Said,
     Stay,
     measured,
-    particulars,
 )
 from bench.independent_oracle.variables import VITALS
 
 Message = dict[str, Any]  # of `risk` or `alerts`
 TOLERANCE: Final = 1e-5
 KEPT_DAYS: Final = 15
-REMEMBERED: Final = 4  # admissions that may be sent again
+REMEMBERED: Final = 16  # admissions that may be sent again
 PARTICULARS: Final = (
     "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
 )  # fmt: skip
@@ -50,8 +48,7 @@ class Patient:
     seen_day: int = 0
     past_ms: int | None = None
     admissions: list[tuple[object, ...]] = field(default_factory=list)  # the last that were sent
-    awaited_ms: int | None = None  # of an admission that is ahead
-    static: tuple[float, ...] = UNKNOWN  # of one that came before the first stay
+    announced: Event | None = None  # the admission that is ahead
 
 
 class Judge:
@@ -140,14 +137,14 @@ class Judge:
         self, name: str, patient: Patient, time_ms: int, expected: list[Said], *, admitted: bool
     ) -> None:
         """Begins a stay; the one before it, and its alert, are over."""
-        static, stay = patient.static, patient.stay
+        stay = patient.stay
         if stay:
             self._end(name, patient, expected, "next_stay")
             over_ms = stay.newest_ms + 1
             if stay.discharge_ms is not None and stay.newest_ms <= stay.discharge_ms:
                 over_ms = stay.discharge_ms
-            patient.past_ms, static = min(max(over_ms, stay.origin_ms + 1), time_ms), UNKNOWN
-        patient.stay = Stay(time_ms, admitted, patient.past_ms, static=static)
+            patient.past_ms = min(max(over_ms, stay.origin_ms + 1), time_ms)
+        patient.stay = Stay(time_ms, admitted, patient.past_ms)
         patient.stay.admission_ms = time_ms if admitted else None
 
     def _come(self, event: Event, patient: Patient, expected: list[Said]) -> None:
@@ -157,37 +154,36 @@ class Judge:
             at_ms, stay.awaited_ms = stay.awaited_ms, None
             if stay.left_ms is None or at_ms > stay.left_ms:
                 self._discharged(at_ms, at_ms, event.patient, patient, expected)
-        if patient.awaited_ms is None or patient.awaited_ms > now_ms:
+        announced = patient.announced
+        if announced is None or announced.time_ms > now_ms:
             return
-        at_ms, patient.awaited_ms = patient.awaited_ms, None
+        at_ms, patient.announced = announced.time_ms, None
         if stay and stay.first is not None and not stay.admitted and stay.discharge_ms is None:
             stay.admission_ms = at_ms  # it began meanwhile, and goes on
-            return
-        if stay and not stay.ends_before(at_ms):
-            stay.admit(at_ms)
-            stay.steps.clear()
-            return
-        static = stay.static if stay else patient.static
-        self._begin(event.patient, patient, at_ms, expected, admitted=True)
+        elif stay and not stay.ends_before(at_ms):
+            if stay.admit(at_ms):
+                return  # of a past stay by now
+        else:
+            self._begin(event.patient, patient, at_ms, expected, admitted=True)
         assert patient.stay is not None
-        patient.stay.static = static
+        patient.stay.describe(announced)
 
     def _admission(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
         words = (event.time_ms, *(str(event.fields.get(name)) for name in PARTICULARS))
         if words in patient.admissions:
             return None
         stay = patient.stay
-        if event.time_ms > event.record_ms and (not stay or event.time_ms != stay.admission_ms):
-            patient.awaited_ms = event.time_ms
-        elif stay is None or stay.leaves(event):
-            self._begin(event.patient, patient, event.time_ms, expected, admitted=True)
-        elif reason := stay.admit(event.time_ms):
-            return reason
-        patient.admissions = [*patient.admissions, words][-REMEMBERED:]
-        if patient.stay:
-            patient.stay.describe(event)
+        if event.time_ms > event.record_ms:
+            patient.announced = event
         else:
-            patient.static = particulars(event, patient.static)
+            if stay is None or stay.leaves(event):
+                self._begin(event.patient, patient, event.time_ms, expected, admitted=True)
+            elif reason := stay.admit(event.time_ms):
+                return reason
+            assert patient.stay is not None
+            patient.stay.describe(event)
+            patient.announced = None
+        patient.admissions = [*patient.admissions, words][-REMEMBERED:]
         return None
 
     def _due(self, stay: Stay, event: Event, *, changed: bool) -> bool:
