@@ -1,4 +1,4 @@
-"""What a batch costs in process, by stage: microseconds of processor time an event, no servers.
+"""Costs of a batch in process, by stage: microseconds of processor time an event, no servers.
 
     python -m bench.scoring --against main
 

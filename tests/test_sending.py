@@ -11,9 +11,8 @@ import pytest
 
 from streamer.core.events import Kind
 from streamer.monitor import Monitor
+from tests.support.event_stream import Event
 from tests.support.paths import ROOT
-
-Event = dict[str, Any]
 
 PAGE = (ROOT / "docs/sending.md").read_text()
 TITLES = re.split(r"^##+ (.+)$", PAGE, flags=re.MULTILINE)

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from bench.chaos.events import Content
 from bench.independent_oracle.judge import Answer, Judge
 from bench.independent_oracle.ledger import Record
 from bench.independent_oracle.network import Bundle
@@ -95,7 +96,7 @@ def _judge_partition(
     return result
 
 
-def _messages(settings: Settings, topic: str, number: int) -> Iterable[dict[str, Any]]:
+def _messages(settings: Settings, topic: str, number: int) -> Iterable[Content]:
     for records in read_partition(settings, topic, number):
         for record in records:
             yield json.loads(record.value)

@@ -1,4 +1,4 @@
-"""What one record of `vitals` is by `docs/messages.md`: an event, or the reasons to reject it."""
+"""One record of `vitals` by `docs/messages.md`: an event, or the reasons to reject it."""
 
 from __future__ import annotations
 

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, compress, islice
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean_cells
-from streamer.core.events import NEEDS_STAY, EventRejected, Kind, parse
+from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.records import Record, Records
@@ -68,7 +68,7 @@ class Columns:
     time_ms: NDArray[np.int64]
     logged_ms: NDArray[np.int64]
     kind: NDArray[np.uint8]
-    details: dict[int, dict[str, Any]]
+    details: dict[int, Fields]
     cell_start: NDArray[np.intp]
     variable: NDArray[np.int16]
     value: NDArray[np.float32]
@@ -125,7 +125,7 @@ def decode(
     events, time_ms = read(log.values, log.keys)
     logged_ms = log.timestamp_ms
     kind = np.zeros(len(log), np.uint8)  # observations
-    details: dict[int, dict[str, Any]] = {}
+    details: dict[int, Fields] = {}
     rejections: list[Rejection] = []
     losses: Counter[Loss] = Counter()
     for i in [i for i, event in enumerate(events) if event is None]:

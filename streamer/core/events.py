@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from enum import IntEnum
-from typing import Any, Final, TypedDict
+from typing import Any, Final, TypeAlias, TypedDict
 
 from pydantic_core import from_json
 
@@ -40,6 +40,9 @@ class Kind(IntEnum):
 NEEDS_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
 """Kinds that begin no stay: an event of a patient of whom nothing is known is rejected."""
 
+Fields: TypeAlias = dict[str, Any]
+"""The fields of an event by name, as they came or checked: JSON of its sender's own making."""
+
 _KINDS: Final = {kind.name.lower(): kind for kind in Kind}
 _REQUIRED: Final = {Kind.OBSERVATION: ("values",), Kind.MEDICATION: ("drug", "action")}
 
@@ -63,7 +66,7 @@ class Event(TypedDict):
     patient: str
     time_ms: int
     kind: Kind
-    fields: dict[str, Any]
+    fields: Fields
     losses: list[Loss]
 
 
@@ -129,7 +132,7 @@ def milliseconds(time: object) -> int:
     raise EventRejected(Reason.BAD_TIME, f"time must be a string or integer milliseconds{hint}")
 
 
-def _object(value: bytes) -> dict[str, Any]:
+def _object(value: bytes) -> Fields:
     try:
         fields = from_json(value)
     except ValueError as error:
@@ -200,7 +203,7 @@ def _check_key(key: bytes | None, patient: str) -> None:
         )
 
 
-def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
+def _observation(fields: Fields, losses: list[Loss]) -> Fields:
     """Reads the values of an observation as numbers; one that is none costs nothing but itself."""
     values, units = fields.get("values", {}), fields.get("units")
     if not isinstance(values, dict):
@@ -224,7 +227,7 @@ def _observation(fields: dict[str, Any], losses: list[Loss]) -> dict[str, Any]:
     return {**fields, **read, "units": named, "revision": revision}
 
 
-def _check_medication(fields: dict[str, Any]) -> None:
+def _check_medication(fields: Fields) -> None:
     if not isinstance(fields.get("drug", ""), str):
         raise EventRejected(Reason.WRONG_TYPE, "drug: Input should be a valid string")
     for name, words in (("action", _ACTIONS), ("class", MEDICATION_CLASSES)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections import Counter
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import stay_rules
 from streamer.core.demographics import location_of, static_of
-from streamer.core.events import MEDICATION_CLASSES, EventRejected, Kind
+from streamer.core.events import MEDICATION_CLASSES, EventRejected, Fields, Kind
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.stays import LATE_BINS, NEVER, RING, StayTable
 from streamer.core.time import HOUR_MS
@@ -97,7 +97,7 @@ def admit(
     slot: int,
     time_ms: int,
     clock_ms: int,
-    fields: dict[str, Any],
+    fields: Fields,
     problems: Counter[ValueProblem],
 ) -> None:
     """Applies an admission: a new stay, or corrected particulars and time of the one that runs.
@@ -134,12 +134,12 @@ def admit(
     table.touched[slot] = True
 
 
-def is_repeated(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) -> bool:
+def is_repeated(table: StayTable, slot: int, time_ms: int, fields: Fields) -> bool:
     """Whether an admission says, word for word, what one of the last ones said."""
     return bool((table["admissions_seen"][slot] == _checksum(time_ms, fields)).any())
 
 
-def _checksum(time_ms: int, fields: dict[str, Any]) -> np.uint32:
+def _checksum(time_ms: int, fields: Fields) -> np.uint32:
     """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
     said = {name: fields.get(name) for name in _SAID}
     return np.uint32(zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1)
@@ -256,7 +256,7 @@ def transfer(
     table: StayTable,
     slot: int,
     time_ms: int,
-    fields: dict[str, Any],
+    fields: Fields,
     problems: Counter[ValueProblem],
 ) -> None:
     """Notes where a patient is; the latest time wins, of equal times the greater ward and bed.
@@ -274,7 +274,7 @@ def transfer(
     _locate(table, slot, time_ms, fields, problems)
 
 
-def medicate(table: StayTable, slot: int, time_ms: int, fields: dict[str, Any]) -> None:
+def medicate(table: StayTable, slot: int, time_ms: int, fields: Fields) -> None:
     """Notes whether a class of drug is running; of equal times a stop wins over a start.
 
     Raises:
@@ -305,7 +305,7 @@ def _locate(
     table: StayTable,
     slot: int,
     time_ms: int,
-    fields: dict[str, Any],
+    fields: Fields,
     problems: Counter[ValueProblem],
 ) -> None:
     ward, bed = table.locations[slot]

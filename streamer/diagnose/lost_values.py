@@ -1,4 +1,4 @@
-"""What senders lose, as the service on this machine knows it: variable, unit and number."""
+"""Values that senders lose, as the service on this machine knows it: variable, unit and number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the service on this machine answers, for the checks; nothing where none answers."""
+"""Answers of the service on this machine, for the checks; nothing where none answers."""
 
 from __future__ import annotations
 

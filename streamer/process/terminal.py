@@ -1,4 +1,4 @@
-"""What commands print: text from outside moves no cursor and forges no line.
+"""Output of commands: text from outside moves no cursor and forges no line.
 
 Ids, wards, drugs, headers, units and cards are written by others. Commands print through this
 module alone; `tests/process/test_terminal.py` reads their source for other ways.

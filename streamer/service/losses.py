@@ -1,4 +1,4 @@
-"""What senders lose: counted by variable, and said once for each variable and unit.
+"""Lost values: counted by variable, and said once for each variable and unit.
 
 A rate says that something is lost; whoever has to mend the interface must see what.
 """

@@ -1,4 +1,4 @@
-"""What a URL says and what a server is: told apart, and a contradiction is named."""
+"""The form in a URL and the form of a server: a contradiction is named."""
 
 from __future__ import annotations
 

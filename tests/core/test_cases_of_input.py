@@ -98,7 +98,7 @@ def test_what_is_lost_has_a_name_and_a_unit() -> None:
         ({"ph": -999}, ValueProblem.OUT_OF_LIMITS),
     ],
 )
-def test_a_bad_value_costs_itself(bad: dict[str, Any], problem: ValueProblem) -> None:
+def test_a_bad_value_costs_itself(bad: dict[str, object], problem: ValueProblem) -> None:
     columns = columns_of(values={"heart_rate": 120, **bad})
     assert kept(columns)["heart_rate"] == 120
     assert columns.problems == {problem: 1}
@@ -211,7 +211,7 @@ AT_13_10 = {**P, "time": "2026-11-21T13:10:00Z", "values": {"heart_rate": 118, "
     ],
 )  # fmt: skip
 def test_a_disturbed_stay_ends_at_the_risk_of_the_undisturbed_one(
-    disturbance: list[dict[str, Any]],
+    disturbance: list[dict[str, object]],
 ) -> None:
     disturbed, undisturbed = Monitor(risk_interval_s=0), Monitor(risk_interval_s=0)
     undisturbed.update_many([AT_8, AT_8_30, AT_12_30])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -43,7 +42,7 @@ def topic(replicas: int = 3, **changed: str) -> TopicSettings:
 
 
 def redis_findings(
-    info: dict[str, Any], configs: dict[str, str], form: Form = Form.SERVER
+    info: dict[str, object], configs: dict[str, str], form: Form = Form.SERVER
 ) -> list[Finding]:
     mode = "cluster" if form is Form.CLUSTER else "standalone"
     report = ServerReport("", GOOD_REDIS | {"redis_mode": mode} | info, GOOD_CONFIGS | configs)
@@ -102,7 +101,7 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
     ],
 )
 def test_a_weak_setting_of_redis_is_reported(
-    info: dict[str, Any], configs: dict[str, str], level: Level, message: str
+    info: dict[str, object], configs: dict[str, str], level: Level, message: str
 ) -> None:
     (finding,) = redis_findings(info, configs)
     assert finding.level is level

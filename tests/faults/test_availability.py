@@ -1,4 +1,4 @@
-"""What is wrong costs a record, a partition or a name, is said, and heals with its cause."""
+"""A fault costs a record, a partition or a name, is said, and heals with its cause."""
 
 from __future__ import annotations
 

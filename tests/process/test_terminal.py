@@ -1,4 +1,4 @@
-"""What commands print moves no cursor and forges no line, and no command prints in another way."""
+"""Output of commands moves no cursor and forges no line; no command prints in another way."""
 
 from __future__ import annotations
 

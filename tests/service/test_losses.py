@@ -1,4 +1,4 @@
-"""What senders lose is counted by variable and said once, and nothing odd reaches the log."""
+"""A lost value is counted by variable and said once, and nothing odd reaches the log."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from structlog.testing import capture_logs
 
@@ -23,7 +21,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> SourceClocks:
     return clocks
 
 
-def ward_with_a_slow_laboratory() -> list[dict[str, Any]]:
+def ward_with_a_slow_laboratory() -> list[dict[str, object]]:
     """Lets a service read it; returns what it logs of sources."""
     fake = FakeService(library(5)[0])
     process = fake.process(max_batch=7)

@@ -20,6 +20,8 @@ from redis.sentinel import Sentinel
 from streamer.adapters.redis.errors import Demoted, hide, redis_errors
 from streamer.adapters.redis.url import Form, RedisUrl, parse
 
+Arguments = dict[str, Any]  # of a constructor of redis-py
+
 # Redis answers in well under a millisecond. One that is frozen must not hold the loop for longer.
 TIMEOUT_S: Final = 5.0
 _CONNECT_TIMEOUT_S: Final = 2.0  # a handshake in a hospital's network takes milliseconds
@@ -41,7 +43,7 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
     """
     read = url if callable(url) else lambda: url
     address = parse(read())
-    arguments: dict[str, Any] = {
+    arguments: Arguments = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": min(_CONNECT_TIMEOUT_S, timeout_s),
         "retry": Retry(NoBackoff(), 0),
@@ -51,7 +53,7 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
         "driver_info": None,
     }
     security = _tls(address)
-    credentials: dict[str, Any] = {}
+    credentials: Arguments = {}
     if address.password:
         credentials = {"credential_provider": _Credentials(read, _of_server)}
     match address.form:
@@ -72,7 +74,7 @@ def connect(url: str | Callable[[], str], timeout_s: float = TIMEOUT_S) -> Clien
             )
             return master
         case Form.SOCKET:
-            where: dict[str, Any] = {
+            where: Arguments = {
                 "path": address.path, "connection_class": UnixDomainSocketConnection,
             }  # fmt: skip
             del arguments["socket_connect_timeout"]
@@ -138,7 +140,7 @@ class _TlsConnection(_LeavesReplicas, SSLConnection):
     pass
 
 
-def _tls(address: RedisUrl) -> dict[str, Any]:
+def _tls(address: RedisUrl) -> Arguments:
     if address.tls is None:
         return {}
     return {
@@ -151,7 +153,7 @@ def _tls(address: RedisUrl) -> dict[str, Any]:
     }
 
 
-def _at_sentinels(address: RedisUrl, read: Callable[[], str]) -> dict[str, Any]:
+def _at_sentinels(address: RedisUrl, read: Callable[[], str]) -> Arguments:
     if address.sentinel_password:
         return {"credential_provider": _Credentials(read, _of_sentinels)}
     return {"username": address.sentinel_username} if address.sentinel_username else {}
