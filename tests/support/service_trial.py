@@ -186,6 +186,8 @@ class ServiceTrial:
     def _settled(self) -> bool:
         try:
             return self._at_the_end()
+        except RedisError:  # a master is on its way up
+            return False
         except KafkaError:  # the broker is on its way up
             # A consumer of kafka-python may go on asking a broker that has lost the lead.
             self._reconnect()
