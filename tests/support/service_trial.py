@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError
+from redis.exceptions import RedisError
 
 from bench.oracle import compare, table
 from bench.services import ServiceProcess, environment, settings_of
