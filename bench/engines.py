@@ -46,7 +46,7 @@ class Engine:
         return not self.module
 
 
-OURS: Final = Engine("Vigil", "", "exactly once", "Redis, fenced, by batch", "all")
+OURS: Final = Engine("Vigil", "", "exactly once", "Redis, fenced, by second", "all")
 LIGHT: Final = (
     Engine("Quix Streams", "quix", "exactly once", "RocksDB and changelog, by second"),
     Engine("Bytewax", "bytewax", "at least once", "SQLite, by second"),
