@@ -90,8 +90,8 @@ MUTATIONS: Final = (
     _rule(
         "reasons: the weakest comes first",
         "assessment",
-        "np.argsort(-added[i], kind=\"stable\")[: explain.MOST_REASONS].tolist()",
-        "np.argsort(-added[i], kind=\"stable\")[: explain.MOST_REASONS].tolist()[::-1]",
+        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS].tolist()",
+        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS][:, ::-1].tolist()",
     ),
     _rule(
         "alert id: it has the number of the alert before",

@@ -183,7 +183,7 @@ def test_a_damaged_stay_costs_itself(max_stays: int) -> None:
 def test_states_of_another_version_are_refused_and_nothing_of_them_is_used() -> None:
     fake = drained()
     patients = sorted(stays_in(fake.states, 1))
-    damaged(fake, *patients, at=4)  # the number of the format
+    damaged(fake, *patients, at=5)  # the number of the format
     process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamer.core import scoring
+from streamer.core import codec, scoring
 from streamer.core.assessment import Assessments, assess
 from streamer.core.stays import StayTable
 from streamer.service import scoring as batch_scoring
@@ -76,7 +76,21 @@ def test_it_is_set_aside_and_the_others_are_as_without_it(
     assert [key for _, key in letters] == [POISON.encode()] * len(places)
     assert all(re.fullmatch(r"KeyError at \S+\.py:\d+ failing", detail) for detail, _ in letters)
     assert sorted(map(str, others(fake))) == sorted(map(str, others(expected)))
-    assert fake.stored_stays() == expected.stored_stays()
+    assert without_log_times(fake) == without_log_times(expected)
+
+
+def without_log_times(fake: FakeService) -> dict[int, dict[str, dict[str, bytes]]]:
+    """The stored stays without the times of records, which the poison moves."""
+    architecture = LIBRARY.in_force().architecture
+    stays: dict[int, dict[str, dict[str, bytes]]] = {}
+    for number, stored in fake.stored_stays().items():
+        table = StayTable(architecture)
+        codec.decode(table, number, {p: s for p, s in stored.items() if p != POISON})
+        stays[number] = {
+            patient: {n: table[n][slot].tobytes() for n in table.fields if n != "evaluated_ms"}
+            for patient, slot in table.slot_of.items()
+        }
+    return stays
 
 
 def test_it_is_set_aside_once_though_services_die_and_come_back() -> None:
