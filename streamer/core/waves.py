@@ -21,7 +21,7 @@ from streamer.core.timeline import bin_of
 Mask = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 
-_GROUP: Final = 1 << 45  # a thousand years in milliseconds: no stay overtakes the next in a sum
+GROUP_MS: Final = 1 << 45  # a thousand years in milliseconds: no stay overtakes the next in a sum
 _NOTHING: Final = -(1 << 44)
 
 
@@ -163,7 +163,9 @@ def _running_max_before(values: Integers, initial: Integers, group: Integers) ->
     """The maximum of ``initial`` and of the values before each one, within its group."""
     if not len(values):
         return values
-    lifted = np.maximum.accumulate(np.maximum(values, initial) + group * _GROUP) - group * _GROUP
+    lifted = (
+        np.maximum.accumulate(np.maximum(values, initial) + group * GROUP_MS) - group * GROUP_MS
+    )
     before = np.empty_like(lifted)
     before[1:] = lifted[:-1]
     first = np.flatnonzero(np.diff(group, prepend=-1))

@@ -17,12 +17,12 @@ from streamer.core.columns import Columns
 from streamer.core.events import Kind
 from streamer.core.stays import LATE_BINS, NEVER, StayTable
 from streamer.core.time import HOUR_MS
+from streamer.core.waves import GROUP_MS
 
 Integers = NDArray[np.int64]
 
 _MOST_HOURS: Final = 14 * 24  # a longer silence begins a new stay, which has no hours to close
 _CALL_ROWS: Final = 40  # a call of the network costs as much as 40 of its rows: 0.4 ms and 11 us
-_GROUP: Final = 1 << 45  # a thousand years in milliseconds: no patient overtakes the next in a sum
 
 
 def first_within(
@@ -66,9 +66,9 @@ def _costs(
     is_first = np.diff(group, prepend=-1) != 0
     known_ms = newest_ms[group[is_first]]
     first_ms = np.where(known_ms == NEVER, time_ms[is_first], known_ms)
-    lifted = time_ms + group * _GROUP
-    lifted[is_first] = np.maximum(lifted[is_first], first_ms + group[is_first] * _GROUP)
-    before_ms = np.roll(np.maximum.accumulate(lifted), 1) - group * _GROUP
+    lifted = time_ms + group * GROUP_MS
+    lifted[is_first] = np.maximum(lifted[is_first], first_ms + group[is_first] * GROUP_MS)
+    before_ms = np.roll(np.maximum.accumulate(lifted), 1) - group * GROUP_MS
     before_ms[is_first] = first_ms
     hours = time_ms // HOUR_MS - before_ms // HOUR_MS
     cost = np.clip(hours, 0, _MOST_HOURS) + 1

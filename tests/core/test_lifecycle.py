@@ -18,9 +18,10 @@ from tests.support.event_stream import (
     assert_same,
     bins,
     discharge,
-    event,
+    medication,
     observation,
     ring_value,
+    static,
 )
 from tests.support.small_models import random_model
 
@@ -31,14 +32,6 @@ def stream(*events: Event, interval_s: float = 0) -> Stream:
     started = Stream(NETWORK, interval_s)
     started.take(*events)
     return started
-
-
-def medication(hours: float, action: str, **fields: Any) -> Event:
-    return event(hours, "medication", drug="x", action=action, **fields)
-
-
-def static(stream: Stream) -> dict[str, float]:
-    return dict(zip(STATIC, stream.field("static").tolist(), strict=True))
 
 
 # --- admission

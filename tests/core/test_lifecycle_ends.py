@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
-from streamer.core.features import STATIC
 from streamer.core.stays import NEVER
 from streamer.core.time import HOUR_MS
 from tests.support.event_stream import (
@@ -21,8 +19,10 @@ from tests.support.event_stream import (
     bins,
     discharge,
     event,
+    medication,
     observation,
     ring_value,
+    static,
 )
 from tests.support.small_models import random_model
 
@@ -33,14 +33,6 @@ def stream(*events: Event, interval_s: float = 0) -> Stream:
     started = Stream(NETWORK, interval_s)
     started.take(*events)
     return started
-
-
-def medication(hours: float, action: str, **fields: Any) -> Event:
-    return event(hours, "medication", drug="x", action=action, **fields)
-
-
-def static(stream: Stream) -> dict[str, float]:
-    return dict(zip(STATIC, stream.field("static").tolist(), strict=True))
 
 
 # --- the end of a stay

@@ -166,3 +166,12 @@ def ring_value(stream: Stream, bin_: int, variable: str, patient: str = "p") -> 
     """The ring's value of a variable in a bin; NaN where nothing was measured."""
     ring = stream.field("ring_value", patient)
     return float(ring[bin_ % len(ring), INDEX[variable]])
+
+
+def medication(hours: float, action: str, **fields: Any) -> Event:
+    return event(hours, "medication", drug="x", action=action, **fields)
+
+
+def static(stream: Stream) -> dict[str, float]:
+    """The particulars of the patient ``p``, by name."""
+    return dict(zip(features.STATIC, stream.field("static").tolist(), strict=True))
