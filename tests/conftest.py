@@ -37,11 +37,19 @@ def own_log() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The audit lines of all commands that tests run: not beside the tree."""
-    file = tmp_path_factory.mktemp("audit") / "audit.jsonl"
+    """The audit lines of all commands that tests run; they and keys are not beside the tree.
+
+    The secret key of training patients is a fixed one: by which chance other patients are taken for
+    them would differ from run to run.
+    """
+    folder = tmp_path_factory.mktemp("vigil")
+    file = folder / "audit.jsonl"
+    (folder / "patients.key").write_text(bytes(range(32)).hex())
     with pytest.MonkeyPatch.context() as patch:
         for program in ("STREAMER", "TRAINER"):
             patch.setenv(f"{program}_AUDIT_FILE", str(file))
+        patch.setenv("TRAINER_PATIENTS_KEY_FILE", str(folder / "patients.key"))
+        patch.setenv("TRAINER_KEYS", str(folder / "keys"))
         yield file
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,6 @@ from trainer.metrics.evaluation_json import Figures
 from trainer.progress import Reporter
 
 Patients: TypeAlias = Literal["all", "test"]
-
-CERTAIN: Final = 3.0
-"""A warning is given when more patients than this many times the expected false answers match."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +148,4 @@ def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
     seen = seen_of(bundle.manifest)
     if seen is None or seen.is_locked:
         return None
-    n = seen.count(cohort.patient_ids)
-    return n if n > CERTAIN * seen.false_rate * len(cohort) else 0
+    return seen.count_beyond_chance(cohort.patient_ids)

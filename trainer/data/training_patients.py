@@ -24,6 +24,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import bdtrc
 
 from streamer.bundles.manifest import Manifest
 from trainer.errors import InputError
@@ -37,6 +38,9 @@ one."""
 FALSE_RATE: Final = 0.0082
 """The rate that follows from the two: (1 - exp(-7 / 10)) ** 7."""
 
+
+CHANCE: Final = 1e-4
+"""Where false answers alone explain a count with at least this probability, it says nothing."""
 
 _KEY_BYTES: Final = 32
 
@@ -109,6 +113,11 @@ class SeenPatients:
     def count(self, patient_ids: Iterable[str]) -> int:
         """Counts the seen patients among these, give or take ``false_rate`` of the others."""
         return sum(patient in self for patient in patient_ids)
+
+    def count_beyond_chance(self, patient_ids: Sequence[str]) -> int:
+        """Counts the seen patients among these; 0 where false answers alone may explain them."""
+        n = self.count(patient_ids)
+        return n if bdtrc(n - 1, len(patient_ids), self.false_rate) < CHANCE else 0
 
     @property
     def false_rate(self) -> float:

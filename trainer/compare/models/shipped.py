@@ -16,11 +16,10 @@ from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.dataset import Material
-from trainer.data.training_patients import FALSE_RATE, seen_of
+from trainer.data.training_patients import seen_of
 from trainer.decisions.operating_point import OperatingPoint
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import InputError
-from trainer.evaluate import CERTAIN
 from trainer.training.recipe import Recipe
 
 NAME: Final = "final LSTM"
@@ -93,8 +92,7 @@ def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) ->
     """
     seen = seen_of(bundle.manifest)
     test = [material.cohort.patient_ids[i] for i in material.split.test]
-    n_seen = 0 if seen is None else seen.count(test)
-    if n_seen > CERTAIN * FALSE_RATE * len(test) + CERTAIN:
+    if n_seen := 0 if seen is None else seen.count_beyond_chance(test):
         why = f"{n_seen} of the {len(test)} test patients served to fit it"
     elif bundle.manifest.get("data", {}).get("fitted_on") != fitted_on:
         why = "its training and validation patients are not those of these files"
