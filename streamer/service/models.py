@@ -54,6 +54,7 @@ class ModelLibrary:
         self._channel = channel
         self._trust = trust or Trust()
         self._shipped: Bundle = bundle.load(bundle.SHIPPED)
+        # Every transaction asks for the id, and a bundle hashes all of its weights for it.
         self.shipped_id: Final = self._shipped.model_id
         self._built: dict[str, tuple[Bundle, Model]] = {}
         self._verdicts: dict[str, _Verdict] = {}
@@ -206,9 +207,8 @@ class ModelLibrary:
         return None
 
     def _built_shipped(self) -> Model:
-        model_id = self.shipped_id
-        if model_id in self._built:
-            return self._built[model_id][1]
+        if self.shipped_id in self._built:
+            return self._built[self.shipped_id][1]
         return self._keep(self._shipped, accept(self._shipped, self._trust))
 
     def _keep(self, content: Bundle, model: Model) -> Model:

@@ -73,7 +73,7 @@ def taken(events: Sequence[Event], ends: Sequence[int] = ()) -> Stream:
     return stream
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(charted, max_size=9), st.randoms(use_true_random=False))
 def test_any_order_and_number_of_corrections_gives_the_same_stay(
     events: list[Charted], chance: random.Random
@@ -87,7 +87,7 @@ def test_any_order_and_number_of_corrections_gives_the_same_stay(
     assert one.rejections == other.rejections == []
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(charted, max_size=7))
 def test_a_corrected_stay_is_that_of_the_values_that_are_left(events: list[Charted]) -> None:
     """Unless two newer moments of one hour were withdrawn: the ring keeps two (decision 023)."""
