@@ -68,9 +68,7 @@ class Settings(EnvironmentSettings):
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
-    )
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="partitions of each topic that is created"
     )

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from trainer.archive.schemas import TableSpec
@@ -70,7 +70,7 @@ class ArchiveTable:
         self.folder = root / spec.name
         try:
             self._snapshot = DeltaTable(self.folder, version=version)
-        except (TableNotFoundError, OSError) as error:
+        except (DeltaError, OSError) as error:
             at = "" if version is None else f" of version {version}"
             raise NoTable(f"{self.folder}: there is no table{at}") from error
 

@@ -75,9 +75,10 @@ def main() -> None:
         _end("Error:", [str(error)], 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        extra = "loop" if package == "deltalake" else "train"
+        if package not in _EXTRA and extra == "train":
             raise
-        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
+        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[{extra}]'"], 2)
 
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:
