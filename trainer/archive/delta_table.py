@@ -212,6 +212,30 @@ class ArchiveTable:
         self._sync_log()
         self.reload()
 
+    def sizes(self) -> list[tuple[int, int]]:
+        """Rows and bytes of each file of this snapshot."""
+        actions: Any = self._snapshot.get_add_actions(flatten=True)
+        table: Any = pa.table(actions)
+        names = ("num_records", "size_bytes")
+        rows, sizes = (table.column(name).to_pylist() for name in names)
+        return list(zip(rows, sizes, strict=True))
+
+    def sweep(self, hours: int, kept: Sequence[int]) -> int:
+        """Deletes files that this version does not name, nor one of ``kept``; returns how many.
+
+        Args:
+            hours: younger files stay: they may be of a commit that is under way.
+            kept: versions that stay readable.
+        """
+        gone = self._snapshot.vacuum(
+            retention_hours=hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(kept) or None,
+        )
+        return len(gone)
+
     def _sync_log(self) -> None:
         """Puts the newest entries of the log on disk: Delta's writer leaves them in memory."""
         log = self.folder / "_delta_log"

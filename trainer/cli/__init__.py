@@ -16,6 +16,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
+    archive,
     compare,
     evaluate,
     example,
@@ -51,6 +52,7 @@ app.command()(explain.explain)
 app.command()(run.run)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(archive.app, name="archive")
 app.add_typer(example.app, name="example")
 
 
