@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.board import session_routes, ward_routes
+from streamer.board import action_routes, patient_routes, report_routes, session_routes, ward_routes
 from streamer.board.context import Context
 from streamer.board.origin import SecureHeaders
 from streamer.board.refusals import Refused, answer_http_error, answer_refusal
@@ -51,6 +51,11 @@ def make_app(
             Route("/api/session", session_routes.end_session, methods=["DELETE"]),
             Route("/api/board", ward_routes.snapshot),
             Route("/api/stream", ward_routes.stream),
+            Route("/api/patients/{patient:path}", _of_person(patient_routes.patient)),
+            Route("/api/alerts/actions", _of_person(action_routes.act), methods=["POST"]),
+            Route("/api/audit", _of_person(report_routes.show_audit)),
+            Route("/api/audit.csv", _of_person(report_routes.download_audit)),
+            Route("/api/burden", _of_person(report_routes.show_burden)),
             Route("/api/alerts", _of_person(ward_routes.alerts)),
         ],
         middleware=[Middleware(SecureHeaders, is_tls=is_tls)],

@@ -16,6 +16,7 @@ import orjson
 from streamer.board.api import Card, Counts, Limits, System
 from streamer.board.cards import card, is_on_ward
 from streamer.board.messages import AlertMessage, RiskMessage, StayMessage
+from streamer.board.posted import Posted
 from streamer.board.system import SystemWatch
 from streamer.board.ward_fold import WardFold
 from streamer.core.time import rfc3339
@@ -71,6 +72,8 @@ class Board:
         watch: whether the board can be believed.
         is_loaded: whether the topics were read to their end once.
         has_history: whether the state store answered last.
+        posted: actions that wait for their phase.
+        version: of this program.
     """
 
     def __init__(self, config: BoardConfig, wall_ms: Callable[[], int]) -> None:
@@ -83,7 +86,8 @@ class Board:
         self.has_history = True
         self.wall_ms = wall_ms
         self._shown: dict[str, Shown] = {}
-        self._version = version("vigil-icu")
+        self.posted = Posted()
+        self.version = version("vigil-icu")
 
     @property
     def now_ms(self) -> int:
@@ -94,7 +98,7 @@ class Board:
 
     def replace(self, fold: WardFold) -> None:
         """Takes a ward that was read from the beginning."""
-        self.fold.changed.clear()
+        fold.thresholds = self.fold.thresholds | fold.thresholds
         fold.changed |= fold.patients.keys() | self._shown.keys()
         self.fold, self.is_loaded = fold, True
 
@@ -105,6 +109,8 @@ class Board:
                 self.fold.remove(change.patient)
             else:
                 self.fold.add(change)
+                if isinstance(change, AlertMessage) and change.action_id is not None:
+                    self.posted.answered(change.action_id)
 
     def publish(self) -> list[str]:
         """Renders the cards that changed; returns their patients, also of those that are gone."""
@@ -113,6 +119,12 @@ class Board:
         different = [patient for patient in changed if self._render(patient)]
         self.seq += bool(different)
         return different
+
+    def note_threshold(self, model: str, threshold: float) -> None:
+        """Notes the risk above which a model starts alerts; cards show it from now on."""
+        if self.fold.thresholds.get(model) != threshold:
+            self.fold.thresholds[model] = threshold
+            self.fold.changed |= self._shown.keys()
 
     def let_time_pass(self) -> None:
         """Marks the cards that change by time alone: deadlines, the ends of pauses, departures."""
@@ -178,7 +190,7 @@ class Board:
             "privacy": config.privacy,
             "sound": config.sound,
             "counts": self._counts(audience),
-            "version": self._version,
+            "version": self.version,
             "settings": config.limits,
         }
 

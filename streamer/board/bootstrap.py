@@ -11,6 +11,8 @@ from typing import Final
 from streamer.adapters.kafka.actions import KafkaActionLog, KafkaProgress
 from streamer.adapters.kafka.ward import KafkaWardLog
 from streamer.adapters.loopback import is_loopback
+from streamer.adapters.redis.client import connect
+from streamer.adapters.redis.models import RedisModels
 from streamer.board.assets import Assets
 from streamer.board.board import Board, BoardConfig
 from streamer.board.context import Context, Login
@@ -23,11 +25,13 @@ from streamer.board.guards import (
     read_roles,
 )
 from streamer.board.hub import Hub
+from streamer.board.model_facts import ModelShelf
 from streamer.board.server import wall_ms
 from streamer.board.sessions import LEAST_SECRET, Sessions
 from streamer.board.users import UsersFile, UsersFileError
 from streamer.ports.ward import WardTopics
 from streamer.process.environment import Fault
+from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
 
 _SECRET: Final = "STREAMER_BOARD_SECRET"
@@ -160,6 +164,10 @@ def context_of(settings: Settings) -> Context:
         KafkaActionLog(settings.kafka_connection, settings.topic_vitals),
         lambda: KafkaWardLog(
             settings.kafka_connection(), topics_of(settings), settings.interval_ms
+        ),
+        state_store(settings),
+        ModelShelf(
+            lambda: RedisModels(connect(settings.redis), own=f"vigil:{settings.group}:model")
         ),
         login,
         wards or None,

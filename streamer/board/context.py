@@ -11,12 +11,15 @@ from starlette.requests import HTTPConnection, Request
 from streamer.board.assets import Assets
 from streamer.board.attempts import Attempts, Lockout
 from streamer.board.board import Audience, Board
+from streamer.board.burden_cache import BurdenCache
 from streamer.board.guards import Guard
 from streamer.board.hub import Hub
+from streamer.board.model_facts import ModelShelf
 from streamer.board.people import Person, Role
 from streamer.board.refusals import Refused
 from streamer.board.sessions import Sessions
 from streamer.board.users import UsersFile
+from streamer.ports.states import StateStore
 from streamer.ports.ward import ActionLog, WardLog
 
 
@@ -38,6 +41,8 @@ class Context:
     Attributes:
         wards: those that this board shows; ``None`` for all.
         open_log: connects to Kafka, to read the audit of earlier days.
+        states: the stored stays, read-only.
+        models: facts of models.
         action_key: key of the actions' signature; empty for none.
         login: ``None`` where nobody logs in here.
         now_s: the clock that limits attempts.
@@ -49,10 +54,13 @@ class Context:
     assets: Assets
     actions: ActionLog
     open_log: Callable[[], WardLog]
+    states: StateStore
+    models: ModelShelf
     login: Login | None = None
     wards: frozenset[str] | None = None
     action_key: bytes = b""
     now_s: Callable[[], float] = time.monotonic
+    burdens: BurdenCache = field(default_factory=BurdenCache)
 
     def person(self, request: HTTPConnection, least: Role = Role.VIEWER) -> Person:
         """Returns who asks.

@@ -86,7 +86,7 @@ class Follower:
             if stop.is_set():
                 return
         self._loaded(fold)
-        _log.info("ward loaded", patients=len(fold.patients))
+        _log.info("ward loaded", beds=len(fold.patients))
         while not stop.is_set():
             batch = list(changes(log.poll(_POLL_S), self._topics))
             if batch:

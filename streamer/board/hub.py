@@ -68,7 +68,11 @@ class Stream:
 
 
 class Hub:
-    """All open streams of a board."""
+    """All open streams of a board.
+
+    Attributes:
+        moved_s: when the state of the system was last published, seconds of the monotonic clock.
+    """
 
     def __init__(self, board: Board) -> None:
         self._board = board
@@ -76,6 +80,7 @@ class Hub:
         self._visible: dict[Audience, set[str]] = {}
         self._dirty, self._urgent = asyncio.Event(), asyncio.Event()
         self._is_closing = False
+        self.moved_s = time.monotonic()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -179,6 +184,7 @@ class Hub:
     async def _publish_system(self) -> None:
         while True:
             await asyncio.sleep(_SYSTEM_EVERY_S)
+            self.moved_s = time.monotonic()
             self._board.let_time_pass()
             if self._board.fold.changed:
                 self.wake()

@@ -23,6 +23,7 @@ from streamer.board.app import make_app
 from streamer.board.board import Change
 from streamer.board.context import Context
 from streamer.board.follower import Follower, watch_progress
+from streamer.board.model_facts import ModelFacts
 from streamer.board.ward_fold import WardFold
 from streamer.ports.ward import Progress, ServiceProgress, WardTopics
 
@@ -143,7 +144,13 @@ def _threads(
         applied.wait(_APPLY_S)  # no batch overtakes the server
 
     def note(answer: Progress | None) -> None:
+        model = board.fold.model
+        facts = ModelFacts() if model is None else context.models.read(model)
+
         def apply() -> None:
+            if model is not None and facts.alert_threshold is not None:
+                board.note_threshold(model, facts.alert_threshold)
+                hub.wake()
             if answer is None:
                 board.watch.failed(board.wall_ms())
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ import typer
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say, say_lines
 from streamer.service import logs
+from streamer.service.http import Routes, serving_routes
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
@@ -33,7 +34,7 @@ def board(
     It reads Kafka, keeps nothing, and starts while Kafka is away. Needs the extra `board`.
     """
     # of the extra: a module that is missing is named by `cli/failures.py`
-    from streamer.board import bootstrap, server  # noqa: PLC0415
+    from streamer.board import bootstrap, probes, server  # noqa: PLC0415
 
     settings = Settings()
     changed = {"board_host": host, "board_port": port}
@@ -50,14 +51,32 @@ def board(
         shown = f"[{address}]" if ":" in address else address
         scheme = "https" if settings.board_tls_cert else "http"
         say(f"The board: {scheme}://{shown}:{number}/")
-        server.serve(
-            bootstrap.context_of(settings),
-            bootstrap.topics_of(settings),
-            bootstrap.progress_of(settings),
-            listening,
-            certificate if settings.board_tls_cert else None,
-            stop,
-        )
+        context = bootstrap.context_of(settings)
+        with _probes(settings, probes.routes(context.board, context.hub)):
+            server.serve(
+                context,
+                bootstrap.topics_of(settings),
+                bootstrap.progress_of(settings),
+                listening,
+                certificate if settings.board_tls_cert else None,
+                stop,
+            )
+
+
+@contextmanager
+def _probes(settings: Settings, routes: Routes) -> Iterator[None]:
+    host, number = settings.http_host, settings.board_http_port
+    with ExitStack() as port:
+        try:
+            port.enter_context(serving_routes(host, number, routes))
+        except OSError as error:
+            say(
+                f"Error: cannot listen on {host}:{number}: {error}. "
+                "Set STREAMER_BOARD_HTTP_PORT to another port, or to 0 for none",
+                error=True,
+            )
+            raise typer.Exit(2) from error
+        yield
 
 
 @contextmanager
