@@ -47,6 +47,9 @@ class Cohort:
         sex: (N,) ``female``, ``male`` or ``unknown``.
         icu_type: (N,) ``medical``, ``surgical`` or ``unknown``.
         hours_since_hospital_admission: (N,) at ICU admission, never below 0, NaN where unknown.
+        sites: (N,) the hospital, empty where unknown; ``None``: nobody said.
+        persons: (N,) the person, who may have several stays; empty: the patient id stands for
+            one; ``None``: nobody said.
     """
 
     patient_ids: list[str]
@@ -58,6 +61,8 @@ class Cohort:
     sex: NDArray[np.str_]
     icu_type: NDArray[np.str_]
     hours_since_hospital_admission: NDArray[np.float32]
+    sites: NDArray[np.str_] | None = None
+    persons: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -108,6 +113,7 @@ class Cohort:
             self.sex[chosen],
             self.icu_type[chosen],
             self.hours_since_hospital_admission[chosen],
+            *(None if names is None else names[chosen] for names in (self.sites, self.persons)),
         )
 
 
@@ -127,4 +133,19 @@ def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
         np.concatenate([c.sex for c in cohorts]),
         np.concatenate([c.icu_type for c in cohorts]),
         np.concatenate([c.hours_since_hospital_admission for c in cohorts]),
+        _joined([c.sites for c in cohorts], cohorts),
+        _joined([c.persons for c in cohorts], cohorts),
+    )
+
+
+def _joined(
+    names: Sequence[NDArray[np.str_] | None], cohorts: Sequence[Cohort]
+) -> NDArray[np.str_] | None:
+    if all(part is None for part in names):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(cohort), "", np.str_) if part is None else part
+            for part, cohort in zip(names, cohorts, strict=True)
+        ]
     )
