@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 NO_LABEL: Final = -1
 """Stands in ``Cohort.label`` where the file has no label column."""
+
+_PUBLIC_LENGTH: Final = len("p000001")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) during a long read."""
@@ -20,15 +22,15 @@ class DataError(ValueError):
     """A file that cannot be read; the message names the file, the row and the way out."""
 
 
-def site(patient_id: str) -> Literal["A", "B"] | None:
-    """The hospital of a public PhysioNet 2019 patient, ``None`` for other patients.
+def site(patient_id: str) -> str | None:
+    """The hospital of a public PhysioNet 2019 patient, ``None`` for ids of another form.
 
-    >>> site("p000001"), site("p100001"), site("mrn-17")
-    ('A', 'B', None)
+    >>> site("p000001"), site("p100001"), site("mrn-17"), site("p0-17")
+    ('A', 'B', None, None)
     """
-    if patient_id.startswith("p0"):
-        return "A"
-    return "B" if patient_id.startswith("p1") else None
+    if len(patient_id) != _PUBLIC_LENGTH or not patient_id[1:].isdecimal():
+        return None
+    return {"p0": "A", "p1": "B"}.get(patient_id[:2])
 
 
 @dataclass(frozen=True, slots=True)

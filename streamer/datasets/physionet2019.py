@@ -105,7 +105,7 @@ def read_parquet(file: Path, *, need_label: bool = True) -> Cohort:
             )
         check_columns(present, [LABEL_COLUMN] if need_label else [], str(file))
         wanted += [LABEL_COLUMN] if LABEL_COLUMN in present else []
-        named = [name for name in NAME_COLUMNS if name in present]
+        named: list[str] = [name for name in NAME_COLUMNS if name in present]
         table: Any = pq.read_table(file, columns=[patient, *wanted, *named])
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: not a readable parquet file: {error}") from error

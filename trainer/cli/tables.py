@@ -40,7 +40,7 @@ def figures_table(figures: Figures) -> None:
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
-    shown = Table(title=f"model {figures['model'][:ID_DIGITS]}")
+    shown = Table(title=f"model {figures['model'][:ID_DIGITS]}", caption=figures.get("patients"))
     shown.add_column("")
     for name in columns:
         shown.add_column(name, justify="right", no_wrap=True)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles.manifest import Fingerprint
-from streamer.datasets.cohort import Cohort, Progress, site
+from streamer.datasets.cohort import Cohort, Progress
 from streamer.datasets.physionet2019 import read_2019
+from trainer.data.known_stays import named_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,15 @@ class Counts:
 def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Cohort:
     """Reads labelled PhysioNet 2019 stays, sorted by patient id whatever the order of the files.
 
+    ``sites`` holds the hospitals, as far as files or public ids name them.
+
     Raises:
         DataError: as ``read_2019``; a missing label is an error here.
     """
     cohort = read_2019(paths, need_label=True, progress=progress)
     order = sorted(range(len(cohort)), key=cohort.patient_ids.__getitem__)
-    return cohort if order == list(range(len(cohort))) else cohort.take(order)
+    cohort = cohort if order == list(range(len(cohort))) else cohort.take(order)
+    return replace(cohort, sites=named_sites(cohort))
 
 
 def counts(cohort: Cohort) -> Counts:
@@ -44,8 +48,9 @@ def counts(cohort: Cohort) -> Counts:
 
 
 def stays_of_site(cohort: Cohort, name: str) -> NDArray[np.int64]:
-    """(n,) indices of the stays of hospital ``A`` or ``B``, known by the patient ids."""
-    return np.array([i for i, p in enumerate(cohort.patient_ids) if site(p) == name], np.int64)
+    """(n,) indices of the stays of a hospital."""
+    sites = named_sites(cohort) if cohort.sites is None else cohort.sites
+    return np.flatnonzero(sites == name)
 
 
 def fingerprint(cohort: Cohort) -> Fingerprint:
