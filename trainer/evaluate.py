@@ -148,7 +148,7 @@ def own_split(bundle: Bundle, cohort: Cohort) -> Split:
     if not isinstance(split, dict):
         raise NothingToEvaluate("this bundle does not say how its patients were split")
     low, middle, high = split["fractions"]
-    return split_patients(cohort.patient_ids, split["salt"], (low, middle, high))
+    return split_patients(cohort.owners, split["salt"], (low, middle, high))
 
 
 def overlap_warning(bundle: Bundle, cohort: Cohort, known: KnownStays | None) -> str | None:

@@ -20,6 +20,7 @@ from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.known_stays import contents_of, is_public
+from trainer.data.report import DataReport
 from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients, own_key
 from trainer.decisions.operating_point import CalibratedModel, calibrate
@@ -117,6 +118,7 @@ def fit(
 
     Raises:
         DataError: files that cannot be read.
+        UnfitData: stays that cannot be right.
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
@@ -186,7 +188,8 @@ def gather(
     """
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    tell(DataReport.of(cohort), reporter)
+    split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
     reporter.say(
@@ -197,6 +200,17 @@ def gather(
         built = build_features(cohort, progress)
     training_rows = np.isin(cohort.patient_of_row, split.train)
     return Material(cohort, built, fit_scaling(built, training_rows), split), data
+
+
+def tell(report: DataReport, reporter: Reporter) -> None:
+    """Says what is wrong with the data.
+
+    Raises:
+        UnfitData: something cannot be right.
+    """
+    for line in report.lines():
+        reporter.say(line)
+    report.refuse()
 
 
 def learn_from_trees(

@@ -24,13 +24,14 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.known_stays import content_of, contents_of
+from trainer.data.report import DataReport
 from trainer.data.split import Split
 from trainer.data.training_patients import own_key, seen_of
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
-from trainer.fit import BUNDLE, versions
+from trainer.fit import BUNDLE, tell, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.evaluation_json import Figures
@@ -126,6 +127,7 @@ def recalibrate(
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
+    tell(DataReport.of(cohort), reporter)
     split = own_split(bundle, cohort)
     chosen_on = np.sort(np.concatenate([split.train, split.validation]))
     refuse_too_few(cohort, chosen_on, split)

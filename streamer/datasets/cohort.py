@@ -89,6 +89,14 @@ class Cohort:
         """(N,) whether a stay has any positive row."""
         return np.asarray(np.maximum.reduceat(self.label, self.starts[:-1]) == 1)
 
+    @property
+    def owners(self) -> list[str]:
+        """N names, equal for stays of one person: the person where known, else the patient id."""
+        if self.persons is None:
+            return self.patient_ids
+        pairs = zip(self.persons.tolist(), self.patient_ids, strict=True)
+        return [person or patient for person, patient in pairs]
+
     def rows(self, stay: int) -> slice:
         """The rows of one stay."""
         return slice(int(self.starts[stay]), int(self.starts[stay + 1]))
