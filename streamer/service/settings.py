@@ -132,6 +132,12 @@ class Settings(BoardSettings):
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
     )
+    max_patients_a_day: int = Field(
+        default=0,
+        ge=0,
+        description="maximum patients of a partition on one day of the log (UTC), events of "
+        "further new ones are rejected; the same for all services of a group; 0: no limit",
+    )
     save_seconds: Finite = Field(
         default=10,
         ge=0,
