@@ -37,8 +37,10 @@ def test_without_the_response_revision_and_end_follow_from_phases() -> None:
 def test_the_response_of_a_message_is_taken_as_it_is() -> None:
     fold = folded(
         alert("start", revision=1, acknowledged=0, state="open", respond_by=time_at(30)),
-        alert("acknowledge", 2, revision=1, acknowledged=1, state="acknowledged", by=BY),
-    )
+        alert("acknowledge", 2, revision=1, acknowledged=1, state="acknowledged", by=BY,
+              severity="none"),
+    )  # fmt: skip
+    assert fold.severity == "medium", "that of the alert"
     assert (fold.state, fold.acknowledged, fold.acknowledged_by) == ("acknowledged", 1, "a.nurse")
     assert fold.acknowledged_ms == at(time_at(2))
     assert fold.respond_by_ms is None, "nobody is asked any more"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,10 @@ import pytest
 from streamer.board import bootstrap
 from streamer.board.guards import NoGuard, ProxyGuard, SessionGuard
 from streamer.board.users import User, UsersFile
+from streamer.service.board_settings import BoardSettings
 from streamer.service.settings import Settings
+from tests.support.paths import ROOT
+from tests.test_docs import setting_row
 
 
 @pytest.fixture
@@ -75,3 +79,12 @@ def test_the_parts_follow_the_settings(auth: str, guard: type, users: Path) -> N
     assert context.wards == {"A", "B"}
     assert context.action_key == b"key"
     assert (context.login is not None) == (auth == "session")
+
+
+def test_the_page_of_the_board_lists_its_settings_as_the_code_describes_them() -> None:
+    page = (ROOT / "docs/board.md").read_text()
+    rows = [
+        setting_row(Settings.variable(name), field)
+        for name, field in BoardSettings.model_fields.items()
+    ]
+    assert re.findall(r"^\| `STREAMER_[A-Z_]+` \|.*$", page, re.MULTILINE) == rows
