@@ -89,6 +89,12 @@ class Settings(BoardSettings):
     respond_medium: Finite = Field(
         default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
     )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
+    )
     snooze_max: Finite = Field(
         default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
     )
