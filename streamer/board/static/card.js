@@ -80,12 +80,10 @@ export function Card({ view, first }) {
         </div>`,
       )}
     </dl>
-    <p class="reason">
-      <span>${severity && reason ? reasonText(reason) : " "}</span>
-      ${card.treated && html`<span class="mark">℞ ${W.antibiotic(span(time - ms(card.treated.since)))}</span>`}
-    </p>
+    <p class="reason">${severity && reason ? reasonText(reason) : " "}</p>
     <footer>
       <span class="state">${line}</span>
+      ${card.treated && html`<span class="mark">℞ ${W.antibiotic(span(time - ms(card.treated.since)))}</span>`}
       <span class="contact">${W.lastContact(view.contact ? span(time - view.contact) : W.never)}</span>
     </footer>
   </article>`;
