@@ -24,7 +24,7 @@ def test_a_card_says_bed_severity_risk_limit_ages_reason_and_state(screens: Scre
 def test_states_are_words(screens: Screens) -> None:
     page = screens.open()
     states = {
-        "1": "No alert", "7": "ACKNOWLEDGED a.nurse 10:04", "9": "TECHNICAL", "10": "℞ Antibiotic",
+        "1": "No alert", "7": "ACKNOWLEDGED a.nurse 10:04", "9": "TECHNICAL", "10": "℞ antibiotic",
         "15": "ENDED NOT SEEN 09:47", "17": "SNOOZED 12:", "19": "indeterminate",
         "20": "ALARM PAUSED treated", "22": "OVERDUE 12:",
     }  # fmt: skip
