@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from streamer.core.actions import ACTION_MAC
 from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.assessment import EXPECTED, Assessments, Cause
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
@@ -244,7 +245,11 @@ def rejected(
         ("ce_subject", origin),
         ("content-type", b"application/octet-stream"),
     ]
-    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    passed_on = (
+        (REPLAYED_OF, record.replayed_of),
+        (TRACEPARENT, record.traceparent),
+        (ACTION_MAC, record.action_mac),
+    )
     listed += [(name, header) for name, header in passed_on if header is not None]
     return key, value, listed + cut
 
