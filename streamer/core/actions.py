@@ -172,7 +172,7 @@ def _actor(content: object) -> Actor:
     for name in _ACTOR:
         text = _text(content, name, MAX_NAME, within="actor.")
         if text:
-            actor[name] = text  # type: ignore[literal-required]  # all of `_ACTOR` are keys
+            actor[name] = text
     if "user" not in actor:
         raise BadActionError("actor.user: required")
     return actor

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,7 @@ from streamer.core import alerts, clinical_scores, explain, reference_ranges, st
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.reference_ranges import Direction
+from streamer.core.responses import Standing
 from streamer.core.state_stepping import Evaluation
 from streamer.core.stays import NEVER, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
@@ -87,6 +88,7 @@ class Assessments:
         missing: ``(n, len(EXPECTED))`` not measured in 24 h.
         causes: for a start or an escalation, by row: the reasons, strongest first.
         forecast: ``(n, 5, 6, 3)`` as ``Model.forecast``, where it was asked for.
+        standings: of each alert that started, rose or ended, by row: how people stand to it.
     """
 
     event: NDArray[np.intp]
@@ -106,6 +108,7 @@ class Assessments:
     missing: NDArray[np.bool_]
     causes: dict[int, list[Cause]]
     forecast: NDArray[np.float32] | None = None
+    standings: dict[int, Standing] = field(default_factory=dict)
 
     @property
     def says_risk(self) -> bool:

@@ -144,11 +144,14 @@ def decode(
     action_key: bytes = b"",
 ) -> Columns:
     """Decodes records to columns: `parse_records`, then `to_columns`."""
-    return to_columns(parse_records(records, future_limit_ms, read))
+    return to_columns(parse_records(records, future_limit_ms, read, action_key))
 
 
 def parse_records(
-    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
+    records: Iterable[Record],
+    future_limit_ms: int | None,
+    read: Reader = read_plain,
+    action_key: bytes = b"",
 ) -> Parsed:
     """Reads records as events, or as rejections.
 

@@ -26,6 +26,7 @@ _PATIENT_ID, _TIME, _TYPE, _VALUES = (f'"{name}"'.encode() for name in ONLY_ONCE
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _ACTIONS: Final = ("start", "stop", "rate", "bolus")
 MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
+ANTIBIOTIC: Final = MEDICATION_CLASSES.index("antibiotic")
 
 
 class Kind(IntEnum):

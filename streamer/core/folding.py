@@ -27,6 +27,7 @@ from streamer.core.variables import VARIABLES
 from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
+_ACTION: Final = Kind.ACTION
 
 
 class Follower(Protocol):
@@ -52,6 +53,21 @@ class Follower(Protocol):
 
     def end(self, batch: Batch, slots: Slots, events: Events, reason: EndReason) -> None:
         """Stays end at these events: by a discharge, which may be taken back, or for good."""
+
+    def pass_time(self, batch: Batch, events: Events) -> None:
+        """Records of stays have come, these events; what they do themselves follows the call.
+
+        The events of a stay stand in the order of the log; here a stay may have several.
+        """
+
+    def act(self, batch: Batch, event: int) -> None:
+        """A person does something about the alert of this event's patient."""
+
+    def describe(self, batch: Batch, events: Events) -> None:
+        """What people see of the stays of these events may have changed."""
+
+    def let_go(self, batch: Batch, event: int, patients: Sequence[str]) -> None:
+        """The stays of these patients are let go before this event, those that are evicted too."""
 
 
 class Folding:
@@ -130,7 +146,8 @@ class Folding:
         """Folds a stretch of the batch in which no stay expires."""
         pending = self._add_stays(batch, events[batch.on_home_partition[events]])
         pending = pending[np.argsort(batch.slots[pending], kind="stable")]
-        expiry.touch(self.table, batch.slots[pending], batch.days[pending])
+        data = pending[batch.columns.kind[pending] != _ACTION]
+        expiry.touch(self.table, batch.slots[data], batch.days[data])
         while len(pending):
             pending = self._apply_heads(batch, pending)
             pending = self._run(batch, pending)
@@ -165,16 +182,22 @@ class Folding:
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
         heads = pending[first]
         is_observation = columns.kind[heads] == _OBSERVATION
-        self._settle(batch, heads)
-        self._end_stays_left(batch, heads)
+        data = heads[columns.kind[heads] != _ACTION]  # an action is none: it moves nothing
+        is_changed = self._settle(batch, data)
+        self._end_stays_left(batch, data)
         turning = is_observation & turns(table, *self._silence(batch, heads))
         for event in heads[turning].tolist():
             lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
         keep[first[~is_observation]] = False
         ended: list[int] = []
-        for event in heads[~is_observation].tolist():
+        others = heads[~is_observation]
+        self._follower.pass_time(batch, others)
+        for event in others.tolist():
             slot = int(batch.slots[event])
+            if columns.kind[event] == _ACTION:
+                self._follower.act(batch, event)
+                continue
             try:
                 self._apply(batch, event, slot)
             except EventRejected as rejected:
@@ -182,6 +205,10 @@ class Folding:
             if table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
         self._end(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
+        is_changed |= (turning | ~is_observation)[columns.kind[heads] != _ACTION]
+        is_changed |= table["notice"][batch.slots[data]] == 0
+        if is_changed.any():
+            self._follower.describe(batch, data[is_changed])
         return pending[keep]
 
     def _silence(self, batch: Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
@@ -193,11 +220,12 @@ class Folding:
         silent = elapsed_ms // HOUR_MS - table["open_bin"][run.slots]
         return run, np.where(is_new, stay_rules.SILENCE_BINS + 1, silent)
 
-    def _settle(self, batch: Batch, heads: Events) -> None:
-        """Applies discharges and admissions that were ahead and whose time has come."""
+    def _settle(self, batch: Batch, heads: Events) -> NDArray[np.bool_]:
+        """Applies discharges and admissions that were ahead; returns where one's time has come."""
         table, run = self.table, batch.run_of(heads)
         ended: list[int] = []
-        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+        due = is_due(table, run.slots, run.time_ms, run.clock_ms)
+        for i in np.flatnonzero(due).tolist():
             event, slot = int(heads[i]), int(run.slots[i])
             now_ms = max(int(run.time_ms[i]), int(run.clock_ms[i]))
             if NEVER < table["discharge_due_ms"][slot] <= now_ms:
@@ -209,6 +237,7 @@ class Folding:
             if lifecycle.due_admission_leaves(table, slot):
                 self._end(batch, heads[i : i + 1], EndReason.NEXT_STAY)
             lifecycle.settle_admission(table, slot)
+        return due
 
     def _end_stays_left(self, batch: Batch, heads: Events) -> None:
         """Ends the stays that their next event leaves behind."""
@@ -243,7 +272,8 @@ class Folding:
             self._follower.end(
                 batch, silent, np.full(len(silent), event, np.intp), EndReason.SILENCE
             )
-        expiry.expire(self.table, partition, day)
+        gone = expiry.expire(self.table, partition, day)
+        self._follower.let_go(batch, event, gone)
 
     def _apply(self, batch: Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
@@ -278,11 +308,14 @@ class Folding:
         for event in run[steps.before_admission].tolist():
             detail = "earlier than the ICU admission of the stay"
             batch.reject(event, Reason.BEFORE_ADMISSION, detail)
-        order = np.flatnonzero(~(steps.cut | steps.too_late | steps.before_admission))
+        is_taken = ~(steps.too_late | steps.before_admission)
+        order = np.flatnonzero(~steps.cut)
         order = order[np.argsort(steps.wave[order], kind="stable")]
         for wave in np.split(order, np.flatnonzero(np.diff(steps.wave[order])) + 1):
-            if len(wave):
-                self._wave(batch, run[wave], steps, wave)
+            self._follower.pass_time(batch, run[wave])
+            taken = wave[is_taken[wave]]
+            if len(taken):
+                self._wave(batch, run[taken], steps, taken)
         remains = ~in_run
         remains[in_run] = steps.cut
         left: Events = pending[remains]

@@ -21,6 +21,7 @@ from streamer.service import faults
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
+    from streamer.core.responses import ResponsePolicy
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
@@ -31,7 +32,14 @@ TopicName = Annotated[
 Name = Annotated[str, Field(pattern=r"^[^\s{}]+$", max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-_TOPICS: Final = ("topic_vitals", "topic_alerts", "topic_risk", "topic_rejected", "topic_outcomes")
+_TOPICS: Final = (
+    "topic_vitals",
+    "topic_alerts",
+    "topic_risk",
+    "topic_rejected",
+    "topic_outcomes",
+    "topic_stays",
+)
 
 
 class Settings(EnvironmentSettings):
@@ -69,7 +77,11 @@ class Settings(EnvironmentSettings):
         default="vitals.rejected", description="topic of rejected events"
     )
     topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
+        default="outcomes",
+        description="topic of confirmed labels, which is not read yet, and of verdicts on alerts",
+    )
+    topic_stays: TopicName = Field(
+        default="stays", description="compacted topic of the stays, for those who show them"
     )
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="partitions of each topic that is created"
@@ -96,6 +108,35 @@ class Settings(EnvironmentSettings):
         ge=0.001,
         le=10 * 366 * 24,
         description="hours of the log from which lost states are rebuilt",
+    )
+    respond_high: Finite = Field(
+        default=600,
+        ge=1,
+        le=86_400,
+        description="seconds in which somebody should respond to a high alert",
+    )
+    respond_medium: Finite = Field(
+        default=1800, ge=1, le=86_400, description="the same of a medium alert"
+    )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        ge=1,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
+    )
+    snooze_max: Finite = Field(
+        default=7200, ge=0, le=86_400, description="longest snooze of an alert in seconds"
+    )
+    snooze_max_high: Finite = Field(
+        default=1800, ge=0, le=86_400, description="the same of a high alert"
+    )
+    pause_max: Finite = Field(
+        default=43_200, ge=0, le=604_800, description="longest pause of a patient in seconds"
+    )
+    action_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret key by which people's actions are signed; empty: actions need no "
+        "signature",
     )
     max_batch: int = Field(
         default=4000, ge=1, le=20_000, description="maximum records in one transaction"
@@ -254,6 +295,25 @@ class Settings(EnvironmentSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    @property
+    def responses(self) -> ResponsePolicy:
+        """How long people have, and how long they may quieten an alert."""
+        from streamer.core.responses import ResponsePolicy  # noqa: PLC0415 - loads numpy
+
+        return ResponsePolicy(
+            *(
+                round(seconds * 1000)
+                for seconds in (
+                    self.respond_high,
+                    self.respond_medium,
+                    self.ack_expires_high,
+                    self.snooze_max,
+                    self.snooze_max_high,
+                    self.pause_max,
+                )
+            )
+        )
 
     def trust(self) -> Trust:
         """Whose models may take over."""

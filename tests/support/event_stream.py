@@ -61,13 +61,17 @@ def record(
 
 
 class Stream:
-    """A scorer, its stays, and the messages and rejections of the events it took."""
+    """A scorer, its stays, and the messages and rejections of the events it took.
+
+    ``messages`` are risks and alerts, ``notices`` stays and verdicts.
+    """
 
     def __init__(self, model: Model, interval_s: float = 0) -> None:
         self.model = model
         self.table = StayTable(model.architecture, capacity=2)
         self.scorer = Scorer(model, self.table, round(interval_s * 1000))
         self.messages: list[Message] = []
+        self.notices: list[Message] = []
         self.rejections: list[tuple[int, str]] = []
         self.problems: Counter[ValueProblem] = Counter()
         self.n_good = 0
@@ -91,7 +95,9 @@ class Stream:
             batch = records[start:end]
             columns = decode(batch, None)
             outcome = self.scorer.score(columns, [0] * len(columns.patients))
-            self.messages += write(outcome.assessments, columns.record.tolist(), batch, self.model)
+            written = write(outcome, columns.record.tolist(), batch, self.model, self.table)
+            self.messages += [m for m in written if m.kind in ("risk", "alert")]
+            self.notices += [m for m in written if m.kind in ("stay", "verdict")]
             self.rejections += [
                 (batch[bad.record].offset, bad.reason.value) for bad in outcome.rejections
             ]

@@ -21,7 +21,7 @@ from streamer.service.models import ModelLibrary
 from streamer.service.worker import Worker, WorkerConfig
 from tests.support.small_models import random_bundle
 
-TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected")
+TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected", "stays", "outcomes")
 ORIGIN_MS = 1_700_000_000_000
 MINUTE_MS = 60_000
 FOR_EVER_MS = 10**12
