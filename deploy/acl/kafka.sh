@@ -14,9 +14,11 @@ alerts=${STREAMER_TOPIC_ALERTS:-alerts}
 risk=${STREAMER_TOPIC_RISK:-risk}
 rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
+stays=${STREAMER_TOPIC_STAYS:-stays}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
+actor=${ACTOR_PRINCIPAL-User:actor}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
@@ -39,7 +41,8 @@ connection=$*
 # DescribeConfigs is for `streamer check` alone.
 grant "$streamer" Read DescribeConfigs -- --topic "$vitals"
 grant "$streamer" Read -- --group "$group"
-grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected"
+grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
+    --topic "$stays" --topic "$outcomes"
 # After a restart it asks how its last transaction ended. That one held the group's offsets, and the
 # broker notes a denial unless their topic may be described.
 grant "$streamer" Describe -- --topic __consumer_offsets
@@ -51,7 +54,11 @@ grant "$sender" Write -- --topic "$vitals" --topic "$outcomes"
 # viewer: `streamer alerts`, `streamer patient`, `streamer rejected list`, and readers of the outputs.
 grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
-    --topic "$rejected.replayed"
+    --topic "$rejected.replayed" --topic "$stays"
+
+# actor: `streamer act` and `streamer board`, which write people's actions, without a transaction.
+grant "$actor" Write -- --topic "$vitals"
+grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
 
 # replayer: `streamer rejected replay`.
 grant "$replayer" Read -- --topic "$rejected"

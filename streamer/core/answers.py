@@ -25,7 +25,7 @@ RESPONSE_PHASES: Final = (*ActionKind, OVERDUE, REFUSED)
 """The phases of people and deadlines, beside those of `alerts.Phase`."""
 
 
-class Refusal(StrEnum):
+class ActionRefusal(StrEnum):
     """Why an action has no effect."""
 
     UNKNOWN_ALERT = "unknown_alert"
@@ -41,11 +41,11 @@ class Refusal(StrEnum):
 
 
 _REFUSALS: Final = {
-    Refusal.UNKNOWN_ALERT: "The patient has had no alert of this id.",
-    Refusal.NOT_LAST_ALERT: "A later alert of the patient has started since.",
-    Refusal.TOO_LONG: "The snooze or the pause is longer than allowed.",
-    Refusal.NOT_SNOOZED: "The alert is not snoozed, so there is nothing to resume.",
-    Refusal.NOT_PAUSED: "The patient is not paused.",
+    ActionRefusal.UNKNOWN_ALERT: "The patient has had no alert of this id.",
+    ActionRefusal.NOT_LAST_ALERT: "A later alert of the patient has started since.",
+    ActionRefusal.TOO_LONG: "The snooze or the pause is longer than allowed.",
+    ActionRefusal.NOT_SNOOZED: "The alert is not snoozed, so there is nothing to resume.",
+    ActionRefusal.NOT_PAUSED: "The patient is not paused.",
 }
 
 
@@ -77,7 +77,7 @@ class Answer:
     risk: float
     standing: Standing | None
     action: Action | None = None
-    refusal: Refusal | None = None
+    refusal: ActionRefusal | None = None
 
 
 def alert_id(patient: str, start_ms: int, number: int) -> str:
@@ -95,7 +95,7 @@ def last_alert_id(table: StayTable, slot: int) -> str | None:
 
 def take(
     table: StayTable, policy: ResponsePolicy, slot: int, action: Action, clock_ms: int
-) -> Refusal | None:
+) -> ActionRefusal | None:
     """Takes an action into a stay; deadlines before it have been judged.
 
     Args:
@@ -124,10 +124,10 @@ def take(
         case ActionKind.SNOOZE:
             span_ms = (clock_ms, clock_ms + action.minutes * MINUTE_MS)
             if not responses.snooze(table, policy, slot, action.revision, span_ms):
-                return Refusal.TOO_LONG
+                return ActionRefusal.TOO_LONG
         case ActionKind.RESUME:
             if not responses.is_snoozed(table, slot):
-                return Refusal.NOT_SNOOZED
+                return ActionRefusal.NOT_SNOOZED
             responses.reopen(table, policy, slot, clock_ms)
     return None
 
@@ -139,20 +139,20 @@ def is_repeated(table: StayTable, slot: int, action: Action) -> bool:
 
 def _pause(
     table: StayTable, policy: ResponsePolicy, slot: int, action: Action, clock_ms: int
-) -> Refusal | None:
+) -> ActionRefusal | None:
     if action.kind is ActionKind.PAUSE:
         span_ms = (clock_ms, clock_ms + action.minutes * MINUTE_MS)
         if not responses.pause(table, policy, slot, action.reason, span_ms):
-            return Refusal.TOO_LONG
+            return ActionRefusal.TOO_LONG
         table.notes[slot] = replace(table.notes[slot], pause_by=orjson.dumps(action.actor))
         return None
     if not responses.is_paused(table, slot):
-        return Refusal.NOT_PAUSED
+        return ActionRefusal.NOT_PAUSED
     responses.end_pause(table, policy, slot, clock_ms)
     return None
 
 
-def _wrong_alert(table: StayTable, slot: int, action: Action) -> Refusal | None:
+def _wrong_alert(table: StayTable, slot: int, action: Action) -> ActionRefusal | None:
     """Why an action is on no alert that it can change.
 
     An earlier alert can still be judged, since whoever judges it looks back.
@@ -168,5 +168,5 @@ def _wrong_alert(table: StayTable, slot: int, action: Action) -> Refusal | None:
         and 0 < int(number) < table["alert_number"][slot]
     )
     if not is_earlier:
-        return Refusal.UNKNOWN_ALERT
-    return None if action.kind is ActionKind.FEEDBACK else Refusal.NOT_LAST_ALERT
+        return ActionRefusal.UNKNOWN_ALERT
+    return None if action.kind is ActionKind.FEEDBACK else ActionRefusal.NOT_LAST_ALERT

@@ -9,7 +9,7 @@ both have the same hours of the same events.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from streamer.core import expiry, lifecycle, stay_rules, timeline
 from streamer.core.assessment import EndReason
 from streamer.core.columns import Columns
 from streamer.core.events import EventRejected, Kind
+from streamer.core.follower import Follower
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import LATE_BINS, NEVER, RING, Slots, StayTable
@@ -28,46 +29,6 @@ from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ACTION: Final = Kind.ACTION
-
-
-class Follower(Protocol):
-    """What goes along with the fold. It may change what it keeps of the stays, never their hours.
-
-    Slots are those of the table that is folded into; within a call they are distinct.
-    """
-
-    def refresh(self, slots: Slots) -> None:
-        """Bins of these stays are about to close: what late events have changed comes first."""
-
-    def close(self, slots: Slots) -> None:
-        """Their open bin closes."""
-
-    def leave_ring(self, slots: Slots, bins: NDArray[np.int32]) -> None:
-        """These bins leave the ring: their rows are final, and gone after the call."""
-
-    def evaluate(self, batch: Batch, events: Events) -> None:
-        """The stays of these events are at an evaluation point."""
-
-    def attends(self, slots: Slots) -> NDArray[np.bool_]:
-        """Which of these stays it is called for when they end."""
-
-    def end(self, batch: Batch, slots: Slots, events: Events, reason: EndReason) -> None:
-        """Stays end at these events: by a discharge, which may be taken back, or for good."""
-
-    def pass_time(self, batch: Batch, events: Events) -> None:
-        """Records of stays have come, these events; what they do themselves follows the call.
-
-        The events of a stay stand in the order of the log; here a stay may have several.
-        """
-
-    def act(self, batch: Batch, event: int) -> None:
-        """A person does something about the alert of this event's patient."""
-
-    def describe(self, batch: Batch, events: Events) -> None:
-        """What people see of the stays of these events may have changed."""
-
-    def let_go(self, batch: Batch, event: int, patients: Sequence[str]) -> None:
-        """The stays of these patients are let go before this event, those that are evicted too."""
 
 
 class Folding:

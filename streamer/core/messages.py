@@ -16,7 +16,7 @@ from streamer.core.actions import ACTION_MAC
 from streamer.core.alert_writer import AlertWriter
 from streamer.core.alerts import Phase
 from streamer.core.answers import RESPONSE_PHASES, Answer
-from streamer.core.assessment import EXPECTED, Assessments
+from streamer.core.assessment import EXPECTED, SHOWN, Assessments
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.lstm_network import HORIZONS
@@ -39,6 +39,8 @@ _TYPES: Final = {
     for kind in ("risk", "alert", "stay", "verdict")
 }
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
+_SHOWN_NAMES: Final = [VARIABLES[v].name for v in SHOWN]
+_SHOWN_DIGITS: Final = 3  # of a float32; more than any monitor or laboratory reports
 Source: TypeAlias = tuple[int, int, int]
 """Index in the batch, partition and offset of the record behind a message."""
 
@@ -129,6 +131,8 @@ def write(
 def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.shown_id
     codes = (wave.missing @ _BIT).tolist()
+    shown = wave.shown.astype(np.float64).round(_SHOWN_DIGITS).tolist()
+    ages = (wave.shown_age_ms // MINUTE_MS).tolist()  # below 0: never measured
     forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
     for (
         source,
@@ -141,6 +145,8 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
         hours,
         oldest_ms,
         code,
+        values,
+        minutes,
         forecast,
     ) in zip(
         sources,
@@ -153,6 +159,8 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
         wave.hours_of_data.tolist(),
         wave.oldest_vital_ms.tolist(),
         codes,
+        shown,
+        ages,
         forecasts,
         strict=True,
     ):
@@ -173,6 +181,11 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
                 "values_missing": list(_names(code)),
             },
             "news2": news2 if news2 >= 0 else None,
+            "last": {
+                name: [value, age]
+                for name, value, age in zip(_SHOWN_NAMES, values, minutes, strict=True)
+                if age >= 0
+            },
             "model": model_id,
             "partition": partition,
             "offset": offset,

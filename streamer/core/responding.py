@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.core import answers, responses
 from streamer.core.actions import Action, ActionKind, read_action
 from streamer.core.alerts import Phase
-from streamer.core.answers import Answer, Refusal
+from streamer.core.answers import ActionRefusal, Answer
 from streamer.core.assessment import Assessments, EndReason
 from streamer.core.responses import ResponsePolicy, Standing
 from streamer.core.scored_batch import Batch, Events
@@ -63,7 +63,7 @@ class Responding:
         for event in events[is_due].tolist():
             slot, clock_ms = int(batch.slots[event]), int(batch.clock_ms[event])
             for phase, standing in responses.pass_time(self._table, self._policy, slot, clock_ms):
-                self._say(batch, event, phase, clock_ms, standing)
+                self._say(batch, event, str(phase), clock_ms, standing)
 
     def act(self, batch: Batch, event: int) -> None:
         """See `folding.Follower`."""
@@ -107,7 +107,7 @@ class Responding:
         phase: str,
         time_ms: int,
         standing: Standing,
-        cause: tuple[Action, Refusal | None] | None = None,
+        cause: tuple[Action, ActionRefusal | None] | None = None,
     ) -> None:
         """Adds a phase to the outcome, and the stay where the phase has changed it."""
         table, slot = self._table, int(batch.slots[event])

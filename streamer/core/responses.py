@@ -194,7 +194,7 @@ def set_deadline(table: StayTable, policy: ResponsePolicy, slots: Slots) -> None
     is_late_once = _demands(table, slots) & (
         table["overdue_revision"][slots] < table["revision"][slots]
     )
-    table["deadline_ms"][slots] = np.minimum.reduce(
+    deadline_ms = np.minimum.reduce(
         [
             np.where(pause_ms != NEVER, pause_ms, LATER),
             np.where((on > 0) & (snooze_ms != NEVER), snooze_ms, LATER),
@@ -204,7 +204,9 @@ def set_deadline(table: StayTable, policy: ResponsePolicy, slots: Slots) -> None
             np.where(is_late_once, respond_ms, LATER),
         ]
     )
-    table.touched[slots] = True
+    is_new = deadline_ms != table["deadline_ms"][slots]
+    table["deadline_ms"][slots] = deadline_ms
+    table.touched[slots[is_new]] = True
 
 
 class Due(StrEnum):
