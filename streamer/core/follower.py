@@ -16,8 +16,8 @@ from streamer.core.stays import Slots
 class Follower(Protocol):
     """What goes along with the fold. It may change what it keeps of the stays, never their hours.
 
-    Slots are those of the table that is folded into; within a call they are distinct. A follower that
-    keeps no response of people inherits what it leaves out: nothing happens then.
+    Slots are those of the table that is folded into; within a call they are distinct. A follower
+    that keeps no response of people inherits what it leaves out: nothing happens then.
     """
 
     def refresh(self, slots: Slots) -> None:
