@@ -43,12 +43,16 @@ class Follower(Protocol):
 
         The events of a stay stand in the order of the log; here a stay may have several.
         """
+        del batch, events
 
     def act(self, batch: Batch, event: int) -> None:
         """A person does something about the alert of this event's patient."""
+        del batch, event
 
     def describe(self, batch: Batch, events: Events) -> None:
         """What people see of the stays of these events may have changed."""
+        del batch, events
 
     def let_go(self, batch: Batch, event: int, patients: Sequence[str]) -> None:
         """The stays of these patients are let go before this event, those that are evicted too."""
+        del batch, event, patients

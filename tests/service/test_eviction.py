@@ -76,7 +76,7 @@ def test_a_new_owner_keeps_the_bound(expected: FakeService) -> None:
     assert_same(fake, expected)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=15, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     max_stays=st.integers(1, 6),
