@@ -22,6 +22,7 @@ from streamer.service.board_settings import BoardSettings, Port
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
+    from streamer.core.responses import ResponsePolicy
 
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
 TopicName = Annotated[
@@ -293,6 +294,25 @@ class Settings(BoardSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    @property
+    def responses(self) -> ResponsePolicy:
+        """How long people have, and how long they may quieten an alert."""
+        from streamer.core.responses import ResponsePolicy  # noqa: PLC0415 - loads numpy
+
+        return ResponsePolicy(
+            *(
+                round(seconds * 1000)
+                for seconds in (
+                    self.respond_high,
+                    self.respond_medium,
+                    self.ack_expires_high,
+                    self.snooze_max,
+                    self.snooze_max_high,
+                    self.pause_max,
+                )
+            )
+        )
 
     def trust(self) -> Trust:
         """Whose models may take over."""
