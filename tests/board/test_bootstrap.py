@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,8 @@ def users(tmp_path: Path) -> Path:
     return path
 
 
-def faults(host: str = "127.0.0.1", **settings: object) -> dict[str, str]:
-    fields = {f"board_{name}": value for name, value in settings.items()}
-    made = Settings(**fields)  # type: ignore[arg-type]  # by name
+def faults(host: str = "127.0.0.1", **settings: Any) -> dict[str, str]:
+    made = Settings(**{f"board_{name}": value for name, value in settings.items()})
     return {fault.variable: fault.message for fault in bootstrap.faults(made, host)}
 
 
@@ -39,7 +39,7 @@ def test_a_board_with_login_needs_a_secret_and_users(users: Path, tmp_path: Path
 
 
 def test_off_this_machine_tls_or_a_proxy_is_needed(users: Path, tmp_path: Path) -> None:
-    session = {"secret": "s" * 32, "users": users}
+    session: dict[str, Any] = {"secret": "s" * 32, "users": users}
     for host in ("0.0.0.0", "192.0.2.1", "board.example", "::"):
         assert "passwords would be readable" in faults(host, **session)["STREAMER_BOARD_TLS_CERT"]
         assert "acknowledge" in faults(host, auth="none")["STREAMER_BOARD_AUTH"]
@@ -76,7 +76,7 @@ def test_the_parts_follow_the_settings(auth: str, guard: type, users: Path) -> N
     )
     context = bootstrap.context_of(settings)
     assert isinstance(context.guard, guard)
-    assert context.wards == {"A", "B"}
+    assert context.wards == frozenset({"A", "B"})
     assert context.action_key == b"key"
     assert (context.login is not None) == (auth == "session")
 
