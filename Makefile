@@ -21,7 +21,7 @@ help: ## Lists these targets.
 install: $(INSTALLED) ## Makes .venv with everything in it (6 GB with PyTorch; once).
 
 $(DEMO): EXTRAS := local,board
-$(INSTALLED): EXTRAS := local,board,replay,train,dev
+$(INSTALLED): EXTRAS := local,board,replay,train,loop,dev
 $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found on PATH." \
 		"Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; }

@@ -61,6 +61,7 @@ class WorkerConfig:
         max_stays: most stays in memory between two batches; 0 for no bound.
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
+        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
     """
 
     topics: Topics
@@ -70,6 +71,7 @@ class WorkerConfig:
     max_stays: int
     save_s: float
     forecast: bool = False
+    max_patients_a_day: int = 0
 
 
 class Worker:
@@ -103,7 +105,9 @@ class Worker:
         self._fault = fault or no_fault
         self._library = library
         self._active = ActiveModel(library)
-        self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
+        self._cache = StayCache(
+            config.interval_ms, config.max_stays, config.forecast, config.max_patients_a_day
+        )
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
             log, states, library, self._cache, self._pending, config.rebuild_ms, self._fault
