@@ -5,7 +5,7 @@ from streamer.ports.ward import Progress
 
 
 def progress(end: int, committed: int | None) -> Progress:
-    return Progress({0: end, 1: 7}, {1: 7} if committed is None else {0: committed, 1: 7})
+    return Progress({0: end, 1: 7}, {0: committed, 1: 7})
 
 
 def test_scoring_that_stands_still_with_records_ahead_is_said_after_a_minute() -> None:
@@ -32,6 +32,13 @@ def test_a_group_that_never_committed_is_stopped_too() -> None:
     watch.answered(progress(10, None), 0)
     watch.answered(progress(11, None), SCORING_STANDS_MS)
     assert watch.scoring_since_ms == 0
+
+
+def test_an_offset_that_moves_just_now_is_not_standing_still() -> None:
+    watch = SystemWatch()
+    watch.answered(progress(10, 5), 0)
+    watch.answered(Progress({0: 10, 1: 7}, {1: 7}), SCORING_STANDS_MS)
+    assert watch.scoring_since_ms is None
 
 
 def test_a_feed_without_records_is_silent_after_five_minutes() -> None:
