@@ -61,6 +61,7 @@ grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
 # actor: `streamer act` and `streamer board`, which write people's actions, without a transaction.
 grant "$actor" Write -- --topic "$vitals"
 grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$actor" Describe -- --group "$group"
 
 # board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
 grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
