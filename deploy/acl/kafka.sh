@@ -16,6 +16,8 @@ rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
+stays=${STREAMER_TOPIC_STAYS:-stays}
+board=${BOARD_PRINCIPAL-User:board}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 
@@ -52,6 +54,11 @@ grant "$sender" Write -- --topic "$vitals" --topic "$outcomes"
 grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
     --topic "$rejected.replayed"
+
+# board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
+grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$board" Write -- --topic "$vitals"
+grant "$board" Describe -- --group "$group"
 
 # replayer: `streamer rejected replay`.
 grant "$replayer" Read -- --topic "$rejected"

@@ -78,9 +78,7 @@ class Settings(BoardSettings):
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
-    )
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     action_key: SecretStr = Field(
         default=SecretStr(""),
         description="secret key of the signature of people's actions; empty: none is asked for",
@@ -90,6 +88,12 @@ class Settings(BoardSettings):
     )
     respond_medium: Finite = Field(
         default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
+    )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
     )
     snooze_max: Finite = Field(
         default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
