@@ -58,10 +58,9 @@ grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
     --topic "$rejected.replayed" --topic "$stays"
 
-# actor: `streamer act` and `streamer board`, which write people's actions, without a transaction.
+# actor: `streamer act` writes people's actions, without a transaction.
 grant "$actor" Write -- --topic "$vitals"
 grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
-grant "$actor" Describe -- --group "$group"
 
 # board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
 grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"

@@ -19,7 +19,7 @@ from trainer.archive import event_rows
 from trainer.archive.arrow import as_times, in_order, is_null, where
 from trainer.archive.schemas import STATIC, STAYS, VALUES
 
-CHUNK: Final = 20_000  # events folded at once: the arrays of more do not fit the processor's cache
+CHUNK: Final = 100_000  # events folded at once: the hours of many stays side by side
 
 
 @dataclass(frozen=True, slots=True)

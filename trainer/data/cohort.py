@@ -76,16 +76,21 @@ def stays_of_site(cohort: Cohort, name: str) -> NDArray[np.int64]:
     return np.flatnonzero(sites == name)
 
 
-def fingerprint(cohort: Cohort) -> Fingerprint:
+def fingerprint(cohort: Cohort, *, as_charted: bool = False) -> Fingerprint:
     """The part of a bundle's manifest that identifies its data.
 
     Two cohorts with equal fingerprints hold the same patients in the same order with the same
     values, labels and demographics, whichever files they came from, or an archive. The values are
     those that training sees: cleaned.
+
+    Args:
+        cohort: the stays.
+        as_charted: of values before cleaning, as bundles of earlier versions have it.
     """
+    values = cohort.values if as_charted else clean(cohort.values)
     digest = hashlib.sha256("\n".join(cohort.patient_ids).encode())
     # NaN has many bit patterns; one stands for all of them.
-    for array in (clean(cohort.values), cohort.age, cohort.hours_since_hospital_admission):
+    for array in (values, cohort.age, cohort.hours_since_hospital_admission):
         digest.update(np.where(np.isnan(array), np.float32(np.nan), array).tobytes())
     for whole in (cohort.starts, cohort.iculos, cohort.label):
         digest.update(np.ascontiguousarray(whole).tobytes())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from streamer.core.cleaning import clean
 from streamer.datasets.cohort import Cohort, DataError
@@ -14,16 +15,19 @@ from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
 from tests.support.archived_log import START_MS, archive, brokers, shuffled
 from tests.support.paths import ROOT
-from tests.support.synthetic_cohort import learnable_file
+from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.archive.cohort import read_archive
 from trainer.archive.fold import fold
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.source import ArchiveSource
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.split import side_of, split_patients
+from trainer.fit import fit
+from trainer.progress import Reporter
 
 PUBLIC = ROOT.parent / "shared" / "data" / "cinc2019" / "dev_A.parquet"
 KEYED = PatientNames(b"a key of this test")
+QUIET = Reporter(Console(quiet=True))
 
 
 def files(folder: Path, n_stays: int = 30) -> Cohort:
@@ -113,3 +117,17 @@ def test_what_nobody_vouches_for_or_is_not_mature_is_counted_and_left_out(tmp_pa
     assert min(kept.labelled_share.values()) == pytest.approx(1 - silent / len(read))
     with pytest.raises(DataError, match="immature"):
         read_archive(ArchiveSource(root), mature_hours=24 * 365)
+
+
+def test_a_fit_on_the_archive_gives_the_weights_of_a_fit_on_the_files(tmp_path: Path) -> None:
+    file = learnable_file(tmp_path, 60)
+    root = tmp_path / "archive"
+    archive(root, brokers(shuffled(load_cohort([file]), seed=3)))
+    fold(root)
+    recipe = replace(QUICK, epochs=1, reading_epochs=1)
+    of_files, of_archive = (
+        fit([path], tmp_path / name, recipe, reporter=QUIET, n_bootstrap=0).bundle
+        for name, path in (("files", file), ("archive", Path(f"archive:{root}")))
+    )
+    assert of_archive.weights == of_files.weights
+    assert of_archive.manifest["data"] == of_files.manifest["data"]

@@ -94,7 +94,10 @@ def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) ->
     known = known_stays(bundle.manifest, test)
     if n_seen := 0 if known is None else known.beyond_chance(known.seen):
         why = f"{n_seen} of the {len(test)} test patients served to fit it"
-    elif bundle.manifest.get("data", {}).get("fitted_on") != fitted_on:
+    elif bundle.manifest.get("data", {}).get("fitted_on") not in (
+        fitted_on,
+        _fitted_on_as_charted(material),
+    ):
         why = "its training and validation patients are not those of these files"
     else:
         return
@@ -103,3 +106,10 @@ def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) ->
         "Give the files that it was fitted on, or train one on these with `trainer fit` and name "
         "it with --model"
     )
+
+
+def _fitted_on_as_charted(material: Material) -> str:
+    """The fingerprint of training and validation patients as earlier versions took it."""
+    split = material.split
+    known = material.cohort.take(np.sort(np.concatenate([split.train, split.validation])))
+    return fingerprint(known, as_charted=True)["sha256"]
