@@ -32,7 +32,7 @@ function RiskLine({ view }) {
   const [arrow, word] = W.trend[risk.trend];
   return html`<p class="risk">
     <b>${riskText(risk.value)} <span role="img" aria-label=${word}>${arrow}</span></b>
-    <small>${W.alertAbove(riskText(risk.threshold))}</small>
+    ${risk.threshold != null && html`<small>${W.alertAbove(riskText(risk.threshold))}</small>`}
   </p>`;
 }
 

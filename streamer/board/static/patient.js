@@ -6,7 +6,7 @@ import { Chart } from "./charts.js";
 import { Bar } from "./shapes.js";
 import { ask, disconnectedSince, go, mayAct, state, viewFor } from "./store.js";
 import { dayTime, ms, now, span } from "./time.js";
-import { answerable, nameFor, particulars, riskText, stateLine } from "./view.js";
+import { answerable, nameFor, particulars, riskText, stateLine, treatedText } from "./view.js";
 import { W, nameOf, reasonText, unitOf, valueOf } from "./words.js";
 
 const LOAD_MS = 5000; // A change of the card loads the details again, at most this often.
@@ -187,7 +187,7 @@ export function Patient({ patient }) {
         <span>${W.news2} <b>${view.stale ? "?" : (card.news2 ?? "–")}</b></span>
         <span>${W.qsofa} <b>${view.stale ? "?" : (card.qsofa ?? "–")}</b></span>
         <span class="muted">${W.lastContact(view.contact ? span(time - view.contact) : W.never)}</span>
-        ${card.treated && html`<span class="mark">℞ ${W.antibiotic(span(time - ms(card.treated.since)))}</span>`}
+        ${card.treated && html`<span class="mark">℞ ${treatedText(card, time)}</span>`}
       </p>
     </header>
     ${(error || details?.history_available === false) &&
