@@ -110,7 +110,7 @@ def test_sixteen_minutes_without_contact_are_technical(screens: Screens, stub: B
     stub.beat(time=stamp(-16))
     expect(of_bed(page, "1")).to_contain_text("TECHNICAL")
     assert "? no data 17 min" in text_of(page, "1")
-    assert "0.03" not in text_of(page, "1")
+    assert "0.030" not in text_of(page, "1")
 
 
 @pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "=1+1"])

@@ -132,11 +132,14 @@ export function vitalsOf(card, now) {
 }
 
 /** @param {?number} value a probability */
-export const riskText = (value) => (value == null ? "–" : value > 0 && value < 0.005 ? "<0.01" : value.toFixed(2));
+export const riskText = (value) =>
+  value == null ? "–" : value >= 0.1 ? value.toFixed(2) : value > 0 && value < 0.0005 ? "<0.001" : value.toFixed(3);
 
 /** `antibiotic 3 h 20`. */
 export const treatedText = (card, now) =>
   W.antibiotic(card.treated.since ? span(now - ms(card.treated.since)) : "").trim();
+
+export const bedText = (card) => (card.bed ? `${W.bed} ${card.bed}` : W.noBed);
 
 /** What names the patient; with privacy only the end of the id. */
 export function nameFor(card, privacy) {
