@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.assessment import EndReason
+from streamer.core.follower import Follower
 from streamer.core.lstm_network import Architecture
 from streamer.core.scored_batch import Batch, Events
 from streamer.core.stays import Slots, StayTable
@@ -49,7 +50,7 @@ class StayRows:
     ward: str
 
 
-class HourRows:
+class HourRows(Follower):
     """Follows a fold and collects rows as their bins leave the ring.
 
     Args:

@@ -22,6 +22,7 @@ from streamer.service.board_settings import BoardSettings, Port
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
+    from streamer.core.responses import ResponsePolicy
 
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
 TopicName = Annotated[
@@ -78,9 +79,7 @@ class Settings(BoardSettings):
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
-    )
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     action_key: SecretStr = Field(
         default=SecretStr(""),
         description="secret key of the signature of people's actions; empty: none is asked for",
@@ -90,6 +89,12 @@ class Settings(BoardSettings):
     )
     respond_medium: Finite = Field(
         default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
+    )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
     )
     snooze_max: Finite = Field(
         default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
@@ -133,6 +138,12 @@ class Settings(BoardSettings):
         default=20_000,
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
+    )
+    max_patients_a_day: int = Field(
+        default=0,
+        ge=0,
+        description="maximum patients of a partition on one day of the log (UTC), events of "
+        "further new ones are rejected; the same for all services of a group; 0: no limit",
     )
     save_seconds: Finite = Field(
         default=10,
@@ -283,6 +294,25 @@ class Settings(BoardSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    @property
+    def responses(self) -> ResponsePolicy:
+        """How long people have, and how long they may quieten an alert."""
+        from streamer.core.responses import ResponsePolicy  # noqa: PLC0415 - loads numpy
+
+        return ResponsePolicy(
+            *(
+                round(seconds * 1000)
+                for seconds in (
+                    self.respond_high,
+                    self.respond_medium,
+                    self.ack_expires_high,
+                    self.snooze_max,
+                    self.snooze_max_high,
+                    self.pause_max,
+                )
+            )
+        )
 
     def trust(self) -> Trust:
         """Whose models may take over."""

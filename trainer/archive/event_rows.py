@@ -183,11 +183,18 @@ def _medication(time_ms: int, fields: Fields) -> dict[str, object]:
     }
 
 
+def _action(time_ms: int, fields: Fields) -> dict[str, object]:
+    """An action is no data: that somebody acted is kept, not who, nor what they wrote."""
+    del time_ms, fields
+    return {}
+
+
 _KEPT: Final[dict[Kind, Callable[[int, Fields], dict[str, object]]]] = {
     Kind.ADMISSION: _admission,
     Kind.DISCHARGE: _discharge,
     Kind.TRANSFER: _transfer,
     Kind.MEDICATION: _medication,
+    Kind.ACTION: _action,
 }
 
 
