@@ -110,7 +110,7 @@ def test_sixteen_minutes_without_contact_are_technical(screens: Screens, stub: B
     stub.beat(time=stamp(-16))
     expect(of_bed(page, "1")).to_contain_text("TECHNICAL")
     assert "? no data 17 min" in text_of(page, "1")
-    assert "0.03" not in text_of(page, "1")
+    assert "0.030" not in text_of(page, "1")
 
 
 @pytest.mark.parametrize("text", ["<img src=x onerror=alert(1)>", "=1+1"])
@@ -119,3 +119,30 @@ def test_hostile_labels_are_text(screens: Screens, stub: BoardStub, text: str) -
     page = screens.open()
     assert text in text_of(page, "1")
     assert page.locator(".card img").count() == 0
+
+
+def test_cards_say_what_is_known_where_all_else_is_missing(
+    screens: Screens, stub: BoardStub
+) -> None:
+    bare = dict.fromkeys(
+        ("label", "age", "sex", "admitted", "news2", "qsofa", "risk", "last_contact", "model")
+    )
+    stub.change("1", **bare, series=[], last={})
+    stub.change("2", **bare, last={}, paused={"reason": "treated", "until": None, "by": None})
+    nothing = dict.fromkeys(
+        ("risk", "threshold", "respond_by", "acknowledged_by", "acknowledged_time")
+    )
+    stub.change("7", {**nothing, "reasons": []}, treated={"since": None})
+    stub.change("20", paused={"reason": "treated", "until": None, "by": None})
+    risk = stub.bed("4")["risk"]
+    assert isinstance(risk, dict)
+    stub.change("4", risk={**risk, "threshold": None}, ward=None)
+    page = screens.open()
+    assert "TECHNICAL" in text_of(page, "1")
+    assert "last contact never" in text_of(page, "1")
+    assert "ALARM PAUSED" in text_of(page, "20")
+    assert "ACKNOWLEDGED" in text_of(page, "7")
+    for bed in ("1", "2", "4", "7"):
+        of_bed(page, bed).click()
+        page.wait_for_selector(".values tbody tr")
+        page.keyboard.press("Escape")

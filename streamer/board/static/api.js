@@ -3,8 +3,8 @@ import { W } from "./words.js";
 
 export class ApiError extends Error {
   /** @param {number} status 0 where no server answered @param {string} code */
-  constructor(status, code) {
-    super(W.errors[code] ?? code);
+  constructor(status, code, detail = code) {
+    super(W.errors[code] ?? detail);
     this.status = status;
     this.code = code;
   }
@@ -39,7 +39,7 @@ async function call(method, path, body = null, headers = {}) {
   if (!response.ok) {
     const code = document?.error ?? (response.status === 503 ? "kafka_away" : String(response.status));
     if (response.status === 401 && code !== "wrong_pin" && path !== "/api/session") onLoggedOut();
-    throw new ApiError(response.status, code);
+    throw new ApiError(response.status, code, document?.detail);
   }
   return document;
 }

@@ -3,7 +3,7 @@ import { Component, html } from "./vendor/htm-preact-3.1.1.module.js";
 import { Shape, Spark } from "./shapes.js";
 import { state } from "./store.js";
 import { ms, now, span } from "./time.js";
-import { bandText, nameFor, particulars, riskText, stateLine, vitalsOf } from "./view.js";
+import { bandText, bedText, nameFor, particulars, riskText, stateLine, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
 
 /** The band of severity, of missing data or of neither. */
@@ -12,9 +12,10 @@ export function Band({ view, time }) {
   return html`
     ${severity &&
     html`<span class="severity"><${Shape} kind=${severity} /> ${bandText(severity)}</span>
-      <span class="since">
+      ${!stale &&
+      html`<span class="since">
         ${view.state === "ended_unseen" ? W.endedBand : span(time - ms(card.alert.started))}
-      </span>`}
+      </span>`}`}
     ${stale && html`<span class="technical"><${Shape} kind="technical" /> ${W.technical}</span>`}
   `;
 }
@@ -32,7 +33,7 @@ function RiskLine({ view }) {
   const [arrow, word] = W.trend[risk.trend];
   return html`<p class="risk">
     <b>${riskText(risk.value)} <span role="img" aria-label=${word}>${arrow}</span></b>
-    <small>${W.alertAbove(riskText(risk.threshold))}</small>
+    ${risk.threshold != null && html`<small>${W.alertAbove(riskText(risk.threshold))}</small>`}
   </p>`;
 }
 
@@ -74,7 +75,7 @@ function Face({ view, first }) {
     data-patient=${card.patient.slice(-4)}
     ref=${(element) => element && (element.patient = card.patient)}
     tabindex=${first ? 0 : -1}
-    aria-label=${[`${W.bed} ${card.bed ?? W.noBed}`, name.label, severity && W.severity[severity],
+    aria-label=${[bedText(card), name.label, severity && W.severity[severity],
       stale && `${W.technical} ${W.noData}`, line].filter(Boolean).join(", ")}
   >
     <header>

@@ -6,7 +6,7 @@ import { html, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-3.1
 import { Shape } from "./shapes.js";
 import { act, state, update, viewFor, views } from "./store.js";
 import { now } from "./time.js";
-import { answerable, attention, bandText, nameFor, stateLine } from "./view.js";
+import { answerable, attention, bandText, bedText, nameFor, stateLine } from "./view.js";
 import { W, reasonText } from "./words.js";
 
 export function close() {
@@ -104,7 +104,7 @@ function Subject({ view }) {
   const name = nameFor(card, state.privacy);
   const reason = card.alert?.reasons?.[0];
   return html`<div class=${`subject ${severity ?? "calm"}`}>
-    <b class="bed">${W.bed} ${card.bed ?? W.noBed}</b>
+    <b class="bed">${bedText(card)}</b>
     <span>${name.label === name.id ? name.id : `${name.label} · ${name.id}`}</span>
     ${severity && html`<b class="severity"><${Shape} kind=${severity} /> ${bandText(severity)}</b>`}
     <span>${stateLine({ ...view, pending: null }, now())}</span>
@@ -133,7 +133,7 @@ function Picker() {
     <select data-first onChange=${(event) => update({ dialog: { kind: "acknowledge", patient: event.target.value } })}>
       <option value="">${open.length ? W.dialog.pickBed : W.patient.nothing}</option>
       ${open.map((v) => html`<option key=${v.card.patient} value=${v.card.patient}>
-        ${W.bed} ${v.card.bed} ${bandText(v.card.alert.severity)}
+        ${bedText(v.card)} ${bandText(v.card.alert.severity)}
       </option>`)}
     </select>
   </label>

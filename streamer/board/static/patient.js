@@ -6,7 +6,7 @@ import { Chart } from "./charts.js";
 import { Bar } from "./shapes.js";
 import { ask, disconnectedSince, go, mayAct, state, viewFor } from "./store.js";
 import { dayTime, ms, now, span } from "./time.js";
-import { answerable, nameFor, particulars, riskText, stateLine } from "./view.js";
+import { answerable, bedText, nameFor, particulars, riskText, stateLine, treatedText } from "./view.js";
 import { W, nameOf, reasonText, unitOf, valueOf } from "./words.js";
 
 const LOAD_MS = 5000; // A change of the card loads the details again, at most this often.
@@ -63,14 +63,16 @@ function Charts({ card, details, end }) {
   const spans = spansOf(details?.alerts ?? [], end);
   const risk = (details?.history ?? []).map((p) => [ms(p.time), p.risk]);
   const points = risk.length ? risk : card.series;
+  const limit = card.risk?.threshold ?? card.alert?.threshold;
+  const measured = CHARTS.filter(([, variables]) => variables.some((v) => details?.vitals?.[v]?.length));
   return html`<section class="charts" aria-label=${W.patient.riskChart}>
     <${Chart} name=${W.patient.riskChart} unit="" decimals=${2} height=${216} end=${end} spans=${spans}
-      limit=${card.risk?.threshold ?? card.alert?.threshold} floor=${0} ceiling=${0.4} times
+      limit=${limit} floor=${0} ceiling=${2.5 * (limit ?? 0.16)} times
       lines=${[{ label: W.risk, points, colour: "--curve" }]} />
-    <p class="muted">${W.patient.shaded} - - - ${W.patient.limitLine} ${card.risk ? riskText(card.risk.threshold) : ""}</p>
-    ${CHARTS.map(([key, variables, unit, decimals], i) => html`<${Chart} key=${key}
-      name=${nameOf(key)} unit=${unit} decimals=${decimals} height=${i === CHARTS.length - 1 ? 110 : 88}
-      end=${end} spans=${spans} times=${i === CHARTS.length - 1}
+    <p class="muted">${W.patient.shaded} - - - ${W.patient.limitLine} ${riskText(limit)}</p>
+    ${measured.map(([key, variables, unit, decimals], i) => html`<${Chart} key=${key}
+      name=${nameOf(key)} unit=${unit} decimals=${decimals} height=${i === measured.length - 1 ? 110 : 88}
+      end=${end} spans=${spans} times=${i === measured.length - 1}
       lines=${variables.filter((v, n) => n === 0 || details?.vitals?.[v]?.length).map((v, n) => ({
         label: nameOf(v), points: details?.vitals?.[v] ?? [], colour: n ? "--curve-2" : "--curve",
       }))} />`)}
@@ -176,7 +178,7 @@ export function Patient({ patient }) {
   return html`<main class=${`patient ${disconnectedSince() ? "old" : ""}`}>
     <header class=${`title ${view.severity ?? "calm"} ${view.flash ? "flash" : ""} ${view.stale ? "stale" : ""}`}>
       <button class="back" onClick=${() => go("ward")}>← ${W.patient.back}</button>
-      <h1><span class="bed">${W.bed} ${card.bed ?? W.noBed}</span> ${name.label}</h1>
+      <h1><span class="bed">${bedText(card)}</span> ${name.label}</h1>
       <p class="muted">
         ${[name.id !== name.label && name.id, particulars(card), card.ward, card.admitted && W.patient.admitted(dayTime(ms(card.admitted)))].filter(Boolean).join(" · ")}
       </p>
@@ -187,7 +189,7 @@ export function Patient({ patient }) {
         <span>${W.news2} <b>${view.stale ? "?" : (card.news2 ?? "–")}</b></span>
         <span>${W.qsofa} <b>${view.stale ? "?" : (card.qsofa ?? "–")}</b></span>
         <span class="muted">${W.lastContact(view.contact ? span(time - view.contact) : W.never)}</span>
-        ${card.treated && html`<span class="mark">℞ ${W.antibiotic(span(time - ms(card.treated.since)))}</span>`}
+        ${card.treated && html`<span class="mark">℞ ${treatedText(card, time)}</span>`}
       </p>
     </header>
     ${(error || details?.history_available === false) &&

@@ -22,13 +22,13 @@ export const Bar = ({ share }) => html`<svg class="bar" viewBox="0 0 100 6" pres
 </svg>`;
 
 const DAY_MS = 24 * 3600e3;
-const TOP = 0.5; // Risks above are drawn at the top: alerts lie far below.
+const TOP = 2.8; // The limit of alerts lies a third up the curve, whatever the model's scale.
 
 /** 24 hours of risk and the limit of alerts, 100 by 30. */
 export function Spark({ series, threshold }) {
   if (!series?.length) return html`<svg class="spark" viewBox="0 0 100 30" aria-hidden="true" />`;
   const end = Math.max(now(), series.at(-1)[0]);
-  const top = Math.max(TOP, ...series.map((p) => p[1]));
+  const top = Math.max(TOP * (threshold ?? 0.18), ...series.map((p) => p[1]));
   const y = (risk) => (29 - (risk / top) * 28).toFixed(1);
   const points = series
     .filter(([time]) => end - time <= DAY_MS)

@@ -5,7 +5,7 @@ import { Keys } from "./dialogs.js";
 import { Bar, Shape } from "./shapes.js";
 import { go, state, viewFor, views } from "./store.js";
 import { dayTime, hourMinute, ms, now, span, timer, zone } from "./time.js";
-import { byBed, bandText, nameFor, particulars, riskText, stateLine, vitalsOf } from "./view.js";
+import { byBed, bandText, nameFor, particulars, riskText, stateLine, treatedText, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
 
 const VENDOR = new URL("./vendor/manifest.json", import.meta.url).pathname;
@@ -121,7 +121,7 @@ export function Handover() {
           <p>${[
             ...alerts.map(line),
             card.paused && !alerts.length && stateLine({ ...view, pending: null }, time),
-            card.treated && W.antibiotic(span(time - ms(card.treated.since))),
+            card.treated && treatedText(card, time),
           ].filter(Boolean).join(" · ") || html`<span class="muted">${W.handover.quiet}</span>`}</p>
         </li>`;
       })}

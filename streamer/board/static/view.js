@@ -1,6 +1,6 @@
 /** The state of a card as people see it: pure functions of card and time. */
 import { VITALS, W } from "./words.js";
-import { hourMinute, ms, shortAge, timer } from "./time.js";
+import { hourMinute, ms, shortAge, span, timer } from "./time.js";
 
 const ENDED_KEPT_MS = 12 * 3600e3; // an ended, unseen alert stays this long
 const CONFIRM_MS = 5000; // an action that is not confirmed by then is called so
@@ -17,7 +17,7 @@ function stateAt(card, now) {
   if (!alert && card.state !== "paused") return "none";
   const answered = () => (alert.revision > alert.acknowledged ? "open" : "acknowledged");
   if (card.state === "snoozed" && alert && ms(alert.snoozed_until) <= now) return answered();
-  if (card.state === "paused" && paused && ms(paused.until) <= now) {
+  if (card.state === "paused" && paused?.until && ms(paused.until) <= now) {
     return alert?.on ? answered() : "none";
   }
   if (card.state === "ended_unseen" && alert?.ended && now - ms(alert.ended) > ENDED_KEPT_MS) {
@@ -131,8 +131,15 @@ export function vitalsOf(card, now) {
   });
 }
 
-/** @param {number} value a probability */
-export const riskText = (value) => (value > 0 && value < 0.005 ? "<0.01" : value.toFixed(2));
+/** @param {?number} value a probability */
+export const riskText = (value) =>
+  value == null ? "–" : value >= 0.1 ? value.toFixed(2) : value > 0 && value < 0.0005 ? "<0.001" : value.toFixed(3);
+
+/** `antibiotic 3 h 20`. */
+export const treatedText = (card, now) =>
+  W.antibiotic(card.treated.since ? span(now - ms(card.treated.since)) : "").trim();
+
+export const bedText = (card) => (card.bed ? `${W.bed} ${card.bed}` : W.noBed);
 
 /** What names the patient; with privacy only the end of the id. */
 export function nameFor(card, privacy) {

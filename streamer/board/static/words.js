@@ -103,10 +103,10 @@ export const W = {
   errors: {
     offline: "the board does not answer",
     kafka_away: "Kafka is away; try again",
-    unknown_alert: "this alert is not known any more",
+    alert: "this alert is not known any more",
     wrong_pin: "user or PIN is wrong",
     pin_locked: "too many tries; wait 5 minutes",
-    forbidden: "your role may not do this",
+    role: "your role may not do this",
     history_unavailable: "The history is unavailable just now. The rest of the board lives.",
     missing: "This patient is not on the board.",
   },
