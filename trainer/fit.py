@@ -19,6 +19,8 @@ from streamer.core import features
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.known_stays import contents_of, is_public
+from trainer.data.report import DataReport
 from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients, own_key
 from trainer.decisions.operating_point import CalibratedModel, calibrate
@@ -38,6 +40,7 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.kept_sets import KeptSets
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
@@ -116,6 +119,7 @@ def fit(
 
     Raises:
         DataError: files that cannot be read.
+        UnfitData: stays that cannot be right.
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
@@ -156,7 +160,7 @@ def fit(
             forecast,
             n_bootstrap,
         )
-    bundle = _bundle(calibrated, run, recipe, data, figures, material.cohort.patient_ids)
+    bundle = _bundle(calibrated, run, recipe, data, figures, is_public(material.cohort))
     bundle.save(out / BUNDLE)
     _draw(calibrated, run, predictions, out)
     comparison = None
@@ -185,7 +189,8 @@ def gather(
     """
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    tell(DataReport.of(cohort), reporter)
+    split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
     reporter.say(
@@ -196,6 +201,17 @@ def gather(
         built = build_features(cohort, progress)
     training_rows = np.isin(cohort.patient_of_row, split.train)
     return Material(cohort, built, fit_scaling(built, training_rows), split), data
+
+
+def tell(report: DataReport, reporter: Reporter) -> None:
+    """Says what is wrong with the data.
+
+    Raises:
+        UnfitData: something cannot be right.
+    """
+    for line in report.lines():
+        reporter.say(line)
+    report.refuse()
 
 
 def learn_from_trees(
@@ -221,8 +237,12 @@ def learn_from_trees(
     made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+    sets = KeptSets(file.with_suffix(""), made_of)
+    if not resume:
+        sets.clear()
+    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress, sets)
     soft_labels.save(file, made_of)
+    sets.clear()
     return soft_labels
 
 
@@ -244,15 +264,15 @@ def refuse_too_little(cohort: Cohort, split: Split) -> None:
 
 def describe(cohort: Cohort, split: Split) -> DataSummary:
     """The manifest's account of the data: fingerprints, and how many are on each side."""
-    fitted_on = np.sort(np.concatenate([split.train, split.validation]))
+    known = cohort.take(np.sort(np.concatenate([split.train, split.validation])))
+    key = own_key(make=True)
     return {
         **fingerprint(cohort),
         # Training depends on these alone: other test patients are not other training data.
-        "fitted_on": fingerprint(cohort.take(fitted_on))["sha256"],
+        "fitted_on": fingerprint(known)["sha256"],
         "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
-        "seen": SeenPatients.of(
-            [cohort.patient_ids[i] for i in fitted_on], own_key(make=True)
-        ).to_text(),
+        "seen": SeenPatients.of(known.patient_ids, key).to_text(),
+        "seen_content": SeenPatients.of(contents_of(known), key).to_text(),
     }
 
 
@@ -277,7 +297,7 @@ def _bundle(
     recipe: Recipe,
     data: DataSummary,
     figures: HeldOutFigures,
-    patient_ids: list[str],
+    on_public_data: bool,
 ) -> Bundle:
     about: Provenance = {
         "data": data,
@@ -294,7 +314,7 @@ def _bundle(
     }
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
-    return build.make(model, about, write_card(dict(about), thresholds, patient_ids))
+    return build.make(model, about, write_card(dict(about), thresholds, on_public_data))
 
 
 def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:
@@ -303,12 +323,18 @@ def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: 
     folder.mkdir(exist_ok=True)
     label, risk = predictions.cohort.label, predictions.risks[:, 0]
     losses = {
-        name: [epoch[f"{name}_loss"] for epoch in run.history] for name in ("train", "validation")
+        name: [epoch[key] for epoch in run.history]
+        for name, key in (
+            ("training patients, with dropout", "train_label_loss"),
+            ("validation patients", "validation_loss"),
+        )
     }
+    whose = f"{len(predictions.cohort):,} test patients, {predictions.cohort.septic.sum():,} septic"
     plots.plot_loss(losses, folder, run.best_epoch)
-    plots.plot_roc(label, risk, folder)
-    plots.plot_precision_recall(label, risk, folder)
-    plots.plot_reliability(label, risk, folder)
+    plots.plot_roc(label, risk, folder, whose)
+    plots.plot_precision_recall(label, risk, folder, whose)
+    plots.plot_reliability(label, risk, folder, whose)
+    plots.plot_alerts(predictions.scored(), folder, whose)
     plots.plot_utility(
         calibrated.thresholds, calibrated.utilities, calibrated.model.threshold, folder
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from contextlib import closing
 from typing import Annotated
 
@@ -128,7 +129,7 @@ def _stay(settings: Settings, patient_id: str) -> Stay:
         raise typer.Exit(1) from None
 
 
-def _record(content: dict[str, object]) -> bytes:
+def _record(content: Mapping[str, object]) -> bytes:
     """The value of the record; what the service would reject is wrong usage."""
     from streamer.core.actions import BadActionError, read_action  # noqa: PLC0415 - see `act`
     from streamer.core.time import rfc3339  # noqa: PLC0415 - see `act`

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     NO_STAY = "no_stay"
     UNSIGNED_ACTION = "unsigned_action"
     OTHER_PARTITION = "other_partition"
+    TOO_MANY_PATIENTS = "too_many_patients"
     UNREADABLE = "unreadable"
     INTERNAL_ERROR = "internal_error"
 
@@ -60,6 +61,8 @@ _SENTENCES = {
     Reason.UNSIGNED_ACTION: "An action without the signature that `STREAMER_ACTION_KEY` demands.",
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
+    Reason.TOO_MANY_PATIENTS: "The patient is new, and the partition has had as many patients on "
+    "this day as `STREAMER_MAX_PATIENTS_A_DAY` allows; re-enter the event once that is sorted out.",
     Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
     Reason.INTERNAL_ERROR: "The program fails on this event; `detail` names the place. Report it, "
     "and re-enter the event after the update.",

@@ -79,9 +79,7 @@ class Settings(BoardSettings):
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
-    )
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     action_key: SecretStr = Field(
         default=SecretStr(""),
         description="secret key of the signature of people's actions; empty: none is asked for",
@@ -140,6 +138,12 @@ class Settings(BoardSettings):
         default=20_000,
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
+    )
+    max_patients_a_day: int = Field(
+        default=0,
+        ge=0,
+        description="maximum patients of a partition on one day of the log (UTC), events of "
+        "further new ones are rejected; the same for all services of a group; 0: no limit",
     )
     save_seconds: Finite = Field(
         default=10,

@@ -41,6 +41,7 @@ class StayCache:
         max_stays: most stays in memory between two batches; 0 for no bound.
         forecast: whether the risks of each scorer come with a forecast.
         policy: how long people have to respond to an alert.
+        max_patients_a_day: see ``core.day_limit``; 0 for no bound.
     """
 
     def __init__(
@@ -49,10 +50,12 @@ class StayCache:
         max_stays: int,
         forecast: bool = False,
         policy: ResponsePolicy = DEFAULT_POLICY,
+        max_patients_a_day: int = 0,
     ) -> None:
         self._interval_ms = interval_ms
         self._forecast = forecast
         self._policy = policy
+        self._max_patients_a_day = max_patients_a_day
         self._max_stays = max_stays
         self._recent: dict[str, None] = {}  # patients in memory, the most recently used last
         self.scorers: dict[str, Scorer] = {}
@@ -66,7 +69,9 @@ class StayCache:
         if model.model_id not in self.scorers:
             if self._forecast and model.forecaster is None:
                 _log.warning("no forecast: the model has no head for it", model=model.model_id)
-            table = StayTable(model.architecture, evicted=self.evicted)
+            table = StayTable(
+                model.architecture, evicted=self.evicted, most_a_day=self._max_patients_a_day
+            )
             scorer = Scorer(model, table, self._interval_ms, self._forecast, self._policy)
             self.scorers[model.model_id] = scorer
         return self.scorers[model.model_id]

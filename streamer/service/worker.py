@@ -64,6 +64,7 @@ class WorkerConfig:
         forecast: whether risk messages come with a forecast of vital signs.
         responses: how long people have to respond to an alert.
         action_key: returns the key that actions are signed with; empty: they need no signature.
+        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
     """
 
     topics: Topics
@@ -75,6 +76,7 @@ class WorkerConfig:
     forecast: bool = False
     responses: ResponsePolicy = DEFAULT_POLICY
     action_key: Callable[[], str] = str
+    max_patients_a_day: int = 0
 
 
 class Worker:
@@ -109,7 +111,11 @@ class Worker:
         self._library = library
         self._active = ActiveModel(library)
         self._cache = StayCache(
-            config.interval_ms, config.max_stays, config.forecast, config.responses
+            config.interval_ms,
+            config.max_stays,
+            config.forecast,
+            config.responses,
+            config.max_patients_a_day,
         )
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(

@@ -87,6 +87,7 @@ class FakeProcess:
             fake.max_stays,
             fake.save_s,
             forecast=fake.forecast,
+            max_patients_a_day=fake.max_patients_a_day,
         )
         self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
         self.worker.unsaved.clock = lambda: self._rounds
@@ -130,6 +131,7 @@ class FakeService:
         self.max_stays = max_stays
         self.forecast = forecast
         self.save_s = save_s
+        self.max_patients_a_day = 0
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:

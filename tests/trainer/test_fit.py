@@ -52,6 +52,7 @@ def test_a_fit_leaves_a_bundle_that_scores_and_what_shows_how_it_went(
     assert bundle.model_id == result.bundle.model_id == build(bundle).model_id
     plots = {path.name for path in (out / "plots").iterdir()}
     assert plots == {
+        "alerts.png",
         "loss.png",
         "roc.png",
         "precision_recall.png",
@@ -89,7 +90,8 @@ def test_the_card_shows_the_figures_of_the_manifest(fitted: tuple[Fitted, Path])
     for name in ("utility", "auroc"):
         low, high = test[f"{name}_ci"]
         assert f"{test[name]:.3f} [{low:.3f}, {high:.3f}]" in card
-    for words in ("not a medical device", "CC BY 4.0", "What was not shown", "hospital B"):
+    assert "Data of the institution" in card  # whose ids are written as the public ones
+    for words in ("not a medical device", "What was not shown", "hospital B"):
         assert words in card
     assert "{" not in card
 

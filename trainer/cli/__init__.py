@@ -16,7 +16,9 @@ from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
+    archive,
     compare,
+    describe,
     evaluate,
     example,
     explain,
@@ -35,13 +37,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""Train, evaluate and publish the models that the streamer runs.
 
-    Start with `trainer evaluate --data FOLDER`: it prints the figures of the shipped bundle. Then
+    Start with `trainer describe --data FOLDER`, which looks at your data, and
+    `trainer evaluate --data FOLDER`: it prints the figures of the shipped bundle. Then
     `trainer fit --data FOLDER --out runs/first` trains one of your own, and
     `trainer models promote runs/first/bundle` puts it in force.
 
     FOLDER holds PhysioNet 2019 files: `.psv`, one for each patient, or parquet.
     Research software for decision support; not a medical device.""",
 )
+app.command()(describe.describe)
 app.command()(fit.fit)
 app.command()(tune.tune)
 app.command()(evaluate.evaluate)
@@ -51,6 +55,7 @@ app.command()(explain.explain)
 app.command()(run.run)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(archive.app, name="archive")
 app.add_typer(example.app, name="example")
 
 
@@ -75,9 +80,10 @@ def main() -> None:
         _end("Error:", [str(error)], 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        extra = "loop" if package == "deltalake" else "train"
+        if package not in _EXTRA and extra == "train":
             raise
-        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
+        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[{extra}]'"], 2)
 
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from streamer.bundles.manifest import Fingerprint
 from streamer.core.cleaning import clean
-from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate, site
+from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
 from streamer.datasets.physionet2019 import read_2019
 from trainer.archive.source import ArchiveSource
+from trainer.data.known_stays import named_sites
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Coho
     Args:
         paths: PhysioNet 2019 files and folders, and archives (`archive:FOLDER[@VERSION]`).
         progress: called with (files done, files in all).
+
+    ``sites`` holds the hospitals, as far as files or public ids name them.
 
     Raises:
         DataError: as ``read_2019`` and ``read_archive``; a missing label is an error here.
@@ -56,7 +59,8 @@ def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Coho
     if twice:
         raise DataError(f"{twice[0]} is in two of the sources, as are {len(twice) - 1} others")
     order = sorted(range(len(cohort)), key=cohort.patient_ids.__getitem__)
-    return cohort if order == list(range(len(cohort))) else cohort.take(order)
+    cohort = cohort if order == list(range(len(cohort))) else cohort.take(order)
+    return replace(cohort, sites=named_sites(cohort))
 
 
 def counts(cohort: Cohort) -> Counts:
@@ -67,8 +71,9 @@ def counts(cohort: Cohort) -> Counts:
 
 
 def stays_of_site(cohort: Cohort, name: str) -> NDArray[np.int64]:
-    """(n,) indices of the stays of hospital ``A`` or ``B``, known by the patient ids."""
-    return np.array([i for i, p in enumerate(cohort.patient_ids) if site(p) == name], np.int64)
+    """(n,) indices of the stays of a hospital."""
+    sites = named_sites(cohort) if cohort.sites is None else cohort.sites
+    return np.flatnonzero(sites == name)
 
 
 def fingerprint(cohort: Cohort) -> Fingerprint:
