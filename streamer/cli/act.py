@@ -76,7 +76,7 @@ def act(
     """
     # loads the core and Kafka's client, which the other commands start without
     from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
-    from streamer.adapters.kafka.answers import AnswerReader  # noqa: PLC0415
+    from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
     from streamer.core.actions import ACTION_MAC, sign  # noqa: PLC0415
 
     settings = Settings()
@@ -117,7 +117,7 @@ def act(
 
 
 def _stay(settings: Settings, patient_id: str) -> Stay:
-    from streamer.adapters.kafka.answers import last_value  # noqa: PLC0415 - see `act`
+    from streamer.adapters.kafka.action_answers import last_value  # noqa: PLC0415 - see `act`
 
     value = last_value(
         settings.kafka_connection(), settings.topic_stays, patient_id.encode(), _FIND_S
