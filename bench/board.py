@@ -16,16 +16,17 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import orjson
 import psutil
 
 from bench.machine import describe
 from bench.services import ServiceProcess, environment, running, settings_of
-from streamer.adapters.kafka.options import KafkaOptions, new_producer
+from streamer.adapters.kafka.options import BATCH_BYTES
+from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.topics import TopicSpec
 from streamer.core.time import DAY_MS, HOUR_MS, MINUTE_MS, rfc3339
 from streamer.local import LocalStack
@@ -37,6 +38,9 @@ _PORTS: Final = (18_080, 18_081)
 _DEADLINE_S: Final = 120.0
 _STARTS_PER_PATIENT_DAY: Final = 0.3
 BOARD: Final = (sys.executable, "-m", "streamer", "board")
+
+
+Content = Mapping[str, object]  # of a card
 
 
 class Size(NamedTuple):
@@ -52,7 +56,7 @@ class Start(NamedTuple):
 
     seconds: float
     memory_mib: float
-    cards: list[dict[str, Any]]
+    cards: list[Content]
 
 
 def main() -> int:
@@ -89,16 +93,28 @@ def main() -> int:
 
 
 def fill(settings: Settings, size: Size, now_ms: int) -> int:
-    """Writes the topics; returns the number of records."""
-    options = KafkaOptions(settings.kafka_connection(), settings.topic_vitals, "bench", "bench", ())
-    producer, n_records = new_producer(options), 0
+    """Writes the topics; returns the number of records.
+
+    All in one transaction: the marker of a transaction has the time of its writing, and markers of
+    today among records of yesterday would mislead the broker's search by time.
+    """
+    n_records = 0
+    producer = BatchProducer(
+        **settings.kafka_connection(),
+        transactional_id="bench",
+        transaction_timeout_ms=600_000,
+        batch_size=BATCH_BYTES,
+    )
     with contextlib.closing(producer):
         producer.init_transactions()
-        for stamp_ms, outputs in batches(settings, size, now_ms):
-            producer.begin_transaction()
+        producer.begin_transaction()
+        for n_batches, (stamp_ms, outputs) in enumerate(batches(settings, size, now_ms)):
             producer.send_all(outputs, stamp_ms)
-            producer.commit_transaction()
             n_records += len(outputs)
+            if n_batches % 20 == 0:  # 12 MB wait at most
+                producer.flush()
+        producer.flush()
+        producer.commit_transaction()
     return n_records
 
 
@@ -144,10 +160,10 @@ def start_board(variables: dict[str, str], port: int, folder: Path, size: Size) 
     return Start(seconds, memory / 2**20, cards)
 
 
-def _cards(port: int) -> list[dict[str, Any]]:
+def _cards(port: int) -> list[Content]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/board", timeout=10) as answer:
-            cards: list[dict[str, Any]] = json.load(answer)["cards"]
+            cards: list[Content] = json.load(answer)["cards"]
     except OSError:
         return []
     return cards

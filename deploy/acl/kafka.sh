@@ -17,8 +17,10 @@ outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 stays=${STREAMER_TOPIC_STAYS:-stays}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
+stays=${STREAMER_TOPIC_STAYS:-stays}
 board=${BOARD_PRINCIPAL-User:board}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
+actor=${ACTOR_PRINCIPAL-User:actor}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
@@ -56,7 +58,12 @@ grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
     --topic "$rejected.replayed" --topic "$stays"
 
-# board: `streamer board` and `streamer act`; the board reads the outputs, asks how far the group is, and writes people's actions.
+# actor: `streamer act` and `streamer board`, which write people's actions, without a transaction.
+grant "$actor" Write -- --topic "$vitals"
+grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$actor" Describe -- --group "$group"
+
+# board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
 grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
 grant "$board" Write -- --topic "$vitals"
 grant "$board" Describe -- --group "$group"

@@ -49,7 +49,9 @@ async def act(request: Request) -> Response:
         )
     except LogUnavailable as error:
         _log.warning("an action was not written", error=str(error))
-        raise Refused(503, "kafka_away", "Kafka does not answer: nothing was sent.") from None
+        raise Refused(
+            503, "kafka_away", "Kafka does not confirm it: try again, it counts once."
+        ) from None
     board.posted.add(asked, person, board.now_ms)
     answer = {"action_id": asked.action_id.lower(), "partition": partition, "offset": offset}
     return JSONResponse(answer, 202)

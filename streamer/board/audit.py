@@ -33,7 +33,7 @@ def row(message: AlertMessage) -> AuditRow | None:
         "patient": message.patient_id,
         "alert_id": message.alert_id,
         "revision": message.revision,
-        "reason": message.verdict or message.reason,
+        "reason": ": ".join(filter(None, (message.verdict, message.reason))) or None,
         "note": message.note,
         "outcome": f"refused: {refusal}" if refusal else message.phase,
         "action_id": message.action_id,

@@ -33,6 +33,7 @@ from streamer.ports.ward import WardTopics
 from streamer.process.environment import Fault
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
+from streamer.service.weak_connections import weak_choices
 
 _SECRET: Final = "STREAMER_BOARD_SECRET"
 
@@ -69,6 +70,9 @@ def faults(settings: Settings, host: str) -> Iterator[Fault]:
             "STREAMER_BOARD_TIMEZONE",
             f"{settings.board_timezone!r} is not a time zone: an IANA name such as Europe/Berlin",
         )
+    if settings.require_tls:
+        for line in weak_choices(settings):
+            yield Fault("STREAMER_REQUIRE_TLS", f"is true: {line}")
     if auth == "session":
         yield from _of_session(settings)
     if auth == "proxy":

@@ -67,12 +67,16 @@ class Follower:
 
     def run(self, stop: threading.Event) -> None:
         """Reads, and begins anew after each failure."""
+        last_words = ""  # the same words once
         while not stop.is_set():
             try:
                 with contextlib.closing(self._open_log()) as log:
                     self._read(log, stop)
+                last_words = ""
             except LogUnavailable as error:
-                _log.warning("the log does not answer", error=str(error))
+                if str(error) != last_words:
+                    last_words = str(error)
+                    _log.warning("the log does not answer", error=last_words)
                 stop.wait(_RETRY_S)
 
     def _read(self, log: WardLog, stop: threading.Event) -> None:
@@ -103,12 +107,17 @@ def watch_progress(
         stop: ends it.
         note: takes the answer, ``None`` where the log does not answer.
     """
+    last_words = ""  # the same words once
     with contextlib.closing(progress):
         while not stop.is_set():
+            answer: Progress | None = None
             try:
-                answer: Progress | None = progress.ask()
-            except LogUnavailable:
-                answer = None
+                answer = progress.ask()
+                last_words = ""
+            except LogUnavailable as error:
+                if str(error) != last_words:
+                    last_words = str(error)
+                    _log.warning("the progress of the service is not known", error=last_words)
             if not stop.is_set():
                 note(answer)
             stop.wait(_ASK_EVERY_S)

@@ -71,5 +71,5 @@ def _facts(found: Bundle) -> ModelFacts:
     figures = found.manifest.get("metrics", {}).get("test", {})
     ppv = figures.get("alert_ppv") if isinstance(figures, dict) else None
     n = figures.get("n_patients") if isinstance(figures, dict) else None
-    source = f"{n} test patients of the model's training data" if ppv is not None else None
+    source = f"{n} test patients of the model's bundle" if ppv is not None else None
     return ModelFacts(policy.get("medium"), ppv, source)

@@ -38,7 +38,10 @@ class SystemWatch:
         if self._fed_ms is None or progress.ends != self._ends:
             self._fed_ms = now_ms
         for partition, end in progress.ends.items():
-            committed = progress.committed.get(partition, self._committed.get(partition, 0))
+            if partition not in progress.committed:  # it moves just now
+                self._moved_ms[partition] = now_ms
+                continue
+            committed = progress.committed[partition] or 0
             has_moved = committed != self._committed.get(partition)
             if has_moved or committed >= end or partition not in self._moved_ms:
                 self._moved_ms[partition] = now_ms

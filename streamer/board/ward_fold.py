@@ -94,7 +94,10 @@ class WardFold:
         return None if bedside is None or alert is None else (bedside, alert)
 
     def _bedside(self, patient: str) -> Bedside:
-        return self.patients.setdefault(patient, Bedside(patient))
+        bedside = self.patients.get(patient)
+        if bedside is None:
+            bedside = self.patients[patient] = Bedside(patient)
+        return bedside
 
     def _note(self, patient: str, *, is_urgent: bool) -> None:
         self.changed.add(patient)

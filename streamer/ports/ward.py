@@ -35,12 +35,12 @@ class Progress:
 
     Attributes:
         ends: the next offset to be written.
-        committed: the group's; a partition that was never committed, or whose offset is not
-            settled now, is missing.
+        committed: the group's, ``None`` where it never committed; a partition whose offset a
+            transaction is about to move is missing.
     """
 
     ends: Mapping[int, int] = field(default_factory=dict)
-    committed: Mapping[int, int] = field(default_factory=dict)
+    committed: Mapping[int, int | None] = field(default_factory=dict)
 
 
 class WardLog(Protocol):

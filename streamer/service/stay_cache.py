@@ -40,8 +40,8 @@ class StayCache:
         interval_ms: evaluation interval of each scorer, in event time.
         max_stays: most stays in memory between two batches; 0 for no bound.
         forecast: whether the risks of each scorer come with a forecast.
-        policy: how long people have to respond to an alert.
         max_patients_a_day: see ``core.day_limit``; 0 for no bound.
+        policy: how long people have to respond to an alert.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class StayCache:
         interval_ms: int,
         max_stays: int,
         forecast: bool = False,
-        policy: ResponsePolicy = DEFAULT_POLICY,
         max_patients_a_day: int = 0,
+        policy: ResponsePolicy = DEFAULT_POLICY,
     ) -> None:
         self._interval_ms = interval_ms
         self._forecast = forecast
-        self._policy = policy
         self._max_patients_a_day = max_patients_a_day
+        self._policy = policy
         self._max_stays = max_stays
         self._recent: dict[str, None] = {}  # patients in memory, the most recently used last
         self.scorers: dict[str, Scorer] = {}

@@ -62,9 +62,9 @@ class WorkerConfig:
         max_stays: most stays in memory between two batches; 0 for no bound.
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
+        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
         responses: how long people have to respond to an alert.
         action_key: returns the key that actions are signed with; empty: they need no signature.
-        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
     """
 
     topics: Topics
@@ -74,9 +74,9 @@ class WorkerConfig:
     max_stays: int
     save_s: float
     forecast: bool = False
+    max_patients_a_day: int = 0
     responses: ResponsePolicy = DEFAULT_POLICY
     action_key: Callable[[], str] = str
-    max_patients_a_day: int = 0
 
 
 class Worker:
@@ -114,8 +114,8 @@ class Worker:
             config.interval_ms,
             config.max_stays,
             config.forecast,
-            config.responses,
             config.max_patients_a_day,
+            config.responses,
         )
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(

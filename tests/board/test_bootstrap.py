@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from streamer.board.guards import NoGuard, ProxyGuard, SessionGuard
 from streamer.board.users import User, UsersFile
 from streamer.service.board_settings import BoardSettings
 from streamer.service.settings import Settings
+from tests.support.board import Content
 from tests.support.paths import ROOT
 from tests.test_docs import setting_row
 
@@ -22,9 +24,8 @@ def users(tmp_path: Path) -> Path:
     return path
 
 
-def faults(host: str = "127.0.0.1", **settings: object) -> dict[str, str]:
-    fields = {f"board_{name}": value for name, value in settings.items()}
-    made = Settings(**fields)  # type: ignore[arg-type]  # by name
+def faults(host: str = "127.0.0.1", **settings: Any) -> dict[str, str]:
+    made = Settings(**{f"board_{name}": value for name, value in settings.items()})
     return {fault.variable: fault.message for fault in bootstrap.faults(made, host)}
 
 
@@ -39,7 +40,7 @@ def test_a_board_with_login_needs_a_secret_and_users(users: Path, tmp_path: Path
 
 
 def test_off_this_machine_tls_or_a_proxy_is_needed(users: Path, tmp_path: Path) -> None:
-    session = {"secret": "s" * 32, "users": users}
+    session: Content = {"secret": "s" * 32, "users": users}
     for host in ("0.0.0.0", "192.0.2.1", "board.example", "::"):
         assert "passwords would be readable" in faults(host, **session)["STREAMER_BOARD_TLS_CERT"]
         assert "acknowledge" in faults(host, auth="none")["STREAMER_BOARD_AUTH"]
@@ -59,6 +60,13 @@ def test_a_proxy_must_be_named() -> None:
     }  # fmt: skip
 
 
+def test_weak_connections_off_this_machine_are_refused_where_tls_is_asked_for() -> None:
+    settings = Settings(board_auth="none", require_tls=True, kafka_bootstrap_servers="kafka:9092")
+    found = list(bootstrap.faults(settings, "127.0.0.1"))
+    assert {fault.variable for fault in found} == {"STREAMER_REQUIRE_TLS"}
+    assert any("KAFKA_SECURITY_PROTOCOL" in fault.message for fault in found)
+
+
 def test_a_zone_must_exist() -> None:
     assert "IANA" in faults(auth="none", timezone="Mars")["STREAMER_BOARD_TIMEZONE"]
 
@@ -76,7 +84,7 @@ def test_the_parts_follow_the_settings(auth: str, guard: type, users: Path) -> N
     )
     context = bootstrap.context_of(settings)
     assert isinstance(context.guard, guard)
-    assert context.wards == {"A", "B"}
+    assert context.wards == frozenset({"A", "B"})
     assert context.action_key == b"key"
     assert (context.login is not None) == (auth == "session")
 

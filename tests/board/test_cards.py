@@ -108,7 +108,7 @@ def test_the_trend_is_against_two_hours_before(
 
 
 def test_a_risk_that_rests_on_little_is_indeterminate(trial: BoardTrial) -> None:
-    little = {"hours_of_data": 1, "oldest_vital_minutes": None, "values_missing": []}
+    little: Content = {"hours_of_data": 1, "oldest_vital_minutes": None, "values_missing": []}
     trial.write(risk(data=little))
     assert trial.card()["risk"]["indeterminate"]
     trial.write(risk(0.05, 1))

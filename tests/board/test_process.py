@@ -22,7 +22,7 @@ from streamer.core.time import rfc3339
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
-from tests.support.board import ACTION_ID, action
+from tests.support.board import ACTION_ID, Content, action
 from tests.support.running_service import START_DEADLINE_S
 from tests.support.wait import wait_until
 
@@ -51,8 +51,8 @@ class Board:
         with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
             return answer.status, json.load(answer)
 
-    def card(self) -> dict[str, Any] | None:
-        cards: list[dict[str, Any]] = self.ask("/api/board")[1]["cards"]
+    def card(self) -> Content | None:
+        cards: list[Content] = self.ask("/api/board")[1]["cards"]
         return cards[0] if cards else None
 
     def wait_for_address(self) -> None:

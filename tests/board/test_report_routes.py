@@ -55,7 +55,7 @@ def test_the_audit_has_each_action_with_its_outcome(trial: BoardTrial) -> None:
             ("acknowledge", "acknowledge", "one"),
         ]
         assert (rows[3]["user"], rows[3]["note"], rows[3]["patient"]) == ("a.nurse", "+note", "p1")
-        assert rows[1]["reason"] == "true"
+        assert rows[1]["reason"] == "true: sepsis_treated"
         since = client.get(f"/api/audit?since={at(-45)}").json()["rows"]
         assert [row["action_id"] for row in since] == [ACTION_ID, "three"]
         assert client.get("/api/audit?user=nobody").json()["rows"] == []

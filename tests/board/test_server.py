@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 
 import orjson
@@ -15,6 +17,7 @@ from streamer.board import server
 from streamer.board.board import Audience
 from streamer.ports.ward import Progress, WardRecord
 from tests.support.board import NOW_MS, BoardTrial, Content, alert, risk, stay
+from tests.support.certificates import Authority
 from tests.support.wait import wait_until
 
 DEADLINE_S = 20.0
@@ -43,13 +46,15 @@ class Browser:
 
 
 @contextlib.contextmanager
-def running(trial: BoardTrial) -> Iterator[tuple[tuple[str, int], threading.Event]]:
+def running(
+    trial: BoardTrial, certificate: tuple[str, str | None] | None = None
+) -> Iterator[tuple[tuple[str, int], threading.Event]]:
     stop = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address: tuple[str, int] = listening.getsockname()
         thread = threading.Thread(
             target=server.serve,
-            args=(trial.context, trial.ward.topics, trial.ward, listening, None, stop),
+            args=(trial.context, trial.ward.topics, trial.ward, listening, certificate, stop),
         )
         thread.start()
         try:
@@ -84,6 +89,19 @@ def test_a_board_starts_without_kafka_catches_up_and_says_bye() -> None:
         assert browser.ended.wait(DEADLINE_S)
         assert time.monotonic() - began < 3
     assert browser.content.rstrip(b"\r\n0").endswith(b"event: bye\ndata: {}")
+
+
+def test_a_board_with_a_certificate_speaks_tls_alone(authority: Authority) -> None:
+    files = authority.issue("board", hosts=("127.0.0.1",))
+    trial = BoardTrial()
+    with running(trial, (str(files.certificate), str(files.key))) as ((host, port), _):
+        context = ssl.create_default_context(cafile=str(authority.ca))
+        url = f"https://{host}:{port}/api/session"
+        with urllib.request.urlopen(url, timeout=DEADLINE_S, context=context) as answer:
+            assert orjson.loads(answer.read())["user"] == "anonymous"
+            assert "max-age" in answer.headers["Strict-Transport-Security"]
+        with pytest.raises(OSError, match=r".+"):
+            urllib.request.urlopen(f"http://{host}:{port}/", timeout=DEADLINE_S)
 
 
 def test_browsers_that_do_not_read_hold_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:

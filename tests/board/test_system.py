@@ -5,7 +5,7 @@ from streamer.ports.ward import Progress
 
 
 def progress(end: int, committed: int | None) -> Progress:
-    return Progress({0: end, 1: 7}, {1: 7} if committed is None else {0: committed, 1: 7})
+    return Progress({0: end, 1: 7}, {0: committed, 1: 7})
 
 
 def test_scoring_that_stands_still_with_records_ahead_is_said_after_a_minute() -> None:
@@ -34,6 +34,13 @@ def test_a_group_that_never_committed_is_stopped_too() -> None:
     assert watch.scoring_since_ms == 0
 
 
+def test_an_offset_that_moves_just_now_is_not_standing_still() -> None:
+    watch = SystemWatch()
+    watch.answered(progress(10, 5), 0)
+    watch.answered(Progress({0: 10, 1: 7}, {1: 7}), SCORING_STANDS_MS)
+    assert watch.scoring_since_ms is None
+
+
 def test_a_feed_without_records_is_silent_after_five_minutes() -> None:
     watch = SystemWatch()
     watch.answered(progress(10, 10), 0)
@@ -54,4 +61,5 @@ def test_while_kafka_is_away_nothing_else_is_judged() -> None:
     assert watch.kafka_since_ms == 5_000
     assert (watch.scoring_since_ms, watch.feed_since_ms) == (None, None)
     watch.answered(progress(20, 10), FEED_SILENT_MS + 1)
-    assert (watch.kafka_since_ms, watch.scoring_since_ms, watch.feed_since_ms) == (None, None, None)
+    judged = [watch.kafka_since_ms, watch.scoring_since_ms, watch.feed_since_ms]
+    assert judged == [None, None, None]

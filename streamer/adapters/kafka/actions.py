@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import AuthorizationError, KafkaError
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
@@ -119,10 +119,12 @@ class KafkaProgress:
                 reconnect_backoff_max_ms=2_000,
             )
         ends = self._consumer.end_offsets(self._partitions, _ASK_MS)
-        committed = {}
+        committed: dict[int, int | None] = {}
         for tp in self._partitions:
-            with contextlib.suppress(KafkaError):
-                offset = self._consumer.committed(tp, timeout_ms=_SETTLE_MS)
-                if offset is not None:
-                    committed[tp.partition] = offset
+            try:
+                committed[tp.partition] = self._consumer.committed(tp, timeout_ms=_SETTLE_MS)
+            except AuthorizationError:  # silence would be taken for a service that stands still
+                raise
+            except KafkaError:
+                continue
         return Progress({tp.partition: end for tp, end in ends.items()}, committed)
