@@ -75,8 +75,8 @@ def act(
     Exits with 1 when it is refused, or not confirmed in time.
     """
     # loads the core and Kafka's client, which the other commands start without
-    from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
     from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
+    from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
     from streamer.core.actions import ACTION_MAC, sign  # noqa: PLC0415
 
     settings = Settings()
