@@ -95,9 +95,9 @@ MUTATIONS: Final = (
     ),
     _rule(
         "alert id: it has the number of the alert before",
-        "messages",
-        "{start}/{int(wave.alert_number[row])}",
-        "{start}/{int(wave.alert_number[row]) - 1}",
+        "answers",
+        "{rfc3339(start_ms)}/{number}",
+        "{rfc3339(start_ms)}/{number - 1}",
     ),
 )  # fmt: skip
 

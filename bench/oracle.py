@@ -25,6 +25,7 @@ from bench.reading import read_partition, read_topic
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
+from streamer.core.actions import ACTION_MAC
 from streamer.core.columns import decode
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.messages import headers as headers_of
@@ -36,7 +37,7 @@ from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
 
-KINDS: Final = ("risk", "alert", "rejected", "state")
+KINDS: Final = ("risk", "alert", "stay", "verdict", "rejected", "state")
 _EXAMPLES: Final = 5  # of each kind of difference: enough to begin to look
 _DIGEST_BYTES: Final = 8  # 64 bits: among a million messages an accident has odds of 1 in 10^13
 
@@ -101,11 +102,14 @@ class Fold:
         self.table = StayTable(model.architecture)
         self._model = model
         self._settings = settings
-        self._scorer = Scorer(model, self.table, settings.interval_ms, settings.forecast)
+        self._scorer = Scorer(
+            model, self.table, settings.interval_ms, settings.forecast, settings.responses
+        )
 
     def take(self, records: Sequence[Record]) -> Iterator[MessageDigest]:
         """Yields the messages that the service must write for the next records of the partition."""
-        columns = decode(records, self._settings.future_limit_ms)
+        key = self._settings.secret("action_key")().encode()
+        columns = decode(records, self._settings.future_limit_ms, action_key=key)
         event_record = columns.record.tolist()
         outcome = self._scorer.score(columns, [records[i].partition for i in event_record])
         for rejection in outcome.rejections:
@@ -202,7 +206,7 @@ def compare(
         progress: called with the number of partitions that are compared.
 
     Returns:
-        The differences by kind: ``risk``, ``alert``, ``rejected``, ``state``.
+        The differences by kind, of ``KINDS``.
     """
     model = model or build(bundle.load(bundle.SHIPPED))
     total = {kind: Differences() for kind in KINDS}
@@ -249,22 +253,31 @@ def _compare_partition(
             expected[message.kind][message.name] = message.digest
     with contextlib.closing(state_store(settings)) as states:
         kept = {p: stay for page in states.pages(partition) for p, stay in page.items()}
+    topics = {
+        "risk": settings.topic_risk,
+        "alert": settings.topic_alerts,
+        "stay": settings.topic_stays,
+        "verdict": settings.topic_outcomes,
+    }
     return {
-        "risk": compare_messages(
-            expected["risk"], _read_digests(settings, settings.topic_risk, partition)
-        ),
-        "alert": compare_messages(
-            expected["alert"], _read_digests(settings, settings.topic_alerts, partition)
-        ),
+        **{
+            kind: compare_messages(expected[kind], _read_digests(settings, topic, partition, kind))
+            for kind, topic in topics.items()
+        },
         "rejected": compare_messages(expected["rejected"], rejected),
         "state": compare_stays(fold.stays(), kept, model),
     }
 
 
-def _read_digests(settings: Settings, topic: str, partition: int) -> Iterator[MessageDigest]:
+def _read_digests(
+    settings: Settings, topic: str, partition: int, kind: str
+) -> Iterator[MessageDigest]:
+    """The messages of a kind; a topic may have others, of feeds for one."""
     for records in read_partition(settings, topic, partition):
         for record in records:
-            yield message_digest(record.key, record.value, record.headers)
+            digest = message_digest(record.key, record.value, record.headers)
+            if digest.kind == kind or kind != "verdict":
+                yield digest
 
 
 def _record(record: Any) -> Record:
@@ -277,6 +290,7 @@ def _record(record: Any) -> Record:
         record.value,
         headers.get(TRACEPARENT),
         headers.get(REPLAYED_OF),
+        headers.get(ACTION_MAC),
     )
 
 

@@ -58,8 +58,9 @@ def report(plan: Plan, outcome: Outcome, machine: str) -> str:
         f"Seed {plan.seed}, {plan.seconds / 60:g} minutes of faults, {plan.services} services and "
         f"one that comes and goes, on {machine}.",
         "",
-        "| events | risks | alerts | rejected | stays | faults | kinds | differences |",
-        "|---|---|---|---|---|---|---|---|",
+        "| events | risks | alerts | stays | verdicts | rejected | states | faults | kinds | "
+        "differences |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         f"| {outcome.events:,} | "
         + " | ".join(f"{expected.get(kind, 0):,}" for kind in oracle.KINDS)
         + f" | {kinds.total():,} | {len(kinds)} | "

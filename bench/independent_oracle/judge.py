@@ -27,6 +27,8 @@ REMEMBERED: Final = 16  # admissions that may be sent again
 PARTICULARS: Final = (
     "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
 )  # fmt: skip
+NO_DATA: Final = ("discharge", "transfer", "action")  # begins no stay, moves no day
+VITAL_PHASES: Final = ("start", "escalate", "end")  # what people do to an alert is not judged here
 REASONS, LEAST, TOLERANCE_OF_REASONS = 5, 0.01, 2e-3  # three decimals are written
 
 
@@ -87,10 +89,12 @@ class Judge:
         reasons = event if isinstance(event, set) else set()
         if isinstance(event, Event):
             known = event.patient in self._patients
-            if event.type in ("discharge", "transfer") and not known:
+            if event.type in NO_DATA and not known:
                 reasons = {"no_stay"}
+            elif event.type == "action":
+                self._equal("evaluation", False, bool(answer.risks))
             else:
-                if event.type not in ("discharge", "transfer"):
+                if event.type not in NO_DATA:
                     self._turn_day(record.timestamp_ms // DAY_MS, expected)
                 patient = self._patients.setdefault(event.patient, Patient())
                 patient.seen_day = max(patient.seen_day, self._day)
@@ -102,7 +106,8 @@ class Judge:
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
         self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
-        self._equal("alert", expected, [_said(alert) for alert in answer.alerts])
+        written = [_said(alert) for alert in answer.alerts if alert["phase"] in VITAL_PHASES]
+        self._equal("alert", expected, written)
         names = {(risk["partition"], risk["offset"]) for risk in answer.risks + answer.alerts}
         self._equal("position", True, names <= {(record.partition, record.offset)})
 

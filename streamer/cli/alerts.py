@@ -26,6 +26,12 @@ class AlertReason(msgspec.Struct):
     age_minutes: int
 
 
+class Person(msgspec.Struct):
+    """The person behind a phase."""
+
+    user: str = NOTHING
+
+
 class Alert(msgspec.Struct):
     """An alert message, as far as a line shows it; later versions may leave out what has defaults.
 
@@ -41,6 +47,10 @@ class Alert(msgspec.Struct):
     horizon_hours: int = 6
     news2: int | None = None
     reasons: list[AlertReason] = []
+    state: str | None = None
+    by: Person | None = None
+    note: str | None = None
+    refusal: str | None = None
 
 
 def alerts(
@@ -110,6 +120,14 @@ def readable(alert: Alert) -> str:
         alert.time, f"{alert.phase:9} {alert.severity:6} {alert.patient_id:12} {_risk(alert)}",
         f"NEWS2 {NOTHING if alert.news2 is None else alert.news2}",
     ]  # fmt: skip
+    if alert.by is not None:
+        fields.append(f"by {alert.by.user}")
+    if alert.refusal is not None:
+        fields.append(f"refused: {alert.refusal}")
+    if alert.state is not None:
+        fields.append(alert.state)
+    if alert.note:
+        fields.append(repr(alert.note))
     if alert.reasons:
         fields.append(", ".join(map(_reason, alert.reasons)))
     return "  ".join(fields)

@@ -157,8 +157,9 @@ class StayTable:
     ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored;
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
-    partition a slot belongs to, ``locations`` its ward and bed, ``notes`` further texts. ``touched`` marks what has changed
-    since it was last saved, ``gone`` the patients that were removed since then, by partition.
+    partition a slot belongs to, ``locations`` its ward and bed, ``notes`` further texts.
+    ``touched`` marks what has changed since it was last saved, ``gone`` the patients that were
+    removed since then, by partition.
     ``evicted`` knows the stays that are in the store alone. A partition takes no new patient on a
     day on which it has had ``most_a_day`` (``day_limit``; 0: no limit).
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bench.oracle import (
+    KINDS,
     Differences,
     Fold,
     MessageDigest,
@@ -47,7 +48,7 @@ def fake() -> FakeService:
 def fold(fake: FakeService, model: Model) -> tuple[dict[str, dict[str, int]], dict[str, bytes]]:
     """The oracle's messages, by kind and name, and its stays."""
     fold = Fold(model, SETTINGS)
-    expected: dict[str, dict[str, int]] = {"risk": {}, "alert": {}, "rejected": {}}
+    expected: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
     records = fake.broker.partitions[0]
     for start in range(0, len(records), 50):
         for message in fold.take(records[start : start + 50]):
@@ -58,7 +59,7 @@ def fold(fake: FakeService, model: Model) -> tuple[dict[str, dict[str, int]], di
 @pytest.fixture(scope="module")
 def written(fake: FakeService) -> dict[str, list[MessageDigest]]:
     """The worker's messages, as the oracle reads them."""
-    read: dict[str, list[MessageDigest]] = {"risk": [], "alert": [], "rejected": []}
+    read: dict[str, list[MessageDigest]] = {kind: [] for kind in KINDS}
     for output in fake.broker.outputs:
         reader = rejected_digest if output.topic == TOPICS.rejected else message_digest
         message = reader(output.key, output.value, output.headers)
@@ -66,7 +67,7 @@ def written(fake: FakeService) -> dict[str, list[MessageDigest]]:
     return read
 
 
-@pytest.mark.parametrize("kind", ["risk", "alert", "rejected"])
+@pytest.mark.parametrize("kind", ["risk", "alert", "stay", "rejected"])
 def test_a_service_without_faults_has_no_differences(
     fold: tuple[dict[str, dict[str, int]], dict[str, bytes]],
     written: dict[str, list[MessageDigest]],

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +13,7 @@ from tests.support.fake_service import (
     FakeService,
     Killed,
     answered_log,
+    die,
     event,
     library,
     random_log,
@@ -23,10 +22,6 @@ from tests.support.fake_service import (
 
 LIBRARY, _ = library(5)
 POINTS = ("before_transaction", "after_transaction", "after_save")
-
-
-def die() -> None:
-    raise Killed
 
 
 def step_on(process: FakeProcess) -> None:
@@ -62,10 +57,10 @@ def fake(events: list[Event]) -> FakeService:
 def test_the_oracle_has_every_kind_of_message(expected: FakeService) -> None:
     topics = {topic for topic, _, _ in expected.outputs_by_patient()}
     assert topics == {"risk", "alerts", "vitals.rejected", "stays", "outcomes"}
-    phases = Counter(m["phase"] for m in expected.messages("alerts"))
-    assert phases["start"] == phases["acknowledge"] >= phases["feedback"] > 5, phases
+    phases = [m["phase"] for m in expected.messages("alerts")]
+    assert phases.count("start") == phases.count("acknowledge") >= phases.count("feedback") > 5
     assert len(expected.messages("risk")) > 80
-    assert {m["phase"] for m in expected.messages("alerts")} >= {"start", "end"}
+    assert "end" in phases
     assert all(len(stays) == 2 for stays in expected.stored_stays().values())
 
 

@@ -29,7 +29,7 @@ def test_the_report_counts_faults_events_and_differences() -> None:
         service_events=Counter({"saves fenced": 3}),
     )
     lines = report(PLAN, outcome, "a machine").splitlines()
-    assert "| 1,100 | 7 | 7 | 7 | 7 | 2 | 1 | 0 |" in lines
+    assert "| 1,100 | 7 | 7 | 7 | 7 | 7 | 7 | 2 | 1 | 0 |" in lines
     assert "| Redis wiped | 2 |" in lines
     assert "| saves fenced | 3 |" in lines
 

@@ -1,0 +1,161 @@
+"""`streamer act`: what a person does about an alert, from the command line."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Annotated
+
+import msgspec
+import typer
+
+from streamer.process.terminal import say, say_json
+from streamer.service.settings import Settings
+
+_FIND_S = 20.0
+
+
+class LastAlert(msgspec.Struct):
+    """The last alert of a stay, as far as an action names it."""
+
+    alert_id: str | None = None
+    revision: int = 0
+
+
+class Stay(msgspec.Struct):
+    """A record of the topic of stays, as far as an action needs it."""
+
+    partition: int
+    alert: LastAlert | None = None
+
+
+def act(
+    patient_id: Annotated[str, typer.Argument(metavar="PATIENT", help="The patient id.")],
+    action: Annotated[
+        str,
+        typer.Argument(
+            help="acknowledge, unacknowledge, snooze, resume, pause, unpause or feedback."
+        ),
+    ],
+    user: Annotated[str, typer.Option(help="Who does it.")],
+    alert_id: Annotated[
+        str | None, typer.Option(help="The alert; default: the patient's last one.")
+    ] = None,
+    revision: Annotated[
+        int | None, typer.Option(min=1, help="Its revision; default: the last one.")
+    ] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, help="Length of a snooze or a pause.")
+    ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="A code; of a pause: treated, comfort_care, known_cause or procedure."),
+    ] = None,
+    note: Annotated[str | None, typer.Option(help="At most 200 characters.")] = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="Of a feedback: true, false or unsure.")
+    ] = None,
+    action_id: Annotated[
+        str | None, typer.Option(help="A UUID, to send the same action again; default: a new one.")
+    ] = None,
+    wait: Annotated[
+        float, typer.Option(min=0, max=600, help="Seconds to wait for the service's answer.")
+    ] = 10,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answer as one JSON object.")
+    ] = False,
+) -> None:
+    """Answer the alert of a patient, and wait for what comes of it.
+
+    The action is an event on the patient's partition; the service says its phase on the alerts.
+
+    Exits with 1 when it is refused, or not confirmed in time.
+    """
+    # loads the core and Kafka's client, which the other commands start without
+    from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
+    from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
+    from streamer.core.actions import ACTION_MAC, sign  # noqa: PLC0415
+
+    settings = Settings()
+    stay = _stay(settings, patient_id)
+    last = stay.alert or LastAlert()
+    content = {
+        "type": "action",
+        "action": action,
+        "action_id": (action_id or str(uuid.uuid4())).lower(),
+        "patient_id": patient_id,
+        "alert_id": alert_id or last.alert_id,
+        "revision": revision or last.revision or None,
+        "minutes": minutes,
+        "reason": reason,
+        "note": note,
+        "verdict": verdict,
+        "actor": {"user": user, "how": "command"},
+        "client": "streamer act",
+    }
+    value = _record(content)
+    key = settings.secret("action_key")().encode()
+    headers = [(ACTION_MAC, sign(key, value))] if key else []
+    log = KafkaActionLog(settings.kafka_connection, settings.topic_vitals)
+    reader = AnswerReader(settings.kafka_connection(), settings.topic_alerts, stay.partition)
+    with closing(log), closing(reader):
+        offset = log.append(stay.partition, patient_id.encode(), value, headers, None)
+        wanted = str(content["action_id"])
+        answer = reader.wait(lambda found: _answers(found, wanted), wait)
+    if answer is None:
+        say(
+            f"Sent to {settings.topic_vitals}, partition {stay.partition}, offset {offset}, and "
+            f"not confirmed within {wait:g} s. Is the service running? An action that it has seen "
+            f"before has no second answer. To send the same one again: --action-id {wanted}",
+            error=True,
+        )
+        raise typer.Exit(1)
+    _show(answer, as_json=as_json)
+
+
+def _stay(settings: Settings, patient_id: str) -> Stay:
+    from streamer.adapters.kafka.action_answers import last_value  # noqa: PLC0415 - see `act`
+
+    value = last_value(
+        settings.kafka_connection(), settings.topic_stays, patient_id.encode(), _FIND_S
+    )
+    try:
+        return msgspec.json.decode(value or b"", type=Stay)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        say(f"Nothing is known of patient {patient_id!r} on {settings.topic_stays}.", error=True)
+        raise typer.Exit(1) from None
+
+
+def _record(content: Mapping[str, object]) -> bytes:
+    """The value of the record; what the service would reject is wrong usage."""
+    from streamer.core.actions import BadActionError, read_action  # noqa: PLC0415 - see `act`
+    from streamer.core.time import rfc3339  # noqa: PLC0415 - see `act`
+
+    try:
+        read_action(content)
+    except BadActionError as error:
+        raise typer.BadParameter(str(error)) from None
+    return json.dumps({**content, "time": rfc3339(int(time.time() * 1000))}).encode()
+
+
+def _answers(value: bytes, action_id: str) -> bool:
+    try:
+        message = json.loads(value)
+    except ValueError:
+        return False
+    return isinstance(message, dict) and message.get("action_id") == action_id
+
+
+def _show(answer: bytes, *, as_json: bool) -> None:
+    from streamer.cli.alerts import read, readable  # noqa: PLC0415 - see `act`
+
+    alert = read(answer)
+    if as_json:
+        say_json(json.loads(answer))
+    else:
+        say(readable(alert))
+    if alert.refusal is not None:
+        raise typer.Exit(1)
