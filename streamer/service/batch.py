@@ -36,6 +36,7 @@ class Topics:
     alerts: str
     risk: str
     rejected: str
+    states: str = "states"
 
 
 Milliseconds = NDArray[np.int64]

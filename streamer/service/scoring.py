@@ -18,6 +18,7 @@ from streamer.core.workload import first_within
 from streamer.ports.states import StateStore, StateWrite
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
+from streamer.service.changelog import Changelog
 from streamer.service.metrics import Stage
 from streamer.service.ownership import Ownership
 from streamer.service.stay_cache import StayCache
@@ -53,6 +54,7 @@ class BatchScoring:
         cache: the stays.
         ownership: the partitions.
         suspects: knows the records that fail.
+        changelog: hears of changed stays.
         topics: names of the topics.
         future_limit_ms: see ``WorkerConfig``.
     """
@@ -63,6 +65,7 @@ class BatchScoring:
         cache: StayCache,
         ownership: Ownership,
         suspects: Suspects,
+        changelog: Changelog,
         topics: Topics,
         future_limit_ms: int | None,
     ) -> None:
@@ -70,6 +73,7 @@ class BatchScoring:
         self._cache = cache
         self._ownership = ownership
         self._suspects = suspects
+        self._changelog = changelog
         self._topics = topics
         self._future_limit_ms = future_limit_ms
 
@@ -88,6 +92,7 @@ class BatchScoring:
         owned, topics = self._ownership.owned, self._topics
         only = owned[next(iter(positions))]
         aside = self._suspects.set_aside(records, only, topics)
+        starts = {number: owned[number].position for number in positions}
         stops: dict[int, int] = {}
         if aside is not None:
             results = [aside]
@@ -100,6 +105,9 @@ class BatchScoring:
                 process(self._cache.scorers[model_id], batch, owned, topics)
                 for model_id, batch in batches.items()
             ]
+            for model_id, batch in batches.items():
+                scorer = self._cache.scorers[model_id]
+                self._changelog.note(scorer, batch.columns.distinct, starts, owned)
         positions = {number: stops.get(number, end) for number, end in positions.items()}
         moved = [owned[number] for number in positions]
         live = {
