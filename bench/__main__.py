@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from bench import readme
@@ -66,25 +67,28 @@ def measure(env: BenchEnv, extent: Extent, engines: Sequence[Engine]) -> Iterato
     log_progress("limits")
     yield limits_table(env.stack, comparisons, loads)
     log_progress("latency")
-    taskset = env.cores.taskset(0)
+    services = [engine for engine in engines if engine.is_service]
     yield latency_table(
         [
-            (
-                rate,
-                latency(env.stack, env.folder, f"at-{rate}-", rate, extent.latency_s, taskset),
-            )
+            (rate, engine.name, latency(env, engine, f"at-{rate}-{n}-", rate, extent.latency_s))
             for rate in _RATES
+            for n, engine in enumerate(services)
         ]
     )
     log_progress("two cores against one, states without messages, many stays, many beds")
+    yield _unless_failed(lambda: two_cores(env, loads[0], extent))
+    yield _unless_failed(lambda: state_only(env, loads[-1]))
+    for n_stays in extent.memory_stays:
+        yield _unless_failed(partial(many_stays, env, n_stays))
+    yield _unless_failed(lambda: beds_table(env, extent.ward_events, extent.beds, extent.window_s))
+
+
+def _unless_failed(measurement: Callable[[], str]) -> str:
+    """One figure that cannot be taken leaves the others."""
     try:
-        yield two_cores(env, loads[0], extent)
-        yield state_only(env, loads[-1])
-        for n_stays in extent.memory_stays:
-            yield many_stays(env, n_stays)
-        yield beds_table(env, extent.ward_events, extent.beds, extent.window_s)
+        return measurement()
     except MeasurementFailed as error:
-        yield f"Not measured: {error}"
+        return f"Not measured: {error}"
 
 
 if __name__ == "__main__":

@@ -71,9 +71,9 @@ MUTATIONS: Final = (
     ),
     _rule(
         "discharge: it ends no alert",
-        "scoring",
-        '            if table["alert_severity"][slot] and table["discharge_ms"][slot] != NEVER:\n',
-        '            if table["alert_severity"][slot] and table["discharge_ms"][slot] == 0:\n',
+        "folding",
+        '            if table["discharge_ms"][slot] != NEVER:\n',
+        '            if table["discharge_ms"][slot] == 0:\n',
     ),
     _rule(
         "smoothing: a half-life of thirteen hours",

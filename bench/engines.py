@@ -45,6 +45,10 @@ class Engine:
         """Whether it is Vigil, of this tree or of another."""
         return not self.module
 
+    def path(self) -> dict[str, str]:
+        """The variables that make a process use this tree; else the present folder comes first."""
+        return {"PYTHONPATH": self.tree, "PYTHONSAFEPATH": "1"} if self.tree else {}
+
 
 OURS: Final = Engine("Vigil", "", "exactly once", "Redis, fenced, by second", "all")
 LIGHT: Final = (
@@ -128,8 +132,7 @@ def processes_for(
     settings = settings_of(variables)
     if engine.is_service:
         ensure_topics(settings)
-        if engine.tree:  # else the present folder comes first on the path
-            variables |= {"PYTHONPATH": engine.tree, "PYTHONSAFEPATH": "1"}
+        variables |= engine.path()
         return [
             ServiceProcess(
                 variables

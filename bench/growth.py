@@ -17,7 +17,7 @@ from bench.measurement import measure
 from streamer.adapters.redis.states import RedisStates
 
 _MIB: Final = 2**20
-_ROWS_A_STAY: Final = 8
+_ROWS_A_STAY: Final = 32
 _LONGEST_S: Final = 60.0  # all stays are in memory only when the whole backlog is done
 
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from kafka import KafkaConsumer, KafkaProducer
 
+from bench.engines import BenchEnv, Engine
 from bench.services import RUN, ServiceProcess, environment, running, settings_of
-from streamer.local import LocalStack
 from streamer.service.topics import ensure_topics
 
 _WARM_UP_S = 5.0  # the first transactions of a producer, the first pages of the allocator
@@ -34,30 +32,26 @@ class Latency:
     alert_ms: np.ndarray[Any, np.dtype[np.float64]]
 
 
-def latency(
-    stack: LocalStack,
-    folder: Path,
-    prefix: str,
-    rate: int,
-    seconds: float,
-    taskset: Sequence[str] = (),
-) -> Latency:
+def latency(env: BenchEnv, engine: Engine, prefix: str, rate: int, seconds: float) -> Latency:
     """Sends ``rate`` events a second, each due for a risk, and times the messages.
 
     At most for ``_SECONDS_A_TURN * _TURNS`` seconds.
 
     Args:
-        stack: the Kafka and the Redis.
-        folder: folder for the log of the service.
+        env: the surroundings.
+        engine: the service of this tree or of another.
         prefix: of topics and group.
         rate: events a second.
         seconds: length of the measurement.
-        taskset: prefix of the service's command that pins it to a core.
     """
-    variables = environment(stack, prefix, risk_interval=0)
+    variables = environment(env.stack, prefix, risk_interval=0)
     settings = settings_of(variables)
     ensure_topics(settings)
-    service = ServiceProcess(variables, folder / f"{prefix}service.log", command=[*taskset, *RUN])
+    service = ServiceProcess(
+        variables | engine.path(),
+        env.folder / f"{prefix}service.log",
+        command=[*env.cores.taskset(0), *RUN],
+    )
     producer = KafkaProducer(**settings.kafka_connection())
     consumer = KafkaConsumer(
         settings.topic_risk,

@@ -41,11 +41,14 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
     return "\n".join([*lines, "", *ratios])
 
 
-def latency_table(rate_latencies: Sequence[tuple[int, Latency]]) -> str:
-    """Latency from event to risk and from event to alert, by rate."""
-    lines = ["| events/s | event to risk p50 | p99 | event to alert p50 | p99 |", "|---" * 5 + "|"]
-    for rate, took in rate_latencies:
-        cells = [f"{rate:,}"]
+def latency_table(latencies: Sequence[tuple[int, str, Latency]]) -> str:
+    """Latency from event to risk and from event to alert, by rate and service."""
+    lines = [
+        "| events/s | service | event to risk p50 | p99 | event to alert p50 | p99 |",
+        "|---" * 6 + "|",
+    ]
+    for rate, service, took in latencies:
+        cells = [f"{rate:,}", service]
         for times in (took.risk_ms, took.alert_ms):
             cells += (
                 [f"{quantile:.0f} ms" for quantile in np.percentile(times, [50, 99])]

@@ -19,6 +19,10 @@ class TooLittleData(InputError):
     """Too few stays for training, or for judging the result."""
 
 
+class UnfitData(InputError):
+    """Stays that cannot be what they are taken for."""
+
+
 class NothingToEvaluate(InputError):
     """No patient to judge by is left, or the bundle does not say which ones it held out."""
 

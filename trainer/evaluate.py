@@ -16,6 +16,7 @@ from streamer.bundles.manifest import FORECAST
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
+from trainer.data.known_stays import KnownStays, known_stays
 from trainer.data.split import Split, split_patients
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import Predictions, figures_of, predict
@@ -70,18 +71,17 @@ def evaluate(
         raise NothingToEvaluate(f"bundle {bundle.shown_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    stays = np.arange(len(cohort))
-    if patients == "test":
-        stays = held_out(bundle, cohort)
-    elif warning := overlap_warning(bundle, cohort):
-        reporter.say(warning)
-    cohort = cohort.take(stays)
+    measured_on, how = who_counts(bundle, cohort, patients)
+    if how.startswith("warning") or patients == "test":
+        reporter.say(how)
+    cohort = cohort.take(measured_on)
     with reporter.follow("building features") as progress:
         dataset = Dataset.whole(cohort, build_features(cohort, progress))
     with reporter.follow("scoring") as progress:
         predictions = predict(model, dataset, progress)
     with reporter.follow("intervals") as progress:
         figures = figures_of(predictions, model, bundle.model_id, n_bootstrap, progress)
+    figures["patients"] = how
     if forecast:
         with reporter.follow("forecast") as progress:
             baselines = bundle.manifest["metrics"][FORECAST]["baselines"]
@@ -95,16 +95,47 @@ def evaluate(
     return Evaluation(figures, predictions)
 
 
-def held_out(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
-    """(n,) indices of the stays on the test side of the bundle's own split.
+def who_counts(bundle: Bundle, cohort: Cohort, patients: Patients) -> tuple[NDArray[np.int64], str]:
+    """(n,) indices of the stays to measure on, and a sentence that says how they were found.
 
     Raises:
-        NothingToEvaluate: there are none, or the bundle does not say how it was split.
+        NothingToEvaluate: nobody is left, or the bundle does not say how it was split.
     """
+    known = known_stays(bundle.manifest, cohort)
+    if patients == "all":
+        return np.arange(len(cohort)), overlap_warning(bundle, cohort, known) or (
+            f"all {len(cohort)} stays; bundle {bundle.shown_id} was fitted on none of them, "
+            f"by {_known_by(known)}{_alike(known)}"
+        )
     stays = own_split(bundle, cohort).test
     if not len(stays):
         raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
-    return stays
+    how = f"test side of the bundle's split, by a hash of the patient id: {len(stays)} stays"
+    if known is None:
+        return stays, f"{how}; which patients the bundle was fitted on is unknown here"
+    renamed = known.under_other_ids[stays]
+    if renamed.any():
+        how += (
+            f"; {renamed.sum()} of them left out, since the bundle was fitted on the same stays "
+            "under other ids"
+        )
+    if renamed.all():
+        raise NothingToEvaluate(f"{how}: nobody is left")
+    return stays[~renamed], f"{how}; nobody it was fitted on, by {_known_by(known)}{_alike(known)}"
+
+
+def _known_by(known: KnownStays | None) -> str:
+    return "id alone" if known is None or known.by_content is None else "id and content"
+
+
+def _alike(known: KnownStays | None) -> str:
+    """A note where ids agree and nothing else does."""
+    if known is None or not known.ids_alike:
+        return ""
+    return (
+        f" ({known.by_id.sum()} ids are written as those of its training patients, but the stays "
+        "are others)"
+    )
 
 
 def own_split(bundle: Bundle, cohort: Cohort) -> Split:
@@ -117,26 +148,35 @@ def own_split(bundle: Bundle, cohort: Cohort) -> Split:
     if not isinstance(split, dict):
         raise NothingToEvaluate("this bundle does not say how its patients were split")
     low, middle, high = split["fractions"]
-    return split_patients(cohort.patient_ids, split["salt"], (low, middle, high))
+    return split_patients(cohort.owners, split["salt"], (low, middle, high))
 
 
-def overlap_warning(bundle: Bundle, cohort: Cohort) -> str | None:
-    """A warning where the bundle was fitted on some of these patients, else ``None``."""
-    n = n_seen(bundle, cohort)
-    if n is None:
+def overlap_warning(bundle: Bundle, cohort: Cohort, known: KnownStays | None) -> str | None:
+    """A warning where the bundle was fitted on some of these patients, else ``None``.
+
+    Args:
+        bundle: the model.
+        cohort: the stays.
+        known: those that it was fitted on.
+    """
+    if known is None:
         seen = seen_of(bundle.manifest)
-        if seen is not None and seen.is_locked:
+        if seen is not None:
             return (
                 f"warning: bundle {bundle.shown_id} keeps the patients that it was fitted "
                 "on under a key that is not here, so whether these are among them is unknown; set "
                 "TRAINER_PATIENTS_KEY_FILE to the file of that key"
             )
         return "warning: this bundle does not say which patients it was fitted on"
+    n = known.beyond_chance(known.seen)
     if not n:
         return None
+    renamed = int(known.under_other_ids.sum())
     return (
-        f"warning: bundle {bundle.shown_id} was fitted on {n} of these {len(cohort)} patients, so "
-        "the figures flatter it; with --split test only patients that it was not fitted on count"
+        f"warning: bundle {bundle.shown_id} was fitted on {n} of these {len(cohort)} patients"
+        + f" ({renamed} under other ids, known by their content)" * bool(renamed)
+        + ", so the figures flatter it; with --split test only patients that it was not fitted on "
+        "count"
     )
 
 
@@ -145,7 +185,5 @@ def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:
 
     0 where so few match that they can be false answers.
     """
-    seen = seen_of(bundle.manifest)
-    if seen is None or seen.is_locked:
-        return None
-    return seen.count_beyond_chance(cohort.patient_ids)
+    known = known_stays(bundle.manifest, cohort)
+    return None if known is None else known.beyond_chance(known.seen)

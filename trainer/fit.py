@@ -19,6 +19,8 @@ from streamer.core import features
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
+from trainer.data.known_stays import contents_of, is_public
+from trainer.data.report import DataReport
 from trainer.data.split import SIDES, Split, split_patients
 from trainer.data.training_patients import SeenPatients, own_key
 from trainer.decisions.operating_point import CalibratedModel, calibrate
@@ -116,6 +118,7 @@ def fit(
 
     Raises:
         DataError: files that cannot be read.
+        UnfitData: stays that cannot be right.
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
@@ -156,7 +159,7 @@ def fit(
             forecast,
             n_bootstrap,
         )
-    bundle = _bundle(calibrated, run, recipe, data, figures, material.cohort.patient_ids)
+    bundle = _bundle(calibrated, run, recipe, data, figures, is_public(material.cohort))
     bundle.save(out / BUNDLE)
     _draw(calibrated, run, predictions, out)
     comparison = None
@@ -185,7 +188,8 @@ def gather(
     """
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    split = split_patients(cohort.patient_ids, recipe.salt, recipe.fractions)
+    tell(DataReport.of(cohort), reporter)
+    split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
     reporter.say(
@@ -196,6 +200,17 @@ def gather(
         built = build_features(cohort, progress)
     training_rows = np.isin(cohort.patient_of_row, split.train)
     return Material(cohort, built, fit_scaling(built, training_rows), split), data
+
+
+def tell(report: DataReport, reporter: Reporter) -> None:
+    """Says what is wrong with the data.
+
+    Raises:
+        UnfitData: something cannot be right.
+    """
+    for line in report.lines():
+        reporter.say(line)
+    report.refuse()
 
 
 def learn_from_trees(
@@ -244,15 +259,15 @@ def refuse_too_little(cohort: Cohort, split: Split) -> None:
 
 def describe(cohort: Cohort, split: Split) -> DataSummary:
     """The manifest's account of the data: fingerprints, and how many are on each side."""
-    fitted_on = np.sort(np.concatenate([split.train, split.validation]))
+    known = cohort.take(np.sort(np.concatenate([split.train, split.validation])))
+    key = own_key(make=True)
     return {
         **fingerprint(cohort),
         # Training depends on these alone: other test patients are not other training data.
-        "fitted_on": fingerprint(cohort.take(fitted_on))["sha256"],
+        "fitted_on": fingerprint(known)["sha256"],
         "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
-        "seen": SeenPatients.of(
-            [cohort.patient_ids[i] for i in fitted_on], own_key(make=True)
-        ).to_text(),
+        "seen": SeenPatients.of(known.patient_ids, key).to_text(),
+        "seen_content": SeenPatients.of(contents_of(known), key).to_text(),
     }
 
 
@@ -277,7 +292,7 @@ def _bundle(
     recipe: Recipe,
     data: DataSummary,
     figures: HeldOutFigures,
-    patient_ids: list[str],
+    on_public_data: bool,
 ) -> Bundle:
     about: Provenance = {
         "data": data,
@@ -294,7 +309,7 @@ def _bundle(
     }
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
-    return build.make(model, about, write_card(dict(about), thresholds, patient_ids))
+    return build.make(model, about, write_card(dict(about), thresholds, on_public_data))
 
 
 def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:

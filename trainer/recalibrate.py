@@ -19,17 +19,19 @@ from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
-from streamer.bundles.manifest import FORECAST, Manifest, Metrics, Recalibration
+from streamer.bundles.manifest import FORECAST, DataSummary, Manifest, Metrics, Recalibration
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Dataset, build_features
+from trainer.data.known_stays import content_of, contents_of
+from trainer.data.report import DataReport
 from trainer.data.split import Split
 from trainer.data.training_patients import own_key, seen_of
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
-from trainer.fit import BUNDLE, versions
+from trainer.fit import BUNDLE, tell, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.evaluation_json import Figures
@@ -125,6 +127,7 @@ def recalibrate(
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
+    tell(DataReport.of(cohort), reporter)
     split = own_split(bundle, cohort)
     chosen_on = np.sort(np.concatenate([split.train, split.validation]))
     refuse_too_few(cohort, chosen_on, split)
@@ -157,8 +160,7 @@ def recalibrate(
         "chosen_on_seen": known,
         "judged_on": asdict(counts(cohort.take(split.test))),
     }
-    ids = [cohort.patient_ids[i] for i in chosen_on]
-    new = _bundle(bundle, calibrated, about, ids, budget, figures)
+    new = _bundle(bundle, calibrated, about, cohort.take(chosen_on), budget, figures)
     recalibrated = Recalibrated(
         new,
         {**figures.before, "model": bundle.model_id},
@@ -201,7 +203,7 @@ def _bundle(
     old: Bundle,
     calibrated: CalibratedModel,
     recalibration: Recalibration,
-    chosen_on: list[str],
+    chosen_on: Cohort,
     budget: float,
     figures: SiteFigures,
 ) -> Bundle:
@@ -216,10 +218,15 @@ def _bundle(
         "alert_budget": calibrated.alerts.to_json(budget),
         "versions": versions(),
     }
-    seen = seen_of(old.manifest)
+    seen, content, key = seen_of(old.manifest), content_of(old.manifest), own_key(make=True)
     if seen is not None:
-        also = replace(seen, key=own_key(make=True)).also(chosen_on)
-        about["data"] = {**old.manifest["data"], "seen": also.to_text()}
+        data: DataSummary = {
+            **old.manifest["data"],
+            "seen": replace(seen, key=key).also(chosen_on.patient_ids).to_text(),
+        }
+        if content is not None:
+            data["seen_content"] = replace(content, key=key).also(contents_of(chosen_on)).to_text()
+        about["data"] = data
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
     card = write_site_card(dict(about), thresholds, figures.before, figures.difference_ci, old.card)

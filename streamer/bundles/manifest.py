@@ -42,11 +42,13 @@ class DataSummary(Fingerprint, total=False):
         sides: counts of patients and rows by side of the split.
         seen: the patients that were fitted on, Bloom filters as text
             (``trainer.data.training_patients``).
+        seen_content: the same for what was measured in their stays (``trainer.data.stay_content``).
     """
 
     fitted_on: str
     sides: dict[str, dict[str, int]]
     seen: str
+    seen_content: str
 
 
 class SplitRule(TypedDict):

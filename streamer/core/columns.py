@@ -104,6 +104,31 @@ class Columns:
         return first + np.arange(len(owner)), owner
 
 
+@dataclass(slots=True)
+class Parsed:
+    """The good events of a batch as they came, ``E`` of them; no value is judged yet.
+
+    Attributes:
+        events: ``E`` events; one that is no observation has measured nothing.
+        record: ``(E,)`` which record of the batch each event came from; rises.
+        time_ms: ``(E,)`` event time.
+        logged_ms: ``(E,)`` timestamp of its record.
+        kind: ``(E,)`` a ``Kind``.
+        details: the fields of the events that are no observation, by event.
+        rejections: the records that are no good events.
+        losses: values that are no numbers.
+    """
+
+    events: list[Observation]
+    record: NDArray[np.intp]
+    time_ms: NDArray[np.int64]
+    logged_ms: NDArray[np.int64]
+    kind: NDArray[np.uint8]
+    details: dict[int, Fields]
+    rejections: list[Rejection] = field(default_factory=list)
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+
 Reader = Callable[
     [Sequence[bytes | None], Sequence[bytes | None]],
     tuple[list[Observation | None], NDArray[np.int64]],
@@ -113,7 +138,14 @@ Reader = Callable[
 def decode(
     records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
 ) -> Columns:
-    """Decodes records to columns.
+    """Decodes records to columns: `parse_records`, then `to_columns`."""
+    return to_columns(parse_records(records, future_limit_ms, read))
+
+
+def parse_records(
+    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
+) -> Parsed:
+    """Reads records as events, or as rejections.
 
     Args:
         records: in the order of the log, of any partitions.
@@ -158,22 +190,31 @@ def decode(
         record = np.flatnonzero([event is not None for event in events])
         time_ms, logged_ms, kind = time_ms[record], logged_ms[record], kind[record]
         details = {int(np.searchsorted(record, i)): fields for i, fields in details.items()}
+    return Parsed(good, record, time_ms, logged_ms, kind, details, rejections, losses)
+
+
+def to_columns(parsed: Parsed) -> Columns:
+    """Lays out parsed events: values in canonical units, without the unusable ones.
+
+    What is kept of a log enters here, so that it is judged as a record that comes in now.
+    """
+    events = parsed.events
     columns = Columns(
-        record,
-        [event.patient_id for event in good],
-        time_ms,
-        logged_ms,
-        kind,
-        details,
-        np.zeros(len(good) + 1, np.intp),
+        parsed.record,
+        [event.patient_id for event in events],
+        parsed.time_ms,
+        parsed.logged_ms,
+        parsed.kind,
+        parsed.details,
+        np.zeros(len(events) + 1, np.intp),
         np.empty(0, np.int16),
         np.empty(0, np.float32),
         np.empty(0, np.uint16),
-        rejections,
-        losses,
-        [event.source for event in good],
+        parsed.rejections,
+        parsed.losses,
+        [event.source for event in events],
     )
-    _measure(columns, good)
+    _measure(columns, events)
     return columns
 
 

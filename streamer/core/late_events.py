@@ -7,24 +7,9 @@ The ring is as long as the limit, 48 hours; what comes later is rejected (`stay_
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
-
 from streamer.core.hour_step import step_hour
 from streamer.core.model import Model
 from streamer.core.stays import LATE_BINS, Slots, StayTable
-
-
-def start_earlier(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
-    """Moves the first bin of stays back, for a late event from before the first one known."""
-    first = table["first_bin"][slots]
-    np.minimum.at(table["first_bin"], slots, bins.astype(np.int32))
-    moved = slots[bins < first]
-    # Until the ring is full the anchor is the empty state, whichever bin comes first.
-    table["anchor_bin"][moved] = table["first_bin"][moved] - 1
-    table["dirty"][moved] = 1
 
 
 def refresh(table: StayTable, model: Model, slots: Slots) -> None:

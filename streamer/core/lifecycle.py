@@ -130,16 +130,16 @@ def admit(
         _describe(table, slot, static)
         _locate(table, slot, time_ms, fields, problems)
     seen = table["admissions_seen"][slot]
-    table["admissions_seen"][slot] = np.append(seen[1:], _checksum(time_ms, fields))
+    table["admissions_seen"][slot] = np.append(seen[1:], admission_checksum(time_ms, fields))
     table.touched[slot] = True
 
 
 def is_repeated(table: StayTable, slot: int, time_ms: int, fields: Fields) -> bool:
     """Whether an admission says, word for word, what one of the last ones said."""
-    return bool((table["admissions_seen"][slot] == _checksum(time_ms, fields)).any())
+    return bool((table["admissions_seen"][slot] == admission_checksum(time_ms, fields)).any())
 
 
-def _checksum(time_ms: int, fields: Fields) -> np.uint32:
+def admission_checksum(time_ms: int, fields: Fields) -> np.uint32:
     """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
     said = {name: fields.get(name) for name in _SAID}
     return np.uint32(zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1)

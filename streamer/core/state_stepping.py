@@ -9,7 +9,6 @@ provisional state, so a bin that closes unchanged needs no second step.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 from streamer.core import features, late_events
 from streamer.core.hour_step import step_hour
 from streamer.core.model import Model
-from streamer.core.stays import RING, WEIGHT_FIELDS, Slots, StayTable
-from streamer.core.timeline import clear_rows, rows_at
+from streamer.core.stays import WEIGHT_FIELDS, Slots, StayTable
+from streamer.core.timeline import rows_at
 
 Floats = NDArray[np.float32]
 
@@ -37,34 +36,20 @@ class Evaluation:
     risks: NDArray[np.float64]
 
 
-def start(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
-    """Opens the first bin of stays that had no observation yet."""
-    table["first_bin"][slots] = bins
-    table["open_bin"][slots] = bins
-    table["anchor_bin"][slots] = bins - 1
-    table["started"][slots] = 1
+def commit(table: StayTable, model: Model, slots: Slots) -> None:
+    """Closes the open bin: by its provisional step if nothing changed since, or by a new one."""
+    stepped = table["has_provisional"][slots] == 1
+    for name in ("memory", "h", "c"):
+        table[name][slots[stepped]] = table["provisional_" + name][slots[stepped]]
+    table["has_provisional"][slots] = 0
+    if not stepped.all():
+        slots = slots[~stepped]
+        step_hour(table, model, slots, table["open_bin"][slots], "")
 
 
-def advance(table: StayTable, model: Model, slots: Slots, targets: NDArray[Any]) -> None:
-    """Closes bins until ``targets`` are the open bins: each closed bin is stepped once.
-
-    Bins without an event are stepped as rows with everything missing. ``slots`` are distinct.
-    """
-    late_events.refresh(table, model, slots)
-    while True:
-        behind = table["open_bin"][slots] < targets
-        if not behind.any():
-            return
-        slots, targets = slots[behind], targets[behind]
-        _commit(table, model, slots)
-        opening = table["open_bin"][slots] + 1
-        leaving = opening - RING
-        full = leaving > table["anchor_bin"][slots]
-        if full.any():
-            step_hour(table, model, slots[full], leaving[full], "anchor_")
-            table["anchor_bin"][slots[full]] = leaving[full]
-        clear_rows(table, slots, opening)
-        table["open_bin"][slots] = opening
+def slide_anchor(table: StayTable, model: Model, slots: Slots, bins: NDArray[np.int32]) -> None:
+    """Steps the anchor state by the hour rows of ``bins``, which leave the ring."""
+    step_hour(table, model, slots, bins, "anchor_")
 
 
 def rewarm(table: StayTable, slots: Slots) -> None:
@@ -89,14 +74,3 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     logits, table["provisional_h"][slots], table["provisional_c"][slots] = model.step(seen, h, c)
     table["has_provisional"][slots] = 1
     return Evaluation(seen, h, c, model.risks(logits))
-
-
-def _commit(table: StayTable, model: Model, slots: Slots) -> None:
-    """Closes the open bin: by its provisional step if nothing changed since, or by a new one."""
-    stepped = table["has_provisional"][slots] == 1
-    for name in ("memory", "h", "c"):
-        table[name][slots[stepped]] = table["provisional_" + name][slots[stepped]]
-    table["has_provisional"][slots] = 0
-    if not stepped.all():
-        slots = slots[~stepped]
-        step_hour(table, model, slots, table["open_bin"][slots], "")

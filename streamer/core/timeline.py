@@ -43,6 +43,24 @@ def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
     return (time_ms - origin_ms) // HOUR_MS
 
 
+def start(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
+    """Opens the first bin of stays that had no observation yet."""
+    table["first_bin"][slots] = bins
+    table["open_bin"][slots] = bins
+    table["anchor_bin"][slots] = bins - 1
+    table["started"][slots] = 1
+
+
+def start_earlier(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
+    """Moves the first bin of stays back, for a late event from before the first one known."""
+    first = table["first_bin"][slots]
+    np.minimum.at(table["first_bin"], slots, bins.astype(np.int32))
+    moved = slots[bins < first]
+    # Until the ring is full the anchor is the empty state, whichever bin comes first.
+    table["anchor_bin"][moved] = table["first_bin"][moved] - 1
+    table["dirty"][moved] = 1
+
+
 @dataclass(slots=True)
 class Cells:
     """What is known of ``n`` moments, an array ``(n,)`` each: when, of what, value and rank."""

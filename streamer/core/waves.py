@@ -69,13 +69,13 @@ class Run:
     matters: Mask
 
 
-def plan(table: StayTable, run: Run, interval_ms: int) -> Plan:
+def plan(table: StayTable, run: Run, interval_ms: int | None) -> Plan:
     """Plans a run of observations.
 
     Args:
         table: the stays as they are before the run.
         run: the observations.
-        interval_ms: evaluation interval; 0 makes every event an evaluation point.
+        interval_ms: evaluation interval; 0 makes every event an evaluation point, ``None`` none.
     """
     slots, time_ms = run.slots, run.time_ms
     group = np.cumsum(np.diff(slots, prepend=slots[:1]) != 0)
@@ -98,9 +98,11 @@ def plan(table: StayTable, run: Run, interval_ms: int) -> Plan:
     valid = ~(cut | too_late | before_admission)
     opens = valid & (bins > previous)
 
-    if interval_ms == 0:
+    may_evaluate = np.zeros(len(slots), np.bool_)
+    if interval_ms is None:
+        evaluates = np.zeros(len(slots), np.bool_)
+    elif interval_ms == 0:
         evaluates = valid.copy()
-        may_evaluate = np.zeros(len(slots), np.bool_)
     else:
         interval = (time_ms - origin) // interval_ms * interval_ms
         seen = np.maximum(table["interval"][slots], _NOTHING)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 NO_LABEL: Final = -1
 """Stands in ``Cohort.label`` where the file has no label column."""
+
+_PUBLIC_LENGTH: Final = len("p000001")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with (done, total) during a long read."""
@@ -20,15 +22,15 @@ class DataError(ValueError):
     """A file that cannot be read; the message names the file, the row and the way out."""
 
 
-def site(patient_id: str) -> Literal["A", "B"] | None:
-    """The hospital of a public PhysioNet 2019 patient, ``None`` for other patients.
+def site(patient_id: str) -> str | None:
+    """The hospital of a public PhysioNet 2019 patient, ``None`` for ids of another form.
 
-    >>> site("p000001"), site("p100001"), site("mrn-17")
-    ('A', 'B', None)
+    >>> site("p000001"), site("p100001"), site("mrn-17"), site("p0-17")
+    ('A', 'B', None, None)
     """
-    if patient_id.startswith("p0"):
-        return "A"
-    return "B" if patient_id.startswith("p1") else None
+    if len(patient_id) != _PUBLIC_LENGTH or not patient_id[1:].isdecimal():
+        return None
+    return {"p0": "A", "p1": "B"}.get(patient_id[:2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class Cohort:
         sex: (N,) ``female``, ``male`` or ``unknown``.
         icu_type: (N,) ``medical``, ``surgical`` or ``unknown``.
         hours_since_hospital_admission: (N,) at ICU admission, never below 0, NaN where unknown.
+        sites: (N,) the hospital, empty where unknown; ``None``: nobody said.
+        persons: (N,) the person, who may have several stays; empty: the patient id stands for
+            one; ``None``: nobody said.
     """
 
     patient_ids: list[str]
@@ -58,6 +63,8 @@ class Cohort:
     sex: NDArray[np.str_]
     icu_type: NDArray[np.str_]
     hours_since_hospital_admission: NDArray[np.float32]
+    sites: NDArray[np.str_] | None = None
+    persons: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -81,6 +88,14 @@ class Cohort:
     def septic(self) -> NDArray[np.bool_]:
         """(N,) whether a stay has any positive row."""
         return np.asarray(np.maximum.reduceat(self.label, self.starts[:-1]) == 1)
+
+    @property
+    def owners(self) -> list[str]:
+        """N names, equal for stays of one person: the person where known, else the patient id."""
+        if self.persons is None:
+            return self.patient_ids
+        pairs = zip(self.persons.tolist(), self.patient_ids, strict=True)
+        return [person or patient for person, patient in pairs]
 
     def rows(self, stay: int) -> slice:
         """The rows of one stay."""
@@ -108,6 +123,7 @@ class Cohort:
             self.sex[chosen],
             self.icu_type[chosen],
             self.hours_since_hospital_admission[chosen],
+            *(None if names is None else names[chosen] for names in (self.sites, self.persons)),
         )
 
 
@@ -127,4 +143,19 @@ def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
         np.concatenate([c.sex for c in cohorts]),
         np.concatenate([c.icu_type for c in cohorts]),
         np.concatenate([c.hours_since_hospital_admission for c in cohorts]),
+        _joined([c.sites for c in cohorts], cohorts),
+        _joined([c.persons for c in cohorts], cohorts),
+    )
+
+
+def _joined(
+    names: Sequence[NDArray[np.str_] | None], cohorts: Sequence[Cohort]
+) -> NDArray[np.str_] | None:
+    if all(part is None for part in names):
+        return None
+    return np.concatenate(
+        [
+            np.full(len(cohort), "", np.str_) if part is None else part
+            for part, cohort in zip(names, cohorts, strict=True)
+        ]
     )

@@ -27,9 +27,12 @@ from streamer.datasets.physionet2019_psv import read_psv
 from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
     LABEL_COLUMN,
+    NAME_COLUMNS,
     VALUE_COLUMNS,
     assemble,
     check_columns,
+    patient_column,
+    patient_names,
 )
 
 TEXT_SUFFIXES: Final = (".csv", ".tsv")
@@ -43,7 +46,8 @@ def read_2019(
 
     A folder is searched through for ``.psv`` files (the original layout, one file per patient) and
     ``.parquet`` files (a ``patient`` column in front of the same columns). A ``.csv`` file is read
-    where it is named; a text file with a ``patient`` column has many stays.
+    where it is named; a text file with a ``patient`` column has many stays. The combined file of
+    the challenge is one (``Hour``, ``Patient_ID``). Columns ``site`` and ``person`` may be there.
 
     Args:
         paths: files or folders.
@@ -94,17 +98,24 @@ def read_parquet(file: Path, *, need_label: bool = True) -> Cohort:
     wanted = [*VALUE_COLUMNS, *CONTEXT_COLUMNS]
     try:
         present = pq.read_schema(file).names
-        check_columns(present, ["patient", *([LABEL_COLUMN] if need_label else [])], str(file))
+        patient = patient_column(present)
+        if patient is None:
+            raise DataError(
+                f"{file}: no column of patients; name it patient, patient_id or Patient_ID"
+            )
+        check_columns(present, [LABEL_COLUMN] if need_label else [], str(file))
         wanted += [LABEL_COLUMN] if LABEL_COLUMN in present else []
-        table: Any = pq.read_table(file, columns=["patient", *wanted])
+        named: list[str] = [name for name in NAME_COLUMNS if name in present]
+        table: Any = pq.read_table(file, columns=[patient, *wanted, *named])
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: not a readable parquet file: {error}") from error
     if table.num_rows == 0:
         raise DataError(f"{file}: no rows")
-    patient_ids, starts = runs(table["patient"], file, "patient")
+    patient_ids, starts = runs(table[patient], file, patient)
 
     def locate(row: int) -> str:
         return f"{file}, row {row + 1}"
 
     columns = {name: numbers(table[name], name, locate) for name in wanted}
-    return assemble(patient_ids, starts, columns, locate)
+    names = {name: table[name].cast(pa.string()).to_pylist() for name in named}
+    return assemble(patient_names(patient_ids, present), starts, columns, locate, names)

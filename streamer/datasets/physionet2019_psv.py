@@ -18,14 +18,23 @@ from streamer.datasets.files import runs
 from streamer.datasets.physionet2019_rows import (
     CONTEXT_COLUMNS,
     LABEL_COLUMN,
+    NAME_COLUMNS,
+    PATIENT_COLUMNS,
     VALUE_COLUMNS,
     assemble,
     check_columns,
+    patient_column,
+    patient_names,
 )
 from streamer.datasets.text_files import TextTable, read_text_table
 
-PATIENT_COLUMNS: Final = ("patient", "patient_id")
-_COLUMNS: Final = (*VALUE_COLUMNS, *CONTEXT_COLUMNS, LABEL_COLUMN, *PATIENT_COLUMNS)
+_COLUMNS: Final = (
+    *VALUE_COLUMNS,
+    *CONTEXT_COLUMNS,
+    LABEL_COLUMN,
+    *PATIENT_COLUMNS,
+    *NAME_COLUMNS,
+)
 _SEPARATOR: Final = "|"
 NULLS: Final = ["NaN", "nan", "NA", ""]
 # Parsing many small files at once is forty times faster than one by one; 500 of them (3 MB) keep
@@ -51,7 +60,7 @@ def read_psv(files: Sequence[Path], *, need_label: bool) -> Iterator[tuple[Cohor
         ]
         for header, group in groupby(tables, key=lambda table: table.header):
             alike = list(group)
-            if any(name in header for name in PATIENT_COLUMNS):
+            if patient_column(header):
                 for table in alike:
                     yield _read_alike(header, [table], need_label)
             else:
@@ -71,7 +80,8 @@ def _read_alike(
 ) -> tuple[Cohort, list[Path]]:
     check_columns(header, [LABEL_COLUMN] if need_label else [], str(tables[0].file))
     wanted = [name for name in (*VALUE_COLUMNS, *CONTEXT_COLUMNS, LABEL_COLUMN) if name in header]
-    patient = next((name for name in PATIENT_COLUMNS if name in header), None)
+    patient = patient_column(header)
+    texts = [*([patient] if patient else []), *(name for name in NAME_COLUMNS if name in header)]
     body = b"\n".join(line for table in tables for line in table.body)
     try:
         parsed: Any = pyarrow.csv.read_csv(
@@ -80,22 +90,25 @@ def _read_alike(
             parse_options=pyarrow.csv.ParseOptions(delimiter=_SEPARATOR, quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(wanted, pa.float64())
-                | ({patient: pa.string()} if patient else {}),
+                | dict.fromkeys(texts, pa.string()),
                 null_values=NULLS,
-                include_columns=[*wanted, *([patient] if patient else [])],
+                strings_can_be_null=True,
+                include_columns=[*wanted, *texts],
             ),
         )
     except pa.ArrowInvalid as error:
         raise DataError(_locate(header, wanted, tables) or str(error)) from error
     columns: dict[str, NDArray[np.float64]] = {name: parsed[name].to_numpy() for name in wanted}
     locate = _locator(tables)
+    names = {name: parsed[name].to_pylist() for name in texts if name in NAME_COLUMNS}
     if patient is None:
         ids = [table.file.stem for table in tables]
         starts = np.cumsum([0, *(len(table.body) for table in tables)])
-        return assemble(ids, starts, columns, locate), [table.file for table in tables]
+        return assemble(ids, starts, columns, locate, names), [table.file for table in tables]
     (table,) = tables
     ids, starts = runs(parsed[patient], table.file, patient)
-    return assemble(ids, starts, columns, locate), [table.file] * len(ids)
+    ids = patient_names(ids, header)
+    return assemble(ids, starts, columns, locate, names), [table.file] * len(ids)
 
 
 def _locator(tables: list[TextTable]) -> Callable[[int], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -14,6 +14,12 @@ from streamer.datasets.cohort import NO_LABEL, Cohort, DataError
 VALUE_COLUMNS: Final = tuple(variable.challenge for variable in VARIABLES)
 CONTEXT_COLUMNS: Final = ("Age", "Gender", "Unit1", "Unit2", "HospAdmTime", "ICULOS")
 LABEL_COLUMN: Final = "SepsisLabel"
+PATIENT_COLUMNS: Final = ("patient", "patient_id")
+"""Capitals do not count: the combined file that people pass on has ``Patient_ID``."""
+SITE_COLUMN: Final = "site"
+PERSON_COLUMN: Final = "person"
+NAME_COLUMNS: Final = (SITE_COLUMN, PERSON_COLUMN)
+"""May be there: the hospital of a stay, and the person, who may have several stays."""
 LONGEST_STAY_HOURS: Final = 24 * 366
 """A greater ICULOS, beyond a year, is an error in the file."""
 
@@ -22,11 +28,33 @@ def check_columns(present: Iterable[str], also: Iterable[str], source: str) -> N
     """Raises ``DataError`` with the names of all columns that the file lacks."""
     have = set(present)
     missing = [name for name in (*also, *VALUE_COLUMNS, *CONTEXT_COLUMNS) if name not in have]
+    if missing == [LABEL_COLUMN]:
+        raise DataError(
+            f"{source}: missing column {LABEL_COLUMN}; labels are needed here: 1 from six hours "
+            "before onset of sepsis to the end of the stay, 0 in all other hours"
+        )
     if missing:
         raise DataError(
             f"{source}: missing column{'s' * (len(missing) > 1)} {', '.join(missing)}; "
-            "a PhysioNet 2019 file has all 40 of them (SepsisLabel is the 41st)"
+            "every column of PhysioNet 2019 is needed: keep one that is not recorded, empty"
         )
+
+
+def patient_column(present: Iterable[str]) -> str | None:
+    """The name of the column of patients, as the file spells it."""
+    by_name = {name.casefold(): name for name in present}
+    return next((by_name[name] for name in PATIENT_COLUMNS if name in by_name), None)
+
+
+def patient_names(ids: list[str], present: Iterable[str]) -> list[str]:
+    """Ids as the data set has them.
+
+    The combined file of the challenge (columns ``Hour`` and ``Patient_ID``) writes p000017 as 17.
+    """
+    is_combined = {"hour", "patient_id"} <= {name.casefold() for name in present}
+    if is_combined and all(name.isdecimal() for name in ids):
+        return [f"p{int(name):06}" for name in ids]
+    return ids
 
 
 def assemble(
@@ -34,6 +62,7 @@ def assemble(
     starts: NDArray[np.int64],
     columns: Mapping[str, NDArray[np.float64]],
     locate: Callable[[int], str],
+    names: Mapping[str, Sequence[str | None]] | None = None,
 ) -> Cohort:
     """Builds the cohort of these stays from float columns, NaN where a cell was empty.
 
@@ -44,6 +73,7 @@ def assemble(
         starts: (N + 1,) row offsets of the stays.
         columns: (R,) cells by column name.
         locate: names file and line of a row, for the error message.
+        names: (R,) cells of those of ``NAME_COLUMNS`` that the file has.
 
     Raises:
         DataError: ICULOS or SepsisLabel is missing or impossible in a row.
@@ -61,7 +91,17 @@ def assemble(
         np.select([first["Gender"] == 0, first["Gender"] == 1], ["female", "male"], "unknown"),
         np.select([first["Unit1"] == 1, first["Unit2"] == 1], ["medical", "surgical"], "unknown"),
         np.maximum(-first["HospAdmTime"], 0).astype(np.float32),
+        *(_names(names or {}, column, starts) for column in NAME_COLUMNS),
     )
+
+
+def _names(
+    names: Mapping[str, Sequence[str | None]], column: str, starts: NDArray[np.int64]
+) -> NDArray[np.str_] | None:
+    if column not in names:
+        return None
+    cells = names[column]
+    return np.array([(cells[row] or "").strip() for row in starts[:-1].tolist()], np.str_)
 
 
 def _hours(

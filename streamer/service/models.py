@@ -43,6 +43,7 @@ class ModelLibrary:
         trust: whose bundles may take over.
 
     Attributes:
+        shipped_id: the id of the shipped model, which needs no publication.
         refusal: why the champion is not in force; ``None`` when it is.
 
     Raises:
@@ -53,6 +54,8 @@ class ModelLibrary:
         self._channel = channel
         self._trust = trust or Trust()
         self._shipped: Bundle = bundle.load(bundle.SHIPPED)
+        # Every transaction asks for the id, and a bundle hashes all of its weights for it.
+        self.shipped_id: Final = self._shipped.model_id
         self._built: dict[str, tuple[Bundle, Model]] = {}
         self._verdicts: dict[str, _Verdict] = {}
         self._champion: Champion | None = None
@@ -94,11 +97,6 @@ class ModelLibrary:
         return fallback or self._before(champion) or self._built_shipped()
 
     @property
-    def shipped_id(self) -> str:
-        """The id of the shipped model, which needs no publication."""
-        return self._shipped.model_id
-
-    @property
     def is_published(self) -> bool:
         """Whether the model in force was published, rather than shipped for want of another."""
         return self._published is not None
@@ -116,7 +114,7 @@ class ModelLibrary:
         for whole, (_, model) in self._built.items():
             if model_id == whole or (len(model_id) == ID_DIGITS and whole.startswith(model_id)):
                 return model
-        if model_id in (self._shipped.model_id, short(self._shipped.model_id)):
+        if model_id in (self.shipped_id, short(self.shipped_id)):
             return self._built_shipped()
         return None if self._channel is None else self._try(self._channel, model_id)
 
@@ -209,9 +207,8 @@ class ModelLibrary:
         return None
 
     def _built_shipped(self) -> Model:
-        model_id = self._shipped.model_id
-        if model_id in self._built:
-            return self._built[model_id][1]
+        if self.shipped_id in self._built:
+            return self._built[self.shipped_id][1]
         return self._keep(self._shipped, accept(self._shipped, self._trust))
 
     def _keep(self, content: Bundle, model: Model) -> Model:

@@ -16,13 +16,13 @@ from streamer.adapters.redis.local import default_url, is_announced
 from streamer.adapters.redis.url import RedisUrl
 from streamer.adapters.tls import TlsFiles
 from streamer.bundles.signatures import parse_keys
-from streamer.process.environment import EnvironmentSettings, Fault
+from streamer.process.environment import Fault
 from streamer.service import faults
+from streamer.service.board_settings import BoardSettings, Port
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
 
-Port = Annotated[int, Field(ge=0, le=65_535)]
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
 TopicName = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9._-]*[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=240)
@@ -35,13 +35,14 @@ _TOPICS: Final = (
     "topic_vitals",
     "topic_alerts",
     "topic_risk",
+    "topic_stays",
     "topic_rejected",
     "topic_states",
     "topic_outcomes",
 )
 
 
-class Settings(EnvironmentSettings):
+class Settings(BoardSettings):
     """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_")
@@ -72,6 +73,9 @@ class Settings(EnvironmentSettings):
     topic_vitals: TopicName = Field(default="vitals", description="topic of input events")
     topic_alerts: TopicName = Field(default="alerts", description="topic of alert messages")
     topic_risk: TopicName = Field(default="risk", description="topic of risk messages")
+    topic_stays: TopicName = Field(
+        default="stays", description="topic of where each patient is and how the alert stands"
+    )
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
@@ -81,6 +85,25 @@ class Settings(EnvironmentSettings):
     )
     topic_outcomes: TopicName = Field(
         default="outcomes", description="topic of confirmed labels; not read yet"
+    )
+    action_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret key of the signature of people's actions; empty: none is asked for",
+    )
+    respond_high: Finite = Field(
+        default=600, gt=0, le=86_400, description="seconds to respond to a high alert"
+    )
+    respond_medium: Finite = Field(
+        default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
+    )
+    snooze_max: Finite = Field(
+        default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
+    )
+    snooze_max_high: Finite = Field(
+        default=1800, gt=0, le=86_400, description="seconds that a high alert can be snoozed"
+    )
+    pause_max: Finite = Field(
+        default=43_200, gt=0, le=604_800, description="seconds that a patient can be paused"
     )
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="partitions of each topic that is created"

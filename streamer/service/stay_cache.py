@@ -281,7 +281,7 @@ class StayCache:
             patient, error = next(iter(damaged.items()))
             raise StaysUnreadable(
                 f"{error} ({len(damaged)} stays), and the topic of states has no copy to restore. "
-                "Run the version that wrote them, or delete the partition's states in Redis "
+                "Run the version that wrote them, or restore a backup of Redis "
                 "(docs/operations.md)",
                 patient,
             )

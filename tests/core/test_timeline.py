@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 
 from streamer.core.lstm_network import Architecture
-from streamer.core.state_stepping import start
 from streamer.core.stays import NOT_MEASURED, RING, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import PLAIN, Cells, bin_of, cells_of, clear_rows, fold, rows_at
+from streamer.core.timeline import (
+    PLAIN,
+    Cells,
+    bin_of,
+    cells_of,
+    clear_rows,
+    fold,
+    rows_at,
+    start,
+)
 from streamer.core.variables import INDEX
 from tests.support.event_stream import ORIGIN_MS
 

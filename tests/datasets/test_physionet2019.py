@@ -74,6 +74,44 @@ def test_bad_parquet_is_refused_with_file_and_row(tmp_path: Path) -> None:
         read_2019([file])
 
 
+@pytest.mark.parametrize("ids", ["public", "own"])
+def test_the_combined_file_reads_as_the_single_ones(tmp_path: Path, ids: str) -> None:
+    single = read_2019([written_2019(tmp_path / "single", "psv")])
+    lines = [",".join(["", "Hour", *COLUMNS, "Patient_ID"])]
+    for name, rows in TWO_STAYS.items():
+        shown = str(int(name[1:])) if ids == "public" else f"mrn-{name}"
+        for hour, row in enumerate(rows):
+            cells = ("" if row[column] is None else str(row[column]) for column in COLUMNS)
+            lines.append(",".join([str(hour), str(hour), *cells, shown]))
+    file = tmp_path / "Dataset.csv"
+    file.write_text("\n".join(lines) + "\n")
+    combined = read_2019([file])
+    expected = ["p000001", "p100002"] if ids == "public" else ["mrn-p000001", "mrn-p100002"]
+    assert combined.patient_ids == expected
+    np.testing.assert_array_equal(combined.values, single.values)
+    np.testing.assert_array_equal(combined.label, single.label)
+    np.testing.assert_array_equal(combined.iculos, single.iculos)
+
+
+def test_sites_and_persons_are_read_where_a_file_has_them(tmp_path: Path) -> None:
+    file = write_parquet(tmp_path / "x.parquet", TWO_STAYS)
+    table = pq.read_table(file)
+    for name, cells in (("site", [7, 7, 7, None, None]), ("person", ["a"] * 5)):
+        table = table.append_column(name, pa.array(cells))
+    pq.write_table(table, file)
+    more = write_psv(tmp_path / "p000003.psv", stay(60, values={1: {"HR": 80}}))
+    cohort = read_2019([file, more])
+    assert cohort.patient_ids == ["p000003", "p000001", "p100002"]
+    assert cohort.sites is not None
+    assert cohort.sites.tolist() == ["", "7", ""]
+    assert cohort.persons is not None
+    assert cohort.persons.tolist() == ["", "a", "a"]
+    assert cohort.take([0]).persons is not None
+    pq.write_table(table.drop(["patient"]), file)
+    with pytest.raises(DataError, match=r"no column of patients; name it patient, patient_id"):
+        read_2019([file])
+
+
 @needs_public_data
 @pytest.mark.parametrize(
     ("file", "counts"),

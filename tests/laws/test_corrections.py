@@ -23,7 +23,6 @@ from tests.support.event_stream import (
     alerts,
     assert_same,
     discharge,
-    event,
     observation,
 )
 from tests.support.small_models import random_model
@@ -73,7 +72,7 @@ def taken(events: Sequence[Event], ends: Sequence[int] = ()) -> Stream:
     return stream
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(charted, max_size=9), st.randoms(use_true_random=False))
 def test_any_order_and_number_of_corrections_gives_the_same_stay(
     events: list[Charted], chance: random.Random
@@ -87,7 +86,7 @@ def test_any_order_and_number_of_corrections_gives_the_same_stay(
     assert one.rejections == other.rejections == []
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(charted, max_size=7))
 def test_a_corrected_stay_is_that_of_the_values_that_are_left(events: list[Charted]) -> None:
     """Unless two newer moments of one hour were withdrawn: the ring keeps two (decision 023)."""
@@ -104,52 +103,9 @@ def test_a_corrected_stay_is_that_of_the_values_that_are_left(events: list[Chart
     assert one.risks() == other.risks()
 
 
-# --- a septic patient among devices that are wrong
-
-HEART = HeartRateModel()
-
-
-def watched(disturbed: bool) -> tuple[Stream, int]:
-    """Minute by minute, ill from minute 120 on; returns also the minute of the last start."""
-    stream = Stream(HEART, 60)
-    stream.take(admission(0, "p", age=70, ward="A", bed="1"), at=[0])
-    started = 0
-    for minute in range(1, 240):
-        hours = minute / 60
-        rate = 80 + 30 * (minute >= 120)
-        if disturbed:
-            if minute == 100:
-                ahead = observation(hours + 59 / 60, "p", temperature=37.0)
-                stream.take(ahead, at=[hours])
-            if minute == 103:
-                stream.take(observation(hours - 5, "p", wbc=9.0) | {"source": "lab"}, at=[hours])
-            if minute == 105:
-                stream.take(observation(hours + 1.5 / 60, "p", spo2=97), at=[hours])
-            if minute == 110:
-                stream.take(observation(1, "p", lactate=9.0), at=[hours])
-                stream.take(
-                    event(1, "observation", "p", revision=1, values={"lactate": 1.2}), at=[hours]
-                )
-                stream.take(event(hours, "transfer", "p", ward="B", bed="7"), at=[hours])
-            if minute == 115:
-                stream.take(discharge(hours, "p"), at=[hours])
-        messages = stream.take(observation(hours, "p", heart_rate=rate), at=[hours])
-        if ("start", "medium") in alerts(messages) or ("start", "high") in alerts(messages):
-            started = minute
-    return stream, started
-
-
-def test_a_septic_patient_among_wrong_devices_is_seen_in_two_minutes() -> None:
-    (disturbed, started), (undisturbed, wanted) = watched(True), watched(False)
-    assert wanted == 120
-    assert 0 <= started - wanted <= 2
-    assert disturbed.table.locations[int(disturbed.slot()[0])] == ("B", "7")
-    assert disturbed.field("origin_ms") == undisturbed.field("origin_ms")
-
-
 @pytest.mark.parametrize("mistake", [False, True])
 def test_an_alert_has_one_end_for_each_start(mistake: bool) -> None:
-    one = Stream(HEART, 60)
+    one = Stream(HeartRateModel(), 60)
     one.take(admission(0, "p"), observation(1, "p", heart_rate=110), discharge(2, "p"))
     if mistake:
         one.take(observation(2.1, "p", heart_rate=110), discharge(3, "p"))

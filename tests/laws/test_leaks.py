@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from trainer.decisions.predictions import predict
 from trainer.fit import fit
 from trainer.metrics.ranking import auroc
 from trainer.progress import Reporter
+from trainer.reports import plots
 from trainer.training.loop import train, trained
 from trainer.training.teacher import fit_teacher
 
@@ -46,6 +47,14 @@ QUIET = Reporter(Console(quiet=True))
 def one_thread() -> None:
     """Equal threads, equal sums."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pictures() -> Iterator[None]:
+    """Nothing here looks at them, and they take longer than the training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save_png", lambda _figure, file: file)
+        yield
 
 
 @pytest.fixture(scope="module")

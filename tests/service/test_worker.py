@@ -374,7 +374,7 @@ class Chaos:
                 process.step()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     max_batch=st.integers(1, 40),

@@ -30,7 +30,9 @@ Figures = dict[str, float]
 N_STAYS = 3000
 # More septic stays than a ward of 7 % would give: a mean heart rate of patients that differ by
 # 17 /min needs some 2,000 of them to be known to 0.4.
-N_SEPTIC = 3000
+N_SEPTIC = 2000
+WARD = Scenario(beds=50, seed=2019, vitals_every_s=3600)
+SEPTIC_WARD = Scenario(beds=50, seed=77, sepsis_share=1.0)
 FAR_FUTURE_MS = 2**60
 VITALS = ("heart_rate", "resp_rate", "map", "sbp", "temperature", "spo2")
 
@@ -125,14 +127,20 @@ TARGETS = [*CORRELATIONS, *STEPS, *COUPLINGS, *UNCOUPLED, *WIRE, *LABS, *COURSES
 
 
 @pytest.fixture(scope="module")
-def figures() -> Figures:
-    scenario = Scenario(beds=50, seed=2019, vitals_every_s=3600)
-    stays = list(islice(admissions(scenario), N_STAYS))
-    tables = [consumed(scenario, stay) for stay in stays]
+def stays() -> list[Stay]:
+    return list(islice(admissions(WARD), N_STAYS))
+
+
+@pytest.fixture(scope="module")
+def septic() -> list[Stay]:
+    return list(islice(admissions(SEPTIC_WARD), N_SEPTIC))
+
+
+@pytest.fixture(scope="module")
+def figures(stays: list[Stay], septic: list[Stay]) -> Figures:
+    tables = [consumed(WARD, stay) for stay in stays]
     patient = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     table = np.concatenate(tables)
-    septic_ward = Scenario(beds=50, seed=77, sepsis_share=1.0)
-    septic = list(islice(admissions(septic_ward), N_SEPTIC))
     return {
         **correlations(table, patient), **hidden_lab_correlations(stays),
         **couplings(table, patient), **wire_figures(table, patient),
@@ -154,23 +162,23 @@ def test_slow_laboratory_values_change_little_from_hour_to_hour(
     assert figures[f"{name} raw"] >= 0.89
 
 
-def test_clean_values_lie_within_the_streamers_limits() -> None:
-    scenario = Scenario(beds=10, seed=5, sepsis_share=0.5)
-    stays = list(islice(admissions(scenario), 300))
+def test_clean_values_lie_within_the_streamers_limits(
+    stays: list[Stay], septic: list[Stay]
+) -> None:
+    some = [*stays[:150], *septic[:150]]
     columns = [INDEX[name] for name in MONITOR]
-    hourly = np.concatenate([stay.vitals.hourly for stay in stays])
+    hourly = np.concatenate([stay.vitals.hourly for stay in some])
     outside = (hourly < LOW[columns]) | (hourly > HIGH[columns])  # NaN compares false
     assert not outside.any()
     sbp, mean, dbp = (hourly[:, MONITOR.index(name)] for name in ("sbp", "map", "dbp"))
     assert ((dbp < mean) & (mean < sbp)).all()
-    drawn = [(name, x) for stay in stays for draw in stay.draws for name, x in draw.values.items()]
+    drawn = [(name, x) for stay in some for draw in stay.draws for name, x in draw.values.items()]
     assert {name for name, _ in drawn} | set(MONITOR) == set(INDEX)  # all 34 are simulated
     for name, value in drawn:
         assert LOW[INDEX[name]] <= value <= HIGH[INDEX[name]], name
 
 
-def test_low_pressure_is_treated_and_treatment_lifts_it() -> None:
-    stays = list(islice(admissions(Scenario(seed=3)), 400))
+def test_low_pressure_is_treated_and_treatment_lifts_it(stays: list[Stay]) -> None:
     treated = [
         (stay, act) for stay in stays for act in stay.vitals.treatment.acts
         if act.kind == "vasopressor" and act.action == "start"
@@ -185,8 +193,7 @@ def test_low_pressure_is_treated_and_treatment_lifts_it() -> None:
     assert np.mean(after) > np.mean(before) + 5.0  # of a lift of 8, and regression to the mean
 
 
-def test_temperature_and_heart_rate_peak_in_the_afternoon() -> None:
-    stays = list(islice(admissions(Scenario(seed=8)), 1500))
+def test_temperature_and_heart_rate_peak_in_the_afternoon(stays: list[Stay]) -> None:
     for column, least in ((MONITOR.index("temperature"), 0.1), (HR, 1.0)):
         by_hour: list[list[float]] = [[] for _ in range(24)]
         for stay in stays:

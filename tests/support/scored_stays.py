@@ -21,4 +21,6 @@ def random_scored(seed: int, n_stays: int = 300, decimals: int = 7) -> Scored:
     risk = random_risks(label, seed, decimals)
     alerts = np.random.default_rng(seed + 1).random(len(label)) < 0.05
     ids = [f"p{i % 2}{i:05}" for i in range(n_stays)]
-    return Scored(ids, starts, label, risk, risk > 0.1, alerts)
+    on = alerts | (np.random.default_rng(seed + 2).random(len(label)) < 0.1)
+    sites = np.array(["AB"[i % 2] for i in range(n_stays)])
+    return Scored(ids, starts, label, risk, risk > 0.1, alerts, on, sites)

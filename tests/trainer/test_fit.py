@@ -89,7 +89,8 @@ def test_the_card_shows_the_figures_of_the_manifest(fitted: tuple[Fitted, Path])
     for name in ("utility", "auroc"):
         low, high = test[f"{name}_ci"]
         assert f"{test[name]:.3f} [{low:.3f}, {high:.3f}]" in card
-    for words in ("not a medical device", "CC BY 4.0", "What was not shown", "hospital B"):
+    assert "Data of the institution" in card  # whose ids are written as the public ones
+    for words in ("not a medical device", "What was not shown", "hospital B"):
         assert words in card
     assert "{" not in card
 

@@ -17,6 +17,7 @@ from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
     compare,
+    describe,
     evaluate,
     example,
     explain,
@@ -35,13 +36,15 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="""Train, evaluate and publish the models that the streamer runs.
 
-    Start with `trainer evaluate --data FOLDER`: it prints the figures of the shipped bundle. Then
+    Start with `trainer describe --data FOLDER`, which looks at your data, and
+    `trainer evaluate --data FOLDER`: it prints the figures of the shipped bundle. Then
     `trainer fit --data FOLDER --out runs/first` trains one of your own, and
     `trainer models promote runs/first/bundle` puts it in force.
 
     FOLDER holds PhysioNet 2019 files: `.psv`, one for each patient, or parquet.
     Research software for decision support; not a medical device.""",
 )
+app.command()(describe.describe)
 app.command()(fit.fit)
 app.command()(tune.tune)
 app.command()(evaluate.evaluate)

@@ -125,13 +125,14 @@ def promote(
 
     kept = _open(registry)
     with failure_audited(kept.audit_file, "promote", model) as action:
+        channel = None if no_publish else _channel()  # before anything is changed
         if (Path(model) / MANIFEST).is_file():
             model = publishing.accept_folder(kept, Path(model))
         action.target = model = kept.find(model)
         kept.accept(model)
         _change(
             kept,
-            no_publish,
+            channel,
             as_json,
             lambda: kept.promote(model, why),
             lambda channel: publishing.promote(kept, channel, model, why),
@@ -153,7 +154,7 @@ def rollback(
     with failure_audited(kept.audit_file, "rollback", before):
         _change(
             kept,
-            no_publish,
+            None if no_publish else _channel(),
             as_json,
             lambda: kept.rollback(why),
             lambda channel: publishing.rollback(kept, channel, why),
@@ -232,21 +233,34 @@ def verify(
 
 def _change(
     kept: Registry,
-    no_publish: bool,
+    channel: ModelChannel | None,
     as_json: bool,
     alone: Callable[[], str],
     published: Callable[[ModelChannel], Champion],
 ) -> None:
     champion: Champion | None = None
-    if no_publish:
+    if channel is None:
         model = alone()
     else:
-        champion = published(_channel())
+        before = kept.aliases().champion
+        try:
+            champion = published(channel)
+        except StoreUnavailable as error:
+            after = kept.aliases().champion
+            changed = (
+                "The registry is as before"
+                if after == before
+                else (
+                    f"The registry's champion is {short(after or '')} now, but may not be in "
+                    "force: promote it again when Redis answers, or the next `trainer run` will"
+                )
+            )
+            raise StoreUnavailable(f"{error}. {changed}") from error
         model = champion.model_id
     version = champion.version if champion else None
     if as_json:
-        before = list(kept.aliases().before)
-        content = {"champion": model, "version": version, "before": before}
+        earlier = list(kept.aliases().before)
+        content = {"champion": model, "version": version, "before": earlier}
         say_json(content)
     elif version is None:
         say(f"champion of the registry: {short(model)}; not published")

@@ -16,6 +16,7 @@ from trainer.reports.card import SHOWN, Figures, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial
 
 if TYPE_CHECKING:
+    from trainer.data.report import DataReport
     from trainer.explain.suggestions import Suggestion
 
 MOST_TRIALS: Final = 20  # the best ones of a search; trials.csv has all
@@ -40,7 +41,7 @@ def figures_table(figures: Figures) -> None:
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
-    shown = Table(title=f"model {figures['model'][:ID_DIGITS]}")
+    shown = Table(title=f"model {figures['model'][:ID_DIGITS]}", caption=figures.get("patients"))
     shown.add_column("")
     for name in columns:
         shown.add_column(name, justify="right", no_wrap=True)
@@ -59,6 +60,23 @@ def figures_table(figures: Figures) -> None:
         for row in rows:
             shown.add_row(*row)
         _print(shown)
+
+
+def report_tables(report: DataReport) -> None:
+    """Prints the figures of a data report: stays and labels, then the variables."""
+    shown = Table(title="stays and labels")
+    for i, name in enumerate(("", "here", "public data")):
+        shown.add_column(name, justify="right" if i else "left")
+    for words, own, public in report.stay_rows():
+        shown.add_row(words, own, public)
+    _print(shown)
+    head, *rows = report.rows()
+    shown = Table(title="variables, by hours; a dropped value is outside its limits")
+    for i, name in enumerate(head):
+        shown.add_column(name, justify="right" if i > 1 else "left")
+    for row in rows:
+        shown.add_row(*row)
+    _print(shown)
 
 
 def changes_table(

@@ -2,11 +2,11 @@
 
 An evaluation must know whether the bundle was fitted on the same patients, also when the files are
 others. The filter (Bloom, CACM 13(7):422-426, 1970) answers that for one id at a time and does not
-list the ids. Whoever has a bundle must not be able to ask it whether somebody was in intensive
-care, so ids are hashed with a secret key (HMAC-SHA-256) that stays with the hospital
-(TRAINER_PATIENTS_KEY_FILE) and is not in the bundle. A filter names its key by a fingerprint, so
-that one whose key is missing is not taken for an empty one. Filters of earlier versions, and of
-public data such as the shipped model's, have no key.
+list the ids. A second filter holds what was measured (``known_stays``). Whoever has a bundle must
+not be able to ask it whether somebody was in intensive care, so both are hashed with a secret key
+(HMAC-SHA-256) that stays with the hospital (TRAINER_PATIENTS_KEY_FILE) and is not in the bundle. A
+filter names its key by a fingerprint, so that one whose key is missing is not taken for an empty
+one. Filters of earlier versions, and of public data such as the shipped model's, have no key.
 """
 
 from __future__ import annotations
@@ -116,8 +116,12 @@ class SeenPatients:
 
     def count_beyond_chance(self, patient_ids: Sequence[str]) -> int:
         """Counts the seen patients among these; 0 where false answers alone may explain them."""
-        n = self.count(patient_ids)
-        return n if bdtrc(n - 1, len(patient_ids), self.false_rate) < CHANCE else 0
+        return self.beyond_chance(self.count(patient_ids), len(patient_ids), self.false_rate)
+
+    @staticmethod
+    def beyond_chance(n: int, asked: int, false_rate: float) -> int:
+        """``n`` of so many asked; 0 where false answers alone may explain it."""
+        return n if bdtrc(n - 1, asked, false_rate) < CHANCE else 0
 
     @property
     def false_rate(self) -> float:

@@ -69,6 +69,18 @@ def alert_starts(
     return np.asarray(alert_phases(risk, starts, policy) == Phase.START)
 
 
+def alert_on(phases: NDArray[np.uint8], starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Returns ``(R,)`` whether a stay is under an alert after each row.
+
+    >>> alert_on(np.array([0, 1, 0, 3, 1, 0], np.uint8), np.array([0, 5, 6])).tolist()
+    [False, True, True, False, True, False]
+    """
+    change = (phases == Phase.START).astype(np.int64) - (phases == Phase.END)
+    so_far = np.concatenate([[0], np.cumsum(change)])
+    before_stay = np.repeat(so_far[starts[:-1]], np.diff(starts))
+    return np.asarray(so_far[1:] > before_stay)
+
+
 class PolicyRule:
     """Completes a medium threshold to a policy, by rules fixed on one set of patients.
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.alerts import AlertPolicy
+from streamer.core.alerts import AlertPolicy, Phase
 from streamer.core.lstm_network import HORIZONS, Network
 from streamer.core.model import Calibration, Model, Scaling
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
 from trainer.data.labels import horizon_labels
-from trainer.decisions.alert_replay import PolicyRule, alert_starts
+from trainer.decisions.alert_replay import PolicyRule, alert_on, alert_phases, alert_starts
 from trainer.decisions.calibration import fit_calibrator
 from trainer.decisions.predictions import cohort_logits
 from trainer.decisions.thresholds import (
@@ -46,9 +46,16 @@ class OperatingPoint:
     def apply(self, side: Cohort, score: NDArray[np.float64]) -> Scored:
         """Risks and decisions of these stays, from the score ``(R,)`` of each of their hours."""
         risk = self.calibration.risks(score)
-        alerts = alert_starts(risk, side.starts, self.policy)
+        phases = alert_phases(risk, side.starts, self.policy)
         return Scored(
-            side.patient_ids, side.starts, side.label, risk, risk > self.threshold, alerts
+            side.patient_ids,
+            side.starts,
+            side.label,
+            risk,
+            risk > self.threshold,
+            phases == Phase.START,
+            alert_on(phases, side.starts),
+            side.sites,
         )
 
 

@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from streamer.core.alerts import Phase
 from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.batches import by_length
 from trainer.data.dataset import Dataset
-from trainer.decisions.alert_replay import alert_starts
+from trainer.decisions.alert_replay import alert_on, alert_phases
 from trainer.metrics.definitions import Scored
 from trainer.metrics.evaluation_json import Figures, report
 from trainer.metrics.subgroups import subgroups
@@ -56,12 +57,14 @@ class Predictions:
         risks: (R, 3) calibrated.
         threshold: above it the 6 h risk is positive.
         alert_starts: (R,) where an alert starts.
+        alert_on: (R,) where a stay is under an alert.
     """
 
     cohort: Cohort
     risks: NDArray[np.float64]
     threshold: float
     alert_starts: NDArray[np.bool_]
+    alert_on: NDArray[np.bool_]
 
     @property
     def positive(self) -> NDArray[np.bool_]:
@@ -77,6 +80,8 @@ class Predictions:
             self.risks[:, 0],
             self.positive,
             self.alert_starts,
+            self.alert_on,
+            self.cohort.sites,
         )
 
     def write(self, file: Path) -> None:
@@ -96,8 +101,9 @@ def predict(model: Model, dataset: Dataset, progress: Progress | None = None) ->
     logits = cohort_logits(model, dataset, progress)
     part = dataset.part
     risks = model.risks(logits[dataset.rows])
+    phases = alert_phases(risks[:, 0], part.starts, model.policy)
     return Predictions(
-        part, risks, model.threshold, alert_starts(risks[:, 0], part.starts, model.policy)
+        part, risks, model.threshold, phases == Phase.START, alert_on(phases, part.starts)
     )
 
 

@@ -65,7 +65,7 @@ def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
     split = bundle.manifest.get("split")
     if isinstance(split, dict):
         low, middle, high = split["fractions"]
-        stays = split_patients(cohort.patient_ids, split["salt"], (low, middle, high)).validation
+        stays = split_patients(cohort.owners, split["salt"], (low, middle, high)).validation
         if len(stays):
             return stays
     return np.arange(len(cohort))

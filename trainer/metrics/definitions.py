@@ -13,7 +13,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.datasets.cohort import site
 from trainer.data.labels import hours_from_onset
 from trainer.metrics.calibration_error import (
     ECE_BINS,
@@ -40,6 +39,10 @@ METRICS: Final = (
     "alert_sensitivity",
     "alert_ppv",
     "lead_hours_median",
+    "alerted_within_48h",
+    "alerted_at_onset",
+    "non_septic_stays_alerted",
+    "non_septic_hours_alerted",
 )
 
 LEAD_WINDOW_HOURS: Final = 48.0
@@ -61,6 +64,8 @@ class Scored:
         risk: (R,) calibrated probability of onset within 6 hours.
         positive: (R,) whether the risk is above the bundle's threshold.
         alert_starts: (R,) whether an alert starts at this row, by the alert rules.
+        alert_on: (R,) whether the stay is under an alert after this row.
+        sites: (N,) the hospital of each stay, empty where unknown; ``None``: nobody said.
     """
 
     patient_ids: Sequence[str]
@@ -69,6 +74,8 @@ class Scored:
     risk: NDArray[np.float64]
     positive: NDArray[np.bool_]
     alert_starts: NDArray[np.bool_]
+    alert_on: NDArray[np.bool_]
+    sites: NDArray[np.str_] | None = None
 
     def take(self, stays: NDArray[np.integer]) -> Scored:
         """These stays alone, in the order given."""
@@ -82,13 +89,14 @@ class Scored:
             self.risk[rows],
             self.positive[rows],
             self.alert_starts[rows],
+            self.alert_on[rows],
+            None if self.sites is None else self.sites[stays],
         )
 
     def at_site(self, name: str) -> Scored:
-        """The stays of hospital ``A`` or ``B``, known by the patient ids."""
-        return self.take(
-            np.array([i for i, p in enumerate(self.patient_ids) if site(p) == name], np.int64)
-        )
+        """The stays of a hospital."""
+        sites = np.full(len(self.patient_ids), "") if self.sites is None else self.sites
+        return self.take(np.flatnonzero(sites == name))
 
 
 def lead_hours(
@@ -137,6 +145,13 @@ class Measure:
       ``lead_hours``.
     - ``alert_ppv``: share of the alert starts that did.
     - ``lead_hours_median``: median of ``lead_hours`` over the septic stays with such an alert.
+    - ``alerted_within_48h``: share of the septic stays under an alert in any hour from 48 hours
+      before onset on. An alert that started before is still on for some, so it is above
+      ``alert_sensitivity``.
+    - ``alerted_at_onset``: share of the septic stays under an alert at onset; at the last hour of a
+      record that ends before.
+    - ``non_septic_stays_alerted``: share of the other stays with an alert at any time.
+    - ``non_septic_hours_alerted``: share of the hours of the other stays under an alert.
     """
 
     def __init__(self, scored: Scored) -> None:
@@ -173,6 +188,19 @@ class Measure:
         self._forewarned = np.argsort(lead, kind="stable")[np.isneginf(lead).sum() :]
         self._lead = lead[self._forewarned]
 
+        hours = hours_from_onset(label, scored.starts)
+        on = scored.alert_on
+        last = np.zeros(len(label), np.bool_)
+        last[scored.starts[1:] - 1] = True
+        is_onset = (hours == 0) | (last & (hours < 0) & np.isfinite(hours))
+        near = on & (hours >= -LEAD_WINDOW_HOURS)
+        self._on_near = np.maximum.reduceat(near, first).astype(np.float64)
+        self._on_at_onset = np.maximum.reduceat(on & is_onset, first).astype(np.float64)
+        self._other = 1 - self._septic
+        self._other_on = np.maximum.reduceat(on, first) * self._other
+        self._other_rows = self._rows * self._other
+        self._other_rows_on = np.add.reduceat(on.astype(np.float64), first) * self._other
+
     def figures(self, weight: NDArray[np.float64] | None = None) -> dict[str, float]:
         """All of ``METRICS``; NaN where one is undefined, as without a positive row.
 
@@ -198,6 +226,10 @@ class Measure:
             _share(self._foreseen, self._septic, w),
             _share(self._true_alerts, self._alerts, w),
             self._median_lead(w),
+            _share(self._on_near, self._septic, w),
+            _share(self._on_at_onset, self._septic, w),
+            _share(self._other_on, self._other, w),
+            _share(self._other_rows_on, self._other_rows, w),
         )
         return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
 

@@ -12,6 +12,10 @@ from trainer.metrics.bootstrap import DEFAULT_SEED, intervals
 from trainer.metrics.definitions import Measure, Scored
 
 SITES: Final = ("A", "B")
+"""The hospitals of the public data."""
+
+MOST_SITES: Final = 20
+"""Of more, a table has no room, and each holds too few septic stays."""
 
 Figures: TypeAlias = dict[str, Any]
 """JSON values by the names of ``METRICS``, with ``<metric>_ci`` = [low, high] beside them, counts,
@@ -28,7 +32,7 @@ def report(
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
 ) -> Figures:
-    """Counts, every metric, and the same again for each hospital that has patients here.
+    """Counts, every metric, and the same again for each hospital that is named.
 
     Args:
         scored: the stays with the model's risks and decisions.
@@ -58,8 +62,9 @@ def report(
                 out[f"{name}_ci"] = [_number(end) for end in ends]
         return {**out, "threshold": threshold, "alert_threshold": alert_threshold, "model": model}
 
-    sites = [(name, scored.at_site(name)) for name in SITES]
-    by_site = {name: figures(part) for name, part in sites if len(part.patient_ids)}
+    names = [] if scored.sites is None else sorted(set(scored.sites.tolist()) - {""})
+    names = names if len(names) <= MOST_SITES else []
+    by_site = {name: figures(scored.at_site(name)) for name in names}
     return {**figures(scored), "by_site": by_site}
 
 

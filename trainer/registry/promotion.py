@@ -12,6 +12,7 @@ from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
+from trainer.data.known_stays import known_stays
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import paired_intervals
@@ -124,15 +125,12 @@ def is_locked(bundle: Bundle) -> bool:
 
 
 def unseen_by(bundle: Bundle, cohort: Cohort, stays: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ``stays`` of patients that a bundle was not fitted on; all if its manifest is silent.
+    """The ``stays`` that a bundle was not fitted on, under whichever ids; all if it does not say.
 
     Args:
         bundle: its manifest holds the filter of its patients.
         cohort: all stays.
         stays: indices into it.
     """
-    seen = seen_of(bundle.manifest)
-    if seen is None:
-        return stays
-    fresh = [i for i in stays.tolist() if cohort.patient_ids[i] not in seen]
-    return np.array(fresh, np.int64)
+    known = known_stays(bundle.manifest, cohort.take(stays))
+    return stays if known is None else stays[~known.seen]

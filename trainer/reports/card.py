@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from streamer.bundles.manifest import FORECAST
 from streamer.core.model import ID_DIGITS
-from streamer.datasets.cohort import site
 from trainer.forecast.table import forecast_rows
 
 Figures = dict[str, Any]
@@ -25,9 +24,13 @@ SHOWN: Final = {
     "calibration_slope": "calibration slope",
     "calibration_intercept": "calibration intercept",
     "alerts_per_patient_day": "alert starts per patient-day",
-    "alert_sensitivity": "septic stays with an alert from 48 hours before onset on",
+    "alert_sensitivity": "septic stays in which an alert starts from 48 hours before onset on",
     "alert_ppv": "share of alert starts that are such alerts",
     "lead_hours_median": "median lead of a found onset, hours",
+    "alerted_within_48h": "septic stays under an alert at any time from 48 hours before onset on",
+    "alerted_at_onset": "septic stays under an alert at onset",
+    "non_septic_stays_alerted": "other stays with an alert at any time",
+    "non_septic_hours_alerted": "hours of other stays under an alert",
 }
 """Every metric of the manifest, with its name for readers."""
 
@@ -153,13 +156,13 @@ holds for patients who are treated as these were.
 """
 
 
-def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[str]) -> str:
+def write_card(about: Figures, thresholds: dict[str, float], on_public_data: bool) -> str:
     """Fills the card of a fitted bundle.
 
     Args:
         about: the manifest's parts that ``trainer fit`` makes.
         thresholds: ``threshold``, ``medium``, ``high`` and ``off``, risks of onset within 6 h.
-        patient_ids: of all stays; they show whether the data is the challenge's.
+        on_public_data: whether the data is the challenge's, by its content.
     """
     data, test = about["data"], about["metrics"]["test"]
     recipe = about["recipe"]
@@ -170,7 +173,7 @@ def write_card(about: Figures, thresholds: dict[str, float], patient_ids: list[s
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     return _TEMPLATE.format(
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
-        source=_CHALLENGE if all(site(patient) for patient in patient_ids) else _OTHER,
+        source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=f"`{data['sha256'][:16]}`",
         sides=sides,

@@ -106,7 +106,8 @@ def fit_teacher(
         ) from error
     cohort, stays = material.cohort, material.split.train
     rows = material.rows_of(stays)
-    folds = np.array([fold_of(cohort.patient_ids[i], recipe.teacher_folds) for i in stays])
+    owners = cohort.owners
+    folds = np.array([fold_of(owners[i], recipe.teacher_folds) for i in stays])
     fold = np.repeat(folds, cohort.lengths[stays])  # (training rows,)
     settings = {
         **HOURLY_SETTINGS,

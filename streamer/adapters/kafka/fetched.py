@@ -28,8 +28,10 @@ from streamer.core.records import Records
 
 # Parsed at once: the size of one partition's part of a fetch. A larger batch is parsed alone.
 _GROUP_BYTES: Final = 1024 * 1024
-# Parsing columns costs as much as kafka-python's parser takes for this many records.
-_FEW: Final = 16
+# Parsing columns costs as much as kafka-python's parser takes for this many records, if each batch
+# counts for so many more.
+_FEW: Final = 22
+_RECORDS_A_BATCH: Final = 6
 
 
 class DamagedBatch(KafkaError):  # type: ignore[misc]  # kafka-python has no types
@@ -112,7 +114,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             return
         group, data, spans = self._group()
         records = None
-        if sum(frame.n for frame in group) >= _FEW:
+        if sum(frame.n + _RECORDS_A_BATCH for frame in group) >= _FEW:
             records = parse(data, spans, self.topic_partition.partition)
         if records is not None:
             self.leader_epoch = group[-1].leader_epoch

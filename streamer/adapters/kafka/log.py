@@ -285,12 +285,18 @@ class KafkaLog:
 
     def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S
+        unsettled: UnstableOffsetCommitError | None = None
         while True:
             try:
                 return self._consumer.settled_offset(self._tp(partition), _ANSWER_MS)
-            except UnstableOffsetCommitError:
-                if time.monotonic() > give_up_at:
-                    raise
+            except UnstableOffsetCommitError as error:
+                unsettled = error
+            except KafkaTimeoutError as error:
+                if unsettled is not None:  # what the coordinator has answered stands
+                    raise unsettled from error
+                raise
+            if time.monotonic() > give_up_at:
+                raise unsettled
             time.sleep(_ASK_AGAIN_S)
 
     def _moved(self) -> dict[int, int]:

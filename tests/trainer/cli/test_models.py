@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED
 from streamer.ports.models import Champion
+from streamer.ports.states import StoreUnavailable
 from tests.support.small_models import random_bundle
+from trainer.cli import models as models_command
 
 
 def test_the_registry_is_listed_shown_and_changed(
@@ -48,14 +51,33 @@ def test_without_redis_nothing_is_changed_unless_asked_for(
     random_bundle().save(tmp_path / "ours")
     result = trainer("models", "promote", tmp_path / "ours")
     assert result.code == 1
+    assert "Nothing was changed" in result.err
     assert "--no-publish" in result.err
-    assert json.loads(trainer("models", "list", "--json").out)[0]["aliases"] == []
+    assert json.loads(trainer("models", "list", "--json").out) == []
+    assert not (tmp_path / "registry").exists()
     result = trainer("models", "promote", tmp_path / "ours", "--no-publish", "--json")
     assert json.loads(result.out) == {
         "champion": random_bundle().model_id,
         "version": None,
         "before": [],
     }
+
+
+def test_a_redis_lost_on_the_way_is_not_called_no_change(
+    trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class LostOnTheWay(MemoryModels):
+        def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+            if model_id == random_bundle().model_id:
+                raise StoreUnavailable("gone")
+            return super().publish(model_id, packed, expected_version)
+
+    monkeypatch.setattr(models_command, "_channel", LostOnTheWay)
+    random_bundle().save(tmp_path / "ours")
+    result = trainer("models", "promote", tmp_path / "ours")
+    assert result.code == 1
+    assert "Nothing was changed" not in result.err
+    assert f"champion is {random_bundle().shown_id} now" in result.err
 
 
 def test_a_bundle_that_cannot_score_is_not_promoted(trainer: Any, tmp_path: Path) -> None:

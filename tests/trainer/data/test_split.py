@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.support.invented_ward import invented_ward
 from trainer.data.split import FRACTIONS, SIDES, side_of, split_patients
 
 IDS = [f"p{i:06}" for i in range(20_000)]
@@ -62,3 +64,15 @@ def test_another_salt_is_another_split() -> None:
 def test_fractions_that_are_none_are_refused(fractions: tuple[float, float, float]) -> None:
     with pytest.raises(ValueError, match="add up to 1"):
         split_patients(IDS[:3], fractions=fractions)
+
+
+def test_stays_of_one_person_lie_on_one_side() -> None:
+    cohort = replace(invented_ward(200), persons=np.array([f"x{i // 2}" for i in range(200)]))
+    assert cohort.owners[:3] == ["x0", "x0", "x1"]
+    split = split_patients(cohort.owners)
+    sides = np.empty(200, object)
+    for side in SIDES:
+        sides[split.side(side)] = side
+    assert (sides[::2] == sides[1::2]).all()
+    nobody_said = replace(cohort, persons=np.array([""] * 200))
+    assert nobody_said.owners == cohort.patient_ids

@@ -19,7 +19,7 @@ def test_stays_of_each_kind_are_suggested(tmp_path: Path) -> None:
     for patient in ("xs1", "xn1"):
         alert_starts[cohort.rows(cohort.patient_ids.index(patient)).start + 10] = True
     risks = np.repeat(np.linspace(0.01, 0.02, cohort.n_rows)[:, None], 3, axis=1)
-    suggestions = suggest(Predictions(cohort, risks, 0.5, alert_starts), 1)
+    suggestions = suggest(Predictions(cohort, risks, 0.5, alert_starts, alert_starts), 1)
     assert [(stay.kind, stay.patient) for stay in suggestions] == [
         (Kind.FORESEEN, "xs1"),
         (Kind.MISSED, "xs2"),

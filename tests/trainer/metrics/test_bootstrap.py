@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,9 +13,7 @@ from trainer.metrics.definitions import METRICS, Measure, Scored
 def noisier(scored: Scored, spread: float) -> Scored:
     noise = np.random.default_rng(3).normal(0, spread, len(scored.risk))
     risk = 1 / (1 + np.exp(-(np.log(scored.risk / (1 - scored.risk)) + noise)))
-    return Scored(
-        scored.patient_ids, scored.starts, scored.label, risk, risk > 0.1, scored.alert_starts
-    )
+    return replace(scored, risk=risk, positive=risk > 0.1)
 
 
 def test_the_seed_alone_decides_the_replicates() -> None:

@@ -13,7 +13,7 @@ from trainer.metrics.calibration_error import (
     logistic_line,
     logit,
 )
-from trainer.metrics.definitions import METRICS, Measure, lead_hours
+from trainer.metrics.definitions import METRICS, Measure, Scored, lead_hours
 from trainer.metrics.utility import normalized_utility
 
 # Sums of some thousand doubles in another order.
@@ -34,6 +34,27 @@ def test_lead_is_that_of_the_first_alert_that_foresaw_onset() -> None:
     early = np.zeros(130, np.bool_)
     early[3] = True
     assert lead_hours(early, label, starts, window_hours=np.inf).tolist() == [67, -np.inf]
+
+
+def figures_of_alerts_that_are_on(scored: Scored) -> dict[str, float]:
+    """By plain loops over stays and hours."""
+    near, at_onset, alerted, hours_on, hours = [], [], [], 0, 0
+    for begin, end in pairwise(scored.starts.tolist()):
+        label, on = scored.label[begin:end].tolist(), scored.alert_on[begin:end].tolist()
+        if 1 in label:
+            onset = label.index(1) + 6
+            near.append(any(on[max(onset - 48, 0) :]))
+            at_onset.append(on[min(onset, len(on) - 1)])
+        else:
+            alerted.append(any(on))
+            hours_on += sum(on)
+            hours += len(on)
+    return {
+        "alerted_within_48h": float(np.mean(near)),
+        "alerted_at_onset": float(np.mean(at_onset)),
+        "non_septic_stays_alerted": float(np.mean(alerted)),
+        "non_septic_hours_alerted": hours_on / hours,
+    }
 
 
 def test_figures_are_what_their_names_say() -> None:
@@ -69,6 +90,7 @@ def test_figures_are_what_their_names_say() -> None:
         )
         / scored.alert_starts.sum(),
         "lead_hours_median": np.median(leads),
+        **figures_of_alerts_that_are_on(scored),
     }
     # The line's optimum is flat: Newton stops where a step is under 1e-10.
     assert figures == pytest.approx(expected, rel=0, abs=1e-9)
@@ -97,10 +119,11 @@ def test_without_septic_stays_the_rest_is_still_measured() -> None:
     figures = Measure(healthy).figures()
     missing = {name for name, value in figures.items() if math.isnan(value)}
     counted = {"ece", "brier", "alerts_per_patient_day", "alert_ppv"}
+    counted |= {"non_septic_stays_alerted", "non_septic_hours_alerted"}
     assert missing == set(METRICS) - counted
 
 
-def test_sites_are_told_by_the_patient_ids() -> None:
+def test_the_stays_of_a_site() -> None:
     scored = random_scored(14, 30)
     a, b = scored.at_site("A"), scored.at_site("B")
     assert {p[:2] for p in a.patient_ids} == {"p0"}

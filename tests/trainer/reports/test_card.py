@@ -24,7 +24,7 @@ ABOUT: dict[str, Any] = {
 
 
 def test_a_card_has_data_figures_and_thresholds() -> None:
-    card = write_card(ABOUT, THRESHOLDS, ["p000001", "p100001"])
+    card = write_card(ABOUT, THRESHOLDS, on_public_data=True)
     for text in (
         "40 stays (12 septic, 1,234 hours)",
         "PhysioNet/Computing in Cardiology Challenge 2019",
@@ -41,7 +41,7 @@ def test_a_card_has_data_figures_and_thresholds() -> None:
 
 
 def test_a_card_of_other_data_does_not_name_the_challenge() -> None:
-    card = write_card(ABOUT, {**THRESHOLDS, "high": 1.0}, ["p000001", "ward 3/7"])
+    card = write_card(ABOUT, {**THRESHOLDS, "high": 1.0}, on_public_data=False)
     assert "Data of the institution" in card
     assert "Cite: Reyna" not in card
     assert "**high** above 1.0000: never" in card
@@ -49,7 +49,7 @@ def test_a_card_of_other_data_does_not_name_the_challenge() -> None:
 
 def test_no_subgroup_is_said_to_be_measured_where_none_is() -> None:
     metrics = {**ABOUT["metrics"], "subgroups": {}}
-    card = write_card({**ABOUT, "metrics": metrics}, THRESHOLDS, ["p000001"])
+    card = write_card({**ABOUT, "metrics": metrics}, THRESHOLDS, on_public_data=True)
     assert "no subgroup here holds enough septic stays" in card
 
 

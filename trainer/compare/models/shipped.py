@@ -16,7 +16,7 @@ from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.dataset import Material
-from trainer.data.training_patients import seen_of
+from trainer.data.known_stays import known_stays
 from trainer.decisions.operating_point import OperatingPoint
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import InputError
@@ -90,9 +90,9 @@ def refuse_other_patients(bundle: Bundle, material: Material, fitted_on: str) ->
     Raises:
         InputError: the bundle was fitted on more data, less data, or on test patients.
     """
-    seen = seen_of(bundle.manifest)
-    test = [material.cohort.patient_ids[i] for i in material.split.test]
-    if n_seen := 0 if seen is None else seen.count_beyond_chance(test):
+    test = material.cohort.take(material.split.test)
+    known = known_stays(bundle.manifest, test)
+    if n_seen := 0 if known is None else known.beyond_chance(known.seen):
         why = f"{n_seen} of the {len(test)} test patients served to fit it"
     elif bundle.manifest.get("data", {}).get("fitted_on") != fitted_on:
         why = "its training and validation patients are not those of these files"
