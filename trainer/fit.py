@@ -40,6 +40,7 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.kept_sets import KeptSets
 from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
@@ -236,8 +237,12 @@ def learn_from_trees(
     made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress)
+    sets = KeptSets(file.with_suffix(""), made_of)
+    if not resume:
+        sets.clear()
+    soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress, sets)
     soft_labels.save(file, made_of)
+    sets.clear()
     return soft_labels
 
 
@@ -318,12 +323,18 @@ def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: 
     folder.mkdir(exist_ok=True)
     label, risk = predictions.cohort.label, predictions.risks[:, 0]
     losses = {
-        name: [epoch[f"{name}_loss"] for epoch in run.history] for name in ("train", "validation")
+        name: [epoch[key] for epoch in run.history]
+        for name, key in (
+            ("training patients, with dropout", "train_label_loss"),
+            ("validation patients", "validation_loss"),
+        )
     }
+    whose = f"{len(predictions.cohort):,} test patients, {predictions.cohort.septic.sum():,} septic"
     plots.plot_loss(losses, folder, run.best_epoch)
-    plots.plot_roc(label, risk, folder)
-    plots.plot_precision_recall(label, risk, folder)
-    plots.plot_reliability(label, risk, folder)
+    plots.plot_roc(label, risk, folder, whose)
+    plots.plot_precision_recall(label, risk, folder, whose)
+    plots.plot_reliability(label, risk, folder, whose)
+    plots.plot_alerts(predictions.scored(), folder, whose)
     plots.plot_utility(
         calibrated.thresholds, calibrated.utilities, calibrated.model.threshold, folder
     )

@@ -17,6 +17,8 @@ states=${STREAMER_TOPIC_STATES:-states}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
+stays=${STREAMER_TOPIC_STAYS:-stays}
+board=${BOARD_PRINCIPAL-User:board}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 
@@ -55,6 +57,11 @@ grant "$sender" Write -- --topic "$vitals" --topic "$outcomes"
 grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
     --topic "$rejected.replayed"
+
+# board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
+grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$board" Write -- --topic "$vitals"
+grant "$board" Describe -- --group "$group"
 
 # replayer: `streamer rejected replay`.
 grant "$replayer" Read -- --topic "$rejected"

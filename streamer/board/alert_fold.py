@@ -15,6 +15,7 @@ from streamer.core.time import BadTimeError, read_ms
 _RAISING: Final = {"start", "escalate"}
 # Snoozes and their ends move nothing on the attention list; a verdict and a refusal neither.
 _MOVING: Final = _RAISING | {"end", "acknowledge", "unacknowledge", "pause", "unpause"}
+_SEVERITIES: Final = {"medium", "high"}
 _LEAVING: Final = {"discharge", "next_stay"}
 
 
@@ -91,7 +92,9 @@ class AlertFold:
             self.reasons = kept
         if message.phase in _MOVING:
             self.changed_ms = time_ms
-        self.phase, self.severity = message.phase, message.severity
+        self.phase = message.phase
+        if message.severity in _SEVERITIES:  # an answer after the end has none
+            self.severity = message.severity
         self.partition = message.partition
         self._response(message, time_ms)
 

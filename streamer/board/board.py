@@ -128,17 +128,14 @@ class Board:
 
     def let_time_pass(self) -> None:
         """Marks the cards that change by time alone: deadlines, the ends of pauses, departures."""
-        now_ms = self.now_ms
+        now_ms, thresholds = self.now_ms, self.fold.thresholds
         for patient, bedside in self.fold.patients.items():
-            if bedside.alerts or bedside.stay is not None or patient in self._shown:
-                shown = self._shown.get(patient)
-                if shown is None:
-                    if is_on_ward(bedside, now_ms):
-                        self.fold.changed.add(patient)
-                elif not is_on_ward(bedside, now_ms) or _by_time(shown.card) != _by_time(
-                    card(bedside, now_ms, self.fold.thresholds)
-                ):
-                    self.fold.changed.add(patient)
+            shown = self._shown.get(patient)
+            if is_on_ward(bedside, now_ms) != (shown is not None) or (
+                shown is not None
+                and _by_time(shown.card) != _by_time(card(bedside, now_ms, thresholds))
+            ):
+                self.fold.changed.add(patient)
 
     def card_of(self, patient: str, audience: Audience) -> Shown | None:
         """Returns a patient's card; ``None`` where there is none, or it is of another ward."""

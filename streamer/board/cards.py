@@ -25,8 +25,10 @@ from streamer.core.time import HOUR_MS, rfc3339
 UNSEEN_MS: Final = 12 * HOUR_MS
 """An alert that ended and was not seen stays so long."""
 SERIES_HOURS: Final = 24
-# Against two hours before: smaller steps are the noise of single measurements.
+# Against two hours before, or a little more where nothing came then: shorter steps are the noise
+# of single measurements.
 _TREND_HOURS: Final = 2
+_TREND_REACH: Final = 6
 _TREND_RATIO: Final = 1.25
 _TREND_LEAST: Final = 0.005
 # Of the ten variables that a clinician wants before trusting a risk, five are vital signs.
@@ -193,9 +195,9 @@ def _risk(bedside: Bedside, risk: RiskMessage, thresholds: Mapping[str, float]) 
 
 
 def _trend(bedside: Bedside, risk: float) -> Literal["up", "down", "flat"]:
-    newest_ms = bedside.risk_ms or 0
-    hour = newest_ms // HOUR_MS - _TREND_HOURS
-    before = bedside.hours.get(hour, bedside.hours.get(hour + 1))
+    hour = (bedside.risk_ms or 0) // HOUR_MS
+    known = [h for h in bedside.hours if hour - _TREND_REACH <= h <= hour - _TREND_HOURS]
+    before = bedside.hours[max(known)] if known else None
     if before is None or abs(risk - before[1]) < _TREND_LEAST:
         return "flat"
     if risk > before[1] * _TREND_RATIO:

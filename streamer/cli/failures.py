@@ -27,7 +27,8 @@ def describe(error: Exception) -> tuple[str, int] | None:
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] == "pyarrow":
             return "Error: reading recordings needs pyarrow: pip install 'vigil-icu[replay]'", 2
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _OF_BOARD:
-            return f"Error: the board needs {error.name}: pip install 'vigil-icu[board]'", 2
+            library = (error.name or "").partition(".")[0]
+            return f"Error: the board needs {library}: pip install 'vigil-icu[board]'", 2
         case LocalStackError() | LogUnavailable() | StoreUnavailable():
             return f"Error: {error}", 1
         case _:

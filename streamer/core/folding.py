@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streamer.core import expiry, lifecycle, stay_rules, timeline
 from streamer.core.assessment import EndReason
 from streamer.core.columns import Columns
+from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
@@ -139,7 +140,9 @@ class Folding:
         """Finds or adds the stay of each event; returns the events that have one."""
         columns, slot_of = batch.columns, self.table.slot_of
         batch.slots[events] = self._slots(columns)[events]
-        for event in events[batch.slots[events] < 0].tolist():
+        new = events[batch.slots[events] < 0]
+        limit = DayLimit(self.table, batch, events) if self.table.most_a_day and len(new) else None
+        for event in new.tolist():
             patient = columns.patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
@@ -147,11 +150,22 @@ class Folding:
                     kind = Kind(columns.kind[event]).name.lower()
                     detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
+                elif limit is not None and limit.refuses(event):
+                    self._refuse_patient(batch, event)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
                     batch.outcome.newcomers.append(event)
             batch.slots[event] = slot
+            if limit is not None and slot >= 0:
+                limit.came(event, patient)
         return events[batch.slots[events] >= 0]
+
+    def _refuse_patient(self, batch: Batch, event: int) -> None:
+        partition = int(batch.partitions[event])
+        detail = f"partition {partition} has had {self.table.most_a_day} patients on this day"
+        batch.reject(event, Reason.TOO_MANY_PATIENTS, detail)
+        # It is not the home of the patient any more: with the next save another may be.
+        self.table.gone.setdefault(partition, set()).add(batch.columns.patients[event])
 
     def _slots(self, columns: Columns) -> Slots:
         """The slot of each event's patient, -1 for one without a stay."""

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     BEFORE_ADMISSION = "before_admission"
     NO_STAY = "no_stay"
     OTHER_PARTITION = "other_partition"
+    TOO_MANY_PATIENTS = "too_many_patients"
     UNREADABLE = "unreadable"
     INTERNAL_ERROR = "internal_error"
 
@@ -57,6 +58,8 @@ _SENTENCES = {
     Reason.NO_STAY: "A discharge or a transfer of a patient who was not admitted nor observed.",
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
+    Reason.TOO_MANY_PATIENTS: "The patient is new, and the partition has had as many patients on "
+    "this day as `STREAMER_MAX_PATIENTS_A_DAY` allows; re-enter the event once that is sorted out.",
     Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
     Reason.INTERNAL_ERROR: "The program fails on this event; `detail` names the place. Report it, "
     "and re-enter the event after the update.",

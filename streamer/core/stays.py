@@ -121,11 +121,16 @@ class StayTable:
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``locations`` its ward and bed. ``touched`` marks what has changed
     since it was last saved, ``gone`` the patients that were removed since then, by partition.
-    ``evicted`` knows the stays that are in the store alone.
+    ``evicted`` knows the stays that are in the store alone. A partition takes no new patient on a
+    day on which it has had ``most_a_day`` (``day_limit``; 0: no limit).
     """
 
     def __init__(
-        self, architecture: Architecture, capacity: int = 64, evicted: EvictedStays | None = None
+        self,
+        architecture: Architecture,
+        capacity: int = 64,
+        evicted: EvictedStays | None = None,
+        most_a_day: int = 0,
     ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
@@ -141,6 +146,7 @@ class StayTable:
         self.touched = np.empty(0, np.bool_)
         self.gone: dict[int, set[str]] = {}
         self.evicted = EvictedStays() if evicted is None else evicted
+        self.most_a_day = most_a_day
         self._free: list[int] = []
         self._grow(capacity)
 

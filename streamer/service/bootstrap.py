@@ -77,6 +77,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.future_limit_ms,
         rebuild_ms=round(settings.rebuild_hours * HOUR_MS),
         max_stays=settings.max_stays,
+        max_patients_a_day=settings.max_patients_a_day,
         save_s=settings.save_seconds,
         forecast=settings.forecast,
         states_s=settings.states_seconds,

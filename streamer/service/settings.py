@@ -83,9 +83,7 @@ class Settings(BoardSettings):
         default="states",
         description="compacted topic of the stored stays, from which a lost Redis is restored",
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
-    )
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     action_key: SecretStr = Field(
         default=SecretStr(""),
         description="secret key of the signature of people's actions; empty: none is asked for",
@@ -95,6 +93,12 @@ class Settings(BoardSettings):
     )
     respond_medium: Finite = Field(
         default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
+    )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
     )
     snooze_max: Finite = Field(
         default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
@@ -139,6 +143,12 @@ class Settings(BoardSettings):
         default=20_000,
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
+    )
+    max_patients_a_day: int = Field(
+        default=0,
+        ge=0,
+        description="maximum patients of a partition on one day of the log (UTC), events of "
+        "further new ones are rejected; the same for all services of a group; 0: no limit",
     )
     save_seconds: Finite = Field(
         default=10,

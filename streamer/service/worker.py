@@ -65,6 +65,7 @@ class WorkerConfig:
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
         states_s: seconds within which changed stays go to the topic of states; 0 for never.
+        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
     """
 
     topics: Topics
@@ -75,6 +76,7 @@ class WorkerConfig:
     save_s: float
     forecast: bool = False
     states_s: float = 0
+    max_patients_a_day: int = 0
 
 
 class Worker:
@@ -111,7 +113,9 @@ class Worker:
         self._fault = fault or no_fault
         self._library = library
         self._active = ActiveModel(library)
-        self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
+        self._cache = StayCache(
+            config.interval_ms, config.max_stays, config.forecast, config.max_patients_a_day
+        )
         self._pending = PendingWrites(log, states)
         self.changelog = Changelog(config.topics.states, config.states_s, states, self._cache)
         restoring = Restoring(Restore(state_topic, states), self.changelog, config.rebuild_ms)

@@ -10,17 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from bench.board_pictures import CHROMIUM_FLAGS
 from bench.board_stub import BoardStub
 from bench.board_ward import EPOCH
-
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +21,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip("no chromium on this machine: install Debian's chromium")
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        running = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield running
         running.close()
 
@@ -63,10 +55,14 @@ class Screens:
         *,
         size: tuple[int, int] = (1280, 720),
         stored: dict[str, str] | None = None,
-        reduced_motion: bool = False,
+        reduced_motion: bool = True,
         wait: str = ".card",
     ) -> Page:
-        """A page in a browser of its own, once `wait` is there; `stored` is its local storage."""
+        """A page in a browser of its own, once `wait` is there; `stored` is its local storage.
+
+        Without a graphics card, flashing costs most of a test's time: it is off where it is
+        not what is tested.
+        """
         context = self.browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             reduced_motion="reduce" if reduced_motion else "no-preference",

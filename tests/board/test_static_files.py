@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zlib
 
 import pytest
 
@@ -47,3 +48,19 @@ def test_pages_hold_nothing_that_the_policy_forbids() -> None:
             without = text.replace('xmlns="http://www.w3.org/2000/svg"', "")
             assert forbidden not in without, f"{file.name}: {forbidden}"
         assert "style=" not in text, f"{file.name}: an inline style"
+
+
+def test_own_code_stays_small() -> None:
+    source = b"".join(module.read_bytes() for module in OWN)
+    # Without comments and indentation: what a browser has to read. Vendored are 64 KB.
+    bare = re.sub(rb"(?m)^\s+|/\*\*.*?\*/|^\s*//.*$", b"", source, flags=re.DOTALL)
+    assert len(bare) < 78_000
+    assert len(zlib.compress(source, 9)) < 30_000
+
+
+def test_each_word_is_used() -> None:
+    words = (STATIC / "words.js").read_text()
+    code = "".join(module.read_text() for module in OWN)
+    tops = re.findall(r"(?m)^  (\w+): ", words[: words.index("/** Variables of the cards")])
+    assert len(tops) > 60
+    assert not [word for word in tops if not re.search(rf"W\.{word}\b", code)]

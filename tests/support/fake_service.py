@@ -87,6 +87,7 @@ class FakeProcess:
             fake.save_s,
             forecast=fake.forecast,
             states_s=fake.states_s,
+            max_patients_a_day=fake.max_patients_a_day,
         )
         self.worker = Worker(
             self.log, fake.states, fake.library, config, self._fault, None, fake.state_topic
@@ -137,6 +138,7 @@ class FakeService:
         self.forecast = forecast
         self.save_s = save_s
         self.states_s = 0.0
+        self.max_patients_a_day = 0
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:

@@ -52,6 +52,7 @@ def test_a_fit_leaves_a_bundle_that_scores_and_what_shows_how_it_went(
     assert bundle.model_id == result.bundle.model_id == build(bundle).model_id
     plots = {path.name for path in (out / "plots").iterdir()}
     assert plots == {
+        "alerts.png",
         "loss.png",
         "roc.png",
         "precision_recall.png",

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
 from trainer.archive.schemas import TableSpec
@@ -70,7 +70,7 @@ class ArchiveTable:
         self.folder = root / spec.name
         try:
             self._snapshot = DeltaTable(self.folder, version=version)
-        except (TableNotFoundError, OSError) as error:
+        except (DeltaError, OSError) as error:
             at = "" if version is None else f" of version {version}"
             raise NoTable(f"{self.folder}: there is no table{at}") from error
 
@@ -211,6 +211,30 @@ class ArchiveTable:
             raise Conflict(str(error)) from error
         self._sync_log()
         self.reload()
+
+    def sizes(self) -> list[tuple[int, int]]:
+        """Rows and bytes of each file of this snapshot."""
+        actions: Any = self._snapshot.get_add_actions(flatten=True)
+        table: Any = pa.table(actions)
+        names = ("num_records", "size_bytes")
+        rows, sizes = (table.column(name).to_pylist() for name in names)
+        return list(zip(rows, sizes, strict=True))
+
+    def sweep(self, hours: int, kept: Sequence[int]) -> int:
+        """Deletes files that this version does not name, nor one of ``kept``; returns how many.
+
+        Args:
+            hours: younger files stay: they may be of a commit that is under way.
+            kept: versions that stay readable.
+        """
+        gone = self._snapshot.vacuum(
+            retention_hours=hours,
+            dry_run=False,
+            enforce_retention_duration=False,
+            full=True,
+            keep_versions=list(kept) or None,
+        )
+        return len(gone)
 
     def _sync_log(self) -> None:
         """Puts the newest entries of the log on disk: Delta's writer leaves them in memory."""

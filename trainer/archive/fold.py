@@ -78,7 +78,7 @@ def fold(root: Path) -> FoldReport:
     gaps = _gaps(root)
     n_events = n_stays = n_open = n_incomplete = 0
     adds: list[NewFile] = []
-    for (topic_id, partition), paths in sorted(_by_partition(events.paths()).items()):
+    for (topic_id, partition), paths in sorted(by_partition(events.paths()).items()):
         rows = good_rows([events.read(path) for path in paths])
         folded = fold_partition(rows, partition, now_ms)
         lost = [_Lost.of(gap, rows) for gap in gaps if gap.topic_id == topic_id]
@@ -121,7 +121,7 @@ def _key_of(table: ArchiveTable) -> dict[str, str]:
     return {name: value for name, value in table.properties.items() if value is not None}
 
 
-def _by_partition(paths: Sequence[str]) -> dict[tuple[str, int], list[str]]:
+def by_partition(paths: Sequence[str]) -> dict[tuple[str, int], list[str]]:
     """Files by topic id and partition, which their names begin with."""
     parts: dict[tuple[str, int], list[str]] = defaultdict(list)
     for path in paths:

@@ -142,6 +142,10 @@ class TopicWriter:
         self._positions |= moved
         self._watermarks |= moved
 
+    def close(self) -> None:
+        """Leaves the group; what is not committed is read again by the next owner."""
+        self._log.close()
+
     def _is_due(self) -> bool:
         batch = self._batch
         if not batch.next_offsets:
@@ -245,10 +249,11 @@ class ArchiveRun:
                 self._unreachable[topic] += 1
         return n_read
 
-    def flush(self) -> None:
-        """Writes what is left, as before an orderly end."""
+    def close(self) -> None:
+        """Writes what is left, and leaves the groups."""
         for writer in self._writers.values():
             writer.flush()
+            writer.close()
 
     @property
     def lag(self) -> int:

@@ -59,6 +59,6 @@ def draw_effects(recovered: Sequence[Mapping[str, Floats]], gates: Floats) -> Fi
         below.set(title=f"forget gates after one dose of {drug}", xlabel="hours since the dose")
         below.set_xticks(range(0, LONGEST + 1, 6))
         if d == 0:
-            below.set_ylabel("unit, sorted by its greatest change")
+            below.set_ylabel("unit, by the hour of its greatest change")
     figure.colorbar(image, ax=axes[len(DRUGS) :], label="change of the gate (1 keeps, 0 forgets)")
     return figure

@@ -332,6 +332,9 @@ def _influence(axes: Axes, explanation: Explanation, influence: Influence) -> No
             explanation.hour[influence.replaced] - explanation.hour[m.row], color=_GREEN,
             linewidth=5, alpha=0.4, label="measured again",
         )  # fmt: skip
+    is_last = len(hours) == 1  # a line of one point is not seen
+    if is_last:
+        axes.text(0.5, 0.95, "the last hour of the stay", transform=axes.transAxes, va="top")
     half = influence.hours_to_half
     if half is not None:
         label = f"less than half\nleft after {half} h"
@@ -340,9 +343,12 @@ def _influence(axes: Axes, explanation: Explanation, influence: Influence) -> No
         (influence.by_features, "through the features:\nlast value, age, trend", _BLUE),
         (influence.by_state, "through the LSTM state", _ORANGE),
     ):
-        axes.plot(hours, part[after], color=colour, label=name, linewidth=3.5)
+        axes.plot(
+            hours, part[after], "-o" if is_last else "-", color=colour, label=name, linewidth=3.5
+        )
         axes.fill_between(hours, 0, part[after], color=colour, alpha=0.2, linewidth=0)
-    axes.plot(hours, influence.change[after], "-k", linewidth=1.2, label="both: whole change")
+    style = "xk" if is_last else "-k"
+    axes.plot(hours, influence.change[after], style, linewidth=1.2, label="both: whole change")
     axes.axhline(0, color=_GREY, linewidth=0.8)
     axes.set_ylabel("log odds with\nminus without it")
     axes.set_xlim(-0.5, max(float(hours[-1]), 1) + 0.5)

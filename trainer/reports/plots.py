@@ -13,11 +13,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from trainer.data.labels import hours_from_onset
 from trainer.metrics.calibration_error import expected_calibration_error, reliability_points
+from trainer.metrics.definitions import Scored
 from trainer.metrics.ranking import auprc, auroc, curve
 
 DPI: Final = 120
 MOST_POINTS: Final = 2000  # a curve of a million rows looks the same with these and is fast
+
+LEAST_HERE: Final = 5
+"""Of fewer stays with an hour, a share is no point of a curve."""
 
 INK: Final = "#1f4e79"
 _QUIET: Final = "#999999"
@@ -32,7 +37,7 @@ def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | N
         folder: an existing folder.
         best: the epoch whose weights were kept.
     """
-    figure, axes = blank("Loss", "epoch", "weighted loss per hour")
+    figure, axes = blank("Loss against the labels", "epoch", "weighted loss per hour")
     for (name, values), style in zip(losses.items(), ("-o", "-s", "--^", ":v") * 8, strict=False):
         axes.plot(range(1, len(values) + 1), values, style, markersize=3, label=name)
     if best is not None:
@@ -42,16 +47,19 @@ def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | N
     return save_png(figure, folder / "loss.png")
 
 
-def plot_roc(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path) -> Path:
+def plot_roc(
+    label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path, whose: str
+) -> Path:
     """Draws ``roc.png`` over all hours.
 
     Args:
         label: (R,) 0 or 1, both must occur.
         risk: (R,) score of each hour.
         folder: an existing folder.
+        whose: the patients, and how many.
     """
     points = curve(label, risk)
-    figure, axes = blank("ROC, every hour", "1 - specificity", "sensitivity")
+    figure, axes = blank(f"ROC, every hour\n{whose}", "1 - specificity", "sensitivity")
     shown = thinned(len(points.threshold))
     axes.plot(
         np.append(0, points.false_positive_rate[shown]),
@@ -66,12 +74,12 @@ def plot_roc(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Pat
 
 
 def plot_precision_recall(
-    label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path
+    label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path, whose: str
 ) -> Path:
     """Draws ``precision_recall.png`` over all hours; arguments as ``plot_roc``."""
     points = curve(label, risk)
     figure, axes = blank(
-        "Precision and recall, every hour", "sensitivity (recall)", "precision (PPV)"
+        f"Precision and recall, every hour\n{whose}", "sensitivity (recall)", "precision (PPV)"
     )
     shown = thinned(len(points.threshold))
     axes.plot(
@@ -90,13 +98,17 @@ def plot_precision_recall(
     return save_png(figure, folder / "precision_recall.png")
 
 
-def plot_reliability(label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path) -> Path:
+def plot_reliability(
+    label: NDArray[np.integer], risk: NDArray[np.floating], folder: Path, whose: str
+) -> Path:
     """Draws ``reliability.png``: observed share of positives against risk, in the bins of the ECE.
 
     Arguments as ``plot_roc``; ``risk`` is a probability.
     """
     mean, share = reliability_points(label, risk)
-    figure, axes = blank("Reliability, every hour", "predicted risk", "observed share of positives")
+    figure, axes = blank(
+        f"Reliability, every hour\n{whose}", "predicted risk", "observed share of positives"
+    )
     error = expected_calibration_error(label, risk)
     drawn = share > 0
     axes.plot(mean[drawn], share[drawn], "-o", color=INK, label=f"ECE {error:.4f}")
@@ -120,7 +132,11 @@ def plot_utility(
         chosen: the threshold in the bundle.
         folder: an existing folder.
     """
-    figure, axes = blank("Utility against threshold", "threshold (risk)", "normalised utility")
+    figure, axes = blank(
+        "Utility against threshold\nvalidation patients, on whom it is chosen",
+        "threshold (risk)",
+        "normalised utility",
+    )
     shown = thinned(len(thresholds))
     shown = shown[thresholds[shown] > 0]
     axes.plot(thresholds[shown], utilities[shown], color=INK)
@@ -130,6 +146,39 @@ def plot_utility(
     axes.set(xscale="log")
     axes.legend(loc="lower right")
     return save_png(figure, folder / "utility.png")
+
+
+def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
+    """Draws ``alerts.png``: septic stays under an alert by the hours to onset, and other stays.
+
+    The line of the other stays is the share of their hours under an alert, at any time.
+
+    Args:
+        scored: the stays with their alerts.
+        folder: an existing folder.
+        whose: the patients, and how many.
+    """
+    hours = hours_from_onset(scored.label, scored.starts)
+    figure, axes = blank(
+        f"Stays under an alert\n{whose}", "hours from onset", "share under an alert"
+    )
+    shown, share, starts = [], [], []
+    for hour in range(-48, 4):
+        here = hours == hour
+        if here.sum() >= LEAST_HERE:
+            shown.append(hour)
+            share.append(float(scored.alert_on[here].mean()))
+            starts.append(float(scored.alert_starts[here].mean()))
+    axes.plot(shown, share, color=INK, label="septic stays under an alert")
+    axes.plot(shown, starts, color=MARK, label="septic stays in which one starts in this hour")
+    others = np.isneginf(hours)
+    if others.any():
+        part = float(scored.alert_on[others].mean())
+        axes.axhline(part, color=_QUIET, linestyle=":", label=f"other stays, any hour: {part:.2f}")
+    axes.axvline(0, color=_QUIET, linewidth=0.8)
+    axes.set(ylim=(0, 1.01))
+    axes.legend(loc="upper left")
+    return save_png(figure, folder / "alerts.png")
 
 
 def canvas(size: tuple[float, float]) -> Figure:

@@ -19,7 +19,7 @@ from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
-from trainer.training.encoder import train_encoder
+from trainer.training.encoder import FrozenHours, train_encoder
 from trainer.training.loss import Objective
 from trainer.training.optimizer import optimizer_step, rate_at
 from trainer.training.piecewise import choose_piecewise_encoding
@@ -86,11 +86,7 @@ def train(
         with torch.no_grad():
             network.bias.copy_(objective.log_odds(material.rows_of(stays)))
         train_encoder(network, material, objective, recipe, progress)
-    learns = [network.memory_head, *network.lstm.parameters()]
-    network.requires_grad_(False)
-    for parameter in learns:
-        parameter.requires_grad_(True)
-    optimizer = torch.optim.AdamW(learns, lr=recipe.memory_rate, weight_decay=recipe.weight_decay)
+    optimizer = _optimizer_of_lstm(network, recipe)
     if run is None:
         torch.nn.init.zeros_(network.memory_head)  # the LSTM has nothing to add yet
         weights = network.state_dict()
@@ -98,6 +94,7 @@ def train(
     else:
         network.load_state_dict(run.weights)
         optimizer.load_state_dict(run.optimizer)
+    hours = FrozenHours(network, material, np.concatenate([stays, material.split.validation]))
     predict = copy.deepcopy(network)  # carries the running average of the weights
     steps_in_epoch = sum(1 for _ in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, 0)))
     total = steps_in_epoch * recipe.epochs
@@ -111,20 +108,27 @@ def train(
         losses = []
         for batch in shuffled(cohort, stays, recipe.batch_stays, _draws(recipe, epoch)):
             rate = recipe.memory_rate * rate_at(run.steps, recipe.warm_up_steps, total)
-            logits = _logits(network, material, batch)  # (hours, 3)
-            loss = objective.loss(logits, batch.rows[batch.real], hours_in_batch)
+            logits = _logits(network, hours, batch)  # (hours, 3)
+            rows = batch.rows[batch.real]
+            loss = objective.loss(logits, rows, hours_in_batch)
+            against_labels = objective.label_loss(logits.detach(), rows, hours_in_batch)
             optimizer_step(network, optimizer, run.average, loss, rate, run.steps, recipe)
             run.steps += 1
-            losses.append(loss.item())
+            losses.append((loss.item(), against_labels.item()))
             if progress is not None:
                 progress(run.steps, total)
 
         predict.load_state_dict(run.average)
-        figures = (validate or _validate)(predict, material, objective)
+        figures = (
+            _validate(predict, material, objective, hours)
+            if validate is None
+            else validate(predict, material, objective)
+        )
         run.history.append(
             {
                 "epoch": epoch,
-                "train_loss": float(np.mean(losses)),
+                "train_loss": float(np.mean([loss for loss, _ in losses])),
+                "train_label_loss": float(np.mean([loss for _, loss in losses])),
                 **figures,
                 "seconds": round(time.monotonic() - started, 1),
             }
@@ -137,6 +141,15 @@ def train(
         if report is not None:
             report(run.history[-1])
     return run
+
+
+def _optimizer_of_lstm(network: TorchNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    """Leaves the LSTM and its head to be trained, and nothing else."""
+    learns = [network.memory_head, *network.lstm.parameters()]
+    network.requires_grad_(False)
+    for parameter in learns:
+        parameter.requires_grad_(True)
+    return torch.optim.AdamW(learns, lr=recipe.memory_rate, weight_decay=recipe.weight_decay)
 
 
 def _draws(recipe: Recipe, epoch: int) -> np.random.Generator:
@@ -163,17 +176,18 @@ def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) ->
     return network
 
 
-def _logits(network: TorchNetwork, material: Material, batch: Batch) -> Tensor:
+def _logits(network: TorchNetwork, hours: FrozenHours, batch: Batch) -> Tensor:
     """Runs a batch of whole stays and returns the logits ``(hours, 3)`` of its real hours."""
     size = network.architecture
-    device = network.bias.device
-    x = torch.from_numpy(material.scaling.apply(material.built[batch.rows])).to(device)  # (T, B, F)
-    start = x.new_zeros(size.layers, x.shape[1], size.hidden)
-    logits: Tensor = network(x, start, start)[0]  # (T, B, 3)
-    return logits[torch.from_numpy(batch.real).to(device)]
+    read = network.encode_rest(hours.of(batch.rows))  # (T, B, encoder)
+    start = read.new_zeros(size.layers, read.shape[1], size.hidden)
+    logits = network.run(read, start, start)[0]  # (T, B, 3)
+    return logits[torch.from_numpy(batch.real).to(logits.device)]
 
 
-def _validate(network: TorchNetwork, material: Material, objective: Objective) -> Epoch:
+def _validate(
+    network: TorchNetwork, material: Material, objective: Objective, hours: FrozenHours
+) -> Epoch:
     """Loss, ranking and best utility on the validation patients.
 
     The score that decides is utility and AUROC together. The loss turns first, while the ranking
@@ -185,7 +199,7 @@ def _validate(network: TorchNetwork, material: Material, objective: Objective) -
     network.eval()
     with torch.inference_mode():
         for batch in by_length(material.cohort, stays):
-            logits[batch.rows[batch.real]] = _logits(network, material, batch)
+            logits[batch.rows[batch.real]] = _logits(network, hours, batch)
         rows = material.rows_of(stays)
         loss = objective.loss(logits[rows], rows).item()
     first = logits[rows, 0].double().cpu().numpy()

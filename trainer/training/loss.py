@@ -31,6 +31,7 @@ class Objective:
     ) -> None:
         weight = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)
         targets = horizon_labels(cohort.label, cohort.starts).astype(np.float32)
+        self._labels = torch.from_numpy(targets.copy()).to(device)  # (R, 3)
         share = np.where(np.isnan(soft_labels.risk), 0, recipe.teacher_share).astype(np.float32)
         targets[:, 0] += share * (np.nan_to_num(soft_labels.risk) - targets[:, 0])
         self._weight = torch.from_numpy(weight).to(device)  # (R,)
@@ -57,8 +58,17 @@ class Objective:
             rows: ``(n,)`` the row of the cohort that each belongs to.
             n_hours: the hours of a batch of average size; ``n`` where absent, so a mean.
         """
+        return self._loss(self._targets, logits, rows, n_hours)
+
+    def label_loss(self, logits: Tensor, rows: NDArray[np.int64], n_hours: float) -> Tensor:
+        """The same against the labels alone, as validation patients are measured."""
+        return self._loss(self._labels, logits, rows, n_hours)
+
+    def _loss(
+        self, targets: Tensor, logits: Tensor, rows: NDArray[np.int64], n_hours: float | None
+    ) -> Tensor:
         chosen = torch.from_numpy(rows).to(logits.device)
-        wrong = binary_cross_entropy_with_logits(logits, self._targets[chosen], reduction="none")
+        wrong = binary_cross_entropy_with_logits(logits, targets[chosen], reduction="none")
         first = (wrong[:, 0] * self._weight[chosen]).sum()
         heads = torch.stack([first, wrong[:, 1].sum(), wrong[:, 2].sum()])
         return (heads * self._heads).sum() / (n_hours or len(rows))

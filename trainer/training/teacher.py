@@ -29,6 +29,7 @@ from trainer.data.dataset import Material
 from trainer.data.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
+from trainer.training.kept_sets import KeptSets, TreeSet
 from trainer.training.recipe import KnobValue, Recipe
 from trainer.training.tree_settings import HOURLY_SETTINGS
 
@@ -82,7 +83,11 @@ def teacher_knobs(recipe: Recipe) -> dict[str, KnobValue]:
 
 
 def fit_teacher(
-    material: Material, recipe: Recipe, threads: int, progress: Progress | None = None
+    material: Material,
+    recipe: Recipe,
+    threads: int,
+    progress: Progress | None = None,
+    kept: KeptSets | None = None,
 ) -> SoftLabels:
     """Fits trees on all folds of the training patients but one, and predicts that one, for each.
 
@@ -93,6 +98,8 @@ def fit_teacher(
         recipe: knobs.
         threads: number of threads that may be used.
         progress: called with sets of trees done and to be done.
+        kept: where the risks of each set are kept when it is done; those that it has are not
+            fitted again.
 
     Raises:
         InputError: LightGBM is not installed.
@@ -123,18 +130,27 @@ def fit_teacher(
     soft_labels = no_soft_labels(cohort.n_rows, material.built.shape[1])
     log_odds = np.full((len(views), len(rows)), np.nan)
     done = 0
-    for view_log_odds, view in zip(log_odds, views, strict=True):
-        seen = view(material)
-        table = lightgbm.Dataset(seen, label, weight=weights, params=settings).construct()
+    for number, (view_log_odds, view) in enumerate(zip(log_odds, views, strict=True)):
+        seen, table = None, None  # made for the first set that is not kept
         for left_out in range(recipe.teacher_folds):
             asked, fitted_on = fold == left_out, np.flatnonzero(fold != left_out).tolist()
-            if asked.any() and len(fitted_on):
+            one = None if kept is None else kept.load(number, left_out)
+            if one is None and asked.any() and len(fitted_on):
+                if seen is None:
+                    seen = view(material)
+                    table = lightgbm.Dataset(seen, label, weight=weights, params=settings)
+                    table.construct()
                 trees = lightgbm.train(settings, table.subset(fitted_on), recipe.teacher_rounds)
-                view_log_odds[asked] = trees.predict(
-                    seen[asked], raw_score=True, num_threads=threads
+                one = TreeSet(
+                    trees.predict(seen[asked], raw_score=True, num_threads=threads),
+                    trees.feature_importance("gain"),
                 )
+                if kept is not None:
+                    kept.save(number, left_out, one)
+            if one is not None:
+                view_log_odds[asked] = one.log_odds
                 if view is _hours:
-                    soft_labels.gain[:] += trees.feature_importance("gain")
+                    soft_labels.gain[:] += one.gain
             done += 1
             if progress is not None:
                 progress(done, len(views) * recipe.teacher_folds)

@@ -65,7 +65,10 @@ class TorchNetwork(nn.Module):
         Returns:
             Logits ``(T, B, 3)`` of ``HORIZONS``, and h and c after the last step.
         """
-        read = self.encode(x)
+        return self.run(self.encode(x), h, c)
+
+    def run(self, read: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same from encoded hours ``(T, B, encoder)`` on."""
         out, h, c = self.remember(read, h, c)
         return self.glance(read) + self.recall(self.dropout(out)), h, c
 
@@ -84,12 +87,17 @@ class TorchNetwork(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """Reads ``(..., F)`` standardised hours, each for itself; returns ``(..., encoder)``."""
+        return self.encode_rest(self.encode_first(x))
+
+    def encode_first(self, x: Tensor) -> Tensor:
+        """The encoder's first layer, before its dropout: most of the work, nothing by chance."""
         low, width = self.edges[:, :-1], self.edges.diff(dim=1)
         pieces = ((x[..., self.binned, None] - low) / width).clamp(0, 1)  # (..., binned, bins)
-        rows = torch.cat([x, pieces.flatten(-2)], dim=-1).flatten(0, -2)
-        for layer in (self.first, self.second):
-            rows = self.encoder_dropout(relu(layer(rows)))
-        return rows.reshape(*x.shape[:-1], -1)
+        return relu(self.first(torch.cat([x, pieces.flatten(-2)], dim=-1)))
+
+    def encode_rest(self, first: Tensor) -> Tensor:
+        """Its dropout and second layer, from ``(..., encoder)`` of ``encode_first``."""
+        return self.encoder_dropout(relu(self.second(self.encoder_dropout(first))))
 
     def in_numpy(self) -> Network:
         """The network that scores, with a copy of these weights."""

@@ -19,15 +19,19 @@ def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path) 
         first: score of the baseline recipe, if its trial is complete.
         folder: an existing folder.
     """
-    figure, axes = blank("Trials of the search", "trial", "validation utility + AUROC")
     numbers, values = list(scores), np.array(list(scores.values()))
+    figure, axes = blank(
+        f"{len(numbers)} complete trials of the search\nvalidation patients",
+        "trial",
+        "validation utility + AUROC",
+    )
     axes.plot(numbers, values, "o", color=INK, markersize=4, label="complete trial")
     best = np.maximum.accumulate(values)
     axes.step(numbers, best, where="post", color=INK, linewidth=1, label="best so far")
     if first is not None:
         axes.axhline(first, color=MARK, linestyle=":", label=f"baseline recipe {first:.4f}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=3)  # beside the points, of which it hid one
     return save_png(figure, folder / "history.png")
 
 

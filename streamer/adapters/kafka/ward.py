@@ -106,9 +106,7 @@ class KafkaWardLog:
             yield from self._read({tp: (recent[tp], ends[tp]) for tp in risk})
             known = self._since(alerts, now_ms - _ALERT_HOURS * HOUR_MS, ends)
             yield from self._read({tp: (known[tp], ends[tp]) for tp in alerts})
-            self._consumer.assign([*stays, *risk, *alerts])
-            for tp, next_offset in ends.items():
-                self._consumer.seek(tp, next_offset)
+            self._go_to(ends)
 
     def poll(self, timeout_s: float) -> Sequence[WardRecord]:
         """See ``WardLog``."""
@@ -139,13 +137,18 @@ class KafkaWardLog:
             for tp in partitions
         }
 
+    def _go_to(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Reads these partitions, and no other, from these offsets."""
+        self._consumer.assign(list(offsets))
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
+        self._consumer.resume(*offsets)  # a partition that was assigned before stays paused
+
     def _read(self, ranges: Ranges) -> Iterator[Sequence[WardRecord]]:
         left = {tp: stop for tp, (start, stop) in ranges.items() if start < stop}
         if not left:
             return
-        self._consumer.assign(list(left))
-        for tp in left:
-            self._consumer.seek(tp, ranges[tp][0])
+        self._go_to({tp: ranges[tp][0] for tp in left})
         while left:
             if time.monotonic() > self._give_up_at:
                 raise LogUnavailable("reading the ward's topics takes too long")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from streamer.core.time import HOUR_MS
 from streamer.ports.log import LogUnavailable
 from streamer.ports.ward import Progress, WardRecord, WardTopics
+
+_LOOK_S: Final = 0.01  # a thread that follows an idle ward leaves the processor to others
 
 
 class WrittenAction(NamedTuple):
@@ -75,7 +78,7 @@ class MemoryWard:
 
 
 class MemoryWardLog:
-    """See ``WardLog``; it never waits."""
+    """See ``WardLog``; it hardly waits."""
 
     def __init__(self, ward: MemoryWard) -> None:
         self._ward, self._next = ward, 0
@@ -98,9 +101,10 @@ class MemoryWardLog:
 
     def poll(self, timeout_s: float) -> Sequence[WardRecord]:
         """See ``WardLog``."""
-        del timeout_s
         if not self._ward.available:
             raise LogUnavailable("the memory log is switched off")
+        if self._next == len(self._ward.records):
+            time.sleep(min(timeout_s, _LOOK_S))
         begin, self._next = self._next, len(self._ward.records)
         return self._ward.records[begin : self._next]
 

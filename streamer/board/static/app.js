@@ -21,9 +21,9 @@ function App() {
   useEffect(() => subscribe(() => draw((n) => n + 1)), []);
   useEffect(() => {
     // Another screen begins at its top; the ward, at the card that was left.
-    if (state.screen === "ward") document.querySelector('.card[tabindex="0"]')?.focus();
-    else scrollTo(0, 0);
-  }, [state.screen, state.patient, state.loaded]);
+    if (state.screen !== "ward") scrollTo(0, 0);
+    else if (state.focused) document.querySelector('.card[tabindex="0"]')?.focus();
+  }, [state.screen, state.patient]);
   if (state.session === null) return html`<${Banners} /><${Login} />`;
   if (!state.loaded) return html`<${Banners} /><main class="empty">${W.connecting}</main>`;
   const { dialog } = state;

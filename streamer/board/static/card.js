@@ -1,5 +1,5 @@
 /** A card: all that is known of one patient at a glance, each number with its age. */
-import { html } from "./vendor/htm-preact-3.1.1.module.js";
+import { Component, html } from "./vendor/htm-preact-3.1.1.module.js";
 import { Shape, Spark } from "./shapes.js";
 import { state } from "./store.js";
 import { ms, now, span } from "./time.js";
@@ -36,8 +36,26 @@ function RiskLine({ view }) {
   </p>`;
 }
 
-/** @param {{view: import("./types.js").View, first: boolean}} props */
-export function Card({ view, first }) {
+/**
+ * A card is drawn again when it or its state changes, and for its ages every five seconds:
+ * 60 cards a second would keep a small computer busy.
+ * @extends {Component<{view: import("./types.js").View, first: boolean}>}
+ */
+export class Card extends Component {
+  shouldComponentUpdate({ view, first }) {
+    const drawn = this.drawn;
+    this.drawn = [view.card, signature(view), first];
+    return !drawn || drawn.some((part, i) => part !== this.drawn[i]);
+  }
+  render({ view, first }) {
+    return html`<${Face} view=${view} first=${first} />`;
+  }
+}
+
+const signature = (view) =>
+  [stateLine(view, now()), view.flash, view.stale, view.severity, state.privacy, state.find, Math.floor(now() / 5000)].join();
+
+function Face({ view, first }) {
   const { card, severity, stale } = view;
   const time = now();
   const name = nameFor(card, state.privacy);
@@ -66,6 +84,7 @@ export function Card({ view, first }) {
     <div class="who">
       <span class="label">${name.label}</span>
       <span class="muted">${particulars(card)}</span>
+      ${card.treated && html`<span class="mark">℞ ${W.antibiotic("")}</span>`}
     </div>
     <div class="now">
       <${RiskLine} view=${view} />
@@ -80,10 +99,7 @@ export function Card({ view, first }) {
         </div>`,
       )}
     </dl>
-    <p class="reason">
-      <span>${severity && reason ? reasonText(reason) : " "}</span>
-      ${card.treated && html`<span class="mark">℞ ${W.antibiotic(span(time - ms(card.treated.since)))}</span>`}
-    </p>
+    <p class="reason">${severity && reason ? reasonText(reason) : " "}</p>
     <footer>
       <span class="state">${line}</span>
       <span class="contact">${W.lastContact(view.contact ? span(time - view.contact) : W.never)}</span>

@@ -28,6 +28,7 @@ function dash(plot, limit) {
   const y = plot.valToPos(limit, "y", true);
   ctx.save();
   ctx.strokeStyle = colour("--text");
+  ctx.lineWidth = 2;
   ctx.setLineDash([6, 5]);
   ctx.beginPath();
   ctx.moveTo(bbox.left, y);

@@ -166,7 +166,7 @@ function ActionForm({ kind, patient }) {
     event.preventDefault();
     const button = event.submitter;
     if (busy || gone) return;
-    if (button && button.value !== newest.key) {
+    if (button && button.value !== String(asked.current.length - 1)) {
       // It was meant for what stood there before: it only leads to the question that is new.
       event.target.querySelector("button.confirm:not([aria-disabled])")?.focus();
       return;
@@ -206,7 +206,7 @@ function ActionForm({ kind, patient }) {
           </p>`}
           <button
             key=${revision.key}
-            value=${revision.key}
+            value=${i}
             class="confirm"
             type="submit"
             aria-disabled=${dead ? "true" : null}

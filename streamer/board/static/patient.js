@@ -64,12 +64,12 @@ function Charts({ card, details, end }) {
   const risk = (details?.history ?? []).map((p) => [ms(p.time), p.risk]);
   const points = risk.length ? risk : card.series;
   return html`<section class="charts" aria-label=${W.patient.riskChart}>
-    <${Chart} name=${W.patient.riskChart} unit="" decimals=${2} height=${190} end=${end} spans=${spans}
+    <${Chart} name=${W.patient.riskChart} unit="" decimals=${2} height=${216} end=${end} spans=${spans}
       limit=${card.risk?.threshold ?? card.alert?.threshold} floor=${0} ceiling=${0.4} times
       lines=${[{ label: W.risk, points, colour: "--curve" }]} />
     <p class="muted">${W.patient.shaded} - - - ${W.patient.limitLine} ${card.risk ? riskText(card.risk.threshold) : ""}</p>
     ${CHARTS.map(([key, variables, unit, decimals], i) => html`<${Chart} key=${key}
-      name=${nameOf(key)} unit=${unit} decimals=${decimals} height=${i === CHARTS.length - 1 ? 104 : 82}
+      name=${nameOf(key)} unit=${unit} decimals=${decimals} height=${i === CHARTS.length - 1 ? 110 : 88}
       end=${end} spans=${spans} times=${i === CHARTS.length - 1}
       lines=${variables.filter((v, n) => n === 0 || details?.vitals?.[v]?.length).map((v, n) => ({
         label: nameOf(v), points: details?.vitals?.[v] ?? [], colour: n ? "--curve-2" : "--curve",

@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import * as api from "./api.js";
 import { Keys } from "./dialogs.js";
 import { Bar, Shape } from "./shapes.js";
-import { go, state, views } from "./store.js";
+import { go, state, viewFor, views } from "./store.js";
 import { dayTime, hourMinute, ms, now, span, timer, zone } from "./time.js";
 import { byBed, bandText, nameFor, particulars, riskText, stateLine, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
@@ -91,10 +91,16 @@ export function Handover() {
   const [document, error] = useLoaded("/api/alerts", { hours: 12 });
   const time = now();
   const alertsOf = (patient) => (document?.alerts ?? []).filter((a) => a.patient === patient);
+  // The alert that is on says its state as the card does.
+  const stateOf = (a) => {
+    const view = viewFor(a.patient);
+    if (view?.card.alert?.alert_id === a.alert_id && view.rank < 99) return stateLine({ ...view, pending: null }, time);
+    return [W.stateWord[a.state], a.acknowledged_by].filter(Boolean).join(" ");
+  };
   const line = (a) =>
     [
       `${bandText(a.severity)} ${dayTime(ms(a.started))}–${a.ended ? dayTime(ms(a.ended)) : W.alerts.still}`,
-      a.acknowledged_by ? `${W.stateWord.acknowledged} ${a.acknowledged_by} ${a.acknowledged_time ? hourMinute(ms(a.acknowledged_time)) : ""}`.trim() : W.stateWord[a.state],
+      stateOf(a),
       ...(a.reasons ?? []).slice(0, 2).map(reasonText),
     ].join(" · ");
   return html`<main class="sheet handover">
@@ -114,7 +120,7 @@ export function Handover() {
             ${" "}${vitalsOf(card, time).filter((v) => v.text !== "–").map((v) => `${v.name} ${v.text} (${v.age})`).join(", ")}</p>
           <p>${[
             ...alerts.map(line),
-            view.rank < 99 && stateLine({ ...view, pending: null }, time),
+            card.paused && !alerts.length && stateLine({ ...view, pending: null }, time),
             card.treated && W.antibiotic(span(time - ms(card.treated.since))),
           ].filter(Boolean).join(" · ") || html`<span class="muted">${W.handover.quiet}</span>`}</p>
         </li>`;
@@ -156,6 +162,12 @@ export function Burden() {
   </main>`;
 }
 
+/** The phase that came of an action, or why none. @param {string} text */
+function outcome(text) {
+  const [phase, refusal] = text.split(": ");
+  return [W.phases[phase] ?? phase, W.refusal[refusal] ?? refusal].filter(Boolean).join(": ");
+}
+
 export function Audit() {
   const [query, setQuery] = useState({ since: "", patient: "", user: "" });
   const [document, error] = useLoaded("/api/audit", query);
@@ -187,7 +199,7 @@ export function Audit() {
         <td>${hide(r.patient)}</td>
         <td>${W.snoozeReasons[r.reason] ?? W.pauseReasons[r.reason] ?? W.feedbackReasons[r.reason] ?? r.reason ?? "–"}</td>
         <td>${r.note ?? "–"}</td>
-        <td>${W.phases[r.outcome] ?? r.outcome}</td>
+        <td>${outcome(r.outcome)}</td>
       </tr>`)}
     </${Table}>
     ${document && document.rows.length === 0 && html`<p class="muted">${W.audit.none}</p>`}

@@ -1,5 +1,5 @@
 /** Sound: off by default. High: three tones, again each minute while unanswered; medium: once. */
-import { state, update } from "./store.js";
+import { state } from "./store.js";
 
 const AGAIN_MS = 60000;
 /** @type {?AudioContext} */
@@ -42,7 +42,7 @@ export function soundTick(views) {
   const newHigh = fresh("high");
   const newMedium = fresh("medium");
   [...newHigh, ...newMedium].forEach((v) => heard.add(keyOf(v)));
-  if (newHigh.length && state.mutedUntil > Date.now()) update({ mutedUntil: 0 }); // breaks a mute
+  if (newHigh.length) state.mutedUntil = 0; // It breaks a mute.
   if (state.mutedUntil > Date.now()) return;
   if (newHigh.length || (high && Date.now() - lastHigh >= AGAIN_MS)) {
     lastHigh = Date.now();

@@ -131,9 +131,7 @@ export function connect() {
   });
   on("system", takeSystem);
   on("bye", () => reconnect(500 + Math.random() * 1500));
-  stream.onerror = () => {
-    if (stream.readyState === EventSource.CLOSED) reconnect(3000);
-  };
+  stream.onerror = () => source === stream && reconnect(1000 + Math.random() * 1000);
 }
 
 let timer = 0;

@@ -14,6 +14,7 @@ const GONE_MINUTES = 360;
  */
 function stateAt(card, now) {
   const { alert, paused } = card;
+  if (!alert && card.state !== "paused") return "none";
   const answered = () => (alert.revision > alert.acknowledged ? "open" : "acknowledged");
   if (card.state === "snoozed" && alert && ms(alert.snoozed_until) <= now) return answered();
   if (card.state === "paused" && paused && ms(paused.until) <= now) {

@@ -9,6 +9,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.training_material import material_of, without_teacher
 from trainer.data.dataset import Material
 from trainer.training import loop
+from trainer.training.encoder import FrozenHours
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +40,19 @@ def test_the_lstm_learns_on_top_of_an_encoder_that_stays_as_it_is(material: Mate
     for name, value in run.weights.items():
         is_memory = name.startswith(("lstm", "memory_head"))
         assert torch.equal(value, other.weights[name]) != is_memory, name
+
+
+def test_hours_that_are_kept_are_those_of_the_encoder(material: Material) -> None:
+    network = loop.trained(loop.train(material, QUICK, without_teacher(material)), QUICK).eval()
+    stays = material.split.validation
+    hours = FrozenHours(network, material, stays)
+    rows = material.rows_of(stays)[::3].reshape(1, -1)
+    x = torch.from_numpy(material.scaling.apply(material.built[rows]))
+    with torch.no_grad():
+        torch.testing.assert_close(network.encode_rest(hours.of(rows)), network.encode(x))
+
+
+def test_both_losses_of_an_epoch_are_against_the_labels(material: Material) -> None:
+    run = loop.train(material, QUICK, without_teacher(material))
+    for epoch in run.history:  # without a teacher the target is the label
+        assert epoch["train_label_loss"] == pytest.approx(epoch["train_loss"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
+from trainer.training.kept_sets import KeptSets
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, teacher_knobs
 
@@ -23,11 +25,13 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
     return load_cohort([learnable_file(tmp_path_factory.mktemp("data"), 200)])
 
 
-def soft_labels_of(cohort: Cohort, recipe: Recipe = QUICK) -> SoftLabels:
+def soft_labels_of(
+    cohort: Cohort, recipe: Recipe = QUICK, kept: KeptSets | None = None
+) -> SoftLabels:
     built = build_features(cohort)
     scaling = fit_scaling(built, np.isin(cohort.patient_of_row, TRAIN))
     split = Split(TRAIN, OTHERS[::2], OTHERS[1::2])
-    return fit_teacher(Material(cohort, built, scaling, split), recipe, threads=1)
+    return fit_teacher(Material(cohort, built, scaling, split), recipe, threads=1, kept=kept)
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +112,35 @@ def test_knobs_of_the_network_change_no_soft_label() -> None:
     assert teacher_knobs(replace(QUICK, hidden=9, teacher_share=0.5)) == teacher_knobs(QUICK)
     for other in ({"teacher_windows": 0}, {"teacher_rounds": 6}, {"salt": "x"}, {"seed": 1}):
         assert teacher_knobs(replace(QUICK, **other)) != teacher_knobs(QUICK)
+
+
+def test_sets_that_are_done_are_not_fitted_again(
+    cohort: Cohort, soft_labels: SoftLabels, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import lightgbm  # noqa: PLC0415
+
+    fitted = []
+    train = lightgbm.train
+
+    def killed_in_the_seventh(*arguments: Any, **more: Any) -> Any:
+        if len(fitted) == 6:
+            raise KeyboardInterrupt
+        fitted.append(1)
+        return train(*arguments, **more)
+
+    monkeypatch.setattr(lightgbm, "train", killed_in_the_seventh)
+    kept = KeptSets(tmp_path / "teacher", {"data": "x"})
+    with pytest.raises(KeyboardInterrupt):
+        soft_labels_of(cohort, kept=kept)
+    fitted[:] = [1] * 7  # never six again
+    again = soft_labels_of(cohort, kept=kept)
+    assert len(fitted) == 7 + 2 * QUICK.teacher_folds - 6
+    np.testing.assert_array_equal(again.risk, soft_labels.risk)
+    np.testing.assert_array_equal(again.gain, soft_labels.gain)
+    other = KeptSets(tmp_path / "teacher", {"data": "y"})
+    assert kept.load(0, 0) is not None
+    assert other.load(0, 0) is None
+    (tmp_path / "teacher" / "0-0.npz").write_bytes(b"PK cut off")
+    assert kept.load(0, 0) is None
+    kept.clear()
+    assert not (tmp_path / "teacher").exists()
