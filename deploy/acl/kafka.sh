@@ -13,6 +13,7 @@ vitals=${STREAMER_TOPIC_VITALS:-vitals}
 alerts=${STREAMER_TOPIC_ALERTS:-alerts}
 risk=${STREAMER_TOPIC_RISK:-risk}
 rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
+states=${STREAMER_TOPIC_STATES:-states}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 stays=${STREAMER_TOPIC_STAYS:-stays}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
@@ -45,6 +46,8 @@ grant "$streamer" Read DescribeConfigs -- --topic "$vitals"
 grant "$streamer" Read -- --group "$group"
 grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
     --topic "$stays" --topic "$outcomes"
+# A lost Redis is restored from its own topic of states, which nobody else reads.
+grant "$streamer" Read Write DescribeConfigs -- --topic "$states"
 # After a restart it asks how its last transaction ended. That one held the group's offsets, and the
 # broker notes a denial unless their topic may be described.
 grant "$streamer" Describe -- --topic __consumer_offsets

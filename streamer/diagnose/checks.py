@@ -102,6 +102,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
             yield from durability.check_output_topic(stored)
         if stored.name == settings.topic_rejected:
             yield from durability.check_rejected_topic(stored)
+        if stored.name == settings.topic_states:
+            yield from durability.check_states_topic(stored)
     n_partitions = next((t.partitions for t in topics if t.name == settings.topic_vitals), 0)
     if n_partitions:
         lag = group_lag(

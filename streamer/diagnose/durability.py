@@ -78,6 +78,17 @@ def check_output_topic(topic: TopicSettings) -> Iterator[Finding]:
         yield Finding("kept", Level.BAD, message)
 
 
+def check_states_topic(topic: TopicSettings) -> Iterator[Finding]:
+    """Checks that the topic of states keeps the last record of each stay, for ever."""
+    policy = topic.configs.get("cleanup.policy", "delete")
+    if policy != "compact":
+        message = (
+            f"{topic.name} has cleanup.policy {policy}: stays of patients who lie still are "
+            "deleted, and a lost Redis is restored without them. Set it to compact"
+        )
+        yield Finding("kept", Level.BAD, message)
+
+
 def check_compression(topic: TopicSettings) -> Finding:
     """Names the compression that brokers give the records of the input."""
     stored = topic.configs.get("compression.type", "producer")
@@ -123,7 +134,7 @@ def check_redis(report: ServerReport, form: Form) -> Iterator[Finding]:
         message = "is a read-only replica: states cannot be saved. Set REDIS_URL to the master"
         yield Finding("redis", Level.BAD, f"{name}{message}, or use redis+sentinel://")
     if not info.get("aof_enabled"):
-        message = "appendonly is off: after a restart states are rebuilt from Kafka, which is slow"
+        message = "appendonly is off: after a restart states are restored from Kafka"
         yield Finding("redis", Level.WARN, f"{name}{message}")
     elif report.configs.get("appendfsync") == "no":
         message = (

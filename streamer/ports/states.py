@@ -37,7 +37,8 @@ class StateWrite:
         partition: the input partition.
         epoch: the owner's; the change is refused if the store has another.
         expected: W that the store must have (``None``: none yet).
-        watermark: W after the change.
+        watermark: W after the change; ``None`` while stays are being restored, which are whole
+            together only once a write has a watermark.
         model_id: the model that steps the partition.
         swaps: how many models did before.
         log_id: the id of the input topic.
@@ -48,7 +49,7 @@ class StateWrite:
     partition: int
     epoch: int
     expected: int | None
-    watermark: int
+    watermark: int | None
     model_id: str
     swaps: int
     log_id: str

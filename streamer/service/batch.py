@@ -37,6 +37,7 @@ class Topics:
     rejected: str
     stays: str
     outcomes: str
+    states: str = "states"
 
     def of(self, kind: MessageKind) -> str:
         """The topic of a kind of message."""

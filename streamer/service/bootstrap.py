@@ -9,6 +9,7 @@ import structlog
 
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
+from streamer.adapters.kafka.state_topic import KafkaStateTopic
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.adapters.redis.states import RedisStates
@@ -20,6 +21,7 @@ from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
+from streamer.service.topics import output_topics
 from streamer.service.worker import Worker, WorkerConfig
 
 _log = structlog.get_logger()
@@ -59,13 +61,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.topic_vitals,
         settings.group,
         transactional_id=f"{settings.group}-{instance}",
-        outputs=(
-            settings.topic_risk,
-            settings.topic_alerts,
-            settings.topic_rejected,
-            settings.topic_stays,
-            settings.topic_outcomes,
-        ),
+        outputs=tuple(topic.name for topic in output_topics(settings)),
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )
@@ -77,6 +73,7 @@ def worker(settings: Settings, health: Health) -> Worker:
             settings.topic_rejected,
             settings.topic_stays,
             settings.topic_outcomes,
+            settings.topic_states,
         ),
         settings.interval_ms,
         settings.future_limit_ms,
@@ -87,6 +84,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         forecast=settings.forecast,
         responses=settings.responses,
         action_key=settings.secret("action_key"),
+        states_s=settings.states_seconds,
     )
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
@@ -101,4 +99,7 @@ def worker(settings: Settings, health: Health) -> Worker:
 
         _log.warning("this process will fail on purpose", fault=settings.fault)
         states = InterruptedSaves(states, fault)
-    return Worker(KafkaLog(options, fault), states, library, config, fault, health)
+    state_topic = None
+    if settings.states_seconds:
+        state_topic = KafkaStateTopic(settings.kafka_connection(), settings.topic_states)
+    return Worker(KafkaLog(options, fault), states, library, config, fault, health, state_topic)

@@ -227,6 +227,23 @@ REBUILD_LEFT: Final = _labelled_gauge(
 REBUILD_DONE: Final = _labelled_gauge(
     "rebuild_done_ratio", "ratio", "Share of the rebuild that is done."
 )
+STAYS_RESTORED: Final = _counter(
+    "stays_restored_total", "stays", "Stays copied from the topic of states to the store."
+)
+STATES_SENT: Final = _counter(
+    "states_sent_total", "stays", "Stays sent to the topic of states, ended ones too."
+)
+STATES_SENT_BYTES: Final = _counter(
+    "states_sent_bytes_total", "bytes", "Bytes of stays sent to the topic of states."
+)
+STATES_UNSENT: Final = _labelled_gauge(
+    "states_unsent", "stays", "Stays that the topic of states does not have as they are."
+)
+STATES_BEHIND: Final = _labelled_gauge(
+    "states_behind_records",
+    "records",
+    "Records that would be replayed if states were lost now; none before the first mark.",
+)
 LOOP_AGE: Final = _gauge("loop_age_seconds", "seconds", "Time since the loop last moved.")
 INTERRUPTED: Final = _counter(
     "interrupted_total", "transactions", "Transactions that did not go through."

@@ -5,23 +5,30 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from streamer.core.codec import Era
 from streamer.core.model import ID_DIGITS, Model
+from streamer.core.records import Records
 from streamer.ports.faults import Fault
 from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, Topic
-from streamer.ports.states import StateStore
+from streamer.ports.states import Lease, StateStore
 from streamer.service import metrics
+from streamer.service.changelog import Changelog
 from streamer.service.models import ModelLibrary
 from streamer.service.pending_writes import PendingWrites
-from streamer.service.stay_cache import StayCache
+from streamer.service.restore import Restore
+from streamer.service.state_records import Mark, Snapshot
+from streamer.service.stay_cache import StayCache, StaysUnreadable
 from streamer.service.takeover import (
     BlockedPartition,
     Partition,
     PartitionBlocked,
+    Restored,
+    Start,
     UntakenPartition,
     block_changed_width,
     plan_start,
@@ -41,6 +48,21 @@ RETRY_UNTAKEN_S: Final = 0.5
 _TAKING_S: Final = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """How lost states come back.
+
+    Attributes:
+        restore: copies them from the topic of states, if that has them.
+        changelog: keeps that topic for the next time.
+        rebuild_ms: milliseconds of the log from which all others are rebuilt, by record timestamps.
+    """
+
+    restore: Restore
+    changelog: Changelog
+    rebuild_ms: int
+
+
 class Ownership:
     """The partitions of this process: assigned, then owned or blocked, then lost.
 
@@ -55,7 +77,7 @@ class Ownership:
         library: finds the model that stepped a partition's states.
         cache: holds the stays of owned partitions.
         pending: unsaved writes; those of a lost partition are dropped.
-        rebuild_ms: milliseconds that lost states are rebuilt from, by record timestamps.
+        restoring: how lost states come back.
         fault: see ``Worker``.
     """
 
@@ -66,7 +88,7 @@ class Ownership:
         library: ModelLibrary,
         cache: StayCache,
         pending: PendingWrites,
-        rebuild_ms: int,
+        restoring: Restoring,
         fault: Fault,
     ) -> None:
         self._log = log
@@ -74,7 +96,7 @@ class Ownership:
         self._library = library
         self._cache = cache
         self._pending = pending
-        self._rebuild_ms = rebuild_ms
+        self._restoring = restoring
         self._fault = fault
         self._described: Topic | None = None
         self.owned: dict[int, Partition] = {}
@@ -167,12 +189,25 @@ class Ownership:
         for number in sorted(numbers):
             partition = self.owned[number]
             # It is not read on, and its lag counts from where reading will begin again.
-            saved = partition.watermark
-            assert saved is not None, "an owned partition has one since it was taken"
-            self._log.seek(number, saved)
+            self._log.seek(number, partition.begins_again_at)
             self._log.pause([number])
             self._drop(number)
             self.untaken[number] = UntakenPartition(now, now)
+
+    def needed(self, records: Records) -> Records:
+        """Returns the records of owned partitions that are to be taken into their stays.
+
+        The others are of partitions that are yet to be taken, which decides where to start, or
+        of patients whose restored stay includes them already.
+        """
+        records = records.of_partitions(self.owned)
+        for number, partition in self.owned.items():
+            if (restored := partition.restored) is None:
+                continue
+            records = records.since(number, restored.ahead)
+            if partition.is_whole and partition.watermark is not None:
+                partition.restored = None
+        return records
 
     def rewind(self) -> None:
         """Moves each partition back to the first record that its states do not include."""
@@ -191,34 +226,71 @@ class Ownership:
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
-        taken = self._states.take(number)
-        start = plan_start(self._log, number, taken, log_id, self._rebuild_ms)
-        model = in_force if taken.model_id is None else self._library.get(taken.model_id)
+        taken, snapshot = self._states.take(number), None
         if taken.watermark is None:
-            self._block_other_model(number, in_force)
-        swaps = taken.swaps
-        if model is None:
-            # Old weights are needed to step on to where the messages are, and for nothing else.
-            if taken.watermark is not None and start.position < start.silent_until:
-                raise PartitionBlocked(
-                    f"its states were stepped by model {taken.model_id}, which is not published "
-                    "any more. Publish it again, or delete the partition's states in Redis to "
-                    "rebuild them (docs/operations.md)"
-                )
-            model, swaps = in_force, taken.swaps + 1
+            snapshot = self._snapshot(number, log_id)
+        if snapshot is None or snapshot.mark is None:
+            try:
+                self._hold(number, taken, log_id, in_force, snapshot)
+                return
+            except StaysUnreadable as error:
+                _log.error("stays cannot be read", partition=number, error=str(error))
+                snapshot = self._snapshot(number, log_id)
+                if snapshot is None or snapshot.mark is None:
+                    self._hold(number, taken, log_id, in_force, snapshot, gives_up=True)
+                    return
+        taken = self._restoring.restore.copy(number, taken, log_id, snapshot)
+        self._hold(number, taken, log_id, in_force, snapshot, gives_up=True)
+
+    def _snapshot(self, number: int, log_id: str) -> Snapshot | None:
+        return self._restoring.restore.snapshot(number, log_id, self._log.committed(number))
+
+    def _hold(
+        self,
+        number: int,
+        taken: Lease,
+        log_id: str,
+        in_force: Model,
+        snapshot: Snapshot | None,
+        *,
+        gives_up: bool = False,
+    ) -> None:
+        """Takes a partition's stays in from the store, or begins without any.
+
+        Args:
+            number: the partition.
+            taken: the lease on its states.
+            log_id: id of the input topic.
+            in_force: the model in force.
+            snapshot: what the topic of states has; with a mark, the store has a copy of it.
+            gives_up: whether stays that cannot be read may begin anew.
+        """
+        mark = snapshot.mark if snapshot is not None else None
+        start = plan_start(
+            self._log, number, taken, log_id, self._restoring.rebuild_ms,
+            None if mark is None else mark.since,
+        )  # fmt: skip
+        model, swaps = self._model_of(number, taken, start, in_force, mark)
         self._cache.scorer(model)
         partition = Partition(
             number, taken.epoch, taken.watermark, start.position, start.silent_until, log_id,
             Era(model.model_id, swaps),
         )  # fmt: skip
+        if snapshot is not None and mark is not None:
+            if mark.since < start.position:
+                _log.error("events are gone that restored stays may lack", partition=number)
+            partition.restored = Restored(mark.since, snapshot.ahead(), snapshot.last)
+        is_empty = taken.watermark is None and mark is None
         n_stays = 0
-        if partition.watermark is None or swaps != taken.swaps:
-            # After a crash in the first batch, start and era must be known, not guessed again.
-            self._states.save([partition.state_write({})])
-        if partition.watermark is not None:
-            n_stays = self._cache.hold(partition, model, self._states)
-        partition.watermark = start.position
+        if not is_empty:
+            n_stays = self._cache.hold(partition, model, self._states, gives_up=gives_up)
+        if partition.is_whole:
+            if taken.watermark is None or swaps != taken.swaps:
+                # After a crash in the first batch, start and era must be known, not guessed again.
+                self._states.save([partition.state_write({})])
+            partition.watermark = start.position
         self.owned[number] = partition
+        self._restoring.changelog.begin(partition, self._unknown(partition, snapshot))
         self._fault("after_take")
         self._log.seek(number, start.position)
         self._log.resume([number])
@@ -228,8 +300,42 @@ class Ownership:
             stays=n_stays,
             position=start.position,
             replay=start.silent_until - start.position,
+            restored=mark is not None,
             model=model.model_id,
         )
+
+    def _model_of(
+        self, number: int, taken: Lease, start: Start, in_force: Model, mark: Mark | None
+    ) -> tuple[Model, int]:
+        """Returns the model that goes on with a partition, and how many there were before.
+
+        Raises:
+            PartitionBlocked: only a model that is lost may go on.
+        """
+        if taken.watermark is None and mark is None:
+            self._block_other_model(number, in_force)
+            return in_force, taken.swaps
+        if taken.model_id is None:
+            return in_force, taken.swaps
+        model = self._library.get(taken.model_id)
+        if model is not None:
+            return model, taken.swaps
+        if mark is not None:
+            self._block_other_model(number, in_force)
+        # Old weights are needed to step on to where the messages are, and for nothing else.
+        elif start.position < start.silent_until:
+            raise PartitionBlocked(
+                f"its states were stepped by model {taken.model_id}, which is not published "
+                "any more. Publish it again (`trainer models promote`, docs/operations.md)"
+            )
+        return in_force, taken.swaps + 1
+
+    def _unknown(self, partition: Partition, snapshot: Snapshot | None) -> list[str]:
+        """Patients of whom the topic of states may have something else than they are now."""
+        if partition.restored is not None:
+            return []
+        of_topic = snapshot.stays if snapshot is not None else {}
+        return list(dict.fromkeys([*self._cache.patients(partition.number), *of_topic]))
 
     def _block_other_model(self, number: int, in_force: Model) -> None:
         """Blocks lost states of a model that was lost with them.

@@ -60,7 +60,7 @@ class PendingWrites:
         for change in self._changes:
             owned[change.partition].watermark = change.watermark
             owned[change.partition].confirmed = now
-            if change.watermark == owned[change.partition].position:
+            if change.watermark in (None, owned[change.partition].position):
                 owned[change.partition].unsaved_since = None
         metrics.STAYS_REMOVED.inc(sum(len(change.removed) for change in self._changes))
         self._changes = []
@@ -76,7 +76,9 @@ class PendingWrites:
             StoreUnavailable: call again.
         """
         now = time.monotonic()
-        unheard = [p for p in owned.values() if now - p.confirmed > CONFIRM_S]
+        unheard = [
+            p for p in owned.values() if p.watermark is not None and now - p.confirmed > CONFIRM_S
+        ]
         if unheard:
             self.add(partition.confirmation() for partition in unheard)
             self.save(owned)

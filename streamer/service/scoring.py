@@ -18,6 +18,7 @@ from streamer.core.workload import first_within
 from streamer.ports.states import StateStore, StateWrite
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
+from streamer.service.changelog import Changelog
 from streamer.service.metrics import Stage
 from streamer.service.ownership import Ownership
 from streamer.service.stay_cache import StayCache
@@ -45,6 +46,19 @@ class Scored:
     live: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class EventChecks:
+    """What is asked of an event beyond its form.
+
+    Attributes:
+        future_limit_ms: how far it may be ahead of its record; ``None``: not checked.
+        action_key: returns the key that actions are signed with; empty: they need no signature.
+    """
+
+    future_limit_ms: int | None
+    action_key: Callable[[], str] = str
+
+
 class BatchScoring:
     """Scores batches of the owned partitions.
 
@@ -53,9 +67,9 @@ class BatchScoring:
         cache: the stays.
         ownership: the partitions.
         suspects: knows the records that fail.
+        changelog: hears of changed stays.
         topics: names of the topics.
-        future_limit_ms: see ``WorkerConfig``.
-        action_key: see ``WorkerConfig``.
+        checks: what is asked of events.
     """
 
     def __init__(
@@ -64,17 +78,17 @@ class BatchScoring:
         cache: StayCache,
         ownership: Ownership,
         suspects: Suspects,
+        changelog: Changelog,
         topics: Topics,
-        future_limit_ms: int | None,
-        action_key: Callable[[], str] = str,
+        checks: EventChecks,
     ) -> None:
         self._states = states
         self._cache = cache
         self._ownership = ownership
         self._suspects = suspects
+        self._changelog = changelog
         self._topics = topics
-        self._future_limit_ms = future_limit_ms
-        self._action_key = action_key
+        self._checks = checks
 
     def score(self, records: Records, positions: Mapping[int, int], at_once: Set[int]) -> Scored:
         """Takes records into the stays, as many as one batch may have.
@@ -91,6 +105,7 @@ class BatchScoring:
         owned, topics = self._ownership.owned, self._topics
         only = owned[next(iter(positions))]
         aside = self._suspects.set_aside(records, only, topics)
+        starts = {number: owned[number].position for number in positions}
         stops: dict[int, int] = {}
         if aside is not None:
             results = [aside]
@@ -103,6 +118,9 @@ class BatchScoring:
                 process(self._cache.scorers[model_id], batch, owned, topics)
                 for model_id, batch in batches.items()
             ]
+            for model_id, batch in batches.items():
+                scorer = self._cache.scorers[model_id]
+                self._changelog.note(scorer, batch.columns.distinct, starts, owned)
         positions = {number: stops.get(number, end) for number, end in positions.items()}
         moved = [owned[number] for number in positions]
         live = {
@@ -143,7 +161,7 @@ class BatchScoring:
             own_records = records.of_partitions(numbers)
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(
-                    own_records, self._future_limit_ms, action_key=self._action_key().encode()
+                    own_records, self._checks.future_limit_ms, action_key=self._checks.action_key().encode()
                 )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()

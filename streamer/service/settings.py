@@ -38,6 +38,7 @@ _TOPICS: Final = (
     "topic_risk",
     "topic_stays",
     "topic_rejected",
+    "topic_states",
     "topic_outcomes",
 )
 
@@ -78,6 +79,10 @@ class Settings(BoardSettings):
     )
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
+    )
+    topic_states: TopicName = Field(
+        default="states",
+        description="compacted topic of the stored stays, from which a lost Redis is restored",
     )
     topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
     action_key: SecretStr = Field(
@@ -129,7 +134,8 @@ class Settings(BoardSettings):
         default=52,
         ge=0.001,
         le=10 * 366 * 24,
-        description="hours of the log from which lost states are rebuilt",
+        description="hours of the log from which lost states are rebuilt while the topic of states "
+        "has no mark yet: in the first minutes after an upgrade, or with it off",
     )
     max_batch: int = Field(
         default=4000, ge=1, le=20_000, description="maximum records in one transaction"
@@ -151,6 +157,14 @@ class Settings(BoardSettings):
         le=60,
         description="seconds after which changed states are saved in Redis: after a crash so much "
         "is replayed, silently; 0: with each batch",
+    )
+    states_seconds: Finite = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        description="seconds within which a changed stay goes to the topic of states: after a loss "
+        "of Redis so much of the log is replayed, silently; 0: no topic of states, and lost states "
+        "are rebuilt from the log",
     )
     http_port: Port = Field(
         default=8000, description="port of /metrics, /healthz and /readyz; 0: off"

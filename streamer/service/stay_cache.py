@@ -29,6 +29,10 @@ _log = structlog.get_logger()
 _MOST_DAMAGED: Final = 10  # stays of a partition; more is no accident of a few bytes
 
 
+class StaysUnreadable(PartitionBlocked):
+    """Stored stays that cannot be read."""
+
+
 class StayCache:
     """Stays of the owned partitions, by the model that steps them.
 
@@ -76,22 +80,24 @@ class StayCache:
             self.scorers[model.model_id] = scorer
         return self.scorers[model.model_id]
 
-    def hold(self, partition: Partition, model: Model, store: StateStore) -> int:
+    def hold(
+        self, partition: Partition, model: Model, store: StateStore, *, gives_up: bool = True
+    ) -> int:
         """Takes in the stored stays of a partition; those beyond the bound are evicted at once.
-
-        A stay whose bytes are damaged costs itself: its patient begins a new one, and the next save
-        removes the bytes.
 
         Args:
             partition: the partition that was taken.
             model: the model that steps it.
             store: holds its stays; a patient may come twice in its pages.
+            gives_up: whether a stay whose bytes are damaged costs itself: its patient begins a new
+                one, and the next save removes the bytes.
 
         Returns:
             The number of stays.
 
         Raises:
-            PartitionBlocked: many stays cannot be read, or a patient has one on another partition.
+            StaysUnreadable: stays cannot be read, and it may not give them up, or they are many.
+            PartitionBlocked: a patient has a stay on another partition.
             StoreUnavailable: the store does not answer. Nothing is held after an error.
         """
         before, number = len(self) + len(self.evicted), partition.number
@@ -111,11 +117,19 @@ class StayCache:
                     )
                 damaged |= self._hold_page(number, self.scorer(model), partition.era, page)
             n_stays = len(self) + len(self.evicted) - before
-            self._set_aside(number, self.scorer(model), damaged)
+            if damaged:
+                self._set_aside(number, self.scorer(model), damaged, gives_up=gives_up)
         except BaseException:
             self.clear(number)
             raise
         return n_stays
+
+    def patients(self, partition: int) -> list[str]:
+        """Returns the patients of a partition who have a stay, in memory or evicted."""
+        names = self.evicted.names(partition, self.evicted.days_in(partition))
+        for scorer in self.scorers.values():
+            names += scorer.table.names(scorer.table.slots_in(partition))
+        return names
 
     def claim_partition(
         self,
@@ -268,18 +282,21 @@ class StayCache:
             if not outline.has_alert:
                 self.evicted.add(patient, number, outline.last_seen_day)
 
-    def _set_aside(self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState]) -> None:
+    def _set_aside(
+        self, number: int, scorer: Scorer, damaged: Mapping[str, CorruptState], *, gives_up: bool
+    ) -> None:
         """Gives damaged stays up, unless something else is the matter: many, or another format.
 
         Raises:
-            PartitionBlocked: that is so.
+            StaysUnreadable: that is so, or they may not be given up.
         """
         of_version = [error for error in damaged.values() if not error.is_damage]
-        if len(damaged) > _MOST_DAMAGED or of_version:
+        if not gives_up or len(damaged) > _MOST_DAMAGED or of_version:
             patient, error = next(iter(damaged.items()))
-            raise PartitionBlocked(
-                f"{error} ({len(damaged)} stays). Delete the partition's states in Redis to "
-                "rebuild them from the log (docs/operations.md)",
+            raise StaysUnreadable(
+                f"{error} ({len(damaged)} stays), and the topic of states has no copy to restore. "
+                "Run the version that wrote them, or restore a backup of Redis "
+                "(docs/operations.md)",
                 patient,
             )
         for patient, error in damaged.items():

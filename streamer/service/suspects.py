@@ -92,8 +92,7 @@ class Suspects:
 
     def doubt(self, partition: Partition, error: Exception) -> None:
         """Notes that some record since the last save has made states that cannot be encoded."""
-        end, saved = partition.position, partition.watermark
-        assert saved is not None, "an owned partition has one since it was taken"
+        end, saved = partition.position, partition.begins_again_at
         self._suspects[partition.number] = _Suspect(saved, end, end, max(1, (end - saved) // 2))
         _log_failure([partition.number], end - saved, error)
 

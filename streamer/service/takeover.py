@@ -15,6 +15,23 @@ from dataclasses import dataclass, field, replace
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
 from streamer.ports.states import Lease, StateWrite
+from streamer.service.unsent import UnsentStays
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A partition whose states came from the topic of states, each with an offset of its own.
+
+    Attributes:
+        since: every change before this offset is in them; reading begins here.
+        ahead: the first offset that a stay does not include, by its patient's key, where it is
+            after ``since``: earlier events of this patient are in the stay already.
+        whole_from: from this position on, all stays include the same events.
+    """
+
+    since: int
+    ahead: Mapping[bytes | None, int]
+    whole_from: int
 
 
 @dataclass(slots=True)
@@ -32,6 +49,8 @@ class Partition:
         confirmed: seconds of the monotonic clock when the store last accepted a write of ours.
         unsaved_since: the same, when the states in memory first moved past those in the store;
             ``None`` while they are the same.
+        restored: what is to be known while restored stays are replayed; ``None`` for all others.
+        unsent: stays that the topic of states does not have as they are; ``None`` without one.
     """
 
     number: int
@@ -43,9 +62,14 @@ class Partition:
     era: Era
     confirmed: float = field(default_factory=time.monotonic)
     unsaved_since: float | None = None
+    restored: Restored | None = None
+    unsent: UnsentStays | None = None
 
     def state_write(self, changed: Mapping[str, bytes], removed: Sequence[str] = ()) -> StateWrite:
         """Returns a write of these stays at the present position, fenced by epoch and watermark.
+
+        While restored stays are at different offsets, the store has no watermark for them: whoever
+        takes the partition then restores it anew.
 
         Args:
             changed: encoded stays by patient.
@@ -55,7 +79,7 @@ class Partition:
             self.number,
             self.epoch,
             self.watermark,
-            self.position,
+            self.position if self.is_whole else None,
             self.era.model_id,
             self.era.swaps,
             self.log_id,
@@ -65,8 +89,20 @@ class Partition:
 
     def confirmation(self) -> StateWrite:
         """Returns a write that changes nothing, and is refused if the states are not ours."""
-        saved = self.position if self.watermark is None else self.watermark
-        return replace(self.state_write({}), watermark=saved)
+        return replace(self.state_write({}), watermark=self.watermark)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all stays include the same events, those before the position."""
+        return self.restored is None or self.position >= self.restored.whole_from
+
+    @property
+    def begins_again_at(self) -> int:
+        """The offset from which the states come again if those in memory are dropped."""
+        if self.watermark is not None:
+            return self.watermark
+        assert self.restored is not None, "all others are saved when they are taken"
+        return self.restored.since
 
     @property
     def caught_up(self) -> bool:
@@ -128,7 +164,14 @@ class Start:
     silent_until: int
 
 
-def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild_ms: int) -> Start:
+def plan_start(
+    log: EventLog,
+    partition: int,
+    taken: Lease,
+    log_id: str,
+    rebuild_ms: int,
+    restored_since: int | None = None,
+) -> Start:
     """Decides where to start reading a partition that was just taken.
 
     Args:
@@ -137,6 +180,7 @@ def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild
         taken: the lease on its states; without a watermark they must be rebuilt.
         log_id: identity of the input topic as it is now.
         rebuild_ms: milliseconds before C at which a rebuild starts, by record timestamps.
+        restored_since: the offset from which restored states go on; ``None``: none were restored.
 
     Raises:
         PartitionBlocked: going on would lose or double messages, or mix states.
@@ -159,6 +203,8 @@ def plan_start(log: EventLog, partition: int, taken: Lease, log_id: str, rebuild
     if watermark is None:
         if committed is None:
             return Start(first, first)
+        if restored_since is not None:
+            return Start(max(first, restored_since), committed)
         return Start(_rebuild_from(log, partition, committed, first, rebuild_ms), committed)
     if committed is None and watermark > first:
         raise PartitionBlocked(

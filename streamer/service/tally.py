@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 
 from streamer.service import metrics
 from streamer.service.batch import Result
 from streamer.service.losses import LOSSES
 from streamer.service.source_clocks import CLOCKS
+from streamer.service.takeover import Partition
 
 
 def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> None:
@@ -39,9 +40,17 @@ def batch(results: Iterable[Result], clock: Callable[[], float] = time.time) -> 
             metrics.ALERTS.labels(phase, severity).inc(count)
 
 
-def cache(stays: Sized, partitions: Collection[int]) -> None:
+def cache(stays: Sized, partitions: Mapping[int, Partition]) -> None:
     """Sets the gauges of stays in memory and of owned partitions, each by its number."""
     metrics.STAYS.set(len(stays))
     metrics.PARTITIONS.set(len(partitions))
-    for partition in partitions:  # a flood must not be what begins its series: no rate would see it
-        metrics.NEW_PATIENTS.labels(str(partition))
+    unsent, behind = {}, {}
+    for number, partition in partitions.items():
+        if partition.unsent is not None:
+            unsent[str(number)] = len(partition.unsent)
+            if (mark := partition.unsent.marked) is not None:
+                behind[str(number)] = partition.position - mark.since
+    metrics.STATES_UNSENT.set(unsent)
+    metrics.STATES_BEHIND.set(behind)
+    for number in partitions:  # a flood must not be what begins its series: no rate would see it
+        metrics.NEW_PATIENTS.labels(str(number))

@@ -7,13 +7,21 @@ from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.topics import TopicSpec, TopicStatus, ensure
-from streamer.core.time import DAY_MS
+from streamer.core.time import DAY_MS, HOUR_MS
 from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 
 # Brokers delete by record timestamp, after a week by default. A replayed stay of two weeks is older
 # than that when it is sent, and lost states are rebuilt from the records that are still kept.
 RETENTION_MS: Final = str(30 * DAY_MS)
+# A restore reads all of it. A partition's last segment is not compacted, so segments are small and
+# are closed after an hour; a tenth of old records is worth compacting.
+STATES_CONFIGS: Final = {
+    "cleanup.policy": "compact",
+    "segment.bytes": str(16 * 1024 * 1024),
+    "segment.ms": str(HOUR_MS),
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 
 # Alerts with what people did about them are the record of it: a year, and a month to look back.
@@ -42,9 +50,15 @@ def replay_topics(settings: Settings) -> list[TopicSpec]:
 
 def service_topics(settings: Settings) -> list[TopicSpec]:
     """Returns the topics that the service reads and writes."""
+    vitals = TopicSpec(settings.topic_vitals, settings.partitions, {"retention.ms": RETENTION_MS})
+    return [vitals, *output_topics(settings)]
+
+
+def output_topics(settings: Settings) -> list[TopicSpec]:
+    """Returns the topics that the service writes, in its transactions."""
     width = settings.partitions
+    states = TopicSpec(settings.topic_states, width, STATES_CONFIGS)
     return [
-        TopicSpec(settings.topic_vitals, width, {"retention.ms": RETENTION_MS}),
         TopicSpec(settings.topic_alerts, width, {"retention.ms": AUDIT_MS}),
         TopicSpec(settings.topic_risk, width, {}),
         TopicSpec(settings.topic_stays, width, {"cleanup.policy": "compact"}),
@@ -55,6 +69,7 @@ def service_topics(settings: Settings) -> list[TopicSpec]:
             1,
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
+        *([states] if settings.states_seconds else []),
     ]
 
 
@@ -73,8 +88,9 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
             settings.topic_alerts,
             settings.topic_stays,
             settings.topic_outcomes,
+            settings.topic_states,
         )
-        if widths[name] < needed
+        if widths.get(name, needed) < needed
     ]
     if narrow:
         raise LogUnavailable(

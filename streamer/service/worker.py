@@ -26,19 +26,22 @@ from streamer.core.codec import Era
 from streamer.core.records import Records
 from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
 from streamer.ports.faults import Fault, no_fault
-from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable
+from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable, Output
+from streamer.ports.state_topic import StateTopic
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
-from streamer.service.batch import Result, Topics, changed_states
+from streamer.service.batch import Topics, changed_states
+from streamer.service.changelog import Changelog
 from streamer.service.failed_transactions import FailedTransactions
 from streamer.service.health import Health
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
 from streamer.service.model_swap import ActiveModel, move
 from streamer.service.models import ModelLibrary
-from streamer.service.ownership import Ownership
+from streamer.service.ownership import Ownership, Restoring
 from streamer.service.pending_writes import PendingWrites
-from streamer.service.scoring import BatchScoring
+from streamer.service.restore import Restore
+from streamer.service.scoring import BatchScoring, EventChecks
 from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 from streamer.service.takeover import BlockedPartition, Partition
@@ -58,10 +61,11 @@ class WorkerConfig:
         topics: names of the topics.
         interval_ms: evaluation interval, in event time; 0 evaluates every event.
         future_limit_ms: how far an event may be ahead of its record; ``None``: not checked.
-        rebuild_ms: how far back lost states are rebuilt, by record timestamps.
+        rebuild_ms: how far back states are rebuilt that cannot be restored, by record timestamps.
         max_stays: most stays in memory between two batches; 0 for no bound.
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
+        states_s: seconds within which changed stays go to the topic of states; 0 for never.
         max_patients_a_day: most patients of a partition on a day; 0 for no bound.
         responses: how long people have to respond to an alert.
         action_key: returns the key that actions are signed with; empty: they need no signature.
@@ -74,6 +78,7 @@ class WorkerConfig:
     max_stays: int
     save_s: float
     forecast: bool = False
+    states_s: float = 0
     max_patients_a_day: int = 0
     responses: ResponsePolicy = DEFAULT_POLICY
     action_key: Callable[[], str] = str
@@ -89,10 +94,12 @@ class Worker:
         config: names, intervals, limits.
         fault: called with the name of each point between two effects; tests crash there.
         health: notes what the loop sees, for the HTTP port.
+        state_topic: lost states are restored from it.
 
     Attributes:
         health: the same, or a new one where none was given.
         unsaved: the states that the store does not have yet.
+        changelog: what the topic of states is to know.
     """
 
     def __init__(
@@ -103,6 +110,7 @@ class Worker:
         config: WorkerConfig,
         fault: Fault | None = None,
         health: Health | None = None,
+        state_topic: StateTopic | None = None,
     ) -> None:
         self._log = log
         self._states = states
@@ -118,8 +126,10 @@ class Worker:
             config.responses,
         )
         self._pending = PendingWrites(log, states)
+        self.changelog = Changelog(config.topics.states, config.states_s, states, self._cache)
+        restoring = Restoring(Restore(state_topic, states), self.changelog, config.rebuild_ms)
         self._ownership = Ownership(
-            log, states, library, self._cache, self._pending, config.rebuild_ms, self._fault
+            log, states, library, self._cache, self._pending, restoring, self._fault
         )
         self.health = health or Health()
         self._lag = Lag()
@@ -130,8 +140,8 @@ class Worker:
             self._fault,
         )  # fmt: skip
         self._scoring = BatchScoring(
-            states, self._cache, self._ownership, self._suspects, config.topics,
-            config.future_limit_ms, config.action_key,
+            states, self._cache, self._ownership, self._suspects, self.changelog, config.topics,
+            EventChecks(config.future_limit_ms, config.action_key),
         )  # fmt: skip
         self._failed = FailedTransactions()
 
@@ -189,8 +199,7 @@ class Worker:
             polled = self._log.poll(0 if ownership.is_due and not self._failed.rests else POLL_S)
         self.unsaved.give_up({*polled.lost, *polled.gone, *polled.damaged})
         ownership.follow(polled)
-        # Skip records of partitions that we do not own yet: the take-over decides where to start.
-        records = polled.records.of_partitions(ownership.owned)
+        records = ownership.needed(polled.records)
         positions = {
             number: position
             for number, position in polled.positions.items()
@@ -202,6 +211,7 @@ class Worker:
                 self.unsaved.save_due()
             else:
                 self.unsaved.save()
+                self._send_states()
             self._take()
             self._follow_model()
             self._pending.confirm(ownership.owned)
@@ -265,7 +275,9 @@ class Worker:
             return
         # 3. one transaction
         self._fault("before_transaction")
-        self._transact(scored.results, scored.live)
+        outputs = [output for result in scored.results for output in result.outputs]
+        states = self.changelog.collect(self._ownership.owned, scored.live)
+        self._transact([*outputs, *states], scored.live)
         self._fault("after_transaction")
         self.unsaved.note(scored.positions)
         tally.batch(scored.results)
@@ -282,11 +294,16 @@ class Worker:
             if position < positions[number]:
                 self._rewind(number)
 
-    def _transact(self, results: Sequence[Result], offsets: Mapping[int, int]) -> None:
+    def _send_states(self) -> None:
+        """Sends the stays whose turn has come while nothing is read; C stays where it is."""
+        offsets = {} if self._failed.rests else self.changelog.idle(self._ownership.owned)
+        if offsets:
+            self._transact(self.changelog.collect(self._ownership.owned, offsets), offsets)
+
+    def _transact(self, outputs: Sequence[Output], offsets: Mapping[int, int]) -> None:
         """Writes all outputs and commits ``offsets``; without any, all was replayed silently."""
         if not offsets:
             return
-        outputs = [output for result in results for output in result.outputs]
         with (
             metrics.STAGE.labels(Stage.TRANSACTION).time(),
             self.health.waiting_for(Waiting.LOG, "Kafka to take a transaction"),
@@ -337,7 +354,20 @@ class Worker:
         if outdated:
             # What the model before has stepped is saved as its own: it replays nothing of it.
             self.unsaved.save({partition.number for partition in outdated})
+            self._complete_states(self._outdated())
             self._swap(self._outdated())
+
+    def _complete_states(self, partitions: Sequence[Partition]) -> None:
+        """Sends what the topic of states lacks, so that no restore replays across a swap."""
+        outputs = [
+            output
+            for p in partitions
+            for output in self.changelog.complete(
+                p, Era(self._active.model.model_id, p.era.swaps + 1)
+            )
+        ]
+        if outputs:
+            self._transact(outputs, {p.number: p.position for p in partitions})
 
     def _outdated(self) -> list[Partition]:
         return [

@@ -108,6 +108,22 @@ class Contract:
         assert stays_in(store, 0) == {"a": b"2"}
         assert store.take(0).watermark == 9
 
+    def test_stays_that_are_restored_have_no_watermark_until_they_are_whole(
+        self, store: StateStore
+    ) -> None:
+        whole = save_of(store.take(0), 5, {"a": b"1", "left": b"x"})
+        store.save([whole])
+        begun = replace(whole, expected=5, watermark=None, changed={}, removed=["left"])
+        store.save([begun])
+        store.save([replace(begun, expected=None, changed={"a": b"2"}, removed=[])])
+        with pytest.raises(Fenced):
+            store.save([replace(whole, expected=5, watermark=9)])
+        assert store.fetch(0, whole.epoch, None, ["a", "left"]) == {"a": b"2"}
+        assert store.take(0).watermark is None
+        store.save([save_of(store.take(0), 9, {"b": b"3"})])
+        assert account(store.take(0)) == (9, "model-a", 3, "topic-a")
+        assert stays_in(store, 0) == {"a": b"2", "b": b"3"}
+
     def test_the_same_watermark_may_have_new_states(self, store: StateStore) -> None:
         first = save_of(store.take(0), 5, {"a": b"1"})
         store.save([first])

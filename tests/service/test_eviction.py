@@ -175,7 +175,7 @@ def test_a_damaged_evicted_stay_blocks_its_partition_alone(running: bool) -> Non
         process.step()
     (reason,) = process.worker.not_ready
     assert "partition 1: state of a patient: " in reason
-    assert "Delete the partition's states" in reason
+    assert "the topic of states has no copy to restore" in reason
     assert [output.partition for output in fake.broker.outputs[n_outputs:]] == [0, 2]
     assert epochs(fake) == [2, 2, 2]
 

@@ -187,7 +187,9 @@ def test_states_of_another_version_are_refused_and_nothing_of_them_is_used() -> 
     process = fake.process()
     process.step()
     (reason,) = process.worker.not_ready
-    assert re.search(r"partition 1: state of a patient: format .*Delete the partition's", reason)
+    assert re.search(
+        r"partition 1: state of a patient: format .*Run the version that wrote", reason
+    )
     assert not any(patient in reason for patient in patients)
 
 

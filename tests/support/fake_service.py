@@ -13,6 +13,7 @@ import numpy as np
 
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.adapters.memory.models import MemoryModels
+from streamer.adapters.memory.state_topic import MemoryStateTopic
 from streamer.adapters.memory.states import MemoryStates
 from streamer.bundles.acceptance import Trust
 from streamer.core.variables import VARIABLES
@@ -92,10 +93,13 @@ class FakeProcess:
             fake.max_stays,
             fake.save_s,
             forecast=fake.forecast,
+            states_s=fake.states_s,
             max_patients_a_day=fake.max_patients_a_day,
         )
-        self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
-        self.worker.unsaved.clock = lambda: self._rounds
+        self.worker = Worker(
+            self.log, fake.states, fake.library, config, self._fault, None, fake.state_topic
+        )
+        self.worker.unsaved.clock = self.worker.changelog.clock = lambda: self._rounds
         self._rounds = 0
 
     def step(self) -> bool:
@@ -116,7 +120,10 @@ class FakeProcess:
 
 
 class FakeService:
-    """Broker, store and library in memory, and any number of workers on them."""
+    """Broker, store and library in memory, and any number of workers on them.
+
+    ``states_s``, 0 at first: seconds within which changed stays go to the topic of states.
+    """
 
     def __init__(
         self,
@@ -129,6 +136,7 @@ class FakeService:
         save_s: float = 3,
     ) -> None:
         self.broker = MemoryBroker(n_partitions)
+        self.state_topic = MemoryStateTopic(self.broker, TOPICS.states)
         self.states = FaultyStates()
         self.library = models
         self.interval_ms = interval_ms
@@ -136,6 +144,7 @@ class FakeService:
         self.max_stays = max_stays
         self.forecast = forecast
         self.save_s = save_s
+        self.states_s = 0.0
         self.max_patients_a_day = 0
 
     def send(self, events: Sequence[Event]) -> None:
@@ -169,6 +178,8 @@ class FakeService:
         """The messages that subscribers read, by topic, input partition and patient, in order."""
         by_patient: dict[tuple[str, str | None, bytes | None], list[Output]] = {}
         for output in self.broker.outputs:
+            if output.topic == TOPICS.states:  # how often a stay goes there follows from the clock
+                continue
             origin = dict(output.headers).get("partition", str(output.partition).encode())
             by_patient.setdefault((output.topic, origin.decode(), output.key), []).append(output)
         return by_patient

@@ -45,8 +45,9 @@ end
 for i = 8 + changed, #ARGV, 2000 do
   redis.call('HDEL', KEYS[1], unpack(ARGV, i, math.min(i + 1999, #ARGV)))
 end
-redis.call('HSET', KEYS[1], '__wm__', ARGV[3], '__model__', ARGV[4], '__swaps__', ARGV[5],
-  '__log__', ARGV[6])
+redis.call('HSET', KEYS[1], '__model__', ARGV[4], '__swaps__', ARGV[5], '__log__', ARGV[6])
+if ARGV[3] == '' then redis.call('HDEL', KEYS[1], '__wm__')
+else redis.call('HSET', KEYS[1], '__wm__', ARGV[3]) end
 return 'saved'
 """)
 # A home is `PARTITION EPOCH`. The first claim holds, and a later owner of the same partition raises
@@ -259,7 +260,7 @@ def _arguments(change: StateWrite) -> list[bytes | str | int]:
     return [
         change.epoch,
         "" if change.expected is None else change.expected,
-        change.watermark,
+        "" if change.watermark is None else change.watermark,
         change.model_id,
         change.swaps,
         change.log_id,

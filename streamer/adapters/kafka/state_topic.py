@@ -1,0 +1,55 @@
+"""The topic of states in Kafka, read as a whole when states are lost."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from kafka import TopicPartition
+
+from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.read import committed_reader
+from streamer.ports.log import LogUnavailable
+from streamer.ports.state_topic import StateRecord
+
+_POLL_MS: Final = 200
+_RECORDS_A_POLL: Final = 1_000  # some 7 MB of stays
+_SILENCE_S: Final = 10.0  # a broker that is up sends the next records within milliseconds
+
+
+class KafkaStateTopic:
+    """The topic of states that production uses; each reading has a connection of its own.
+
+    Args:
+        connection: passed to the client as it is (``bootstrap_servers``, security).
+        topic: name of the topic.
+    """
+
+    def __init__(self, connection: Mapping[str, Any], topic: str) -> None:
+        self._connection = connection
+        self._topic = topic
+
+    def read(self, partition: int) -> Iterator[Sequence[StateRecord]]:
+        """See ``StateTopic``."""
+        tp = TopicPartition(self._topic, partition)
+        with kafka_errors():
+            reader = committed_reader(self._connection)
+            with contextlib.closing(reader):
+                reader.assign([tp])
+                # The end of what is committed. A transaction behind it may still be open; what is
+                # before it is consistent by itself: its last mark says from where to replay.
+                end = reader.end_offsets([tp])[tp]
+                reader.seek_to_beginning(tp)
+                heard = time.monotonic()
+                while reader.position(tp) < end:
+                    polled = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
+                    records = polled.get(tp, [])
+                    if records:
+                        heard = time.monotonic()
+                        yield [StateRecord(r.key or b"", r.value, dict(r.headers)) for r in records]
+                    elif time.monotonic() - heard > _SILENCE_S:
+                        raise LogUnavailable(
+                            f"Kafka: topic {self._topic} cannot be read to its end"
+                        )
