@@ -20,8 +20,8 @@ help: ## Lists these targets.
 
 install: $(INSTALLED) ## Makes .venv with everything in it (6 GB with PyTorch; once).
 
-$(DEMO): EXTRAS := local
-$(INSTALLED): EXTRAS := local,replay,train,dev
+$(DEMO): EXTRAS := local,board
+$(INSTALLED): EXTRAS := local,board,replay,train,loop,dev
 $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed and none was found on PATH." \
 		"Install one, or name it: make install PYTHON=/path/to/python3" >&2; exit 2; }
@@ -29,7 +29,7 @@ $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(DEMO) $@
 
-demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, and its alerts (Ctrl-C ends it).
+demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, its alerts and the board (Ctrl-C ends it).
 	@$(BIN)/streamer demo
 
 # Tests of real servers wait for much of their time, and the quick ones fill it: both run at once,
@@ -78,7 +78,7 @@ LOCKS := streamer trainer
 	@touch $@
 
 lock: .venv-tools/.installed ## Writes deploy/*.lock anew, when constraints.txt or pyproject.toml changed.
-	$(LOCKED) pyproject.toml --output-file deploy/streamer.lock
+	$(LOCKED) pyproject.toml --extra board --output-file deploy/streamer.lock
 	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
 	$(LOCKED) deploy/build.in --output-file deploy/build.lock
 

@@ -54,9 +54,10 @@ def answers(log: Sequence[Record], cuts: random.Random) -> list[Answer]:
         outcome = scorer.score(columns, [0] * len(columns.patients))
         for rejection in outcome.rejections:
             result[start + rejection.record].rejected.append(rejection.reason.value)
-        for message in write(outcome.assessments, columns.record.tolist(), batch, model):
+        for message in write(outcome, columns.record.tolist(), batch, model, scorer.table):
             answer = result[start + message.record]
-            (answer.risks if message.kind == "risk" else answer.alerts).append(message.content)
+            if message.kind in ("risk", "alert"):
+                (answer.risks if message.kind == "risk" else answer.alerts).append(message.content)
         start += size
     return result
 

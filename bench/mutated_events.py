@@ -175,12 +175,14 @@ def answers(
             rejected(rejection, batch[rejection.record], "vitals")
             rejection.detail.encode(errors="replace")
         counts["taken"] += len(batch) - len(refused)
-        for message in write(outcome.assessments, columns.record.tolist(), batch, model):
-            content = json.loads(message.value())
+        for message in write(outcome, columns.record.tolist(), batch, model, scorer.table):
             headers(message, batch[message.record])
+            content = json.loads(message.value() or b"null")
+            counts["message"] += 1
+            if message.kind not in ("risk", "alert"):
+                continue
             if not (math.isfinite(content["risk"]) and 0 <= content["risk"] <= 1):
                 raise Unanswered(f"a risk of {content['risk']}: {content}")
-            counts["message"] += 1
         if progress is not None:
             progress(len(batch))
     return counts

@@ -54,6 +54,28 @@ _STORE: Final = "tests/contract/test_states.py::TestRedisStates::test"
 
 MUTATIONS: Final = (
     Mutation(
+        "the archive: a commit rests on the table's path, not on the snapshot that was read",
+        "trainer/archive/delta_table.py",
+        "            self._snapshot.create_write_transaction(\n",
+        "            DeltaTable(self.folder).create_write_transaction(\n",
+        (
+            "tests/trainer/archive/test_writer.py"
+            "::test_one_that_was_paused_past_its_session_commits_nothing",
+            "tests/trainer/archive/test_delta_table.py::test_a_commit_on_an_old_snapshot_conflicts",
+        ),
+    ),
+    Mutation(
+        "the archive: the next offset is that after the last record, not the position",
+        "trainer/archive/writer.py",
+        "        batch.next_offsets |= positions  # past the markers of transactions, too\n",
+        "        for p, o in zip(records.partition.tolist(), records.offset.tolist()):\n"
+        "            batch.next_offsets[p] = o + 1\n",
+        (
+            "tests/trainer/archive/test_writer.py"
+            "::test_every_record_is_kept_once_with_its_position_past_the_markers",
+        ),
+    ),
+    Mutation(
         "the fence: the epoch is not compared",
         "streamer/adapters/redis/states.py",
         "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",

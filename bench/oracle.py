@@ -111,7 +111,7 @@ class Fold:
         for rejection in outcome.rejections:
             record = records[rejection.record]
             yield rejected_digest(*rejected(rejection, record, self._settings.topic_vitals))
-        for message in write(outcome.assessments, event_record, records, self._model):
+        for message in write(outcome, event_record, records, self._model, self.table):
             record = records[message.record]
             yield message_digest(message.key, message.value(), headers_of(message, record))
 

@@ -48,7 +48,7 @@ STAGES: Final = ("decode", "claim", "bound", "score and write", "encode")
 _PARTITIONS: Final = 4
 _POLL_RECORDS: Final = 4_000
 _BEDS: Final = 200
-_TOPICS: Final = Topics("vitals", "alerts", "risk", "rejected")
+_TOPICS: Final = Topics("vitals", "alerts", "risk", "rejected", "stays", "outcomes")
 _MOST_STAYS: Final = 100_000
 _WARM_BATCHES: Final = 4  # a ward's first minutes are admissions, and every array is new
 

@@ -95,6 +95,7 @@ def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict
         "STREAMER_TOPIC_VITALS": f"{prefix}vitals",
         "STREAMER_TOPIC_ALERTS": f"{prefix}alerts",
         "STREAMER_TOPIC_RISK": f"{prefix}risk",
+        "STREAMER_TOPIC_STAYS": f"{prefix}stays",
         "STREAMER_TOPIC_REJECTED": f"{prefix}vitals.rejected",
         "STREAMER_TOPIC_OUTCOMES": f"{prefix}outcomes",
         **{f"STREAMER_{name.upper()}": str(value) for name, value in settings.items()},

@@ -20,6 +20,7 @@ from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 
 _PARTITION = 0
+_TOPICS = ("risk", "alert")
 _NO_CLOCK = 0  # without a broker there is no record timestamp to compare an event's time with
 
 
@@ -84,8 +85,10 @@ class Monitor:
         columns = decode(records, future_limit_ms=None)
         outcome = self._scorer.score(columns, [_PARTITION] * len(columns.patients))
         self.problems += outcome.problems
-        messages = write(outcome.assessments, columns.record.tolist(), records, self._model)
-        return [message.content for message in messages], outcome.rejections
+        table = self._scorer.table
+        messages = write(outcome, columns.record.tolist(), records, self._model, table)
+        contents = [message.content for message in messages if message.kind in _TOPICS]
+        return contents, outcome.rejections
 
     def _record(self, event: Mapping[str, Any]) -> Record:
         patient = event.get("patient_id")

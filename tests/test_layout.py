@@ -40,9 +40,12 @@ ALLOWED = {
     "streamer/process": _PROCESS,
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
+    "streamer/board": _SERVICE | {"streamer.board"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
     "trainer": _EDGE | _PROCESS | {"trainer"},
+    # Kafka is reached as the service reaches it, by the same settings.
+    "trainer/cli/archive.py": _SERVICE | {"trainer"},
     "bench": {"bench", "streamer", "trainer"},
     # They judge the product, and share nothing with it.
     "bench/independent_oracle": {"bench.independent_oracle"},
@@ -53,6 +56,7 @@ ALLOWED = {
 # The rooms of the trainer, from below; each imports only from rooms on lower floors.
 FLOORS = (
     ("atomic", "errors", "progress", "settings"),
+    ("archive",),
     ("data",),
     ("metrics",),
     ("decisions",),
@@ -67,6 +71,13 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+_NO_CLIENTS = {"board", "service", "diagnose", "cli"}
+# Libraries of the extra `board`, used by its room alone.
+BOARD_LIBRARIES = {"starlette", "uvicorn", "sse_starlette", "argon2", "itsdangerous", "anyio"}
+# Of the board's room, what the fold and the cards are made of: pure, like the core.
+PURE_OF_BOARD = {
+    "alert_fold", "api", "attempts", "audit", "burden", "cards", "messages", "system", "ward_fold"
+}  # fmt: skip
 # Libraries that only the trainer needs.
 TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 # The core turns events and states into new ones, without clock, file, socket or log.
@@ -113,7 +124,7 @@ def test_rooms_of_the_trainer_import_from_lower_floors_only(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "file",
-    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in {"service", "diagnose", "cli"}],
+    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in _NO_CLIENTS],
     ids=str,
 )
 def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
@@ -123,6 +134,22 @@ def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)
 def test_the_core_is_pure(file: Path) -> None:
     assert not {name.split(".")[0] for name in imported(file)} & IMPURE
+
+
+@pytest.mark.parametrize("name", sorted(PURE_OF_BOARD))
+def test_the_fold_of_the_board_is_pure(name: str) -> None:
+    file = Path("streamer/board") / f"{name}.py"
+    assert not {name.split(".")[0] for name in imported(file)} & (IMPURE | BOARD_LIBRARIES)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] != "board"],
+    ids=str,
+)
+def test_only_the_board_imports_its_libraries(file: Path) -> None:
+    """`streamer run` needs no extra."""
+    assert not {name.partition(".")[0] for name in imported(file)} & BOARD_LIBRARIES
 
 
 @pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "streamer"], ids=str)

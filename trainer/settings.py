@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -13,6 +14,9 @@ from pydantic_settings import SettingsConfigDict
 from streamer.adapters.redis.local import default_url, is_announced
 from streamer.bundles.signatures import parse_keys
 from streamer.process.environment import EnvironmentSettings
+
+# The colon of `archive:FOLDER` separates nothing.
+_SEPARATOR: Final = re.compile(rf"(?<!\barchive){re.escape(os.pathsep)}")
 
 
 class TrainerSettings(EnvironmentSettings):
@@ -47,6 +51,29 @@ class TrainerSettings(EnvironmentSettings):
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"
+    )
+
+    archive: Path | None = Field(
+        default=None, description="folder of the archive that `archive run` keeps"
+    )
+    archive_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret key of the patients' pseudonyms in the archive",
+    )
+    archive_ids: Literal["pseudonyms", "plain"] = Field(
+        default="pseudonyms", description="`plain`: patient ids stand in the archive as they are"
+    )
+    archive_flush_s: float = Field(
+        default=30, ge=0, le=3600, description="seconds after which the archive writes a batch"
+    )
+    group: str = Field(
+        default="vigil-archive",
+        pattern=r"^[^\s{}]+$",
+        max_length=200,
+        description="prefix of the consumer groups of `archive run`",
+    )
+    keep_days: int = Field(
+        default=730, ge=1, le=36_500, description="days that the archive keeps events"
     )
 
     model_keys: str = Field(
@@ -108,4 +135,4 @@ class TrainerSettings(EnvironmentSettings):
 
     def paths(self) -> list[Path]:
         """``data`` as paths."""
-        return [Path(part) for part in self.data.split(os.pathsep) if part]
+        return [Path(part) for part in _SEPARATOR.split(self.data) if part]

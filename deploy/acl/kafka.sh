@@ -14,9 +14,13 @@ alerts=${STREAMER_TOPIC_ALERTS:-alerts}
 risk=${STREAMER_TOPIC_RISK:-risk}
 rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
+stays=${STREAMER_TOPIC_STAYS:-stays}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
+stays=${STREAMER_TOPIC_STAYS:-stays}
+board=${BOARD_PRINCIPAL-User:board}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
+actor=${ACTOR_PRINCIPAL-User:actor}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
@@ -39,7 +43,8 @@ connection=$*
 # DescribeConfigs is for `streamer check` alone.
 grant "$streamer" Read DescribeConfigs -- --topic "$vitals"
 grant "$streamer" Read -- --group "$group"
-grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected"
+grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
+    --topic "$stays" --topic "$outcomes"
 # After a restart it asks how its last transaction ended. That one held the group's offsets, and the
 # broker notes a denial unless their topic may be described.
 grant "$streamer" Describe -- --topic __consumer_offsets
@@ -51,7 +56,17 @@ grant "$sender" Write -- --topic "$vitals" --topic "$outcomes"
 # viewer: `streamer alerts`, `streamer patient`, `streamer rejected list`, and readers of the outputs.
 grant "$viewer" Describe -- --topic "$vitals"
 grant "$viewer" Read -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
-    --topic "$rejected.replayed"
+    --topic "$rejected.replayed" --topic "$stays"
+
+# actor: `streamer act` and `streamer board`, which write people's actions, without a transaction.
+grant "$actor" Write -- --topic "$vitals"
+grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$actor" Describe -- --group "$group"
+
+# board: `streamer board` reads the outputs, asks how far the group is, and writes people's actions.
+grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
+grant "$board" Write -- --topic "$vitals"
+grant "$board" Describe -- --group "$group"
 
 # replayer: `streamer rejected replay`.
 grant "$replayer" Read -- --topic "$rejected"

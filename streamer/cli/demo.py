@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib.util
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -10,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -25,6 +28,14 @@ from streamer.service.topics import ensure_topics
 _CHILD_STOPS_S = 12.0  # the service promises ten
 _LOG_SHOWN = 2000  # characters: the last few lines say why
 
+# The demo is this machine's own: nobody logs in, and time is that of the simulated ward. What the
+# board reports elsewhere is of no use here.
+_BOARD: Final = {
+    "STREAMER_BOARD_AUTH": "none",
+    "STREAMER_BOARD_CLOCK": "log",
+    "STREAMER_BOARD_HTTP_PORT": "0",
+}
+
 
 def demo(
     beds: Annotated[int, typer.Option(min=1, help="Beds of the simulated ward.")] = 40,
@@ -33,9 +44,10 @@ def demo(
 ) -> None:
     """Run everything on this machine: Kafka, Redis, a simulated ward, the service, its alerts.
 
-    Nothing else is needed. Ctrl-C stops all of it.
+    Nothing else is needed. Ctrl-C stops all of it. With the extra `board` the ward's board is
+    served as well; its address is printed first.
     """
-    Settings()  # a wrong one is said before servers are started
+    settings_before = Settings()  # a wrong one is said before servers are started
     with ExitStack() as running:
         stop = running.enter_context(stop_on_signal())
         folder = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="vigil-demo-")))
@@ -49,14 +61,31 @@ def demo(
             os.environ.setdefault("STREAMER_ALLOW_UNSIGNED_MODELS", "true")
         os.environ["KAFKA_BOOTSTRAP_SERVERS"] = stack.kafka
         os.environ["REDIS_URL"] = stack.redis
+        if (board_port := _board_port(settings_before)) is not None:
+            say(f"The board: http://127.0.0.1:{board_port}/", error=True)
         say(f"Kafka {stack.kafka}, Redis {stack.redis.rpartition('@')[2]}", error=True)
         settings = Settings()
         ensure_topics(settings)
         ward = ["simulate", f"--beds={beds}", f"--speed={speed}", f"--seed={seed}"]
-        for name, arguments in (("service", ["run"]), ("ward", ward)):
+        parts = [("service", ["run"]), ("ward", ward)]
+        if board_port is not None:
+            os.environ |= _BOARD
+            parts.append(("board", ["board", "--host=127.0.0.1", f"--port={board_port}"]))
+        for name, arguments in parts:
             running.enter_context(_child(name, arguments, folder, stop))
         say(f"A ward of {beds} beds at {speed:g} times real speed. Alerts follow.", error=True)
         show_alerts(settings, from_beginning=True, as_json=False, stop=stop)
+
+
+def _board_port(settings: Settings) -> int | None:
+    """A port for the board: that of the settings if it is free; ``None`` without the extra."""
+    if importlib.util.find_spec("uvicorn") is None:
+        return None
+    for port in (settings.board_port, 0):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)) as listening:
+            free: int = listening.getsockname()[1]
+            return free
+    return None
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import ValidationError
 
 from streamer.datasets.cohort import DataError
@@ -10,6 +12,8 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
 from streamer.sim.scenario import ScenarioError
+
+_OF_BOARD: Final = {"argon2", "itsdangerous", "sse_starlette", "starlette", "uvicorn"}
 
 
 def describe(error: Exception) -> tuple[str, int] | None:
@@ -22,6 +26,9 @@ def describe(error: Exception) -> tuple[str, int] | None:
             return f"Error: {error}", 2
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] == "pyarrow":
             return "Error: reading recordings needs pyarrow: pip install 'vigil-icu[replay]'", 2
+        case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _OF_BOARD:
+            library = (error.name or "").partition(".")[0]
+            return f"Error: the board needs {library}: pip install 'vigil-icu[board]'", 2
         case LocalStackError() | LogUnavailable() | StoreUnavailable():
             return f"Error: {error}", 1
         case _:

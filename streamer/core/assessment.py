@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -13,6 +13,7 @@ from streamer.core import alerts, clinical_scores, explain, reference_ranges, st
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.reference_ranges import Direction
+from streamer.core.responses import Standing
 from streamer.core.state_stepping import Evaluation
 from streamer.core.stays import NEVER, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
@@ -29,6 +30,15 @@ EXPECTED: Final = np.array(
     ]
 )
 """Variables that a clinician wants measured within 24 h before trusting a sepsis risk."""
+SHOWN: Final = np.array(
+    [
+        INDEX[name]
+        for name in (
+            "heart_rate", "map", "sbp", "resp_rate", "spo2", "temperature", "lactate", "wbc",
+        )
+    ]
+)  # fmt: skip
+"""Variables whose newest values a risk message has, for those who show them."""
 ROOM_AIR: Final = np.float32(0.21)
 
 
@@ -85,8 +95,11 @@ class Assessments:
         hours_of_data: bins since the first observation.
         oldest_vital_ms: age of the oldest vital sign, -1 where none was ever seen.
         missing: ``(n, len(EXPECTED))`` not measured in 24 h.
+        shown: ``(n, len(SHOWN))`` newest value of each shown variable, NaN where there is none.
+        shown_age_ms: ``(n, len(SHOWN))`` their ages, -1 where there is none.
         causes: for a start or an escalation, by row: the reasons, strongest first.
         forecast: ``(n, 5, 6, 3)`` as ``Model.forecast``, where it was asked for.
+        standings: of each alert that started, rose or ended, by row: how people stand to it.
     """
 
     event: NDArray[np.intp]
@@ -104,8 +117,11 @@ class Assessments:
     hours_of_data: NDArray[np.int32]
     oldest_vital_ms: NDArray[np.int64]
     missing: NDArray[np.bool_]
+    shown: NDArray[np.float32]
+    shown_age_ms: NDArray[np.int64]
     causes: dict[int, list[Cause]]
     forecast: NDArray[np.float32] | None = None
+    standings: dict[int, Standing] = field(default_factory=dict)
 
     @property
     def says_risk(self) -> bool:
@@ -173,6 +189,8 @@ def assess(
         hours_of_data=table["open_bin"][slots] - table["first_bin"][slots] + 1,
         oldest_vital_ms=age_ms[:, FRESHNESS_VITALS].max(axis=1),
         missing=~recent[:, EXPECTED],
+        shown=table["last_value"][slots[:, None], SHOWN],
+        shown_age_ms=age_ms[:, SHOWN],
         causes=_causes(table, model, slots, evaluation, phase, age_ms),
         forecast=model.forecast(evaluation.features, table["provisional_h"][slots][:, -1])
         if has_forecast

@@ -10,40 +10,51 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.events import ANTIBIOTIC
 from streamer.core.model import ID_DIGITS
-from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Slots, StayTable
+from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Notes, Slots, StayTable
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
-VERSION: Final = 3
-_BEFORE: Final = 2
-"""The format of the release before, which is read and never written."""
-_NEW_FIELDS: Final = (
-    "left_ms",
-    "discharge_due_ms",
-    "admission_ms",
-    "admission_due_ms",
-    "admissions_seen",
-    "location_ms",
-    "evaluated_ms",
-    "corrected",
-    "due_static",
-)
-"""Fields that the format before does not have."""
+VERSION: Final = 4
+_OLDEST: Final = 2
+"""Formats from this one on are read; only the newest is written."""
+_FIELDS_SINCE: Final = {
+    3: (
+        "left_ms", "discharge_due_ms", "admission_ms", "admission_due_ms", "admissions_seen",
+        "location_ms", "evaluated_ms", "corrected", "due_static",
+    ),
+    4: (
+        "revision", "acked", "overdue_revision", "snooze_revision", "acked_ms", "respond_ms",
+        "snooze_first_ms", "snooze_until_ms", "pause_until_ms", "pause_reason", "unseen_until_ms",
+        "deadline_ms", "action_ids", "notice", "antibiotic_since_ms",
+    ),
+}  # fmt: skip
+"""The fields that came with a format: stays of those before do not have them."""
+_MISSING: Final = {
+    version: frozenset(
+        name for since, names in _FIELDS_SINCE.items() if since > version for name in names
+    )
+    for version in range(_OLDEST, VERSION + 1)
+}
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# The format before: model, swaps, cells, bytes of ward and bed.
-_SIZES_BEFORE: Final = struct.Struct("<12sI3H")
-# Model, swaps, cells, cells below them, ranks, bytes of ward and bed. The first digits of the
-# model's id will do: the number of swaps tells the eras of a partition apart, and the partition's
-# own record in the store names the model by its whole id.
-_SIZES: Final = struct.Struct("<12sI5H")
+# Model, swaps, cells, cells below them, ranks, bytes of ward, bed, label, who paused, last alert;
+# formats before have no more than some of them. The first digits of the model's id will do: the
+# number of swaps tells the eras of a partition apart, and the partition's own record in the store
+# names the model by its whole id.
+_SIZES: Final = {
+    2: struct.Struct("<12sI3H"),  # model, swaps, cells, bytes of ward and bed
+    3: struct.Struct("<12sI5H"),
+    4: struct.Struct("<12sI8H"),
+}
 _LAYERS: Final = ("ring", "under")
 _RING_FIELDS: Final = tuple(
     f"{layer}_{field}" for layer in _LAYERS for field in ("value", "offset_ms", "rank")
@@ -92,20 +103,23 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
+        notes = table.notes[slot]
+        texts = (ward, bed, notes.label.encode(), notes.pause_by, notes.alert)
         cells = [layer.of(i) for layer in layers]
         ranks = np.concatenate([layer.rank[layer.range_of(i)] for layer in layers])
         special = np.flatnonzero(ranks != PLAIN)
         listed_ranks = np.empty(len(special), _RANK)
         listed_ranks["cell"], listed_ranks["rank"] = special, ranks[special]
-        sizes = _SIZES.pack(model, era.swaps, *map(len, cells), len(special), len(ward), len(bed))
+        sizes = _SIZES[VERSION].pack(
+            model, era.swaps, *map(len, cells), len(special), *map(len, texts)
+        )
         checked = b"".join(
             (
                 sizes,
                 fixed[i].tobytes(),
                 *(c.tobytes() for c in cells),
                 listed_ranks.tobytes(),
-                ward,
-                bed,
+                *texts,
             )
         )
         stored.append(_START.pack(MAGIC, VERSION, crc32(checked)) + checked)
@@ -164,10 +178,9 @@ def decode(
         stay = layout.read(patient, content, era)
         slot = table.add(patient, partition)
         at = 0
+        missing = _MISSING[stay.version]
         for name, size in layout.sizes.items():
-            if (stay.is_foreign and name in WEIGHT_FIELDS) or (
-                stay.version == _BEFORE and name in _NEW_FIELDS
-            ):
+            if (stay.is_foreign and name in WEIGHT_FIELDS) or name in missing:
                 continue
             field = table.fields[name]
             table[name][slot] = np.frombuffer(stay.fields[at : at + size], field.dtype).reshape(
@@ -186,6 +199,9 @@ def decode(
             table[f"{layer}_rank"][slot].reshape(-1)[cell] = ranks[first : first + len(cells)]
             first += len(cells)
         table.locations[slot] = (stay.ward, stay.bed)
+        table.notes[slot] = stay.notes
+        if "revision" in missing:
+            _begin_response(table, slot)
         table.touched[slot] = False
     return foreign
 
@@ -237,6 +253,7 @@ class _Stored(NamedTuple):
     ranks: NDArray[np.void]
     ward: str
     bed: str
+    notes: Notes
 
 
 class _Sizes(NamedTuple):
@@ -247,8 +264,7 @@ class _Sizes(NamedTuple):
     header: int
     cells: list[int]
     ranks: int
-    ward: int
-    bed: int
+    texts: list[int]
 
 
 class _Layout:
@@ -262,12 +278,11 @@ class _Layout:
         }
         self._of_weights = sum(self.sizes[name] for name in WEIGHT_FIELDS)
         self._of_others = sum(self.sizes.values()) - self._of_weights
-        self._of_new = sum(self.sizes[name] for name in _NEW_FIELDS)
 
     def position_of(self, name: str, version: int) -> int:
         """Where the first byte of a field stands in a stay of any era."""
         before = list(self.sizes)[: list(self.sizes).index(name)]
-        missing = _NEW_FIELDS if version == _BEFORE else ()
+        missing = _MISSING[version]
         return sum(self.sizes[field] for field in before if field not in missing)
 
     def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
@@ -276,9 +291,9 @@ class _Layout:
         is_foreign = era is not None and sizes.era != _shown(era)
         body = content[sizes.header :]
         n_cells = sum(sizes.cells)
-        listed = n_cells * _CELL.itemsize + sizes.ranks * _RANK.itemsize + sizes.ward + sizes.bed
+        listed = n_cells * _CELL.itemsize + sizes.ranks * _RANK.itemsize + sum(sizes.texts)
         fixed = len(body) - listed
-        others = self._of_others - (self._of_new if sizes.version == _BEFORE else 0)
+        others = self._of_others - sum(self.sizes[name] for name in _MISSING[sizes.version])
         if fixed < others or not (is_foreign or fixed == others + self._of_weights):
             expected = others + self._of_weights + listed
             raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
@@ -291,31 +306,50 @@ class _Layout:
             raise CorruptState(patient, "a cell is outside of the ring")
         if len(ranks) and int(ranks["cell"].max()) >= n_cells:
             raise CorruptState(patient, "a rank of no cell")
-        bed_at = len(body) - sizes.bed
-        ward = _text(body[bed_at - sizes.ward : bed_at], patient)
-        bed = _text(body[bed_at:], patient)
-        return _Stored(sizes.version, is_foreign, body[:fixed], layers, ranks, ward, bed)
+        ends = np.cumsum([len(body) - sum(sizes.texts), *sizes.texts]).tolist()
+        texts = [body[a:b] for a, b in pairwise(ends)]
+        for text in texts:
+            _text(text, patient)
+        ward, bed, label, pause_by, alert = [*texts, b"", b"", b""][:5]
+        notes = Notes(label.decode(), pause_by, alert)
+        return _Stored(
+            sizes.version,
+            is_foreign,
+            body[:fixed],
+            layers,
+            ranks,
+            ward.decode(),
+            bed.decode(),
+            notes,
+        )
 
 
 def _sizes(content: bytes, patient: str) -> _Sizes:
     """Returns era and sizes of a stored stay after checking its checksum."""
-    shortest = _START.size + _SIZES_BEFORE.size
+    shortest = _START.size + _SIZES[_OLDEST].size
     if len(content) < shortest or content[:4] != MAGIC:
         raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
     _, version, checksum = _START.unpack_from(content)
-    if version not in (VERSION, _BEFORE):
-        raise CorruptState(patient, f"format {version}, this program reads {_BEFORE} and {VERSION}")
-    form = _SIZES if version == VERSION else _SIZES_BEFORE
+    form = _SIZES.get(version)
+    if form is None:
+        raise CorruptState(patient, f"format {version}, this program reads {_OLDEST} to {VERSION}")
     header = _START.size + form.size
     if len(content) < header or crc32(memoryview(content)[_START.size :]) != checksum:
         raise CorruptState(patient, "checksum differs", is_damage=True)
     model, swaps, *counts = form.unpack_from(content, _START.size)
     era = Era(_text(model.rstrip(b"\0"), patient), swaps)
-    if version == _BEFORE:
-        n_cells, n_ward, n_bed = counts
-        return _Sizes(version, era, header, [n_cells, 0], 0, n_ward, n_bed)
-    n_cells, n_under, n_ranks, n_ward, n_bed = counts
-    return _Sizes(version, era, header, [n_cells, n_under], n_ranks, n_ward, n_bed)
+    if version == _OLDEST:
+        n_cells, *texts = counts
+        return _Sizes(version, era, header, [n_cells, 0], 0, texts)
+    n_cells, n_under, n_ranks, *texts = counts
+    return _Sizes(version, era, header, [n_cells, n_under], n_ranks, texts)
+
+
+def _begin_response(table: StayTable, slot: int) -> None:
+    """Fills in what a stay from before there were responses knows of its alert and its drugs."""
+    table["revision"][slot] = table["alert_severity"][slot] > 0
+    if table["medication_on"][slot, ANTIBIOTIC]:
+        table["antibiotic_since_ms"][slot] = table["medication_ms"][slot, ANTIBIOTIC]
 
 
 def _shown(era: Era) -> Era:

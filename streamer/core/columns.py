@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.actions import is_signed
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
@@ -19,6 +20,7 @@ from streamer.core.records import Record, Records
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
+_ACTION: Final = Kind.ACTION
 _UNKNOWN: Final = -1
 
 
@@ -136,14 +138,20 @@ Reader = Callable[
 
 
 def decode(
-    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
+    records: Iterable[Record],
+    future_limit_ms: int | None,
+    read: Reader = read_plain,
+    action_key: bytes = b"",
 ) -> Columns:
     """Decodes records to columns: `parse_records`, then `to_columns`."""
-    return to_columns(parse_records(records, future_limit_ms, read))
+    return to_columns(parse_records(records, future_limit_ms, read, action_key))
 
 
 def parse_records(
-    records: Iterable[Record], future_limit_ms: int | None, read: Reader = read_plain
+    records: Iterable[Record],
+    future_limit_ms: int | None,
+    read: Reader = read_plain,
+    action_key: bytes = b"",
 ) -> Parsed:
     """Reads records as events, or as rejections.
 
@@ -152,6 +160,7 @@ def parse_records(
         future_limit_ms: an event this much later than its record's timestamp is refused; ``None``
             turns the check off.
         read: reads the plain observations; what it leaves out is parsed one by one.
+        action_key: refuses actions that are not signed with it, unless it is empty.
     """
     log = Records.of(records)
     events, time_ms = read(log.values, log.keys)
@@ -163,6 +172,8 @@ def parse_records(
     for i in [i for i, event in enumerate(events) if event is None]:
         try:
             parsed = parse(log.values[i], log.keys[i])
+            if action_key and parsed["kind"] is _ACTION:
+                _check_signature(action_key, log.values[i], log.action_macs[i])
         except EventRejected as rejected:
             if i in log.unreadable:
                 rejections.append(Rejection(i, Reason.UNREADABLE, log.unreadable[i]))
@@ -216,6 +227,12 @@ def to_columns(parsed: Parsed) -> Columns:
     )
     _measure(columns, events)
     return columns
+
+
+def _check_signature(key: bytes, value: bytes | None, mac: bytes | None) -> None:
+    if not is_signed(key, value or b"", mac):
+        what = "no action-mac header" if mac is None else "the action-mac header is of another key"
+        raise EventRejected(Reason.UNSIGNED_ACTION, what)
 
 
 def _from_the_future(record: int, ahead_ms: int, limit_ms: int) -> Rejection:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from streamer.core.actions import ACTION_MAC
+
 REPLAYED_OF: Final = "replayed-of"
 """Header of a re-entered record: where it first came in, however often it has been refused."""
 TRACEPARENT: Final = "traceparent"
@@ -85,7 +87,9 @@ class DeadLetter:
 
     def passed_on(self) -> list[tuple[str, bytes]]:
         """Returns the headers with which the record enters the input topic again."""
-        kept = {REPLAYED_OF: self.first_origin, TRACEPARENT: self.headers.get(TRACEPARENT, "")}
+        kept = {REPLAYED_OF: self.first_origin} | {
+            name: self.headers.get(name, "") for name in (TRACEPARENT, ACTION_MAC)
+        }
         return [(name, value.encode()) for name, value in kept.items() if value]
 
 

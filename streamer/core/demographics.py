@@ -20,6 +20,7 @@ SEXES: Final = (*SEX_CODES, "other", "unknown")
 ICU_TYPES: Final = (*ICU_TYPE_CODES, "unknown")
 MAX_AGE_YEARS: Final = 120
 MAX_HOSPITAL_HOURS: Final = 24 * 3660  # ten years: anything more is a charting error
+MAX_LABEL: Final = 40  # characters
 MAX_LOCATION: Final = 128  # characters of a ward or a bed
 
 
@@ -85,13 +86,18 @@ def location_of(
     return _text(fields.get("ward"), problems), _text(fields.get("bed"), problems)
 
 
-def _text(value: object, problems: Counter[ValueProblem]) -> str | None:
+def label_of(fields: Mapping[str, Any], problems: Counter[ValueProblem]) -> str | None:
+    """Returns the label of an admission as it came; ``None`` where it is absent or no text."""
+    return _text(fields.get("label"), problems, MAX_LABEL)
+
+
+def _text(value: object, problems: Counter[ValueProblem], most: int = MAX_LOCATION) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         problems[ValueProblem.NOT_TEXT] += 1
         return None
-    if len(value) > MAX_LOCATION:
+    if len(value) > most:
         problems[ValueProblem.TOO_LONG] += 1
         return None
     return value

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias, TypedDict
 
 from pydantic_core import from_json
 
+from streamer.core.actions import MAX_ACTION_BYTES, BadActionError, read_action
 from streamer.core.bad_time_hints import hint_for_number
 from streamer.core.numbers import read_number
 from streamer.core.reasons import Loss, Reason, ValueProblem
@@ -25,6 +26,7 @@ _PATIENT_ID, _TIME, _TYPE, _VALUES = (f'"{name}"'.encode() for name in ONLY_ONCE
 _UNSEEN: Final = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _ACTIONS: Final = ("start", "stop", "rate", "bolus")
 MEDICATION_CLASSES: Final = ("antibiotic", "vasopressor", "fluid", "other")
+ANTIBIOTIC: Final = MEDICATION_CLASSES.index("antibiotic")
 
 
 class Kind(IntEnum):
@@ -35,9 +37,10 @@ class Kind(IntEnum):
     DISCHARGE = 2
     MEDICATION = 3
     TRANSFER = 4
+    ACTION = 5
 
 
-NEEDS_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER)
+NEEDS_STAY: Final = (Kind.DISCHARGE, Kind.TRANSFER, Kind.ACTION)
 """Kinds that begin no stay: an event of a patient of whom nothing is known is rejected."""
 
 Fields: TypeAlias = dict[str, Any]
@@ -95,6 +98,8 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
         _check_medication(fields)
     elif kind is Kind.DISCHARGE and not isinstance(fields.get("cancelled"), bool | None):
         raise EventRejected(Reason.WRONG_TYPE, "cancelled: Input should be true or false")
+    elif kind is Kind.ACTION:
+        _check_action(fields, len(value))
     patient = _patient(fields.get("patient_id"))
     _check_key(key, patient)
     for name in _REQUIRED.get(kind, ()):
@@ -225,6 +230,17 @@ def _observation(fields: Fields, losses: list[Loss]) -> Fields:
             losses.append(Loss(problem, name, named.get(name)))
     read = {"values": numbers} if "values" in fields else {}
     return {**fields, **read, "units": named, "revision": revision}
+
+
+def _check_action(fields: Fields, n_bytes: int) -> None:
+    if n_bytes > MAX_ACTION_BYTES:
+        raise EventRejected(
+            Reason.TOO_LARGE, f"{n_bytes} bytes, an action has at most {MAX_ACTION_BYTES}"
+        )
+    try:
+        read_action(fields)
+    except BadActionError as error:
+        raise EventRejected(Reason.WRONG_TYPE, str(error)) from None
 
 
 def _check_medication(fields: Fields) -> None:

@@ -39,6 +39,10 @@ class EvictedStays:
         group = self._group_of.get(patient)
         return None if group is None else group[0]
 
+    def count(self, partition: int, day: int) -> int:
+        """Returns how many evicted stays of a partition had their last event on a day."""
+        return len(self._patients.get((partition, day), ()))
+
     def days_in(self, partition: int) -> list[int]:
         """Returns the days on which evicted stays of a partition had their last event."""
         return [day for number, day in self._patients if number == partition]

@@ -68,19 +68,22 @@ def silent(table: StayTable, partition: int, day: int) -> Slots:
     return slots[day - table["last_seen_day"][slots] > KEPT_DAYS]
 
 
-def expire(table: StayTable, partition: int, day: int) -> None:
-    """Removes the silent stays of a partition.
+def expire(table: StayTable, partition: int, day: int) -> list[str]:
+    """Removes the silent stays of a partition; returns their patients.
 
     An evicted stay has no alert on: those are kept in memory, so that it can end first.
     """
-    for patient in table.names(silent(table, partition, day)):
+    removed = table.names(silent(table, partition, day))
+    for patient in removed:
         table.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
     evicted = table.evicted
     silent_days = [seen for seen in evicted.days_in(partition) if day - seen > KEPT_DAYS]
-    for patient in evicted.names(partition, silent_days):
+    removed_evicted = sorted(evicted.names(partition, silent_days))
+    for patient in removed_evicted:
         evicted.remove(patient)
         table.gone.setdefault(partition, set()).add(patient)
+    return sorted(removed + removed_evicted)
 
 
 def _last_seen(table: StayTable, partition: int) -> NDArray[Any]:

@@ -9,7 +9,7 @@ both have the same hours of the same events.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from streamer.core import expiry, lifecycle, stay_rules, timeline
 from streamer.core.assessment import EndReason
 from streamer.core.columns import Columns
+from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
+from streamer.core.follower import Follower
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import LATE_BINS, NEVER, RING, Slots, StayTable
@@ -27,31 +29,7 @@ from streamer.core.variables import VARIABLES
 from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
-
-
-class Follower(Protocol):
-    """What goes along with the fold. It may change what it keeps of the stays, never their hours.
-
-    Slots are those of the table that is folded into; within a call they are distinct.
-    """
-
-    def refresh(self, slots: Slots) -> None:
-        """Bins of these stays are about to close: what late events have changed comes first."""
-
-    def close(self, slots: Slots) -> None:
-        """Their open bin closes."""
-
-    def leave_ring(self, slots: Slots, bins: NDArray[np.int32]) -> None:
-        """These bins leave the ring: their rows are final, and gone after the call."""
-
-    def evaluate(self, batch: Batch, events: Events) -> None:
-        """The stays of these events are at an evaluation point."""
-
-    def attends(self, slots: Slots) -> NDArray[np.bool_]:
-        """Which of these stays it is called for when they end."""
-
-    def end(self, batch: Batch, slots: Slots, events: Events, reason: EndReason) -> None:
-        """Stays end at these events: by a discharge, which may be taken back, or for good."""
+_ACTION: Final = Kind.ACTION
 
 
 class Folding:
@@ -130,7 +108,8 @@ class Folding:
         """Folds a stretch of the batch in which no stay expires."""
         pending = self._add_stays(batch, events[batch.on_home_partition[events]])
         pending = pending[np.argsort(batch.slots[pending], kind="stable")]
-        expiry.touch(self.table, batch.slots[pending], batch.days[pending])
+        data = pending[batch.columns.kind[pending] != _ACTION]
+        expiry.touch(self.table, batch.slots[data], batch.days[data])
         while len(pending):
             pending = self._apply_heads(batch, pending)
             pending = self._run(batch, pending)
@@ -139,7 +118,9 @@ class Folding:
         """Finds or adds the stay of each event; returns the events that have one."""
         columns, slot_of = batch.columns, self.table.slot_of
         batch.slots[events] = self._slots(columns)[events]
-        for event in events[batch.slots[events] < 0].tolist():
+        new = events[batch.slots[events] < 0]
+        limit = DayLimit(self.table, batch, events) if self.table.most_a_day and len(new) else None
+        for event in new.tolist():
             patient = columns.patients[event]
             slot = slot_of.get(patient, -1)  # one that was added a moment ago
             if slot < 0:
@@ -147,11 +128,22 @@ class Folding:
                     kind = Kind(columns.kind[event]).name.lower()
                     detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
+                elif limit is not None and limit.refuses(event):
+                    self._refuse_patient(batch, event)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
                     batch.outcome.newcomers.append(event)
             batch.slots[event] = slot
+            if limit is not None and slot >= 0:
+                limit.came(event, patient)
         return events[batch.slots[events] >= 0]
+
+    def _refuse_patient(self, batch: Batch, event: int) -> None:
+        partition = int(batch.partitions[event])
+        detail = f"partition {partition} has had {self.table.most_a_day} patients on this day"
+        batch.reject(event, Reason.TOO_MANY_PATIENTS, detail)
+        # It is not the home of the patient any more: with the next save another may be.
+        self.table.gone.setdefault(partition, set()).add(batch.columns.patients[event])
 
     def _slots(self, columns: Columns) -> Slots:
         """The slot of each event's patient, -1 for one without a stay."""
@@ -165,16 +157,22 @@ class Folding:
         first = np.flatnonzero(np.diff(batch.slots[pending], prepend=-1))
         heads = pending[first]
         is_observation = columns.kind[heads] == _OBSERVATION
-        self._settle(batch, heads)
-        self._end_stays_left(batch, heads)
+        data = heads[columns.kind[heads] != _ACTION]  # an action is none: it moves nothing
+        is_changed = self._settle(batch, data)
+        self._end_stays_left(batch, data)
         turning = is_observation & turns(table, *self._silence(batch, heads))
         for event in heads[turning].tolist():
             lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
         keep[first[~is_observation]] = False
         ended: list[int] = []
-        for event in heads[~is_observation].tolist():
+        others = heads[~is_observation]
+        self._follower.pass_time(batch, others)
+        for event in others.tolist():
             slot = int(batch.slots[event])
+            if columns.kind[event] == _ACTION:
+                self._follower.act(batch, event)
+                continue
             try:
                 self._apply(batch, event, slot)
             except EventRejected as rejected:
@@ -182,6 +180,10 @@ class Folding:
             if table["discharge_ms"][slot] != NEVER:
                 ended.append(event)
         self._end(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
+        is_changed |= (turning | ~is_observation)[columns.kind[heads] != _ACTION]
+        is_changed |= table["notice"][batch.slots[data]] == 0
+        if is_changed.any():
+            self._follower.describe(batch, data[is_changed])
         return pending[keep]
 
     def _silence(self, batch: Batch, events: Events) -> tuple[Run, NDArray[np.int64]]:
@@ -193,11 +195,12 @@ class Folding:
         silent = elapsed_ms // HOUR_MS - table["open_bin"][run.slots]
         return run, np.where(is_new, stay_rules.SILENCE_BINS + 1, silent)
 
-    def _settle(self, batch: Batch, heads: Events) -> None:
-        """Applies discharges and admissions that were ahead and whose time has come."""
+    def _settle(self, batch: Batch, heads: Events) -> NDArray[np.bool_]:
+        """Applies discharges and admissions that were ahead; returns where one's time has come."""
         table, run = self.table, batch.run_of(heads)
         ended: list[int] = []
-        for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
+        due = is_due(table, run.slots, run.time_ms, run.clock_ms)
+        for i in np.flatnonzero(due).tolist():
             event, slot = int(heads[i]), int(run.slots[i])
             now_ms = max(int(run.time_ms[i]), int(run.clock_ms[i]))
             if NEVER < table["discharge_due_ms"][slot] <= now_ms:
@@ -209,6 +212,7 @@ class Folding:
             if lifecycle.due_admission_leaves(table, slot):
                 self._end(batch, heads[i : i + 1], EndReason.NEXT_STAY)
             lifecycle.settle_admission(table, slot)
+        return due
 
     def _end_stays_left(self, batch: Batch, heads: Events) -> None:
         """Ends the stays that their next event leaves behind."""
@@ -243,7 +247,8 @@ class Folding:
             self._follower.end(
                 batch, silent, np.full(len(silent), event, np.intp), EndReason.SILENCE
             )
-        expiry.expire(self.table, partition, day)
+        gone = expiry.expire(self.table, partition, day)
+        self._follower.let_go(batch, event, gone)
 
     def _apply(self, batch: Batch, event: int, slot: int) -> None:
         fields = batch.columns.details[event]
@@ -278,11 +283,14 @@ class Folding:
         for event in run[steps.before_admission].tolist():
             detail = "earlier than the ICU admission of the stay"
             batch.reject(event, Reason.BEFORE_ADMISSION, detail)
-        order = np.flatnonzero(~(steps.cut | steps.too_late | steps.before_admission))
+        is_taken = ~(steps.too_late | steps.before_admission)
+        order = np.flatnonzero(~steps.cut)
         order = order[np.argsort(steps.wave[order], kind="stable")]
         for wave in np.split(order, np.flatnonzero(np.diff(steps.wave[order])) + 1):
-            if len(wave):
-                self._wave(batch, run[wave], steps, wave)
+            self._follower.pass_time(batch, run[wave])
+            taken = wave[is_taken[wave]]
+            if len(taken):
+                self._wave(batch, run[taken], steps, taken)
         remains = ~in_run
         remains[in_run] = steps.cut
         left: Events = pending[remains]

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import zlib
 from collections import Counter
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import stay_rules
-from streamer.core.demographics import location_of, static_of
-from streamer.core.events import MEDICATION_CLASSES, EventRejected, Fields, Kind
+from streamer.core.demographics import label_of, location_of, static_of
+from streamer.core.events import ANTIBIOTIC, MEDICATION_CLASSES, EventRejected, Fields, Kind
 from streamer.core.reasons import Reason, ValueProblem
-from streamer.core.stays import LATE_BINS, NEVER, RING, StayTable
+from streamer.core.stays import LATE_BINS, NEVER, RING, Notes, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import cells_of, clear_rows, fold
 
@@ -23,8 +24,12 @@ _ADMISSION: Final = Kind.ADMISSION
 _SAID: Final = (
     "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed",
 )  # fmt: skip
-_OF_PATIENT: Final = ("alert_start_ms", "alert_number", "alert_peak", "last_seen_day")
-"""Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted."""
+_OF_PATIENT: Final = (
+    "alert_start_ms", "alert_number", "alert_peak", "last_seen_day",
+    "revision", "acked", "acked_ms", "overdue_revision", "unseen_until_ms", "action_ids",
+)  # fmt: skip
+"""Outlives a stay: at most one alert starts per patient in 12 h, however often it is readmitted.
+The last alert can still be answered, and an action that comes again still changes nothing."""
 
 
 def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> None:
@@ -43,7 +48,10 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
         seen = table["admissions_seen"][slot].copy()
         medication_ms = table["medication_ms"][slot].copy()
         medication_on = table["medication_on"][slot].copy()
+        antibiotic_since_ms = table["antibiotic_since_ms"][slot]
+        notes = table.notes[slot]
         table.reset(slot)
+        table.notes[slot] = Notes(notes.label, alert=notes.alert)
         for name, value in kept.items():
             table[name][slot] = value
         table["admission_due_ms"][slot], table["due_static"][slot] = due_ms, due_static
@@ -53,6 +61,8 @@ def begin(table: StayTable, slot: int, origin_ms: int, *, admitted: bool) -> Non
         noted = medication_ms >= past_ms
         table["medication_ms"][slot, noted] = medication_ms[noted]
         table["medication_on"][slot, noted] = medication_on[noted]
+        if noted[ANTIBIOTIC]:
+            table["antibiotic_since_ms"][slot] = antibiotic_since_ms
     table.touched[slot] = True
     table["origin_ms"][slot] = origin_ms
     table["admitted"][slot] = admitted
@@ -119,6 +129,7 @@ def admit(
     if is_repeated(table, slot, time_ms, fields):
         return
     static = static_of(fields, problems)
+    label = label_of(fields, problems)
     if time_ms > clock_ms:
         table["admission_due_ms"][slot] = time_ms
         table["due_static"][slot] = static
@@ -129,19 +140,23 @@ def admit(
         table["admission_due_ms"][slot] = NEVER  # the later admission in the log counts
         _describe(table, slot, static)
         _locate(table, slot, time_ms, fields, problems)
+    if label is not None:
+        table.notes[slot] = replace(table.notes[slot], label=label)
     seen = table["admissions_seen"][slot]
-    table["admissions_seen"][slot] = np.append(seen[1:], _checksum(time_ms, fields))
+    table["admissions_seen"][slot] = np.append(seen[1:], admission_checksum(time_ms, fields))
     table.touched[slot] = True
 
 
 def is_repeated(table: StayTable, slot: int, time_ms: int, fields: Fields) -> bool:
     """Whether an admission says, word for word, what one of the last ones said."""
-    return bool((table["admissions_seen"][slot] == _checksum(time_ms, fields)).any())
+    return bool((table["admissions_seen"][slot] == admission_checksum(time_ms, fields)).any())
 
 
-def _checksum(time_ms: int, fields: Fields) -> np.uint32:
+def admission_checksum(time_ms: int, fields: Fields) -> np.uint32:
     """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
     said = {name: fields.get(name) for name in _SAID}
+    if fields.get("label") is not None:  # else as before there were labels
+        said["label"] = fields["label"]
     return np.uint32(zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1)
 
 
@@ -287,6 +302,8 @@ def medicate(table: StayTable, slot: int, time_ms: int, fields: Fields) -> None:
     known_ms = table["medication_ms"][slot, kind]
     if time_ms > known_ms or (time_ms == known_ms and not running):
         table["medication_ms"][slot, kind] = time_ms
+        if kind == ANTIBIOTIC and running and not table["medication_on"][slot, kind]:
+            table["antibiotic_since_ms"][slot] = time_ms
         table["medication_on"][slot, kind] = running
         table.touched[slot] = True
 

@@ -1,24 +1,31 @@
-"""Assessments as the JSON messages of the `risk` and `alerts` topics, with CloudEvents headers."""
+"""The outcome of a batch as JSON messages with CloudEvents headers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from streamer.core.alerts import SEVERITIES, Phase
-from streamer.core.assessment import EXPECTED, Assessments, Cause
+from streamer.core.actions import ACTION_MAC
+from streamer.core.alert_writer import AlertWriter
+from streamer.core.alerts import Phase
+from streamer.core.answers import RESPONSE_PHASES, Answer
+from streamer.core.assessment import EXPECTED, SHOWN, Assessments
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
 from streamer.core.reasons import Rejection
 from streamer.core.records import Record, Records
+from streamer.core.scored_batch import Outcome
+from streamer.core.stay_notices import StayNotice
+from streamer.core.stays import StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 
@@ -28,42 +35,39 @@ _VERSION: Final = ("ce_specversion", b"1.0")
 _SOURCE: Final = ("ce_source", SOURCE)
 _JSON: Final = ("content-type", b"application/json")
 _TYPES: Final = {
-    kind: (kind.encode(), ("ce_type", b"vigil." + kind.encode())) for kind in ("risk", "alert")
+    kind: (kind.encode(), ("ce_type", b"vigil." + kind.encode()))
+    for kind in ("risk", "alert", "stay", "verdict")
 }
-_CONTRIBUTION_DIGITS: Final = 3
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
+_SHOWN_NAMES: Final = [VARIABLES[v].name for v in SHOWN]
+_SHOWN_DIGITS: Final = 3  # of a float32; more than any monitor or laboratory reports
 Source: TypeAlias = tuple[int, int, int]
 """Index in the batch, partition and offset of the record behind a message."""
 
 _BIT: Final = 1 << np.arange(len(EXPECTED))
 
 
-class AlertReason(TypedDict):
-    """One reason of an alert, as its message has it."""
-
-    variable: str
-    value: float
-    unit: str
-    age_minutes: int
-    direction: Literal["high", "low", "rising", "falling", "normal", "timing"]
-    contribution: float
-
-
 ForecastContent: TypeAlias = dict[str, list[int] | dict[str, list[float]] | None]
 """The hours ahead, and for each vital sign median, low and high; ``None``: never measured."""
 
 
-class Message(NamedTuple):
-    """One message to be sent: what kind, because of which record of the batch, key, content."""
+MessageKind: TypeAlias = Literal["risk", "alert", "stay", "verdict"]
 
-    kind: Literal["risk", "alert"]
+
+class Message(NamedTuple):
+    """One message to be sent: what kind, because of which record of the batch, key, content.
+
+    ``content`` is empty for a tombstone: what was said under the key before is over.
+    """
+
+    kind: MessageKind
     record: int
     key: bytes
     content: dict[str, Any]
 
-    def value(self) -> bytes:
+    def value(self) -> bytes | None:
         """The message's bytes on the wire."""
-        return orjson.dumps(self.content)
+        return orjson.dumps(self.content) if self.content else None
 
 
 @cache
@@ -73,36 +77,62 @@ def _names(code: int) -> tuple[str, ...]:
 
 
 def write(
-    assessments: Iterable[Assessments],
+    outcome: Outcome,
     event_record: Sequence[int] | NDArray[np.intp],
     records: Sequence[Record],
     model: Model,
+    table: StayTable,
+    *,
+    has_risks: bool = True,
 ) -> list[Message]:
     """Writes all messages of a batch in the order of its records, a risk before its alert.
 
     Args:
-        assessments: of the waves of the batch.
+        outcome: of the batch.
         event_record: for each event of the batch, its index in ``records``.
         records: the batch.
         model: the one that spoke.
+        table: the stays after the batch; each keeps the last message of its alert.
+        has_risks: whether risks are written; what the stays keep needs none.
     """
-    messages: list[Message] = []
     columns, record_of = Records.of(records), np.asarray(event_record, np.intp)
-    for wave in assessments:
-        behind = record_of[wave.event]
-        positions = columns.partition[behind].tolist(), columns.offset[behind].tolist()
-        sources: list[Source] = list(zip(behind.tolist(), *positions, strict=True))
-        if wave.says_risk:
+    writer = AlertWriter(model, table)
+    messages: list[Message] = []
+    notices = deque(outcome.notices)
+
+    def source_of(event: int) -> tuple[int, tuple[int, int]]:
+        record = int(record_of[event])
+        return record, (columns.partition.item(record), columns.offset.item(record))
+
+    def write_notice(notice: Answer | StayNotice) -> None:
+        record, position = source_of(notice.event)
+        for kind, content in writer.notice(notice, position):
+            messages.append(Message(kind, record, notice.patient.encode(), content))
+
+    for n_before, wave in enumerate(outcome.assessments):
+        while notices and notices[0].after <= n_before:
+            write_notice(notices.popleft())
+        if wave.says_risk and has_risks:
+            behind = record_of[wave.event]
+            positions = columns.partition[behind].tolist(), columns.offset[behind].tolist()
+            sources: list[Source] = list(zip(behind.tolist(), *positions, strict=True))
             messages += _risks(wave, sources, model)
         for row in np.flatnonzero(wave.phase != Phase.NONE).tolist():
-            messages.append(_alert(wave, row, sources[row], model))
+            record, position = source_of(int(wave.event[row]))
+            content = writer.alert(wave, row, position)
+            messages.append(Message("alert", record, wave.patients[row].encode(), content))
+    for notice in notices:
+        write_notice(notice)
+    writer.keep()
     messages.sort(key=itemgetter(1))  # by record; stable: the risk stays before its alert
-    return messages
+    return _last_of_each_stay(messages)
 
 
 def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterator[Message]:
     threshold, model_id = model.threshold, model.shown_id
     codes = (wave.missing @ _BIT).tolist()
+    shown = wave.shown.astype(np.float64).round(_SHOWN_DIGITS).tolist()
+    ages = (wave.shown_age_ms // MINUTE_MS).tolist()  # below 0: never measured
     forecasts = [None] * len(codes) if wave.forecast is None else _forecasts(wave.forecast)
     for (
         source,
@@ -115,6 +145,8 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
         hours,
         oldest_ms,
         code,
+        values,
+        minutes,
         forecast,
     ) in zip(
         sources,
@@ -127,6 +159,8 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
         wave.hours_of_data.tolist(),
         wave.oldest_vital_ms.tolist(),
         codes,
+        shown,
+        ages,
         forecasts,
         strict=True,
     ):
@@ -147,6 +181,11 @@ def _risks(wave: Assessments, sources: Sequence[Source], model: Model) -> Iterat
                 "values_missing": list(_names(code)),
             },
             "news2": news2 if news2 >= 0 else None,
+            "last": {
+                name: [value, age]
+                for name, value, age in zip(_SHOWN_NAMES, values, minutes, strict=True)
+                if age >= 0
+            },
             "model": model_id,
             "partition": partition,
             "offset": offset,
@@ -169,41 +208,19 @@ def _forecasts(quantiles: NDArray[np.float32]) -> list[ForecastContent]:
     return forecasts
 
 
-def _alert(wave: Assessments, row: int, source: Source, model: Model) -> Message:
-    record, partition, offset = source
-    patient, news2 = wave.patients[row], int(wave.news2[row])
-    start = rfc3339(int(wave.alert_start_ms[row]))
-    content = {
-        "alert_id": f"{patient}/{start}/{int(wave.alert_number[row])}",
-        "patient_id": patient,
-        "time": rfc3339(int(wave.time_ms[row])),
-        "phase": Phase(wave.phase[row]).name.lower(),
-        "severity": SEVERITIES[wave.severity[row]],
-        "risk": float(wave.risks[row, 0]),
-        "threshold": model.policy.medium,
-        "horizon_hours": HORIZON_HOURS,
-        "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
-        "news2": news2 if news2 >= 0 else None,
-        "model": model.shown_id,
-        "partition": partition,
-        "offset": offset,
-    }
-    if wave.phase[row] == Phase.END:
-        content["reason"] = str(wave.end_reason)
-    return Message("alert", record, patient.encode(), content)
-
-
 def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     """Returns the CloudEvents 1.0 binary-mode headers of a message, and the trace it belongs to.
 
     The id follows from the input record, so a message that is read twice can be told. It has the
     time, since an event that begins a stay may also end the alert of the one before.
     """
-    time: str = message.content["time"]
-    stamp = time.encode()
+    stamp = _stamp(message, record)
     # Of several stays that are let go at one record of another patient, each has an id of its own.
     whose = b"" if message.key == record.key else b"/" + message.key
     kind, type_ = _TYPES[message.kind]
+    phase: str = message.content.get("phase", "")
+    if message.kind == "alert" and phase in RESPONSE_PHASES:  # one record may cause several
+        whose += b"/" + phase.encode()
     listed = [
         _VERSION,
         ("ce_id", b"%s/%d/%d/%s%s" % (kind, record.partition, record.offset, stamp, whose)),
@@ -216,6 +233,22 @@ def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     if record.traceparent is not None:
         listed.append(("traceparent", record.traceparent))
     return listed
+
+
+def _stamp(message: Message, record: Record) -> bytes:
+    """The time of a message; a tombstone has that of its record."""
+    if not message.content:
+        return rfc3339(record.timestamp_ms).encode()
+    time: str = message.content["time"]
+    return time.encode()
+
+
+def _last_of_each_stay(messages: list[Message]) -> list[Message]:
+    """Leaves out what a stay was for a moment: of the stays said at one record the last counts."""
+    last = {(m.record, m.key): i for i, m in enumerate(messages) if m.kind == "stay"}
+    if not last:
+        return messages
+    return [m for i, m in enumerate(messages) if m.kind != "stay" or last[m.record, m.key] == i]
 
 
 def rejected(
@@ -244,18 +277,10 @@ def rejected(
         ("ce_subject", origin),
         ("content-type", b"application/octet-stream"),
     ]
-    passed_on = ((REPLAYED_OF, record.replayed_of), (TRACEPARENT, record.traceparent))
+    passed_on = (
+        (REPLAYED_OF, record.replayed_of),
+        (TRACEPARENT, record.traceparent),
+        (ACTION_MAC, record.action_mac),
+    )
     listed += [(name, header) for name, header in passed_on if header is not None]
     return key, value, listed + cut
-
-
-def _reason(cause: Cause) -> AlertReason:
-    variable = VARIABLES[cause.variable]
-    return {
-        "variable": variable.name,
-        "value": float(f"{cause.value:.6g}"),  # float32 has no more digits than these
-        "unit": variable.ucum,
-        "age_minutes": cause.age_ms // MINUTE_MS,
-        "direction": cause.direction.value,
-        "contribution": round(cause.contribution, _CONTRIBUTION_DIGITS),
-    }

@@ -26,7 +26,9 @@ class Reason(StrEnum):
     TOO_LATE = "too_late"
     BEFORE_ADMISSION = "before_admission"
     NO_STAY = "no_stay"
+    UNSIGNED_ACTION = "unsigned_action"
     OTHER_PARTITION = "other_partition"
+    TOO_MANY_PATIENTS = "too_many_patients"
     UNREADABLE = "unreadable"
     INTERNAL_ERROR = "internal_error"
 
@@ -54,9 +56,13 @@ _SENTENCES = {
     Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
     Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
     Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
-    Reason.NO_STAY: "A discharge or a transfer of a patient who was not admitted nor observed.",
+    Reason.NO_STAY: "A discharge, a transfer or an action of a patient who was not admitted "
+    "nor observed.",
+    Reason.UNSIGNED_ACTION: "An action without the signature that `STREAMER_ACTION_KEY` demands.",
     Reason.OTHER_PARTITION: "The patient's stay lives on another partition: producers hash keys "
     "differently; give all of them one partitioner.",
+    Reason.TOO_MANY_PATIENTS: "The patient is new, and the partition has had as many patients on "
+    "this day as `STREAMER_MAX_PATIENTS_A_DAY` allows; re-enter the event once that is sorted out.",
     Reason.UNREADABLE: "The record's batch cannot be decompressed or read; `detail` says why.",
     Reason.INTERNAL_ERROR: "The program fails on this event; `detail` names the place. Report it, "
     "and re-enter the event after the update.",

@@ -21,6 +21,7 @@ class Record(NamedTuple):
     value: bytes | None
     traceparent: bytes | None = None
     replayed_of: bytes | None = None  # where a re-entered record came in for the first time
+    action_mac: bytes | None = None  # signature of an action
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +40,7 @@ class Records(Sequence[Record]):
         values: ``n`` values.
         traceparents: ``n`` headers of that name, the last one of each record.
         replayed_of: the same; where a re-entered record came in for the first time.
+        action_macs: the same; the signature of an action.
         unreadable: why there is no record at an index, but bytes that could not be read as one, or
             as several up to its offset; these are its value. It has no key, so it is no event.
     """
@@ -50,6 +52,7 @@ class Records(Sequence[Record]):
     values: list[bytes | None]
     traceparents: list[bytes | None]
     replayed_of: list[bytes | None]
+    action_macs: list[bytes | None]
     unreadable: dict[int, str] = field(default_factory=dict)
 
     @classmethod
@@ -82,6 +85,7 @@ class Records(Sequence[Record]):
             list(chain.from_iterable(part.values for part in parts)),
             list(chain.from_iterable(part.traceparents for part in parts)),
             list(chain.from_iterable(part.replayed_of for part in parts)),
+            list(chain.from_iterable(part.action_macs for part in parts)),
             {
                 start + index: why
                 for start, part in zip(starts, parts, strict=False)
@@ -113,6 +117,7 @@ class Records(Sequence[Record]):
                 [self.values[i] for i in indices],
                 [self.traceparents[i] for i in indices],
                 [self.replayed_of[i] for i in indices],
+                [self.action_macs[i] for i in indices],
             )
         )
 
@@ -132,6 +137,7 @@ class Records(Sequence[Record]):
             list(compress(self.values, chosen)),
             list(compress(self.traceparents, chosen)),
             list(compress(self.replayed_of, chosen)),
+            list(compress(self.action_macs, chosen)),
             {int(kept[:i].sum()): why for i, why in self.unreadable.items() if kept[i]},
         )
 
@@ -148,6 +154,7 @@ class Records(Sequence[Record]):
             self.values,
             self.traceparents,
             self.replayed_of,
+            self.action_macs,
         )
 
     @overload
@@ -165,6 +172,7 @@ class Records(Sequence[Record]):
                 self.values[index],
                 self.traceparents[index],
                 self.replayed_of[index],
+                self.action_macs[index],
                 {chosen.index(i): why for i, why in self.unreadable.items() if i in chosen},
             )
         return Record(
@@ -175,4 +183,5 @@ class Records(Sequence[Record]):
             self.values[index],
             self.traceparents[index],
             self.replayed_of[index],
+            self.action_macs[index],
         )

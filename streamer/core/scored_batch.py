@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.answers import Answer
 from streamer.core.assessment import Assessments
 from streamer.core.columns import Columns
 from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import Slots
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import IS_LAB
@@ -21,12 +23,17 @@ Events = NDArray[np.intp]
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a batch: the assessments of each wave, rejections by record, counts."""
+    """The result of a batch: the assessments of each wave, rejections by record, counts.
+
+    ``notices`` are what people and deadlines did to alerts, and the stays that changed, in order;
+    each says after how many assessments it came.
+    """
 
     assessments: list[Assessments] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     problems: Counter[ValueProblem] = field(default_factory=Counter)
     newcomers: list[int] = field(default_factory=list)  # events of whose patient nothing was known
+    notices: list[Answer | StayNotice] = field(default_factory=list)
     n_events: int = 0
     n_late: int = 0  # observations of an hour that was closed already
     n_redundant: int = 0  # observations that changed nothing

@@ -16,6 +16,8 @@ from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
 from streamer.core.folding import Folding
 from streamer.core.model import Model
+from streamer.core.responding import Responding
+from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
 from streamer.core.scored_batch import Batch, Events, Outcome
 from streamer.core.stays import Slots, StayTable
 
@@ -29,15 +31,21 @@ class Scorer:
         interval_ms: evaluation interval in event time since admission; 0 evaluates every event
             that changes something.
         forecast: whether risks come with a forecast of vital signs, if the model has a head for it.
+        policy: how long people have to respond to an alert.
     """
 
     def __init__(
-        self, model: Model, table: StayTable, interval_ms: int, forecast: bool = False
+        self,
+        model: Model,
+        table: StayTable,
+        interval_ms: int,
+        forecast: bool = False,
+        policy: ResponsePolicy = DEFAULT_POLICY,
     ) -> None:
         self.model = model
         self.table = table
         self.interval_ms = interval_ms
-        self._folding = Folding(table, interval_ms, _Recurrence(model, table, forecast))
+        self._folding = Folding(table, interval_ms, _Recurrence(model, table, forecast, policy))
 
     def score(
         self,
@@ -55,10 +63,13 @@ class Scorer:
         return self._folding.fold(columns, partitions, home_partitions)
 
 
-class _Recurrence:
+class _Recurrence(Responding):
     """Follows the fold with the network: steps closed bins, assesses at evaluation points."""
 
-    def __init__(self, model: Model, table: StayTable, forecast: bool) -> None:
+    def __init__(
+        self, model: Model, table: StayTable, forecast: bool, policy: ResponsePolicy
+    ) -> None:
+        super().__init__(table, policy)
         self._model = model
         self._table = table
         self._has_forecast = forecast and model.forecaster is not None
@@ -73,16 +84,16 @@ class _Recurrence:
         state_stepping.slide_anchor(self._table, self._model, slots, bins)
 
     def evaluate(self, batch: Batch, events: Events) -> None:
-        batch.outcome.assessments.append(
-            assess(
-                self._table,
-                self._model,
-                batch.slots[events],
-                events,
-                end_reason=None,
-                has_forecast=self._has_forecast,
-            )
+        assessments = assess(
+            self._table,
+            self._model,
+            batch.slots[events],
+            events,
+            end_reason=None,
+            has_forecast=self._has_forecast,
         )
+        batch.outcome.assessments.append(assessments)
+        self.follow(batch, assessments)
 
     def attends(self, slots: Slots) -> NDArray[np.bool_]:
         """A stay with an alert on: it has an end to be told."""
@@ -91,6 +102,8 @@ class _Recurrence:
 
     def end(self, batch: Batch, slots: Slots, events: Events, reason: EndReason) -> None:
         """Ends their alerts; nothing was measured, so they say no risk."""
-        batch.outcome.assessments.append(
-            assess(self._table, self._model, slots, events, end_reason=reason, has_forecast=False)
+        assessments = assess(
+            self._table, self._model, slots, events, end_reason=reason, has_forecast=False
         )
+        batch.outcome.assessments.append(assessments)
+        self.follow(batch, assessments)

@@ -8,7 +8,8 @@ A stay carries the following; each part is changed by one module:
 * the committed recurrent state, after the last closed bin, and the anchor state, after the last
   bin that has left the ring (`state_stepping` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
-* the alert state (`alerts`), and admission, discharge and medication (`lifecycle`);
+* the alert state (`alerts`) and the response of people to it (`responses`);
+* admission, discharge and medication (`lifecycle`);
 * the day of the log on which its last event came (`expiry`).
 
 The provisional state is not stored: it is the state after the last evaluation, and becomes the
@@ -34,13 +35,35 @@ LATE_BINS: Final = 48
 """A closed bin this many hours behind the open one can still be changed exactly."""
 RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
+LATER: Final = np.iinfo(np.int64).max
+"""A deadline that does not come."""
 NOT_MEASURED: Final = -1
+ACTIONS_KEPT: Final = 8
+"""Hashes of the last actions: one that comes again changes nothing."""
 ADMISSIONS_KEPT: Final = 16
 """Checksums of the last admissions: one that is sent again must not undo a later correction."""
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
 
 Slots = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Notes:
+    """Texts of a patient for people; empty where there is none.
+
+    Attributes:
+        label: second identifier of the patient.
+        pause_by: JSON of who paused the patient.
+        alert: JSON of the last alert message, without its reasons.
+    """
+
+    label: str = ""
+    pause_by: bytes = b""
+    alert: bytes = b""
+
+
+NO_NOTES: Final = Notes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +103,21 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "corrected": Field("|u1", (), 0),
         "alert_severity": Field("|u1", (), 0),
         "alert_peak": Field("|u1", (), 0),
+        "revision": Field("<i4", (), 0),
+        "acked": Field("<i4", (), 0),
+        "overdue_revision": Field("<i4", (), 0),
+        "snooze_revision": Field("<i4", (), 0),
+        "acked_ms": Field("<i8", (), NEVER),
+        "respond_ms": Field("<i8", (), NEVER),
+        "snooze_first_ms": Field("<i8", (), NEVER),
+        "snooze_until_ms": Field("<i8", (), NEVER),
+        "pause_until_ms": Field("<i8", (), NEVER),
+        "pause_reason": Field("|u1", (), 0),
+        "unseen_until_ms": Field("<i8", (), NEVER),
+        "deadline_ms": Field("<i8", (), LATER),
+        "action_ids": Field("<u8", (ACTIONS_KEPT,), 0),
+        "notice": Field("<u4", (), 0),
+        "antibiotic_since_ms": Field("<i8", (), NEVER),
         "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),
         "medication_ms": Field("<i8", (len(MEDICATION_CLASSES),), NEVER),
         "static": Field("<f4", (len(features.STATIC),), np.nan),
@@ -119,13 +157,18 @@ class StayTable:
     ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored;
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
-    partition a slot belongs to, ``locations`` its ward and bed. ``touched`` marks what has changed
+    partition a slot belongs to, ``locations`` its ward and bed, ``notes`` further texts. ``touched`` marks what has changed
     since it was last saved, ``gone`` the patients that were removed since then, by partition.
-    ``evicted`` knows the stays that are in the store alone.
+    ``evicted`` knows the stays that are in the store alone. A partition takes no new patient on a
+    day on which it has had ``most_a_day`` (``day_limit``; 0: no limit).
     """
 
     def __init__(
-        self, architecture: Architecture, capacity: int = 64, evicted: EvictedStays | None = None
+        self,
+        architecture: Architecture,
+        capacity: int = 64,
+        evicted: EvictedStays | None = None,
+        most_a_day: int = 0,
     ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
@@ -137,10 +180,12 @@ class StayTable:
         self.slot_of: dict[str, int] = {}
         self.patients: list[str | None] = []
         self.locations: list[tuple[str, str]] = []
+        self.notes: list[Notes] = []
         self.partitions = np.empty(0, np.int32)
         self.touched = np.empty(0, np.bool_)
         self.gone: dict[int, set[str]] = {}
         self.evicted = EvictedStays() if evicted is None else evicted
+        self.most_a_day = most_a_day
         self._free: list[int] = []
         self._grow(capacity)
 
@@ -178,6 +223,7 @@ class StayTable:
         self._arrays["memory"][slot] = memory
         self._arrays["anchor_memory"][slot] = memory
         self.locations[slot] = ("", "")
+        self.notes[slot] = NO_NOTES
         self.touched[slot] = True
 
     def remove(self, patient: str) -> None:
@@ -212,4 +258,5 @@ class StayTable:
         self.touched = np.concatenate([self.touched, np.zeros(extra, np.bool_)])
         self.patients += [None] * extra
         self.locations += [("", "")] * extra
+        self.notes += [NO_NOTES] * extra
         self._free += range(old + extra - 1, old - 1, -1)

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from streamer.core import codec
 from streamer.core.columns import Columns
-from streamer.core.messages import headers, rejected, write
-from streamer.core.model import Model
+from streamer.core.messages import MessageKind, headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
 from streamer.core.scored_batch import Outcome
@@ -36,6 +35,19 @@ class Topics:
     alerts: str
     risk: str
     rejected: str
+    stays: str
+    outcomes: str
+
+    def of(self, kind: MessageKind) -> str:
+        """The topic of a kind of message."""
+        match kind:
+            case "risk":
+                return self.risk
+            case "alert":
+                return self.alerts
+            case "stay":
+                return self.stays
+        return self.outcomes
 
 
 Milliseconds = NDArray[np.int64]
@@ -116,11 +128,11 @@ def process(
     with metrics.STAGE.labels(Stage.SCORE).time():
         outcome = scorer.score(batch.columns, batch.partitions, batch.home_partitions)
     with metrics.STAGE.labels(Stage.WRITE).time():
-        return _result(scorer.model, batch, outcome, owned, topics)
+        return _result(scorer, batch, outcome, owned, topics)
 
 
 def _result(
-    model: Model,
+    scorer: Scorer,
     batch: ModelBatch,
     outcome: Outcome,
     owned: Mapping[int, Partition],
@@ -133,6 +145,14 @@ def _result(
         is_live |= of_partition & (records.offset >= owned[number].silent_until)
     result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
+    messages = write(
+        outcome,
+        columns.record,
+        records,
+        scorer.model,
+        scorer.table,
+        has_risks=bool(result.n_live),  # what is replayed says nothing, and the stays keep no risk
+    )
     if not result.n_live:
         return result
     if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
@@ -152,18 +172,17 @@ def _result(
             result.rejected[rejection.reason] += 1
             dead_letter = rejected(rejection, records[rejection.record], topics.vitals)
             result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
-    messages = write(outcome.assessments, columns.record, records, model)
     if result.n_silent:
         messages = [message for message in messages if is_live[message.record]]
     causes = records.at([message.record for message in messages])
     for message, record in zip(messages, causes, strict=True):
         if message.kind == "risk":
             result.n_risks += 1
-        else:
+        elif message.kind == "alert":
             result.alerts[message.content["phase"], message.content["severity"]] += 1
         result.outputs.append(
             Output(
-                topics.risk if message.kind == "risk" else topics.alerts,
+                topics.of(message.kind),
                 record.partition,
                 message.key,
                 message.value(),

@@ -59,7 +59,13 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.topic_vitals,
         settings.group,
         transactional_id=f"{settings.group}-{instance}",
-        outputs=(settings.topic_risk, settings.topic_alerts, settings.topic_rejected),
+        outputs=(
+            settings.topic_risk,
+            settings.topic_alerts,
+            settings.topic_rejected,
+            settings.topic_stays,
+            settings.topic_outcomes,
+        ),
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )
@@ -69,13 +75,18 @@ def worker(settings: Settings, health: Health) -> Worker:
             settings.topic_alerts,
             settings.topic_risk,
             settings.topic_rejected,
+            settings.topic_stays,
+            settings.topic_outcomes,
         ),
         settings.interval_ms,
         settings.future_limit_ms,
         rebuild_ms=round(settings.rebuild_hours * HOUR_MS),
         max_stays=settings.max_stays,
+        max_patients_a_day=settings.max_patients_a_day,
         save_s=settings.save_seconds,
         forecast=settings.forecast,
+        responses=settings.responses,
+        action_key=settings.secret("action_key"),
     )
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second

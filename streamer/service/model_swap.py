@@ -69,6 +69,7 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
             if name not in WEIGHT_FIELDS:
                 target[name][new] = source[name][old]
         target.locations[new] = source.locations[old]
+        target.notes[new] = source.notes[old]
         target.touched[new] = source.touched[old]
         source.remove(patient)
     rewarm(target, np.array([target.slot_of[patient] for patient in patients], np.intp))

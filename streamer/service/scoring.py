@@ -6,7 +6,7 @@ last saved (`service.suspects`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -55,6 +55,7 @@ class BatchScoring:
         suspects: knows the records that fail.
         topics: names of the topics.
         future_limit_ms: see ``WorkerConfig``.
+        action_key: see ``WorkerConfig``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class BatchScoring:
         suspects: Suspects,
         topics: Topics,
         future_limit_ms: int | None,
+        action_key: Callable[[], str] = str,
     ) -> None:
         self._states = states
         self._cache = cache
@@ -72,6 +74,7 @@ class BatchScoring:
         self._suspects = suspects
         self._topics = topics
         self._future_limit_ms = future_limit_ms
+        self._action_key = action_key
 
     def score(self, records: Records, positions: Mapping[int, int], at_once: Set[int]) -> Scored:
         """Takes records into the stays, as many as one batch may have.
@@ -139,7 +142,9 @@ class BatchScoring:
         for model_id, numbers in by_model.items():
             own_records = records.of_partitions(numbers)
             with metrics.STAGE.labels(Stage.DECODE).time():
-                columns = decode(own_records, self._future_limit_ms)
+                columns = decode(
+                    own_records, self._future_limit_ms, action_key=self._action_key().encode()
+                )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()
                 homes = self._cache.claim_partition(self._states, owned, columns, partitions)

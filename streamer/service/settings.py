@@ -16,13 +16,14 @@ from streamer.adapters.redis.local import default_url, is_announced
 from streamer.adapters.redis.url import RedisUrl
 from streamer.adapters.tls import TlsFiles
 from streamer.bundles.signatures import parse_keys
-from streamer.process.environment import EnvironmentSettings, Fault
+from streamer.process.environment import Fault
 from streamer.service import faults
+from streamer.service.board_settings import BoardSettings, Port
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
+    from streamer.core.responses import ResponsePolicy
 
-Port = Annotated[int, Field(ge=0, le=65_535)]
 # What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
 TopicName = Annotated[
     str, Field(pattern=r"^[a-zA-Z0-9._-]*[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=240)
@@ -31,10 +32,17 @@ TopicName = Annotated[
 Name = Annotated[str, Field(pattern=r"^[^\s{}]+$", max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
-_TOPICS: Final = ("topic_vitals", "topic_alerts", "topic_risk", "topic_rejected", "topic_outcomes")
+_TOPICS: Final = (
+    "topic_vitals",
+    "topic_alerts",
+    "topic_risk",
+    "topic_stays",
+    "topic_rejected",
+    "topic_outcomes",
+)
 
 
-class Settings(EnvironmentSettings):
+class Settings(BoardSettings):
     """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_")
@@ -65,11 +73,37 @@ class Settings(EnvironmentSettings):
     topic_vitals: TopicName = Field(default="vitals", description="topic of input events")
     topic_alerts: TopicName = Field(default="alerts", description="topic of alert messages")
     topic_risk: TopicName = Field(default="risk", description="topic of risk messages")
+    topic_stays: TopicName = Field(
+        default="stays", description="topic of where each patient is and how the alert stands"
+    )
     topic_rejected: TopicName = Field(
         default="vitals.rejected", description="topic of rejected events"
     )
-    topic_outcomes: TopicName = Field(
-        default="outcomes", description="topic of confirmed labels; not read yet"
+    topic_outcomes: TopicName = Field(default="outcomes", description="topic of confirmed labels")
+    action_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret key of the signature of people's actions; empty: none is asked for",
+    )
+    respond_high: Finite = Field(
+        default=600, gt=0, le=86_400, description="seconds to respond to a high alert"
+    )
+    respond_medium: Finite = Field(
+        default=1800, gt=0, le=86_400, description="seconds to respond to a medium alert"
+    )
+    ack_expires_high: Finite = Field(
+        default=3600,
+        gt=0,
+        le=86_400,
+        description="seconds after which an acknowledged high alert that is still on comes back",
+    )
+    snooze_max: Finite = Field(
+        default=7200, gt=0, le=86_400, description="seconds that an alert can be snoozed"
+    )
+    snooze_max_high: Finite = Field(
+        default=1800, gt=0, le=86_400, description="seconds that a high alert can be snoozed"
+    )
+    pause_max: Finite = Field(
+        default=43_200, gt=0, le=604_800, description="seconds that a patient can be paused"
     )
     partitions: int = Field(
         default=8, ge=1, le=10_000, description="partitions of each topic that is created"
@@ -104,6 +138,12 @@ class Settings(EnvironmentSettings):
         default=20_000,
         ge=0,
         description="maximum stays in memory, the others are in Redis only; 0: no limit",
+    )
+    max_patients_a_day: int = Field(
+        default=0,
+        ge=0,
+        description="maximum patients of a partition on one day of the log (UTC), events of "
+        "further new ones are rejected; the same for all services of a group; 0: no limit",
     )
     save_seconds: Finite = Field(
         default=10,
@@ -254,6 +294,25 @@ class Settings(EnvironmentSettings):
     def future_limit_ms(self) -> int | None:
         """Milliseconds that an event may be ahead of its record; ``None``: not checked."""
         return None if self.future_limit < 0 else round(self.future_limit * 1000)
+
+    @property
+    def responses(self) -> ResponsePolicy:
+        """How long people have, and how long they may quieten an alert."""
+        from streamer.core.responses import ResponsePolicy  # noqa: PLC0415 - loads numpy
+
+        return ResponsePolicy(
+            *(
+                round(seconds * 1000)
+                for seconds in (
+                    self.respond_high,
+                    self.respond_medium,
+                    self.ack_expires_high,
+                    self.snooze_max,
+                    self.snooze_max_high,
+                    self.pause_max,
+                )
+            )
+        )
 
     def trust(self) -> Trust:
         """Whose models may take over."""

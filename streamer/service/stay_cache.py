@@ -16,6 +16,7 @@ from streamer.core.codec import CorruptState, Era, decode, outlines
 from streamer.core.columns import Columns
 from streamer.core.evicted import EvictedStays
 from streamer.core.model import Model
+from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
 from streamer.core.scoring import Scorer
 from streamer.core.state_stepping import rewarm
 from streamer.core.stays import StayTable
@@ -39,11 +40,22 @@ class StayCache:
         interval_ms: evaluation interval of each scorer, in event time.
         max_stays: most stays in memory between two batches; 0 for no bound.
         forecast: whether the risks of each scorer come with a forecast.
+        max_patients_a_day: see ``core.day_limit``; 0 for no bound.
+        policy: how long people have to respond to an alert.
     """
 
-    def __init__(self, interval_ms: int, max_stays: int, forecast: bool = False) -> None:
+    def __init__(
+        self,
+        interval_ms: int,
+        max_stays: int,
+        forecast: bool = False,
+        max_patients_a_day: int = 0,
+        policy: ResponsePolicy = DEFAULT_POLICY,
+    ) -> None:
         self._interval_ms = interval_ms
         self._forecast = forecast
+        self._max_patients_a_day = max_patients_a_day
+        self._policy = policy
         self._max_stays = max_stays
         self._recent: dict[str, None] = {}  # patients in memory, the most recently used last
         self.scorers: dict[str, Scorer] = {}
@@ -57,8 +69,10 @@ class StayCache:
         if model.model_id not in self.scorers:
             if self._forecast and model.forecaster is None:
                 _log.warning("no forecast: the model has no head for it", model=model.model_id)
-            table = StayTable(model.architecture, evicted=self.evicted)
-            scorer = Scorer(model, table, self._interval_ms, self._forecast)
+            table = StayTable(
+                model.architecture, evicted=self.evicted, most_a_day=self._max_patients_a_day
+            )
+            scorer = Scorer(model, table, self._interval_ms, self._forecast, self._policy)
             self.scorers[model.model_id] = scorer
         return self.scorers[model.model_id]
 

@@ -16,11 +16,14 @@ from streamer.service.settings import Settings
 RETENTION_MS: Final = str(30 * DAY_MS)
 
 
+# Alerts with what people did about them are the record of it: a year, and a month to look back.
+AUDIT_MS: Final = str(400 * DAY_MS)
+
+
 def wanted(settings: Settings) -> list[TopicSpec]:
     """Returns all topics of the service, its feeds and its subscribers."""
     return [
         *service_topics(settings),
-        TopicSpec(settings.topic_outcomes, settings.partitions, {"retention.ms": RETENTION_MS}),
         *replay_topics(settings),
     ]
 
@@ -42,8 +45,10 @@ def service_topics(settings: Settings) -> list[TopicSpec]:
     width = settings.partitions
     return [
         TopicSpec(settings.topic_vitals, width, {"retention.ms": RETENTION_MS}),
-        TopicSpec(settings.topic_alerts, width, {}),
+        TopicSpec(settings.topic_alerts, width, {"retention.ms": AUDIT_MS}),
         TopicSpec(settings.topic_risk, width, {}),
+        TopicSpec(settings.topic_stays, width, {"cleanup.policy": "compact"}),
+        TopicSpec(settings.topic_outcomes, width, {"retention.ms": AUDIT_MS}),
         # A rejected record may be as large as any message, and people need time to look at it.
         TopicSpec(
             settings.topic_rejected,
@@ -63,7 +68,12 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
     needed = widths[settings.topic_vitals]
     narrow = [
         f"{name} has {widths[name]}"
-        for name in (settings.topic_risk, settings.topic_alerts)
+        for name in (
+            settings.topic_risk,
+            settings.topic_alerts,
+            settings.topic_stays,
+            settings.topic_outcomes,
+        )
         if widths[name] < needed
     ]
     if narrow:

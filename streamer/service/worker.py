@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ import structlog
 
 from streamer.core.codec import Era
 from streamer.core.records import Records
+from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
@@ -61,6 +62,9 @@ class WorkerConfig:
         max_stays: most stays in memory between two batches; 0 for no bound.
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
+        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
+        responses: how long people have to respond to an alert.
+        action_key: returns the key that actions are signed with; empty: they need no signature.
     """
 
     topics: Topics
@@ -70,6 +74,9 @@ class WorkerConfig:
     max_stays: int
     save_s: float
     forecast: bool = False
+    max_patients_a_day: int = 0
+    responses: ResponsePolicy = DEFAULT_POLICY
+    action_key: Callable[[], str] = str
 
 
 class Worker:
@@ -103,7 +110,13 @@ class Worker:
         self._fault = fault or no_fault
         self._library = library
         self._active = ActiveModel(library)
-        self._cache = StayCache(config.interval_ms, config.max_stays, config.forecast)
+        self._cache = StayCache(
+            config.interval_ms,
+            config.max_stays,
+            config.forecast,
+            config.max_patients_a_day,
+            config.responses,
+        )
         self._pending = PendingWrites(log, states)
         self._ownership = Ownership(
             log, states, library, self._cache, self._pending, config.rebuild_ms, self._fault
@@ -118,7 +131,7 @@ class Worker:
         )  # fmt: skip
         self._scoring = BatchScoring(
             states, self._cache, self._ownership, self._suspects, config.topics,
-            config.future_limit_ms,
+            config.future_limit_ms, config.action_key,
         )  # fmt: skip
         self._failed = FailedTransactions()
 

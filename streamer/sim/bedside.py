@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from streamer.core.time import HOUR_MS
 from streamer.sim.census import MONITOR_NOISE, WIRE, stream
+from streamer.sim.course import LABEL_LEAD_H
 from streamer.sim.labs import Draw
 from streamer.sim.message import Message, rfc3339, rfc3339_one
 from streamer.sim.monitor import Monitor
@@ -18,6 +20,7 @@ WARD: Final = "ICU"
 # The two kinds of the `outcomes` topic.
 ONSET: Final = "sepsis_onset"
 NO_SEPSIS: Final = "no_sepsis"
+_SOURCE: Final = "simulation"
 
 
 class Bedside:
@@ -30,6 +33,7 @@ class Bedside:
     def __init__(self, scenario: Scenario, stay: Stay) -> None:
         self._stay = stay
         self._every_ms = round(scenario.vitals_every_s * 1000)
+        self._outcome_delay_ms = round(scenario.outcome_delay_hours * HOUR_MS)
         self._id = stay.patient.patient_id
         noise = stream(scenario, MONITOR_NOISE, stay.index)
         self._monitor = Monitor(stay, noise, self._every_ms)
@@ -105,15 +109,20 @@ class Bedside:
         }  # fmt: skip
 
     def _outcome(self) -> Message:
-        """The label onset at its time, or at discharge that there was none."""
+        """The onset, six hours after the label turns, or at discharge that there was none.
+
+        Someone decides it ``outcome_delay_hours`` later; then it is sent.
+        """
         stay = self._stay
         kind, time_ms = NO_SEPSIS, stay.discharge_ms
         if stay.course.onset_h is not None:
-            kind, time_ms = ONSET, stay.ms_at(stay.course.onset_h)
+            kind, time_ms = ONSET, stay.ms_at(stay.course.onset_h + LABEL_LEAD_H)
+        decided_ms = time_ms + self._outcome_delay_ms
         value: dict[str, object] = {
             "type": kind, "patient_id": self._id, "time": rfc3339_one(time_ms),
+            "decided_time": rfc3339_one(decided_ms), "source": _SOURCE, "definition": "sepsis-3",
         }  # fmt: skip
-        return Message(time_ms, "outcomes", self._id, value)
+        return Message(decided_ms, "outcomes", self._id, value)
 
     def _medication(self, number: int, act: Medication, act_ms: int) -> dict[str, object]:
         value: dict[str, object] = {

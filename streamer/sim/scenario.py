@@ -96,7 +96,8 @@ class Scenario:
     is hourly). Patients fill the beds within ``fill_hours``, a freed bed stays empty for
     ``turnover_hours`` on average. Of the stays, ``sepsis_share`` become septic,
     ``readmission_share`` are of a patient who was here before, ``transfer_share`` move to a side
-    room on the way. Equal scenarios give equal streams; ``seed`` picks one.
+    room on the way. An outcome is sent ``outcome_delay_hours`` after it is true. Equal scenarios
+    give equal streams; ``seed`` picks one.
     """
 
     beds: int = _knob(20, 1, 100_000)
@@ -109,6 +110,7 @@ class Scenario:
     sepsis_share: float = _share(0.073)  # PhysioNet 2019: 2,932 of 40,336 stays
     readmission_share: float = _share(0.05)
     transfer_share: float = _share(0.03)
+    outcome_delay_hours: float = _knob(0.0, 0.0, 8760.0)
     wire: Wire = field(default_factory=Wire)
 
     def __post_init__(self) -> None:

@@ -12,7 +12,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused, Trust, accept, accept_bytes, signer
 from streamer.bundles.bundle import SHIPPED
 from streamer.core.reasons import Refusal
-from tests.support.bad_bundles import KEY, STRANGER, Bad, bad_bundles, good
+from tests.support.bad_bundles import KEY, STRANGER, Bad, bad_bundles, colliding, good
 from tests.support.small_models import random_bundle
 
 OURS = Trust((KEY.public,))
@@ -49,6 +49,18 @@ def test_a_signed_bundle_is_accepted_by_its_whole_id_alone() -> None:
     assert model.shown_id == bundle.model_id[:12]
     with pytest.raises(BundleRefused) as refused:
         accept_bytes(bundle.to_bytes(), bundle.model_id[:20], OURS)
+    assert refused.value.reason == Refusal.OTHER_CONTENT
+
+
+def test_two_bundles_with_the_same_twelve_digits_are_told_apart() -> None:
+    first, second = colliding()
+    assert first.shown_id == second.shown_id
+    assert first.model_id != second.model_id
+    for bundle in (first, second):
+        accepted, model = accept_bytes(bundle.to_bytes(), bundle.model_id, OURS)
+        assert (accepted, model.model_id) == (bundle, bundle.model_id)
+    with pytest.raises(BundleRefused) as refused:
+        accept_bytes(second.to_bytes(), first.model_id, OURS)
     assert refused.value.reason == Refusal.OTHER_CONTENT
 
 

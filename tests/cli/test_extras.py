@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-EXTRAS = ("torch", "pyarrow", "lightgbm", "sklearn", "scipy", "matplotlib", "optuna", "apscheduler")
+TRAINING = (
+    "torch", "pyarrow", "lightgbm", "sklearn", "scipy", "matplotlib", "optuna", "apscheduler",
+)  # fmt: skip
+BOARD = ("starlette", "uvicorn", "sse_starlette", "argon2", "itsdangerous")
+EXTRAS = TRAINING + BOARD
 WITHOUT = f"import sys; sys.modules |= dict.fromkeys({EXTRAS})\n"  # importing them now fails
 
 
@@ -18,7 +23,17 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["streamer.cli", "streamer.diagnose.checks", "streamer.feeds.replay", "streamer.sim"]
+    "module",
+    [
+        "streamer.cli",
+        "streamer.cli.board",
+        "streamer.cli.demo",
+        "streamer.cli.run",
+        "streamer.cli.users",
+        "streamer.diagnose.checks",
+        "streamer.feeds.replay",
+        "streamer.sim",
+    ],
 )
 def test_no_extra_is_loaded(module: str) -> None:
     ended = run(f"import {module}")
@@ -30,6 +45,15 @@ def test_replay_names_the_extra_that_it_needs(tmp_path: Path) -> None:
     assert ended.returncode == 2
     needed = "Error: reading recordings needs pyarrow: pip install 'vigil-icu[replay]'\n"
     assert ended.stderr == needed
+
+
+@pytest.mark.parametrize("command", [("board",), ("users", "add", "anna", "--role", "nurse")])
+def test_the_board_names_the_extra_that_it_needs(command: tuple[str, ...]) -> None:
+    ended = run("import streamer.cli; streamer.cli.main()", *command)
+    assert ended.returncode == 2
+    assert re.fullmatch(
+        r"Error: the board needs \w+: pip install 'vigil-icu\[board\]'\n", ended.stderr
+    )
 
 
 def test_the_trainer_names_the_extra_that_it_needs(tmp_path: Path) -> None:

@@ -234,8 +234,9 @@ def test_a_stay_of_the_same_era_is_whole() -> None:
     assert codec.encode(table, np.array([table.slot_of["p"]]), Era("0123456789ab")) == [CONTENT]
 
 
-def test_stays_of_the_format_before_are_read_and_go_on() -> None:
-    """The file was written by the release before, from these events."""
+@pytest.mark.parametrize("version", [2, 3])
+def test_stays_of_the_formats_before_are_read_and_go_on(version: int) -> None:
+    """Each file was written by a version of that format, from these events."""
     courses = {
         "p": [
             admission(0, "p", age=60, ward="A", bed="1"),
@@ -246,7 +247,7 @@ def test_stays_of_the_format_before_are_read_and_go_on() -> None:
         ],
         "q": [observation(0, "q", ph=7.3), observation(3, "q", sbp=100), discharge(5, "q")],
     }
-    written = json.loads((Path(__file__).parent / "stays_of_format_2.json").read_text())
+    written = json.loads((Path(__file__).parent / f"stays_of_format_{version}.json").read_text())
     contents = {p: zlib.decompress(base64.b64decode(text)) for p, text in written.items()}
     old = Stream(MODEL, 60)
     assert codec.decode(old.table, 0, contents, Era("0123456789ab")) == []

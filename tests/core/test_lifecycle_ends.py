@@ -200,7 +200,7 @@ def test_an_alert_ends_with_its_stay(last: Event) -> None:
     one = alerted()
     (start,) = [m.content for m in one.messages if m.kind == "alert"]
     messages = one.take(last)
-    end = next(m for m in messages if "phase" in m)
+    end = next(m for m in messages if m.get("phase") == "end")
     assert (end["phase"], end["severity"], end["reasons"]) == ("end", "medium", [])
     assert end["reason"] == ("discharge" if last["type"] == "discharge" else "next_stay")
     assert (end["alert_id"], end["offset"]) == (start["alert_id"], 2)

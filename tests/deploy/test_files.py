@@ -17,7 +17,12 @@ from streamer.local.jars import KAFKA_VERSION
 from tests.support.images import locked
 from tests.support.paths import ROOT
 
-OURS = {"streamer": "streamer", "simulator": "streamer", "trainer": "trainer"}  # service: program
+OURS = {
+    "streamer": "streamer",
+    "board": "streamer",
+    "simulator": "streamer",
+    "trainer": "trainer",
+}  # service: program
 HOST = "127.0.0.1:"
 
 
@@ -61,6 +66,7 @@ def test_services_and_profiles() -> None:
     services = compose()["services"]
     assert set(services) == {"kafka", "redis", *OURS}
     assert {name: each["profiles"] for name, each in services.items() if "profiles" in each} == {
+        "board": ["board"],
         "simulator": ["demo"],
         "trainer": ["train"],
     }
@@ -97,7 +103,7 @@ def test_every_image_is_pinned_by_digest() -> None:
 
 def test_published_ports_are_reachable_from_this_machine_alone() -> None:
     published = [port for each in compose()["services"].values() for port in each.get("ports", [])]
-    assert len(published) == 3
+    assert len(published) == 4
     assert all(port.startswith(HOST) for port in published)
 
 
@@ -162,7 +168,8 @@ def test_our_services_run_a_command_that_exists(name: str) -> None:
 def test_every_setting_that_is_used_is_documented() -> None:
     names = {key for name in OURS for key in compose()["services"][name]["environment"]}
     assert {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"} <= names
-    documented = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", (ROOT / "README.md").read_text()))
+    text = "".join((ROOT / page).read_text() for page in ("README.md", "docs/board.md"))
+    documented = set(re.findall(r"\b[A-Z]+(?:_[A-Z]+)+\b", text))
     assert names <= documented
 
 
@@ -228,7 +235,8 @@ def test_an_image_is_built_from_existing_files_and_nothing_else(path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("streamer.lock", []), ("trainer.lock", ["train"]), ("build.lock", None)]
+    ("lock", "extras"),
+    [("streamer.lock", ["board"]), ("trainer.lock", ["train"]), ("build.lock", None)],
 )
 def test_a_lock_is_of_the_constraints_and_complete(lock: str, extras: list[str] | None) -> None:
     text = (ROOT / "deploy" / lock).read_text()
@@ -276,7 +284,8 @@ def test_the_streamer_needs_nothing_that_trains_or_reads_files() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "extras"), [("demo", {"local"}), ("test", {"local", "replay", "train", "dev"})]
+    ("target", "extras"),
+    [("demo", {"local", "board"}), ("test", {"local", "board", "replay", "train", "dev"})],
 )
 def test_a_target_installs_what_it_needs(tmp_path: Path, target: str, extras: set[str]) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):  # as in a bare clone

@@ -101,7 +101,7 @@ class Watched:
         columns = decode(batch, FUTURE_LIMIT_MS)
         outcome = self.stream.scorer.score(columns, [0] * len(columns.patients))
         self.reasons = {rejection.reason.value for rejection in outcome.rejections}
-        written = write(outcome.assessments, columns.record.tolist(), batch, model)
+        written = write(outcome, columns.record.tolist(), batch, model, self.stream.table)
         self.messages = [(log[message.record][0], message.content) for message in written]
 
     def starts(self) -> list[float]:

@@ -11,7 +11,7 @@ from streamer.bundles.acceptance import Trust, accept_bytes
 from streamer.core.model import Model
 from streamer.core.reasons import Refusal
 from streamer.service.models import KEPT, LOOK_AGAIN_S, ModelLibrary
-from tests.support.bad_bundles import KEY, bad_bundles, good
+from tests.support.bad_bundles import KEY, bad_bundles, colliding, good
 from tests.support.small_models import random_bundle
 
 UNSIGNED = Trust(allow_unsigned=True)
@@ -155,6 +155,23 @@ def test_twelve_digits_of_an_earlier_version_find_a_model_and_trust_none() -> No
     found = library.get(trusted.model_id[:12])
     assert found is not None
     assert found.model_id == trusted.model_id
+
+
+def test_a_model_with_the_same_twelve_digits_is_another_one() -> None:
+    channel = MemoryModels()
+    library = ModelLibrary(channel, OURS)
+    first, second = colliding()
+    put(channel, first.model_id, first.to_bytes())
+    model = library.in_force()
+    put(channel, second.model_id, second.to_bytes())
+    other = library.in_force(fallback=model)
+    assert (model.model_id, other.model_id) == (first.model_id, second.model_id)
+    channel._bundles[first.model_id] = second.to_bytes()
+    put(channel, first.model_id, second.to_bytes())
+    restarted = ModelLibrary(channel, OURS)
+    restarted.in_force()
+    assert restarted.refusal is not None
+    assert restarted.refusal.reason is Refusal.OTHER_CONTENT
 
 
 @pytest.mark.parametrize("model_id", ["", "\x1b[2J\n", "x" * 10_000, "é", "../../etc/passwd"])

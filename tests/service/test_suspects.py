@@ -56,10 +56,15 @@ def dead_letters(fake: FakeService) -> list[tuple[str, bytes | None]]:
     ]
 
 
+OF_RECORDS = {"evaluated_ms", "respond_ms", "deadline_ms", "unseen_until_ms"}
+"""Fields that hold timestamps of records."""
+
+
 def others(fake: FakeService) -> list[Any]:
-    """All messages but those of the patient, without the offsets that the poison moves."""
+    """All messages but those of the patient, without what the poison moves: offsets, timestamps."""
     messages = fake.messages("risk") + fake.messages("alerts")
-    return [{**m, "offset": 0} for m in messages if m["patient_id"] != POISON]
+    moved = {"offset": 0, "respond_by": None}
+    return [{**m, **moved} for m in messages if m["patient_id"] != POISON]
 
 
 @pytest.mark.parametrize("max_batch", [7, 2_000])
@@ -87,7 +92,7 @@ def without_log_times(fake: FakeService) -> dict[int, dict[str, dict[str, bytes]
         table = StayTable(architecture)
         codec.decode(table, number, {p: s for p, s in stored.items() if p != POISON})
         stays[number] = {
-            patient: {n: table[n][slot].tobytes() for n in table.fields if n != "evaluated_ms"}
+            patient: {n: table[n][slot].tobytes() for n in table.fields if n not in OF_RECORDS}
             for patient, slot in table.slot_of.items()
         }
     return stays

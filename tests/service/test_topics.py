@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.service.settings import Settings
-from streamer.service.topics import RETENTION_MS, wanted
+from streamer.service.topics import AUDIT_MS, RETENTION_MS, wanted
 
 SETTINGS = Settings(partitions=4)
 
@@ -10,7 +10,7 @@ SETTINGS = Settings(partitions=4)
 def test_outputs_have_as_many_partitions_as_the_input() -> None:
     partitions = {topic.name: topic.partitions for topic in wanted(SETTINGS)}
     assert partitions == {
-        "vitals": 4, "outcomes": 4, "alerts": 4, "risk": 4,
+        "vitals": 4, "outcomes": 4, "alerts": 4, "risk": 4, "stays": 4,
         "vitals.rejected": 1, "vitals.rejected.replayed": 1,
     }  # fmt: skip
 
@@ -18,7 +18,10 @@ def test_outputs_have_as_many_partitions_as_the_input() -> None:
 def test_topics_that_are_read_again_are_kept_longer_than_a_rebuild_reaches() -> None:
     configs = {topic.name: topic.configs for topic in wanted(SETTINGS)}
     assert int(RETENTION_MS) > SETTINGS.rebuild_hours * 3_600_000
-    for name in ("vitals", "outcomes", "vitals.rejected"):
+    for name in ("vitals", "vitals.rejected"):
         assert configs[name]["retention.ms"] == RETENTION_MS
     assert int(configs["vitals.rejected"]["max.message.bytes"]) == MAX_MESSAGE_BYTES
+    for name in ("alerts", "outcomes"):
+        assert configs[name]["retention.ms"] == AUDIT_MS
+    assert configs["stays"] == {"cleanup.policy": "compact"}
     assert configs["vitals.rejected.replayed"] == {"cleanup.policy": "compact"}

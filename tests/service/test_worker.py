@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from tests.support.fake_service import (
     FakeProcess,
     FakeService,
     Killed,
+    answered_log,
     event,
     library,
     random_log,
@@ -41,7 +44,7 @@ def assert_same(fake: FakeService, expected: FakeService) -> None:
 
 @pytest.fixture(scope="module")
 def events() -> list[Event]:
-    return random_log(seed=1)
+    return answered_log(LIBRARY, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,9 @@ def fake(events: list[Event]) -> FakeService:
 
 def test_the_oracle_has_every_kind_of_message(expected: FakeService) -> None:
     topics = {topic for topic, _, _ in expected.outputs_by_patient()}
-    assert topics == {"risk", "alerts", "vitals.rejected"}
+    assert topics == {"risk", "alerts", "vitals.rejected", "stays", "outcomes"}
+    phases = Counter(m["phase"] for m in expected.messages("alerts"))
+    assert phases["start"] == phases["acknowledge"] >= phases["feedback"] > 5, phases
     assert len(expected.messages("risk")) > 80
     assert {m["phase"] for m in expected.messages("alerts")} >= {"start", "end"}
     assert all(len(stays) == 2 for stays in expected.stored_stays().values())

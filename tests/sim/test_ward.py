@@ -15,8 +15,10 @@ import pytest
 from streamer.core.columns import decode
 from streamer.core.reasons import ValueProblem
 from streamer.core.records import Record
+from streamer.core.time import HOUR_MS, read_ms
 from streamer.core.variables import VARIABLES
 from streamer.feeds.message import Message
+from streamer.sim.census import admissions
 from streamer.sim.scenario import Scenario, Wire
 from streamer.sim.ward import ward
 
@@ -147,3 +149,21 @@ def test_every_stay_has_an_outcome_and_beds_bound_the_patients(clean: list[Messa
         "sepsis_onset",
         "no_sepsis",
     }
+
+
+def test_an_outcome_says_the_onset_and_comes_when_it_is_decided() -> None:
+    scenario = replace(CLEAN, sepsis_share=1.0, hours=100)
+    at_once = [m for m in ward(scenario) if m.topic == "outcomes"]
+    labels = {
+        stay.patient.patient_id: stay.ms_at(stay.course.onset_h)
+        for stay in islice(admissions(scenario), 50)
+        if stay.course.onset_h is not None
+    }
+    assert at_once
+    for message in at_once:
+        assert message.value["time"] == message.value["decided_time"]
+        onset_ms = read_ms(str(message.value["time"]))
+        assert message.due_ms == onset_ms == labels[message.key] + 6 * HOUR_MS
+    late = [m for m in ward(replace(scenario, outcome_delay_hours=30)) if m.topic == "outcomes"]
+    assert late
+    assert all(m.due_ms == read_ms(str(m.value["time"])) + 30 * HOUR_MS for m in late)

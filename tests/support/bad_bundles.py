@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
+from bench import id_collision
 from streamer.bundles.build import make
 from streamer.bundles.bundle import MANIFEST, Bundle
 from streamer.bundles.manifest import Manifest
@@ -64,6 +65,15 @@ def with_bias(value: float) -> Bundle:
     return make(model, {}, "")
 
 
+def colliding() -> tuple[Bundle, Bundle]:
+    """Two sound bundles, signed by ``KEY``, whose ids begin with the same twelve digits."""
+    one, other = (
+        KEY.sign(id_collision.varied(id_collision.plain_bundle(seed), number))
+        for seed, number in zip(id_collision.SEEDS, id_collision.COLLISION, strict=True)
+    )
+    return one, other
+
+
 def bad_bundles() -> Iterator[Bad]:
     """Every kind of bad bundle; what can be signed is, so that it is refused for what it is."""
     base = random_bundle(5)
@@ -97,8 +107,8 @@ def bad_bundles() -> Iterator[Bad]:
         yield Bad(name, whole, content, Refusal.UNREADABLE)
     stranger = STRANGER.sign(random_bundle(6))
     yield Bad("stranger", stranger.model_id, stranger.to_bytes(), Refusal.UNKNOWN_KEY)
-    same_digits = whole[:12] + "0" * 52
-    yield Bad("same 12 digits", same_digits, stranger.to_bytes(), Refusal.OTHER_CONTENT)
+    first, second = colliding()
+    yield Bad("same 12 digits", first.model_id, second.to_bytes(), Refusal.OTHER_CONTENT)
     yield Bad("unsigned", base.model_id, base.to_bytes(), Refusal.UNSIGNED)
     weights = bytearray(base.weights)
     weights[-1] ^= 1

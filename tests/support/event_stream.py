@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -28,6 +29,8 @@ COMMITTED = (
     "origin_ms", "first_bin", "open_bin", "anchor_bin", "static", "last_value", "last_ms",
     "memory", "anchor_memory", "h", "c", "anchor_h", "anchor_c", "ring_value", "ring_offset_ms",
 )  # fmt: skip
+
+VITAL_PHASES = ("start", "escalate", "end")
 
 Event = dict[str, Any]
 Content = dict[str, Any]  # of a message
@@ -61,13 +64,17 @@ def record(
 
 
 class Stream:
-    """A scorer, its stays, and the messages and rejections of the events it took."""
+    """A scorer, its stays, and the messages and rejections of the events it took.
+
+    ``messages`` are risks and alerts, ``notices`` stays and verdicts.
+    """
 
     def __init__(self, model: Model, interval_s: float = 0) -> None:
         self.model = model
         self.table = StayTable(model.architecture, capacity=2)
         self.scorer = Scorer(model, self.table, round(interval_s * 1000))
         self.messages: list[Message] = []
+        self.notices: list[Message] = []
         self.rejections: list[tuple[int, str]] = []
         self.problems: Counter[ValueProblem] = Counter()
         self.n_good = 0
@@ -91,7 +98,9 @@ class Stream:
             batch = records[start:end]
             columns = decode(batch, None)
             outcome = self.scorer.score(columns, [0] * len(columns.patients))
-            self.messages += write(outcome.assessments, columns.record.tolist(), batch, self.model)
+            written = write(outcome, columns.record.tolist(), batch, self.model, self.table)
+            self.messages += [m for m in written if m.kind in ("risk", "alert")]
+            self.notices += [m for m in written if m.kind in ("stay", "verdict")]
             self.rejections += [
                 (batch[bad.record].offset, bad.reason.value) for bad in outcome.rejections
             ]
@@ -127,8 +136,8 @@ def assert_same(one: dict[str, NDArray[Any]], other: dict[str, NDArray[Any]]) ->
 
 
 def alerts(messages: Sequence[Content]) -> list[tuple[str, str]]:
-    """Phase and severity of the alerts among messages."""
-    return [(m["phase"], m["severity"]) for m in messages if "phase" in m]
+    """Phase and severity of what vitals did to the alerts among messages."""
+    return [(m["phase"], m["severity"]) for m in messages if m.get("phase") in VITAL_PHASES]
 
 
 def bins(messages: Sequence[Content]) -> list[int]:
@@ -175,3 +184,11 @@ def medication(hours: float, action: str, **fields: Any) -> Event:
 def static(stream: Stream) -> dict[str, float]:
     """The particulars of the patient ``p``, by name."""
     return dict(zip(features.STATIC, stream.field("static").tolist(), strict=True))
+
+
+def action(hours: float, kind: str, patient: str = "p", /, **fields: Any) -> Event:
+    """An action of a person; its id follows from the rest of it unless one is given."""
+    content = {"action": kind, "actor": {"user": "nurse"}, "client": "test", **fields}
+    said = json.dumps([hours, patient, content], sort_keys=True)
+    content.setdefault("action_id", str(uuid.uuid5(uuid.NAMESPACE_OID, said)))
+    return event(hours, "action", patient, **content)

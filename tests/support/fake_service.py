@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,7 +23,7 @@ from streamer.service.models import ModelLibrary
 from streamer.service.worker import Worker, WorkerConfig
 from tests.support.small_models import random_bundle
 
-TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected")
+TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected", "stays", "outcomes")
 ORIGIN_MS = 1_700_000_000_000
 MINUTE_MS = 60_000
 FOR_EVER_MS = 10**12
@@ -85,6 +87,7 @@ class FakeProcess:
             fake.max_stays,
             fake.save_s,
             forecast=fake.forecast,
+            max_patients_a_day=fake.max_patients_a_day,
         )
         self.worker = Worker(self.log, fake.states, fake.library, config, self._fault)
         self.worker.unsaved.clock = lambda: self._rounds
@@ -128,6 +131,7 @@ class FakeService:
         self.max_stays = max_stays
         self.forecast = forecast
         self.save_s = save_s
+        self.max_patients_a_day = 0
 
     def send(self, events: Sequence[Event]) -> None:
         for partition, key, value in events:
@@ -217,6 +221,48 @@ def random_log(
         else:
             log.append(event(partition, patient, minute, type="discharge"))
     return log
+
+
+def answered_log(models: ModelLibrary, seed: int) -> list[Event]:
+    """A log of `random_log` in which people answer the alerts that it causes."""
+    log = random_log(seed)
+    starts = {
+        (output.partition, m["offset"]): m
+        for output in reference_run(models, log).broker.outputs
+        if output.topic == TOPICS.alerts
+        and (m := json.loads(output.value or b""))["phase"] == "start"
+    }
+    answered: list[Event] = []
+    offsets = Counter[int]()
+    waiting: list[tuple[int, Event]] = []  # after how many more records, what
+    for partition, key, value in log:
+        answered.append((partition, key, value))
+        start = starts.get((partition, offsets[partition]))
+        offsets[partition] += 1
+        if start is not None:
+            waiting += [
+                (after, _action(partition, start, kind, after))
+                for after, kind in (
+                    (0, "acknowledge"),
+                    (3, "snooze"),
+                    (9, "pause"),
+                    (20, "feedback"),
+                )
+            ]
+        answered += [event for after, event in waiting if after == 0] * 2  # each is sent twice
+        waiting = [(after - 1, event) for after, event in waiting if after > 0]
+    return answered
+
+
+def _action(partition: int, start: Content, kind: str, after: int) -> Event:
+    said = f"{start['alert_id']} {kind}"
+    content = {
+        "type": "action", "action": kind, "action_id": str(uuid.uuid5(uuid.NAMESPACE_OID, said)),
+        "patient_id": start["patient_id"], "time": start["time"], "alert_id": start["alert_id"],
+        "revision": 1, "minutes": 20 + after, "reason": "treated", "verdict": "true",
+        "actor": {"user": "nurse"},
+    }  # fmt: skip
+    return partition, start["patient_id"].encode(), json.dumps(content).encode()
 
 
 def reference_run(models: ModelLibrary, events: Sequence[Event], **options: Any) -> FakeService:

@@ -54,6 +54,13 @@ def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
     return make(model, {}, f"# An untrained model, seed {seed}\n")
 
 
+def useless_champion() -> Bundle:
+    """A bundle whose model knows nothing and never says positive: utility 0."""
+    model = balanced(random_model())
+    model.threshold = 0.9999999
+    return make(model, {}, "")
+
+
 def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
     """The same as ``random_model``, with a forecast head of random weights."""
     model = random_model(seed, layers=layers)

@@ -25,6 +25,12 @@ QUICK = Recipe(
 )
 """Seconds on one core; salt and fractions as always."""
 
+# Learns these stays (AUROC 0.99) in a second; the rest of a fit's time starts and draws.
+KNOBS = (
+    "teacher_share=0", "encoder=8", "reading_epochs=8", "batch_hours=128", "hidden=8", "epochs=2",
+    "forecast_epochs=1",
+)  # fmt: skip
+
 
 def learnable_stays(n_stays: int, seed: int = 0, first_id: int = 0) -> dict[str, list[Row]]:
     """Stays by patient id, of both hospitals; 40 % are septic: fast pulse, fever, high lactate."""

@@ -16,6 +16,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import fault_lines
 from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
+    archive,
     compare,
     describe,
     evaluate,
@@ -54,6 +55,7 @@ app.command()(explain.explain)
 app.command()(run.run)
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
+app.add_typer(archive.app, name="archive")
 app.add_typer(example.app, name="example")
 
 
@@ -78,9 +80,10 @@ def main() -> None:
         _end("Error:", [str(error)], 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package not in _EXTRA:
+        extra = "loop" if package == "deltalake" else "train"
+        if package not in _EXTRA and extra == "train":
             raise
-        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[train]'"], 2)
+        _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[{extra}]'"], 2)
 
 
 def _end(title: str, faults: Iterable[str], code: int) -> None:

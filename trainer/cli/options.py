@@ -11,6 +11,7 @@ import typer
 
 from streamer.bundles.bundle import MANIFEST
 from streamer.bundles.signatures import parse_keys
+from trainer.archive.source import ArchiveSource
 from trainer.errors import WrongUsage
 from trainer.settings import TrainerSettings
 
@@ -21,8 +22,8 @@ Data: TypeAlias = Annotated[
     list[Path] | None,
     typer.Option(
         "--data",
-        help="Read these PhysioNet 2019 files or folders, with labels; repeatable. "
-        "Default: TRAINER_DATA.",
+        help="Read these PhysioNet 2019 files or folders, with labels, or `archive:FOLDER`, "
+        "with `@VERSION` an earlier version of it; repeatable. Default: TRAINER_DATA.",
     ),
 ]
 Model: TypeAlias = Annotated[
@@ -54,9 +55,10 @@ def data_paths(
     paths = list(data or settings.paths())
     if not paths:
         faults.append("--data is missing: name a file or folder of stays, or set TRAINER_DATA")
-    faults += [
-        f"--data {path}: there is no such file or folder" for path in paths if not path.exists()
-    ]
+    for path in paths:
+        source = ArchiveSource.parse(str(path))
+        if not (path if source is None else source.root).exists():
+            faults.append(f"--data {path}: there is no such file or folder")
     return paths
 
 

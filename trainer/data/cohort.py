@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles.manifest import Fingerprint
-from streamer.datasets.cohort import Cohort, Progress
+from streamer.core.cleaning import clean
+from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
 from streamer.datasets.physionet2019 import read_2019
+from trainer.archive.source import ArchiveSource
 from trainer.data.known_stays import named_sites
 
 
@@ -27,14 +30,34 @@ class Counts:
 
 
 def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Cohort:
-    """Reads labelled PhysioNet 2019 stays, sorted by patient id whatever the order of the files.
+    """Reads labelled stays, sorted by patient id whatever the order of the files.
+
+    Args:
+        paths: PhysioNet 2019 files and folders, and archives (`archive:FOLDER[@VERSION]`).
+        progress: called with (files done, files in all).
 
     ``sites`` holds the hospitals, as far as files or public ids name them.
 
     Raises:
-        DataError: as ``read_2019``; a missing label is an error here.
+        DataError: as ``read_2019`` and ``read_archive``; a missing label is an error here.
     """
-    cohort = read_2019(paths, need_label=True, progress=progress)
+    files, archives = [], []
+    for path in paths:
+        source = ArchiveSource.parse(str(path))
+        if source is None:
+            files.append(path)
+        else:
+            archives.append(source)
+    parts = [read_2019(files, need_label=True, progress=progress)] if files or not archives else []
+    if archives:
+        # Deltalake is an extra of its own: files are read without it.
+        from trainer.archive.cohort import read_archive  # noqa: PLC0415
+
+        parts += [read_archive(source).cohort for source in archives]
+    cohort = concatenate(parts)
+    twice = [patient for patient, n in Counter(cohort.patient_ids).items() if n > 1]
+    if twice:
+        raise DataError(f"{twice[0]} is in two of the sources, as are {len(twice) - 1} others")
     order = sorted(range(len(cohort)), key=cohort.patient_ids.__getitem__)
     cohort = cohort if order == list(range(len(cohort))) else cohort.take(order)
     return replace(cohort, sites=named_sites(cohort))
@@ -57,11 +80,12 @@ def fingerprint(cohort: Cohort) -> Fingerprint:
     """The part of a bundle's manifest that identifies its data.
 
     Two cohorts with equal fingerprints hold the same patients in the same order with the same
-    values, labels and demographics, whichever files they came from.
+    values, labels and demographics, whichever files they came from, or an archive. The values are
+    those that training sees: cleaned.
     """
     digest = hashlib.sha256("\n".join(cohort.patient_ids).encode())
     # NaN has many bit patterns; one stands for all of them.
-    for array in (cohort.values, cohort.age, cohort.hours_since_hospital_admission):
+    for array in (clean(cohort.values), cohort.age, cohort.hours_since_hospital_admission):
         digest.update(np.where(np.isnan(array), np.float32(np.nan), array).tobytes())
     for whole in (cohort.starts, cohort.iculos, cohort.label):
         digest.update(np.ascontiguousarray(whole).tobytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -10,13 +9,13 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from trainer.archive.sides import DEFAULT_SALT, POSITIONS, archived, fraction_of
+
 Side: TypeAlias = Literal["train", "validation", "test"]
 SIDES: Final[tuple[Side, ...]] = ("train", "validation", "test")
 
 FRACTIONS: Final = (0.70, 0.15, 0.15)
 """15 % of 32,000 stays hold some 350 septic ones: utility to about 0.02 either way."""
-
-DEFAULT_SALT: Final = "vigil"
 
 
 def side_of(
@@ -27,14 +26,15 @@ def side_of(
     """The side of a patient: depends on the id and the salt alone.
 
     A patient who was once in the test set stays there, whatever other patients are in the files,
-    today or after the next download.
+    today or after the next download. An archived stay is on the side of its patient.
 
     >>> side_of("p000001") == side_of("p000001")
     True
     """
-    digest = hashlib.sha256(f"{salt}/{patient_id}".encode()).digest()
-    # 53 bits: as many as a float has, so the quotient stays below 1.
-    position = (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+    kept = archived(patient_id)
+    if kept is not None and salt != DEFAULT_SALT:
+        raise ValueError(f"archived stays are split under the salt {DEFAULT_SALT!r} alone")
+    position = fraction_of(patient_id, salt) if kept is None else kept[1] / POSITIONS
     if position < fractions[0]:
         return "train"
     return "validation" if position < fractions[0] + fractions[1] else "test"

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeAlias
 
-from trainer.data.split import DEFAULT_SALT, FRACTIONS
+from trainer.archive.sides import DEFAULT_SALT
+from trainer.data.split import FRACTIONS
 
 KnobValue: TypeAlias = str | int | float | list[float]
 """The value of a knob in JSON."""

@@ -10,6 +10,8 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
+from streamer.adapters.kafka.answers import PunctualNet
+
 
 class UnhurriedClient(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
     """Reports that a broker is not ready where kafka-python's client raises an error.
@@ -91,6 +93,7 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     def __init__(self, *topics: str, **configs: Any) -> None:
         super().__init__(*topics, **configs)
         self._coordinator.__class__ = GroupMember  # there is no option for it
+        self._net.__class__ = PunctualNet
 
     @property
     def assigned_as(self) -> ConsumerGroupMetadata | None:
@@ -101,6 +104,18 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
     def settled_offset(self, tp: TopicPartition, timeout_ms: int) -> OffsetAndMetadata | None:
         """See ``GroupMember``."""
         return self._coordinator.settled_offset(tp, timeout_ms)
+
+    def ping(self) -> None:
+        """Asks the network thread for a sign of life.
+
+        Raises:
+            ClientHung: it gives none.
+        """
+
+        async def answer() -> None:
+            """Does nothing."""
+
+        self._net.run(answer)
 
     def known_position(self, tp: TopicPartition) -> int | None:
         """The offset that is read next, as far as it is known: `position` may ask the group."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import (
     KafkaTimeoutError,
     MessageSizeTooLargeError,
@@ -21,6 +21,8 @@ from kafka.errors import (
 )
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
+from streamer.adapters.kafka.answers import ClientHung
+from streamer.adapters.kafka.assignment import Assignment
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
@@ -62,22 +64,6 @@ _OWN_AFTER_S: Final = 10.0
 _NO_ID: Final = uuid.UUID(int=0)  # brokers before 2.8 give a topic no id
 
 
-@dataclass(slots=True)
-class _Assignment(ConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Notes revoked partitions, and nothing else: a listener must neither block nor call back."""
-
-    revoked: set[int] = field(default_factory=set)
-
-    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        self.revoked.update(tp.partition for tp in revoked)
-
-    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        """The assignment itself is read after each poll."""
-
-    def on_partitions_lost(self, lost: Sequence[TopicPartition]) -> None:
-        self.on_partitions_revoked(lost)
-
-
 class KafkaLog:
     """The log that production uses.
 
@@ -101,8 +87,10 @@ class KafkaLog:
         self._unsettled_since: dict[int, float] = {}
         self._notes: dict[int, str] = {}
         self._is_spare = False
-        self._listener = _Assignment()
-        self._consumer = _reaching(lambda: new_consumer(options, self._listener))
+        self._is_hung = False
+        self._listener = Assignment()
+        with kafka_errors():
+            self._consumer = new_consumer(options, self._listener)
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
@@ -114,10 +102,12 @@ class KafkaLog:
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
+        if self._is_hung:
+            self._replace_consumer()
         self._rejoin_if_stuck()
         damaged: dict[int, str] = {}
         gone: set[int] = set()
-        with kafka_errors():
+        with kafka_errors(), self._noting_hang():
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
             except NoOffsetForPartitionError:
@@ -266,7 +256,11 @@ class KafkaLog:
                 self._producer.close(timeout=0)
             self._producer = None
         # A new producer of the same transactional id ends the old one's open transaction.
-        self._producer = _reaching(self._new_producer)
+        with kafka_errors():
+            producer = new_producer(self._options)
+            producer.most_bytes = self._most_bytes
+            self._recovery.recover(producer)
+        self._producer = producer
         self._has_committed = False
 
     def topic(self) -> Topic:
@@ -347,10 +341,12 @@ class KafkaLog:
 
         Raises:
             LogUnavailable: no broker has answered for ``_SILENCE_MS``.
+            ClientHung: nor has the client itself.
         """
         last_ms = self._consumer._cluster._last_successful_refresh_ms
         silent_ms = time.monotonic() * 1000 - last_ms
         if silent_ms > _SILENCE_MS:
+            self._consumer.ping()
             error = KafkaTimeoutError(f"no broker has answered for {silent_ms / 1000:.0f} s")
             raise translated(error, last_ms / 1000)
 
@@ -358,9 +354,8 @@ class KafkaLog:
         """The topic by the consumer's own metadata: no request, so no wait."""
         cluster, topic = self._consumer._cluster, self._options.topic
         partitions = cluster.partitions_for_topic(topic)
-        return (
-            Topic(str(cluster.topic_id(topic) or _NO_ID), len(partitions)) if partitions else None
-        )
+        topic_id = str(cluster.topic_id(topic) or _NO_ID)
+        return Topic(topic_id, len(partitions)) if partitions else None
 
     def _rejoin_if_stuck(self) -> None:
         """Replaces a consumer without partitions; keeps the old one until the new one is there."""
@@ -377,22 +372,29 @@ class KafkaLog:
             return
         # If no broker answers, the next attempt comes half a minute later, not at the next poll.
         self._unassigned_since = now
-        listener, old = _Assignment(), self._consumer
-        self._consumer = _reaching(lambda: new_consumer(self._options, listener))
-        self._listener = listener
-        with contextlib.suppress(*NO_ANSWER):
-            old.close(autocommit=False)
+        self._replace_consumer()
 
-    def _new_producer(self) -> BatchProducer:
-        producer = new_producer(self._options)
-        producer.most_bytes = self._most_bytes
-        self._recovery.recover(producer)
-        return producer
+    @contextlib.contextmanager
+    def _noting_hang(self) -> Iterator[None]:
+        try:
+            yield
+        except ClientHung:
+            self._is_hung = True
+            raise
+
+    def _replace_consumer(self) -> None:
+        """Joins the group with another consumer; what this one had is lost with the next poll."""
+        listener, old = Assignment(), self._consumer
+        with kafka_errors():
+            self._consumer = new_consumer(self._options, listener)
+        self._listener, self._is_hung = listener, False
+
+        def close() -> None:
+            with contextlib.suppress(*NO_ANSWER):
+                old.close(autocommit=False)
+
+        # One that hangs answers late or never. The group gives it up after its session.
+        threading.Thread(target=close, name="close", daemon=True).start()
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._options.topic, partition)
-
-
-def _reaching(make: Callable[[], Any]) -> Any:
-    with kafka_errors():
-        return make()

@@ -15,14 +15,17 @@ import numpy as np
 from kafka.record.util import decode_varint
 from numpy.typing import NDArray
 
+from streamer.core.actions import ACTION_MAC, MAC_DIGITS
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.records import Record, Records
 
 # Headers that are passed on, and bounds on their bytes: a trace has 55 by the W3C; an origin is a
-# topic's name, at most 249 bytes, a partition and an offset. Longer ones are dropped.
-PASSED_ON: Final = {TRACEPARENT: 256, REPLAYED_OF: 300}
+# topic's name, at most 249 bytes, a partition and an offset; a signature has 64 digits. Longer ones
+# are dropped.
+PASSED_ON: Final = {TRACEPARENT: 256, REPLAYED_OF: 300, ACTION_MAC: MAC_DIGITS}
 _TRACEPARENT: Final = TRACEPARENT.encode()
 _REPLAYED_OF: Final = REPLAYED_OF.encode()
+_ACTION_MAC: Final = ACTION_MAC.encode()
 _PASSED_ON: Final = {name.encode(): most for name, most in PASSED_ON.items()}
 # Each header takes a round over the records; CloudEvents in binary mode have nine.
 _MOST_HEADERS: Final = 32
@@ -106,6 +109,7 @@ def _parse(data: bytes, spans: Sequence[Span], partition: int) -> Records:
         _slices(data, value_at, value_end, value_bytes),
         passed_on[_TRACEPARENT],
         passed_on[_REPLAYED_OF],
+        passed_on[_ACTION_MAC],
     )
 
 

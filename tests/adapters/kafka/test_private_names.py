@@ -12,6 +12,7 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaSSLTransport
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
@@ -80,6 +81,15 @@ def test_connections_are_made_where_they_are_watched() -> None:
     assert "self._sock.do_handshake()" in inspect.getsource(
         inspect.unwrap(KafkaSSLTransport.handshake)
     )
+
+
+def test_a_wait_for_the_network_thread_is_where_it_is_broken_off() -> None:
+    source = inspect.getsource(NetworkSelector.run)
+    assert "state['value'] = await self._invoke(coro, *args)" in source
+    assert "self.call_soon_threadsafe(waiter)" in source
+    assert "state['exception'] = exc" in inspect.getsource(NetworkSelector._fail_pending_waiters)
+    assert "elif self._exception:" in source
+    assert "self._net = self._manager._net" in inspect.getsource(KafkaConsumer.__init__)
 
 
 def test_readers_create_no_topic() -> None:

@@ -10,26 +10,61 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
+import pytest
 from redis import Redis
 
-from streamer.adapters.redis.models import RedisModels
-from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import SHIPPED
+from streamer.bundles.acceptance import Trust
+from streamer.bundles.signatures import ModelKey, parse_keys
 from streamer.local import LocalStack
-from tests.support.synthetic_cohort import learnable_file
+from tests.support.running_service import service
+from tests.support.small_models import useless_champion
+from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
+from trainer.registry import keys
+from trainer.registry.registry import Registry
+
+IN_FORCE_S = 10.0
 
 
-def test_run_once_retrains_and_logs_the_outcome(trainer: Any, data: Path, redis_url: str) -> None:
-    knobs = ("teacher_rounds=5", "encoder=8", "reading_epochs=1", "hidden=8", "epochs=1")
-    words = [word for knob in knobs for word in ("--set", knob)]
-    result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
-    assert result.code == 0, result.err
-    (line,) = [json.loads(text) for text in result.err.splitlines() if "retraining ended" in text]
-    assert line["ended"] in ("promoted", "kept")
-    assert line["champion"] == bundles.load(SHIPPED).model_id
-    with Redis.from_url(redis_url) as client:
-        assert RedisModels(client).champion() is not None
+@pytest.mark.timeout(300)
+def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
+    trainer: Any, data: Path, stack: LocalStack, tmp_path: Path, topic_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file, public = _new_key(trainer, tmp_path, monkeypatch)
+    registry = Registry(tmp_path / "registry", Trust((public,)))
+    useless = keys.load(file).sign(useless_champion())
+    before = registry.promote(registry.add(useless, ""), "")
+    required = {"model_keys": str(public), "allow_unsigned_models": "false"}
+    with (
+        LocalStack(existing_kafka=stack.kafka) as own,  # published models are one for a Redis
+        service(own, tmp_path, topic_prefix, **required) as (_, client),
+    ):
+        monkeypatch.setenv("REDIS_URL", own.redis)
+        words = [word for knob in KNOBS for word in ("--set", knob)]
+        result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
+        assert result.code == 0, result.err
+        (line,) = [json.loads(t) for t in result.err.splitlines() if "retraining ended" in t]
+        assert (line["ended"], line["champion"]) == ("promoted", before)
+        trained = registry.load(line["candidate"])
+        assert [signature.public_key for signature in trained.signatures] == [public.public_key]
+
+        def model() -> str:
+            return str(client.risk_of(client.event("p"))["model"])
+
+        wait_until(lambda: model() == trained.shown_id, IN_FORCE_S, "the trained model in force")
+
+
+def _new_key(trainer: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ModelKey]:
+    """A key as people make it, and this trainer bound to it: nothing unsigned is published."""
+    monkeypatch.setenv("TRAINER_KEYS", str(folder / "keys"))
+    assert trainer("keys", "new", "ours").code == 0
+    (listed,) = json.loads(trainer("keys", "list", "--json").out)
+    file = folder / "keys" / "ours.key"
+    monkeypatch.setenv("TRAINER_SIGNING_KEY_FILE", str(file))
+    monkeypatch.setenv("TRAINER_ALLOW_UNSIGNED_MODELS", "false")
+    (public,) = parse_keys(listed["key"])
+    return file, public
 
 
 def test_run_once_that_fails_ends_with_1(trainer: Any, tmp_path: Path, redis_url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.bundles.acceptance import BundleRefused, Trust
 from streamer.bundles.bundle import Bundle
-from tests.support.bad_bundles import KEY, with_bias
+from tests.support.bad_bundles import KEY, colliding, with_bias
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
 from trainer.registry import keys
@@ -61,6 +61,17 @@ def test_an_ambiguous_beginning_is_rejected(registry: Registry) -> None:
         registry._note("added", model, "")
     with pytest.raises(UnknownModel, match="abc1, abc2"):
         registry.find("abc")
+
+
+def test_two_models_with_the_same_twelve_digits_stand_side_by_side(registry: Registry) -> None:
+    first, second = colliding()
+    assert [registry.add(bundle, "") for bundle in (first, second)] == registry.ids()
+    assert [registry.load(bundle.model_id) for bundle in (first, second)] == [first, second]
+    with pytest.raises(UnknownModel, match=f"{first.model_id}.*give more digits"):
+        registry.find(first.shown_id)
+    registry.promote(first.model_id, "")
+    registry.promote(second.model_id, "")
+    assert registry.aliases().before == (first.model_id,)
 
 
 def test_aliases_without_a_model_are_rejected(registry: Registry) -> None:

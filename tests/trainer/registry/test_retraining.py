@@ -14,13 +14,12 @@ from structlog.testing import capture_logs
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import Trust
-from streamer.bundles.build import make
-from streamer.bundles.bundle import SHIPPED, Bundle
+from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
 from tests.support.comparison import QUIET
-from tests.support.small_models import balanced, random_bundle, random_model
-from tests.support.synthetic_cohort import learnable_file
+from tests.support.small_models import random_bundle, useless_champion
+from tests.support.synthetic_cohort import KNOBS, learnable_file
 from trainer.fit import fit
 from trainer.registry.gates import Limits
 from trainer.registry.lease import Lease
@@ -28,11 +27,6 @@ from trainer.registry.registry import Registry
 from trainer.registry.retraining import Retraining
 from trainer.training.recipe import Recipe
 
-# Learns these stays (AUROC 0.99) in a second; the rest of a fit's time starts and draws.
-KNOBS = (
-    "teacher_share=0", "encoder=8", "reading_epochs=8", "batch_hours=128", "hidden=8", "epochs=2",
-    "forecast_epochs=1",
-)  # fmt: skip
 OPTIONS = [word for knob in KNOBS for word in ("--set", knob)]
 OPTIONS += ["--threads", "1", "--bootstrap", "0"]
 
@@ -53,7 +47,7 @@ def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("fit")
     recipe, wrong = Recipe().changed(KNOBS)
     assert not wrong
-    fit([data], out, recipe, reporter=QUIET, n_bootstrap=0, against=_useless_champion())
+    fit([data], out, recipe, reporter=QUIET, n_bootstrap=0, against=useless_champion())
     return out
 
 
@@ -67,13 +61,6 @@ def redis(stack: LocalStack) -> Iterator[Redis]:
     client = Redis.from_url(stack.redis, socket_timeout=10)
     yield client
     client.close()
-
-
-def _useless_champion() -> Bundle:
-    """A champion that knows nothing and never says positive: utility 0."""
-    model = balanced(random_model())
-    model.threshold = 0.9999999
-    return make(model, {}, "")
 
 
 def leave(fitted: Path, out: Path) -> None:
@@ -105,7 +92,7 @@ def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> St
 def test_a_better_candidate_is_published_an_equal_one_is_not_and_a_worse_one_is_a_challenger(
     start: Start, registry: Registry, redis: Redis, topic_prefix: str
 ) -> None:
-    champion = registry.promote(registry.add(_useless_champion(), ""), "")
+    champion = registry.promote(registry.add(useless_champion(), ""), "")
     with capture_logs() as logs:
         outcome = start().once()
     assert outcome.ended == "promoted", outcome
@@ -148,7 +135,7 @@ def test_without_redis_training_goes_on_and_publishes_next_time(
     fitted: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    registry.promote(registry.add(_useless_champion(), ""), "")
+    registry.promote(registry.add(useless_champion(), ""), "")
     assert start().begin() is not None
     nowhere = Redis.from_url("redis://127.0.0.1:1/0", socket_connect_timeout=1)
     retraining = start(nowhere)
@@ -178,7 +165,7 @@ def test_another_trainers_publication_during_training_stands(
     fitted: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    registry.promote(registry.add(_useless_champion(), ""), "")
+    registry.promote(registry.add(useless_champion(), ""), "")
     retraining, channel, other = start(), RedisModels(redis, topic_prefix), random_bundle(7)
 
     def fit_while_another_publishes(out: Path, _: Path) -> None:

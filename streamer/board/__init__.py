@@ -1,0 +1,1 @@
+"""The ward's board: people see the alerts, answer them, and the answer is an event of the log."""

@@ -1,0 +1,75 @@
+"""Facts of the model in force that the board shows: alert threshold, and how often it is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from streamer.bundles import bundle
+from streamer.bundles.bundle import Bundle, BundleError, short
+from streamer.ports.models import ModelChannel, Unfetchable
+from streamer.ports.states import StoreUnavailable
+
+
+class ModelFacts(NamedTuple):
+    """Of one bundle.
+
+    Attributes:
+        alert_threshold: risk above which an alert starts.
+        alert_ppv: share of alert starts that were right, on test patients.
+        source: where that figure comes from, for people.
+    """
+
+    alert_threshold: float | None = None
+    alert_ppv: float | None = None
+    source: str | None = None
+
+
+UNKNOWN = ModelFacts()
+
+
+class ModelShelf:
+    """Facts by the id that messages show, each bundle read once.
+
+    Args:
+        open_channel: connects to the published models.
+    """
+
+    def __init__(self, open_channel: Callable[[], ModelChannel]) -> None:
+        self._open_channel = open_channel
+        self._facts: dict[str, ModelFacts] = {}
+
+    def known(self, shown_id: str | None) -> ModelFacts:
+        """Returns what was read before; nothing is asked."""
+        return self._facts.get(shown_id or "", UNKNOWN)
+
+    def read(self, shown_id: str) -> ModelFacts:
+        """Returns the facts of a model, unknown ones where its bundle is not to be had now."""
+        if shown_id not in self._facts:
+            try:
+                found = self._find(shown_id)
+            except (BundleError, StoreUnavailable, Unfetchable, OSError):
+                return UNKNOWN
+            self._facts[shown_id] = UNKNOWN if found is None else _facts(found)
+        return self._facts[shown_id]
+
+    def _find(self, shown_id: str) -> Bundle | None:
+        shipped = bundle.load(bundle.SHIPPED)
+        if short(shipped.model_id) == shown_id:
+            return shipped
+        channel = self._open_channel()
+        champion = channel.champion()
+        whole = [champion.model_id] if champion is not None else []
+        for model_id in [*whole, *channel.recent()]:
+            if short(model_id) == shown_id and (packed := channel.fetch(model_id)) is not None:
+                return bundle.from_bytes(packed)
+        return None
+
+
+def _facts(found: Bundle) -> ModelFacts:
+    policy = found.manifest.get("alert_policy", {})
+    figures = found.manifest.get("metrics", {}).get("test", {})
+    ppv = figures.get("alert_ppv") if isinstance(figures, dict) else None
+    n = figures.get("n_patients") if isinstance(figures, dict) else None
+    source = f"{n} test patients of the model's bundle" if ppv is not None else None
+    return ModelFacts(policy.get("medium"), ppv, source)

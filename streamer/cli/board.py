@@ -1,0 +1,97 @@
+"""`streamer board`: serve the ward's board."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Annotated
+
+import typer
+
+from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say, say_lines
+from streamer.service import logs
+from streamer.service.http import Routes, serving_routes
+from streamer.service.pseudonyms import Pseudonyms
+from streamer.service.settings import Settings
+
+
+def board(
+    host: Annotated[
+        str | None,
+        typer.Option(help="Listen on this address; default: STREAMER_BOARD_HOST (127.0.0.1)."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="Listen on this port; default: STREAMER_BOARD_PORT (8080)."
+        ),
+    ] = None,
+) -> None:
+    """Serve the ward's board: people see the alerts and answer them.
+
+    It reads Kafka, keeps nothing, and starts while Kafka is away. Needs the extra `board`.
+    """
+    # of the extra: a module that is missing is named by `cli/failures.py`
+    from streamer.board import bootstrap, probes, server  # noqa: PLC0415
+
+    settings = Settings()
+    changed = {"board_host": host, "board_port": port}
+    settings = settings.model_copy(update={k: v for k, v in changed.items() if v is not None})
+    faults = list(bootstrap.faults(settings, settings.board_host))
+    if faults:
+        lines = [f"  {fault.variable}: {fault.message}" for fault in faults]
+        say_lines(["The configuration is wrong:", *lines], error=True)
+        raise typer.Exit(2)
+    logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
+    certificate = (settings.board_tls_cert, settings.board_tls_key or None)
+    with stop_on_signal() as stop, _listening(settings) as listening:
+        address, number = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        scheme = "https" if settings.board_tls_cert else "http"
+        say(f"The board: {scheme}://{shown}:{number}/")
+        context = bootstrap.context_of(settings)
+        with _probes(settings, probes.routes(context.board, context.hub)):
+            server.serve(
+                context,
+                bootstrap.topics_of(settings),
+                bootstrap.progress_of(settings),
+                listening,
+                certificate if settings.board_tls_cert else None,
+                stop,
+            )
+
+
+@contextmanager
+def _probes(settings: Settings, routes: Routes) -> Iterator[None]:
+    host, number = settings.http_host, settings.board_http_port
+    with ExitStack() as port:
+        try:
+            port.enter_context(serving_routes(host, number, routes))
+        except OSError as error:
+            say(
+                f"Error: cannot listen on {host}:{number}: {error}. "
+                "Set STREAMER_BOARD_HTTP_PORT to another port, or to 0 for none",
+                error=True,
+            )
+            raise typer.Exit(2) from error
+        yield
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    host, port = settings.board_host, settings.board_port
+    try:
+        listening = socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
+        )
+    except OSError as error:
+        say(
+            f"Error: cannot listen on {host}:{port}: {error}. Set STREAMER_BOARD_PORT to another "
+            "port",
+            error=True,
+        )
+        raise typer.Exit(2) from error
+    with listening:
+        yield listening

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from streamer.board.alert_fold import AlertFold, at
+from streamer.board.messages import AlertMessage, read
+from tests.support.board import REASON, Content, alert
+from tests.support.board import at as time_at
+
+
+def folded(*contents: Content) -> AlertFold:
+    messages = [read(AlertMessage, orjson.dumps(content)) for content in contents]
+    assert messages[0] is not None
+    fold = AlertFold.of(messages[0])
+    for message in messages:
+        assert message is not None
+        fold.add(message)
+    return fold
+
+
+BY = {"user": "a.nurse", "name": "Anna", "role": "nurse", "how": "session", "station": "x"}
+
+
+def test_without_the_response_revision_and_end_follow_from_phases() -> None:
+    fold = folded(
+        alert("start", reasons=[REASON]), alert("escalate", 5, severity="high"), alert("end", 9)
+    )
+    assert (fold.revision, fold.acknowledged, fold.severity) == (2, 0, "medium")
+    assert fold.started_ms == at(time_at(-60)), "the start is in the id"
+    assert fold.ended_ms == at(time_at(9))
+    assert [reason.variable for reason in fold.reasons] == ["lactate"], "later ones have none"
+
+
+def test_the_response_of_a_message_is_taken_as_it_is() -> None:
+    fold = folded(
+        alert("start", revision=1, acknowledged=0, state="open", respond_by=time_at(30)),
+        alert("acknowledge", 2, revision=1, acknowledged=1, state="acknowledged", by=BY,
+              severity="none"),
+    )  # fmt: skip
+    assert fold.severity == "medium", "that of the alert"
+    assert (fold.state, fold.acknowledged, fold.acknowledged_by) == ("acknowledged", 1, "a.nurse")
+    assert fold.acknowledged_ms == at(time_at(2))
+    assert fold.respond_by_ms is None, "nobody is asked any more"
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_an_acknowledgement_of_the_revision_before_leaves_a_rise_open(order: Any) -> None:
+    messages = [
+        alert("start", revision=1, acknowledged=0, state="open"),
+        alert("escalate", 1, revision=2, acknowledged=0, state="open", severity="high"),
+        alert("acknowledge", 2, revision=2, acknowledged=1, state="open", by=BY),
+    ]
+    fold = folded(*(messages[i] for i in order))
+    assert (fold.revision, fold.acknowledged, fold.state) == (2, fold.acknowledged, "open")
+    assert fold.acknowledged < fold.revision
+
+
+def test_snoozes_and_verdicts_move_nothing_on_the_list() -> None:
+    fold = folded(alert("start", revision=1), alert("snooze", 3, snoozed_until=time_at(18), by=BY))
+    assert fold.changed_ms == at(time_at(0))
+    assert fold.snoozed_until_ms == at(time_at(18))
+    fold = folded(alert("start"), alert("feedback", 4, verdict="false", by=BY))
+    assert (fold.phase, fold.changed_ms) == ("start", at(time_at(0)))
+
+
+def test_a_refused_action_changes_nothing_but_the_history() -> None:
+    fold = folded(
+        alert("start", revision=1, state="open"),
+        alert("refused", 4, refusal="too_long", state="closed", revision=9, by=BY),
+    )
+    assert (fold.revision, fold.state) == (1, "open")
+    assert [m.refusal for m in fold.messages] == [None, "too_long"]
+
+
+def test_an_acknowledgement_that_was_taken_back_is_nobodys() -> None:
+    fold = folded(alert("start"), alert("acknowledge", 1, by=BY), alert("unacknowledge", 2, by=BY))
+    assert (fold.acknowledged, fold.acknowledged_by) == (0, None)

@@ -1,0 +1,115 @@
+"""Stays that streamed by are those of the files: rows, labels and sides, to the bit."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamer.core.cleaning import clean
+from streamer.datasets.cohort import Cohort, DataError
+from streamer.datasets.physionet2019 import read_2019
+from streamer.feeds.replay import replay
+from tests.support.archived_log import START_MS, archive, brokers, shuffled
+from tests.support.paths import ROOT
+from tests.support.synthetic_cohort import learnable_file
+from trainer.archive.cohort import read_archive
+from trainer.archive.fold import fold
+from trainer.archive.pseudonyms import PatientNames
+from trainer.archive.source import ArchiveSource
+from trainer.data.cohort import counts, fingerprint, load_cohort
+from trainer.data.split import side_of, split_patients
+
+PUBLIC = ROOT.parent / "shared" / "data" / "cinc2019" / "dev_A.parquet"
+KEYED = PatientNames(b"a key of this test")
+
+
+def files(folder: Path, n_stays: int = 30) -> Cohort:
+    return load_cohort([learnable_file(folder, n_stays)])
+
+
+def assert_same_stays(kept: Cohort, read: Cohort) -> None:
+    """As training sees them: values cleaned."""
+    assert kept.patient_ids == read.patient_ids
+    for field in fields(Cohort):
+        one, other = getattr(kept, field.name), getattr(read, field.name)
+        if field.name == "values":
+            other = clean(other)
+        if field.name != "patient_ids":
+            np.testing.assert_array_equal(one, other, field.name)
+    assert fingerprint(kept) == fingerprint(read)
+
+
+def test_replayed_stays_are_those_of_the_files(tmp_path: Path) -> None:
+    read = files(tmp_path)
+    root = tmp_path / "archive"
+    archive(root, brokers(shuffled(read, seed=1)))
+    report = fold(root)
+    assert (report.n_stays, report.n_open, report.n_incomplete) == (len(read), 1, 0)
+    assert_same_stays(load_cohort([Path(f"archive:{root}")]), read)
+
+
+def test_public_stays_are_those_of_the_files(tmp_path: Path) -> None:
+    if not PUBLIC.exists():
+        pytest.skip(f"the public data are not here: {PUBLIC}")
+    whole = read_2019([PUBLIC])
+    first = sorted(range(len(whole)), key=whole.patient_ids.__getitem__)[:300]
+    read = whole.take(first)
+    assert read.septic.any()
+    archive(tmp_path, brokers(shuffled(read, seed=2)))
+    fold(tmp_path)
+    assert_same_stays(load_cohort([Path(f"archive:{tmp_path}")]), read)
+
+
+def test_pseudonyms_leave_sides_and_counts_as_they_are_and_no_id_behind(tmp_path: Path) -> None:
+    read = files(tmp_path)
+    root = tmp_path / "archive"
+    archive(root, brokers(replay(read, START_MS, admissions_per_hour=20)), KEYED)
+    fold(root)
+    kept = read_archive(ArchiveSource(root)).cohort
+    assert counts(kept) == counts(read)
+    sides = sorted(side_of(patient) for patient in kept.patient_ids)
+    assert sides == sorted(side_of(patient) for patient in read.patient_ids)
+    content = b"".join(file.read_bytes() for file in root.rglob("*") if file.is_file())
+    assert not [p for p in read.patient_ids if p.encode() in content]
+    with pytest.raises(ValueError, match="salt"):
+        split_patients(kept.patient_ids, salt="another")
+
+
+def test_an_earlier_version_reads_as_it_did(tmp_path: Path) -> None:
+    read = files(tmp_path)
+    topics = brokers(replay(read.take(range(20)), START_MS))
+    root = tmp_path / "archive"
+    archive(root, topics)
+    fold(root)
+    before = read_archive(ArchiveSource(root))
+    later = brokers(replay(read.take(range(20, 30)), START_MS))
+    for name, broker in later.items():
+        for record in (record for records in broker.partitions for record in records):
+            topics[name].append(record.partition, record.key, record.value, record.timestamp_ms)
+    archive(root, topics)
+    assert fold(root).n_stays == 30
+    text = f"archive:{root}@{before.stays_version}.{before.outcomes_version}"
+    source = ArchiveSource.parse(text)
+    assert source is not None
+    assert fingerprint(read_archive(source).cohort) == fingerprint(before.cohort)
+
+
+def test_what_nobody_vouches_for_or_is_not_mature_is_counted_and_left_out(tmp_path: Path) -> None:
+    read = files(tmp_path)
+    topics = brokers(replay(read, START_MS))
+    # The outcomes of one partition never come.
+    silent = len(topics["outcomes"].partitions[0])
+    topics["outcomes"].partitions[0].clear()
+    root = tmp_path / "archive"
+    archive(root, topics)
+    fold(root)
+    kept = read_archive(ArchiveSource(root))
+    assert silent > 0
+    assert kept.counts["unlabelled"] == silent
+    assert kept.counts["labelled"] == len(kept.cohort) == len(read) - silent
+    assert min(kept.labelled_share.values()) == pytest.approx(1 - silent / len(read))
+    with pytest.raises(DataError, match="immature"):
+        read_archive(ArchiveSource(root), mature_hours=24 * 365)

@@ -1,0 +1,75 @@
+"""An erased patient is nowhere: not in earlier versions, and not when the log is read again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from streamer.adapters.memory.log import MemoryBroker
+from streamer.feeds.replay import replay
+from tests.support.archived_log import START_MS, archive, brokers
+from tests.support.synthetic_cohort import learnable_file
+from trainer.archive.arrow import listed
+from trainer.archive.delta_table import ArchiveTable
+from trainer.archive.erase import erase
+from trainer.archive.fold import fold
+from trainer.archive.pseudonyms import PatientNames
+from trainer.archive.schemas import EVENTS, OUTCOMES, STAYS
+from trainer.data.cohort import load_cohort
+
+KEYED = PatientNames(b"a key of this test")
+
+
+@pytest.fixture
+def topics(tmp_path: Path) -> dict[str, MemoryBroker]:
+    read = load_cohort([learnable_file(tmp_path, 12)])
+    return brokers(replay(read, START_MS))
+
+
+def rows_of(root: Path, name: str) -> int:
+    return sum(
+        listed(ArchiveTable(root, spec).read_all(["patient"]), "patient").count(name)
+        for spec in (EVENTS, OUTCOMES, STAYS)
+    )
+
+
+def test_nothing_of_the_patient_is_left(tmp_path: Path, topics: dict[str, MemoryBroker]) -> None:
+    root = tmp_path / "archive"
+    kept = archive(root, topics, KEYED)
+    fold(root)
+    fold(root)  # so that earlier versions hold the patient, too
+    patient = next(
+        record.key.decode() for record in topics["outcomes"].partitions[0] if record.key is not None
+    )
+    name = KEYED.name(patient)
+    n_events = ArchiveTable(root, EVENTS).read_all(["offset"]).num_rows
+    held = rows_of(root, name)
+    assert held > 10
+    done = erase(kept, patient, by="dpo", reason="asked for it")
+    assert (done.n_rows, rows_of(root, name)) == (held, 0)
+    assert done.n_deleted >= 3
+    content = {
+        f: f.read_bytes() for f in root.rglob("*") if f.is_file() and "erased" not in f.parts
+    }
+    assert not [f for f, text in content.items() if name.encode() in text]
+    n_left = ArchiveTable(root, EVENTS).read_all(["offset"]).num_rows
+    assert 0 < n_left < n_events
+    fold(root)
+    assert rows_of(root, name) == 0
+
+
+def test_a_log_that_is_read_again_does_not_bring_the_patient_back(
+    tmp_path: Path, topics: dict[str, MemoryBroker]
+) -> None:
+    root = tmp_path / "archive"
+    kept = archive(root, topics, KEYED)
+    patient = next(r.key.decode() for r in topics["vitals"].partitions[0] if r.key is not None)
+    erase(kept, patient, by="dpo", reason="asked for it")
+    for broker in topics.values():
+        broker.topic_id += "-anew"  # an id that no offset is known of: all is read again
+    archive(root, topics, replace(KEYED))
+    names = listed(ArchiveTable(root, EVENTS).read_all(["patient"]), "patient")
+    assert KEYED.name(patient) not in names
+    assert len(names) > 100

@@ -1,0 +1,100 @@
+"""Compaction changes no row, retention drops whole days, and what is torn is moved aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from streamer.adapters.memory.log import MemoryLog
+from streamer.datasets.cohort import DataError
+from streamer.feeds.replay import replay
+from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
+from tests.support.synthetic_cohort import learnable_file
+from trainer.archive.archive import Archive
+from trainer.archive.arrow import listed
+from trainer.archive.delta_table import ArchiveTable
+from trainer.archive.export import export
+from trainer.archive.fold import fold
+from trainer.archive.pseudonyms import PatientNames
+from trainer.archive.repair import repair
+from trainer.archive.schemas import EVENTS
+from trainer.archive.status import status
+from trainer.archive.upkeep import tidy
+from trainer.data.cohort import fingerprint, load_cohort
+from trainer.errors import InputError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    read = load_cohort([learnable_file(tmp_path, 12)])
+    root = tmp_path / "archive"
+    for topic, broker in brokers(replay(read, START_MS)).items():
+        log = MemoryLog(broker, max_poll_records=40)
+        drain(Archive(root, PLAIN).writer(topic, log, NEVER_FLUSHED_S), flush_every=1)
+    return root
+
+
+def offsets(root: Path) -> list[tuple[int, int]]:
+    rows = ArchiveTable(root, EVENTS).read_all(["partition", "offset"])
+    return sorted(zip(listed(rows, "partition"), listed(rows, "offset"), strict=True))
+
+
+def test_compaction_changes_neither_rows_nor_stays(root: Path) -> None:
+    fold(root)
+    before, stays = offsets(root), fingerprint(load_cohort([Path(f"archive:{root}")]))
+    n_files = len(ArchiveTable(root, EVENTS).paths())
+    report = tidy(root, keep_days=730)
+    assert report.n_merged >= 2
+    assert len(ArchiveTable(root, EVENTS).paths()) < n_files
+    assert offsets(root) == before
+    fold(root)
+    assert fingerprint(load_cohort([Path(f"archive:{root}")])) == stays
+    assert tidy(root, keep_days=730).n_merged == 0
+
+
+def test_days_beyond_retention_are_dropped_and_what_they_cut_never_trains(root: Path) -> None:
+    n_before = len(offsets(root))
+    assert tidy(root, keep_days=4).n_dropped > 0
+    assert 0 < len(offsets(root)) < n_before
+    report = fold(root)
+    assert report.n_incomplete == report.n_stays > 0
+
+
+def test_exported_stays_are_read_as_files(root: Path, tmp_path: Path) -> None:
+    fold(root)
+    kept = load_cohort([Path(f"archive:{root}")])
+    export(kept, tmp_path / "out.parquet")
+    assert fingerprint(load_cohort([tmp_path / "out.parquet"])) == fingerprint(kept)
+
+
+def test_a_torn_last_entry_is_moved_aside(root: Path) -> None:
+    assert repair(root) == []
+    log = root / "events" / "_delta_log"
+    last = max(log.glob("*.json"))
+    whole = last.read_text()
+    last.write_text(whole[: len(whole) // 2])
+    [aside] = repair(root)
+    assert aside.exists()
+    assert ArchiveTable(root, EVENTS).version == int(last.stem) - 1
+    first = min(log.glob("*.json"))
+    first.write_text("{")
+    with pytest.raises(ValueError, match="not the last"):
+        repair(root)
+
+
+def test_another_key_is_refused(root: Path) -> None:
+    with pytest.raises(InputError, match="two names"):
+        Archive(root, PatientNames(b"another"))
+
+
+def test_status_says_what_is_there_and_what_is_wrong(root: Path, tmp_path: Path) -> None:
+    seen = status(root)
+    assert seen.tables["events"]["rows"] == len(offsets(root))
+    assert any("fold" in fault for fault in seen.faults)
+    fold(root)
+    seen = status(root)
+    assert (seen.faults, seen.stays["labelled"]) == ([], 12)
+    assert status(tmp_path / "nothing").faults
+    with pytest.raises(DataError):
+        load_cohort([Path(f"archive:{tmp_path}/nothing")])

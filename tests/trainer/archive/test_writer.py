@@ -1,0 +1,224 @@
+"""Exactly once: every record is in the archive once, whoever writes and whenever it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+import pytest
+
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
+from trainer.archive.archive import Archive
+from trainer.archive.arrow import listed
+from trainer.archive.delta_table import ArchiveTable
+from trainer.archive.schemas import EVENTS, GAPS
+from trainer.archive.writer import TopicWriter
+
+N_EVENTS = 60
+FAULTS = ("before_files", "before_commit", "after_commit")
+
+
+def topic(n_partitions: int = 2) -> MemoryBroker:
+    """A topic that is the same in each process: observations, one bad record, a marker."""
+    broker = MemoryBroker(n_partitions)
+    broker.topic_id = "the-topic"
+    for i in range(N_EVENTS):
+        key = f"p{i % 7}"
+        event = {"patient_id": key, "time": START_MS + i * 60_000, "values": {"heart_rate": 60 + i}}
+        value = b"no event" if i == 20 else orjson.dumps(event)
+        broker.append(i % n_partitions, key.encode(), value, START_MS + i * 60_000)
+        if i % 9 == 0 or i >= N_EVENTS - n_partitions:  # the last of each partition, too
+            broker.append_marker(i % n_partitions)
+    return broker
+
+
+def expected(broker: MemoryBroker) -> list[tuple[int, int]]:
+    return sorted(
+        (record.partition, record.offset)
+        for records in broker.partitions
+        for record in records
+        if broker.is_record(record)
+    )
+
+
+def archived(root: Path) -> list[tuple[int, int]]:
+    """What a stranger reads: the log of the table and its files, by pyarrow alone."""
+    live: set[str] = set()
+    for entry in sorted((root / "events" / "_delta_log").glob("*.json")):
+        for action in map(json.loads, entry.read_text().splitlines()):
+            if "add" in action:
+                live.add(action["add"]["path"])
+            if "remove" in action:
+                live.discard(action["remove"]["path"])
+    rows: list[tuple[int, int]] = []
+    for path in live:
+        read = pq.ParquetFile(root / "events" / path).read(columns=["partition", "offset"])
+        rows += zip(listed(read, "partition"), listed(read, "offset"), strict=True)
+    return sorted(rows)
+
+
+def writer(root: Path, broker: MemoryBroker, most: int = 5, **more: object) -> TopicWriter:
+    log = MemoryLog(broker, max_poll_records=most)
+    return Archive(root, PLAIN).writer("vitals", log, NEVER_FLUSHED_S, **more)  # type: ignore[arg-type]
+
+
+def test_every_record_is_kept_once_with_its_position_past_the_markers(tmp_path: Path) -> None:
+    broker = topic()
+    drain(writer(tmp_path, broker), flush_every=2)
+    assert archived(tmp_path) == expected(broker)
+    table = ArchiveTable(tmp_path, EVENTS)
+    assert [table.offset(f"the-topic/{p}") for p in range(2)] == [
+        len(records) for records in broker.partitions
+    ]
+    refused = [kind for kind in table.read_all()["refused"].to_pylist() if kind is not None]
+    assert refused == ["not_json"]
+    drain(writer(tmp_path, broker))  # another begins where it ended
+    assert archived(tmp_path) == expected(broker)
+
+
+class Killed(BaseException):
+    """Stands for a process that is gone: nothing after it runs."""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nothing_is_missing_or_doubled_whoever_dies_and_whoever_wakes(
+    seed: int, tmp_path: Path
+) -> None:
+    draws = np.random.default_rng(seed)
+    broker = topic()
+
+    def fault(point: str) -> None:
+        if draws.random() < 0.15:
+            raise Killed(point)
+
+    members = [writer(tmp_path, broker, fault=fault) for _ in range(2)]
+    for _ in range(60):
+        i = int(draws.integers(2))
+        try:
+            members[i].step(0)
+            if draws.random() < 0.5:
+                members[i].flush()  # also of one that has lost its partitions, and does not know
+        except Killed:
+            members[i].close()
+            members[i] = writer(tmp_path, broker, fault=fault)
+    for member in members:
+        member.close()
+    drain(writer(tmp_path, broker))
+    assert archived(tmp_path) == expected(broker)
+
+
+def test_one_that_was_paused_past_its_session_commits_nothing(tmp_path: Path) -> None:
+    broker = topic()
+    asleep = writer(tmp_path, broker)
+    for _ in range(4):
+        asleep.step(0)
+    broker.expel(asleep._log)  # type: ignore[arg-type]
+    awake = writer(tmp_path, broker)
+    drain(awake)
+    version = ArchiveTable(tmp_path, EVENTS).version
+    asleep.flush()
+    assert ArchiveTable(tmp_path, EVENTS).version == version
+    drain(asleep)
+    assert archived(tmp_path) == expected(broker)
+
+
+def test_one_that_owns_half_does_not_take_the_others_commits_for_its_own(tmp_path: Path) -> None:
+    broker = topic()
+    first = writer(tmp_path, broker)
+    for _ in range(4):
+        first.step(0)
+    second = MemoryLog(broker)  # takes one of the two partitions
+    taker = Archive(tmp_path, PLAIN).writer("vitals", second, NEVER_FLUSHED_S)
+    drain(taker)
+    moved = first._batch.next_offsets
+    assert len(moved) == 2  # it does not know yet
+    first.flush()
+    first.flush()
+    drain(first)
+    assert archived(tmp_path) == expected(broker)
+
+
+def test_killed_processes_leave_nothing_missing_or_doubled(tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = []
+    for point in (*FAULTS, ""):
+        program = (
+            "from tests.trainer.archive.test_writer import run_until; import sys;"
+            "run_until(sys.argv[1], sys.argv[2])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path), point],
+            env=environment,
+            timeout=60,
+            check=False,
+        )
+        ended.append(done.returncode)
+    assert ended == [-signal.SIGKILL] * len(FAULTS) + [0]
+    assert archived(tmp_path) == expected(topic())
+
+
+def run_until(root: str, point: str) -> None:
+    """Archives the topic; kills this process at the second occurrence of a fault point."""
+    seen = 0
+
+    def fault(name: str) -> None:
+        nonlocal seen
+        seen += name == point
+        if seen == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    drain(writer(Path(root), topic(), fault=fault), flush_every=2)
+
+
+def test_records_that_the_log_has_dropped_are_noted_once(tmp_path: Path) -> None:
+    broker = topic(1)
+    drain(writer(tmp_path, broker))
+    end = len(broker.partitions[0])
+    for i in range(4):
+        broker.append(0, b"p", b"{}", START_MS + i)
+    broker.first[0] = end + 3
+    for _ in range(2):
+        drain(writer(tmp_path, broker))
+    [gap] = ArchiveTable(tmp_path, GAPS).read_all(["partition", "begin", "end"]).to_pylist()
+    assert gap == {"partition": 0, "begin": end, "end": end + 3}
+    assert archived(tmp_path)[-1] == (0, end + 3)
+
+
+def test_a_topic_that_was_made_anew_begins_at_its_beginning(tmp_path: Path) -> None:
+    broker = topic(1)
+    drain(writer(tmp_path, broker))
+    n_before = len(archived(tmp_path))
+    broker.recreate()
+    broker.append(0, b"p", b"{}", START_MS)
+    drain(writer(tmp_path, broker))
+    assert len(archived(tmp_path)) == n_before + 1
+
+
+def test_files_are_on_disk_before_the_log_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        fsync(descriptor)
+
+    member = writer(tmp_path, topic(1), most=1000)
+    member.step(0)
+    member.step(0)
+    monkeypatch.setattr(os, "fsync", noting)
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("descriptors have no names here")
+    member.flush()
+    kinds = ["log" if "_delta_log" in name else "file" for name in synced]
+    assert kinds.count("file") >= 2  # the file and its folder
+    assert kinds.index("log") > len(kinds) - 1 - kinds[::-1].index("file")

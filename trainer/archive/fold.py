@@ -1,0 +1,141 @@
+"""`trainer archive fold`: makes the table of stays from the table of events, in one commit.
+
+All events of a partition are folded anew, so that whatever came late is where it belongs. A stay
+that later events have changed replaces itself; readers of earlier versions keep what they read.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+
+from streamer.core.hour_rows import StayRows
+from streamer.core.stays import LATE_BINS
+from streamer.core.time import HOUR_MS
+from trainer.archive.arrow import array, listed, times_ms
+from trainer.archive.delta_table import ArchiveTable, NewFile, NoTable
+from trainer.archive.schemas import EVENTS, GAPS, STAYS
+from trainer.archive.stay_rows import as_table, fold_partition, good_rows
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReport:
+    """What a fold did."""
+
+    n_events: int
+    n_stays: int
+    n_open: int
+    n_incomplete: int
+    events_version: int
+    stays_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    topic_id: str
+    partition: int
+    begin: int
+    end_ms: int  # timestamp of the first record after it
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """Times of the log between which records of a partition were lost."""
+
+    partition: int
+    begin_ms: int
+    end_ms: int
+
+    @classmethod
+    def of(cls, gap: _Gap, rows: pa.Table) -> _Lost:
+        before = times_ms(rows, "logged")[array(rows, "offset") < gap.begin]
+        return cls(gap.partition, int(before.max(initial=0)), gap.end_ms)
+
+    def touches(self, stay: StayRows) -> bool:
+        """Whether events of a stay may be among the lost ones: results are up to 48 h late."""
+        last_ms = max(stay.newest_ms, stay.discharge_ms)
+        return stay.origin_ms <= self.end_ms and last_ms >= self.begin_ms - LATE_BINS * HOUR_MS
+
+
+def fold(root: Path) -> FoldReport:
+    """Folds an archive.
+
+    Raises:
+        NoTable: there is no table of events.
+        Conflict: another fold was faster.
+    """
+    events = ArchiveTable(root, EVENTS)
+    stays = ArchiveTable.open_or_create(root, STAYS, _key_of(events))
+    before = stays.paths()
+    now_ms = newest_logged_ms(events)
+    gaps = _gaps(root)
+    n_events = n_stays = n_open = n_incomplete = 0
+    adds: list[NewFile] = []
+    for (topic_id, partition), paths in sorted(by_partition(events.paths()).items()):
+        rows = good_rows([events.read(path) for path in paths])
+        folded = fold_partition(rows, partition, now_ms)
+        lost = [_Lost.of(gap, rows) for gap in gaps if gap.topic_id == topic_id]
+        incomplete = {
+            i
+            for i, stay in enumerate(folded.stays)
+            if any(span.touches(stay) for span in lost if span.partition == partition)
+        }
+        n_events, n_open = n_events + rows.num_rows, n_open + folded.n_open
+        n_stays, n_incomplete = n_stays + len(folded.stays), n_incomplete + len(incomplete)
+        if folded.stays:
+            table = as_table(
+                folded.stays,
+                dict(zip(listed(rows, "patient"), listed(rows, "split"), strict=True)),
+                partition,
+                incomplete,
+                events_version=events.version,
+                code=version("vigil-icu"),
+            )
+            # An own name each time: a reader of an earlier version must find its files unchanged.
+            adds.append(
+                stays.write(
+                    f"{topic_id}-{partition}-{uuid.uuid4().hex}-{os.getpid()}.parquet", table
+                )
+            )
+    stays.commit(adds, before)
+    return FoldReport(n_events, n_stays, n_open, n_incomplete, events.version, stays.version)
+
+
+def newest_logged_ms(events: ArchiveTable) -> int:
+    """The log's own time: the greatest timestamp of an archived record; 0 without any."""
+    newest = [
+        int(times_ms(events.read(path, ["logged"]), "logged").max(initial=0))
+        for path in events.paths()
+    ]
+    return max(newest, default=0)
+
+
+def _key_of(table: ArchiveTable) -> dict[str, str]:
+    return {name: value for name, value in table.properties.items() if value is not None}
+
+
+def by_partition(paths: Sequence[str]) -> dict[tuple[str, int], list[str]]:
+    """Files by topic id and partition, which their names begin with."""
+    parts: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for path in paths:
+        topic_id, partition, *_ = path.rpartition("/")[2].rsplit("-", 4)
+        parts[topic_id, int(partition)].append(path)
+    return parts
+
+
+def _gaps(root: Path) -> list[_Gap]:
+    try:
+        rows = ArchiveTable(root, GAPS).read_all()
+    except NoTable:
+        return []
+    names = ("topic_id", "partition", "begin")
+    columns = [listed(rows, name) for name in names]
+    ends_ms = times_ms(rows, "logged_before").tolist()
+    return [_Gap(*row) for row in zip(*columns, ends_ms, strict=True)]

@@ -1,0 +1,151 @@
+"""Outcomes, risks and alerts of the log as rows of the archive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
+
+import orjson
+import pyarrow as pa
+
+from streamer.core.events import EventRejected, milliseconds
+from streamer.core.records import Records
+from trainer.archive.pseudonyms import PatientNames
+from trainer.archive.schemas import ALERTS, OUTCOMES, SCORES, TableSpec
+
+OUTCOME_TYPES: Final = ("sepsis_onset", "no_sepsis", "unknown")
+VERDICT: Final = "verdict"
+_MOST_TEXT: Final = 80
+_US: Final = 1000
+
+Role = Literal["champion", "shadow"]
+Row = dict[str, object]
+Content = Mapping[str, Any]
+
+
+class _Refused(ValueError):
+    """A record that is no such message; the text is the reason."""
+
+
+def of_outcomes(records: Records, topic_id: str, names: PatientNames) -> pa.Table:
+    """Rows of ``outcomes``: one for each record; of a bad one the reason alone."""
+    rows: list[Row] = []
+    for i in range(len(records)):
+        row = _record(records, i, topic_id)
+        try:
+            rows.append(row | _outcome(_content(records, i), names))
+        except _Refused as refused:
+            rows.append(row | {"refused": str(refused)})
+    return pa.Table.from_pylist(rows, schema=OUTCOMES.schema)
+
+
+def of_risks(records: Records, topic_id: str, names: PatientNames, role: Role) -> pa.Table:
+    """Rows of ``scores``: of each (patient, bin, model) the last risk of the batch."""
+    rows: dict[tuple[object, ...], Row] = {}
+    for i, content in _messages(records):
+        horizons = content.get("horizons") or {}
+        name = names.name(str(content["patient_id"]))
+        rows[name, content.get("bin"), content.get("model")] = _record(records, i, topic_id) | {
+            "patient": name,
+            "time": milliseconds(content["time"]) * _US,
+            "bin": content.get("bin"),
+            "risk": content.get("risk"),
+            "risk24": horizons.get("24h"),
+            "risk48": horizons.get("48h"),
+            "positive": content.get("positive"),
+            "model": content.get("model"),
+            "role": role,
+        }
+    return _table(rows.values(), SCORES)
+
+
+def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) -> pa.Table:
+    """Rows of ``alerts``; an alert's id holds the patient, so its start and number stand for it."""
+    rows: list[Row] = []
+    for i, content in _messages(records):
+        _, started, number = str(content["alert_id"]).rsplit("/", 2)
+        rows.append(
+            _record(records, i, topic_id)
+            | {
+                "patient": names.name(str(content["patient_id"])),
+                "time": milliseconds(content["time"]) * _US,
+                "started": milliseconds(started) * _US,
+                "number": int(number),
+                "phase": content.get("phase"),
+                "severity": content.get("severity"),
+                "model": content.get("model"),
+                "role": role,
+            }
+        )
+    return _table(rows, ALERTS)
+
+
+def _table(rows: Any, spec: TableSpec) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=spec.schema)
+
+
+def _record(records: Records, i: int, topic_id: str) -> Row:
+    return {
+        "topic_id": topic_id,
+        "partition": int(records.partition[i]),
+        "offset": int(records.offset[i]),
+        "logged": int(records.timestamp_ms[i]) * _US,
+    }
+
+
+def _messages(records: Records) -> list[tuple[int, Content]]:
+    """The messages of the streamer; what somebody else has written to its topics is left out."""
+    messages: list[tuple[int, Content]] = []
+    for i in range(len(records)):
+        try:
+            content = _content(records, i)
+            milliseconds(content["time"])
+            messages.append((i, content))
+        except (_Refused, EventRejected, KeyError):
+            continue
+    return messages
+
+
+def _content(records: Records, i: int) -> Content:
+    try:
+        content = orjson.loads(records.values[i] or b"")
+    except orjson.JSONDecodeError as error:
+        raise _Refused("not_json") from error
+    if not isinstance(content, dict) or not isinstance(content.get("patient_id"), str):
+        raise _Refused("no_patient")
+    if records.keys[i] != content["patient_id"].encode(errors="replace"):
+        raise _Refused("key_mismatch")
+    return content
+
+
+def _outcome(content: Content, names: PatientNames) -> Row:
+    kind = content.get("type")
+    if kind == VERDICT:
+        raise _Refused("verdict")  # about an alert: never a label
+    if kind not in OUTCOME_TYPES:
+        raise _Refused("type")
+    name, position = names.of(content["patient_id"])
+    return {
+        "patient": name,
+        "split": position,
+        "type": kind,
+        "time": _time(content.get("time")),
+        "decided": None if content.get("decided_time") is None else _time(content["decided_time"]),
+        "source": _text(content.get("source")),
+        "definition": _text(content.get("definition")),
+    }
+
+
+def _time(value: object) -> int:
+    try:
+        return milliseconds(value) * _US
+    except EventRejected as error:
+        raise _Refused("time") from error
+
+
+def _text(value: object) -> str | None:
+    return value[:_MOST_TEXT] if isinstance(value, str) else None
+
+
+MakeRows = Callable[[Records, str], pa.Table]
+"""Rows of the records of one topic, whose id is the second argument."""

@@ -1,0 +1,93 @@
+"""`trainer archive status`: what the archive holds, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from streamer.core.time import rfc3339
+from streamer.datasets.cohort import DataError
+from trainer.archive.arrow import listed, times_ms
+from trainer.archive.cohort import read_archive
+from trainer.archive.delta_table import ArchiveTable, NoTable
+from trainer.archive.schemas import EVENTS, GAPS, TABLES
+from trainer.archive.source import ArchiveSource
+
+
+class TableStatus(TypedDict):
+    """Version, files, rows and bytes of a table."""
+
+    version: int
+    files: int
+    rows: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class Status:
+    """The state of an archive; ``faults`` name what somebody should look at."""
+
+    tables: dict[str, TableStatus] = field(default_factory=dict)
+    newest_record: str | None = None
+    stays: dict[str, int] = field(default_factory=dict)
+    labelled_share: dict[str, float] = field(default_factory=dict)
+    gaps: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, object]:
+        """The status as one JSON object."""
+        return asdict(self)
+
+
+def status(root: Path) -> Status:
+    """Looks at an archive; reads its log and few columns."""
+    seen = Status()
+    for spec in TABLES:
+        try:
+            table = ArchiveTable(root, spec)
+        except NoTable:
+            continue
+        files = table.sizes()
+        seen.tables[spec.name] = {
+            "version": table.version,
+            "files": len(files),
+            "rows": sum(rows for rows, _ in files),
+            "bytes": sum(size for _, size in files),
+        }
+    if EVENTS.name not in seen.tables:
+        seen.faults.append(f"{root}: no events; `trainer archive run` writes them")
+        return seen
+    _look_at_clock(ArchiveTable(root, EVENTS), seen)
+    _look_at_gaps(root, seen)
+    try:
+        stays = read_archive(ArchiveSource(root))
+        seen.stays = dict(stays.counts)
+        seen.labelled_share = stays.labelled_share
+    except DataError as error:
+        seen.faults.append(str(error))
+    return seen
+
+
+def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
+    newest_ms = 0
+    for path in events.paths():
+        logged = times_ms(events.read(path, ["logged"]), "logged")
+        newest_ms = max(newest_ms, int(logged.max(initial=0)))
+    seen.newest_record = rfc3339(newest_ms) if newest_ms else None
+
+
+def _look_at_gaps(root: Path, seen: Status) -> None:
+    try:
+        rows = ArchiveTable(root, GAPS).read_all()
+    except NoTable:
+        return
+    columns = (listed(rows, name) for name in ("topic", "partition", "begin", "end"))
+    for topic, partition, begin, end in zip(*columns, strict=True):
+        if topic == "retention":
+            continue
+        seen.gaps += 1
+        seen.faults.append(
+            f"{topic}, partition {partition}: offsets {begin} to {end - 1} were gone before they "
+            "were read; stays of that time never train"
+        )

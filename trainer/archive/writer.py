@@ -1,0 +1,261 @@
+"""Writes one topic of the log into one table of the archive, exactly once.
+
+The order of effects (W is the next offset that a table's log has of a partition):
+
+1. A partition is assigned: take the newest snapshot of the table, read W in it, read on from W.
+2. Collect records until the batch is full or old enough.
+3. Write a file for each partition and day; put them and their folders on disk.
+4. Commit the files and the next offsets, on the snapshot of 1; put the log on disk; reload.
+5. The commit conflicts: another process has moved W. Forget the batch, go to 1.
+
+A process that ends before 4 leaves files that no version names; one that ends after it has W where
+it read to. The group's committed offsets play no part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import structlog
+
+from streamer.core.records import Records
+from streamer.core.time import DAY_MS
+from streamer.ports.faults import Fault, no_fault
+from streamer.ports.log import EventLog, LogUnavailable
+from trainer.archive.arrow import array, times_ms, where
+from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NewFile
+from trainer.archive.message_rows import MakeRows
+
+MOST_RECORDS: Final = 50_000
+MOST_BYTES: Final = 16 * 1024 * 1024
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Records that the log had dropped before they were read: offsets ``begin`` to ``end``."""
+
+    topic_id: str
+    partition: int
+    begin: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What was read and is not committed yet."""
+
+    records: list[Records] = field(default_factory=list)
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    since_s: float = 0.0
+    n_records: int = 0
+    n_bytes: int = 0
+
+
+class TopicWriter:
+    """Archives one topic.
+
+    Args:
+        log: the topic, as one member of the group.
+        table: the table, which nobody else reloads.
+        make_rows: rows of records.
+        flush_s: seconds after which a batch is written, full or not.
+        clock: seconds that never go back.
+        on_gap: called with records that are lost.
+        drop: takes rows out of those that are to be written, such as those of erased patients.
+        fault: called between any two effects, with a name.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is another part of its surroundings
+        self,
+        log: EventLog,
+        table: ArchiveTable,
+        make_rows: MakeRows,
+        *,
+        flush_s: float,
+        clock: Callable[[], float],
+        on_gap: Callable[[Gap], None],
+        drop: Callable[[pa.Table], pa.Table] = lambda rows: rows,
+        fault: Fault = no_fault,
+    ) -> None:
+        self._log = log
+        self._table = table
+        self._make_rows = make_rows
+        self._flush_s = flush_s
+        self._clock = clock
+        self._on_gap = on_gap
+        self._drop = drop
+        self._fault = fault
+        self._topic_id = ""
+        self._positions: dict[int, int] = {}  # where the next file of each owned one begins
+        self._watermarks: dict[int, int | None] = {}  # W as it was read; ``None``: never written
+        self._unplaced: set[int] = set()  # owned, and yet to be read on from W
+        self._batch = _Batch()
+        self.lag = 0
+        """Records of owned partitions that were not read, as last looked up."""
+        self._left: dict[int, int] = {}
+
+    def step(self, timeout_s: float) -> int:
+        """Polls once and writes what is due; returns the number of records read.
+
+        Raises:
+            LogUnavailable: the log does not answer; nothing that was collected is lost.
+        """
+        polled = self._log.poll(timeout_s)
+        if polled.lost:
+            self._release(polled.lost)
+        self._unplaced |= set(polled.gained) | (polled.gone & self._positions.keys())
+        self._left |= polled.left
+        # A partition that is read anew from W must not keep what was read of it before.
+        self._take(polled.records, polled.positions)
+        if self._unplaced:
+            self._place_all()
+        self.lag = sum(self._left.values())
+        if self._is_due():
+            self.flush()
+        return len(polled.records)
+
+    def flush(self) -> None:
+        """Writes and commits what was collected; after a conflict it is read again."""
+        batch, self._batch = self._batch, _Batch()
+        moved = {p: next_ for p, next_ in batch.next_offsets.items() if p in self._positions}
+        if not moved:
+            return
+        try:
+            self._fault("before_files")
+            adds = self._write(Records.joined(batch.records), moved)
+            self._fault("before_commit")
+            moves = {self._app(p): Move(self._watermarks[p], n) for p, n in moved.items()}
+            self._table.commit(adds, moves=moves)
+            self._fault("after_commit")
+        except Conflict as conflict:
+            _log.warning("archive conflict", table=self._table.spec.name, detail=str(conflict))
+            self._unplaced |= set(self._positions)
+            return
+        self._positions |= moved
+        self._watermarks |= moved
+
+    def close(self) -> None:
+        """Leaves the group; what is not committed is read again by the next owner."""
+        self._log.close()
+
+    def _is_due(self) -> bool:
+        batch = self._batch
+        if not batch.next_offsets:
+            return False
+        is_full = batch.n_records >= MOST_RECORDS or batch.n_bytes >= MOST_BYTES
+        return is_full or self._clock() - batch.since_s >= self._flush_s
+
+    def _take(self, records: Records, positions: dict[int, int]) -> None:
+        batch = self._batch
+        if not batch.next_offsets and positions:
+            batch.since_s = self._clock()
+        batch.next_offsets |= positions  # past the markers of transactions, too
+        if len(records):
+            batch.records.append(records)
+            batch.n_records += len(records)
+            batch.n_bytes += sum(len(value or b"") for value in records.values)
+
+    def _release(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            self._positions.pop(partition, None)
+            self._unplaced.discard(partition)
+            self._left.pop(partition, None)
+        self._forget(set(partitions))
+
+    def _forget(self, partitions: set[int]) -> None:
+        batch = self._batch
+        batch.records = [
+            records.of_partitions(set(records.partition.tolist()) - partitions)
+            for records in batch.records
+        ]
+        for partition in partitions:
+            batch.next_offsets.pop(partition, None)
+
+    def _place_all(self) -> None:
+        """Reads on from W, on a snapshot that is newer than all that were used before."""
+        self._forget(self._unplaced | set(self._positions))
+        partitions = self._unplaced | set(self._positions)
+        self._table.reload()
+        self._topic_id = self._log.topic().topic_id
+        for partition in sorted(partitions):
+            first, _ = self._log.bounds(partition)
+            watermark = self._table.offset(self._app(partition))
+            if watermark is not None and watermark < first:
+                self._on_gap(Gap(self._topic_id, partition, watermark, first))
+            position = first if watermark is None else max(watermark, first)
+            self._log.seek(partition, position)
+            self._positions[partition], self._watermarks[partition] = position, watermark
+        self._unplaced.clear()
+
+    def _write(self, records: Records, moved: dict[int, int]) -> list[NewFile]:
+        records = records.of_partitions(set(moved))
+        if not len(records):
+            return []
+        rows = self._drop(self._make_rows(records, self._topic_id))
+        adds: list[NewFile] = []
+        for partition in sorted(moved):
+            own = where(rows, array(rows, "partition") == partition)
+            name = (
+                f"{self._topic_id}-{partition}-{self._positions[partition]}-{moved[partition]}"
+                f"-{os.getpid()}.parquet"
+            )
+            for day, part in _by_day(own) if self._table.spec.by_day else [("", own)]:
+                if part.num_rows:
+                    adds.append(self._table.write(f"day={day}/{name}" if day else name, part))
+        return adds
+
+    def _app(self, partition: int) -> str:
+        return f"{self._topic_id}/{partition}"
+
+
+def _by_day(rows: pa.Table) -> list[tuple[str, pa.Table]]:
+    """Rows by the day of their record, in UTC."""
+    day = times_ms(rows, "logged") // DAY_MS
+    return [
+        (str(np.datetime64(int(number), "D")), where(rows, day == number))
+        for number in np.unique(day)
+    ]
+
+
+class ArchiveRun:
+    """Archives several topics in turn, in one process.
+
+    Args:
+        writers: one for each topic, by the topic's name.
+    """
+
+    def __init__(self, writers: dict[str, TopicWriter]) -> None:
+        self._writers = writers
+        self._unreachable: dict[str, int] = defaultdict(int)
+
+    def step(self, timeout_s: float) -> int:
+        """Polls each topic once; returns the number of records read."""
+        n_read = 0
+        for topic, writer in self._writers.items():
+            try:
+                n_read += writer.step(timeout_s / len(self._writers))
+                self._unreachable.pop(topic, None)
+            except LogUnavailable as error:
+                if not self._unreachable[topic]:
+                    _log.warning("log unavailable", topic=topic, detail=str(error))
+                self._unreachable[topic] += 1
+        return n_read
+
+    def close(self) -> None:
+        """Writes what is left, and leaves the groups."""
+        for writer in self._writers.values():
+            writer.flush()
+            writer.close()
+
+    @property
+    def lag(self) -> int:
+        """Records that were not read yet."""
+        return sum(writer.lag for writer in self._writers.values())
