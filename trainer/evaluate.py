@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -111,6 +111,8 @@ def who_counts(bundle: Bundle, cohort: Cohort, patients: Patients) -> tuple[NDAr
     if not len(stays):
         raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
     how = f"test side of the bundle's split, by a hash of the patient id: {len(stays)} stays"
+    if bundle.manifest["split"].get("decided"):
+        how += ", without the half that decided on its promotion"
     if known is None:
         return stays, f"{how}; which patients the bundle was fitted on is unknown here"
     renamed = known.under_other_ids[stays]
@@ -148,7 +150,10 @@ def own_split(bundle: Bundle, cohort: Cohort) -> Split:
     if not isinstance(split, dict):
         raise NothingToEvaluate("this bundle does not say how its patients were split")
     low, middle, high = split["fractions"]
-    return split_patients(cohort.owners, split["salt"], (low, middle, high))
+    sides = split_patients(cohort.owners, split["salt"], (low, middle, high))
+    if split.get("decided"):
+        sides = replace(sides, test=sides.halves(cohort.owners, split["salt"])[0])
+    return sides
 
 
 def overlap_warning(bundle: Bundle, cohort: Cohort, known: KnownStays | None) -> str | None:

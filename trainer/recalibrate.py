@@ -37,10 +37,22 @@ from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.evaluation_json import Figures
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
-from trainer.reports.card import write_site_card
+from trainer.reports.card import SHOWN, interval, write_site_card
 from trainer.training.recipe import Recipe
 
 REPORT: Final = "recalibration.json"
+
+NOT_SHOWN: Final = "not shown"
+JUDGED: Final = {
+    "utility": True,
+    "ece": False,
+    "alerts_per_patient_day": False,
+    "alert_sensitivity": True,
+    "alert_ppv": True,
+    "alerted_at_onset": True,
+    "non_septic_hours_alerted": False,
+}
+"""Figures that a recalibration moves, and whether more of them is better."""
 
 LEAST_SEPTIC: Final = 20
 """Calibration fits two numbers at least, slope and intercept, and ten events for each are the usual
@@ -81,6 +93,28 @@ class Recalibrated:
     after: Figures
     difference_ci: dict[str, tuple[float, float]]
 
+    def verdicts(self) -> dict[str, str]:
+        """By metric whether it got ``better``, ``worse``, or neither was ``not shown``."""
+        words = {}
+        for name, more_is_better in JUDGED.items():
+            low, high = self.difference_ci[name]
+            better, worse = (low > 0, high < 0) if more_is_better else (high < 0, low > 0)
+            words[name] = "better" if better else "worse" if worse else NOT_SHOWN
+        return words
+
+    def verdict(self) -> str:
+        """The verdict in a sentence, with the interval of each difference that was shown."""
+        by_word: dict[str, list[str]] = {"better": [], "worse": []}
+        for name, word in self.verdicts().items():
+            if word != NOT_SHOWN:
+                shown = f"{SHOWN[name]} {interval(self.difference_ci[name], name)}"
+                by_word[word].append(shown)
+        parts = [f"{word}: {', '.join(names)}" for word, names in by_word.items() if names]
+        if not parts:
+            return "verdict: nothing was shown to have changed; the bundle before may stay"
+        advice = "; look at what got worse before you promote it" if by_word["worse"] else ""
+        return "verdict (after minus before, 95 % interval): " + "; ".join(parts) + advice
+
     def to_json(self) -> dict[str, object]:
         """JSON values only; an interval that cannot be had is null."""
         ends = {
@@ -93,6 +127,7 @@ class Recalibrated:
             "before": self.before,
             "after": self.after,
             "difference_ci": ends,
+            "verdicts": self.verdicts(),
         }
 
 

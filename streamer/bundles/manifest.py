@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias, TypedDict
+from typing import Any, Final, NotRequired, TypeAlias, TypedDict
 
 FORMAT: Final = 2
 FORECAST: Final = "forecast"
@@ -52,10 +52,15 @@ class DataSummary(Fingerprint, total=False):
 
 
 class SplitRule(TypedDict):
-    """The split by patient id: the salt of the hash, and the shares of the three sides."""
+    """The split by patient id: the salt of the hash, and the shares of the three sides.
+
+    Attributes:
+        decided: whether half of the test side decided on the promotion, and is not test.
+    """
 
     salt: str
     fractions: list[float]
+    decided: NotRequired[bool]
 
 
 class AlertBudget(TypedDict):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from trainer.decisions.predictions import predict
 from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import evaluate, overlap_warning
 from trainer.fit import fit
+from trainer.metrics.definitions import METRICS
 from trainer.progress import Reporter
 from trainer.recalibrate import LEAST_SEPTIC, Recalibrated, recalibrate, refuse_too_few
 
@@ -215,3 +218,23 @@ def test_where_enough_begins(n_septic: int, enough: bool, site: Path) -> None:
 def test_a_bundle_that_does_not_say_how_it_was_split_is_refused(site: Path, tmp_path: Path) -> None:
     with pytest.raises(NothingToEvaluate, match="does not say how"):
         recalibrate(random_bundle(), [site], tmp_path, reporter=QUIET)
+
+
+def test_the_verdict_says_what_got_better_and_worse(recalibrated: Recalibrated) -> None:
+    unclear = dict.fromkeys(METRICS, (-0.1, 0.1))
+    nothing = replace(recalibrated, difference_ci=unclear)
+    assert set(nothing.verdicts().values()) == {"not shown"}
+    assert "nothing was shown" in nothing.verdict()
+    worse = replace(
+        recalibrated,
+        difference_ci={**unclear, "ece": (-0.02, -0.01), "alert_sensitivity": (-0.2, -0.05)},
+    )
+    assert (worse.verdicts()["ece"], worse.verdicts()["alert_sensitivity"]) == ("better", "worse")
+    assert "[-0.0200, -0.0100]" in worse.verdict()
+    assert "before you promote" in worse.verdict()
+    more = replace(
+        recalibrated, difference_ci={**unclear, "non_septic_hours_alerted": (0.01, 0.02)}
+    )
+    assert more.verdicts()["non_septic_hours_alerted"] == "worse"
+    nan = replace(recalibrated, difference_ci=dict.fromkeys(METRICS, (math.nan, math.nan)))
+    assert "nothing was shown" in nan.verdict()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamer.core.model import ID_DIGITS
 from streamer.process.terminal import say
 from trainer.cli.options import (
     Data,
@@ -19,6 +20,9 @@ from trainer.cli.options import (
 )
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from trainer.registry.promotion import Comparison
 
 _DEFAULT = Recipe()
 
@@ -55,7 +59,9 @@ def fit(
     ] = 200,
     against: Annotated[
         Path | None,
-        typer.Option(help="Compare with this bundle, on patients that neither was fitted on."),
+        typer.Option(
+            help="Compare with this bundle, on half of the test patients; the gates of `run`."
+        ),
     ] = None,
     threads: Threads = None,
 ) -> None:
@@ -79,8 +85,7 @@ def fit(
     refuse([*faults, *wrong, *recipe.problems()])
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from streamer.bundles.bundle import short  # noqa: PLC0415
-    from trainer.fit import BUNDLE  # noqa: PLC0415
+    from trainer.fit import BUNDLE, ENOUGH_SEPTIC  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415
@@ -98,6 +103,28 @@ def fit(
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
+    for line in fitted.beside.lines():
+        say(f"the shipped bundle beside it: {line}")
+    n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
+    if n_septic < ENOUGH_SEPTIC:
+        say(
+            f"{n_septic} septic patients to learn from, and some hundred are needed: `trainer "
+            "recalibrate` makes the shipped bundle fit your patients, and a fit on the public data "
+            "and yours together (--data twice) learns from both"
+        )
     if fitted.comparison is not None:
-        verdict = "better than" if fitted.comparison.better else "not better than"
-        say(f"{verdict} {short(fitted.comparison.champion)}: {fitted.comparison.why}")
+        _say_gates(fitted.comparison)
+
+
+def _say_gates(comparison: Comparison) -> None:
+    from trainer.registry.gates import all_pass, gates  # noqa: PLC0415
+
+    for line in comparison.lines():
+        say(line)
+    if comparison.evidence is None:
+        return
+    verdicts = gates(comparison.evidence)
+    for gate in verdicts:
+        say(f"gate {gate.name}: {gate.verdict}; {gate.text}")
+    verdict = "better than" if all_pass(verdicts) else "not shown to be better than"
+    say(f"{verdict} {comparison.champion[:ID_DIGITS]}")

@@ -82,4 +82,5 @@ def recalibrate(
         say_json(recalibrated.to_json())
     else:
         changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
+        say(recalibrated.verdict())
         say(f"model {recalibrated.bundle.shown_id} in {out / BUNDLE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -40,6 +41,15 @@ def side_of(
     return "validation" if position < fractions[0] + fractions[1] else "test"
 
 
+def decides(owner: str, salt: str = DEFAULT_SALT) -> bool:
+    """Whether a test patient belongs to the half that decides promotions and nothing else.
+
+    Where a fit is compared with a champion, this half is taken out of its test side: a model that
+    was chosen by some patients has a flattering figure on them.
+    """
+    return hashlib.sha256(f"{salt}/decides/{owner}".encode()).digest()[0] % 2 == 0
+
+
 @dataclass(frozen=True, slots=True)
 class Split:
     """Indices of the stays on each side, ascending."""
@@ -51,6 +61,13 @@ class Split:
     def side(self, side: Side) -> NDArray[np.int64]:
         """(n,) indices of the stays of one side."""
         return {"train": self.train, "validation": self.validation, "test": self.test}[side]
+
+    def halves(
+        self, owners: Sequence[str], salt: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The test side without the half that decides promotions, and that half."""
+        deciding = np.array([decides(owners[i], salt) for i in self.test.tolist()], np.bool_)
+        return self.test[~deciding], self.test[deciding]
 
 
 def split_patients(

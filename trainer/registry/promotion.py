@@ -1,4 +1,8 @@
-"""Promotion: candidate and champion on the same held-out patients, and the rule that decides."""
+"""Promotion: candidate and champion on the same patients, and the evidence for the gates.
+
+These patients are a side of their own (``data.split.decides``): neither model was fitted on them,
+and no figure that is reported as one of test patients rests on them.
+"""
 
 from __future__ import annotations
 
@@ -15,62 +19,53 @@ from trainer.data.dataset import Dataset
 from trainer.data.known_stays import known_stays
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
-from trainer.metrics.bootstrap import paired_intervals
-from trainer.metrics.definitions import Measure
+from trainer.metrics.bootstrap import percentiles, replicates
+from trainer.metrics.definitions import METRICS, Measure
+from trainer.registry.gates import DEFAULT, Difference, Evidence
 
-AUROC_MARGIN: Final = 0.005
-"""An AUROC that is lower by less than this is noise: its own 95 % interval on the 343 septic test
-stays of the public data reaches 0.02 to either side."""
-
-N_BOOTSTRAP: Final = 200
-"""Replicates; enough for an interval that people read and the decision does not rest on."""
+N_BOOTSTRAP: Final = 1000
+"""Replicates: the ends of an interval decide, and with 1000 there are 50 beyond each."""
 
 LEAST_SEPTIC: Final = 1  # without any, utility and AUROC are undefined
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The figures of two bundles on the same patients, and the decision.
+    """The figures of two bundles on the same patients.
 
     Attributes:
         candidate: model id of the new bundle.
         champion: model id of the bundle in force.
         n_patients: stays of patients held out from both.
         n_septic: septic ones among them.
-        candidate_figures: every metric; empty where nothing could be compared.
-        champion_figures: every metric; empty where nothing could be compared.
-        difference_ci: 95 % interval of candidate minus champion, paired by patient.
-        better: whether the candidate takes over.
-        why: the reason, in words.
+        difference_ci: 95 % interval of candidate minus champion, paired by patient; empty where
+            nothing could be compared.
+        evidence: for the gates; ``None`` where nothing could be compared.
+        why: why nothing could be compared; else empty.
     """
 
     candidate: str
     champion: str
     n_patients: int
     n_septic: int
-    candidate_figures: dict[str, float]
-    champion_figures: dict[str, float]
     difference_ci: dict[str, tuple[float, float]]
-    better: bool
+    evidence: Evidence | None
     why: str
 
-
-def is_better(candidate: dict[str, float], champion: dict[str, float]) -> tuple[bool, str]:
-    """The rule: utility must be higher, and AUROC not lower by more than ``AUROC_MARGIN``.
-
-    The threshold is chosen for utility; the AUROC guards against a candidate that gains utility and
-    ranks worse. An undefined figure (NaN) never makes a candidate better.
-
-    >>> is_better({"utility": 0.4, "auroc": 0.82}, {"utility": 0.39, "auroc": 0.83})
-    (False, 'AUROC 0.8200 is lower than 0.8300 by more than 0.005')
-    """
-    utility, auroc = candidate["utility"], candidate["auroc"]
-    if not utility > champion["utility"]:
-        return False, f"utility {utility:.4f} is not above {champion['utility']:.4f}"
-    if not auroc >= champion["auroc"] - AUROC_MARGIN:
-        loss = f"AUROC {auroc:.4f} is lower than {champion['auroc']:.4f}"
-        return False, f"{loss} by more than {AUROC_MARGIN}"
-    return True, f"utility {utility:.4f} is above {champion['utility']:.4f}, AUROC holds"
+    def lines(self) -> list[str]:
+        """Both sides as sentences."""
+        if self.evidence is None:
+            return [f"not compared with {self.champion[:12]}: {self.why}"]
+        ours, theirs = self.evidence.candidate, self.evidence.champion
+        return [
+            f"on {self.n_patients:,} patients whom neither was fitted on ({self.n_septic} septic), "
+            f"{self.champion[:12]} and this one: "
+            + ", ".join(
+                f"{name} {theirs[key]:.3f} and {ours[key]:.3f}, difference "
+                f"[{self.difference_ci[key][0]:+.3f}, {self.difference_ci[key][1]:+.3f}]"
+                for key, name in (("utility", "utility"), ("auroc", "AUROC"))
+            )
+        ]
 
 
 def compare_bundles(
@@ -79,12 +74,12 @@ def compare_bundles(
     held_out: Dataset,
     n_bootstrap: int = N_BOOTSTRAP,
 ) -> Comparison:
-    """Compares two bundles on the held-out patients that neither was fitted on.
+    """Compares two bundles on those of the held-out patients that neither was fitted on.
 
     Args:
         candidate: the new bundle.
         champion: the bundle in force.
-        held_out: the candidate's test side.
+        held_out: patients that the candidate was not fitted on.
         n_bootstrap: replicates of the paired interval.
     """
     if candidate.model_id == champion.model_id:
@@ -94,28 +89,45 @@ def compare_bundles(
     if not why and is_locked(champion):
         why = "whom the champion was fitted on is kept under a key that is not here"
     n_septic = int(held_out.cohort.septic[stays].sum())
-    if n_septic < LEAST_SEPTIC:
+    if not why and n_septic < LEAST_SEPTIC:
         why = "no septic patient is held out from both"
     if why:
         return Comparison(
-            candidate.model_id, champion.model_id, len(stays), n_septic, {}, {}, {}, False, why
+            candidate.model_id, champion.model_id, len(stays), n_septic, {}, None, why
         )
     dataset = replace(held_out, stays=stays)
     ours, theirs = (
-        Measure(predict(build.build(bundle), dataset).scored()) for bundle in (candidate, champion)
+        predict(build.build(bundle), dataset).scored() for bundle in (candidate, champion)
     )
-    better, why = is_better(ours.figures(), theirs.figures())
+    measures = Measure(ours), Measure(theirs)
+    drawn = replicates(measures, n_bootstrap)
+    differences = drawn[0] - drawn[1]
+    evidence = Evidence(
+        n_septic,
+        measures[0].figures(),
+        measures[1].figures(),
+        _difference(differences, "utility"),
+        _difference(differences, "auroc"),
+        float((ours.label == 1).sum() / ours.risk.sum()),
+    )
     return Comparison(
         candidate.model_id,
         champion.model_id,
         len(stays),
         n_septic,
-        ours.figures(),
-        theirs.figures(),
-        paired_intervals(ours, theirs, n_bootstrap),
-        better,
-        why,
+        percentiles(differences),
+        evidence,
+        "",
     )
+
+
+def _difference(differences: NDArray[np.float64], name: str) -> Difference:
+    values = differences[:, METRICS.index(name)]
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Difference(np.nan, np.nan, np.nan, 0.0)
+    low, high = np.quantile(values, (0.05, 0.95)).tolist()
+    return Difference(low, high, float(values.std()), float((values > DEFAULT.gain).mean()))
 
 
 def is_locked(bundle: Bundle) -> bool:

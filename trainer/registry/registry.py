@@ -19,6 +19,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -92,6 +93,16 @@ class Registry:
     def history_of(self, model: str) -> list[HistoryEntry]:
         """All changes of a model, oldest first; earlier versions named it by twelve digits."""
         return [e for e in self.history() if e["model"] in (model, short(model))]
+
+    def champion_days(self, now: datetime) -> float:
+        """Days since the champion was promoted; 0 where the history does not say."""
+        champion = self.aliases().champion
+        times = [
+            entry["time"]
+            for entry in self.history()
+            if entry["what"] in ("promoted", "rolled back") and entry["model"] == champion
+        ]
+        return (now - datetime.fromisoformat(times[-1])).total_seconds() / 86_400 if times else 0.0
 
     def find(self, name: str) -> str:
         """Resolves an id, the beginning of one, ``champion`` or ``challenger``.

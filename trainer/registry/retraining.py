@@ -1,4 +1,4 @@
-"""One retraining: fit in a child process, compare with the champion, publish what is better."""
+"""One retraining: fit in a child process, pass the gates, publish."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -23,6 +23,15 @@ from streamer.bundles.acceptance import BundleRefused
 from streamer.ports.models import Champion, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
 from streamer.process.audit import failure_audited
+from trainer.registry.gates import (
+    DEFAULT,
+    Difference,
+    Evidence,
+    Limits,
+    all_pass,
+    gates,
+    in_words,
+)
 from trainer.registry.lease import RENEW_S, Lease
 from trainer.registry.publishing import reconcile, seed
 from trainer.registry.registry import Registry
@@ -30,6 +39,7 @@ from trainer.registry.registry import Registry
 _log = structlog.get_logger()
 
 LOW_PRIORITY: Final = 10  # niceness; a streamer on the same machine goes first
+SAY_S: Final = 60.0  # between two lines that say how far a fit is: some twenty in all
 GRACE_S: Final = 4.0  # for the child to end: the trainer itself has 10 s to end
 POLL_S: Final = 0.5
 MOST_S: Final = 12 * 3600.0  # a fit on 40,000 stays takes two hours on four cores
@@ -71,6 +81,9 @@ class Retraining:
         stop: when set, a retraining that is under way ends.
         most_s: seconds after which a fit is ended: one that hangs would hold the lease for ever.
     """
+
+    limits: Limits = DEFAULT
+    """What the gates of a promotion ask for."""
 
     def __init__(
         self,
@@ -143,14 +156,8 @@ class Retraining:
         candidate = registry.add(bundles.load(out / "bundle"), f"trained, see {out.name}")
         if registry.key is not None:
             registry.sign(candidate, registry.key)
-        comparison = json.loads((out / "comparison.json").read_text())
-        figures["n_patients"] = comparison["n_patients"]
-        for side in ("candidate", "champion"):
-            for name in ("utility", "auroc", "auprc"):
-                figures[f"{side}_{name}"] = comparison[f"{side}_figures"].get(name)
-        figures["utility_difference_ci"] = comparison["difference_ci"].get("utility")
-        why = comparison["why"]
-        if not comparison["better"]:
+        better, why = self._decide(json.loads((out / "comparison.json").read_text()), figures)
+        if not better:
             if candidate != champion:
                 registry.set_challenger(candidate, why)
             return Outcome("kept", why, candidate, champion, registry.aliases().published or None)
@@ -159,6 +166,24 @@ class Retraining:
             registry.set_challenger(candidate, why)
             return Outcome("kept", why, candidate, champion)
         return self._put_in_force(candidate, champion, why)
+
+    def _decide(self, comparison: dict[str, Any], figures: dict[str, object]) -> tuple[bool, str]:
+        """Whether the candidate takes over, and why; adds figures to the line of the log."""
+        figures["n_patients"] = comparison["n_patients"]
+        figures["n_septic"] = comparison["n_septic"]
+        kept = comparison["evidence"]
+        if kept is None:
+            return False, comparison["why"]
+        for side in ("candidate", "champion"):
+            for name in ("utility", "auroc", "auprc"):
+                figures[f"{side}_{name}"] = kept[side].get(name)
+        figures["utility_difference_ci"] = comparison["difference_ci"].get("utility")
+        differences = {name: Difference(**kept[name]) for name in ("utility", "auroc")}
+        days = self._registry.champion_days(datetime.now(UTC))
+        evidence = Evidence(**{**kept, **differences, "champion_days": days})
+        verdicts = gates(evidence, self.limits)
+        figures["gates"] = {gate.name: gate.verdict.value for gate in verdicts}
+        return all_pass(verdicts), in_words(verdicts)
 
     def _put_in_force(self, candidate: str, champion: str, why: str) -> Outcome:
         try:
@@ -200,7 +225,7 @@ class Retraining:
                 os.setpriority(os.PRIO_PROCESS, child.pid, LOW_PRIORITY)
             give_up_at = time.monotonic() + self._most_s
             try:
-                lease_lost = self._watch(child, give_up_at)
+                lease_lost = self._watch(child, log, give_up_at)
                 is_hung = child.poll() is None and time.monotonic() >= give_up_at
             finally:
                 _end(child)
@@ -212,15 +237,17 @@ class Retraining:
             why = f"fit did not end within {self._most_s / 3600:.3g} h and was ended"
             return Outcome("failed", f"{why} (more in {log})")
         if child.returncode:
-            lines = log.read_text(errors="replace").strip().splitlines()
-            why = f"fit ended with {child.returncode}: {lines[-1] if lines else 'no output'}"
+            why = f"fit ended with {child.returncode}: {last_line(log) or 'no output'}"
             return Outcome("failed", f"{why} (more in {log})")
         return None
 
-    def _watch(self, child: subprocess.Popen[bytes], give_up_at: float) -> bool:
-        """Waits for the child and renews the lease; true if the lease was lost."""
-        renew_at = time.monotonic() + RENEW_S
+    def _watch(self, child: subprocess.Popen[bytes], log: Path, give_up_at: float) -> bool:
+        """Waits for the child, says how far it is, renews the lease; true if the lease was lost."""
+        say_at = renew_at = time.monotonic() + RENEW_S
         while child.poll() is None and not self._stop.wait(POLL_S):
+            if time.monotonic() >= say_at:
+                say_at = time.monotonic() + SAY_S
+                _log.info("fitting", progress=last_line(log))
             if time.monotonic() >= give_up_at:
                 break
             if self._lease.fence and time.monotonic() >= renew_at:
@@ -240,6 +267,12 @@ class Retraining:
         for old in sorted(path for path in runs.iterdir() if path.is_dir())[:-KEPT_RUNS]:
             shutil.rmtree(old, ignore_errors=True)
         return out
+
+
+def last_line(log: Path) -> str:
+    """The newest line of a log; empty where it has none."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

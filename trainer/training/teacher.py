@@ -136,13 +136,13 @@ def fit_teacher(
             asked, fitted_on = fold == left_out, np.flatnonzero(fold != left_out).tolist()
             one = None if kept is None else kept.load(number, left_out)
             if one is None and asked.any() and len(fitted_on):
-                if seen is None:
+                if seen is None or table is None:
                     seen = view(material)
                     table = lightgbm.Dataset(seen, label, weight=weights, params=settings)
                     table.construct()
                 trees = lightgbm.train(settings, table.subset(fitted_on), recipe.teacher_rounds)
                 one = TreeSet(
-                    trees.predict(seen[asked], raw_score=True, num_threads=threads),
+                    np.asarray(trees.predict(seen[asked], raw_score=True, num_threads=threads)),
                     trees.feature_importance("gain"),
                 )
                 if kept is not None:

@@ -97,7 +97,8 @@ class TorchNetwork(nn.Module):
 
     def encode_rest(self, first: Tensor) -> Tensor:
         """Its dropout and second layer, from ``(..., encoder)`` of ``encode_first``."""
-        return self.encoder_dropout(relu(self.second(self.encoder_dropout(first))))
+        read: Tensor = self.encoder_dropout(relu(self.second(self.encoder_dropout(first))))
+        return read
 
     def in_numpy(self) -> Network:
         """The network that scores, with a copy of these weights."""

@@ -76,3 +76,11 @@ def test_stays_of_one_person_lie_on_one_side() -> None:
     assert (sides[::2] == sides[1::2]).all()
     nobody_said = replace(cohort, persons=np.array([""] * 200))
     assert nobody_said.owners == cohort.patient_ids
+
+
+def test_half_of_the_test_side_decides_promotions_and_is_no_test() -> None:
+    split = split_patients(IDS)
+    test, deciding = split.halves(IDS, "vigil")
+    assert sorted([*test, *deciding]) == split.test.tolist()
+    assert len(deciding) == pytest.approx(len(split.test) / 2, rel=0.05)
+    assert split.halves(IDS, "other")[1].tolist() != deciding.tolist()

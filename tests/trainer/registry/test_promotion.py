@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -17,7 +16,7 @@ from trainer.data.dataset import Dataset, build_features
 from trainer.data.training_patients import SeenPatients
 from trainer.fit import fit
 from trainer.progress import Reporter
-from trainer.registry.promotion import AUROC_MARGIN, compare_bundles, is_better
+from trainer.registry.promotion import compare_bundles
 
 QUIET = Reporter(Console(quiet=True))
 
@@ -34,28 +33,6 @@ def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
 
 
-@pytest.mark.parametrize(
-    ("candidate", "champion", "better"),
-    [
-        ((0.40, 0.83), (0.39, 0.82), True),
-        ((0.40, 0.83), (0.40, 0.82), False),
-        ((0.39, 0.90), (0.40, 0.82), False),
-        ((0.40, 0.82 - AUROC_MARGIN / 2), (0.39, 0.82), True),
-        ((0.40, 0.82 - AUROC_MARGIN * 2), (0.39, 0.82), False),
-        ((np.nan, 0.83), (0.39, 0.82), False),
-        ((0.40, np.nan), (0.39, 0.82), False),
-        ((0.40, 0.83), (np.nan, np.nan), False),
-    ],
-)
-def test_the_rule_of_taking_over(
-    candidate: tuple[float, float], champion: tuple[float, float], better: bool
-) -> None:
-    sides = [{"utility": u, "auroc": a} for u, a in (candidate, champion)]
-    takes_over, why = is_better(*sides)
-    assert takes_over is better
-    assert why
-
-
 def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     data: Path, bundle: Bundle
 ) -> None:
@@ -67,20 +44,20 @@ def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(
     comparison = compare_bundles(bundle, champion, everybody, n_bootstrap=20)
     assert comparison.n_patients <= len(cohort) - len(half)
     assert comparison.n_patients >= len(cohort) - len(half) - 5  # false answers are one in 120
-    assert (comparison.better, comparison.why) == is_better(
-        comparison.candidate_figures, comparison.champion_figures
-    )
+    evidence = comparison.evidence
+    assert evidence is not None
     low, high = comparison.difference_ci["auroc"]
-    difference = comparison.candidate_figures["auroc"] - comparison.champion_figures["auroc"]
-    assert low < difference < high
+    difference = evidence.candidate["auroc"] - evidence.champion["auroc"]
+    assert low <= evidence.auroc.low < difference < evidence.auroc.high <= high
+    assert "neither was fitted on" in comparison.lines()[0]
     everyone: Provenance = {"data": {"seen": SeenPatients.of(cohort.patient_ids).to_text()}}
     hopeless = compare_bundles(bundle, make(random_model(), everyone, ""), everybody)
-    assert (hopeless.n_patients, hopeless.better) == (0, False)
+    assert (hopeless.n_patients, hopeless.evidence) == (0, None)
     assert "held out from both" in hopeless.why
 
 
 def test_a_bundle_is_not_better_than_itself(data: Path, bundle: Bundle) -> None:
     cohort = load_cohort([data])
     comparison = compare_bundles(bundle, bundle, Dataset.whole(cohort, build_features(cohort)))
-    assert not comparison.better
+    assert comparison.evidence is None
     assert "itself" in comparison.why

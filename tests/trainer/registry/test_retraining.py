@@ -21,6 +21,7 @@ from tests.support.comparison import QUIET
 from tests.support.small_models import random_bundle, useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from trainer.fit import fit
+from trainer.registry.gates import Limits
 from trainer.registry.lease import Lease
 from trainer.registry.registry import Registry
 from trainer.registry.retraining import Retraining
@@ -30,9 +31,14 @@ OPTIONS = [word for knob in KNOBS for word in ("--set", knob)]
 OPTIONS += ["--threads", "1", "--bootstrap", "0"]
 
 
+# The gates as they are need thirty septic patients to decide on; these stays have some five.
+FEW = Limits(least_septic=2, slope=(0, 99), observed_expected=(0, 99), ece=1, most_alerts=9,
+             alert_ratio=(0, 99), sensitivity_drop=1)  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return learnable_file(tmp_path_factory.mktemp("data"))
+    return learnable_file(tmp_path_factory.mktemp("data"), 160)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +74,7 @@ Start = Callable[..., Retraining]
 @pytest.fixture
 def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> Start:
     def make_one(client: Redis = redis, options: list[str] = OPTIONS) -> Retraining:
-        return Retraining(
+        retraining = Retraining(
             [data],
             registry,
             RedisModels(client, topic_prefix),
@@ -76,6 +82,8 @@ def start(data: Path, registry: Registry, redis: Redis, topic_prefix: str) -> St
             options,
             threading.Event(),
         )
+        retraining.limits = FEW
+        return retraining
 
     return make_one
 
@@ -97,6 +105,7 @@ def test_a_better_candidate_is_published_an_equal_one_is_not_and_a_worse_one_is_
     (line,) = [entry for entry in logs if entry["event"] == "retraining ended"]
     assert line["candidate_utility"] > line["champion_utility"] == 0
     assert len(line["utility_difference_ci"]) == 2
+    assert set(line["gates"].values()) == {"pass"}
 
     again = start().once()
     assert (again.ended, again.candidate) == ("kept", outcome.candidate)

@@ -119,7 +119,7 @@ def test_sets_that_are_done_are_not_fitted_again(
 ) -> None:
     import lightgbm  # noqa: PLC0415
 
-    fitted = []
+    fitted: list[int] = []
     train = lightgbm.train
 
     def killed_in_the_seventh(*arguments: Any, **more: Any) -> Any:

@@ -1,0 +1,209 @@
+"""Gates of a promotion: what must hold before a candidate takes over from the champion.
+
+"Not worse" is shown, not assumed: the lower end of the paired difference must be above a margin.
+Margins follow what so many septic stays can show. With 343 septic stays, an equally good model
+passes 0.02 of utility in nine of ten cases, and one that is 0.02 worse in one of twenty. A gate
+that the stays are too few for is `insufficient`, not `fail`; either keeps the champion.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+POWER: Final = 1.645 + 0.842
+"""Normal quantiles of a one-sided 5 % test that has 80 % power."""
+
+
+class Verdict(StrEnum):
+    """The result of a gate."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    INSUFFICIENT = "insufficient"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A gate with its verdict and the figures behind it."""
+
+    name: str
+    verdict: Verdict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the gates ask for.
+
+    Attributes:
+        least_septic: septic stays below which nothing is decided.
+        utility_margin: utility that may be lost.
+        auroc_margin: AUROC that may be lost.
+        gain: utility that makes a change worth while.
+        gain_probability: probability of that gain.
+        old_days: a champion this old is replaced by a model that is not worse.
+        slope: calibration slope, lowest and highest.
+        observed_expected: septic hours over the sum of risks, lowest and highest.
+        ece: calibration error above the champion's.
+        alert_ratio: alert starts over the champion's, lowest and highest.
+        most_alerts: alert starts per patient-day.
+        sensitivity_drop: share of the septic stays that may lose their alert.
+    """
+
+    least_septic: int = 30
+    utility_margin: float = 0.02
+    auroc_margin: float = 0.01
+    gain: float = 0.005
+    gain_probability: float = 0.80
+    old_days: float = 180
+    slope: tuple[float, float] = (0.8, 1.25)
+    observed_expected: tuple[float, float] = (0.8, 1.25)
+    ece: float = 0.005
+    alert_ratio: tuple[float, float] = (0.5, 1.10)
+    most_alerts: float = 0.33
+    sensitivity_drop: float = 0.05
+
+
+DEFAULT: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A figure of the candidate minus the champion's, paired by patient.
+
+    Attributes:
+        low: one-sided 95 % lower bound.
+        high: one-sided 95 % upper bound.
+        sd: standard deviation over replicates.
+        gain_probability: share of the replicates above ``Limits.gain``.
+    """
+
+    low: float
+    high: float
+    sd: float
+    gain_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the gates look at, on patients that neither model was fitted on.
+
+    Attributes:
+        n_septic: septic stays among them.
+        candidate: its figures by name.
+        champion: its figures by name.
+        utility: difference of utility.
+        auroc: difference of AUROC.
+        observed_expected: of the candidate.
+        champion_days: age of the champion; 0 where it is not known.
+    """
+
+    n_septic: int
+    candidate: dict[str, float]
+    champion: dict[str, float]
+    utility: Difference
+    auroc: Difference
+    observed_expected: float
+    champion_days: float = 0
+
+
+def gates(evidence: Evidence, limits: Limits = DEFAULT) -> list[Gate]:
+    """The verdict of each gate; a candidate takes over when all of them pass."""
+    if evidence.n_septic < limits.least_septic:
+        text = f"{evidence.n_septic} septic stays to decide on, {limits.least_septic} are needed"
+        return [Gate("sufficiency", Verdict.INSUFFICIENT, text)]
+    return [
+        Gate("sufficiency", Verdict.PASS, f"{evidence.n_septic} septic stays to decide on"),
+        _not_worse("utility", evidence.utility, limits.utility_margin, evidence.n_septic),
+        _not_worse("AUROC", evidence.auroc, limits.auroc_margin, evidence.n_septic),
+        _reason(evidence, limits),
+        _calibration(evidence, limits),
+        _alerts(evidence, limits),
+    ]
+
+
+def all_pass(verdicts: list[Gate]) -> bool:
+    """Whether the candidate takes over."""
+    return all(gate.verdict is Verdict.PASS for gate in verdicts)
+
+
+def in_words(verdicts: list[Gate]) -> str:
+    """The gates that keep the champion, or that none does."""
+    closed = [
+        f"{g.name} ({g.verdict}): {g.text}" for g in verdicts if g.verdict is not Verdict.PASS
+    ]
+    return "; ".join(closed) if closed else f"all gates pass: {verdicts[1].text}"
+
+
+def needed_septic(difference: Difference, margin: float, n_septic: int) -> int:
+    """Septic stays with which an equal model would pass this margin in four of five cases.
+
+    >>> needed_septic(Difference(-0.02, 0.02, 0.0054, 0.1), 0.02, 587)
+    265
+    """
+    return math.ceil(n_septic * (POWER * difference.sd / margin) ** 2)
+
+
+def _not_worse(name: str, difference: Difference, margin: float, n_septic: int) -> Gate:
+    ends = f"difference [{difference.low:+.4f}, {difference.high:+.4f}], margin {margin:g}"
+    if math.isnan(difference.low) or math.isnan(difference.high):
+        return Gate(name, Verdict.INSUFFICIENT, f"{name} is undefined here")
+    if difference.low > -margin:
+        return Gate(name, Verdict.PASS, f"{name} is not worse: {ends}")
+    if difference.high < 0:
+        return Gate(name, Verdict.FAIL, f"{name} is worse: {ends}")
+    needed = needed_septic(difference, margin, n_septic)
+    return Gate(
+        name,
+        Verdict.INSUFFICIENT,
+        f"not shown to be no worse: {ends}; {n_septic} septic stays, some {needed} would show it",
+    )
+
+
+def _reason(evidence: Evidence, limits: Limits) -> Gate:
+    share = evidence.utility.gain_probability
+    if share >= limits.gain_probability:
+        text = f"utility gains {limits.gain:g} or more with probability {share:.2f}"
+        return Gate("reason", Verdict.PASS, text)
+    if evidence.champion_days >= limits.old_days:
+        text = f"the champion is {evidence.champion_days:.0f} days old"
+        return Gate("reason", Verdict.PASS, text)
+    text = (
+        f"nothing speaks for a change: a gain of {limits.gain:g} utility has probability "
+        f"{share:.2f}, {limits.gain_probability:g} is asked for"
+    )
+    return Gate("reason", Verdict.FAIL, text)
+
+
+def _calibration(evidence: Evidence, limits: Limits) -> Gate:
+    slope, ratio = evidence.candidate["calibration_slope"], evidence.observed_expected
+    worse = evidence.candidate["ece"] - evidence.champion["ece"]
+    text = f"slope {slope:.2f}, observed over expected {ratio:.2f}, calibration error {worse:+.4f}"
+    is_right = (
+        limits.slope[0] <= slope <= limits.slope[1]
+        and limits.observed_expected[0] <= ratio <= limits.observed_expected[1]
+        and worse <= limits.ece
+    )
+    return Gate("calibration", Verdict.PASS if is_right else Verdict.FAIL, text)
+
+
+def _alerts(evidence: Evidence, limits: Limits) -> Gate:
+    rate, before = (
+        figures["alerts_per_patient_day"] for figures in (evidence.candidate, evidence.champion)
+    )
+    found, earlier = (
+        figures["alert_sensitivity"] for figures in (evidence.candidate, evidence.champion)
+    )
+    text = (
+        f"{rate:.2f} alert starts per patient-day, {before:.2f} before; in {found:.0%} of the "
+        f"septic stays, {earlier:.0%} before"
+    )
+    # A champion without alerts has no ratio: the cap alone holds.
+    ratio_holds = before <= 0 or limits.alert_ratio[0] <= rate / before <= limits.alert_ratio[1]
+    is_right = (
+        ratio_holds and rate <= limits.most_alerts and found >= earlier - limits.sensitivity_drop
+    )
+    return Gate("alerts", Verdict.PASS if is_right else Verdict.FAIL, text)
