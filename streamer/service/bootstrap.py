@@ -22,7 +22,8 @@ from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
 from streamer.service.topics import output_topics
-from streamer.service.worker import Worker, WorkerConfig
+from streamer.service.worker import Worker
+from streamer.service.worker_config import WorkerConfig
 
 _log = structlog.get_logger()
 

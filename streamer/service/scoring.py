@@ -161,7 +161,9 @@ class BatchScoring:
             own_records = records.of_partitions(numbers)
             with metrics.STAGE.labels(Stage.DECODE).time():
                 columns = decode(
-                    own_records, self._checks.future_limit_ms, action_key=self._checks.action_key().encode()
+                    own_records,
+                    self._checks.future_limit_ms,
+                    action_key=self._checks.action_key().encode(),
                 )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()

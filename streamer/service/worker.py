@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -24,13 +23,12 @@ import structlog
 
 from streamer.core.codec import Era
 from streamer.core.records import Records
-from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import EventLog, Interrupted, LogNotAllowed, LogUnavailable, Output
 from streamer.ports.state_topic import StateTopic
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics, tally
-from streamer.service.batch import Topics, changed_states
+from streamer.service.batch import changed_states
 from streamer.service.changelog import Changelog
 from streamer.service.failed_transactions import FailedTransactions
 from streamer.service.health import Health
@@ -46,42 +44,12 @@ from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 from streamer.service.takeover import BlockedPartition, Partition
 from streamer.service.unsaved import UnsavedStates
+from streamer.service.worker_config import WorkerConfig
 
 _log = structlog.get_logger()
 
 POLL_S: Final = 0.2  # longest delay of a SIGTERM or a new model while no event comes
 RETRY_S: Final = 0.5  # between attempts while the store or the log does not answer
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
-    """Settings of a worker.
-
-    Attributes:
-        topics: names of the topics.
-        interval_ms: evaluation interval, in event time; 0 evaluates every event.
-        future_limit_ms: how far an event may be ahead of its record; ``None``: not checked.
-        rebuild_ms: how far back states are rebuilt that cannot be restored, by record timestamps.
-        max_stays: most stays in memory between two batches; 0 for no bound.
-        save_s: seconds after which changed states are saved; 0 for with each batch.
-        forecast: whether risk messages come with a forecast of vital signs.
-        states_s: seconds within which changed stays go to the topic of states; 0 for never.
-        max_patients_a_day: most patients of a partition on a day; 0 for no bound.
-        responses: how long people have to respond to an alert.
-        action_key: returns the key that actions are signed with; empty: they need no signature.
-    """
-
-    topics: Topics
-    interval_ms: int
-    future_limit_ms: int | None
-    rebuild_ms: int
-    max_stays: int
-    save_s: float
-    forecast: bool = False
-    states_s: float = 0
-    max_patients_a_day: int = 0
-    responses: ResponsePolicy = DEFAULT_POLICY
-    action_key: Callable[[], str] = str
 
 
 class Worker:

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from streamer.core.evicted import EvictedStays
 from streamer.ports.states import StoreUnavailable
-from tests.service.test_worker import LIBRARY, assert_same, die
+from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import (
     Event,
     FakeProcess,
     FakeService,
     Killed,
+    die,
     event,
     random_log,
     reference_run,

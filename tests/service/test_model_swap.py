@@ -7,11 +7,12 @@ import pytest
 from streamer.bundles.build import make
 from streamer.ports.log import Output
 from streamer.service import model_swap
-from tests.service.test_worker import assert_same, die
+from tests.service.test_worker import assert_same
 from tests.support.fake_service import (
     FakeProcess,
     FakeService,
     Killed,
+    die,
     library,
     random_log,
     reference_run,

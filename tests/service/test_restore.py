@@ -14,13 +14,14 @@ from streamer.ports.log import LogUnavailable
 from streamer.service import failed_transactions, ownership
 from streamer.service.state_records import MARK_KEY, Snapshot
 from tests.service.test_eviction import cut
-from tests.service.test_worker import ACTIONS, LAST, LIBRARY, POINTS, Chaos, assert_same, die
+from tests.service.test_worker import ACTIONS, LAST, LIBRARY, POINTS, Chaos, assert_same
 from tests.support.fake_service import (
     TOPICS,
     Event,
     FakeProcess,
     FakeService,
     Killed,
+    die,
     event,
     library,
     random_log,

@@ -13,12 +13,13 @@ from streamer.core import codec
 from streamer.core.stays import StayTable
 from streamer.ports.states import StateWrite
 from tests.service.test_suspects import dead_letters
-from tests.service.test_worker import LIBRARY, POINTS, assert_same, die
+from tests.service.test_worker import LIBRARY, POINTS, assert_same
 from tests.support.fake_service import (
     Event,
     FakeProcess,
     FakeService,
     Killed,
+    die,
     event,
     library,
     random_log,

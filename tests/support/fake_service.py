@@ -21,7 +21,8 @@ from streamer.ports.log import LogUnavailable, Output
 from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
 from streamer.service.batch import Topics
 from streamer.service.models import ModelLibrary
-from streamer.service.worker import Worker, WorkerConfig
+from streamer.service.worker import Worker
+from streamer.service.worker_config import WorkerConfig
 from tests.support.small_models import random_bundle
 
 TOPICS = Topics("vitals", "alerts", "risk", "vitals.rejected", "stays", "outcomes")

@@ -16,7 +16,6 @@ from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import microseconds_per_hour
 from trainer.compare.protocol.results import Entry, HeldOut
 from trainer.data.cohort import fingerprint
-from trainer.data.cohort import fingerprint
 from trainer.data.dataset import Material
 from trainer.data.known_stays import known_stays
 from trainer.decisions.operating_point import OperatingPoint
