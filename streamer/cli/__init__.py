@@ -23,9 +23,8 @@ class _Streamer(LazyGroup):
         "alerts": "Follow the alerts until Ctrl-C, readable or as JSON lines.",
         "patient": "Show what is known of one patient: values and ages, risk, alert, model, log "
         "position.",
-        "board": "Serve the ward's board: people see the alerts and answer them; needs the extra "
-        "`board`.",
-        "users": "Add, change, remove and list the users of the board.",
+        "board": "Serve the ward's board: people see the alerts and answer them.",
+        "users": "Add, change, remove and list the users of the ward's board.",
         "act": "Answer the alert of a patient, and wait for what comes of it.",
         "check": "Check everything that the service depends on; a bad finding names the remedy.",
         "pseudonym": "Print a patient's pseudonym in the service's log; needs the service's "

@@ -285,7 +285,7 @@ def test_the_streamer_needs_nothing_that_trains_or_reads_files() -> None:
 
 @pytest.mark.parametrize(
     ("target", "extras"),
-    [("demo", {"local", "board"}), ("test", {"local", "board", "replay", "train", "dev"})],
+    [("demo", {"local", "board"}), ("test", {"local", "board", "replay", "train", "loop", "dev"})],
 )
 def test_a_target_installs_what_it_needs(tmp_path: Path, target: str, extras: set[str]) -> None:
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):  # as in a bare clone

@@ -188,6 +188,7 @@ def row(record: Any) -> tuple[Any, ...]:
     headers = dict(record.headers)
     stamp_ms = -1 if record.timestamp is None else record.timestamp
     trace, origin = headers.get("traceparent"), headers.get("replayed-of")
+    mac = headers.get("action-mac")
     return (
         record.partition,
         record.offset,
@@ -196,6 +197,7 @@ def row(record: Any) -> tuple[Any, ...]:
         record.value,
         trace if len(trace or b"") <= 256 else None,
         origin if len(origin or b"") <= 300 else None,
+        mac if len(mac or b"") <= 64 else None,
     )
 
 

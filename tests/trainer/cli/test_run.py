@@ -20,7 +20,9 @@ from tests.support.running_service import service
 from tests.support.small_models import useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
-from trainer.registry import keys
+from tests.trainer.registry.test_retraining import FEW
+from trainer.registry import keys, retraining
+from trainer.registry.gates import gates
 from trainer.registry.registry import Registry
 
 IN_FORCE_S = 10.0
@@ -41,6 +43,8 @@ def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
         service(own, tmp_path, topic_prefix, **required) as (_, client),
     ):
         monkeypatch.setenv("REDIS_URL", own.redis)
+        # The gates as they are need thirty septic patients to decide on.
+        monkeypatch.setattr(retraining, "gates", lambda evidence, _limits: gates(evidence, FEW))
         words = [word for knob in KNOBS for word in ("--set", knob)]
         result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
         assert result.code == 0, result.err

@@ -36,7 +36,7 @@ def test_alerts_and_contributions_are_those_of_the_streamer(tmp_path: Path) -> N
     for seed in range(6):
         model = random_model(seed)
         risk = explain(model, cohort).risks[:, 0]
-        model.policy = AlertPolicy(*np.quantile(risk, [0.4, 0.8, 0.3]))  # so that there are alerts
+        model.policy = AlertPolicy(*np.quantile(risk, [0.4, 0.8, 0.3]).tolist())
         explanation = explain(model, cohort)
         stream = Stream(model)
         stream.take(*vitals[:-1])  # without the discharge, which ends an alert, too

@@ -21,6 +21,7 @@ def test_a_bundle_of_other_patients_is_refused(data: Path, bundle: Bundle, tmp_p
     manifest = json.loads(json.dumps(bundle.manifest))
     ids = [f"p{i % 2}{i:05}" for i in range(160)]
     manifest["data"]["seen"] = SeenPatients.of(ids).to_text()
+    manifest["data"].pop("seen_content", None)  # else the content tells them apart
     assert seen_of(manifest) is not None
     with pytest.raises(InputError, match="test patients served to fit it"):
         compare_tiny(data, tmp_path, replace(bundle, manifest=manifest))
