@@ -192,7 +192,7 @@ def _kinds() -> tuple[str, list[bytes], int]:
         columns = decode(records, None)
         partitions = records.partition[columns.record].tolist()
         homes = cache.claim_partition(MemoryStates(), owned, columns, partitions)
-        process(scorer, ModelBatch(records, columns, partitions, homes), owned, Topics(*"valrs"))
+        process(scorer, ModelBatch(records, columns, partitions, homes), owned, Topics(*"valrso"))
     slots = np.array([scorer.table.slot_of[f"k{i}"] for i in range(_KINDS)], np.intp)
     return model.model_id, codec.encode(scorer.table, slots, era), now_ms
 

@@ -41,9 +41,10 @@ def test_alerts_and_contributions_are_those_of_the_streamer(tmp_path: Path) -> N
         stream = Stream(model)
         stream.take(*vitals[:-1])  # without the discharge, which ends an alert, too
         alerts = [m.content for m in stream.messages if m.kind == "alert"]
+        alerts = [a for a in alerts if a["phase"] in ("start", "escalate", "end")]
         rows = np.flatnonzero(explanation.phases)
         assert [Phase(explanation.phases[row]).name.lower() for row in rows] == [
-            a["phase"] for a in alerts if a["phase"] in ("start", "escalate", "end")
+            a["phase"] for a in alerts
         ]
         for row, alert in zip(rows.tolist(), alerts, strict=True):
             for reason in alert.get("reasons", []):
