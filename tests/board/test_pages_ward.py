@@ -106,8 +106,9 @@ def test_an_old_value_is_grey_and_a_very_old_one_is_a_dash(
 def test_sixteen_minutes_without_contact_are_technical(screens: Screens, stub: BoardStub) -> None:
     page = screens.open()
     assert "TECHNICAL" not in text_of(page, "1")
+    stub.system |= {"time": stamp(-16)}  # of a snapshot, too: the page connects again meanwhile
     page.clock.fast_forward(16 * 60_000)
-    stub.beat(time=stamp(-16))
+    stub.beat()
     expect(of_bed(page, "1")).to_contain_text("TECHNICAL")
     assert "? no data 17 min" in text_of(page, "1")
     assert "0.030" not in text_of(page, "1")

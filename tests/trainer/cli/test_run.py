@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -30,9 +31,10 @@ IN_FORCE_S = 10.0
 
 @pytest.mark.timeout(300)
 def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
-    trainer: Any, data: Path, stack: LocalStack, tmp_path: Path, topic_prefix: str,
+    trainer: Any, stack: LocalStack, tmp_path: Path, topic_prefix: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    data = learnable_file(tmp_path, 160)
     file, public = _new_key(trainer, tmp_path, monkeypatch)
     registry = Registry(tmp_path / "registry", Trust((public,)))
     useless = keys.load(file).sign(useless_champion())
@@ -53,8 +55,10 @@ def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
         trained = registry.load(line["candidate"])
         assert [signature.public_key for signature in trained.signatures] == [public.public_key]
 
+        patients = map(str, itertools.count())  # one has a risk a minute
+
         def model() -> str:
-            return str(client.risk_of(client.event("p"))["model"])
+            return str(client.risk_of(client.event(next(patients)))["model"])
 
         wait_until(lambda: model() == trained.shown_id, IN_FORCE_S, "the trained model in force")
 
