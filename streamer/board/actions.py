@@ -10,13 +10,12 @@ import orjson
 from streamer.board.people import Person
 from streamer.board.refusals import Refused
 from streamer.core.actions import (
-    ACTION_MAC,
     MAX_ACTION_BYTES,
     MAX_NAME,
     ActionKind,
     BadActionError,
     read_action,
-    sign,
+    signature_headers,
 )
 from streamer.core.time import rfc3339
 
@@ -107,7 +106,4 @@ def write_record(
 
 def headers(key: bytes, value: bytes) -> list[tuple[str, bytes]]:
     """Returns the headers of the record, with its signature if there is a key."""
-    listed = [("content-type", b"application/json")]
-    if key:
-        listed.append((ACTION_MAC, sign(key, value)))
-    return listed
+    return [("content-type", b"application/json"), *signature_headers(key, value)]

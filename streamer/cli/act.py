@@ -77,7 +77,7 @@ def act(
     # loads the core and Kafka's client, which the other commands start without
     from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
     from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
-    from streamer.core.actions import ACTION_MAC, sign  # noqa: PLC0415
+    from streamer.core.actions import signature_headers  # noqa: PLC0415
 
     settings = Settings()
     stay = _stay(settings, patient_id)
@@ -98,7 +98,7 @@ def act(
     }
     value = _record(content)
     key = settings.secret("action_key")().encode()
-    headers = [(ACTION_MAC, sign(key, value))] if key else []
+    headers = signature_headers(key, value)
     log = KafkaActionLog(settings.kafka_connection, settings.topic_vitals)
     reader = AnswerReader(settings.kafka_connection(), settings.topic_alerts, stay.partition)
     with closing(log), closing(reader):

@@ -135,6 +135,11 @@ def read_action(fields: Mapping[str, object]) -> Action:
     )
 
 
+def signature_headers(key: bytes, value: bytes) -> list[tuple[str, bytes]]:
+    """The header of an action's record that has its signature; none without a key."""
+    return [(ACTION_MAC, sign(key, value))] if key else []
+
+
 def sign(key: bytes, value: bytes) -> bytes:
     """Returns the header `action-mac` of a record's value.
 

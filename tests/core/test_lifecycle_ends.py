@@ -8,6 +8,7 @@ import pytest
 
 from streamer.core.stays import NEVER
 from streamer.core.time import HOUR_MS
+from tests.core.test_lifecycle import NETWORK, stream
 from tests.support.event_stream import (
     ORIGIN_MS,
     Event,
@@ -24,16 +25,6 @@ from tests.support.event_stream import (
     ring_value,
     static,
 )
-from tests.support.small_models import random_model
-
-NETWORK = random_model(1)
-
-
-def stream(*events: Event, interval_s: float = 0) -> Stream:
-    started = Stream(NETWORK, interval_s)
-    started.take(*events)
-    return started
-
 
 # --- the end of a stay
 

@@ -9,9 +9,8 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 
-from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
-from streamer.adapters.kafka.read import committed_reader
+from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.read import committed_reader, partitions_of
 
 _POLL_MS: Final = 100
 _RECORDS_A_POLL: Final = 2_000
@@ -34,11 +33,7 @@ def last_value(
     """
     value: bytes | None = None
     with kafka_errors():
-        with contextlib.closing(TidyAdmin(**connection)) as admin:
-            described = admin.describe_topics([topic])[0]
-        refuse_hidden(described)
-        parts = described.get("partitions") or ()
-        tps = [TopicPartition(topic, part["partition_index"]) for part in parts]
+        tps = partitions_of(connection, topic)[topic]
         with contextlib.closing(committed_reader(connection)) as reader:
             reader.assign(tps)
             ends = reader.end_offsets(tps)

@@ -14,8 +14,8 @@ from typing import Any, Final
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaError
 
-from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
+from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.read import partitions_of
 from streamer.ports.log import LogUnavailable
 from streamer.ports.ward import Progress
 
@@ -102,14 +102,8 @@ class KafkaProgress:
     def _ask(self) -> Progress:
         if self._consumer is None:
             connection = self._connection()
-            admin = TidyAdmin(**connection, bootstrap_timeout_ms=_ASK_MS)
-            with contextlib.closing(admin):
-                topic = admin.describe_topics([self._topic])[0]
-                refuse_hidden(topic)
-            self._partitions = [
-                TopicPartition(self._topic, part["partition_index"])
-                for part in topic.get("partitions") or ()
-            ]
+            by_topic = partitions_of(connection, self._topic, bootstrap_timeout_ms=_ASK_MS)
+            self._partitions = by_topic[self._topic]
             self._consumer = KafkaConsumer(
                 **connection,
                 group_id=self._group,

@@ -42,6 +42,33 @@ def committed_reader(
     )
 
 
+def partitions_of(
+    connection: Mapping[str, Any], *topics: str, **options: Any
+) -> dict[str, list[TopicPartition]]:
+    """Returns the partitions of each topic, none of one that does not exist.
+
+    Args:
+        connection: passed to the client as it is.
+        topics: the topics.
+        options: further options of the client.
+
+    Raises:
+        LogNotAllowed: this user may not see one of them.
+        KafkaError: no broker answers.
+    """
+    with contextlib.closing(TidyAdmin(**connection, **options)) as admin:
+        described = admin.describe_topics(list(topics))
+    for topic in described:
+        refuse_hidden(topic)
+    return {
+        topic["name"]: [
+            TopicPartition(topic["name"], part["partition_index"])
+            for part in topic.get("partitions") or ()
+        ]
+        for topic in described
+    }
+
+
 def follow(
     connection: Mapping[str, Any], topic: str, stop: threading.Event, *, from_beginning: bool
 ) -> Iterator[bytes]:
@@ -52,8 +79,7 @@ def follow(
         LogUnavailable: no broker answers.
     """
     with kafka_errors():
-        with contextlib.closing(TidyAdmin(**connection)) as admin:
-            refuse_hidden(admin.describe_topics([topic])[0])
+        partitions_of(connection, topic)  # a hidden topic is refused
         reader = committed_reader(connection, topic, from_beginning=from_beginning)
         with contextlib.closing(reader):
             while not stop.is_set():

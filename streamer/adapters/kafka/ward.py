@@ -7,7 +7,6 @@ for a point of the curve.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -15,10 +14,10 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 
-from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
+from streamer.adapters.kafka.errors import kafka_errors
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
+from streamer.adapters.kafka.read import partitions_of
 from streamer.core.time import HOUR_MS
 from streamer.ports.log import LogUnavailable
 from streamer.ports.ward import WardRecord, WardTopics
@@ -53,18 +52,9 @@ class KafkaWardLog:
         self._give_up_at = time.monotonic() + _LOAD_DEADLINE_S
         with kafka_errors():
             names = [topics.stays, topics.risk, topics.alerts]
-            admin = TidyAdmin(**connection, bootstrap_timeout_ms=ASK_TIMEOUT_MS)
-            with contextlib.closing(admin):
-                described = admin.describe_topics(names)
-            for topic in described:
-                refuse_hidden(topic)
-            self._partitions = {
-                topic["name"]: [
-                    TopicPartition(topic["name"], part["partition_index"])
-                    for part in topic.get("partitions") or ()
-                ]
-                for topic in described
-            }
+            self._partitions = partitions_of(
+                connection, *names, bootstrap_timeout_ms=ASK_TIMEOUT_MS
+            )
             missing = [n for n in (topics.risk, topics.alerts) if not self._partitions.get(n)]
             if missing:
                 raise LogUnavailable(f"topics {missing} are missing; run `streamer topics`")
