@@ -24,7 +24,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc
 
 from streamer.bundles.manifest import Manifest
 from trainer.errors import InputError
@@ -121,6 +120,9 @@ class SeenPatients:
     @staticmethod
     def beyond_chance(n: int, asked: int, false_rate: float) -> int:
         """``n`` of so many asked; 0 where false answers alone may explain it."""
+        # Loaded here: it takes half a second, and few commands ask.
+        from scipy.special import bdtrc  # noqa: PLC0415
+
         return n if bdtrc(n - 1, asked, false_rate) < CHANCE else 0
 
     @property
