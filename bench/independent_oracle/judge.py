@@ -243,7 +243,7 @@ class Judge:
 
     def _end(self, name: str, patient: Patient, expected: list[Said], reason: str) -> None:
         if patient.alert.severity:
-            expected.append(patient.alert.said(name, "end", reason))
+            expected.append(patient.alert.phase_tuple(name, "end", reason))
             patient.alert.severity = 0
 
     def _turn_day(self, day: int, expected: list[Said]) -> None:
@@ -271,11 +271,11 @@ class Judge:
         horizons = [risk["horizons"][horizon] for horizon in HORIZONS]
         self._equal("horizons", ([six, *horizons[1:]], sorted(horizons)), (horizons, horizons))
         in_stay = stay.discharge_ms is None
-        said = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
-        expected += said
+        phases = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
+        expected += phases
         if self._sampled(name) and self._check_numbers(stay, bundle, horizons):
             for alert in answer.alerts:
-                if _said(alert) in said:
+                if _said(alert) in phases:
                     self._check_alert(alert, stay, bundle, risk)
 
     def _check_numbers(self, stay: Stay, bundle: Bundle, horizons: Sequence[float]) -> bool:
@@ -314,13 +314,13 @@ class Judge:
         ]
         self._equal("reasons", len(greatest), sum(right) * all(near), f"{reasons}")
 
-    def _equal(self, kind: str, wanted: object, found: object, note: str = "") -> None:
+    def _equal(self, kind: str, wanted: object, actual: object, note: str = "") -> None:
         self.checked[kind] += 1
-        if wanted != found:
+        if wanted != actual:
             self.faults[kind] += 1
             if self.faults[kind] <= 5:
                 self.examples.append(
-                    f"{self._position} {kind}: {note or f'{wanted} wanted, {found}'}"
+                    f"{self._position} {kind}: {note or f'{wanted} wanted, {actual}'}"
                 )
 
 

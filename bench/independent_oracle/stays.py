@@ -218,7 +218,7 @@ class Alert:
     start_ms: int | None = None
     locks: bool = True  # not if a discharge ended it
 
-    def said(self, patient: str, phase: str, reason: str | None = None) -> Said:
+    def phase_tuple(self, patient: str, phase: str, reason: str | None = None) -> Said:
         """What a message of this alert says."""
         return (patient, phase, self.start_ms, self.number, SEVERITIES[self.severity], reason)
 
@@ -234,13 +234,13 @@ class Alert:
                 return []
             self.severity, self.peak, self.locks = level, level, True
             self.number, self.start_ms = self.number + 1, time_ms
-            return [self.said(patient, "start")]
+            return [self.phase_tuple(patient, "start")]
         if risk < policy["off"] or not in_stay:
-            end, self.severity = self.said(patient, "end", "risk"), 0
+            end, self.severity = self.phase_tuple(patient, "end", "risk"), 0
             return [end]
         if level > self.severity:
             self.severity, self.peak = level, max(self.peak, level)
-            return [self.said(patient, "escalate")]
+            return [self.phase_tuple(patient, "escalate")]
         return []
 
 

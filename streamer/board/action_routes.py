@@ -60,12 +60,12 @@ async def act(request: Request) -> Response:
 def _partition(context: Context, person: Person, asked: ActionRequest) -> int:
     """The partition of the patient's events; what a person may not see does not exist."""
     shown = context.board.card_of(asked.patient_id, context.audience(person))
-    found = context.board.fold.find_alert(asked.alert_id) if asked.alert_id else None
-    if found is not None and found[0].patient != asked.patient_id:
-        found = None
-    if shown is None or (found is None and asked.needs_alert):
+    holder = context.board.fold.find_alert(asked.alert_id) if asked.alert_id else None
+    if holder is not None and holder[0].patient != asked.patient_id:
+        holder = None
+    if shown is None or (holder is None and asked.needs_alert):
         raise Refused(404, "alert", "No such alert is on the board.")
-    return shown.card["partition"] if found is None else found[1].partition
+    return shown.card["partition"] if holder is None else holder[1].partition
 
 
 async def _at_kiosk(context: Context, kiosk: Person, asked: ActionRequest) -> Person:

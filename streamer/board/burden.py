@@ -107,14 +107,14 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def _verdicts(counted: _Count) -> Verdicts:
-    said = Counter(counted.verdicts.values())
-    judged = said["true"] + said["false"]
+    counts = Counter(counted.verdicts.values())
+    judged = counts["true"] + counts["false"]
     return {
-        "n": sum(said.values()),
-        "true": said["true"],
-        "false": said["false"],
-        "unsure": said["unsure"],
-        "ppv": round(said["true"] / judged, 4) if judged else None,
+        "n": sum(counts.values()),
+        "true": counts["true"],
+        "false": counts["false"],
+        "unsure": counts["unsure"],
+        "ppv": round(counts["true"] / judged, 4) if judged else None,
     }
 
 

@@ -34,12 +34,12 @@ async def page(request: Request) -> Response:
 
 async def asset(request: Request) -> Response:
     """An asset under the hash of its build."""
-    found = context_of(request).assets.find(
+    file = context_of(request).assets.find(
         request.path_params["version"], request.path_params["name"]
     )
-    if found is None:
+    if file is None:
         raise Refused(404, "asset", "There is no such asset; reload the page.")
-    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": _FOREVER})
+    return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
 
 
 async def snapshot(request: Request) -> Response:

@@ -104,7 +104,7 @@ def act(
     with closing(log), closing(reader):
         offset = log.append(stay.partition, patient_id.encode(), value, headers, None)
         wanted = str(content["action_id"])
-        answer = reader.wait(lambda found: _answers(found, wanted), wait)
+        answer = reader.wait(lambda message: _answers(message, wanted), wait)
     if answer is None:
         say(
             f"Sent to {settings.topic_vitals}, partition {stay.partition}, offset {offset}, and "

@@ -74,13 +74,13 @@ class AlertWriter:
 
     def _answer(self, answer: Answer, position: tuple[int, int]) -> list[Said]:
         content = answer_content(answer, position, self._model)
-        said: list[Said] = [("alert", content)]
+        messages: list[Said] = [("alert", content)]
         if answer.phase not in _OF_NO_STATE:
             self._remember(answer.patient, content)
         action = answer.action
         if answer.phase == ActionKind.FEEDBACK and action is not None:
-            said.append(("verdict", verdict_content(answer, action)))
-        return said
+            messages.append(("verdict", verdict_content(answer, action)))
+        return messages
 
     def _remember(self, patient: str, content: Content) -> None:
         kept = {name: value for name, value in content.items() if name != "reasons"}

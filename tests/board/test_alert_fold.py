@@ -7,7 +7,8 @@ import pytest
 
 from streamer.board.alert_fold import AlertFold, at
 from streamer.board.messages import AlertMessage, read
-from tests.support.board import REASON, Content, alert
+from streamer.core.alert_messages import Content
+from tests.support.board import REASON, alert
 from tests.support.board import at as time_at
 
 

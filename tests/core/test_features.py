@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike
 
 from streamer.core import features
 from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
@@ -39,7 +38,7 @@ def test_names_are_unique_and_each_variable_owns_its_own() -> None:
 def test_what_one_variable_leaves_behind() -> None:
     seen = run([{}, {"heart_rate": 80}, {}, {"heart_rate": 100}, {}])
     nan = np.nan
-    expected: dict[str, Any] = {
+    expected: dict[str, ArrayLike] = {
         "value:heart_rate": [nan, 80, 80, 100, 100],
         "measured:heart_rate": [0, 1, 0, 1, 0],
         "log_hours_since:heart_rate": np.log1p([336, 0, 1, 0, 1]),

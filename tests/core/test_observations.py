@@ -31,7 +31,7 @@ def sure_of(records: Sequence[Record]) -> list[Observation | None]:
     return read_plain([record.value for record in records], [record.key for record in records])[0]
 
 
-def columns_as_plain(columns: Columns) -> dict[str, Any]:
+def columns_as_plain(columns: Columns) -> dict[str, object]:
     """All of the columns, to compare bit by bit."""
     return {
         name: (value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 from structlog.testing import capture_logs
 
@@ -19,7 +18,7 @@ def lost(variable: str) -> float:
     return value
 
 
-def logged(*losses: Loss) -> list[dict[str, Any]]:
+def logged(*losses: Loss) -> list[dict[str, str | None]]:
     report = Losses()
     with capture_logs() as lines:
         report.count(Counter(losses))

@@ -41,11 +41,11 @@ def service(events: list[Event], states_s: float = 4, **options: Any) -> FakeSer
 
 def snapshot(fake: FakeService, partition: int) -> Snapshot:
     """What the topic of states has of a partition."""
-    found = Snapshot(None, {})
+    known = Snapshot(None, {})
     for page in fake.state_topic.read(partition):
         for record in page:
-            found.add(record, fake.broker.topic_id)
-    return found
+            known.add(record, fake.broker.topic_id)
+    return known
 
 
 def lose_store(fake: FakeService) -> bool:
@@ -111,10 +111,10 @@ def test_the_topic_ends_up_with_all_stays_as_they_are() -> None:
     fake.drain(process)
     steps(process, 10)
     for number, stays in fake.stored_stays().items():
-        found = snapshot(fake, number)
-        assert found.mark is not None
-        assert found.mark.since == len(fake.broker.partitions[number])
-        assert {p: stay for p, (_, stay) in found.stays.items()} == stays
+        known = snapshot(fake, number)
+        assert known.mark is not None
+        assert known.mark.since == len(fake.broker.partitions[number])
+        assert {p: stay for p, (_, stay) in known.stays.items()} == stays
     n_outputs = len(fake.broker.outputs)
     steps(process, 20)
     assert len(fake.broker.outputs) == n_outputs, "what did not change is not sent again"
@@ -145,8 +145,8 @@ def test_a_stay_that_ends_is_a_tombstone_in_the_transaction_that_ends_it() -> No
     _, key, value = event(0, "q", 40 * 24 * 60, values={"heart_rate": 70})
     fake.broker.append(0, key, value, 1_700_000_000_000 + 40 * day_ms)
     process.step()
-    found = snapshot(fake, 0)
-    assert found.stays["p"] == (2, None)
+    known = snapshot(fake, 0)
+    assert known.stays["p"] == (2, None)
     assert fake.broker.committed[0] == 2
 
 

@@ -154,7 +154,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with kafka_errors():
             try:
-                found = self._settled_offset(partition)
+                committed = self._settled_offset(partition)
             except UnstableOffsetCommitError as error:
                 self._end_own(partition)
                 raise LogUnavailable(
@@ -162,8 +162,8 @@ class KafkaLog:
                     "transaction of another instance is open; see docs/operations.md"
                 ) from error
         self._unsettled_since.pop(partition, None)
-        self._notes[partition] = found.metadata if found is not None else ""
-        return None if found is None else int(found.offset)
+        self._notes[partition] = committed.metadata if committed is not None else ""
+        return None if committed is None else int(committed.offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
