@@ -1,4 +1,4 @@
-"""What a partition's log demands, compared with the messages that stand behind each record."""
+"""The judge: demands of a partition's log, compared with the messages behind each record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is decoded at once is what the careful parser says of the same bytes, whatever they are."""
+"""Batch decoding equals the careful parser on the same bytes, whatever they are."""
 
 from __future__ import annotations
 

@@ -137,6 +137,27 @@ def test_a_changed_stay_goes_out_once_a_round_and_all_are_spread_over_it() -> No
     assert max(of_rounds) < len(patients) / 4
 
 
+def test_events_that_are_gone_unseen_end_no_stay_once_the_way_out_is_taken() -> None:
+    fake = service(EVENTS)
+    process = fake.process(max_batch=10)
+    fake.drain(process)
+    steps(process, 10)
+    before = fake.stored_stays()[0]
+    fake.kill(process)
+    fake.send([event(0, "late", 9_000 + i, values={"heart_rate": 70}) for i in range(3)])
+    fake.broker.first[0] = len(fake.broker.partitions[0]) - 1
+    process = fake.process()
+    steps(process, 3)
+    (reason,) = process.worker.not_ready
+    assert "Delete the partition's hash in Redis: its stays are restored" in reason
+    fake.kill(process)
+    fake.states.wipe()
+    fake.drain(fake.process())
+    after = fake.stored_stays()[0]
+    assert {patient: after[patient] for patient in before} == before
+    assert "late" in after
+
+
 def test_a_stay_that_ends_is_a_tombstone_in_the_transaction_that_ends_it() -> None:
     day_ms = 24 * 60 * 60_000
     fake = service([event(0, "p", 0, values={"heart_rate": 70})], states_s=1_000, n_partitions=1)

@@ -1,4 +1,4 @@
-"""What is wrong with stays, as far as it can be seen in them: refusals, warnings and notes.
+"""Checks of the stays given to the trainer: refusals, warnings and notes.
 
 A refusal is what cannot be right: a model of it would be of something else. A warning is what a
 bedside does not record. The public data raise neither. What cannot be seen, such as labels that are
