@@ -12,7 +12,8 @@ from streamer.board.context import Context, context_of
 from streamer.board.origin import refuse_foreign
 from streamer.board.people import Person, Role
 from streamer.board.refusals import Refused
-from streamer.board.session_routes import body_of, check_secret
+from streamer.board.requests import read_body
+from streamer.board.session_routes import check_secret
 from streamer.core.actions import MAX_ACTION_BYTES
 from streamer.ports.log import LogUnavailable
 
@@ -24,7 +25,7 @@ async def act(request: Request) -> Response:
     refuse_foreign(request)
     context = context_of(request)
     person = context.person(request)
-    asked = read_request(await body_of(request, MAX_ACTION_BYTES))
+    asked = read_request(await read_body(request, MAX_ACTION_BYTES))
     key = request.headers.get("idempotency-key")
     if key is not None and key.lower() != asked.action_id.lower():
         raise Refused(400, "idempotency_key", "Idempotency-Key and action_id differ.")

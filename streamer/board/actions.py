@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 import orjson
 
@@ -12,14 +10,12 @@ from streamer.board.refusals import Refused
 from streamer.core.actions import (
     MAX_ACTION_BYTES,
     MAX_NAME,
-    ActionKind,
+    OF_PATIENT,
     BadActionError,
     read_action,
     signature_headers,
 )
 from streamer.core.time import rfc3339
-
-_PERSONAL: Final = (ActionKind.PAUSE, ActionKind.UNPAUSE)
 
 
 class ActionRequest(msgspec.Struct):
@@ -43,7 +39,7 @@ class ActionRequest(msgspec.Struct):
     @property
     def needs_alert(self) -> bool:
         """Whether it is about an alert, rather than the patient."""
-        return self.action not in _PERSONAL
+        return self.action not in OF_PATIENT
 
 
 def read_request(body: bytes) -> ActionRequest:
