@@ -11,6 +11,7 @@ from streamer.core.actions import (
     MAX_ACTION_BYTES,
     MAX_NAME,
     OF_PATIENT,
+    ActionContent,
     BadActionError,
     read_action,
     signature_headers,
@@ -69,7 +70,7 @@ def write_record(
     Raises:
         Refused: the streamer would reject it; the text names the field.
     """
-    content = {
+    content: ActionContent = {
         "type": "action",
         "action": asked.action,
         "action_id": asked.action_id.lower(),
