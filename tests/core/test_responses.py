@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core import codec
+from streamer.core.alert_messages import Content
 from streamer.core.codec import Era
 from streamer.core.events import Fields
 from streamer.core.messages import Message, headers
 from streamer.core.records import Record
 from tests.support.event_stream import (
-    Content,
     Event,
     HeartRateModel,
     Stream,

@@ -362,7 +362,7 @@ def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: Se
     with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
         out.send(sender.topic_vitals, observation("p3", heart_rate=80.0), b"p3")
     wait_until(lambda: kinds() == {("not_allowed", "store")}, 30, "the reason of Redis")
-    (reason,) = reasons(port) or [{}]
+    (reason,) = reasons(port) or []
     assert "Redis does not allow it" in reason["says"]
     assert "deploy/acl/redis" in reason["says"]
     admin.execute_command("ACL", "SETUSER", "streamer", "+evalsha")
