@@ -94,9 +94,9 @@ def test_an_alert_that_was_seen_or_left_with_the_patient_is_closed() -> None:
 
 def test_a_snooze_ends_at_the_first_record_at_its_time_and_once() -> None:
     stream = started()
-    (message,) = stream.take(answer(1.1, "snooze", minutes=30, reason="busy", note="back soon"))
-    assert (message["state"], message["snoozed_until"]) == ("snoozed", "2026-01-01T01:36:00Z")
-    assert (message["by"], message["note"], message["respond_by"]) == (
+    (alert,) = stream.take(answer(1.1, "snooze", minutes=30, reason="busy", note="back soon"))
+    assert (alert["state"], alert["snoozed_until"]) == ("snoozed", "2026-01-01T01:36:00Z")
+    assert (alert["by"], alert["note"], alert["respond_by"]) == (
         {"user": "nurse"},
         "back soon",
         None,
@@ -128,28 +128,24 @@ def test_a_rise_voids_a_snooze_and_an_end_ends_it() -> None:
 )
 def test_a_snooze_may_be_so_long(heart_rate: float, minutes: int, state: str) -> None:
     stream = started(heart_rate)
-    (message,) = stream.take(answer(1, "snooze", minutes=minutes, reason="busy"))
-    assert message["state"] == state
+    (alert,) = stream.take(answer(1, "snooze", minutes=minutes, reason="busy"))
+    assert alert["state"] == state
     if state == "open":
-        assert (message["phase"], message["refusal"]) == ("refused", "too_long")
-        assert (message["action"], message["current_revision"]) == ("snooze", 1)
+        assert (alert["phase"], alert["refusal"]) == ("refused", "too_long")
+        assert (alert["action"], alert["current_revision"]) == ("snooze", 1)
 
 
 def test_a_snooze_cannot_be_lengthened_past_the_cap_from_the_first() -> None:
     stream = started()
     stream.take(answer(1, "snooze", minutes=60, reason="busy"))
-    (message,) = stream.take(answer(1.5, "snooze", minutes=90, reason="busy"))
-    assert (message["phase"], message["snoozed_until"]) == ("snooze", "2026-01-01T03:00:00Z")
-    (message,) = stream.take(answer(2, "snooze", minutes=61, reason="busy"))
-    assert (message["refusal"], message["snoozed_until"]) == ("too_long", "2026-01-01T03:00:00Z")
-    (message,) = stream.take(answer(2.1, "resume"))
-    assert (message["phase"], message["state"], message["by"]) == (
-        "resume",
-        "open",
-        {"user": "nurse"},
-    )
-    (message,) = stream.take(answer(2.2, "resume"))
-    assert (message["phase"], message["refusal"]) == ("refused", "not_snoozed")
+    (alert,) = stream.take(answer(1.5, "snooze", minutes=90, reason="busy"))
+    assert (alert["phase"], alert["snoozed_until"]) == ("snooze", "2026-01-01T03:00:00Z")
+    (alert,) = stream.take(answer(2, "snooze", minutes=61, reason="busy"))
+    assert (alert["refusal"], alert["snoozed_until"]) == ("too_long", "2026-01-01T03:00:00Z")
+    (alert,) = stream.take(answer(2.1, "resume"))
+    assert (alert["phase"], alert["state"], alert["by"]) == ("resume", "open", {"user": "nurse"})
+    (alert,) = stream.take(answer(2.2, "resume"))
+    assert (alert["phase"], alert["refusal"]) == ("refused", "not_snoozed")
 
 
 def test_an_acknowledged_high_alert_comes_back() -> None:
@@ -188,8 +184,8 @@ def test_records_that_are_refused_pass_time_too() -> None:
 def test_a_pause_is_said_with_every_phase_and_a_high_alert_breaks_through() -> None:
     stream = Stream(HEART)
     stream.take(admission(), observation(0.5, heart_rate=QUIET))
-    (message,) = stream.take(action(0.6, "pause", minutes=600, reason="treated"))
-    assert (message["alert_id"], message["severity"], message["paused"]) == (None, "none", True)
+    (alert,) = stream.take(action(0.6, "pause", minutes=600, reason="treated"))
+    assert (alert["alert_id"], alert["severity"], alert["paused"]) == (None, "none", True)
     start = stream.take(observation(1, heart_rate=MEDIUM))[-1]
     assert (start["phase"], start["state"], start["paused"]) == ("start", "paused", True)
     assert start["respond_by"] is None
@@ -204,10 +200,10 @@ def test_a_pause_ends_by_a_person_or_at_its_time() -> None:
     messages = stream.take(observation(2.1, heart_rate=MEDIUM))
     assert phases(messages) == [("unpause", "open", 1)]
     assert messages[0]["respond_by"] == "2026-01-01T02:36:00Z"
-    (message,) = stream.take(action(2.2, "unpause"))
-    assert message["refusal"] == "not_paused"
-    (message,) = stream.take(action(2.3, "pause", minutes=721, reason="procedure"))
-    assert message["refusal"] == "too_long"
+    (alert,) = stream.take(action(2.2, "unpause"))
+    assert alert["refusal"] == "not_paused"
+    (alert,) = stream.take(action(2.3, "pause", minutes=721, reason="procedure"))
+    assert alert["refusal"] == "too_long"
 
 
 def test_a_medium_alert_is_information_while_an_antibiotic_is_running() -> None:
@@ -232,13 +228,9 @@ def test_an_action_on_another_alert_is_refused(alert_id: str, kind: str, refusal
     stream = started()
     stream.take(observation(2, heart_rate=QUIET), observation(20, heart_rate=HIGH))
     fields = {"verdict": "true"} if kind == "feedback" else {}
-    (message,) = stream.take(action(20.05, kind, alert_id=alert_id, revision=1, **fields))
-    assert (message["phase"], message["refusal"], message["alert_id"]) == (
-        "refused",
-        refusal,
-        alert_id,
-    )
-    assert message["current_revision"] is None
+    (alert,) = stream.take(action(20.05, kind, alert_id=alert_id, revision=1, **fields))
+    assert (alert["phase"], alert["refusal"], alert["alert_id"]) == ("refused", refusal, alert_id)
+    assert alert["current_revision"] is None
 
 
 def test_an_action_that_comes_again_changes_nothing() -> None:
@@ -283,9 +275,9 @@ def test_an_action_of_a_patient_of_whom_nothing_is_known_is_rejected() -> None:
 @pytest.mark.parametrize("verdict", ["true", "false", "unsure"])
 def test_a_verdict_is_an_outcome_of_the_same_record(verdict: str) -> None:
     stream = started()
-    (message,) = stream.take(answer(1.2, "feedback", verdict=verdict, reason="sepsis_confirmed"))
+    (alert,) = stream.take(answer(1.2, "feedback", verdict=verdict, reason="sepsis_confirmed"))
     (record,) = [m for m in stream.notices if m.kind == "verdict"]
-    assert (message["phase"], message["verdict"]) == ("feedback", verdict)
+    assert (alert["phase"], alert["verdict"]) == ("feedback", verdict)
     assert record.content == {
         "type": "verdict", "patient_id": "p", "time": "2026-01-01T01:12:00Z", "alert_id": ALERT,
         "verdict": verdict, "reason": "sepsis_confirmed", "by": {"user": "nurse"},
@@ -296,9 +288,9 @@ def test_a_verdict_is_an_outcome_of_the_same_record(verdict: str) -> None:
 def test_an_earlier_alert_can_still_be_judged() -> None:
     stream = started()
     stream.take(observation(2, heart_rate=QUIET), observation(20, heart_rate=HIGH))
-    (message,) = stream.take(answer(20.01, "feedback", verdict="false"))
-    assert (message["phase"], message["alert_id"]) == ("feedback", ALERT)
-    assert "revision" not in message
+    (alert,) = stream.take(answer(20.01, "feedback", verdict="false"))
+    assert (alert["phase"], alert["alert_id"]) == ("feedback", ALERT)
+    assert "revision" not in alert
 
 
 # Everything that can happen to the response of a patient, in some order, with clocks of its own.
