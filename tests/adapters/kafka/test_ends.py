@@ -1,11 +1,11 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from kafka import TopicPartition
 
-from streamer.adapters.kafka import ends
 from streamer.adapters.kafka.ends import Ends
 
 READ, PAUSED = TopicPartition("vitals", 0), TopicPartition("vitals", 1)
@@ -33,7 +33,7 @@ class Consumer:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [100.0]
-    monkeypatch.setattr(ends.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
