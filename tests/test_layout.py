@@ -41,6 +41,7 @@ ALLOWED = {
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/board": _SERVICE | {"streamer.board"},
+    "streamer/canary": _SERVICE | {"streamer.canary", "streamer.monitor"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
     "trainer": _EDGE | _PROCESS | {"trainer"},
@@ -71,7 +72,7 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-_NO_CLIENTS = {"board", "service", "diagnose", "cli"}
+_NO_CLIENTS = {"board", "canary", "service", "diagnose", "cli"}
 # Libraries of the extra `board`, used by its room alone.
 BOARD_LIBRARIES = {"starlette", "uvicorn", "sse_starlette", "argon2", "itsdangerous", "anyio"}
 # Of the board's room, what the fold and the cards are made of: pure, like the core.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.actions import is_signed
+from streamer.core.canary import is_canary
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
@@ -63,6 +64,7 @@ class Columns:
         distinct: ``P`` patients, each once: what is asked of a patient is looked up once a batch.
         whose: ``(E,)`` which of them each event is of.
         needs_stay: ``(E,)`` whether it is of a kind that begins no stay.
+        is_canary: ``(E,)`` whether its patient is invented.
     """
 
     record: NDArray[np.intp]
@@ -81,6 +83,7 @@ class Columns:
     distinct: list[str] = field(init=False)
     whose: NDArray[np.intp] = field(init=False)
     needs_stay: NDArray[np.bool_] = field(init=False)
+    is_canary: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         numbers = {patient: i for i, patient in enumerate(dict.fromkeys(self.patients))}
@@ -89,6 +92,8 @@ class Columns:
             map(numbers.__getitem__, self.patients), np.intp, len(self.patients)
         )
         self.needs_stay = np.isin(self.kind, NEEDS_STAY)
+        invented = np.fromiter(map(is_canary, self.distinct), np.bool_, len(self.distinct))
+        self.is_canary = invented[self.whose]
 
     @property
     def problems(self) -> Counter[ValueProblem]:
