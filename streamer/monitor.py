@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from streamer.bundles import bundle
 from streamer.bundles.build import build
@@ -14,7 +14,6 @@ from streamer.bundles.bundle import NO_FORECAST, BundleError
 from streamer.core.columns import decode
 from streamer.core.events import EventRejected
 from streamer.core.messages import write
-from streamer.core.model import Model
 from streamer.core.reasons import Rejection, ValueProblem
 from streamer.core.records import Record
 from streamer.core.scoring import Scorer
@@ -56,18 +55,9 @@ class Monitor:
         content = bundle.load(Path(model) if model else bundle.SHIPPED)
         if forecast and not content.has_forecast:
             raise BundleError(f"bundle {content.shown_id}: {NO_FORECAST}")
-        self._watch_with(build(content), round(risk_interval_s * 1000), forecast=forecast)
-
-    @classmethod
-    def of(cls, model: Model, interval_ms: int) -> Self:
-        """Returns a monitor with a model that was built already, and no forecast."""
-        monitor = cls.__new__(cls)
-        monitor._watch_with(model, interval_ms, forecast=False)
-        return monitor
-
-    def _watch_with(self, model: Model, interval_ms: int, *, forecast: bool) -> None:
-        self._model = model
-        self._scorer = Scorer(model, StayTable(model.architecture), interval_ms, forecast)
+        self._model = build(content)
+        table = StayTable(self._model.architecture)
+        self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000), forecast)
         self._offset = 0
         self.problems: Counter[ValueProblem] = Counter()
         """Number of values dropped so far, by reason."""

@@ -41,7 +41,7 @@ ALLOWED = {
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/board": _SERVICE | {"streamer.board"},
-    "streamer/canary": _SERVICE | {"streamer.canary", "streamer.monitor"},
+    "streamer/canary": _SERVICE | {"streamer.canary"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
     "trainer": _EDGE | _PROCESS | {"trainer"},
@@ -79,6 +79,8 @@ BOARD_LIBRARIES = {"starlette", "uvicorn", "sse_starlette", "argon2", "itsdanger
 PURE_OF_BOARD = {
     "alert_fold", "api", "attempts", "audit", "burden", "cards", "messages", "system", "ward_fold"
 }  # fmt: skip
+# Of the canary's room, what decides how a probe ends.
+PURE_OF_CANARY = {"golden", "probes", "watch"}
 # Libraries that only the trainer needs.
 TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 # The core turns events and states into new ones, without clock, file, socket or log.
@@ -141,6 +143,11 @@ def test_the_core_is_pure(file: Path) -> None:
 def test_the_fold_of_the_board_is_pure(name: str) -> None:
     file = Path("streamer/board") / f"{name}.py"
     assert not {name.split(".")[0] for name in imported(file)} & (IMPURE | BOARD_LIBRARIES)
+
+
+@pytest.mark.parametrize("name", sorted(PURE_OF_CANARY))
+def test_what_judges_a_canary_is_pure(name: str) -> None:
+    assert not {n.split(".")[0] for n in imported(Path("streamer/canary") / f"{name}.py")} & IMPURE
 
 
 @pytest.mark.parametrize(

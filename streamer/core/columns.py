@@ -209,6 +209,29 @@ def parse_records(
     return Parsed(good, record, time_ms, logged_ms, kind, details, rejections, losses)
 
 
+def without_canaries(parsed: Parsed) -> Parsed:
+    """Refuses the events of canaries as test data: what is learned from must be of patients."""
+    is_invented = [is_canary(event.patient_id) for event in parsed.events]
+    if not any(is_invented):
+        return parsed
+    kept = np.flatnonzero(~np.array(is_invented))
+    place = {event: i for i, event in enumerate(kept.tolist())}
+    refused = [
+        Rejection(record, Reason.TEST_DATA, "of a canary")
+        for record in compress(parsed.record.tolist(), is_invented)
+    ]
+    return Parsed(
+        [parsed.events[i] for i in kept],
+        parsed.record[kept],
+        parsed.time_ms[kept],
+        parsed.logged_ms[kept],
+        parsed.kind[kept],
+        {place[i]: fields for i, fields in parsed.details.items() if i in place},
+        sorted([*parsed.rejections, *refused], key=lambda rejection: rejection.record),
+        parsed.losses,
+    )
+
+
 def to_columns(parsed: Parsed) -> Columns:
     """Lays out parsed events: values in canonical units, without the unusable ones.
 

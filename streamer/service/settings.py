@@ -43,7 +43,7 @@ _TOPICS: Final = (
 )
 
 
-class Settings(BoardSettings, CanarySettings):
+class Settings(CanarySettings, BoardSettings):
     """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 from zlib import crc32
 
@@ -23,6 +23,7 @@ class MemoryCanaryLog:
         available: set false to simulate a log that does not answer.
         canary_width: partitions of the canary's topics; ``None``: as many as the input has.
         deaf_to: a topic of which nothing is heard.
+        clock_ms: gives the timestamps of records; ``None``: as the broker does.
     """
 
     def __init__(self, broker: MemoryBroker, risk: str, alerts: str) -> None:
@@ -34,6 +35,7 @@ class MemoryCanaryLog:
         self.available = True
         self.canary_width: int | None = None
         self.deaf_to = ""
+        self.clock_ms: Callable[[], int] | None = None
 
     def widths(self) -> Widths:
         """See ``CanaryLog``."""
@@ -50,8 +52,9 @@ class MemoryCanaryLog:
     def send(self, key: bytes, values: Sequence[bytes], traceparent: bytes) -> None:
         """See ``CanaryLog``."""
         self._ask()
+        stamp_ms = None if self.clock_ms is None else self.clock_ms()
         for value in values:
-            self._broker.append(self.partition_of(key), key, value, traceparent=traceparent)
+            self._broker.append(self.partition_of(key), key, value, stamp_ms, traceparent)
 
     def poll(self, timeout_s: float) -> Sequence[Heard]:
         """See ``CanaryLog``."""
