@@ -50,6 +50,7 @@ def canary(
     """
     # loads the scoring code, which the other commands start without
     from streamer.canary import bootstrap  # noqa: PLC0415
+    from streamer.canary.series import Series  # noqa: PLC0415 - see above
 
     settings = Settings()
     faults = list(bootstrap.faults(settings))
@@ -62,7 +63,7 @@ def canary(
             _once(settings, log, stop, as_json=as_json)
             return
         logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
-        series = bootstrap.Series()
+        series = Series()
         process = bootstrap.process_of(settings, log, series)
         with _listening(settings, bootstrap.routes(process, series)):
             process.run(stop)
@@ -75,6 +76,7 @@ def _once(settings: Settings, log: KafkaCanaryLog, stop: Event, *, as_json: bool
         typer.Exit: with 1 unless each is ok.
     """
     from streamer.canary import bootstrap  # noqa: PLC0415 - see `canary`
+    from streamer.canary.series import Series  # noqa: PLC0415 - see `canary`
 
     verdicts: dict[int, Verdict] = {}
 
@@ -83,7 +85,7 @@ def _once(settings: Settings, log: KafkaCanaryLog, stop: Event, *, as_json: bool
             verdicts[verdict.partition] = verdict
             _show(verdict, as_json=as_json)
 
-    series = bootstrap.Series()
+    series = Series()
     process = bootstrap.process_of(settings, log, series, heard, at_once=True)
     give_up_at = time.monotonic() + settings.canary_seconds + _BEGIN_S
 

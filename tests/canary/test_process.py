@@ -219,7 +219,7 @@ def test_a_clock_that_is_off(chain: Chain, skew_s: float, outcomes: set[str]) ->
 def test_two_canaries_do_not_hear_each_other(chain: Chain) -> None:
     other = Chain("j", chain.fake)
     other.now_s = chain.now_s
-    run: list[Callable[[], None]] = [chain.canary.step, other.canary.step]
+    run: list[Callable[[], bool]] = [chain.canary.step, other.canary.step]
     for _ in range(130):
         chain.now_s += 1
         other.now_s += 1

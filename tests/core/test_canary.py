@@ -57,7 +57,7 @@ def read_none(
 def test_only_prefix_and_t_together_are_a_canary(
     kind: str, patient: str, processing: dict[str, object], reason: str | None
 ) -> None:
-    more = {
+    more: dict[str, dict[str, object]] = {
         "medication": {"drug": "x", "action": "start"},
         "action": {
             "action": "pause", "action_id": "123e4567-e89b-42d3-a456-426614174000",

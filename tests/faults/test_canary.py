@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -25,7 +26,7 @@ from streamer.local import LocalStack
 from tests.support.service_trial import DEADLINE_S, ServiceTrial
 from tests.support.wait import wait_until
 
-PERIOD_S, LATE_S = 4.0, 2.0  # of a minute and ten seconds: two periods are "two minutes" here
+PERIOD_S, LATE_S = 3.0, 2.0  # of a minute and ten seconds: two periods are "two minutes" here
 CANARY = {"STREAMER_CANARY_SECONDS": str(PERIOD_S), "STREAMER_CANARY_LATE_SECONDS": str(LATE_S)}
 
 
@@ -80,17 +81,9 @@ def test_a_deaf_chain_is_found_and_patients_see_nothing(trial: ServiceTrial) -> 
         os.kill(service.pid, signal.SIGSTOP)  # it holds its connections, and says nothing
         frozen = time.monotonic()
         found_s = watched.wait({"lost"}, frozen)
+        assert time.time() - max(watched.series.last_success.values()) > PERIOD_S
         assert found_s < 3 * PERIOD_S, "two, and what a loaded machine adds"
         os.kill(service.pid, signal.SIGCONT)
-        watched.wait({"ok"}, time.monotonic())
-        trial.send(200)
-
-        service.kill()  # nobody owns a partition: a service that is gone has no series at all
-        killed = time.monotonic()
-        assert watched.wait({"lost"}, killed) < 3 * PERIOD_S
-        last = dict(watched.series.last_success)
-        assert time.time() - max(last.values()) > PERIOD_S
-        trial.service(instance="one")
         watched.wait({"ok"}, time.monotonic())
         trial.send()
         assert not [v for _, v in watched.verdicts if v.outcome == "wrong"]
@@ -109,4 +102,5 @@ def _names_in(trial: ServiceTrial, key: bytes) -> list[bytes]:
     """The key and the fields of a hash of this trial."""
     if trial.settings.group.encode() not in key or trial.redis.type(key) != b"hash":
         return [key]
-    return [key, *trial.redis.hkeys(key)]  # type: ignore[misc]  # a client that does not wait
+    fields: Any = trial.redis.hkeys(key)
+    return [key, *fields]
