@@ -83,7 +83,7 @@ class KafkaLog:
         self._unplaced: set[int] = set()  # gained, and not sought yet
         self._clock = RefusedClock()
         self._most_bytes = BATCH_BYTES
-        self._ends: dict[int, int] = {}  # of paused partitions, as last asked
+        self._ends: dict[int, int] = {}  # of partitions in `_reported`, the furthest that was seen
         self._unsettled_since: dict[int, float] = {}
         self._notes: dict[int, str] = {}
         self._is_spare = False
@@ -130,6 +130,7 @@ class KafkaLog:
         self._owned = now
         for partition in lost:
             self._reported.pop(partition, None)
+            self._ends.pop(partition, None)
         # The take-over sets its position. Until then nothing is asked or read for it: a transaction
         # that is open there would hold up the records of all the others.
         self._unplaced = (self._unplaced - lost) | gained
@@ -313,9 +314,9 @@ class KafkaLog:
         for partition, position in self._reported.items():
             tp = self._tp(partition)
             with contextlib.suppress(*NO_ANSWER):  # revoked since the poll
-                end = self._ends.get(partition) if tp in paused else self._consumer.highwater(tp)
-                if end is not None:
-                    left[partition] = max(0, end - position)
+                self._saw_end(partition, self._consumer.highwater(tp))
+            if partition in self._ends:
+                left[partition] = max(0, self._ends[partition] - position)
         return left
 
     def _ask_for_ends(self, tps: Collection[TopicPartition]) -> None:
@@ -323,10 +324,15 @@ class KafkaLog:
         if time.monotonic() - self._asked_for_ends < _ASK_FOR_ENDS_S:
             return
         self._asked_for_ends = time.monotonic()
-        self._ends = {}
         with contextlib.suppress(*NO_ANSWER):
             ends = self._consumer.end_offsets(tps, _ASK_FOR_ENDS_MS) if tps else {}
-            self._ends = {tp.partition: end for tp, end in ends.items()}
+            for tp, end in ends.items():
+                self._saw_end(tp.partition, end)
+
+    def _saw_end(self, partition: int, end: int | None) -> None:
+        """Keeps the furthest end: the last fetch before a new start may have had an older one."""
+        if end is not None:
+            self._ends[partition] = max(end, self._ends.get(partition, 0))
 
     def _end_own(self, partition: int) -> None:
         """Ends our own last transaction once more, if it may be what keeps an offset unsettled."""
