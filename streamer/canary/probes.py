@@ -107,8 +107,9 @@ class Probe:
         return ", ".join(step for step in Step if step not in self.seconds)
 
     def _misplaced(self, message: Mapping[str, Any], partition: int) -> str:
-        if partition != self.partition or message["partition"] != self.partition:
-            return f"heard on partition {partition}, sent to {self.partition}"
+        for where in (partition, message["partition"]):
+            if where != self.partition:
+                return f"heard of partition {where}, sent to {self.partition}"
         return ""
 
 

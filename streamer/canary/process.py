@@ -93,7 +93,7 @@ class CanaryProcess:
         self._take(self._watch.lose(now))
         if self._goldens.shown_id:
             self._send(now)
-        return self._hear()
+        return bool(self._watch.partitions) and self._hear()
 
     def _look(self, now: float) -> None:
         try:
@@ -119,10 +119,11 @@ class CanaryProcess:
             self._note("model", str(error))
 
     def _send(self, now: float) -> None:
+        is_away = False  # each question to a log that is away takes seconds
         for partition in self._watch.due(now):
             trace = f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01".encode()
             probe = self._watch.begin(partition, self._goldens.stay, trace, self._clock())
-            if probe is None:
+            if probe is None or is_away:
                 continue
             now_ms = round(self._wall() * 1000)
             events = [
@@ -132,6 +133,7 @@ class CanaryProcess:
                 self._log.send(probe.patient.encode(), events, trace)
                 self._mended("log")
             except LogUnavailable as error:
+                is_away = True
                 self._note("log", str(error))
 
     def _hear(self) -> bool:

@@ -30,10 +30,12 @@ WARD = (TOPICS.risk, TOPICS.alerts, TOPICS.stays, TOPICS.outcomes, TOPICS.reject
 class Chain:
     """A service of three partitions and a canary, a second at a time."""
 
-    def __init__(self, instance: str = "i", fake: FakeService | None = None) -> None:
+    def __init__(
+        self, instance: str = "i", fake: FakeService | None = None, n_partitions: int = 3
+    ) -> None:
         golden(SEED)  # an untrained model that alerts
         models, self.channel = library(SEED)
-        self.fake = fake or FakeService(models)
+        self.fake = fake or FakeService(models, n_partitions)
         self.log = MemoryCanaryLog(self.fake.broker, TOPICS.risk_canary, TOPICS.alerts_canary)
         self.log.clock_ms = lambda: round(self.wall_s * 1000)
         self.skew_s = 0.0
@@ -56,11 +58,11 @@ class Chain:
     def wall_s(self) -> float:
         return BEGAN_S + self.now_s
 
-    def run(self, seconds: int) -> Counter[tuple[int, str]]:
+    def run(self, seconds: int, step_s: int = 1) -> Counter[tuple[int, str]]:
         """Lets seconds pass; returns how many canaries ended how, by partition."""
         self.verdicts.clear()
-        for _ in range(seconds):
-            self.now_s += 1
+        for _ in range(0, seconds, step_s):
+            self.now_s += step_s
             self.canary.step()
             for service in self.services:
                 service.step()
@@ -250,3 +252,36 @@ def test_patients_are_watched_beside_canaries(chain: Chain) -> None:
     chain.fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
     assert chain.run(60)[0, "ok"] == 1
     assert {m["patient_id"] for m in chain.fake.messages(TOPICS.risk)} == {"p"}
+
+
+def test_forged_canaries_and_test_data_are_rejected_and_score_nothing(chain: Chain) -> None:
+    chain.log.widths()  # what is heard from here on
+    content = {"values": {"heart_rate": 80}}
+    chain.fake.send(
+        [
+            event(0, "~canary/i/0/0", 0, **content),
+            event(1, "p", 0, processing="T", **content),
+            event(2, "q", 0, processing="D", type="admission"),
+        ]
+    )
+    before = len(chain.fake.broker.outputs)
+    chain.fake.drain(*chain.services)
+    outputs = chain.fake.broker.outputs[before:]
+    assert {output.topic for output in outputs} == {TOPICS.rejected}
+    assert [dict(output.headers)["reason"] for output in outputs] == [
+        b"bad_patient", b"test_data", b"test_data",
+    ]  # fmt: skip
+    assert not any(chain.fake.stored_stays().values())
+
+
+def test_hours_of_canaries_leave_nothing() -> None:
+    chain = Chain(n_partitions=1)
+    chain.services.append(chain.fake.process())
+    chain.fake.send([event(0, "p", 0, values={"heart_rate": 80})])
+    chain.run(3 * 3600, step_s=30)
+    assert chain.figure("vigil_canary_total", partition="0", outcome="ok") == 180
+    chain.fake.drain(*chain.services)
+    assert chain.fake.stored_stays()[0].keys() == {"p"}
+    assert [patient for _, patient in chain.fake.states._home_partitions] == ["p"]
+    assert len(chain.services[0].worker.cache) == 1
+    assert len(chain.canary._watch._ended) < 20, "nor does it pile up in the canary"

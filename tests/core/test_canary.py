@@ -128,7 +128,8 @@ def test_a_canary_alerts_each_time_and_leaves_nothing() -> None:
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_batches_cut_anywhere_give_the_same(size: int) -> None:
     probes = [probe(STAY, i % 3, i) for i in range(6)]
-    records = records_of(woven(random_log(5, n_events=60), probes))
+    on_its_way = probe(STAY, 0, 9)[:3]  # its stay is kept as it is
+    records = records_of([*woven(random_log(5, n_events=60), probes), *on_its_way])
     whole, cut = Log(), Log()
     whole.take(records)
     for begin in range(0, len(records), size):

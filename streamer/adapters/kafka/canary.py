@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal
@@ -21,6 +23,8 @@ from streamer.ports.log import LogUnavailable
 _ASK_MS: Final = 4_000
 # A record that waits longer would be heard when its canary is late anyway.
 _DELIVERY_MS: Final = 10_000
+# Canaries are heard several times a minute: a consumer that hears nothing for so long is replaced.
+_QUIET_S: Final = 60.0
 
 
 class KafkaCanaryLog:
@@ -43,7 +47,9 @@ class KafkaCanaryLog:
         self._width = 0
         self._positions: dict[TopicPartition, int] = {}  # outlive the consumer
         self._producer: Any = None
+        self._has_failed = threading.Event()  # set by a thread of the producer
         self._consumer: Any = None
+        self._heard_at = time.monotonic()
 
     def widths(self) -> Widths:
         """See ``CanaryLog``."""
@@ -68,22 +74,14 @@ class KafkaCanaryLog:
 
     def send(self, key: bytes, values: Sequence[bytes], traceparent: bytes) -> None:
         """See ``CanaryLog``."""
-        with kafka_errors():
-            if self._producer is None:
-                self._producer = KafkaProducer(
-                    **self._connection(),
-                    enable_idempotence=True,  # in order, and each once
-                    acks="all",
-                    linger_ms=0,
-                    bootstrap_timeout_ms=_ASK_MS,
-                    max_block_ms=_ASK_MS,
-                    request_timeout_ms=_ASK_MS,
-                    delivery_timeout_ms=_DELIVERY_MS,
-                    reconnect_backoff_max_ms=1_000,
-                    metadata_max_age_ms=10_000,  # where a key lands, as `widths` has last seen it
-                )
-            for value in values:
-                self._producer.send(self._vitals, value, key, headers=[(TRACEPARENT, traceparent)])
+        if self._has_failed.is_set():  # an idempotent producer may never recover from a failure
+            self._end_producer()
+        try:
+            with kafka_errors():
+                self._send(key, values, traceparent)
+        except LogUnavailable:
+            self._has_failed.set()
+            raise
 
     def poll(self, timeout_s: float) -> Sequence[Heard]:
         """See ``CanaryLog``."""
@@ -96,6 +94,11 @@ class KafkaCanaryLog:
             self._disconnect()
             raise
         heard = []
+        if polled:
+            self._heard_at = time.monotonic()
+        elif time.monotonic() - self._heard_at > _QUIET_S:
+            self._heard_at = time.monotonic()
+            self._disconnect()
         for tp, parts in polled.items():
             for record in chain.from_iterable(parts):
                 heard.append(
@@ -113,8 +116,33 @@ class KafkaCanaryLog:
     def close(self) -> None:
         """See ``CanaryLog``."""
         self._disconnect()
-        if self._producer is not None:
-            self._producer.close(timeout=1)
+        self._end_producer()
+
+    def _send(self, key: bytes, values: Sequence[bytes], traceparent: bytes) -> None:
+        if self._producer is None:
+            self._producer = KafkaProducer(
+                **self._connection(),
+                enable_idempotence=True,  # in order, and each once
+                acks="all",
+                linger_ms=0,
+                bootstrap_timeout_ms=_ASK_MS,
+                max_block_ms=_ASK_MS,
+                request_timeout_ms=_ASK_MS,
+                delivery_timeout_ms=_DELIVERY_MS,
+                reconnect_backoff_max_ms=1_000,
+                metadata_max_age_ms=10_000,  # where a key lands, as `widths` has last seen it
+            )
+        headers = [(TRACEPARENT, traceparent)]
+        for value in values:
+            sent = self._producer.send(self._vitals, value, key, headers=headers)
+            sent.add_errback(lambda _error: self._has_failed.set())
+
+    def _end_producer(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaError, OSError):
+                producer.close(timeout=1)
+        self._has_failed.clear()  # what was given up now has failed as well
 
     def _begin(self, partitions: Sequence[TopicPartition]) -> None:
         """Hears these partitions: from their end at first, of new ones all."""
