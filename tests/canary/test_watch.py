@@ -8,7 +8,7 @@ from zlib import crc32
 import pytest
 
 from streamer.canary.golden import Expected, GoldenStay
-from streamer.canary.probes import Outcome
+from streamer.canary.probes import Outcome, Step
 from streamer.canary.watch import Verdict, Watch
 from streamer.ports.canary import Heard, Widths
 
@@ -64,7 +64,7 @@ def test_the_slowest_step_makes_it_late() -> None:
     probed = Probed()
     assert not probed.hear(RISK_0, RISK_1, START)
     (verdict,) = probed.hear(END, at=110.5)
-    assert (verdict.outcome, verdict.seconds["end"]) == (Outcome.LATE, 10.5)
+    assert (verdict.outcome, verdict.seconds[Step.END]) == (Outcome.LATE, 10.5)
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, Literal
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
 from streamer.adapters.kafka.errors import kafka_errors
 from streamer.adapters.kafka.fetched import BatchConsumer
+from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import partitions_of
 from streamer.core.dead_letters import TRACEPARENT
 from streamer.ports.canary import Heard, Widths
@@ -120,7 +121,7 @@ class KafkaCanaryLog:
 
     def _send(self, key: bytes, values: Sequence[bytes], traceparent: bytes) -> None:
         if self._producer is None:
-            self._producer = KafkaProducer(
+            self._producer = BatchProducer(
                 **self._connection(),
                 enable_idempotence=True,  # in order, and each once
                 acks="all",
@@ -140,8 +141,11 @@ class KafkaCanaryLog:
     def _end_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError, OSError):
+            try:
                 producer.close(timeout=1)
+            except (KafkaError, OSError):  # it waits for a broker that is away
+                with contextlib.suppress(KafkaError, OSError):
+                    producer.close(timeout=0)
         self._has_failed.clear()  # what was given up now has failed as well
 
     def _begin(self, partitions: Sequence[TopicPartition]) -> None:
