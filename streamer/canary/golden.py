@@ -117,8 +117,8 @@ def golden_stay(model: Model, known: Sequence[KnownStay], interval_ms: int) -> G
         for stay in sorted(
             _beginnings(model, known, least_hours), key=lambda stay: len(stay.hours)
         ):
-            said = expected(model, stay, interval_ms)
-            if tuple(said.phases) == PHASES and said.ends_by_discharge:
+            speech = expected(model, stay, interval_ms)
+            if tuple(speech.phases) == PHASES and speech.ends_by_discharge:
                 return stay
     raise NoGoldenStay(
         f"model {model.shown_id} starts no alert of any of its {len(known)} known stays with an "

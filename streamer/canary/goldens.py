@@ -70,7 +70,7 @@ class Goldens:
         """The golden stay of the model in force."""
         return self._stays[self.shown_id]
 
-    def said(self, shown_id: str, stay: GoldenStay) -> Expected | None:
+    def expected_of(self, shown_id: str, stay: GoldenStay) -> Expected | None:
         """What a model must say of a stay; ``None`` where it is not in force.
 
         A model that this process does not know yet is looked for.

@@ -57,13 +57,13 @@ class Probe:
     _alert_id: str | None = None
 
     def risk(
-        self, message: Mapping[str, Any], partition: int, now_s: float, said: ExpectedOf
+        self, message: Mapping[str, Any], partition: int, now_s: float, expected_of: ExpectedOf
     ) -> str:
         """Hears a risk; returns what is wrong with it, empty if nothing is."""
         if fault := self._misplaced(message, partition):
             return fault
         model, bin_, risk = str(message["model"]), int(message["bin"]), float(message["risk"])
-        expected = said(model, self.stay)
+        expected = expected_of(model, self.stay)
         if expected is None:
             return f"the risk is of model {model}, which is not in force"
         if bin_ not in expected.risks:
@@ -78,13 +78,13 @@ class Probe:
         return ""
 
     def alert(
-        self, message: Mapping[str, Any], partition: int, now_s: float, said: ExpectedOf
+        self, message: Mapping[str, Any], partition: int, now_s: float, expected_of: ExpectedOf
     ) -> str:
         """Hears an alert; returns what is wrong with it, empty if nothing is."""
         if fault := self._misplaced(message, partition):
             return fault
         model, phase, alert_id = (str(message[name]) for name in ("model", "phase", "alert_id"))
-        expected = said(model, self.stay)
+        expected = expected_of(model, self.stay)
         if expected is None:
             return f"the alert is of model {model}, which is not in force"
         if list(expected.phases)[len(self._phases) : len(self._phases) + 1] != [phase]:
@@ -121,7 +121,7 @@ def hear(
     message: object,
     partition: int,
     now_s: float,
-    said: ExpectedOf,
+    expected_of: ExpectedOf,
 ) -> str:
     """Hears a message of a probe; returns what is wrong with it, empty if nothing is.
 
@@ -130,12 +130,12 @@ def hear(
         message: a risk, or an alert, as JSON has it.
         partition: of the topic that it was heard on.
         now_s: of the clock of ``Probe.sent_s``.
-        said: what models in force say.
+        expected_of: what models in force say.
     """
     if not isinstance(message, dict):
         return "a message that is no JSON object"
     take = probe.alert if "phase" in message else probe.risk
     try:
-        return take(message, partition, now_s, said)
+        return take(message, partition, now_s, expected_of)
     except _FAULTY as error:
         return f"a message that cannot be read: {type(error).__name__}"

@@ -62,7 +62,7 @@ class CanaryProcess:
         self._log, self._goldens, self._watch, self._series = log, goldens, watch, series
         self._heard, self._clock, self._wall = heard, clock, wall
         self._look_at = clock()
-        self._said: dict[str, str] = {}  # what is the matter, said once, by what it is with
+        self._noted: dict[str, str] = {}  # what is the matter, said once, by what it is with
         self._strangers = 0
         self.moved_s = clock()
 
@@ -70,7 +70,7 @@ class CanaryProcess:
     def reasons(self) -> list[str]:
         """Why the watch is not proven; empty where it is, on every partition."""
         if not self._series.last_success:
-            return ["nothing was sent yet", *self._said.values()]
+            return ["nothing was sent yet", *self._noted.values()]
         now = self._wall()
         silent = [p for p, at in self._series.last_success.items() if now - at > SILENT_S]
         return [
@@ -142,7 +142,7 @@ class CanaryProcess:
         except LogUnavailable as error:
             self._note("log", str(error))
             return False
-        self._take(self._watch.hear(heard, self._clock(), self._goldens.said))
+        self._take(self._watch.hear(heard, self._clock(), self._goldens.expected_of))
         return True
 
     def _take(self, verdicts: Iterable[Verdict]) -> None:
@@ -158,9 +158,9 @@ class CanaryProcess:
                 )
 
     def _note(self, what: str, words: str) -> None:
-        if self._said.get(what) != words:
-            self._said[what] = words
+        if self._noted.get(what) != words:
+            self._noted[what] = words
             _log.warning("the canary is held up", by=what, error=words)
 
     def _mended(self, what: str) -> None:
-        self._said.pop(what, None)
+        self._noted.pop(what, None)

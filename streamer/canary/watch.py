@@ -100,13 +100,15 @@ class Watch:
         self._probes[trace] = probe
         return probe
 
-    def hear(self, heard: Sequence[Heard], now_s: float, said: ExpectedOf) -> Iterator[Verdict]:
+    def hear(
+        self, heard: Sequence[Heard], now_s: float, expected_of: ExpectedOf
+    ) -> Iterator[Verdict]:
         """Yields the probes that end with what was heard.
 
         Args:
             heard: records of the canary's topics, of other instances too.
             now_s: the time.
-            said: what models in force say of a stay.
+            expected_of: what models in force say of a stay.
         """
         mine = f"{PREFIX}{self._instance}/".encode()
         for record in heard:
@@ -121,7 +123,7 @@ class Watch:
                 message = json.loads(record.value or b"")
             except ValueError:
                 message = None
-            fault = hear(probe, message, record.partition, now_s, said)
+            fault = hear(probe, message, record.partition, now_s, expected_of)
             if fault:
                 yield self._end(trace, Outcome.WRONG, fault)
             elif probe.is_heard:

@@ -215,7 +215,7 @@ def without_canaries(parsed: Parsed) -> Parsed:
     if not any(is_invented):
         return parsed
     kept = np.flatnonzero(~np.array(is_invented))
-    place = {event: i for i, event in enumerate(kept.tolist())}
+    index = {event: i for i, event in enumerate(kept.tolist())}
     refused = [
         Rejection(record, Reason.TEST_DATA, "of a canary")
         for record in compress(parsed.record.tolist(), is_invented)
@@ -226,7 +226,7 @@ def without_canaries(parsed: Parsed) -> Parsed:
         parsed.time_ms[kept],
         parsed.logged_ms[kept],
         parsed.kind[kept],
-        {place[i]: fields for i, fields in parsed.details.items() if i in place},
+        {index[i]: fields for i, fields in parsed.details.items() if i in index},
         sorted([*parsed.rejections, *refused], key=lambda rejection: rejection.record),
         parsed.losses,
     )

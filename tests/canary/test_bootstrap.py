@@ -28,8 +28,8 @@ from tests.service.test_http import free_port, get
     ],
 )  # fmt: skip
 def test_wrong_settings_are_named(settings: dict[str, object], wrong: set[str]) -> None:
-    found = {fault.variable for fault in bootstrap.faults(Settings.model_validate(settings))}
-    assert found == wrong
+    faults = {fault.variable for fault in bootstrap.faults(Settings.model_validate(settings))}
+    assert faults == wrong
 
 
 def test_the_command_ends_with_2_and_names_each_fault() -> None:

@@ -22,13 +22,13 @@ def test_the_shipped_model_has_a_stay_with_one_alert_to_its_discharge(interval_m
     content = bundle.load(bundle.SHIPPED)
     model = build(content)
     stay = golden_stay(model, known.parse(content.known), interval_ms)
-    said = expected(model, stay, interval_ms)
-    assert (tuple(said.phases), said.ends_by_discharge) == (PHASES, True)
+    speech = expected(model, stay, interval_ms)
+    assert (tuple(speech.phases), speech.ends_by_discharge) == (PHASES, True)
     assert len(stay.hours) >= 4, "what is carried from hour to hour is tried"
-    assert said.risks
-    assert all(0 < risk < 1 for risk in said.risks.values())
+    assert speech.risks
+    assert all(0 < risk < 1 for risk in speech.risks.values())
     if interval_ms <= HOUR_MS:
-        assert said.risks.keys() == set(range(len(stay.hours)))
+        assert speech.risks.keys() == set(range(len(stay.hours)))
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -117,15 +117,15 @@ def test_another_weight_than_the_bundles_is_wrong(chain: Chain, name: str) -> No
     changed.flat[int(np.abs(changed).argmax())] *= 0.9
     network = Network(scorer.model.network.architecture, {**weights, name: changed})
     scorer.model.network = network  # the id is still the bundle's
-    found = chain.run(2 * int(PERIOD_S))
-    assert found == {(partition, "wrong"): 2 for partition in range(3)}
+    ended = chain.run(2 * int(PERIOD_S))
+    assert ended == {(partition, "wrong"): 2 for partition in range(3)}
     assert "risk of hour" in chain.verdicts[0].why
 
 
 def test_alerts_that_nobody_hears_are_lost(chain: Chain) -> None:
     chain.log.deaf_to = TOPICS.alerts_canary
-    found = chain.run(2 * int(PERIOD_S) + 2)
-    assert set(found) == {(partition, "lost") for partition in range(3)}
+    ended = chain.run(2 * int(PERIOD_S) + 2)
+    assert set(ended) == {(partition, "lost") for partition in range(3)}
     assert {verdict.why for verdict in chain.verdicts} == {"not heard: start, end"}
     assert chain.figure("vigil_canary_seconds_count", step="risk"), "what was heard is measured"
 
@@ -136,9 +136,9 @@ def test_a_partition_that_nobody_reads_is_found_and_named() -> None:
     chain.run(70)
     frozen = chain.services.pop()  # still in the group: its partitions have no other owner
     assert frozen.worker._ownership.owned.keys() == {1}
-    found = chain.run(120)
-    assert found[1, "lost"] >= 1, "within two minutes"
-    assert {kind for kind in found if kind[0] != 1} == {(0, "ok"), (2, "ok")}
+    ended = chain.run(120)
+    assert ended[1, "lost"] >= 1, "within two minutes"
+    assert {kind for kind in ended if kind[0] != 1} == {(0, "ok"), (2, "ok")}
     chain.run(int(SILENT_S))
     (reason,) = chain.canary.reasons
     assert "partition 1" in reason
@@ -152,29 +152,29 @@ def test_a_partition_that_nobody_reads_is_found_and_named() -> None:
 def test_a_refused_partition_is_lost_and_the_others_are_not(chain: Chain) -> None:
     end = len(chain.fake.broker.partitions[2])
     chain.fake.broker.damaged.add((2, end))
-    found = chain.run(3 * int(PERIOD_S))
-    assert found[2, "lost"] >= 2
-    assert {kind for kind in found if kind[0] != 2} == {(0, "ok"), (1, "ok")}
+    ended = chain.run(3 * int(PERIOD_S))
+    assert ended[2, "lost"] >= 2
+    assert {kind for kind in ended if kind[0] != 2} == {(0, "ok"), (1, "ok")}
 
 
 def test_a_service_whose_store_is_away_is_late(chain: Chain) -> None:
     chain.fake.states.available = False
     chain.run(int(PERIOD_S) - 5)  # one of each partition was sent
     chain.fake.states.available = True
-    found = chain.run(5)
-    assert sum(n for (_, outcome), n in found.items() if outcome == "late") >= 2
-    assert {outcome for _, outcome in found} <= {"late", "ok"}
+    ended = chain.run(5)
+    assert sum(n for (_, outcome), n in ended.items() if outcome == "late") >= 2
+    assert {outcome for _, outcome in ended} <= {"late", "ok"}
     assert chain.canary.reasons == [], "late is heard, too"
 
 
 def test_kafka_that_is_away_loses_canaries_and_ends_nothing(chain: Chain) -> None:
     chain.log.available = False
-    found = chain.run(2 * int(PERIOD_S) + 2)
-    assert set(found) == {(partition, "lost") for partition in range(3)}
+    ended = chain.run(2 * int(PERIOD_S) + 2)
+    assert set(ended) == {(partition, "lost") for partition in range(3)}
     chain.log.available = True
     chain.run(int(PERIOD_S))
-    found = chain.run(int(PERIOD_S))
-    assert set(found) == {(partition, "ok") for partition in range(3)}
+    ended = chain.run(int(PERIOD_S))
+    assert set(ended) == {(partition, "ok") for partition in range(3)}
 
 
 def test_a_swap_is_no_fault_and_who_does_not_follow_it_is_one(
@@ -190,11 +190,11 @@ def test_a_swap_is_no_fault_and_who_does_not_follow_it_is_one(
         each.channel.publish(other.model_id, other.to_bytes(), 1)
     monkeypatch.setattr(left_behind.fake.library, "in_force", lambda **_: in_force)
     assert following.run(180) == ok(range(3), 3)
-    found = left_behind.run(int(GRACE_S) - 5)
-    assert {outcome for _, outcome in found} == {"ok"}, "a service has a minute to follow"
+    ended = left_behind.run(int(GRACE_S) - 5)
+    assert {outcome for _, outcome in ended} == {"ok"}, "a service has a minute to follow"
     left_behind.run(int(LOOK_S) + 5)
-    found = left_behind.run(int(PERIOD_S))
-    assert {outcome for _, outcome in found} == {"wrong"}
+    ended = left_behind.run(int(PERIOD_S))
+    assert {outcome for _, outcome in ended} == {"wrong"}
     assert "not in force" in left_behind.verdicts[0].why
 
 
@@ -202,8 +202,8 @@ def test_a_topic_of_another_width_is_found(chain: Chain) -> None:
     broker = chain.fake.broker
     chain.log.canary_width = 3
     broker.add_partition()
-    found = chain.run(3 * int(PERIOD_S))
-    assert {partition for partition, outcome in found if outcome == "lost"} == {0, 1, 2, 3}
+    ended = chain.run(3 * int(PERIOD_S))
+    assert {partition for partition, outcome in ended if outcome == "lost"} == {0, 1, 2, 3}
     assert chain.services[0].worker.blocked.keys() == {0, 1, 2, 3}, "the service refuses it"
     assert not broker.partitions[3], "who cannot be answered would stop the patients of a partition"
     assert "Add partitions" in next(v.why for v in chain.verdicts if v.partition == 3)
@@ -214,8 +214,8 @@ def test_a_topic_of_another_width_is_found(chain: Chain) -> None:
 )
 def test_a_clock_that_is_off(chain: Chain, skew_s: float, outcomes: set[str]) -> None:
     chain.skew_s = skew_s
-    found = chain.run(2 * int(PERIOD_S) + 5)
-    assert {outcome for _, outcome in found} == outcomes
+    ended = chain.run(2 * int(PERIOD_S) + 5)
+    assert {outcome for _, outcome in ended} == outcomes
 
 
 def test_two_canaries_do_not_hear_each_other(chain: Chain) -> None:
@@ -245,7 +245,7 @@ def test_two_canaries_of_one_name_are_noticed(chain: Chain) -> None:
         chain.services[0].step()
         chain.services[0].step()
     chain.run(int(LOOK_S) + 1)
-    assert "STREAMER_INSTANCE" in chain.canary._said["name"]
+    assert "STREAMER_INSTANCE" in chain.canary._noted["name"]
 
 
 def test_patients_are_watched_beside_canaries(chain: Chain) -> None:

@@ -13,7 +13,7 @@ from streamer.canary.watch import Verdict, Watch
 from streamer.ports.canary import Heard, Widths
 
 STAY = GoldenStay({}, [{}, {}])
-SAID = Expected({0: 0.25, 1: 0.5}, ("start", "end"), ends_by_discharge=True)
+EXPECTED = Expected({0: 0.25, 1: 0.5}, ("start", "end"), ends_by_discharge=True)
 MODEL = "abc"
 RISK_0: Mapping[str, Any] = {"bin": 0, "risk": 0.25}
 RISK_1: Mapping[str, Any] = {"bin": 1, "risk": 0.500009}
@@ -21,8 +21,8 @@ START: Mapping[str, Any] = {"phase": "start", "alert_id": "a"}
 END: Mapping[str, Any] = {"phase": "end", "alert_id": "a"}
 
 
-def said(model: str, _stay: GoldenStay) -> Expected | None:
-    return SAID if model == MODEL else None
+def expected_of(model: str, _stay: GoldenStay) -> Expected | None:
+    return EXPECTED if model == MODEL else None
 
 
 def landing(n: int) -> Any:
@@ -49,7 +49,7 @@ class Probed:
                 content = {"model": MODEL, "partition": partition} | message
             value = json.dumps(content).encode() if not isinstance(content, bytes) else content
             records.append(Heard("risk", partition, self.key, value, trace))
-        return list(self.watch.hear(records, at, said))
+        return list(self.watch.hear(records, at, expected_of))
 
 
 def test_all_that_must_be_heard_in_any_order_of_topics() -> None:

@@ -71,8 +71,8 @@ def test_only_prefix_and_t_together_are_a_canary(
         decode([one], None, read_none),
         decode([one, *many], None),
     ):
-        found = [rejection.reason for rejection in columns.rejections]
-        assert found == ([reason] if reason else [])
+        reasons = [rejection.reason for rejection in columns.rejections]
+        assert reasons == ([reason] if reason else [])
         assert columns.is_canary.tolist().count(True) == (patient == CANARY and reason is None)
 
 
@@ -82,7 +82,7 @@ class Log:
     def __init__(self, most_a_day: int = 0) -> None:
         self.table = StayTable(MODEL.architecture, most_a_day=most_a_day)
         self.scorer = Scorer(MODEL, self.table, 60_000)
-        self.said: list[tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]] = []
+        self.messages: list[tuple[str, bytes, bytes | None, list[tuple[str, bytes]]]] = []
         self.refused: list[tuple[bytes | None, str]] = []
 
     def take(self, records: Sequence[Record]) -> None:
@@ -91,7 +91,7 @@ class Log:
         outcome = self.scorer.score(columns, partitions)
         self.refused += [(records[r.record].key, r.reason) for r in outcome.rejections]
         for m in write(outcome, columns.record, records, MODEL, self.table):
-            self.said.append((m.kind, m.key, m.value(), headers(m, records[m.record])))
+            self.messages.append((m.kind, m.key, m.value(), headers(m, records[m.record])))
 
     def stays(self) -> dict[str, bytes]:
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
@@ -99,7 +99,7 @@ class Log:
         return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
 
     def of_patients(self) -> list[tuple[str, bytes, bytes | None]]:
-        return [said[:3] for said in self.said if not said[1].startswith(b"~")]
+        return [message[:3] for message in self.messages if not message[1].startswith(b"~")]
 
 
 def records_of(events: Sequence[tuple[int, bytes | None, bytes | None]]) -> list[Record]:
@@ -115,7 +115,7 @@ def test_a_canary_alerts_each_time_and_leaves_nothing() -> None:
     log = Log()
     log.take(records_of([e for minute in range(3) for e in probe(STAY, 0, minute)]))
     phases = [
-        json.loads(value or b"")["phase"] for kind, _, value, _ in log.said if kind == "alert"
+        json.loads(value or b"")["phase"] for kind, _, value, _ in log.messages if kind == "alert"
     ]
     assert phases == ["start", "end"] * 3, "the lock-out of 12 h would silence the second"
     assert not log.stays()
@@ -134,7 +134,7 @@ def test_batches_cut_anywhere_give_the_same(size: int) -> None:
     whole.take(records)
     for begin in range(0, len(records), size):
         cut.take(records[begin : begin + size])
-    by_key = [sorted(log.said, key=lambda said: said[1]) for log in (whole, cut)]
+    by_key = [sorted(log.messages, key=lambda message: message[1]) for log in (whole, cut)]
     assert by_key[0] == by_key[1]
     assert whole.stays() == cut.stays()
 
@@ -144,8 +144,8 @@ def test_patients_see_nothing_of_canaries() -> None:
     beside, n_canaries = [], 0
     for i, one in enumerate(records):  # each event of a canary between two of patients
         beside.append(one)
-        turn, place = divmod(i, len(STAY.hours) + 2)
-        partition, key, value = probe(STAY, turn % 3, turn)[place]
+        turn, step = divmod(i, len(STAY.hours) + 2)
+        partition, key, value = probe(STAY, turn % 3, turn)[step]
         beside.append(Record(partition, 10_000 + i, one.timestamp_ms, key, value))
         n_canaries += 1
     logs = Log(), Log()
@@ -154,7 +154,9 @@ def test_patients_see_nothing_of_canaries() -> None:
     assert logs[0].of_patients() == logs[1].of_patients(), "byte for byte"
     kept = logs[1].stays()
     assert logs[0].stays() == {patient: kept[patient] for patient in kept if patient[0] != "~"}
-    assert sum(said[1].startswith(b"~") for said in logs[1].said) > n_canaries / 2, "they spoke"
+    assert sum(message[1].startswith(b"~") for message in logs[1].messages) > n_canaries / 2, (
+        "they spoke"
+    )
 
 
 def test_the_clock_of_a_canary_lets_no_patient_go() -> None:
