@@ -20,7 +20,7 @@ from tests.service.test_http import free_port, get
     ("settings", "wrong"),
     [
         ({}, set()),
-        ({"instance": "i" * 110}, {"STREAMER_INSTANCE"}),
+        ({"instance": "i" * 111}, {"STREAMER_INSTANCE"}),
         ({"instance": "a\u202eb"}, {"STREAMER_INSTANCE"}),
         ({"canary_seconds": 10}, {"STREAMER_CANARY_LATE_SECONDS"}),
         ({"require_tls": True, "kafka_bootstrap_servers": "k.example:9092"},
@@ -33,7 +33,7 @@ def test_wrong_settings_are_named(settings: dict[str, object], wrong: set[str]) 
 
 
 def test_the_command_ends_with_2_and_names_each_fault() -> None:
-    wrong = {"STREAMER_INSTANCE": "i" * 110, "STREAMER_CANARY_SECONDS": "5"}
+    wrong = {"STREAMER_INSTANCE": "i" * 111, "STREAMER_CANARY_SECONDS": "5"}
     ended = CliRunner().invoke(app, ["canary", "--once"], env=wrong)
     assert ended.exit_code == 2
     assert "STREAMER_INSTANCE" in ended.output
@@ -59,9 +59,11 @@ def test_without_kafka_once_ends_with_1_and_says_why() -> None:
     away = {
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0",
         "STREAMER_CANARY_SECONDS": "1", "STREAMER_CANARY_LATE_SECONDS": "0.5",
+        "STREAMER_INSTANCE": "i",
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("streamer.cli.canary._BEGIN_S", 0.1)
+        patch.setattr("streamer.adapters.kafka.canary._ASK_MS", 300)
         ended = CliRunner().invoke(app, ["canary", "--once"], env=away)
     assert ended.exit_code == 1
     assert "127.0.0.1:1" in ended.output
