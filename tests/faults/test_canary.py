@@ -87,7 +87,8 @@ def test_a_deaf_chain_is_found_and_patients_see_nothing(trial: ServiceTrial) -> 
         watched.wait({"ok"}, time.monotonic())
         trial.send()
         assert not [v for _, v in watched.verdicts if v.outcome == "wrong"]
-    once = CliRunner().invoke(app, ["canary", "--once", "--json"], env=trial.environment | CANARY)
+    variables = trial.environment | CANARY | {"STREAMER_INSTANCE": "once"}
+    once = CliRunner().invoke(app, ["canary", "--once", "--json"], env=variables)
     assert once.exit_code == 0, once.output
     ended = [json.loads(line) for line in once.stdout.splitlines()]
     assert {(line["partition"], line["outcome"]) for line in ended} == {(0, "ok"), (1, "ok")}
