@@ -41,6 +41,7 @@ ALLOWED = {
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/board": _SERVICE | {"streamer.board"},
+    "streamer/canary": _SERVICE | {"streamer.canary"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
     "trainer": _EDGE | _PROCESS | {"trainer"},
@@ -71,13 +72,15 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-_NO_CLIENTS = {"board", "service", "diagnose", "cli"}
+_NO_CLIENTS = {"board", "canary", "service", "diagnose", "cli"}
 # Libraries of the extra `board`, used by its room alone.
 BOARD_LIBRARIES = {"starlette", "uvicorn", "sse_starlette", "argon2", "itsdangerous", "anyio"}
 # Of the board's room, what the fold and the cards are made of: pure, like the core.
 PURE_OF_BOARD = {
     "alert_fold", "api", "attempts", "audit", "burden", "cards", "messages", "system", "ward_fold"
 }  # fmt: skip
+# Of the canary's room, what decides how a probe ends.
+PURE_OF_CANARY = {"golden", "probes", "watch"}
 # Libraries that only the trainer needs.
 TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 # The core turns events and states into new ones, without clock, file, socket or log.
@@ -156,6 +159,11 @@ def test_the_core_is_pure(imports: Imports) -> None:
 def test_the_fold_of_the_board_is_pure(imports: Imports) -> None:
     files = [Path("streamer/board") / f"{name}.py" for name in PURE_OF_BOARD]
     assert not of_packages(imports, files, IMPURE | BOARD_LIBRARIES)
+
+
+def test_what_judges_a_canary_is_pure(imports: Imports) -> None:
+    files = [Path("streamer/canary") / f"{name}.py" for name in PURE_OF_CANARY]
+    assert not of_packages(imports, files, IMPURE)
 
 
 def test_only_the_board_imports_its_libraries(imports: Imports) -> None:
