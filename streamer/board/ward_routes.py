@@ -39,7 +39,11 @@ async def asset(request: Request) -> Response:
     )
     if found is None:
         raise Refused(404, "asset", "There is no such asset; reload the page.")
-    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": _FOREVER})
+    headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(found.content, media_type=found.media_type, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(found.packed, media_type=found.media_type, headers=headers)
 
 
 async def snapshot(request: Request) -> Response:
