@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import urllib.request
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,23 +78,27 @@ class Ward:
 
 
 @pytest.fixture
-def live(stack: LocalStack, topic_prefix: str, tmp_path: Path) -> Iterator[tuple[Ward, str]]:
-    """A service and a board that read the same topics; the ward, and the board's address."""
+def live(stack: LocalStack, topic_prefix: str, tmp_path: Path) -> Iterator[tuple[Ward, list[str]]]:
+    """A service and two boards of the same topics; the ward, and the boards' addresses."""
     variables = environment(
         stack, topic_prefix, partitions=2, board_auth="none", board_http_port=0, action_key="key"
     )
     settings = settings_of(variables)
     ensure_topics(settings)
     service = ServiceProcess(variables, tmp_path / "service.log")
-    board = ServiceProcess(variables, tmp_path / "board.log", "--port=0", command=BOARD)
+    boards = [
+        ServiceProcess(variables, tmp_path / f"board{i}.log", "--port=0", command=BOARD)
+        for i in range(2)
+    ]
 
-    def address() -> str:
-        assert board.exit_code is None, board.log
-        _, _, rest = board.log.partition("The board: ")
-        return rest.partition("\n")[0].strip()
+    def addresses() -> list[str]:
+        assert {board.exit_code for board in boards} == {None}, boards[0].log
+        after = [board.log.partition("The board: ")[2] for board in boards]
+        return [text.partition("\n")[0].strip() for text in after if "\n" in text]
 
-    with running([service, board]), contextlib.closing(Ward(settings)) as ward:
-        yield ward, wait_until(address, START_DEADLINE_S, "the address of the board")
+    with running([service, *boards]), contextlib.closing(Ward(settings)) as ward:
+        wait_until(lambda: len(addresses()) == 2, START_DEADLINE_S, "the addresses of the boards")
+        yield ward, addresses()
 
 
 def opened(browser: Browser, url: str, complaints: list[str]) -> Page:
@@ -109,14 +115,25 @@ def opened(browser: Browser, url: str, complaints: list[str]) -> Page:
     return page
 
 
+def post(url: str, **action: Any) -> int:
+    """Sends an action as the page does; returns the status."""
+    headers = {"Content-Type": "application/json", "X-Vigil": "1", "Origin": url.rstrip("/")}
+    request = urllib.request.Request(
+        f"{url}api/alerts/actions", json.dumps(action).encode(), headers
+    )
+    with urllib.request.urlopen(request, timeout=DEADLINE_S) as answer:
+        status: int = answer.status
+    return status
+
+
 def test_an_acknowledgement_in_the_browser_is_a_phase_on_the_topic_and_stays(
-    live: tuple[Ward, str], browser: Browser
+    live: tuple[Ward, list[str]], browser: Browser
 ) -> None:
-    ward, url = live
+    ward, urls = live
     complaints: list[str] = []
     ward.fall_ill()
     start = ward.phase("start")
-    here, there = opened(browser, url, complaints), opened(browser, url, complaints)
+    here, there = (opened(browser, url, complaints) for url in urls)
     try:
         for page in (here, there):
             expect(of_bed(page, "4")).to_contain_text("OPEN", timeout=DEADLINE_S * 1000)
@@ -137,7 +154,21 @@ def test_an_acknowledgement_in_the_browser_is_a_phase_on_the_topic_and_stays(
         of_bed(here, "4").click()
         expect(here.locator(".history")).to_contain_text("acknowledged")
         expect(here.locator(".values")).to_contain_text("heart rate")
-        assert [m["phase"] for m in ward.alerts].count("acknowledge") == 1
+        # Pressed five times on two boards, it counts once.
+        action = {
+            "action": "unacknowledge", "action_id": str(uuid.uuid4()), "patient_id": "p1",
+            "alert_id": start["alert_id"], "revision": phase["revision"],
+        }  # fmt: skip
+        assert [post(urls[i % 2], **action) for i in range(5)] == [202] * 5
+        for page in (here, there):
+            expect(page.locator("body")).to_contain_text("OPEN", timeout=SOON_MS)
+        post(
+            urls[0],
+            **action | {"action": "feedback", "verdict": "true"} | {"action_id": str(uuid.uuid4())},
+        )
+        ward.phase("feedback")
+        phases = [m["phase"] for m in ward.alerts]
+        assert (phases.count("acknowledge"), phases.count("unacknowledge")) == (1, 1)
         assert not complaints
     finally:
         for page in (here, there):

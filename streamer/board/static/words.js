@@ -149,7 +149,7 @@ export const W = {
     feed: (since) => `NO DATA FROM THE FEED since ${since}`,
     feedNote: "No patient sends values.",
     unverified: "Nobody logs in here: names of users are not verified.",
-    replay: "Replay: times are those of the recording.",
+    replay: "Replay or simulation: times are its own, not those of this room.",
   },
   patient: {
     back: "Back to the ward",
