@@ -195,6 +195,7 @@ def run(
             for service in group:
                 service.stop()
                 service.start()
+            people.close_off()
             _drain(settings, sender, group, plan, progress, outcome)
     outcome.service_events = _count_log_events([service.log for service in services])
     if not outcome.errors:
