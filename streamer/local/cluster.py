@@ -14,7 +14,7 @@ from rich.console import Console
 
 from streamer.local import ports
 from streamer.local.errors import LocalStackError
-from streamer.local.kafka import KafkaServer, Quorum, new_cluster_id
+from streamer.local.kafka import KafkaServer, Quorum, new_id
 from streamer.local.server import START_DEADLINE_S
 
 _BROKERS: Final = 3  # the smallest number that keeps a majority when one dies
@@ -94,7 +94,7 @@ class KafkaCluster:
             taken.add(ports.choose_other_than(taken, "Kafka"))
         chosen = sorted(taken)
         nodes = range(1, _BROKERS + 1)
-        cluster_id, controllers = new_cluster_id(), dict(zip(nodes, chosen, strict=False))
+        cluster_id, controllers = new_id(), dict(zip(nodes, chosen, strict=False))
         self.brokers = [
             KafkaServer(
                 self._folder / str(node),

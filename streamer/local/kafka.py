@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from streamer.local import java_class_archive, ports
+from streamer.local import java_class_archive, kafka_storage, ports
 from streamer.local.errors import LocalStackError
 from streamer.local.jars import kafka_jars
 from streamer.local.java import find_java
@@ -99,7 +99,7 @@ _FORMAT_DEADLINE_S = 60.0  # takes 1 s; see START_DEADLINE_S for slow machines
 _QUESTION_DEADLINE_S = 2.0
 
 
-def new_cluster_id() -> str:
+def new_id() -> str:
     """A random id in Kafka's form: 22 characters of URL-safe base64.
 
     It never begins with a dash, which Kafka's own tools take for an option (Kafka's generator
@@ -185,14 +185,14 @@ class KafkaServer(Server):
         quorum = self._quorum or self._own_quorum()
         (self.folder / "server.properties").write_text(self._settings(quorum))
         (self.folder / "log4j2.xml").write_text(_LOGGING)
-        if not (self.folder / "data" / "meta.properties").exists():
-            self._format([*run, "kafka.tools.StorageTool", "format"], quorum.cluster_id)
+        if not kafka_storage.is_formatted(self.folder / "data"):
+            self._format(jars, [*run, "kafka.tools.StorageTool", "format"], quorum)
         return [*run, "kafka.Kafka", "server.properties"]
 
     def _own_quorum(self) -> Quorum:
         taken = {self.port, self.proxy_port, self.behind_proxy_port}
         port = ports.choose_other_than(taken, "Kafka's controller")
-        return Quorum(_ONLY_NODE, new_cluster_id(), {_ONLY_NODE: port})
+        return Quorum(_ONLY_NODE, new_id(), {_ONLY_NODE: port})
 
     def _settings(self, quorum: Quorum) -> str:
         listeners = advertised = f"BROKER://{LOOPBACK}:{self.port}"
@@ -211,7 +211,15 @@ class KafkaServer(Server):
             min_insync=max(1, len(controllers) - 1),
         )
 
-    def _format(self, storage_tool: list[str], cluster_id: str) -> None:
+    def _format(self, jars: Path, storage_tool: list[str], quorum: Quorum) -> None:
+        data = self.folder / "data"
+        if not kafka_storage.format_folder(
+            data, jars, node=quorum.node, cluster_id=quorum.cluster_id, directory_id=new_id()
+        ):
+            self._format_with_tool(storage_tool, quorum.cluster_id)
+            kafka_storage.keep_features(data, jars)
+
+    def _format_with_tool(self, storage_tool: list[str], cluster_id: str) -> None:
         options = ["-t", cluster_id, "-c", "server.properties", "--ignore-formatted"]
         with self._output.open("ab") as output:
             process = spawn([*storage_tool, *options], self.folder, output, self._held)
