@@ -28,6 +28,9 @@ class Phase(IntEnum):
     END = 3
 
 
+# At most one of them happens to a stay: their sum is the phase.
+_START, _ESCALATE, _END = map(np.uint8, (Phase.START, Phase.ESCALATE, Phase.END))
+
 SEVERITIES: Final = ("none", "medium", "high")
 
 
@@ -97,22 +100,22 @@ def step(
     Returns:
         The state after, and ``(n,)`` the ``Phase`` of each stay.
     """
-    allowed = np.ones(len(risk), np.bool_) if may_alert is None else may_alert
-    level = np.where(risk > policy.high, 2, np.where(risk > policy.medium, 1, 0)).astype(np.uint8)
+    high, medium = risk > policy.high, risk > policy.medium
+    level = medium.astype(np.uint8) + (high & medium)
     on = state.severity > 0
     locked = (state.number > 0) & (time_ms - state.start_ms < LOCKOUT_MS)
 
-    starts = ~on & allowed & (level > 0) & (~locked | (level > state.peak))
-    ends = on & ((risk < policy.off) | ~allowed)
+    starts = ~on & (level > 0) & (~locked | (level > state.peak))
+    ends = on & (risk < policy.off)
+    if may_alert is not None:
+        starts &= may_alert
+        ends |= on & ~may_alert
     escalates = on & ~ends & (level > state.severity)
 
-    severity = np.where(starts | escalates, level, np.where(ends, 0, state.severity))
-    peak = np.where(starts, level, np.maximum(state.peak, np.where(escalates, level, 0)))
-    phase = np.select([starts, escalates, ends], [Phase.START, Phase.ESCALATE, Phase.END], 0)
     after = AlertState(
-        severity.astype(np.uint8),
-        peak.astype(np.uint8),
+        np.where(starts | escalates, level, state.severity * ~ends),
+        np.where(starts, level, np.maximum(state.peak, level * escalates)),
         np.where(starts, time_ms, state.start_ms),
-        state.number + starts.astype(np.int32),
+        state.number + starts,
     )
-    return after, phase.astype(np.uint8)
+    return after, _START * starts + _ESCALATE * escalates + _END * ends
