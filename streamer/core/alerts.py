@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,22 @@ class Phase(IntEnum):
 _START, _ESCALATE, _END = map(np.uint8, (Phase.START, Phase.ESCALATE, Phase.END))
 
 SEVERITIES: Final = ("none", "medium", "high")
+
+
+class Thresholds(Protocol):
+    """Thresholds of one policy, or of several as columns ``(C, 1)``."""
+
+    @property
+    def medium(self) -> float | NDArray[np.float64]:
+        """See ``AlertPolicy``."""
+
+    @property
+    def high(self) -> float | NDArray[np.float64]:
+        """See ``AlertPolicy``."""
+
+    @property
+    def off(self) -> float | NDArray[np.float64]:
+        """See ``AlertPolicy``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +87,8 @@ class AlertState:
     number: NDArray[np.int32]
 
 
-def empty_state(n_stays: int) -> AlertState:
-    """Returns the state of stays without any alert so far."""
+def empty_state(n_stays: int | tuple[int, int]) -> AlertState:
+    """Returns the state of stays without any alert so far; ``(C, n)`` for ``C`` policies."""
     return AlertState(
         np.zeros(n_stays, np.uint8),
         np.zeros(n_stays, np.uint8),
@@ -85,7 +101,7 @@ def step(
     state: AlertState,
     risk: NDArray[np.float64],
     time_ms: NDArray[np.int64],
-    policy: AlertPolicy,
+    policy: Thresholds,
     may_alert: NDArray[np.bool_] | None = None,
 ) -> tuple[AlertState, NDArray[np.uint8]]:
     """Decides for each stay what its new risk does to its alert.
@@ -94,7 +110,8 @@ def step(
         state: before; it is not changed.
         risk: ``(n,)`` calibrated 6 h risk.
         time_ms: ``(n,)`` event time, epoch milliseconds.
-        policy: the thresholds.
+        policy: the thresholds; of ``C`` policies at once, all that is ``(n,)`` of the state and
+            of what is returned is ``(C, n)``.
         may_alert: ``(n,)`` false where the stay is over: nothing starts, what is on ends.
 
     Returns:

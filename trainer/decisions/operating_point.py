@@ -13,7 +13,12 @@ from streamer.core.model import Calibration, Model, Scaling
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
 from trainer.data.labels import horizon_labels
-from trainer.decisions.alert_replay import PolicyRule, alert_on, alert_phases, alert_starts
+from trainer.decisions.alert_replay import (
+    PolicyRule,
+    alert_on,
+    alert_phases,
+    alert_starts_of_each,
+)
 from trainer.decisions.calibration import fit_calibrator
 from trainer.decisions.predictions import cohort_logits
 from trainer.decisions.thresholds import (
@@ -83,7 +88,7 @@ def choose_operating_point(
         label,
         starts,
         risk,
-        lambda risks, medium: alert_starts(risks, starts, rule.complete(medium)),
+        lambda candidates: alert_starts_of_each(risk, starts, [*map(rule.complete, candidates)]),
         alert_budget,
     )
     threshold = best_utility_threshold(label, starts, risk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,7 +14,7 @@ from trainer.metrics.definitions import lead_hours
 from trainer.metrics.utility import best_predictions, utility_table
 
 N_CANDIDATES: Final = 100
-"""Alert thresholds tried. Each runs the alert rules over all stays (0.1 s); spaced evenly on a log
+"""Alert thresholds tried. Each runs the alert rules over all stays; spaced evenly on a log
 scale of how many rows are above, neighbours differ by a tenth in alerts, less than the budget's
 own uncertainty."""
 
@@ -94,7 +94,7 @@ def choose_alert_threshold(
     label: NDArray[np.int8],
     starts: NDArray[np.int64],
     risk: NDArray[np.float64],
-    alert_starts: Callable[[NDArray[np.float64], float], NDArray[np.bool_]],
+    alert_starts: Callable[[Sequence[float]], Iterable[NDArray[np.bool_]]],
     budget_per_patient_day: float,
 ) -> AlertChoice:
     """The threshold that finds most septic stays within an alert budget.
@@ -103,7 +103,7 @@ def choose_alert_threshold(
         label: (R,) the challenge's SepsisLabel.
         starts: (N + 1,) row offsets of the stays.
         risk: (R,) calibrated risks.
-        alert_starts: the alert rules, from risks and a threshold to (R,) where alerts start.
+        alert_starts: the alert rules, from thresholds to (R,) where alerts start, for each.
         budget_per_patient_day: most alert starts for each 24 rows, on average.
 
     Returns:
@@ -120,8 +120,8 @@ def choose_alert_threshold(
         raise ValueError("no septic stay among the validation patients: a threshold needs some")
     above = 1.0 - risk.max()
     best = AlertChoice(float(risk.max() + above / 2), 0.0, 0.0)
-    for threshold in _candidates(risk):
-        alerts = alert_starts(risk, threshold)
+    candidates = _candidates(risk)
+    for threshold, alerts in zip(candidates, alert_starts(candidates), strict=True):
         rate = float(alerts.sum() / (len(risk) / 24))
         sensitivity = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
         better = (sensitivity, -rate) > (best.sensitivity, -best.starts_per_patient_day)

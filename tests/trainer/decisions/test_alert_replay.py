@@ -8,6 +8,7 @@ from streamer.core.time import HOUR_MS
 from tests.support.scored_stays import random_risks
 from tests.support.synthetic_stays import random_labels
 from trainer.decisions.alert_replay import (
+    AT_ONCE,
     HIGH_PPV,
     LEAST_HIGH_STAYS,
     NEVER,
@@ -15,6 +16,7 @@ from trainer.decisions.alert_replay import (
     PolicyRule,
     alert_phases,
     alert_starts,
+    alert_starts_of_each,
 )
 
 POLICY = AlertPolicy(medium=0.2, high=0.5, off=0.1)
@@ -31,6 +33,18 @@ def test_all_stays_together_are_each_stay_alone_in_the_streamers_rules() -> None
             state, phase = step(state, risk[row : row + 1], time_ms, POLICY)
             assert phases[row] == phase[0]
     assert {int(p) for p in phases} == {int(p) for p in Phase}  # every phase was compared
+
+
+def test_many_policies_at_once_are_each_policy_alone() -> None:
+    label, starts = random_labels(4, 60)
+    risk = random_risks(label, 4)
+    media = np.linspace(0.02, 0.6, AT_ONCE + 3)
+    policies = [AlertPolicy(float(m), float(m + 0.2), float(m / 2)) for m in media]
+    together = list(alert_starts_of_each(risk, starts, policies))
+    assert len(together) == len(policies)
+    for policy, alerts in zip(policies, together, strict=True):
+        np.testing.assert_array_equal(alerts, alert_starts(risk, starts, policy))
+    assert len({int(one.sum()) for one in together}) > 3
 
 
 def test_a_second_start_waits_for_the_lockout() -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -46,12 +48,23 @@ def test_neighbouring_floats_are_still_told_apart() -> None:
     assert ((risk > chosen) == (risk == high)).all()
 
 
+Rules = Callable[[Sequence[float]], list[NDArray[np.bool_]]]
+
+
+def above_each(risk: NDArray[np.float64]) -> Rules:
+    return lambda thresholds: [risk > t for t in thresholds]
+
+
+def rising_each(starts: NDArray[np.int64], risk: NDArray[np.float64]) -> Rules:
+    return lambda thresholds: [rising(starts, risk, t) for t in thresholds]
+
+
 def test_without_septic_stays_there_is_no_threshold() -> None:
     label, starts, risk = np.zeros(4, np.int8), np.array([0, 4]), np.arange(4) / 10
     with pytest.raises(ValueError, match="no septic stay"):
         best_utility_threshold(label, starts, risk)
     with pytest.raises(ValueError, match="no septic stay"):
-        choose_alert_threshold(label, starts, risk, lambda r, t: r > t, 1.0)
+        choose_alert_threshold(label, starts, risk, above_each(risk), 1.0)
 
 
 def rising(starts: NDArray[np.int64], risk: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
@@ -66,18 +79,15 @@ def test_the_alert_threshold_finds_most_within_the_budget(budget: float) -> None
     label, starts = random_labels(3, 150)
     risk = random_risks(label, 3, 2)  # few enough risks that every one is a candidate
 
-    def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
-        return rising(starts, r, t)
-
-    chosen = choose_alert_threshold(label, starts, risk, rules, budget)
+    chosen = choose_alert_threshold(label, starts, risk, rising_each(starts, risk), budget)
     distinct = np.unique(risk)
     septic = np.maximum.reduceat(label, starts[:-1]) == 1
     best = 0.0
     for threshold in (distinct[:-1] + distinct[1:]) / 2:
-        alerts = rules(risk, float(threshold))
+        alerts = rising(starts, risk, float(threshold))
         if alerts.sum() / (len(risk) / 24) <= budget:
             best = max(best, float(np.isfinite(lead_hours(alerts, label, starts))[septic].mean()))
-    alerts = rules(risk, chosen.threshold)
+    alerts = rising(starts, risk, chosen.threshold)
     assert chosen.starts_per_patient_day == alerts.sum() / (len(risk) / 24) <= budget
     assert chosen.sensitivity == np.isfinite(lead_hours(alerts, label, starts))[septic].mean()
     assert chosen.sensitivity == best > 0
@@ -88,9 +98,9 @@ def test_many_risks_are_searched_through_a_hundred_thresholds() -> None:
     risk = random_risks(label, 4)
     tried: list[float] = []
 
-    def rules(r: NDArray[np.float64], t: float) -> NDArray[np.bool_]:
-        tried.append(t)
-        return rising(starts, r, t)
+    def rules(thresholds: Sequence[float]) -> list[NDArray[np.bool_]]:
+        tried.extend(thresholds)
+        return rising_each(starts, risk)(thresholds)
 
     chosen = choose_alert_threshold(label, starts, risk, rules, 1.0)
     assert 80 <= len(tried) <= 100
@@ -103,9 +113,9 @@ def test_a_budget_that_nothing_meets_alerts_nobody() -> None:
     label, starts = random_labels(5)
     risk = random_risks(label, 5)
     chosen = choose_alert_threshold(
-        label, starts, risk, lambda r, _: np.ones(len(r), np.bool_), 0.5
+        label, starts, risk, lambda tried: [np.ones(len(risk), np.bool_) for _ in tried], 0.5
     )
     assert risk.max() < chosen.threshold < 1
     assert (chosen.starts_per_patient_day, chosen.sensitivity) == (0, 0)
     with pytest.raises(ValueError, match="budget must be above 0"):
-        choose_alert_threshold(label, starts, risk, lambda r, t: r > t, 0.0)
+        choose_alert_threshold(label, starts, risk, above_each(risk), 0.0)
