@@ -123,13 +123,13 @@ def test_a_spare_is_ready_once_others_have_all(trial: ServiceTrial) -> None:
 
 
 def test_of_two_services_with_one_name_one_ends_and_says_so(trial: ServiceTrial) -> None:
-    trial.send(100)
+    trial.send(50)
     twins = [trial.service(instance="twin"), trial.service(instance="twin")]
     feeding = iter(range(10_000))
 
     def ended() -> bool:
         if next(feeding) % 3 == 0:
-            trial.send(4)
+            trial.send(2)
         return any(twin.exit_code is not None for twin in twins)
 
     wait_until(ended, DEADLINE_S, "the end of one")

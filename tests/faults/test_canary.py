@@ -76,7 +76,7 @@ def test_a_deaf_chain_is_found_and_patients_see_nothing(trial: ServiceTrial) -> 
     service = trial.service(instance="one")
     with contextlib.closing(Watched(trial)) as watched:
         watched.wait({"ok"}, 0)
-        trial.send(200)
+        trial.send(100)
 
         os.kill(service.pid, signal.SIGSTOP)  # it holds its connections, and says nothing
         frozen = time.monotonic()

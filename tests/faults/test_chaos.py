@@ -18,7 +18,7 @@ FEWEST_FAULTS, FEWEST_KINDS = 6, 5
 @pytest.mark.timeout(400)
 def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -> None:
     plan = Plan(
-        seed=11, seconds=20, events=5_500, services=2,
+        seed=11, seconds=20, events=7_000, services=2,
         broker_rest_s=(4, 6), redis_rest_s=(1, 3), drain_s=240, share_computed=4,
     )  # fmt: skip
     # Kafka and Redis of its own: both are taken away.

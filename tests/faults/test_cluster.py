@@ -61,12 +61,12 @@ def test_the_leader_of_a_partition_is_killed_and_comes_back(
         trial.worker(),
     ):
         vitals = trial.settings.topic_vitals
-        trial.send(200)
+        trial.send(100)
         trial.wait_for_commit()
         leader = cluster.leader_of(vitals, 0)
         leader.kill()
-        trial.send(200)
-        trial.wait_for_commit(250)  # without it
+        trial.send(100)
+        trial.wait_for_commit(125)  # without it
         leader.start()
         trial.send()
         trial.assert_equals_oracle()

@@ -52,7 +52,7 @@ def crashes(
         trials = []
         for number in range(len(LOGS)):
             folder = tmp_path_factory.mktemp("crashes")
-            trial = ServiceTrial(stack, folder, f"{folder.name}-{number}-", max_batch=20)
+            trial = ServiceTrial(stack, folder, f"{folder.name}-{number}-", max_batch=10)
             trials.append(opened.enter_context(trial))
         for points in zip(*LOGS, strict=True):
             for trial, log, settings, point in zip(trials, LOGS, SETTINGS, points, strict=True):

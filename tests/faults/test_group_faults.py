@@ -101,7 +101,7 @@ def test_offsets_set_forward_are_stepped_over_in_silence_and_the_states_are_righ
     trial: ServiceTrial,
 ) -> None:
     drained(trial, N_EVENTS // 2)
-    trial.send(100)
+    trial.send(50)
     ends = trial.ends()
     move_offsets(trial, ends)
     trial.send()
@@ -122,7 +122,7 @@ def test_offsets_behind_the_end_of_the_log_are_refused(trial: ServiceTrial) -> N
 
 def test_events_that_were_deleted_before_anyone_saw_them_are_refused(trial: ServiceTrial) -> None:
     drained(trial, N_EVENTS // 2)
-    trial.send(100)
+    trial.send(50)
     with admin_of(trial) as admin:
         tp = TopicPartition(trial.settings.topic_vitals, 0)
         admin.delete_records({tp: trial.ends()[0]})

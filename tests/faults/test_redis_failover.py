@@ -42,12 +42,12 @@ def test_a_master_is_killed_and_nothing_is_missing_or_doubled(
         LocalStack(existing_kafka=stack.kafka, existing_redis=group.url) as own,
         ServiceTrial(own, tmp_path, topic_prefix) as trial,
     ):
-        trial.send(200)
+        trial.send(100)
         with trial.worker() as worker:
-            trial.wait_for_commit(50)
+            trial.wait_for_commit(25)
             port = master_of(trial, group)
             group.processes[port].kill()
-            trial.send(200)
+            trial.send(100)
             with contextlib.suppress(AssertionError):  # it may take less than a look
                 wait_until(lambda: worker.not_ready, 2)
             wait_until(lambda: not worker.not_ready, 60, "the promoted replica")

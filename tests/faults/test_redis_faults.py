@@ -46,7 +46,7 @@ def wait_for_complaint(worker: Worker, about: str) -> None:
 
 
 def test_redis_is_stopped_and_comes_back(own: LocalStack, trial: ServiceTrial) -> None:
-    trial.send(200)
+    trial.send(100)
     with trial.worker() as worker:
         trial.wait_for_commit()
         own.redis_server.stop()
@@ -61,12 +61,12 @@ def test_redis_is_killed_and_comes_back_without_its_last_seconds(
     own: LocalStack, trial: ServiceTrial, tmp_path: Path
 ) -> None:
     folder, backup = own.redis_server.folder, tmp_path / "backup"
-    trial.send(300)
+    trial.send(150)
     with trial.worker():
         trial.settle()
         shutil.copytree(folder, backup)  # of an append-only file, any copy is an earlier state
         before = trial.watermarks()
-        trial.send(200)
+        trial.send(100)
         trial.settle()
         own.redis_server.kill()
         shutil.rmtree(folder)
@@ -81,11 +81,11 @@ def test_redis_has_lost_its_last_seconds_while_nobody_ran(
     own: LocalStack, trial: ServiceTrial, tmp_path: Path
 ) -> None:
     folder, backup = own.redis_server.folder, tmp_path / "backup"
-    trial.send(300)
+    trial.send(150)
     with trial.worker():
         trial.settle()
         shutil.copytree(folder, backup)
-        trial.send(200)
+        trial.send(100)
         trial.settle()
     own.redis_server.kill()
     shutil.rmtree(folder)
@@ -98,7 +98,7 @@ def test_redis_has_lost_its_last_seconds_while_nobody_ran(
 
 @pytest.mark.parametrize("while_it_runs", [True, False])
 def test_redis_is_wiped(trial: ServiceTrial, while_it_runs: bool, admin: Redis) -> None:
-    trial.send(300)
+    trial.send(150)
     with trial.worker():
         trial.settle()
         if while_it_runs:
@@ -140,7 +140,7 @@ def test_redis_takes_no_writes(
     mends: Callable[[Redis], None],
     says: str,
 ) -> None:
-    trial.send(200)
+    trial.send(100)
     with trial.worker() as worker, closing(Redis.from_url(own.redis_admin)) as redis:
         trial.wait_for_commit()
         breaks(redis)

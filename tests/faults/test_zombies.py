@@ -45,7 +45,7 @@ def sleepers(
     folder = tmp_path_factory.mktemp("zombies")
     members = len(FAULTS) + 1
     with ExitStack() as opened:
-        trial = ServiceTrial(stack, folder, f"{folder.name}-", partitions=members, max_batch=10)
+        trial = ServiceTrial(stack, folder, f"{folder.name}-", partitions=members, max_batch=5)
         opened.enter_context(trial)
         services = {name: trial.service(fault, instance=name) for name, fault in FAULTS.items()}
         for service in services.values():

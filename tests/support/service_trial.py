@@ -30,7 +30,7 @@ SESSION_MS: Final = 6_000  # a member that does not answer for so long is out of
 # A service starts in 3 s on an idle core; then sessions and transactions of dead ones time out.
 DEADLINE_S: Final = 90.0
 ASK_TIMEOUT_MS: Final = 10_000
-N_EVENTS: Final = 600
+N_EVENTS: Final = 300
 _LOG_SHOWN: Final = 3_000
 
 
@@ -83,7 +83,7 @@ class ServiceTrial:
         seed: int = 1,
         **settings: str | float,
     ) -> None:
-        settings = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 40, **settings}
+        settings = {"kafka_session_timeout_ms": SESSION_MS, "max_batch": 20, **settings}
         self.environment = environment(stack, prefix, partitions=partitions, **settings)
         self.settings = settings_of(self.environment)
         self.redis = connect(stack.redis)
