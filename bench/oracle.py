@@ -117,7 +117,7 @@ class Fold:
             yield rejected_digest(*rejected(rejection, record, self._settings.topic_vitals))
         for message in write(outcome, event_record, records, self._model, self.table):
             record = records[message.record]
-            yield message_digest(message.key, message.value(), headers_of(message, record))
+            yield message_digest(message.key, message.value, headers_of(message, record))
 
     def stays(self) -> dict[str, bytes]:
         """The present stays in their stored form, by patient."""

@@ -121,11 +121,16 @@ class Records(Sequence[Record]):
                 self.partition[chosen].tolist(),
                 self.offset[chosen].tolist(),
                 self.timestamp_ms[chosen].tolist(),
-                [self.keys[i] for i in indices],
-                [self.values[i] for i in indices],
-                [self.traceparents[i] for i in indices],
-                [self.replayed_of[i] for i in indices],
-                [self.action_macs[i] for i in indices],
+                *(
+                    map(column.__getitem__, indices)
+                    for column in (
+                        self.keys,
+                        self.values,
+                        self.traceparents,
+                        self.replayed_of,
+                        self.action_macs,
+                    )
+                ),
             )
         )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamer.core import codec
 from streamer.core.columns import Columns
-from streamer.core.messages import MessageKind, headers, rejected, write
+from streamer.core.messages import COMMON_HEADERS, MessageKind, own_headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
 from streamer.core.scored_batch import Outcome
@@ -175,21 +175,18 @@ def _result(
             result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
     if result.n_silent:
         messages = [message for message in messages if is_live[message.record]]
+    topic_of = {kind: topics.of(kind) for kind in COMMON_HEADERS}
     causes = records.at([message.record for message in messages])
     for message, record in zip(messages, causes, strict=True):
-        if message.kind == "risk":
-            result.n_risks += 1
-        elif message.kind == "alert":
-            result.alerts[message.content["phase"], message.content["severity"]] += 1
+        kind, _, key, value, _ = message
+        if kind == "alert":
+            content = message.content
+            result.alerts[content["phase"], content["severity"]] += 1
+        own = own_headers(message, record)
         result.outputs.append(
-            Output(
-                topics.of(message.kind),
-                record.partition,
-                message.key,
-                message.value(),
-                headers(message, record),
-            )
+            Output(topic_of[kind], record.partition, key, value, own, COMMON_HEADERS[kind])
         )
+    result.n_risks = sum(message.kind == "risk" for message in messages)
     return result
 
 
