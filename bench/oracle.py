@@ -123,7 +123,7 @@ class Fold:
         """The present stays in their stored form, by patient."""
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
         stored = codec.encode(self.table, slots, codec.Era(self._model.model_id))
-        return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
+        return dict(zip(self.table.names(slots), stored, strict=True))
 
 
 def message_digest(

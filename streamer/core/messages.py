@@ -19,7 +19,7 @@ from streamer.core.answers import RESPONSE_PHASES, Answer
 from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT, kept
 from streamer.core.model import Model
 from streamer.core.reasons import Rejection
-from streamer.core.records import Record, Records
+from streamer.core.records import Origin, Record, Records
 from streamer.core.risk_messages import write_risks
 from streamer.core.scored_batch import Outcome
 from streamer.core.stay_notices import StayNotice
@@ -128,29 +128,29 @@ def _message(kind: MessageKind, record: int, patient: str, content: Content) -> 
 
 def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
     """Returns the CloudEvents 1.0 binary-mode headers of a message, and the trace it belongs to."""
-    return [*COMMON_HEADERS[message.kind], *own_headers(message, record)]
+    return [*COMMON_HEADERS[message.kind], *own_headers(message, record.origin)]
 
 
-def own_headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
+def own_headers(message: Message, origin: Origin) -> list[tuple[str, bytes]]:
     """Returns those of the headers that others of its kind do not share.
 
     The id follows from the input record, so a message that is read twice can be told. It has the
     time, since an event that begins a stay may also end the alert of the one before.
     """
     kind, _, key, _, time = message
-    stamp = (time or rfc3339(record.timestamp_ms)).encode()  # a tombstone has that of its record
+    partition, offset, timestamp_ms, record_key, trace = origin
+    stamp = (time or rfc3339(timestamp_ms)).encode()  # a tombstone has that of its record
     # Of several stays that are let go at one record of another patient, each has an id of its own.
-    whose = b"" if key == record.key else b"/" + key
+    whose = b"" if key == record_key else b"/" + key
     if kind == "alert" and (phase := message.content["phase"]) in RESPONSE_PHASES:
         whose += b"/" + phase.encode()  # one record may cause several
-    position = record.partition, record.offset
     listed = [
-        ("ce_id", b"%b/%d/%d/%b%b" % (_KINDS[kind], *position, stamp, whose)),
+        ("ce_id", b"%b/%d/%d/%b%b" % (_KINDS[kind], partition, offset, stamp, whose)),
         ("ce_time", stamp),
         ("ce_subject", key),
     ]
-    if record.traceparent is not None:
-        listed.append(("traceparent", record.traceparent))
+    if trace is not None:
+        listed.append(("traceparent", trace))
     return listed
 
 

@@ -18,7 +18,7 @@ committed one if the open bin closes unchanged (`state_stepping`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -239,9 +239,10 @@ class StayTable:
         """Returns the slots of the stays of one input partition."""
         return np.flatnonzero(self.partitions == partition)
 
-    def names(self, slots: Iterable[int]) -> list[str]:
+    def names(self, slots: Slots) -> list[str]:
         """Returns the patients of slots that are in use."""
-        return [patient for slot in slots if (patient := self.patients[slot]) is not None]
+        named = map(self.patients.__getitem__, slots.tolist())
+        return [patient for patient in named if patient is not None]
 
     @property
     def nbytes(self) -> int:

@@ -176,15 +176,15 @@ def _result(
     if result.n_silent:
         messages = [message for message in messages if is_live[message.record]]
     topic_of = {kind: topics.of(kind) for kind in COMMON_HEADERS}
-    causes = records.at([message.record for message in messages])
-    for message, record in zip(messages, causes, strict=True):
+    origins = records.origins([message.record for message in messages])
+    for message, origin in zip(messages, origins, strict=True):
         kind, _, key, value, _ = message
         if kind == "alert":
             content = message.content
             result.alerts[content["phase"], content["severity"]] += 1
-        own = own_headers(message, record)
+        own = own_headers(message, origin)
         result.outputs.append(
-            Output(topic_of[kind], record.partition, key, value, own, COMMON_HEADERS[kind])
+            Output(topic_of[kind], origin[0], key, value, own, COMMON_HEADERS[kind])
         )
     result.n_risks = sum(message.kind == "risk" for message in messages)
     return result

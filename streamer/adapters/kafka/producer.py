@@ -24,6 +24,7 @@ from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.structs import ConsumerGroupMetadata
 
 from streamer.adapters.chunks import chunks
+from streamer.adapters.kafka.sender import EagerSender
 from streamer.ports.log import Output
 
 _FORMAT: Final = 2
@@ -62,6 +63,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
     def __init__(self, **configs: Any) -> None:
         super().__init__(**configs)
         self.most_bytes: int = self.config["batch_size"]
+        self._sender.__class__ = EagerSender  # there is no option for it
         # A batch that is too large for its topic would be split, and its future would never end.
         self._sender._can_split = lambda _batch, _error: False
 
@@ -85,12 +87,11 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         for chunk in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
-            by_partition: dict[TopicPartition, list[Output]] = {}
+            by_partition: dict[tuple[str, int], list[Output]] = {}
             for output in chunk:
-                tp = TopicPartition(output.topic, output.partition)
-                by_partition.setdefault(tp, []).append(output)
+                by_partition.setdefault(output[:2], []).append(output)
             for tp, of_partition in by_partition.items():
-                futures += self._queue(tp, of_partition, stamp_ms)
+                futures += self._queue(TopicPartition(*tp), of_partition, stamp_ms)
         self._sender.wakeup()
         return futures
 
