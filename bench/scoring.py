@@ -46,7 +46,7 @@ from streamer.service.takeover import Partition
 
 STAGES: Final = ("decode", "claim", "bound", "score and write", "encode")
 _PARTITIONS: Final = 4
-_POLL_RECORDS: Final = 4_000
+_POLL_RECORDS: Final = 4_000  # of one partition: as many as its part of a fetch has
 _BEDS: Final = 200
 _TOPICS: Final = Topics("vitals", "alerts", "risk", "rejected", "stays", "outcomes")
 _MOST_STAYS: Final = 100_000

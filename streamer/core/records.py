@@ -136,7 +136,10 @@ class Records(Sequence[Record]):
 
     def last_ms(self) -> dict[int, int]:
         """Returns the timestamp of the last record of each partition."""
-        return dict(zip(self.partition.tolist(), self.timestamp_ms.tolist(), strict=True))
+        ends = np.append(self.partition[1:] != self.partition[:-1], True)[: len(self)]
+        return dict(
+            zip(self.partition[ends].tolist(), self.timestamp_ms[ends].tolist(), strict=True)
+        )
 
     def _where(self, kept: NDArray[np.bool_]) -> Records:
         if kept.all():

@@ -162,9 +162,11 @@ def _result(
     is_live_event = is_live[columns.record]
     result.recorded_ms = columns.logged_ms[is_live_event]
     result.measured_ms = columns.time_ms[is_live_event]
-    chosen = is_live_event.tolist()
-    result.sources = list(compress(columns.sources, chosen))
-    result.patients = list(compress(columns.patients, chosen))
+    result.sources, result.patients = columns.sources, columns.patients
+    if result.n_silent:
+        chosen = is_live_event.tolist()
+        result.sources = list(compress(columns.sources, chosen))
+        result.patients = list(compress(columns.patients, chosen))
     result.new_patients.update(
         batch.partitions[event] for event in outcome.newcomers if is_live_event[event]
     )

@@ -25,8 +25,8 @@ from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 
 # Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
-# batch of a ward takes half of it.
-MOST_ROWS: Final = 30_000
+# batch of a ward takes half of it; what is cut off is read and decoded again.
+MOST_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)

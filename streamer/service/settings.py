@@ -138,7 +138,7 @@ class Settings(BoardSettings):
         "has no mark yet: in the first minutes after an upgrade, or with it off",
     )
     max_batch: int = Field(
-        default=4000, ge=1, le=20_000, description="maximum records in one transaction"
+        default=8000, ge=1, le=20_000, description="maximum records in one transaction"
     )
     max_stays: int = Field(
         default=20_000,
