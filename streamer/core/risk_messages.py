@@ -122,8 +122,6 @@ def _names(code: int) -> tuple[str, ...]:
 
 def _or_none(numbers: NDArray[np.int64]) -> list[int | None]:
     """Numbers, ``None`` for those below 0."""
-    if numbers.min(initial=0) >= 0:
-        return numbers.tolist()
     return [number if number >= 0 else None for number in numbers.tolist()]
 
 
@@ -131,8 +129,8 @@ def _shown(wave: Assessments) -> Iterable[Sequence[tuple[float, int] | UnsetType
     """For each shown variable the values and ages of all rows."""
     values = wave.shown.astype(np.float64).round(_SHOWN_DIGITS).T.tolist()
     ages = (wave.shown_age_ms // MINUTE_MS).T.tolist()
-    is_known = (wave.shown_age_ms >= 0).all(axis=0).tolist()
-    for of_variable, minutes, known in zip(values, ages, is_known, strict=True):
+    known_to_all = np.all(wave.shown_age_ms >= 0, axis=0)
+    for of_variable, minutes, known in zip(values, ages, known_to_all.tolist(), strict=True):
         pairs = list(zip(of_variable, minutes, strict=True))
         yield pairs if known else [pair if pair[1] >= 0 else UNSET for pair in pairs]
 
