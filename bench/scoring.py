@@ -173,9 +173,12 @@ def _one_turn(stored: Path, tree: str) -> dict[str, tuple[Costs, int]]:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bench.scoring", "--one-turn", str(stored)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tree, own])},
-        cwd=tree, check=True, capture_output=True, timeout=600,
-    ).stdout  # fmt: skip
-    answer: dict[str, tuple[Costs, int]] = json.loads(done)
+        cwd=tree, check=False, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if done.returncode:
+        why = done.stderr.strip().rpartition("\n")[2]
+        sys.exit(f"{tree}: the parts of its service are not those that are measured here ({why})")
+    answer: dict[str, tuple[Costs, int]] = json.loads(done.stdout)
     return answer
 
 
