@@ -224,8 +224,8 @@ def _causes(
         model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
     )
     orders = np.argsort(-added, axis=1, kind="stable")[:, : explain.MOST_REASONS]
-    at, place = np.nonzero(np.take_along_axis(added, orders, axis=1) >= explain.LEAST_CONTRIBUTION)
-    variable = orders[at, place]
+    at, rank = np.nonzero(np.take_along_axis(added, orders, axis=1) >= explain.LEAST_CONTRIBUTION)
+    variable = orders[at, rank]
     value = newest[at, variable]
     courses = _courses(table, slots[rows[at]], variable, value)
     steady = np.array([course is Direction.NORMAL for course in courses], np.bool_)

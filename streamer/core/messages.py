@@ -26,7 +26,6 @@ from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import StayTable
 from streamer.core.time import rfc3339
 
-HORIZON_HOURS: Final = 6
 SOURCE: Final = b"/vigil/streamer"
 MessageKind: TypeAlias = Literal["risk", "alert", "stay", "verdict"]
 Headers: TypeAlias = Sequence[tuple[str, bytes]]

@@ -152,19 +152,19 @@ def pass_time(
         The deadlines that have come: of which of the ``n``, which, and how the alert stands after
         it; stay by stay.
     """
-    said: list[tuple[int, Due, Standing]] = []
+    passed: list[tuple[int, Due, Standing]] = []
     pause_ms = table["pause_until_ms"][slots]
     for i in np.flatnonzero((pause_ms > NEVER) & (pause_ms <= clock_ms)).tolist():
         slot, at_ms = int(slots[i]), int(clock_ms[i])
         end_pause(table, policy, slot, at_ms)
-        said.append((i, Due.UNPAUSE, standing(table, slot, at_ms)))
+        passed.append((i, Due.UNPAUSE, standing(table, slot, at_ms)))
     snooze_ms, acked_ms = table["snooze_until_ms"][slots], table["acked_ms"][slots]
     is_over = (snooze_ms > NEVER) & (snooze_ms <= clock_ms)
     is_over |= comes_back(table, slots) & (clock_ms - policy.acknowledged_high_ms >= acked_ms)
     for i in np.flatnonzero(is_over).tolist():
         slot, at_ms = int(slots[i]), int(clock_ms[i])
         reopen(table, policy, slot, at_ms)
-        said.append((i, Due.RESUME, standing(table, slot, at_ms)))
+        passed.append((i, Due.RESUME, standing(table, slot, at_ms)))
     revision = table["revision"][slots]
     is_late = (
         demands(table, slots)
@@ -174,10 +174,10 @@ def pass_time(
     late = np.flatnonzero(is_late)
     table["overdue_revision"][slots[late]] = revision[late]
     stands = standings(table, slots[late], clock_ms[late])
-    said += [(i, Due.OVERDUE, stand) for i, stand in zip(late.tolist(), stands, strict=True)]
+    passed += [(i, Due.OVERDUE, stand) for i, stand in zip(late.tolist(), stands, strict=True)]
     set_deadline(table, policy, slots)
-    said.sort(key=itemgetter(0))
-    return said
+    passed.sort(key=itemgetter(0))
+    return passed
 
 
 def acknowledge(
