@@ -27,8 +27,8 @@ from streamer.service.worker_config import WorkerConfig
 
 _log = structlog.get_logger()
 
-# Containers of a full batch in which each event is scored. Collecting at Python's default of 700 took
-# a tenth of the time.
+# Containers of a full batch in which each event is scored. Collecting at Python's default of 700
+# took a tenth of the time.
 _GARBAGE_THRESHOLD: Final = 250_000
 
 
