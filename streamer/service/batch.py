@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
+from streamer.core.canary import is_canary_key
 from streamer.core.columns import Columns
 from streamer.core.messages import COMMON_HEADERS, MessageKind, own_headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
@@ -38,17 +39,19 @@ class Topics:
     stays: str
     outcomes: str
     states: str = "states"
+    risk_canary: str = "risk.canary"
+    alerts_canary: str = "alerts.canary"
 
-    def of(self, kind: MessageKind) -> str:
-        """The topic of a kind of message."""
+    def of(self, kind: MessageKind, *, is_canary: bool = False) -> str | None:
+        """The topic of a kind of message; ``None``: of a canary nobody hears it."""
         match kind:
             case "risk":
-                return self.risk
+                return self.risk_canary if is_canary else self.risk
             case "alert":
-                return self.alerts
+                return self.alerts_canary if is_canary else self.alerts
             case "stay":
-                return self.stays
-        return self.outcomes
+                return None if is_canary else self.stays
+        return None if is_canary else self.outcomes
 
 
 Milliseconds = NDArray[np.int64]
@@ -63,7 +66,8 @@ class Result:
     """Outputs and counts of a batch, without the records that were replayed silently.
 
     Attributes:
-        outputs: messages and rejected events, to be written in one transaction.
+        outputs: messages and rejected events, to be written in one transaction. All that follows
+            is of patients alone: canaries are not counted.
         rejected: rejected events by reason.
         problems: dropped values by reason.
         alerts: alert messages by phase and severity.
@@ -160,11 +164,12 @@ def _result(
         result.problems, result.losses = outcome.problems, columns.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     is_live_event = is_live[columns.record]
-    result.recorded_ms = columns.logged_ms[is_live_event]
-    result.measured_ms = columns.time_ms[is_live_event]
+    counted = is_live_event & ~columns.is_canary
+    result.recorded_ms = columns.logged_ms[counted]
+    result.measured_ms = columns.time_ms[counted]
     result.sources, result.patients = columns.sources, columns.patients
-    if result.n_silent:
-        chosen = is_live_event.tolist()
+    if not counted.all():
+        chosen = counted.tolist()
         result.sources = list(compress(columns.sources, chosen))
         result.patients = list(compress(columns.patients, chosen))
     result.new_patients.update(
@@ -177,18 +182,25 @@ def _result(
             result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
     if result.n_silent:
         messages = [message for message in messages if is_live[message.record]]
-    topic_of = {kind: topics.of(kind) for kind in COMMON_HEADERS}
+    topic_of = {
+        (kind, is_canary): topics.of(kind, is_canary=is_canary)
+        for kind in COMMON_HEADERS
+        for is_canary in (False, True)
+    }
     origins = records.origins([message.record for message in messages])
     for message, origin in zip(messages, origins, strict=True):
         kind, _, key, value, _ = message
-        if kind == "alert":
+        is_canary = is_canary_key(key)
+        topic = topic_of[kind, is_canary]
+        if topic is None:
+            continue
+        if kind == "risk":
+            result.n_risks += not is_canary
+        elif kind == "alert" and not is_canary:
             content = message.content
             result.alerts[content["phase"], content["severity"]] += 1
         own = own_headers(message, origin)
-        result.outputs.append(
-            Output(topic_of[kind], origin[0], key, value, own, COMMON_HEADERS[kind])
-        )
-    result.n_risks = sum(message.kind == "risk" for message in messages)
+        result.outputs.append(Output(topic, origin[0], key, value, own, COMMON_HEADERS[kind]))
     return result
 
 
