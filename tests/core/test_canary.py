@@ -96,7 +96,7 @@ class Log:
     def stays(self) -> dict[str, bytes]:
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
         stored = codec.encode(self.table, slots, codec.Era(MODEL.model_id))
-        return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
+        return dict(zip(self.table.names(slots), stored, strict=True))
 
     def of_patients(self) -> list[tuple[str, bytes, bytes | None]]:
         return [message[:3] for message in self.messages if not message[1].startswith(b"~")]
