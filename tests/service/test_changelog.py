@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -185,6 +186,37 @@ def test_a_restore_takes_the_patients_that_the_limit_took(seed: int, states_s: f
     rejected = [o for o in fakes[0].broker.outputs if o.topic == TOPICS.rejected]
     assert {dict(o.headers)["reason"] for o in rejected} == {b"too_many_patients"}
     assert_same(fakes[1], fakes[0])
+
+
+def test_a_stay_that_goes_out_early_takes_nobody_s_place_in_a_restore() -> None:
+    """One who is sent with the day that a replay has yet to come to counts for that day."""
+    turns, limit = 40, 2
+    fake = service([], states_s=turns, n_partitions=1)
+    fake.max_patients_a_day = limit
+    process = fake.process()
+
+    def come(day: int, *patients: str) -> None:
+        for patient in patients:
+            one = event(0, patient, day * 24 * 60, values={"heart_rate": 70})
+            fake.broker.append(0, one[1], one[2], START_MS + day * DAY_MS)
+
+    come(0, "c")
+    fake.drain(process)
+    turn = crc32(b"c") % turns
+    steps(process, 2 * turns)
+    while (process._rounds + 2) % turns != turn:
+        process.step()
+    names = (f"p{i}" for i in range(10_000))
+    a, b = [name for name in names if crc32(name.encode()) % turns == (turn - 4) % turns][:2]
+    come(1, b, a, "c", "d")
+    while snapshot(fake, 0).stays["c"][0] < 5:
+        process.step()
+    expected = fake.stored_stays()
+    assert set(expected[0]) == {"c", a, b}, "d is one too many"
+    assert lose_store(fake)
+    fake.kill(process)
+    fake.drain(fake.process())
+    assert fake.stored_stays() == expected
 
 
 def test_a_stay_that_begins_goes_out_with_its_first_event() -> None:
