@@ -40,6 +40,7 @@ class Group:
         processes: all servers, by port.
         commands: what started each.
         sentinels: ports of the Sentinels, if any.
+        folder: has a folder for each port, with its log.
     """
 
     url: str
@@ -47,6 +48,7 @@ class Group:
     processes: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
     commands: dict[int, list[str]] = field(default_factory=dict)
     sentinels: list[int] = field(default_factory=list)
+    folder: Path = Path()
 
     @property
     def is_cluster(self) -> bool:
@@ -96,6 +98,11 @@ class Group:
     def thaw(self, port: int) -> None:
         """Lets a frozen server go on."""
         os.kill(self.processes[port].pid, signal.SIGCONT)
+
+    def logs(self) -> str:
+        """The end of each server's log."""
+        files = sorted(self.folder.glob("*/log"))
+        return "\n".join(f"{file}:\n{file.read_text()[-4_000:]}" for file in files)
 
     def start(self, port: int) -> None:
         """Starts a server that was killed; the others tell it what it is now."""
@@ -176,7 +183,7 @@ def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in sentinels)
         group = Group(
             f"redis+sentinel://{hosts}/{MASTER_NAME}/0", [master, *replicas],
-            servers.processes, servers.commands, sentinels,
+            servers.processes, servers.commands, sentinels, servers.folder,
         )  # fmt: skip
         for port in replicas:
             _wait(partial(_is_in_step, group.client(port)))
@@ -229,7 +236,10 @@ def cluster_group(n_masters: int = 3, *, replicas: bool = False) -> Iterator[Gro
             # One that was never in step with its master does not stand for election.
             _wait(lambda: all(map(_is_in_step, nodes[n_masters:])))
         hosts = ",".join(f"{LOOPBACK}:{port}" for port in ports)
-        yield Group(f"redis+cluster://{hosts}", all_ports, servers.processes, servers.commands)
+        yield Group(
+            f"redis+cluster://{hosts}", all_ports, servers.processes, servers.commands,
+            folder=servers.folder,
+        )  # fmt: skip
 
 
 def _is_whole(node: Any, n_nodes: int) -> bool:

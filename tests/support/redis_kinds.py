@@ -19,7 +19,7 @@ __all__ = ["Group", "cluster_group", "sentinel_group"]
 def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]:
     """A master watched by Sentinels."""
     _need_server()
-    with redis_groups.sentinel_group(n_replicas, n_sentinels) as group:
+    with redis_groups.sentinel_group(n_replicas, n_sentinels) as group, _shown(group):
         yield group
 
 
@@ -27,8 +27,17 @@ def sentinel_group(n_replicas: int = 0, n_sentinels: int = 1) -> Iterator[Group]
 def cluster_group(n_masters: int = 3, *, replicas: bool = False) -> Iterator[Group]:
     """A Cluster of masters, each with a replica if asked for."""
     _need_server()
-    with redis_groups.cluster_group(n_masters, replicas=replicas) as group:
+    with redis_groups.cluster_group(n_masters, replicas=replicas) as group, _shown(group):
         yield group
+
+
+@contextlib.contextmanager
+def _shown(group: Group) -> Iterator[None]:
+    """Logs are shown of a test that fails: why nobody was promoted, for one."""
+    try:
+        yield
+    finally:
+        print(group.logs())
 
 
 def _need_server() -> None:
