@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import ResponseError
+from redis.retry import Retry
 
 from streamer.local.errors import LocalStackError
 from streamer.local.ports import LOOPBACK, choose_other_than
@@ -28,6 +30,7 @@ MASTER_NAME: Final = "vigil"
 _SLOTS: Final = 16_384
 _DEADLINE_S: Final = 20.0  # to start a server, or for servers to know each other, when others work
 _POLL_S: Final = 0.05
+_ANSWER_S: Final = 2.0  # of a server on this machine that is not frozen
 
 
 @dataclass(slots=True)
@@ -56,8 +59,10 @@ class Group:
         return not self.sentinels
 
     def client(self, port: int) -> Redis:
-        """A client of one server."""
-        return Redis(host=LOOPBACK, port=port, socket_timeout=5)
+        """A client of one server; redis-py would try ten times by itself."""
+        return Redis(
+            host=LOOPBACK, port=port, socket_timeout=_ANSWER_S, retry=Retry(NoBackoff(), 0)
+        )
 
     def masters(self) -> list[int]:
         """The ports of the servers that take writes and answer."""
