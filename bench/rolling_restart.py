@@ -3,11 +3,11 @@
     python -m bench.rolling_restart                    this version, the next (invented), and back
     python -m bench.rolling_restart --from 32d8506     from a version of this repository to this one
 
-Three services share a topic whose events come at an even pace, each due for one risk. They are
+Three services share a topic whose events come at an even pace, each due for one risk. One in twenty
+is sent again to another partition than its patient's, and is due for a rejection. Services are
 ended in order and replaced one by one, each when the one before is at work. Then every risk is
-counted: none may be missing or doubled. Between the present version and an invented next one, which
-writes the format of stays that this one reads, all messages and all stays are also compared with
-the fold of the log.
+counted: none may be missing or doubled. Between the present version and an invented next one, which writes
+the format of stays that this one reads, all messages and all stays are also compared with the fold.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +48,9 @@ _STAYS: Final = 120
 _DEADLINE_S: Final = 90.0
 _POLL_S: Final = 0.2
 _STEP_S: Final = 0.05
+_ASTRAY_EVERY: Final = 20
+_SETTLED: Final = 10 * _STAYS  # events, after which each patient has a home
+_ASTRAY: Final = ("astray", b"1")
 _VERSION_BYTE: Final = 4  # of a stored stay, after four letters
 
 
@@ -152,13 +155,15 @@ def run(
         load.stop()
         for service in services:
             service.stop()
-    missing, doubled, n_risks = _count(settings)
+    missing, doubled, n_risks = _count(settings, settings.topic_risk, astray=False)
+    lost, again, n_rejected = _count(settings, settings.topic_rejected, astray=True)
     print(
         f"{load.n_sent:,} events in {time.monotonic() - began:.0f} s, {len(pauses)} services "
         f"replaced (the log was read again {max(pauses):.1f} s after at the latest): {n_risks:,} "
-        f"risks, {missing} missing, {doubled} doubled."
+        f"risks, {missing} missing, {doubled} doubled; {n_rejected:,} events rejected on another "
+        f"partition than their patient's, {lost} missing, {again} doubled."
     )
-    wrong = missing + doubled
+    wrong = missing + doubled + lost + again
     if compares:
         differences = oracle.compare(settings, processes=2)
         print(oracle.table(differences))
@@ -182,21 +187,23 @@ class _Load(threading.Thread):
         self._settings = settings
         self._rate = rate
         self._stopping = threading.Event()
+        self._n = 0
         self.n_sent = 0
 
     def run(self) -> None:
         """Sends."""
-        feed = hourly(1_000_000, _STAYS)
+        feed, topic, wide = hourly(1_000_000, _STAYS), self._settings.topic_vitals, _PARTITIONS
         began = time.monotonic()
         with contextlib.closing(KafkaProducer(**self._settings.kafka_connection())) as producer:
             while not self._stopping.wait(_STEP_S):
                 due = int((time.monotonic() - began) * self._rate) - self.n_sent
                 for message in itertools.islice(feed, due):
-                    producer.send(
-                        self._settings.topic_vitals,
-                        json.dumps(message.value).encode(),
-                        message.key.encode(),
-                    )
+                    value, key = json.dumps(message.value).encode(), message.key.encode()
+                    sent = producer.send(topic, value, key)
+                    self._n += 1
+                    if self._n > _SETTLED and self._n % _ASTRAY_EVERY == 0:
+                        away = (sent.get(_DEADLINE_S).partition + 1) % wide
+                        producer.send(topic, value, key, partition=away, headers=[_ASTRAY])
                 self.n_sent += due
             producer.flush()
 
@@ -268,20 +275,36 @@ def _formats(stack: LocalStack, settings: Settings) -> str:
     return told or "no stay is saved yet"
 
 
-def _count(settings: Settings) -> tuple[int, int, int]:
-    """Risks that are missing and doubled, and the number of all."""
+def _count(settings: Settings, topic: str, *, astray: bool) -> tuple[int, int, int]:
+    """Counts messages of a topic that are missing and doubled, by the event behind each.
+
+    Args:
+        settings: of the services.
+        topic: of risks, or of rejected events.
+        astray: whether events on another partition than their patient's are due, or all others.
+
+    Returns:
+        Missing, doubled (or not due), and all.
+    """
     seen: Counter[tuple[int, int]] = Counter()
-    for record in read_topic(settings, settings.topic_risk):
-        message: Any = json.loads(record.value)
-        seen[message["partition"], message["offset"]] += 1
-    due = set(_due(settings))
-    return len(due - seen.keys()), sum(n - 1 for n in seen.values()), seen.total()
-
-
-def _due(settings: Settings) -> Iterator[tuple[int, int]]:
-    """Each event of this load is due for a risk."""
-    for record in read_topic(settings, settings.topic_vitals):
-        yield record.partition, record.offset
+    for record in read_topic(settings, topic):
+        if topic == settings.topic_risk:
+            message: Any = json.loads(record.value)
+            seen[message["partition"], message["offset"]] += 1
+        else:
+            headers = dict(record.headers)
+            if headers["reason"] == b"other_partition":
+                seen[int(headers["partition"]), int(headers["offset"])] += 1
+    due = {
+        (record.partition, record.offset)
+        for record in read_topic(settings, settings.topic_vitals)
+        if (_ASTRAY in record.headers) is astray
+    }
+    return (
+        len(due - seen.keys()),
+        sum(n - 1 for n in seen.values()) + len(seen.keys() - due),
+        seen.total(),
+    )
 
 
 if __name__ == "__main__":
