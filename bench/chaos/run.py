@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -332,7 +333,8 @@ def _watched(
         watch.stop()
         outcome.longest_silence_s = watch.longest_s
         if watch.error is not None:
-            outcome.errors.append(f"the watch: {watch.error!r}")
+            where = "".join(traceback.format_exception(watch.error)[-2:])
+            outcome.errors.append(f"the watch: {where}")
 
 
 @contextlib.contextmanager
