@@ -5,6 +5,7 @@
     python -m bench.plan --measure FILE                      measures the costs, two minutes
     python -m bench.plan --beds 1000 --hz 1 --minutes 5      lives through it here, and compares
 
+`--write` puts the figures into docs/scale.md.
 It prints the load, the workers, the bytes, the time of a restore, and what breaks first. Events are
 monitor rows; a risk is due for each patient and minute; stays are kept for 15 days after their last
 event, those of 3.5 days in intensive care on average.
@@ -46,6 +47,12 @@ _REDIS_GB: Final = 64.0
 _KAFKA_TB: Final = 4.0  # of one broker
 _BROKERS: Final = 3
 _DAY_S: Final = 86_400.0
+_MOST_IN_MEMORY: Final = 20_000  # stays of a worker, as STREAMER_MAX_STAYS has it by default
+_SITES: Final = (
+    (50, 1 / 60), (50, 1.0), (1_000, 1 / 60), (1_000, 1.0), (10_000, 1.0), (100_000, 1 / 60),
+    (100_000, 1.0),
+)  # fmt: skip
+_PAGE: Final = Path(__file__).parents[1] / "docs" / "scale.md"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +153,8 @@ def needs(site: Site, costs: Costs, workers: int | None = None) -> Needs:
         "stays of a partition": stays / partitions / _MOST_STAYS_A_PARTITION,
         "workers against partitions": workers / partitions,
     }
-    worker_mb = costs.resident_mb + stays / workers * costs.resident_kb_a_stay / 1e3
+    in_memory = min(stays / workers, _MOST_IN_MEMORY)
+    worker_mb = costs.resident_mb + in_memory * costs.resident_kb_a_stay / 1e3
     return Needs(
         events, partitions, workers, cores, stays, worker_mb, redis_gb, redis_mb_s, kafka_mb_s,
         restore_s, limits,
@@ -183,16 +191,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--costs", type=Path, default=SHIPPED_COSTS)
     parser.add_argument("--measure", type=Path, metavar="FILE", help="measure the costs")
     parser.add_argument("--minutes", type=float, help="live through it for so long")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/scale.md")
     chosen = parser.parse_args(arguments)
-    if not (chosen.measure or chosen.beds):
-        parser.error("--beds or --measure is needed")
+    if not (chosen.measure or chosen.beds or chosen.write):
+        parser.error("--beds, --measure or --write is needed")
     if chosen.measure:
         with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
             write_costs(chosen.measure, measure_costs(stack, Path(folder)))
         print(chosen.measure.read_text())
+    costs = load_costs(chosen.measure or chosen.costs)
+    if chosen.write:
+        write_page("table", table(costs))
     if not chosen.beds:
         return 0
-    costs = load_costs(chosen.measure or chosen.costs)
     site = Site(chosen.beds, chosen.hz, chosen.save_seconds)
     need = needs(site, costs)
     print(f"By the costs of {costs.machine}:\n\n{HEADER}\n{row(site, need)}\n")
@@ -202,8 +213,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"- {site.beds:,} beds are {math.ceil(site.beds / 100_000)} cells (docs/scale.md)")
     if chosen.minutes:
         with LocalStack() as stack, tempfile.TemporaryDirectory() as folder:
-            print(lived(stack, Path(folder), site, need, chosen.minutes))
+            measured = lived(stack, Path(folder), site, need, chosen.minutes)
+        print(measured)
+        if chosen.write:
+            write_page("lived", f"{chosen.beds:,} beds at {chosen.hz:g} Hz, {measured}")
     return 0
+
+
+def table(costs: Costs) -> str:
+    """The table of `docs/scale.md`."""
+    rows = [row(site, needs(site, costs)) for site in (Site(*each) for each in _SITES)]
+    return "\n".join([f"By the costs of {costs.machine}:", "", HEADER, *rows])
+
+
+def write_page(part: str, content: str, page: Path = _PAGE) -> None:
+    """Replaces a part of the page, which lies between two comments."""
+    begin, end = f"<!-- {part} -->\n", f"<!-- /{part} -->"
+    text = page.read_text()
+    before, _, rest = text.partition(begin)
+    page.write_text(f"{before}{begin}{content}\n{end}{rest.partition(end)[2]}")
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from redis import Redis
 
 from bench.loads import Load, hourly, put
+from bench.machine import describe
 from bench.plan_costs import send_rows
 from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.local import LocalStack
@@ -63,7 +64,7 @@ def lived(stack: LocalStack, folder: Path, site: Site, need: Needs, minutes: flo
     lines = ["| of the workers | planned | measured | difference |", "|---|---|---|---|"]
     for name, planned, measured in rows:
         lines.append(f"| {name} | {planned:.3g} | {measured:.3g} | {measured / planned - 1:+.0%} |")
-    return f"\n{minutes:g} minutes of it on this machine:\n\n" + "\n".join(lines)
+    return f"{minutes:g} minutes of it on {describe()}:\n\n" + "\n".join(lines)
 
 
 def _taken(
