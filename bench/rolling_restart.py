@@ -47,10 +47,10 @@ _PARTITIONS: Final = 6
 _SERVICES: Final = 3
 _STAYS: Final = 120
 _DEADLINE_S: Final = 90.0
+_LIVES_S: Final = 8.0  # of a version that all services have
 _POLL_S: Final = 0.2
 _STEP_S: Final = 0.05
 _ASTRAY_EVERY: Final = 20
-_SETTLED: Final = 10 * _STAYS  # events, after which each patient has a home
 _ASTRAY: Final = ("astray", b"1")
 _VERSION_BYTE: Final = 4  # of a stored stay, after four letters
 
@@ -148,8 +148,11 @@ def run(
             else:
                 for service in services:
                     _wait_until_at_work(service)
+                _wait_until_sent_to_all(load)
                 _wait_until_read(settings, services)
+                load.homes_are_known.set()
             print(f"{version.name}: {_formats(stack, settings)}", flush=True)
+            time.sleep(_LIVES_S)
         load.stop()
         _wait_until_read(settings, services, to_the_end=True)
     finally:
@@ -190,6 +193,7 @@ class _Load(threading.Thread):
         self._stopping = threading.Event()
         self._n = 0
         self.n_sent = 0
+        self.homes_are_known = threading.Event()  # a patient's home is where services read first
 
     def run(self) -> None:
         """Sends."""
@@ -202,7 +206,7 @@ class _Load(threading.Thread):
                     value, key = json.dumps(message.value).encode(), message.key.encode()
                     sent = producer.send(topic, value, key)
                     self._n += 1
-                    if self._n > _SETTLED and self._n % _ASTRAY_EVERY == 0:
+                    if self.homes_are_known.is_set() and self._n % _ASTRAY_EVERY == 0:
                         away = (sent.get(_DEADLINE_S).partition + 1) % wide
                         producer.send(topic, value, key, partition=away, headers=[_ASTRAY])
                 self.n_sent += due
@@ -213,6 +217,12 @@ class _Load(threading.Thread):
         self._stopping.set()
         if self.is_alive():
             self.join()
+
+
+def _wait_until_sent_to_all(load: _Load) -> None:
+    """Waits until each patient has had an event."""
+    while load.n_sent < 2 * _STAYS:
+        time.sleep(_POLL_S)
 
 
 def _wait_until_at_work(service: ServiceProcess) -> None:

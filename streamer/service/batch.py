@@ -75,7 +75,8 @@ class Result:
         sources: ``n`` what sent each observation, see `Columns`.
         patients: ``n`` whose events they are.
         new_patients: patients of whom nothing was known, by partition.
-        begun: partition and patient of each stay that has begun, of silent records as well.
+        begun: partition and patient of each stay that has begun, of silent records as well; of
+            canaries, each that has events.
         ended: the same of those that were let go.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
@@ -156,7 +157,9 @@ def _result(
     result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
     partitions = batch.partitions
-    result.begun = [(partitions[event], columns.patients[event]) for event in outcome.newcomers]
+    # Canaries are no newcomers, and their stays last for seconds: each event of theirs counts.
+    begins = {*outcome.newcomers, *np.flatnonzero(columns.is_canary).tolist()}
+    result.begun = [(partitions[event], columns.patients[event]) for event in sorted(begins)]
     result.ended = [
         (partitions[notice.event], notice.patient)
         for notice in outcome.notices

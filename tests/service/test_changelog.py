@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from streamer.core import codec
+from streamer.core.canary import canary_id
 from streamer.core.codec import Era
 from streamer.core.scoring import Scorer
 from streamer.ports.log import LogUnavailable
@@ -227,6 +228,20 @@ def test_a_stay_that_begins_goes_out_with_its_first_event() -> None:
     fake.send([event(0, "p", 1, values={"heart_rate": 71})])
     steps(process, 3)
     assert snapshot(fake, 0).stays["p"][0] == 1, "later changes wait for its turn"
+
+
+def test_a_canary_goes_out_with_each_of_its_events_and_its_end() -> None:
+    canary = canary_id("one", 0, 0)
+    fake = service([], states_s=1_000, n_partitions=1)
+    process = fake.process()
+    found = []
+    admission: dict[str, Any] = {"type": "admission", "age": 60}
+    for fields in (admission, {"values": {"heart_rate": 70}}, {"type": "discharge"}):
+        fake.send([event(0, canary, 0, processing="T", **fields)])
+        steps(process, 2)
+        w, stay = snapshot(fake, 0).stays[canary]
+        found.append((w, stay is None))
+    assert found == [(1, False), (2, False), (3, True)]
 
 
 def test_whoever_was_refused_is_not_sent() -> None:
