@@ -178,6 +178,7 @@ def test_a_canary_is_none_of_the_patients_of_a_day() -> None:
     log = Log(most_a_day=2)
     admitted, *rest = probe(STAY, 0, 0)
     new = [event(0, f"p{i}", i, values={"heart_rate": 80}) for i in range(3)]
-    log.take(records_of([admitted, new[0], *probe(STAY, 0, 0, "j"), new[1]]))
+    log.take(records_of([new[0], admitted]))  # it is on its way when the next patient comes
+    log.take(records_of([*probe(STAY, 0, 0, "j"), new[1]]))
     log.take(records_of([*rest, new[2]]))
     assert log.refused == [(b"p2", "too_many_patients")]
