@@ -7,7 +7,7 @@ Three services share a topic whose events come at an even pace, each due for one
 are ended in order and replaced one by one, each when the one before is at work. Then every risk is
 counted: none may be missing or doubled. Between the present version and an invented next one, which
 writes the format of stays that this one reads, all messages and all stays are also compared with
-the fold. With `--from` or `--astray`, one event in twenty is instead sent again to another partition
+the fold. With `--from` or `--astray`, one event in twenty is sent again to another partition
 than its patient's, and is due for a rejection.
 """
 
