@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
+from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.states import RedisStates
 from streamer.local import LocalStack
 from streamer.service.bootstrap import state_store
@@ -133,7 +135,7 @@ class RedisLane(Lane):
 def watermarks(settings: Settings) -> list[int | None]:
     """The watermark of each partition's states; ``None`` without one or without an answer."""
     states: RedisStates = state_store(settings)
-    with Redis.from_url(settings.redis(), socket_timeout=20) as client:
+    with contextlib.closing(connect(settings.redis())) as client:
         try:
             marks = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
         except RedisError:

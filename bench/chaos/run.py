@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from bench.chaos import judging, judging_actions, model_swaps
 from bench.chaos.actions import Board, BoardLane, People
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
+from bench.chaos.failover_faults import FailoverLane
 from bench.chaos.lane import Lane
 from bench.chaos.liveness import LivenessWatch
 from bench.chaos.redis_faults import RedisLane, watermarks
@@ -26,6 +28,7 @@ from bench.chaos.sender import ResendLane, Sender
 from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
 from bench.chaos.tally import Fault, Tally
 from bench.independent_oracle.network import Bundle as OracleBundle
+from bench.redis_groups import Group
 from bench.services import environment, settings_of
 from streamer.bundles import bundle
 from streamer.local import LocalStack
@@ -42,7 +45,6 @@ _POLL_S: Final = 0.2
 # A dead member's partitions wait for its session and for its open transaction, 15 s; then they are
 # taken, on a busy machine.
 SILENCE_LIMIT_S: Final = SESSION_TIMEOUT_S + 15.0 + 20.0
-_KEPT_HOURS: Final = 30 * 24  # what lost states are rebuilt from: all of the log
 # Events in the log of a service, and their names in the report.
 _LOG_EVENTS: Final = {
     "assignment": "changes of assignment",
@@ -145,7 +147,11 @@ class RunProgress:
 
 
 def run(
-    stack: LocalStack, folder: Path, plan: Plan, progress: RunProgress | None = None
+    stack: LocalStack,
+    folder: Path,
+    plan: Plan,
+    progress: RunProgress | None = None,
+    group_of_redis: Group | None = None,
 ) -> Outcome:
     """Runs all lanes at once, lets the services finish, and compares.
 
@@ -154,11 +160,13 @@ def run(
         folder: folder for the logs of the services.
         plan: length, size and seed.
         progress: receives the progress.
+        group_of_redis: the servers behind the stack's Redis, where it is more than one: masters are
+            then taken away, and states are never lost for good.
     """
     progress = progress or RunProgress()
     variables = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
-        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000), rebuild_hours=_KEPT_HOURS,
+        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
     settings = settings_of(variables)
     ensure_topics(settings)
@@ -172,7 +180,9 @@ def run(
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps),
+        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps)
+        if group_of_redis is None
+        else FailoverLane(plan.seed, group_of_redis, plan.redis_rest_s, tally),
         BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
         BoardLane(plan.seed, board, tally),
@@ -334,7 +344,8 @@ def _watched(
         watch.stop()
         outcome.longest_silence_s = watch.longest_s
         if watch.error is not None:
-            outcome.errors.append(f"the watch: {watch.error!r}")
+            where = "".join(traceback.format_exception(watch.error)[-2:])
+            outcome.errors.append(f"the watch: {where}")
 
 
 @contextlib.contextmanager

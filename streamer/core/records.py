@@ -112,12 +112,18 @@ class Records(Sequence[Record]):
             kept &= (self.partition != number) | (self.offset < stop)
         return self._where(kept)
 
-    def since(self, number: int, firsts: Mapping[bytes | None, int]) -> Records:
-        """Returns the records without those of a partition before the first offset of their key."""
+    def since(self, number: int, firsts: Mapping[bytes | None, int], others: int) -> Records:
+        """Returns the records without those of a partition before the first offset of their key.
+
+        Args:
+            number: the partition.
+            firsts: the first offset of each key that is known.
+            others: that of all other keys.
+        """
         of_partition = np.flatnonzero(self.partition == number).tolist()
         offsets, kept = self.offset.tolist(), np.ones(len(self), np.bool_)
         first_of, keys = firsts.get, self.keys
-        kept[[i for i in of_partition if offsets[i] < first_of(keys[i], 0)]] = False
+        kept[[i for i in of_partition if offsets[i] < first_of(keys[i], others)]] = False
         return self._where(kept)
 
     def origins(self, indices: Sequence[int]) -> list[Origin]:

@@ -19,6 +19,7 @@ from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
 from streamer.core.scored_batch import Outcome
 from streamer.core.scoring import Scorer
+from streamer.core.stay_notices import StayNotice
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
 from streamer.service import metrics
@@ -74,6 +75,9 @@ class Result:
         sources: ``n`` what sent each observation, see `Columns`.
         patients: ``n`` whose events they are.
         new_patients: patients of whom nothing was known, by partition.
+        begun: partition and patient of each stay that has begun, of silent records as well; of
+            canaries, each that has events.
+        ended: the same of those that were let go.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
         n_risks: risk messages.
@@ -91,6 +95,8 @@ class Result:
     sources: list[object] = field(default_factory=list)
     patients: list[str] = field(default_factory=list)
     new_patients: Counter[int] = field(default_factory=Counter)
+    begun: list[tuple[int, str]] = field(default_factory=list)
+    ended: list[tuple[int, str]] = field(default_factory=list)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
     n_risks: int = 0
@@ -150,6 +156,15 @@ def _result(
         is_live |= of_partition & (records.offset >= owned[number].silent_until)
     result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
+    partitions = batch.partitions
+    # Canaries are no newcomers, and their stays last for seconds: each event of theirs counts.
+    begins = {*outcome.newcomers, *np.flatnonzero(columns.is_canary).tolist()}
+    result.begun = [(partitions[event], columns.patients[event]) for event in sorted(begins)]
+    result.ended = [
+        (partitions[notice.event], notice.patient)
+        for notice in outcome.notices
+        if isinstance(notice, StayNotice) and notice.summary is None
+    ]
     messages = write(
         outcome,
         columns.record,

@@ -114,13 +114,11 @@ class BatchScoring:
             stops = self._stops(batches)
             if stops:
                 batches = self._decode(records.before(stops))
-            results = [
-                process(self._cache.scorers[model_id], batch, owned, topics)
-                for model_id, batch in batches.items()
-            ]
+            results = []
             for model_id, batch in batches.items():
                 scorer = self._cache.scorers[model_id]
-                self._changelog.note(scorer, batch.columns.distinct, starts, owned)
+                results.append(result := process(scorer, batch, owned, topics))
+                self._changelog.note(scorer, batch.columns.distinct, starts, owned, result)
         positions = {number: stops.get(number, end) for number, end in positions.items()}
         moved = [owned[number] for number in positions]
         live = {
