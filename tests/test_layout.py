@@ -66,7 +66,7 @@ FLOORS = (
     ("evaluate",),
     ("fit",),
     ("recalibrate", "explain", "tune"),
-    ("compare",),
+    ("compare", "loop"),
     ("examples",),
     ("cli",),
 )

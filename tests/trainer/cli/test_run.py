@@ -17,13 +17,14 @@ from redis import Redis
 from streamer.bundles.acceptance import Trust
 from streamer.bundles.signatures import ModelKey, parse_keys
 from streamer.local import LocalStack
+from tests.support.few_stays import FEW
 from tests.support.running_service import service
 from tests.support.small_models import useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
-from tests.trainer.registry.test_retraining import FEW
-from trainer.registry import keys, retraining
-from trainer.registry.gates import gates
+from trainer.loop import runs
+from trainer.registry import keys
+from trainer.registry.policy import PolicyInForce
 from trainer.registry.registry import Registry
 
 IN_FORCE_S = 10.0
@@ -46,7 +47,7 @@ def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
     ):
         monkeypatch.setenv("REDIS_URL", own.redis)
         # The gates as they are need thirty septic patients to decide on.
-        monkeypatch.setattr(retraining, "gates", lambda evidence, _limits: gates(evidence, FEW))
+        monkeypatch.setattr(runs, "in_force", lambda _folder: PolicyInForce(FEW, "few"))
         words = [word for knob in KNOBS for word in ("--set", knob)]
         result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
         assert result.code == 0, result.err
