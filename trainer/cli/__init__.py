@@ -18,6 +18,7 @@ from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
     archive,
     compare,
+    demo,
     describe,
     evaluate,
     example,
@@ -54,6 +55,7 @@ app.command()(recalibrate.recalibrate)
 app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(run.run)
+app.command()(demo.demo)
 app.command()(runs.freeze)
 app.command()(runs.thaw)
 app.add_typer(runs.app, name="runs")

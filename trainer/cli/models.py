@@ -163,6 +163,7 @@ def promote(
 @app.command()
 def rollback(
     registry: Folder = None,
+    by: By = "",
     why: Why = "rolled back by hand",
     no_publish: Offline = False,
     as_json: Json = False,
@@ -171,6 +172,7 @@ def rollback(
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
+    why = f"{why} (by {by or getpass.getuser()})"
     before = kept.aliases().champion or "the shipped bundle"
     with failure_audited(kept.audit_file, "rollback", before):
         _change(

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from trainer.errors import WrongUsage
 from trainer.registry.gates import DEFAULT
 from trainer.registry.policy import FILE, Policy, accept, check, in_force, parse
@@ -52,6 +54,14 @@ def test_a_changed_file_counts_once_a_named_person_accepted_it(tmp_path: Path) -
 def test_no_file_can_exceed_the_bounds_of_the_code(text: str, fault: str, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=fault):
         parse(text.encode(), tmp_path / FILE)
+
+
+def test_the_page_shows_the_policy_that_holds_without_a_file(tmp_path: Path) -> None:
+    page = (ROOT / "docs/retraining.md").read_text()
+    (shown,) = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    assert parse(shown.encode(), tmp_path / FILE) == Policy()
+    for section in Policy.model_fields:
+        assert section in shown
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
