@@ -82,7 +82,7 @@ LOCKS := streamer trainer
 
 lock: .venv-tools/.installed ## Writes deploy/*.lock anew, when constraints.txt or pyproject.toml changed.
 	$(LOCKED) pyproject.toml --extra board --output-file deploy/streamer.lock
-	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
+	$(LOCKED) pyproject.toml --extra train --extra loop --output-file deploy/trainer.lock
 	$(LOCKED) deploy/build.in --output-file deploy/build.lock
 
 sbom: .venv-tools/.installed ## What is in the images, as CycloneDX: out/sbom-*.json

@@ -45,8 +45,9 @@ from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
 
 _DAYS_AGO: Final = 20  # the past ends before the live ward begins, which works off two weeks
-_STAY_HOURS: Final = 40.0  # of a bed, with the time that it stands empty
-_SEPTIC: Final = 0.35
+_LIVE_DAYS: Final = 15  # younger alerts are the live ward's
+_STAY_HOURS: Final = 58.0  # of a bed, with the time that it stands empty
+_SEPTIC: Final = 0.6
 _PATIENCE_S: Final = 120.0
 _PERSON: Final = "the demo"
 
@@ -132,7 +133,7 @@ class Acts:
 
     def first_run(self) -> None:
         """A run on labels as they are: its candidate passes, and waits for a person."""
-        self._stage.tell("run 1: recalibrated, fine-tuned and fitted candidates")
+        self._stage.tell("run 1: the champion recalibrated, and fitted on from its weights")
         self._show(record := self._retraining.once("demo"))
         self._expect(record.ended == "asks", f"run 1 {record.ended}: {record.why[:160]}")
         self._candidate = record.candidate or ""
@@ -248,6 +249,7 @@ class _Alerts:
         self._tell = tell
         self._models: Counter[str] = Counter()
         self._said_at = 0.0
+        self._since = rfc3339(int(time.time() * 1000) - _LIVE_DAYS * 24 * HOUR_MS)
         self.n = 0
 
     def risks_of(self, model: str) -> int:
@@ -285,7 +287,7 @@ class _Alerts:
         self._models[str(message.get("model"))] += 1
 
     def _hear_alert(self, message: dict[str, Any]) -> None:
-        if message.get("phase") != "start":
+        if message.get("phase") != "start" or message["time"] < self._since:
             return
         self.n += 1
         if time.monotonic() - self._said_at >= 1.0:
