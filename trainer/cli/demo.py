@@ -80,7 +80,7 @@ def demo(
         running.enter_context(_child("trainer", ["archive", "run"], folder, stop))
         running.enter_context(_child("streamer", ["run"], folder, stop))
         acts.past()
-        ward = ["simulate", "--beds=30", "--speed=1200", f"--seed={seed + 1}"]
+        ward = ["simulate", "--beds=12", "--speed=1200", f"--seed={seed + 1}"]
         running.enter_context(_child("streamer", ward, folder, stop))
         running.enter_context(acts.following())
         acts.fold()

@@ -75,7 +75,7 @@ class Stage:
     stop: threading.Event
 
 
-class Stopped(RuntimeError):
+class Stopped(OSError):
     """Ctrl-C, or a service that failed."""
 
 
@@ -188,14 +188,14 @@ class Acts:
         own = [m for m in own if side_of(m.key) != "test"]
         kinds = [str(m.value["type"]) for m in own]
         draws.shuffle(kinds)
-        now_ms = int(time.time() * 1000)
         messages = []
         for message, kind in zip(own, kinds, strict=True):
-            value = {**message.value, "type": kind, "decided_time": rfc3339(now_ms)}
+            decided_ms = message.due_ms + HOUR_MS  # ahead of the log it would have to wait
+            value = {**message.value, "type": kind, "decided_time": rfc3339(decided_ms)}
             if kind != message.value["type"] and kind == "sepsis_onset":
                 onset = datetime.fromisoformat(str(message.value["time"])).astimezone(UTC)
                 value["time"] = rfc3339(round(onset.timestamp() * 1000) - 6 * HOUR_MS)
-            messages.append(Message(now_ms, "outcomes", message.key, value))
+            messages.append(Message(decided_ms, "outcomes", message.key, value))
         before = self._rows(OUTCOMES)
         self._send(iter(messages))
         self._until(lambda: self._rows(OUTCOMES) >= before + len(messages), "the outcomes in it")
@@ -234,6 +234,8 @@ class Acts:
         self.went_well = self.went_well and is_right
 
     def _show(self, record: RunRecord) -> None:
+        if self._stage.stop.is_set():
+            raise Stopped("stopped during a run")
         for made in record.candidates:
             utility = "" if made.utility is None else f"utility {made.utility:.2f}"
             self._stage.tell(f"  {made.kind} {made.model[:12]} {utility} ({made.seconds:g} s)")

@@ -102,18 +102,7 @@ def compare_bundles(
     ours, theirs = (
         predict(build.build(bundle), dataset).scored() for bundle in (candidate, champion)
     )
-    measures = Measure(ours), Measure(theirs)
-    drawn = replicates(measures, n_bootstrap)
-    differences = drawn[0] - drawn[1]
-    evidence = Evidence(
-        n_septic,
-        measures[0].figures(),
-        measures[1].figures(),
-        _difference(differences, "utility", limits.gain),
-        _difference(differences, "auroc", limits.gain),
-        float((ours.label == 1).sum() / ours.risk.sum()),
-        subgroups=_by_subgroup(dataset.part, (ours, theirs), limits, n_bootstrap),
-    )
+    evidence, differences = evidence_of(ours, theirs, subgroups(dataset.part), n_bootstrap, limits)
     return Comparison(
         candidate.model_id,
         champion.model_id,
@@ -125,19 +114,60 @@ def compare_bundles(
     )
 
 
+def evidence_of(
+    ours: Scored,
+    theirs: Scored,
+    groups: dict[str, NDArray[np.int64]],
+    n_bootstrap: int = N_BOOTSTRAP,
+    limits: Limits = DEFAULT,
+) -> tuple[Evidence, NDArray[np.float64]]:
+    """The evidence for the gates, of two models on the same stays.
+
+    Args:
+        ours: of the candidate.
+        theirs: of the champion.
+        groups: stays ``(n,)`` of each subgroup.
+        n_bootstrap: replicates of the paired interval.
+        limits: say which gain counts, and which subgroups are large enough.
+
+    Returns:
+        the evidence, and the differences ``(n_bootstrap, len(METRICS))``.
+    """
+    measures = Measure(ours), Measure(theirs)
+    drawn = replicates(measures, n_bootstrap)
+    differences = drawn[0] - drawn[1]
+    evidence = Evidence(
+        int(_septic(ours).sum()),
+        measures[0].figures(),
+        measures[1].figures(),
+        _difference(differences, "utility", limits.gain),
+        _difference(differences, "auroc", limits.gain),
+        float((ours.label == 1).sum() / ours.risk.sum()),
+        subgroups=_by_subgroup(groups, (ours, theirs), limits, n_bootstrap),
+    )
+    return evidence, differences
+
+
+def _septic(scored: Scored) -> NDArray[np.bool_]:
+    return np.asarray(np.maximum.reduceat(scored.label, scored.starts[:-1]) == 1)
+
+
 def _by_subgroup(
-    cohort: Cohort, scored: tuple[Scored, Scored], limits: Limits, n_bootstrap: int
+    groups: dict[str, NDArray[np.int64]],
+    scored: tuple[Scored, Scored],
+    limits: Limits,
+    n_bootstrap: int,
 ) -> dict[str, Subgroup]:
     """Each subgroup's septic stays, and the difference of AUROC where they are enough."""
-    groups = {}
-    for name, stays in subgroups(cohort).items():
-        n_septic, low, high = int(cohort.septic[stays].sum()), np.nan, np.nan
+    judged, septic = {}, _septic(scored[0])
+    for name, stays in groups.items():
+        n_septic, low, high = int(septic[stays].sum()), np.nan, np.nan
         if n_septic >= limits.least_septic_subgroup:
             drawn = replicates([Measure(one.take(stays)) for one in scored], n_bootstrap)
             difference = _difference(drawn[0] - drawn[1], "auroc", limits.gain)
             low, high = difference.low, difference.high
-        groups[name] = Subgroup(n_septic, low, high)
-    return groups
+        judged[name] = Subgroup(n_septic, low, high)
+    return judged
 
 
 def _difference(differences: NDArray[np.float64], name: str, gain: float) -> Difference:
