@@ -158,6 +158,8 @@ def _cohort(rows: pa.Table, ids: list[str], labels: list[StayLabel]) -> Cohort:
         _words(sex, SEX_CODES),
         _words(icu_type, ICU_TYPE_CODES),
         in_hospital,
+        # Figures are shown for each ward, as for each hospital of files that name them.
+        np.array([ward or "" for ward in listed(rows, "ward")], np.str_),
     )
 
 

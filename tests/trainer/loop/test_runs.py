@@ -17,6 +17,7 @@ from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
 from tests.support.few_stays import ASKS, FEW, OnFewStays
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle, useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from trainer.loop import runs
@@ -47,7 +48,8 @@ def report(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Report:
     champion = useless_champion()
     champion.save(folder / "bundles" / champion.model_id)
     order = order_of(plan, PolicyInForce(FEW), folder, champion.model_id)
-    made = make(order, folder / "run")
+    with drawing_nothing():
+        made = make(order, folder / "run")
     # As it comes back from another process.
     return Report.model_validate_json(made.model_dump_json())
 
