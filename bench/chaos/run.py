@@ -15,7 +15,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from bench import oracle
-from bench.chaos import judging, model_swaps
+from bench.chaos import judging, judging_actions, model_swaps
+from bench.chaos.actions import Board, BoardLane, People
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
 from bench.chaos.lane import Lane
@@ -166,12 +167,15 @@ def run(
     tally = Tally()
     group = [Service(variables, f"service-{i}", folder) for i in range(plan.services)]
     extra = Service(variables, "service-extra", folder)
+    board = Board(variables, folder)
+    people = People(plan.seed, board.url)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
         RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps),
         BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
+        BoardLane(plan.seed, board, tally),
     ]
     models = [bundle.load(bundle.SHIPPED)]
     if plan.swaps:
@@ -181,15 +185,17 @@ def run(
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
     with (
-        _stopped_at_end(services),
+        _stopped_at_end([*services, board]),
         contextlib.closing(_reader(settings)) as reader,
         _watched(settings, reader, services, outcome),
     ):
-        _cause_faults(lanes, sender, plan, progress, tally, outcome)
+        board.start()
+        _cause_faults(lanes, (sender, people), plan, progress, tally, outcome)
         if not outcome.errors:
             for service in group:
                 service.stop()
                 service.start()
+            people.close_off()
             _drain(settings, sender, group, plan, progress, outcome)
     outcome.service_events = _count_log_events([service.log for service in services])
     if not outcome.errors:
@@ -201,22 +207,23 @@ def run(
             outcome.differences = {"rejected": outcome.differences["rejected"]}
         bundles = {m.model_id: OracleBundle(dict(m.manifest), m.weights) for m in models}
         outcome.judgement = judging.judge(settings, bundles, plan.services, plan.share_computed)
+        outcome.judgement.add(judging_actions.judge_run(settings, people.posts))
     return outcome
 
 
 def _cause_faults(
     lanes: Sequence[Lane],
-    sender: Sender,
+    senders: tuple[Sender, People],
     plan: Plan,
     progress: RunProgress,
     tally: Tally,
     outcome: Outcome,
 ) -> None:
     began = time.monotonic()
-    sender.start()
-    for lane in lanes:
-        lane.start()
-    threads: list[Sender | Lane] = [sender, *lanes]
+    sender, people = senders
+    threads: list[Sender | People | Lane] = [sender, people, *lanes]
+    for thread in threads:
+        thread.start()
     failed = False
     while (elapsed := time.monotonic() - began) < plan.seconds and not failed:
         time.sleep(_POLL_S)
@@ -231,6 +238,10 @@ def _cause_faults(
             outcome.errors.append(f"{lane.name} did not end")
     if failed:
         sender.stop()
+    people.stop()
+    people.join(_LANE_DEADLINE_S)
+    if people.is_alive():
+        outcome.errors.append("people did not end")
     sender.join(_LANE_DEADLINE_S)
     if sender.is_alive():
         outcome.errors.append(f"the sender did not end: {sender.sent} of {plan.events} events")
@@ -327,7 +338,7 @@ def _watched(
 
 
 @contextlib.contextmanager
-def _stopped_at_end(group: Sequence[Service]) -> Iterator[None]:
+def _stopped_at_end(group: Sequence[Service | Board]) -> Iterator[None]:
     try:
         yield
     finally:

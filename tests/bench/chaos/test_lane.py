@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from bench.chaos import broker_faults, redis_faults, sender, service_faults
+from bench.chaos import actions, broker_faults, redis_faults, sender, service_faults
 from bench.chaos.lane import deck
 
 
 def test_every_target_has_faults_of_its_own() -> None:
-    kinds = (*service_faults.KINDS, *redis_faults.KINDS, *broker_faults.KINDS, *sender.KINDS)
+    modules = (service_faults, redis_faults, broker_faults, sender, actions)
+    kinds = [kind for module in modules for kind in module.KINDS]
     assert len(set(kinds)) == len(kinds) >= 25
 
 
