@@ -144,7 +144,9 @@ class RedisModels:
 class ReadOnlyModels(RedisModels):
     """The channel for who only reads it: a canary or a person's command publishes nothing."""
 
-    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+    def publish(
+        self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+    ) -> Champion:
         """Refuses.
 
         Raises:
