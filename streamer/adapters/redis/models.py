@@ -152,7 +152,7 @@ class ReadOnlyModels(RedisModels):
         Raises:
             StoreNotAllowed: always.
         """
-        del model_id, packed, expected_version
+        del model_id, packed, expected_version, fence
         raise StoreNotAllowed("this program publishes no model")
 
 
