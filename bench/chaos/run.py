@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
 from bench import oracle
@@ -20,13 +21,14 @@ from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
 from bench.chaos.lane import Lane
 from bench.chaos.liveness import LivenessWatch
+from bench.chaos.people import PeopleLane, wrong_answers
 from bench.chaos.redis_faults import RedisLane, watermarks
 from bench.chaos.sender import ResendLane, Sender
 from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
 from bench.chaos.tally import Fault, Tally
 from bench.independent_oracle.network import Bundle as OracleBundle
 from bench.services import environment, settings_of
-from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -95,6 +97,8 @@ class Outcome:
         service_events: counts of events in the logs of the services.
         left: events that were not taken yet when the faults ended.
         drained_s: seconds that the services took to finish after the faults.
+        answered: actions of people that the broker has acknowledged; each has one phase, or there
+            is an error.
         judgement: of the oracle that shares nothing with the services.
         longest_silence_s: seconds in which a partition stood still though all services said that
             they were ready.
@@ -107,6 +111,7 @@ class Outcome:
     service_events: Counter[str] = field(default_factory=Counter)
     left: int = 0
     drained_s: float = 0.0
+    answered: int = 0
     judgement: judging.Judgement = field(default_factory=judging.Judgement)
     longest_silence_s: float = 0.0
 
@@ -161,28 +166,36 @@ def run(
     )  # fmt: skip
     settings = settings_of(variables)
     ensure_topics(settings)
+    _allow_any_timestamp(settings)
     events = chaos_events(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
     sender = Sender(settings, events, plan.events, plan.seconds)
     tally = Tally()
     group = [Service(variables, f"service-{i}", folder) for i in range(plan.services)]
     extra = Service(variables, "service-extra", folder)
+    # One that was published is lost with Redis, and no other may speak then.
+    models = model_swaps.variants()[: 2 if plan.swaps else 1]
+    if not model_swaps.publish(stack.redis, models[0]):
+        raise RuntimeError("the model could not be published")
+    people = PeopleLane(plan.seed, settings, tally)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps),
-        BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
+        RedisLane(
+            plan.seed, stack, settings, plan.redis_rest_s, tally, models[0],
+            may_lose=not plan.swaps,
+        ),
+        BrokerLane(plan.seed, stack, settings, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
-    ]
-    models = [bundle.load(bundle.SHIPPED)]
+        people,
+    ]  # fmt: skip
     if plan.swaps:
-        models += model_swaps.variants()
-        model_swaps.publish(stack.redis, models[1])
         lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, _MODEL_REST_S, tally))
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
     with (
         _stopped_at_end(services),
         contextlib.closing(_reader(settings)) as reader,
+        contextlib.closing(people),
         _watched(settings, reader, services, outcome),
     ):
         _cause_faults(lanes, sender, plan, progress, tally, outcome)
@@ -195,12 +208,17 @@ def run(
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
         outcome.differences = oracle.compare(
-            settings, processes=plan.services, progress=lambda n: progress.comparing(n, _PARTITIONS)
+            settings,
+            build(models[0]),
+            processes=plan.services,
+            progress=lambda n: progress.comparing(n, _PARTITIONS),
         )
         if plan.swaps:
             outcome.differences = {"rejected": outcome.differences["rejected"]}
         bundles = {m.model_id: OracleBundle(dict(m.manifest), m.weights) for m in models}
         outcome.judgement = judging.judge(settings, bundles, plan.services, plan.share_computed)
+        outcome.answered = len(people.acknowledged)
+        outcome.errors += wrong_answers(settings, people.acknowledged)
     return outcome
 
 
@@ -238,6 +256,14 @@ def _cause_faults(
     outcome.errors += [
         f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None
     ]
+
+
+def _allow_any_timestamp(settings: Settings) -> None:
+    """Lets records in that count microseconds, as older brokers do."""
+    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    topic = ConfigResource("TOPIC", settings.topic_vitals, any_time)
+    with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+        admin.alter_configs([topic])
 
 
 def _drain(

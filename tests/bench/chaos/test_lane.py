@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 
-from bench.chaos import broker_faults, redis_faults, sender, service_faults
+from bench.chaos import broker_faults, people, redis_faults, sender, service_faults
 from bench.chaos.lane import deck
 
 
 def test_every_target_has_faults_of_its_own() -> None:
-    kinds = (*service_faults.KINDS, *redis_faults.KINDS, *broker_faults.KINDS, *sender.KINDS)
-    assert len(set(kinds)) == len(kinds) >= 25
+    targets = (service_faults, redis_faults, broker_faults, sender, people)
+    kinds = [kind for target in targets for kind in target.KINDS]
+    assert len(set(kinds)) == len(kinds) >= 28
 
 
 def test_a_seed_fixes_the_sequence_of_faults() -> None:
