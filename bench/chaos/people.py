@@ -51,7 +51,7 @@ class PeopleLane(Lane):
                     reconnect_backoff_max_ms=500,
                 )  # fmt: skip
             seen = [json.loads(record.value) for record in self._tail.poll()]
-            self._alerts += [alert for alert in seen if alert.get("alert_id")]
+            self._alerts += [alert for alert in seen if alert.get("revision")]
         if not self._alerts:
             return None
         for _ in range(self.draws.randint(1, _AT_ONCE)):

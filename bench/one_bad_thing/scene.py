@@ -160,10 +160,7 @@ class Scene:
     def send_all(self, values: Sequence[bytes | None], patient: str, **options: Any) -> int:
         """Sends records to the bad partition and returns the last offset."""
         codec = options.pop("codec", None)
-        most = max(2 * len(values[0] or b""), 1_048_576)
-        producer = KafkaProducer(
-            **self.settings.kafka_connection(), compression_type=codec, max_request_size=most,
-        )  # fmt: skip
+        producer = KafkaProducer(**self.settings.kafka_connection(), compression_type=codec)
         with contextlib.closing(producer):
             sent = [
                 producer.send(
