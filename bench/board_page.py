@@ -1,4 +1,4 @@
-"""What a page of the board costs a browser: 60 cards, ten times the pace of a ward.
+"""Cost of a page of the board to a browser: 60 cards, ten times the pace of a ward.
 
     python -m bench.board_page [--minutes 10] [--cards 60]
 

@@ -21,35 +21,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import streamer
 from bench.board_details import alert_list, audit, burden, details
 from bench.board_ward import Json, card, stamp, system
+from streamer.board.origin import SecureHeaders
 
 STATIC = Path(streamer.__file__).parent / "board" / "static"
-CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    "require-trusted-types-for 'script'"
-)
-
-
-class _Headers:
-    """The headers of the real board, on all answers."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = {"content-security-policy": CSP, "cache-control": "no-store"}
-                extra |= {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-                message["headers"] += [(k.encode(), v.encode()) for k, v in extra.items()]
-            await send(message)
-
-        await self.app(scope, receive, send_with)
+SESSION: Json = {
+    "user": "a.nurse", "name": "A. Nurse", "role": "admin", "kiosk": False, "expires": None,
+    "wards": None,
+}  # fmt: skip
 
 
 class BoardStub:
@@ -68,14 +50,7 @@ class BoardStub:
         for number in range(1, self.beds + 1):
             self.put(card(number, ward="ICU 1" if number <= 24 else "ICU 2"))
         self.system = system()
-        self.session: Json | None = {
-            "user": "a.nurse",
-            "name": "A. Nurse",
-            "role": "admin",
-            "kiosk": False,
-            "expires": None,
-            "wards": None,
-        }
+        self.session: Json | None = dict(SESSION)
         self.password = "correct horse"
         self.actions: list[Json] = []
         self.answering = True  # whether a streamer answers actions
@@ -176,7 +151,7 @@ class BoardStub:
             if form["password"] != self.password:
                 return JSONResponse({"error": "unauthorized"}, 401)
             user = form["user"]
-            self.session = {"user": user, "name": user, "role": "nurse", "kiosk": False}
+            self.session = {**SESSION, "user": user, "name": user, "role": "nurse"}
             return Response(status_code=204)
         if request.method == "DELETE":
             self.session = None
@@ -250,7 +225,7 @@ class BoardStub:
                 Route("/api/patients/{patient:path}", self._patient),
                 Route("/api/{name}", self._read),
             ],
-            middleware=[Middleware(_Headers)],
+            middleware=[Middleware(SecureHeaders, is_tls=False)],  # the real ones
         )
 
     @contextlib.contextmanager

@@ -189,7 +189,7 @@ def card(number: int, ward: str = "ICU 1") -> Json:
             "threshold": THRESHOLD,
             "positive": level > 0.024,
             "trend": "up" if level > 0.2 else "flat" if number % 3 else "down",
-            "hours_of_data": 0.4 if script == "new" else 20 + number,
+            "hours_of_data": 1 if script == "new" else 20 + number,
             "indeterminate": script == "new",
         },
         "series": _series(level, dice, 1 if script == "new" else 24),

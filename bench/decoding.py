@@ -1,4 +1,4 @@
-"""What decoding costs: microseconds of processor time an event, from JSON to columns.
+"""Cost of decoding: microseconds of processor time an event, from JSON to columns.
 
     python -m bench.decoding
 

@@ -36,20 +36,20 @@ def differences(log: Sequence[Record], score: Score, seed: int) -> list[str]:
         "patients renamed": [_renamed(record) for record in log],
         "all clocks a week later": [_shifted(record) for record in log],
     }
-    found: list[str] = []
+    faults: list[str] = []
     for name, twin in twins.items():
         shift_ms = _SHIFT_MS if "clocks" in name else 0
         answers = score(twin, random.Random(f"{seed}/{name}"))
         texts = [_text(answer, shift_ms).replace("PATIENT", "patient") for answer in answers]
         wrong = [at for at, (one, two) in enumerate(zip(plain, texts, strict=True)) if one != two]
-        found += [f"{name}: record {wrong[0]} and {len(wrong) - 1} more"] if wrong else []
+        faults += [f"{name}: record {wrong[0]} and {len(wrong) - 1} more"] if wrong else []
     for patient, observations in _two_days(log):
         risks = {
             _last_risk(score, patient, random.Random(f"{seed}/{order}"), observations)
             for order in range(_ORDERS)
         }
-        found += [f"another order of arrival: {patient}: {risks}"] if len(risks) > 1 else []
-    return found
+        faults += [f"another order of arrival: {patient}: {risks}"] if len(risks) > 1 else []
+    return faults
 
 
 def _text(answer: Answer, shift_ms: int = 0) -> str:

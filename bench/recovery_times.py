@@ -1,4 +1,4 @@
-"""How long risks are late after each loss: a steady ward, one loss, the longest wait of an event.
+"""Delay of risks after each loss: a steady ward, one loss, the longest wait of an event.
 
     python -m bench.recovery_times
 

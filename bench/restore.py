@@ -1,4 +1,4 @@
-"""How long a lost Redis takes to come back from the topic of states: `python -m bench.restore`.
+"""Time to restore a lost Redis from the topic of states: `python -m bench.restore`.
 
 The topic is filled as services leave it: each stay with an offset of its own, spread evenly over a
 round, and a mark at the begin of the round. The log holds that round at one event a second and

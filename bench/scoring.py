@@ -109,8 +109,10 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]
         times.append(time.process_time())
         changed = changed_states(scorer, [owned[int(records.partition[0])]])
         times.append(time.process_time())
-        said = [(output.key, output.value, output.headers) for output in result.outputs]
-        checksum = zlib.crc32(repr((said, [write.changed for write in changed])).encode(), checksum)
+        outputs = [(output.key, output.value, output.headers) for output in result.outputs]
+        checksum = zlib.crc32(
+            repr((outputs, [write.changed for write in changed])).encode(), checksum
+        )
         if nth >= _WARM_BATCHES:
             n_events += len(records)
             for stage, begun, ended in zip(STAGES, times, times[1:], strict=False):

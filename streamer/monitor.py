@@ -11,6 +11,7 @@ from typing import Any
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.bundles.bundle import NO_FORECAST, BundleError
+from streamer.core.alert_messages import Content
 from streamer.core.columns import decode
 from streamer.core.events import EventRejected
 from streamer.core.messages import write
@@ -62,7 +63,7 @@ class Monitor:
         self.problems: Counter[ValueProblem] = Counter()
         """Number of values dropped so far, by reason."""
 
-    def update(self, event: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def update(self, event: Mapping[str, Any]) -> list[Content]:
         """Takes one event and returns the risk and alert messages that it causes.
 
         Raises:
@@ -75,7 +76,7 @@ class Monitor:
 
     def update_many(
         self, events: Iterable[Mapping[str, Any]]
-    ) -> tuple[list[dict[str, Any]], list[Rejection]]:
+    ) -> tuple[list[Content], list[Rejection]]:
         """Takes many events at once, which is much faster than one by one.
 
         Returns:

@@ -1,28 +1,36 @@
 """Fixtures of integration tests: one real Kafka and Redis, and names that do not collide."""
 
+import gc
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from _pytest.doctest import DoctestModule
 from xdist.remote import Producer
+from xdist.workermanage import WorkerController
 
 from streamer.local import LocalStack
+from tests.support import shared_kafka
 from tests.support.certificates import Authority
 from tests.support.xdist_scheduler import OneByOne, turn
 
+# Imports and collected tests are millions of objects that stay: looking through them for garbage
+# every 700 objects would take a tenth of the time.
+gc.set_threshold(50_000, 20, 20)
+
 
 @pytest.fixture(scope="session")
-def stack() -> Iterator[LocalStack]:
+def stack(pytestconfig: pytest.Config) -> Iterator[LocalStack]:
     """A running Kafka and Redis: `stack.kafka` is `host:port`, `stack.redis` a URL.
 
-    KAFKA_BOOTSTRAP_SERVERS and REDIS_URL replace what would be started here. A test that takes a
-    server away starts a `LocalStack` of its own.
+    KAFKA_BOOTSTRAP_SERVERS and REDIS_URL replace what would be started here. Processes of one run
+    share a Kafka. A test that takes a server away starts a `LocalStack` of its own.
     """
     with LocalStack(
-        existing_kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS"),
+        existing_kafka=os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or shared_kafka.lent(pytestconfig),
         existing_redis=os.environ.get("REDIS_URL"),
     ) as running:
         yield running
@@ -65,12 +73,35 @@ def topic_prefix() -> str:
     return f"test-{uuid.uuid4().hex[:12]}-"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Where several processes run tests of servers, lend them one Kafka."""
+    if _servers_alone(node.config) and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        shared_kafka.lend(node)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare the import of files without integration tests where only those run."""
+    """Spare the import of files and folders without integration tests where only those run."""
     is_file = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
-    if not config.getoption("markexpr").startswith("integration") or not is_file:
+    if not _servers_alone(config) or not (is_file or collection_path.is_dir()):
         return None
-    return None if _names_servers(collection_path) else True
+    files = [collection_path] if is_file else collection_path.rglob("test_*.py")
+    return None if any(map(_names_servers, files)) else True
+
+
+def _servers_alone(config: pytest.Config) -> bool:
+    return bool(config.getoption("markexpr").startswith("integration"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collect_file(
+    file_path: Path,
+) -> Generator[None, list[pytest.Collector], list[pytest.Collector]]:
+    """Look for examples only where some are: pytest would import each module, and read it twice."""
+    collectors = yield
+    if file_path.suffix == ".py" and ">>>" not in file_path.read_text():
+        return [one for one in collectors if not isinstance(one, DoctestModule)]
+    return collectors
 
 
 def _names_servers(file: Path) -> bool:
@@ -99,6 +130,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):  # one of several processes
         items.sort(key=turn)
     items.sort(key=lambda item: item.get_closest_marker("integration") is not None)
+    gc.freeze()  # what exists now stays until the end
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -134,6 +134,13 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     assert not missing
 
 
+def test_the_index_lists_every_page() -> None:
+    docs = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)#\s]+)\)", (docs / "README.md").read_text()))
+    pages = {str(page.relative_to(docs)) for page in [*docs.glob("*.md"), *docs.glob("r*/*.md")]}
+    assert pages - {"README.md"} <= listed
+
+
 def test_each_decision_has_a_number_of_its_own() -> None:
     for number, page in enumerate(sorted((ROOT / "docs/decisions").glob("*.md")), start=1):
         assert page.name.startswith(f"{number:03d}-")

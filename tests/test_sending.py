@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from streamer.core.events import Kind
 from streamer.monitor import Monitor
 from tests.support.event_stream import Event
 from tests.support.paths import ROOT
@@ -21,10 +20,6 @@ EXAMPLES: dict[str, list[Event]] = {
     for title, text in zip(TITLES[1::2], TITLES[2::2], strict=True)
     if (blocks := re.findall(r"```json\n(.*?)```", text, re.DOTALL))
 }
-# What this version does not know yet: revisions, transfers and cancelled discharges come together.
-needs_stay_events = pytest.mark.skipif(
-    "TRANSFER" not in Kind.__members__, reason="transfers and revisions are not taken yet"
-)
 
 
 def section(words: str) -> list[Event]:
@@ -47,11 +42,10 @@ def last_risk(events: Sequence[Mapping[str, Any]], patient: str | None = None) -
 
 def test_the_page_has_an_example_for_each_kind_of_message() -> None:
     for words in ("ORU^R01", "corrected", "withdrawn", "A01", "A02", "A03", "A08", "A11", "A12",
-                  "A13", "A40", "Drugs"):  # fmt: skip
+                  "A13", "A40", "Drugs", "Answers"):  # fmt: skip
         assert any(words in title for title in EXAMPLES), words
 
 
-@needs_stay_events
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_no_example_is_rejected_and_no_value_of_it_is_lost(title: str) -> None:
     monitor = Monitor(risk_interval_s=0)
@@ -60,29 +54,18 @@ def test_no_example_is_rejected_and_no_value_of_it_is_lost(title: str) -> None:
     assert set(monitor.problems) <= {"censored"}
 
 
-@pytest.mark.parametrize("title", [t for t in EXAMPLES if re.match("ORU|A01|A03|A11|A40|Drugs", t)])
-def test_examples_of_today_are_taken(title: str) -> None:
-    monitor = Monitor(risk_interval_s=0)
-    _, rejections = monitor.update_many(EXAMPLES[title])
-    assert not rejections
-    assert set(monitor.problems) <= {"censored"}
-
-
-@needs_stay_events
 def test_a_corrected_result_counts_as_if_it_had_been_sent_at_once() -> None:
     wrong, right, later = section("result is corrected")
     assert last_risk([wrong, right, later]) == last_risk([right, later])
     assert last_risk([wrong, right, later]) != last_risk([wrong, later])
 
 
-@needs_stay_events
 def test_a_withdrawn_result_counts_as_if_it_had_never_been_sent() -> None:
     wrong, withdrawn, later = section("withdrawn")
     empty = {**wrong, "values": {}}
     assert last_risk([wrong, withdrawn, later]) == last_risk([empty, later])
 
 
-@needs_stay_events
 @pytest.mark.parametrize("words", ["A02", "A12"])
 def test_a_transfer_changes_no_risk(words: str) -> None:
     events = section(words)
@@ -90,17 +73,21 @@ def test_a_transfer_changes_no_risk(words: str) -> None:
     assert last_risk(events) == last_risk(stayed)
 
 
-@needs_stay_events
 def test_a_cancelled_discharge_changes_no_risk() -> None:
     events = section("A13")
     assert last_risk(events) == last_risk(without(events, 2, 3))
 
 
-@needs_stay_events
 def test_the_later_particulars_count() -> None:
     events = section("A08")
     assert last_risk(events) == last_risk(without(events, 0))
     assert last_risk(events) != last_risk(without(events, 1))
+
+
+def test_an_answer_is_said_on_the_topic_of_alerts() -> None:
+    messages, _ = Monitor(risk_interval_s=0).update_many(section("Answers"))
+    (answer,) = [m for m in messages if "phase" in m]
+    assert (answer["phase"], answer["paused"], answer["by"]) == ("pause", True, {"user": "a.nurse"})
 
 
 def test_a_merged_patient_is_watched_under_the_new_id_alone() -> None:

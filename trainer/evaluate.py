@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles.bundle import NO_FORECAST, Bundle
-from streamer.bundles.manifest import FORECAST
+from streamer.bundles.manifest import FORECAST, Figures
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
@@ -23,7 +23,6 @@ from trainer.decisions.predictions import Predictions, figures_of, predict
 from trainer.errors import NothingToEvaluate
 from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
-from trainer.metrics.evaluation_json import Figures
 from trainer.progress import Reporter
 
 Patients: TypeAlias = Literal["all", "test"]

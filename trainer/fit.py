@@ -15,7 +15,7 @@ import torch
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import DataSummary, Metrics, Provenance
+from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
@@ -35,7 +35,6 @@ from trainer.decisions.predictions import (
 )
 from trainer.errors import TooLittleData
 from trainer.forecast.fitting import fit_forecast
-from trainer.metrics.evaluation_json import Figures
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
 from trainer.reports import plots

@@ -19,7 +19,14 @@ from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
-from streamer.bundles.manifest import FORECAST, DataSummary, Manifest, Metrics, Recalibration
+from streamer.bundles.manifest import (
+    FORECAST,
+    DataSummary,
+    Figures,
+    Manifest,
+    Metrics,
+    Recalibration,
+)
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Dataset, build_features
@@ -34,7 +41,6 @@ from trainer.evaluate import n_seen, own_split
 from trainer.fit import BUNDLE, tell, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
-from trainer.metrics.evaluation_json import Figures
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
 from trainer.reports.card import SHOWN, interval, write_site_card

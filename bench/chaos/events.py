@@ -11,11 +11,10 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from bench.broken_records import BAD_HEADERS, MARK
+from streamer.core.events import Fields
 from streamer.core.time import HOUR_MS
 from streamer.sim.scenario import Scenario, Wire
 from streamer.sim.ward import ward
-
-Content = dict[str, Any]  # of an event
 
 # Three weeks of the log's own time: stays begin, end, outlive the ring of 48 hours, and expire.
 # With few beds batches would be small, and few events of a patient in one batch.
@@ -68,7 +67,7 @@ def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> It
     scenario = Scenario(
         beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=rows_every_s, wire=_WIRE
     )
-    recent: deque[Content] = deque(maxlen=_REMEMBERED)
+    recent: deque[Fields] = deque(maxlen=_REMEMBERED)
     histories = _histories()
     left = n_events
     for message in ward(scenario):
@@ -99,7 +98,7 @@ def _histories() -> Iterator[Event]:
             yield Event(patient.encode(), orjson.dumps(content))
 
 
-def _odd(draws: random.Random, recent: deque[Content], n_partitions: int) -> Event:
+def _odd(draws: random.Random, recent: deque[Fields], n_partitions: int) -> Event:
     old = draws.choice(recent)
     patient = str(old["patient_id"])
     key, value = patient.encode(), orjson.dumps(old)
@@ -130,5 +129,5 @@ def _odd(draws: random.Random, recent: deque[Content], n_partitions: int) -> Eve
     )
 
 
-def _changed(event: Content, **fields: Any) -> bytes:
+def _changed(event: Fields, **fields: Any) -> bytes:
     return orjson.dumps(event | fields)

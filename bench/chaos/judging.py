@@ -13,11 +13,11 @@ from functools import partial
 from typing import Final
 
 from bench.broken_records import MARK
-from bench.chaos.events import Content
 from bench.independent_oracle.judge import Answer, Judge
 from bench.independent_oracle.ledger import Record
 from bench.independent_oracle.network import Bundle
 from bench.reading import read_log, read_partition, read_topic
+from streamer.core.alert_messages import Content
 from streamer.service.settings import Settings
 
 _SHARE_COMPUTED: Final = 16  # the risks of one patient in so many are computed again

@@ -11,12 +11,12 @@ from typing import Final
 from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
-from bench.chaos.events import Content
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
 from bench.independent_oracle.ledger import HOUR_MS, epoch_ms
 from bench.reading import Tail, read_topic
 from streamer.core.actions import PAUSE_REASONS, ActionKind
+from streamer.core.alert_messages import Content
 from streamer.service.settings import Settings
 
 KINDS: Final = ("alerts answered",)

@@ -1,4 +1,4 @@
-"""What a partition's log demands, compared with the messages that stand behind each record."""
+"""The judge: demands of a partition's log, compared with the messages behind each record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bench.independent_oracle.stays import (
     DAY_MS,
     LATE,
     Alert,
-    Said,
+    PhaseTuple,
     Stay,
     measured,
 )
@@ -86,7 +86,7 @@ class Judge:
     def take(self, record: Record, answer: Answer) -> None:
         """Takes the next record of the partition and the messages that name it."""
         self._position = f"{record.partition}/{record.offset}"
-        expected: list[Said] = []
+        expected: list[PhaseTuple] = []
         good = not record.is_unreadable
         event = read(record, self._future_limit_ms) if good else {"unreadable"}
         reasons = event if isinstance(event, set) else set()
@@ -110,13 +110,13 @@ class Judge:
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
         self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
-        written = [_said(alert) for alert in answer.alerts if alert["phase"] in VITAL_PHASES]
+        written = [_phase_tuple(alert) for alert in answer.alerts if alert["phase"] in VITAL_PHASES]
         self._equal("alert", expected, written)
         names = {(risk["partition"], risk["offset"]) for risk in answer.risks + answer.alerts}
         self._equal("position", True, names <= {(record.partition, record.offset)})
 
     def _apply(
-        self, event: Event, patient: Patient, answer: Answer, expected: list[Said]
+        self, event: Event, patient: Patient, answer: Answer, expected: list[PhaseTuple]
     ) -> set[str]:
         due, reason, name = False, None, event.patient
         self._come(event, patient, expected)
@@ -143,7 +143,13 @@ class Judge:
         return {reason} if reason else set()
 
     def _begin(
-        self, name: str, patient: Patient, time_ms: int, expected: list[Said], *, admitted: bool
+        self,
+        name: str,
+        patient: Patient,
+        time_ms: int,
+        expected: list[PhaseTuple],
+        *,
+        admitted: bool,
     ) -> None:
         """Begins a stay; the one before it, and its alert, are over."""
         stay = patient.stay
@@ -156,7 +162,7 @@ class Judge:
         patient.stay = Stay(time_ms, admitted, patient.past_ms)
         patient.stay.admission_ms = time_ms if admitted else None
 
-    def _come(self, event: Event, patient: Patient, expected: list[Said]) -> None:
+    def _come(self, event: Event, patient: Patient, expected: list[PhaseTuple]) -> None:
         """What was ahead acts at the first record or event time of the patient at or after it."""
         now_ms, stay = max(event.time_ms, event.record_ms), patient.stay
         if stay and stay.awaited_ms is not None and stay.awaited_ms <= now_ms:
@@ -177,7 +183,7 @@ class Judge:
         assert patient.stay is not None
         patient.stay.describe(announced)
 
-    def _admission(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
+    def _admission(self, event: Event, patient: Patient, expected: list[PhaseTuple]) -> str | None:
         words = (event.time_ms, *(str(event.fields.get(name)) for name in PARTICULARS))
         if words in patient.admissions:
             return None
@@ -214,7 +220,7 @@ class Judge:
         stay.evaluated_record_ms = event.record_ms
         return True
 
-    def _discharge(self, event: Event, patient: Patient, expected: list[Said]) -> str | None:
+    def _discharge(self, event: Event, patient: Patient, expected: list[PhaseTuple]) -> str | None:
         stay, at_ms = patient.stay, event.time_ms
         if stay is None:
             return "no_stay"
@@ -234,7 +240,7 @@ class Judge:
         return None
 
     def _discharged(
-        self, at_ms: int, record_ms: int, name: str, patient: Patient, expected: list[Said]
+        self, at_ms: int, record_ms: int, name: str, patient: Patient, expected: list[PhaseTuple]
     ) -> None:
         """Ends the stay, not before what was seen of it up to the record's time."""
         stay = patient.stay
@@ -245,12 +251,12 @@ class Judge:
             patient.alert.locks = False
         self._end(name, patient, expected, "discharge")
 
-    def _end(self, name: str, patient: Patient, expected: list[Said], reason: str) -> None:
+    def _end(self, name: str, patient: Patient, expected: list[PhaseTuple], reason: str) -> None:
         if patient.alert.severity:
-            expected.append(patient.alert.said(name, "end", reason))
+            expected.append(patient.alert.phase_tuple(name, "end", reason))
             patient.alert.severity = 0
 
-    def _turn_day(self, day: int, expected: list[Said]) -> None:
+    def _turn_day(self, day: int, expected: list[PhaseTuple]) -> None:
         """Lets patients go of whom the log had nothing for more than fifteen days."""
         self._day = max(self._day, day)
         for name, patient in list(self._patients.items()):
@@ -259,7 +265,7 @@ class Judge:
                 del self._patients[name]
 
     def _check_risk(
-        self, name: str, patient: Patient, stay: Stay, answer: Answer, expected: list[Said]
+        self, name: str, patient: Patient, stay: Stay, answer: Answer, expected: list[PhaseTuple]
     ) -> None:
         risk = answer.risks[0]
         bundle = self._bundles.get(risk["model"][:12])
@@ -275,11 +281,11 @@ class Judge:
         horizons = [risk["horizons"][horizon] for horizon in HORIZONS]
         self._equal("horizons", ([six, *horizons[1:]], sorted(horizons)), (horizons, horizons))
         in_stay = stay.discharge_ms is None
-        said = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
-        expected += said
+        phases = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
+        expected += phases
         if self._sampled(name) and self._check_numbers(stay, bundle, horizons):
             for alert in answer.alerts:
-                if _said(alert) in said:
+                if _phase_tuple(alert) in phases:
                     self._check_alert(alert, stay, bundle, risk)
 
     def _check_numbers(self, stay: Stay, bundle: Bundle, horizons: Sequence[float]) -> bool:
@@ -328,17 +334,17 @@ class Judge:
         ]
         self._equal("reasons", len(greatest), sum(right) * all(near), f"{reasons}")
 
-    def _equal(self, kind: str, wanted: object, found: object, note: str = "") -> None:
+    def _equal(self, kind: str, wanted: object, actual: object, note: str = "") -> None:
         self.checked[kind] += 1
-        if wanted != found:
+        if wanted != actual:
             self.faults[kind] += 1
             if self.faults[kind] <= 5:
                 self.examples.append(
-                    f"{self._position} {kind}: {note or f'{wanted} wanted, {found}'}"
+                    f"{self._position} {kind}: {note or f'{wanted} wanted, {actual}'}"
                 )
 
 
-def _said(alert: Message) -> Said:
+def _phase_tuple(alert: Message) -> PhaseTuple:
     name, start, number = str(alert["alert_id"]).rsplit("/", 2)
     same = name == alert["patient_id"] and number.isdecimal()
     number_ = int(number) if same else -1

@@ -14,7 +14,7 @@ LATE, SILENT, DAY_MS = 48, 336, 24 * HOUR_MS
 MOMENTS: Final = 2
 UNKNOWN: Final = (math.nan,) * 4
 Moment = tuple[int, int, float]  # time, revision, value; a withdrawn one has less than any value
-Said = tuple[str, str, int | None, int, str, str | None]
+PhaseTuple = tuple[str, str, int | None, int, str, str | None]
 """Patient, phase, start, number, severity, reason of an end."""
 SEVERITIES: Final = ("none", "medium", "high")
 _WITHDRAWN: Final = -math.inf
@@ -218,13 +218,13 @@ class Alert:
     start_ms: int | None = None
     locks: bool = True  # not if a discharge ended it
 
-    def said(self, patient: str, phase: str, reason: str | None = None) -> Said:
+    def phase_tuple(self, patient: str, phase: str, reason: str | None = None) -> PhaseTuple:
         """What a message of this alert says."""
         return (patient, phase, self.start_ms, self.number, SEVERITIES[self.severity], reason)
 
     def judge(
         self, patient: str, risk: float, time_ms: int, policy: dict[str, float], *, in_stay: bool
-    ) -> list[Said]:
+    ) -> list[PhaseTuple]:
         """What a published risk does to the alert: nothing, or one phase."""
         level = (risk > policy["medium"]) + (risk > policy["high"])
         recent = self.start_ms is not None and time_ms - self.start_ms < 12 * HOUR_MS
@@ -234,13 +234,13 @@ class Alert:
                 return []
             self.severity, self.peak, self.locks = level, level, True
             self.number, self.start_ms = self.number + 1, time_ms
-            return [self.said(patient, "start")]
+            return [self.phase_tuple(patient, "start")]
         if risk < policy["off"] or not in_stay:
-            end, self.severity = self.said(patient, "end", "risk"), 0
+            end, self.severity = self.phase_tuple(patient, "end", "risk"), 0
             return [end]
         if level > self.severity:
             self.severity, self.peak = level, max(self.peak, level)
-            return [self.said(patient, "escalate")]
+            return [self.phase_tuple(patient, "escalate")]
         return []
 
 

@@ -185,7 +185,7 @@ class Scene:
         wait_for(lambda: (BAD, offset) in self.rejected(), f"a rejection of {offset}")
         return time.monotonic() - began
 
-    def scored_s(self, offset: int) -> float:
+    def scored_s(self, offset: int, deadline_s: float = DEADLINE_S) -> float:
         """Waits for the risk of a record of the bad partition; returns the seconds until then."""
         began = time.monotonic()
 
@@ -194,7 +194,7 @@ class Scene:
             places = {(m["partition"], m["offset"]) for m in (json.loads(r.value) for r in risks)}
             return (BAD, offset) in places
 
-        wait_for(scored, f"a risk for {offset}")
+        wait_for(scored, f"a risk for {offset}", deadline_s)
         return time.monotonic() - began
 
     def readiness(self) -> tuple[int, str]:

@@ -12,7 +12,8 @@ from streamer.board.context import Context, context_of
 from streamer.board.origin import refuse_foreign
 from streamer.board.people import Person, Role
 from streamer.board.refusals import Refused
-from streamer.board.session_routes import body_of, check_secret
+from streamer.board.requests import read_body
+from streamer.board.session_routes import check_secret
 from streamer.core.actions import MAX_ACTION_BYTES
 from streamer.ports.log import LogUnavailable
 
@@ -24,7 +25,7 @@ async def act(request: Request) -> Response:
     refuse_foreign(request)
     context = context_of(request)
     person = context.person(request)
-    asked = read_request(await body_of(request, MAX_ACTION_BYTES))
+    asked = read_request(await read_body(request, MAX_ACTION_BYTES))
     key = request.headers.get("idempotency-key")
     if key is not None and key.lower() != asked.action_id.lower():
         raise Refused(400, "idempotency_key", "Idempotency-Key and action_id differ.")
@@ -60,12 +61,12 @@ async def act(request: Request) -> Response:
 def _partition(context: Context, person: Person, asked: ActionRequest) -> int:
     """The partition of the patient's events; what a person may not see does not exist."""
     shown = context.board.card_of(asked.patient_id, context.audience(person))
-    found = context.board.fold.find_alert(asked.alert_id) if asked.alert_id else None
-    if found is not None and found[0].patient != asked.patient_id:
-        found = None
-    if shown is None or (found is None and asked.needs_alert):
+    holder = context.board.fold.find_alert(asked.alert_id) if asked.alert_id else None
+    if holder is not None and holder[0].patient != asked.patient_id:
+        holder = None
+    if shown is None or (holder is None and asked.needs_alert):
         raise Refused(404, "alert", "No such alert is on the board.")
-    return shown.card["partition"] if found is None else found[1].partition
+    return shown.card["partition"] if holder is None else holder[1].partition
 
 
 async def _at_kiosk(context: Context, kiosk: Person, asked: ActionRequest) -> Person:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 import orjson
 
@@ -12,14 +10,13 @@ from streamer.board.refusals import Refused
 from streamer.core.actions import (
     MAX_ACTION_BYTES,
     MAX_NAME,
-    ActionKind,
+    OF_PATIENT,
+    ActionContent,
     BadActionError,
     read_action,
     signature_headers,
 )
 from streamer.core.time import rfc3339
-
-_PERSONAL: Final = (ActionKind.PAUSE, ActionKind.UNPAUSE)
 
 
 class ActionRequest(msgspec.Struct):
@@ -43,7 +40,7 @@ class ActionRequest(msgspec.Struct):
     @property
     def needs_alert(self) -> bool:
         """Whether it is about an alert, rather than the patient."""
-        return self.action not in _PERSONAL
+        return self.action not in OF_PATIENT
 
 
 def read_request(body: bytes) -> ActionRequest:
@@ -73,7 +70,7 @@ def write_record(
     Raises:
         Refused: the streamer would reject it; the text names the field.
     """
-    content = {
+    content: ActionContent = {
         "type": "action",
         "action": asked.action,
         "action_id": asked.action_id.lower(),

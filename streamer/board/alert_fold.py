@@ -9,26 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.board.messages import AlertMessage, MessageReason, Treated
-from streamer.core.time import BadTimeError, read_ms
+from streamer.board.messages import AlertMessage, MessageReason, Treated, epoch_ms
+from streamer.core.answers import read_alert_id
 
 _RAISING: Final = {"start", "escalate"}
 # Snoozes and their ends move nothing on the attention list; a verdict and a refusal neither.
 _MOVING: Final = _RAISING | {"end", "acknowledge", "unacknowledge", "pause", "unpause"}
 _SEVERITIES: Final = {"medium", "high"}
 _LEAVING: Final = {"discharge", "next_stay"}
-
-
-def at(time: str | None) -> int | None:
-    """Reads a time of a message as epoch milliseconds; ``None`` for none and for what is no time.
-
-    >>> at("1970-01-01T00:00:01Z"), at(None), at("soon")
-    (1000, None, None)
-    """
-    try:
-        return None if time is None else read_ms(time)
-    except BadTimeError:
-        return None
 
 
 @dataclass(slots=True)
@@ -69,9 +57,8 @@ class AlertFold:
     def of(cls, message: AlertMessage) -> AlertFold:
         """Returns the alert of its first message that is still kept."""
         assert message.alert_id is not None
-        parts = message.alert_id.rsplit("/", 2)  # patient, start, number
-        time_ms = at(message.time) or 0
-        started_ms = at(parts[1]) if len(parts) == 3 else None
+        named, time_ms = read_alert_id(message.alert_id), epoch_ms(message.time) or 0
+        started_ms = None if named is None else epoch_ms(named.start)
         return cls(message.alert_id, time_ms if started_ms is None else started_ms, time_ms)
 
     @property
@@ -81,7 +68,7 @@ class AlertFold:
 
     def add(self, message: AlertMessage) -> None:
         """Folds the next message of the alert."""
-        time_ms = at(message.time) or self.changed_ms
+        time_ms = epoch_ms(message.time) or self.changed_ms
         kept = message.reasons
         message.reasons = []  # five of them a message would be most of the memory
         self.messages.append(message)
@@ -123,6 +110,6 @@ class AlertFold:
         if message.acknowledged is not None:
             self.acknowledged = message.acknowledged
         self.state = message.state
-        self.respond_by_ms = at(message.respond_by)
-        self.snoozed_until_ms = at(message.snoozed_until)
+        self.respond_by_ms = epoch_ms(message.respond_by)
+        self.snoozed_until_ms = epoch_ms(message.snoozed_until)
         self.is_paused, self.treated = bool(message.paused), message.treated

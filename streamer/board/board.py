@@ -6,7 +6,7 @@ It lives in the thread of the web server alone. Cards are rendered once, whoever
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ from streamer.board.messages import AlertMessage, RiskMessage, StayMessage
 from streamer.board.posted import Posted
 from streamer.board.system import SystemWatch
 from streamer.board.ward_fold import WardFold
-from streamer.core.time import rfc3339
+from streamer.core.time import rfc3339, rfc3339_or_none
 
 
 class Tombstone(NamedTuple):
@@ -142,11 +142,11 @@ class Board:
         shown = self._shown.get(patient)
         return shown if shown is not None and audience.sees(shown.card["ward"]) else None
 
-    def cards(self, audience: Audience) -> Iterator[Shown]:
+    def cards(self, audience: Audience) -> list[Shown]:
         """Returns the cards of an audience, in the order of wards and beds."""
         chosen = [shown for shown in self._shown.values() if audience.sees(shown.card["ward"])]
         chosen.sort(key=_bed_order)
-        return iter(chosen)
+        return chosen
 
     def wards(self, audience: Audience) -> list[str]:
         """Returns the wards that an audience may choose from."""
@@ -172,13 +172,13 @@ class Board:
         return {
             "time": rfc3339(self.wall_ms()),
             "clock": config.clock,
-            "log_time": None if log_ms is None else rfc3339(log_ms),
+            "log_time": rfc3339_or_none(log_ms),
             "kafka": "ok" if watch.kafka_since_ms is None else "away",
-            "kafka_since": _text(watch.kafka_since_ms),
+            "kafka_since": rfc3339_or_none(watch.kafka_since_ms),
             "scoring": "ok" if watch.scoring_since_ms is None else "stopped",
-            "scoring_since": _text(watch.scoring_since_ms),
+            "scoring_since": rfc3339_or_none(watch.scoring_since_ms),
             "feed": "ok" if watch.feed_since_ms is None else "silent",
-            "feed_since": _text(watch.feed_since_ms),
+            "feed_since": rfc3339_or_none(watch.feed_since_ms),
             "history": "ok" if self.has_history else "away",
             "model": self.fold.model,
             "zone": config.zone,
@@ -224,7 +224,3 @@ def _bed_order(shown: Shown) -> tuple[str, bool, int, str, str]:
     digits = "".join(filter(str.isdigit, bed))
     number = int(digits[:9]) if digits else 0
     return shown.card["ward"] or "", not bed, number, bed, shown.card["patient"]
-
-
-def _text(time_ms: int | None) -> str | None:
-    return None if time_ms is None else rfc3339(time_ms)

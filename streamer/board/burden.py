@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
-from streamer.board.alert_fold import at
 from streamer.board.api import Burden, BurdenDay, Verdicts
-from streamer.board.messages import AlertMessage
+from streamer.board.messages import AlertMessage, epoch_ms
 from streamer.board.model_facts import ModelFacts
+from streamer.core.actions import VERDICTS
 from streamer.core.time import DAY_MS, rfc3339
-
-_VERDICTS: Final = ("true", "false", "unsure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ class _Count:
     verdicts: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def add(self, message: AlertMessage, first_ms: int) -> None:
-        time_ms, alert_id = at(message.time), message.alert_id
+        time_ms, alert_id = epoch_ms(message.time), message.alert_id
         if time_ms is None or alert_id is None or time_ms < first_ms:
             return
         match message.phase:
@@ -48,7 +45,7 @@ class _Count:
                 self.acknowledged_ms.setdefault(alert_id, time_ms)
             case "overdue":
                 self.overdue.add(alert_id)
-            case "feedback" if message.verdict in _VERDICTS:
+            case "feedback" if message.verdict in VERDICTS:
                 user = message.by.user if message.by else ""
                 self.verdicts[alert_id, user] = message.verdict or ""
 
@@ -107,14 +104,14 @@ def quantile(ordered: Sequence[float], share: float) -> float | None:
 
 
 def _verdicts(counted: _Count) -> Verdicts:
-    said = Counter(counted.verdicts.values())
-    judged = said["true"] + said["false"]
+    counts = Counter(counted.verdicts.values())
+    judged = counts["true"] + counts["false"]
     return {
-        "n": sum(said.values()),
-        "true": said["true"],
-        "false": said["false"],
-        "unsure": said["unsure"],
-        "ppv": round(said["true"] / judged, 4) if judged else None,
+        "n": sum(counts.values()),
+        "true": counts["true"],
+        "false": counts["false"],
+        "unsure": counts["unsure"],
+        "ppv": round(counts["true"] / judged, 4) if judged else None,
     }
 
 

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.board.alert_fold import AlertFold, at
+from streamer.board.alert_fold import AlertFold
 from streamer.board.api import (
     Card,
     CardAlert,
@@ -18,12 +18,11 @@ from streamer.board.api import (
     Reason,
     WardAlert,
 )
-from streamer.board.messages import MessageReason, Pause, RiskMessage, Treated
+from streamer.board.messages import MessageReason, Pause, RiskMessage, Treated, epoch_ms
 from streamer.board.ward_fold import SILENT_MS, Bedside
-from streamer.core.time import HOUR_MS, rfc3339
+from streamer.core.responses import UNSEEN_MS
+from streamer.core.time import HOUR_MS, rfc3339, rfc3339_or_none
 
-UNSEEN_MS: Final = 12 * HOUR_MS
-"""An alert that ended and was not seen stays so long."""
 SERIES_HOURS: Final = 24
 # Against two hours before, or a little more where nothing came then: shorter steps are the noise
 # of single measurements.
@@ -39,7 +38,7 @@ _HOURS_TOO_FEW: Final = 2
 def is_on_ward(bedside: Bedside, now_ms: int) -> bool:
     """Whether a patient has a card: there is a stay, and it has not ended or gone silent."""
     seen_ms = bedside.risk_ms
-    discharged_ms = None if bedside.stay is None else at(bedside.stay.discharged)
+    discharged_ms = None if bedside.stay is None else epoch_ms(bedside.stay.discharged)
     alert = bedside.alert
     if bedside.stay is None:
         if alert is not None and alert.left:
@@ -113,7 +112,7 @@ def card(bedside: Bedside, now_ms: int, thresholds: Mapping[str, float]) -> Card
         "news2": risk.news2 if risk else None,
         "qsofa": risk.qsofa if risk else None,
         "last": risk.last if risk else {},
-        "last_contact": _text(bedside.risk_ms),
+        "last_contact": rfc3339_or_none(bedside.risk_ms),
         "model": risk.model if risk else None,
         "answers": [
             {"action_id": action_id, "phase": phase, "refusal": refusal}
@@ -133,10 +132,10 @@ def ward_alert(bedside: Bedside, alert: AlertFold, now_ms: int) -> WardAlert:
         "alert_id": alert.alert_id,
         "severity": alert.severity,
         "started": rfc3339(alert.started_ms),
-        "ended": _text(alert.ended_ms),
+        "ended": rfc3339_or_none(alert.ended_ms),
         "state": _response(alert, now_ms),
         "acknowledged_by": alert.acknowledged_by,
-        "acknowledged_time": _text(alert.acknowledged_ms),
+        "acknowledged_time": rfc3339_or_none(alert.acknowledged_ms),
         "risk": alert.risk,
         "reasons": [_reason(reason) for reason in alert.reasons],
     }
@@ -166,14 +165,14 @@ def _alert(alert: AlertFold, now_ms: int) -> CardAlert:
         "on": alert.ended_ms is None,
         "started": rfc3339(alert.started_ms),
         "changed": rfc3339(alert.changed_ms),
-        "ended": _text(alert.ended_ms),
+        "ended": rfc3339_or_none(alert.ended_ms),
         "risk": alert.risk,
         "threshold": alert.threshold,
-        "respond_by": _text(alert.respond_by_ms),
-        "snoozed_until": _text(alert.snoozed_until_ms),
+        "respond_by": rfc3339_or_none(alert.respond_by_ms),
+        "snoozed_until": rfc3339_or_none(alert.snoozed_until_ms),
         "overdue": is_overdue(alert, _response(alert, now_ms), now_ms),
         "acknowledged_by": alert.acknowledged_by,
-        "acknowledged_time": _text(alert.acknowledged_ms),
+        "acknowledged_time": rfc3339_or_none(alert.acknowledged_ms),
         "reasons": [_reason(reason) for reason in alert.reasons],
         "phase": alert.phase,
     }
@@ -209,7 +208,7 @@ def _pause(bedside: Bedside, now_ms: int) -> CardPause | None:
     pause = None if bedside.stay is None else bedside.stay.pause
     if pause is None:
         return None
-    until_ms = at(pause.until)
+    until_ms = epoch_ms(pause.until)
     if until_ms is not None and until_ms <= now_ms:
         return None
     return {"reason": pause.reason, "until": pause.until, "by": _who(pause)}
@@ -231,7 +230,3 @@ def _treated(bedside: Bedside) -> CardTreated | None:
 
 def _reason(reason: MessageReason) -> Reason:
     return msgspec.structs.asdict(reason)  # type: ignore[return-value]  # the same fields
-
-
-def _text(time_ms: int | None) -> str | None:
-    return None if time_ms is None else rfc3339(time_ms)

@@ -1,4 +1,4 @@
-"""What the routes of the board share."""
+"""The context of the routes: board, streams, login and adapters, made once and shared by all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who asks: a session's cookie, a proxy's headers, or nobody in particular on this machine."""
+"""Guards: a session's cookie, a proxy's headers, or anybody on this machine."""
 
 from __future__ import annotations
 

@@ -161,10 +161,10 @@ class Hub:
         visible = self._visible.setdefault(audience, set())
         shown, gone = [], []
         for patient in patients:
-            found = self._board.card_of(patient, audience)
-            if found is not None:
+            card = self._board.card_of(patient, audience)
+            if card is not None:
                 visible.add(patient)
-                shown.append(orjson.Fragment(found.json))
+                shown.append(orjson.Fragment(card.json))
             elif patient in visible:
                 visible.discard(patient)
                 gone.append(patient)

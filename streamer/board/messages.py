@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from streamer.core.time import BadTimeError, read_ms
+
 
 class Actor(msgspec.Struct):
     """The person behind an action."""
@@ -133,4 +135,16 @@ def read(kind: type[Message], value: bytes) -> Message | None:
     try:
         return _DECODERS[kind].decode(value)  # type: ignore[return-value]  # by `kind`
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def epoch_ms(time: str | None) -> int | None:
+    """Reads a time of a message as epoch milliseconds; ``None`` for none and for what is no time.
+
+    >>> epoch_ms("1970-01-01T00:00:01Z"), epoch_ms(None), epoch_ms("soon")
+    (1000, None, None)
+    """
+    try:
+        return None if time is None else read_ms(time)
+    except BadTimeError:
         return None

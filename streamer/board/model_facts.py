@@ -47,10 +47,10 @@ class ModelShelf:
         """Returns the facts of a model, unknown ones where its bundle is not to be had now."""
         if shown_id not in self._facts:
             try:
-                found = self._find(shown_id)
+                model = self._find(shown_id)
             except (BundleError, StoreUnavailable, Unfetchable, OSError):
                 return UNKNOWN
-            self._facts[shown_id] = UNKNOWN if found is None else _facts(found)
+            self._facts[shown_id] = UNKNOWN if model is None else _facts(model)
         return self._facts[shown_id]
 
     def _find(self, shown_id: str) -> Bundle | None:
@@ -66,9 +66,9 @@ class ModelShelf:
         return None
 
 
-def _facts(found: Bundle) -> ModelFacts:
-    policy = found.manifest.get("alert_policy", {})
-    figures = found.manifest.get("metrics", {}).get("test", {})
+def _facts(model: Bundle) -> ModelFacts:
+    policy = model.manifest.get("alert_policy", {})
+    figures = model.manifest.get("metrics", {}).get("test", {})
     ppv = figures.get("alert_ppv") if isinstance(figures, dict) else None
     n = figures.get("n_patients") if isinstance(figures, dict) else None
     source = f"{n} test patients of the model's bundle" if ppv is not None else None

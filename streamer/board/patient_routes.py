@@ -17,7 +17,7 @@ from streamer.board.messages import Actor, AlertMessage
 from streamer.board.patient_history import Measurements, read_measurements
 from streamer.board.refusals import Refused
 from streamer.core.codec import CorruptState
-from streamer.core.time import rfc3339
+from streamer.core.time import rfc3339, rfc3339_or_none
 from streamer.ports.states import StateStore, StoreUnavailable
 
 _HISTORY_HOURS = 48
@@ -72,7 +72,7 @@ def _alert(alert: AlertFold) -> PatientAlert:
     return {
         "alert_id": alert.alert_id,
         "started": rfc3339(alert.started_ms),
-        "ended": None if alert.ended_ms is None else rfc3339(alert.ended_ms),
+        "ended": rfc3339_or_none(alert.ended_ms),
         "severity": alert.severity,
         "messages": [_entry(message) for message in alert.messages],
     }

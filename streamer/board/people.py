@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from streamer.board.api import Identity
-from streamer.core.time import rfc3339
+from streamer.core.time import rfc3339_or_none
 
 
 class Role(IntEnum):
@@ -64,7 +64,7 @@ class Person:
             "name": self.name,
             "role": self.role.word,
             "kiosk": self.is_kiosk,
-            "expires": None if self.expires_ms is None else rfc3339(self.expires_ms),
+            "expires": rfc3339_or_none(self.expires_ms),
             "wards": None if self.wards is None else sorted(self.wards),
         }
 

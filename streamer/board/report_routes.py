@@ -11,17 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from streamer.board import audit, burden
-from streamer.board.alert_fold import at
 from streamer.board.api import AuditRow
 from streamer.board.board import Audience
 from streamer.board.burden import Span
 from streamer.board.cards import is_on_ward, ward_of
 from streamer.board.context import Context, context_of
-from streamer.board.messages import AlertMessage, read
+from streamer.board.messages import AlertMessage, epoch_ms, read
 from streamer.board.model_facts import ModelFacts
 from streamer.board.people import Role
 from streamer.board.refusals import Refused
-from streamer.board.ward_routes import number
+from streamer.board.requests import read_number
 from streamer.core.time import DAY_MS
 from streamer.ports.log import LogUnavailable
 
@@ -45,7 +44,7 @@ async def show_burden(request: Request) -> Response:
     """The burden of the last days."""
     context = context_of(request)
     audience = context.audience(context.person(request), request.query_params.get("ward"))
-    days = number(request, "days", 7, 1, _MOST_DAYS)
+    days = read_number(request, "days", 7, 1, _MOST_DAYS)
     counted = context.burdens.known(days, audience, context.now_s())
     if counted is None:
         now_ms, spans = context.board.now_ms, list(_spans(context, audience))
@@ -62,7 +61,7 @@ async def _rows(request: Request) -> list[AuditRow]:
     context = context_of(request)
     audience = context.audience(context.person(request, Role.ADMIN))
     since = request.query_params.get("since")
-    since_ms = context.board.now_ms - _AUDIT_DAYS * DAY_MS if since is None else at(since)
+    since_ms = context.board.now_ms - _AUDIT_DAYS * DAY_MS if since is None else epoch_ms(since)
     if since_ms is None:
         raise Refused(400, "since", "since is an RFC 3339 time.")
     messages = await anyio.to_thread.run_sync(_messages, context, since_ms, audience)
@@ -74,7 +73,7 @@ async def _rows(request: Request) -> list[AuditRow]:
         if row["action_id"] not in known
         and context.board.card_of(row["patient"], audience) is not None
     ]
-    chosen = [row for row in [*answered, *waiting] if (at(row["time"]) or 0) >= since_ms]
+    chosen = [row for row in [*answered, *waiting] if (epoch_ms(row["time"]) or 0) >= since_ms]
     asked = request.query_params
     return audit.select(chosen, asked.get("patient"), asked.get("user"))
 
@@ -111,11 +110,12 @@ def _spans(context: Context, audience: Audience) -> Iterator[Span]:
             continue
         stay = bedside.stay
         known_ms = [time_ms for time_ms, _ in bedside.hours.values()]
-        began_ms = at(stay.admitted) if stay else None
+        began_ms = epoch_ms(stay.admitted) if stay else None
         if began_ms is None:
             began_ms = min(known_ms, default=now_ms)
         if is_on_ward(bedside, now_ms):
             ended_ms = now_ms
         else:
-            ended_ms = (at(stay.discharged) if stay else None) or max(known_ms, default=now_ms)
+            discharged_ms = epoch_ms(stay.discharged) if stay else None
+            ended_ms = discharged_ms or max(known_ms, default=now_ms)
         yield Span(began_ms, min(ended_ms, now_ms))

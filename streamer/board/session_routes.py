@@ -13,11 +13,11 @@ from starlette.responses import JSONResponse, Response
 from streamer.board.context import Context, Login, context_of
 from streamer.board.origin import refuse_foreign
 from streamer.board.refusals import Refused
+from streamer.board.requests import read_body
 from streamer.board.sessions import COOKIE, Session
 from streamer.board.users import is_secret_of
 
 _log = structlog.get_logger()
-_MOST_BODY: Final = 4096
 # Each check of a password takes 19 MiB for some 30 ms: two at a time bound both.
 _CHECKS: Final = anyio.CapacityLimiter(2)
 
@@ -38,7 +38,7 @@ async def begin_session(request: Request) -> Response:
     """Checks a password and sets the cookie; a wrong name and a wrong password look the same."""
     refuse_foreign(request)
     context, login = context_of(request), _login(context_of(request))
-    body = await body_of(request)
+    body = await read_body(request)
     try:
         asked = msgspec.json.decode(body, type=_Credentials)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -102,20 +102,6 @@ def set_cookie(answer: Response, login: Login, session: Session) -> None:
         secure=login.is_cookie_secure,
         path="/",
     )
-
-
-async def body_of(request: Request, most: int = _MOST_BODY) -> bytes:
-    """Reads the body of a request.
-
-    Raises:
-        Refused: it is longer than allowed.
-    """
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > most:
-            raise Refused(400, "body", f"The body is longer than {most} bytes.")
-    return bytes(body)
 
 
 def _login(context: Context) -> Login:

@@ -6,8 +6,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-from streamer.board.alert_fold import AlertFold, at
-from streamer.board.messages import AlertMessage, RiskMessage, StayMessage
+from streamer.board.alert_fold import AlertFold
+from streamer.board.messages import AlertMessage, RiskMessage, StayMessage, epoch_ms
+from streamer.core.answers import read_alert_id
 from streamer.core.time import HOUR_MS
 
 _HOURS_KEPT: Final = 48
@@ -89,7 +90,8 @@ class WardFold:
 
     def find_alert(self, alert_id: str) -> tuple[Bedside, AlertFold] | None:
         """Returns the alert of an id and its patient."""
-        bedside = self.patients.get(alert_id.rsplit("/", 2)[0])
+        named = read_alert_id(alert_id)
+        bedside = None if named is None else self.patients.get(named.patient)
         alert = None if bedside is None else bedside.alerts.get(alert_id)
         return None if bedside is None or alert is None else (bedside, alert)
 
@@ -104,7 +106,7 @@ class WardFold:
         self.is_urgent = self.is_urgent or is_urgent
 
     def _add_risk(self, message: RiskMessage) -> None:
-        time_ms = at(message.time)
+        time_ms = epoch_ms(message.time)
         if time_ms is None:
             return
         bedside = self._bedside(message.patient_id)
@@ -159,4 +161,4 @@ def _forget_old(bedside: Bedside, newest_ms: int) -> None:
         ):
             del bedside.alerts[alert_id]
     cut = newest_ms - _ALERTS_KEPT_MS
-    bedside.notes = [note for note in bedside.notes if (at(note.time) or newest_ms) >= cut]
+    bedside.notes = [note for note in bedside.notes if (epoch_ms(note.time) or newest_ms) >= cut]

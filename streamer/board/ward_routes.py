@@ -15,6 +15,7 @@ from streamer.board.cards import ward_alert, ward_of
 from streamer.board.context import Context, context_of
 from streamer.board.hub import Stream
 from streamer.board.refusals import Refused
+from streamer.board.requests import read_number
 from streamer.board.ward_fold import Bedside
 from streamer.core.time import HOUR_MS
 
@@ -34,12 +35,12 @@ async def page(request: Request) -> Response:
 
 async def asset(request: Request) -> Response:
     """An asset under the hash of its build."""
-    found = context_of(request).assets.find(
+    file = context_of(request).assets.find(
         request.path_params["version"], request.path_params["name"]
     )
-    if found is None:
+    if file is None:
         raise Refused(404, "asset", "There is no such asset; reload the page.")
-    return Response(found.content, media_type=found.media_type, headers={"Cache-Control": _FOREVER})
+    return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
 
 
 async def snapshot(request: Request) -> Response:
@@ -71,7 +72,7 @@ async def alerts(request: Request) -> Response:
     """The alerts of the last hours, the newest first."""
     context = context_of(request)
     audience = context.audience(context.person(request), _ward(request))
-    hours = number(request, "hours", 48, 1, _MOST_HOURS)
+    hours = read_number(request, "hours", 48, 1, _MOST_HOURS)
     now_ms = context.board.now_ms
     since_ms = now_ms - hours * HOUR_MS
     chosen: list[tuple[Bedside, AlertFold]] = [
@@ -83,18 +84,6 @@ async def alerts(request: Request) -> Response:
     ]
     chosen.sort(key=lambda both: -both[1].started_ms)
     return JSONResponse({"alerts": [ward_alert(b, a, now_ms) for b, a in chosen]})
-
-
-def number(request: Request, name: str, default: int, least: int, most: int) -> int:
-    """Reads a number of the query.
-
-    Raises:
-        Refused: it is none, or out of its limits.
-    """
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise Refused(400, name, f"{name} is a number from {least} to {most}.")
-    return int(text)
 
 
 def _ward(request: Request) -> str | None:

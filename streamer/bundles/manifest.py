@@ -20,7 +20,11 @@ DEEPEST: Final = 32
 """Levels of JSON that are read; the shipped manifest has 8."""
 
 Figures: TypeAlias = dict[str, Any]
-"""JSON figures by metric name; ``trainer.metrics`` says which. Nothing in the streamer reads them.
+"""JSON figures by metric name, as ``trainer evaluate --json`` has them.
+
+Each stands beside its ``<metric>_ci`` = [low, high]; with them counts, thresholds, ``model``, and
+``by_site``: the same for each hospital. ``trainer.metrics.definitions`` has the names. Nothing in
+the streamer reads them.
 """
 
 

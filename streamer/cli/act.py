@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Mapping
 from contextlib import closing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from streamer.process.terminal import say, say_json
 from streamer.service.settings import Settings
+
+if TYPE_CHECKING:
+    from streamer.core.actions import ActionContent
 
 _FIND_S = 20.0
 
@@ -78,17 +80,19 @@ def act(
     from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
     from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
     from streamer.core.actions import signature_headers  # noqa: PLC0415
+    from streamer.core.time import rfc3339  # noqa: PLC0415
 
     settings = Settings()
     stay = _stay(settings, patient_id)
     last = stay.alert or LastAlert()
-    content = {
+    content: ActionContent = {
         "type": "action",
         "action": action,
         "action_id": (action_id or str(uuid.uuid4())).lower(),
         "patient_id": patient_id,
         "alert_id": alert_id or last.alert_id,
         "revision": revision or last.revision or None,
+        "time": rfc3339(int(time.time() * 1000)),
         "minutes": minutes,
         "reason": reason,
         "note": note,
@@ -103,8 +107,8 @@ def act(
     reader = AnswerReader(settings.kafka_connection(), settings.topic_alerts, stay.partition)
     with closing(log), closing(reader):
         offset = log.append(stay.partition, patient_id.encode(), value, headers, None)
-        wanted = str(content["action_id"])
-        answer = reader.wait(lambda found: _answers(found, wanted), wait)
+        wanted = content["action_id"]
+        answer = reader.wait(lambda message: _answers(message, wanted), wait)
     if answer is None:
         say(
             f"Sent to {settings.topic_vitals}, partition {stay.partition}, offset {offset}, and "
@@ -129,16 +133,15 @@ def _stay(settings: Settings, patient_id: str) -> Stay:
         raise typer.Exit(1) from None
 
 
-def _record(content: Mapping[str, object]) -> bytes:
+def _record(content: ActionContent) -> bytes:
     """The value of the record; what the service would reject is wrong usage."""
     from streamer.core.actions import BadActionError, read_action  # noqa: PLC0415 - see `act`
-    from streamer.core.time import rfc3339  # noqa: PLC0415 - see `act`
 
     try:
         read_action(content)
     except BadActionError as error:
         raise typer.BadParameter(str(error)) from None
-    return json.dumps({**content, "time": rfc3339(int(time.time() * 1000))}).encode()
+    return json.dumps(content).encode()
 
 
 def _answers(value: bytes, action_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a command that failed tells a person, and its exit code."""
+"""Failures of a command: the sentence for a person, and the exit code."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Final, TypedDict
 
 from streamer.core.dead_letters import DeadLetter, Standing
 from streamer.core.reasons import Reason
-from streamer.core.time import rfc3339
+from streamer.core.time import rfc3339, rfc3339_or_none
 from streamer.process.terminal import printable, table
 from streamer.service.dead_letters import Overview, Replay
 
@@ -147,7 +147,7 @@ def record_json(rejected: DeadLetter, reentered: Mapping[int, int]) -> RecordJso
         "origin": str(rejected.origin or ""),
         "first_origin": rejected.first_origin,
         "standing": rejected.standing(reentered),
-        "re_entered": None if mark_ms is None else rfc3339(mark_ms),
+        "re_entered": rfc3339_or_none(mark_ms),
         "headers": dict(rejected.headers),
         "key": _text(rejected.key),
         "value": _text(rejected.value),

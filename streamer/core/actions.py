@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypedDict
+from typing import Final, Literal, TypedDict
 
 MAX_ACTION_BYTES: Final = 4 * 1024
 MAX_NOTE: Final = 200
@@ -64,6 +64,24 @@ class Actor(TypedDict, total=False):
     role: str
     how: str
     station: str
+
+
+class ActionContent(TypedDict):
+    """An action as it is written to the input topic; what does not belong to its kind is null."""
+
+    type: Literal["action"]
+    action: str
+    action_id: str
+    patient_id: str
+    alert_id: str | None
+    revision: int | None
+    time: str
+    minutes: int | None
+    reason: str | None
+    note: str | None
+    verdict: str | None
+    actor: Actor
+    client: str
 
 
 _ACTOR: Final = ("user", "name", "role", "how", "station")

@@ -13,7 +13,7 @@ from streamer.core.assessment import Assessments, Cause
 from streamer.core.model import Model
 from streamer.core.responses import Standing
 from streamer.core.stay_notices import StayNotice, StaySummary
-from streamer.core.time import MINUTE_MS, rfc3339
+from streamer.core.time import MINUTE_MS, rfc3339, rfc3339_or_none
 from streamer.core.variables import VARIABLES
 
 Content: TypeAlias = dict[str, Any]
@@ -170,11 +170,11 @@ def stay_content(
         "bed": summary.bed,
         "age": summary.age,
         "sex": summary.sex,
-        "admitted": _time(summary.admitted_ms),
-        "discharged": _time(summary.discharged_ms),
+        "admitted": rfc3339_or_none(summary.admitted_ms),
+        "discharged": rfc3339_or_none(summary.discharged_ms),
         "pause": pause,
         "alert": orjson.loads(alert) if alert else None,
-        "antibiotic_since": _time(summary.antibiotic_since_ms),
+        "antibiotic_since": rfc3339_or_none(summary.antibiotic_since_ms),
         "time": rfc3339(notice.time_ms),
         "model": model.shown_id,
         "partition": position[0],
@@ -188,8 +188,8 @@ def _standing(standing: Standing) -> StandingContent:
         "revision": standing.revision,
         "acknowledged": standing.acknowledged,
         "state": str(standing.state),
-        "respond_by": _time(standing.respond_by_ms),
-        "snoozed_until": _time(standing.snoozed_until_ms),
+        "respond_by": rfc3339_or_none(standing.respond_by_ms),
+        "snoozed_until": rfc3339_or_none(standing.snoozed_until_ms),
         "paused": standing.is_paused,
         "treated": None if since_ms is None else {"since": rfc3339(since_ms)},
         "ward": standing.ward or None,
@@ -219,10 +219,6 @@ def _cause(action: Action) -> CauseContent:
     if action.kind is ActionKind.FEEDBACK:
         content["verdict"] = action.verdict
     return content
-
-
-def _time(ms: int | None) -> str | None:
-    return None if ms is None else rfc3339(ms)
 
 
 def _reason(cause: Cause) -> AlertReason:

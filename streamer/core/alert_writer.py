@@ -1,4 +1,4 @@
-"""Writes what is said of alerts and stays, in the order of the log of each patient.
+"""Alert messages, stay messages and verdicts, written in the order of each patient's log.
 
 A stay message holds the last message of its alert, and so does the stay itself: what changes a stay
 later, a transfer for one, says it again.
@@ -25,7 +25,7 @@ from streamer.core.model import Model
 from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import StayTable
 
-Said: TypeAlias = tuple[Literal["alert", "stay", "verdict"], Content]
+Written: TypeAlias = tuple[Literal["alert", "stay", "verdict"], Content]
 """What kind of message, and its content, which is empty where a stay was let go."""
 
 _OF_NO_STATE: Final = (REFUSED, str(ActionKind.FEEDBACK))
@@ -51,7 +51,7 @@ class AlertWriter:
         self._remember(wave.patients[row], content)
         return content
 
-    def notice(self, notice: Answer | StayNotice, position: tuple[int, int]) -> list[Said]:
+    def notice(self, notice: Answer | StayNotice, position: tuple[int, int]) -> list[Written]:
         """Writes what people or a deadline did, or a stay that changed."""
         if isinstance(notice, Answer):
             return self._answer(notice, position)
@@ -72,15 +72,15 @@ class AlertWriter:
                 table.notes[slot] = replace(table.notes[slot], alert=alert)
                 table.touched[slot] = True
 
-    def _answer(self, answer: Answer, position: tuple[int, int]) -> list[Said]:
+    def _answer(self, answer: Answer, position: tuple[int, int]) -> list[Written]:
         content = answer_content(answer, position, self._model)
-        said: list[Said] = [("alert", content)]
+        messages: list[Written] = [("alert", content)]
         if answer.phase not in _OF_NO_STATE:
             self._remember(answer.patient, content)
         action = answer.action
         if answer.phase == ActionKind.FEEDBACK and action is not None:
-            said.append(("verdict", verdict_content(answer, action)))
-        return said
+            messages.append(("verdict", verdict_content(answer, action)))
+        return messages
 
     def _remember(self, patient: str, content: Content) -> None:
         kept = {name: value for name, value in content.items() if name != "reasons"}

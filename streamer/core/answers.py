@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import orjson
@@ -85,6 +85,26 @@ def alert_id(patient: str, start_ms: int, number: int) -> str:
     return f"{patient}/{rfc3339(start_ms)}/{number}"
 
 
+class AlertId(NamedTuple):
+    """The parts of an alert's id: the patient, the start as RFC 3339, and which alert it is."""
+
+    patient: str
+    start: str
+    number: int
+
+
+def read_alert_id(text: str) -> AlertId | None:
+    """Reads the id of an alert; ``None`` for what is none. A patient's id may have slashes.
+
+    >>> read_alert_id("a/b/2026-11-21T10:00:00Z/2")
+    AlertId(patient='a/b', start='2026-11-21T10:00:00Z', number=2)
+    """
+    patient, *rest = text.rsplit("/", 2)
+    if len(rest) < 2 or not rest[0] or not rest[1].isdecimal():
+        return None
+    return AlertId(patient, rest[0], int(rest[1]))
+
+
 def last_alert_id(table: StayTable, slot: int) -> str | None:
     """The id of the last alert of a patient, ``None`` where there was none."""
     number = int(table["alert_number"][slot])
@@ -159,13 +179,11 @@ def _wrong_alert(table: StayTable, slot: int, action: Action) -> ActionRefusal |
     """
     if action.alert_id == last_alert_id(table, slot):
         return None
-    patient, _, rest = str(action.alert_id).rpartition("/")[0].rpartition("/")
-    number = str(action.alert_id).rpartition("/")[2]
+    named = read_alert_id(action.alert_id or "")
     is_earlier = (
-        bool(rest)
-        and patient == table.patients[slot]
-        and number.isdecimal()
-        and 0 < int(number) < table["alert_number"][slot]
+        named is not None
+        and named.patient == table.patients[slot]
+        and 0 < named.number < table["alert_number"][slot]
     )
     if not is_earlier:
         return ActionRefusal.UNKNOWN_ALERT

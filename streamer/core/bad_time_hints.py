@@ -1,4 +1,4 @@
-"""What a time that is refused looks like, so that its sender knows what to change."""
+"""Hints for a time that is rejected: the format that it seems to have, and the one to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes along with the fold of events into stays: a network, or an archive of hour rows."""
+"""Follower of the fold of events into stays: a network, or an archive of hour rows."""
 
 from __future__ import annotations
 

@@ -154,10 +154,10 @@ def is_repeated(table: StayTable, slot: int, time_ms: int, fields: Fields) -> bo
 
 def admission_checksum(time_ms: int, fields: Fields) -> np.uint32:
     """A checksum of all that an admission says, above 0; its id makes one that is meant anew."""
-    said = {name: fields.get(name) for name in _SAID}
+    particulars = {name: fields.get(name) for name in _SAID}
     if fields.get("label") is not None:  # else as before there were labels
-        said["label"] = fields["label"]
-    return np.uint32(zlib.crc32(repr((time_ms, said)).encode(errors="replace")) or 1)
+        particulars["label"] = fields["label"]
+    return np.uint32(zlib.crc32(repr((time_ms, particulars)).encode(errors="replace")) or 1)
 
 
 def settle_admission(table: StayTable, slot: int) -> None:

@@ -6,13 +6,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import cache
 from operator import itemgetter
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from streamer.core.actions import ACTION_MAC
+from streamer.core.alert_messages import Content
 from streamer.core.alert_writer import AlertWriter
 from streamer.core.alerts import Phase
 from streamer.core.answers import RESPONSE_PHASES, Answer
@@ -29,7 +30,6 @@ from streamer.core.stays import StayTable
 from streamer.core.time import LATEST_MS, MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
 
-HORIZON_HOURS: Final = 6
 SOURCE: Final = b"/vigil/streamer"
 _VERSION: Final = ("ce_specversion", b"1.0")
 _SOURCE: Final = ("ce_source", SOURCE)
@@ -63,7 +63,7 @@ class Message(NamedTuple):
     kind: MessageKind
     record: int
     key: bytes
-    content: dict[str, Any]
+    content: Content
 
     def value(self) -> bytes | None:
         """The message's bytes on the wire."""

@@ -1,4 +1,4 @@
-"""What a clinician means by high and low: reference ranges of adults, and the patient's own course.
+"""High and low to a clinician: reference ranges of adults, and the patient's own course.
 
 Vital signs: the bands that score no point in NEWS2 (Royal College of Physicians, National Early
 Warning Score 2, 2017); mean pressure from 65 mmHg on (Surviving Sepsis Campaign 2021, doi

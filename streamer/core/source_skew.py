@@ -1,4 +1,4 @@
-"""How far the clock of each source is from the log's, and which one is always hours off.
+"""Clock skew of each source against the log, and the sources that are always hours off.
 
 `source` is what sent an observation: a laboratory, a monitor. Its clock is judged by the median of
 windows of its observations, so that single late results and corrections do not matter, and only if

@@ -48,6 +48,15 @@ def rfc3339(time_ms: int) -> str:
     return f"{minute}.{fraction:03d}Z" if fraction else f"{minute}Z"
 
 
+def rfc3339_or_none(time_ms: int | None) -> str | None:
+    """Writes epoch milliseconds where there are any.
+
+    >>> rfc3339_or_none(0), rfc3339_or_none(None)
+    ('1970-01-01T00:00:00Z', None)
+    """
+    return None if time_ms is None else rfc3339(time_ms)
+
+
 @lru_cache(maxsize=65_536)  # the events of a batch, and of the next, share their minutes
 def _minute(minutes: int) -> str:
     return datetime.fromtimestamp(minutes * 60, UTC).strftime("%Y-%m-%dT%H:%M")

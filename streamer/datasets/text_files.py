@@ -57,7 +57,7 @@ def read_text_table(file: Path, columns: Collection[str], separator: str) -> Tex
     ]
     if not rows:
         raise DataError(f"{file}: no rows; it is empty")
-    header, found = _header(rows[0][1], columns)
+    header, own_separator = _header(rows[0][1], columns)
     if header is None:
         first = rows[0][1].decode(errors="replace")[:_SHOWN]
         raise DataError(
@@ -72,7 +72,7 @@ def read_text_table(file: Path, columns: Collection[str], separator: str) -> Tex
             raise DataError(
                 f"{file}, line {number}: the header comes again; are these two files in one?"
             )
-    old, new = found.encode(), separator.encode()
+    old, new = own_separator.encode(), separator.encode()
     body = [line if old == new else line.replace(old, new) for _, line in rows[1:]]
     return TextTable(file, header, body, [number for number, _ in rows[1:]])
 

@@ -66,10 +66,10 @@ def _hold_file(name: str) -> bool:
     with contextlib.suppress(OSError):
         lock = os.open(path, flags, 0o600)
         try:
-            found = os.fstat(lock)
-            if stat.S_ISREG(found.st_mode) and found.st_uid == os.getuid():
+            status = os.fstat(lock)
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid():
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.path.samestat(path.lstat(), found):  # not cleaned away in between
+                if os.path.samestat(path.lstat(), status):  # not cleaned away in between
                     _held.append(lock)
                     return True
         except OSError:

@@ -38,8 +38,8 @@ _log = structlog.get_logger()
 
 _DAMAGED: Final = (
     "It is read again every half minute, in case only the way here was bad. If it stays so, the "
-    "broker's log is damaged: delete the partition's records up to the next batch with Kafka's own "
-    "tools, and the partition's states in Redis (docs/operations.md)"
+    "broker's log is damaged: let another replica lead, or delete the partition's records up to "
+    "the next batch with Kafka's own tools (docs/operations.md)"
 )
 RETRY_BLOCKED_S: Final = 30.0  # each retry of a blocked partition loads its states
 # Between tries to take a partition whose offset is not settled; each costs the others a question.

@@ -279,12 +279,12 @@ class Settings(BoardSettings):
     @classmethod
     def contradictions(cls, values: Mapping[str, str]) -> Iterator[Fault]:
         """See ``EnvironmentSettings``."""
-        given = {
+        kafka_values = {
             name.removeprefix("kafka_"): value
             for name, value in values.items()
             if name.startswith("kafka_") and value
         }
-        for name, message in access.contradictions(given):
+        for name, message in access.contradictions(kafka_values):
             variables = access.in_variables(message, lambda field: cls.variable(f"kafka_{field}"))
             yield Fault(cls.variable(f"kafka_{name}"), variables)
         users: dict[str, str] = {}

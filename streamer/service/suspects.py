@@ -115,12 +115,12 @@ class Suspects:
         suspect = self._suspects.get(partition.number)
         if len(records) != 1 or suspect is None or suspect.fails is None:
             return None
-        (record,), (offset, place) = records, suspect.fails
+        (record,), (offset, error_site) = records, suspect.fails
         if record.offset != offset:
             return None
         if offset < partition.silent_until:
             return Result(n_silent=1)
-        rejection = Rejection(0, Reason.INTERNAL_ERROR, place)
+        rejection = Rejection(0, Reason.INTERNAL_ERROR, error_site)
         dead_letter = rejected(rejection, record, topics.vitals)
         return Result(
             [Output(topics.rejected, REJECTED_PARTITION, *dead_letter)],

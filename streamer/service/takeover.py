@@ -11,11 +11,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from streamer.core.codec import Era
 from streamer.ports.log import EventLog
 from streamer.ports.states import Lease, StateWrite
 from streamer.service.unsent import UnsentStays
+
+# Without its hash a partition is restored: the one way to a watermark that the log still has.
+_GO_ON: Final = (
+    "Delete the partition's hash in Redis: its stays are restored from the topic of states, and go "
+    "on with the events that are left (docs/operations.md)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +198,14 @@ def plan_start(
     if taken.log_id is not None and taken.log_id != log_id:
         raise PartitionBlocked(
             "the input topic was created anew since these states were saved. If its events are a "
-            "new start, delete the partition's states in Redis (docs/operations.md)"
+            "new start, delete the partition's hash in Redis: all stays of the old topic end "
+            "(docs/operations.md)"
         )
     if committed is not None and committed > end:
         raise PartitionBlocked(
             f"the consumer group's committed offset {committed} lies behind the end of the topic, "
             f"{end}: the log has lost events, or is another one. Set the group's offset to {end} "
-            "with Kafka's own tools and delete the partition's states in Redis "
-            "(docs/operations.md)"
+            "with Kafka's own tools (docs/operations.md)"
         )
     if watermark is None:
         if committed is None:
@@ -212,17 +219,21 @@ def plan_start(
             "no committed offset: it was deleted or has expired. Set it back to "
             f"{watermark} with Kafka's own tools (docs/operations.md)"
         )
+    if watermark > end:
+        raise PartitionBlocked(
+            f"the states end at offset {watermark}, the topic holds {first} to {end}: the log has "
+            f"lost events that the states include. {_GO_ON}"
+        )
     if committed is not None and watermark > committed:
         raise PartitionBlocked(
             f"the states are ahead of the log: watermark {watermark}, committed offset "
-            f"{committed}. The group's offsets were set back. Set them to {watermark}, or delete "
-            "the partition's states in Redis to rebuild them (docs/operations.md)"
+            f"{committed}. The group's offsets were set back. Set them to {watermark} with Kafka's "
+            "own tools (docs/operations.md)"
         )
-    if watermark < first or watermark > end:
+    if watermark < first:
         raise PartitionBlocked(
             f"the states end at offset {watermark}, the topic holds {first} to {end}: events that "
-            "were never seen are gone. Delete the partition's states in Redis to start from "
-            "the first event that is kept (docs/operations.md)"
+            f"were never seen are gone. {_GO_ON}"
         )
     return Start(watermark, watermark if committed is None else committed)
 

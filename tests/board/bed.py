@@ -1,4 +1,4 @@
-"""Where a test finds a bed on a page."""
+"""The locator of a bed on a page."""
 
 from __future__ import annotations
 

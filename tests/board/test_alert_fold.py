@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from streamer.board.alert_fold import AlertFold, at
-from streamer.board.messages import AlertMessage, read
-from tests.support.board import REASON, Content, alert
-from tests.support.board import at as time_at
+from streamer.board.alert_fold import AlertFold
+from streamer.board.messages import AlertMessage, epoch_ms, read
+from streamer.core.alert_messages import Content
+from tests.support.board import REASON, alert, at
 
 
 def folded(*contents: Content) -> AlertFold:
@@ -29,20 +29,20 @@ def test_without_the_response_revision_and_end_follow_from_phases() -> None:
         alert("start", reasons=[REASON]), alert("escalate", 5, severity="high"), alert("end", 9)
     )
     assert (fold.revision, fold.acknowledged, fold.severity) == (2, 0, "medium")
-    assert fold.started_ms == at(time_at(-60)), "the start is in the id"
-    assert fold.ended_ms == at(time_at(9))
+    assert fold.started_ms == epoch_ms(at(-60)), "the start is in the id"
+    assert fold.ended_ms == epoch_ms(at(9))
     assert [reason.variable for reason in fold.reasons] == ["lactate"], "later ones have none"
 
 
 def test_the_response_of_a_message_is_taken_as_it_is() -> None:
     fold = folded(
-        alert("start", revision=1, acknowledged=0, state="open", respond_by=time_at(30)),
+        alert("start", revision=1, acknowledged=0, state="open", respond_by=at(30)),
         alert("acknowledge", 2, revision=1, acknowledged=1, state="acknowledged", by=BY,
               severity="none"),
     )  # fmt: skip
     assert fold.severity == "medium", "that of the alert"
     assert (fold.state, fold.acknowledged, fold.acknowledged_by) == ("acknowledged", 1, "a.nurse")
-    assert fold.acknowledged_ms == at(time_at(2))
+    assert fold.acknowledged_ms == epoch_ms(at(2))
     assert fold.respond_by_ms is None, "nobody is asked any more"
 
 
@@ -59,11 +59,11 @@ def test_an_acknowledgement_of_the_revision_before_leaves_a_rise_open(order: Any
 
 
 def test_snoozes_and_verdicts_move_nothing_on_the_list() -> None:
-    fold = folded(alert("start", revision=1), alert("snooze", 3, snoozed_until=time_at(18), by=BY))
-    assert fold.changed_ms == at(time_at(0))
-    assert fold.snoozed_until_ms == at(time_at(18))
+    fold = folded(alert("start", revision=1), alert("snooze", 3, snoozed_until=at(18), by=BY))
+    assert fold.changed_ms == epoch_ms(at(0))
+    assert fold.snoozed_until_ms == epoch_ms(at(18))
     fold = folded(alert("start"), alert("feedback", 4, verdict="false", by=BY))
-    assert (fold.phase, fold.changed_ms) == ("start", at(time_at(0)))
+    assert (fold.phase, fold.changed_ms) == ("start", epoch_ms(at(0)))
 
 
 def test_a_refused_action_changes_nothing_but_the_history() -> None:

@@ -9,9 +9,9 @@ import pytest
 from streamer.board import bootstrap
 from streamer.board.guards import NoGuard, ProxyGuard, SessionGuard
 from streamer.board.users import User, UsersFile
+from streamer.core.alert_messages import Content
 from streamer.service.board_settings import BoardSettings
 from streamer.service.settings import Settings
-from tests.support.board import Content
 from tests.support.paths import ROOT
 from tests.test_docs import setting_row
 
@@ -62,9 +62,9 @@ def test_a_proxy_must_be_named() -> None:
 
 def test_weak_connections_off_this_machine_are_refused_where_tls_is_asked_for() -> None:
     settings = Settings(board_auth="none", require_tls=True, kafka_bootstrap_servers="kafka:9092")
-    found = list(bootstrap.faults(settings, "127.0.0.1"))
-    assert {fault.variable for fault in found} == {"STREAMER_REQUIRE_TLS"}
-    assert any("KAFKA_SECURITY_PROTOCOL" in fault.message for fault in found)
+    weaknesses = list(bootstrap.faults(settings, "127.0.0.1"))
+    assert {fault.variable for fault in weaknesses} == {"STREAMER_REQUIRE_TLS"}
+    assert any("KAFKA_SECURITY_PROTOCOL" in fault.message for fault in weaknesses)
 
 
 def test_a_zone_must_exist() -> None:

@@ -6,8 +6,9 @@ import pytest
 from streamer.board.burden import Span, count, quantile
 from streamer.board.messages import AlertMessage, read
 from streamer.board.model_facts import ModelFacts
+from streamer.core.alert_messages import Content
 from streamer.core.time import DAY_MS, HOUR_MS
-from tests.support.board import NOW_MS, Content, alert
+from tests.support.board import NOW_MS, alert
 
 
 def messages(*contents: Content) -> list[AlertMessage]:
@@ -16,14 +17,14 @@ def messages(*contents: Content) -> list[AlertMessage]:
 
 
 def test_figures_of_two_days() -> None:
-    said = [("a", "true"), ("b", "false"), ("a", "false"), ("c", "unsure")]  # `a` thought again
+    verdicts = [("a", "true"), ("b", "false"), ("a", "false"), ("c", "unsure")]  # `a` thought again
     listed = messages(
         *(alert("start", -60 * i, alert_id=f"p/{i}/1") for i in range(5)),
         alert("start", -60 * 24 * 9, alert_id="p/old/1"),
         *(alert("acknowledge", -60 * i + i + 1, alert_id=f"p/{i}/1") for i in range(1, 4)),
         alert("acknowledge", 50, alert_id="p/3/1"),  # the first one counts
         alert("overdue", 0, alert_id="p/4/1"),
-        *(alert("feedback", 0, alert_id="p/1/1", by={"user": u}, verdict=v) for u, v in said),
+        *(alert("feedback", 0, alert_id="p/1/1", by={"user": u}, verdict=v) for u, v in verdicts),
     )
     spans = [
         Span(NOW_MS - 9 * DAY_MS, NOW_MS),

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from streamer.board.board import Audience
+from streamer.core.alert_messages import Content
 from streamer.core.time import MINUTE_MS
-from tests.support.board import NOW_MS, REASON, BoardTrial, Content, alert, at, risk, stay
+from tests.support.board import NOW_MS, REASON, BoardTrial, alert, at, risk, stay
 
 
 @pytest.fixture

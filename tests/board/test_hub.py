@@ -9,7 +9,8 @@ import pytest
 from streamer.board import hub as hubs
 from streamer.board.board import Audience
 from streamer.board.hub import QUEUE, Hub, Stream
-from tests.support.board import BoardTrial, Content, alert, risk, stay
+from streamer.core.alert_messages import Content
+from tests.support.board import BoardTrial, alert, risk, stay
 
 DEADLINE_S = 10.0
 

@@ -44,14 +44,14 @@ STEPS: dict[str, Callable[[Page], None]] = {
 
 def serious(page: Page) -> list[str]:
     """What axe calls serious or critical, with the element."""
-    found = page.evaluate(
+    violations = page.evaluate(
         """async () => {
           const { violations } = await axe.run({ resultTypes: ['violations'] });
           return violations.filter((v) => ['serious', 'critical'].includes(v.impact))
             .flatMap((v) => v.nodes.map((n) => `${v.id} ${n.target} ${n.failureSummary}`));
         }"""
     )
-    return [str(f) for f in found]
+    return [str(f) for f in violations]
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -18,11 +18,12 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from bench.board import BOARD
 from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.adapters.kafka.topics import TopicSpec
+from streamer.core.alert_messages import Content
 from streamer.core.time import rfc3339
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
-from tests.support.board import ACTION_ID, Content, action
+from tests.support.board import ACTION_ID, action
 from tests.support.running_service import START_DEADLINE_S
 from tests.support.wait import wait_until
 
@@ -60,9 +61,9 @@ class Board:
             assert self._process.exit_code is None, self._process.log
             return re.search(r"The board: (http://127\.0\.0\.1:\d+)/", self._process.log)
 
-        found = wait_until(address, START_DEADLINE_S, "the address of the board")
-        assert found is not None
-        self.url = found[1]
+        address_line = wait_until(address, START_DEADLINE_S, "the address of the board")
+        assert address_line is not None
+        self.url = address_line[1]
 
     def close(self) -> None:
         self._producer.close()

@@ -15,8 +15,9 @@ import pytest
 
 from streamer.board import server
 from streamer.board.board import Audience
+from streamer.core.alert_messages import Content
 from streamer.ports.ward import Progress, WardRecord
-from tests.support.board import NOW_MS, BoardTrial, Content, alert, risk, stay
+from tests.support.board import NOW_MS, BoardTrial, alert, risk, stay
 from tests.support.certificates import Authority
 from tests.support.wait import wait_until
 

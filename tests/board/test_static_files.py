@@ -1,4 +1,4 @@
-"""What the pages are made of: vendored libraries as they came, and own code of a small size."""
+"""Files of the pages: vendored libraries as they came, and own code of a small size."""
 
 from __future__ import annotations
 

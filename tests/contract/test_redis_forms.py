@@ -36,10 +36,10 @@ def test_check_says_what_it_has_found(
 ) -> None:
     assert findings(stack.redis)[0].message.endswith("answers: one server")
     assert "the master vigil of 1 Sentinels" in findings(redis_sentinel.url)[0].message
-    found = findings(redis_cluster.url)
-    assert "a Cluster of 3 masters" in found[0].message
+    problems = findings(redis_cluster.url)
+    assert "a Cluster of 3 masters" in problems[0].message
     for port in redis_cluster.ports:
-        assert any(f"127.0.0.1:{port} has no replica" in finding.message for finding in found)
+        assert any(f"127.0.0.1:{port} has no replica" in finding.message for finding in problems)
     for url in (stack.redis, redis_sentinel.url, redis_cluster.url):
         assert bad(url) == ""
 

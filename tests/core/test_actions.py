@@ -7,6 +7,7 @@ import pytest
 
 from streamer.core.actions import MAX_ACTION_BYTES, BadActionError, read_action, sign
 from streamer.core.columns import decode
+from streamer.core.events import Fields
 from streamer.core.reasons import Reason
 from tests.support.event_stream import Event, action, record
 
@@ -39,7 +40,7 @@ def bad(**fields: Any) -> Event:
         ({"action": "feedback", "verdict": True}, "verdict"),
     ],
 )
-def test_what_is_wrong_is_named(fields: dict[str, Any], word: str) -> None:
+def test_what_is_wrong_is_named(fields: Fields, word: str) -> None:
     with pytest.raises(BadActionError, match=f"^{word}:"):
         read_action(bad(**fields))
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from streamer.core.alert_messages import Content
 from streamer.core.assessment import EXPECTED
 from streamer.core.variables import VARIABLES
 from tests.support.event_stream import Event, HeartRateModel, Stream, admission, observation
@@ -13,7 +13,7 @@ HEART = HeartRateModel()
 MINUTE = 1 / 60
 
 
-def risk(*events: Event) -> dict[str, Any]:
+def risk(*events: Event) -> Content:
     stream = Stream(HEART)
     stream.take(*events)
     return [m.content for m in stream.messages if m.kind == "risk"][-1]

@@ -116,13 +116,13 @@ def test_what_needs_a_stay_is_refused_for_that() -> None:
     st.booleans(),
 )
 def test_cuts_and_moves_refuse_the_same(
-    most_a_day: int, places: list[Place], ends: list[int], in_order: bool
+    most_a_day: int, arrivals: list[Place], ends: list[int], in_order: bool
 ) -> None:
     # A patient has one partition; days of the log rise but for small steps back.
-    homes = {patient: partition for patient, _, partition in reversed(places)}
+    homes = {patient: partition for patient, _, partition in reversed(arrivals)}
     if in_order:
-        places = sorted(places, key=lambda place: place[1])
-    log = [logged(patient, day, homes[patient]) for patient, day, _ in places]
+        arrivals = sorted(arrivals, key=lambda arrival: arrival[1])
+    log = [logged(patient, day, homes[patient]) for patient, day, _ in arrivals]
     whole, cut = Limited(most_a_day), Limited(most_a_day)
     whole.take(log)
     begin = 0

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.core.demographics import location_of, static_of, static_rows
+from streamer.core.events import Fields
 from streamer.core.features import STATIC
 from streamer.core.numbers import read_number
 from streamer.core.reasons import ValueProblem
@@ -77,7 +77,7 @@ def test_a_value_as_it_came(
     ],
 )  # fmt: skip
 def test_particulars_of_an_admission(
-    fields: dict[str, Any], static: dict[str, float], problems: list[str]
+    fields: Fields, static: dict[str, float], problems: list[str]
 ) -> None:
     counted: Counter[ValueProblem] = Counter()
     read = static_of(fields, counted)
@@ -115,7 +115,7 @@ def test_the_trainer_and_the_stream_keep_the_same(
     ],
 )
 def test_ward_and_bed(
-    fields: dict[str, Any], location: tuple[str | None, str | None], problems: list[str]
+    fields: Fields, location: tuple[str | None, str | None], problems: list[str]
 ) -> None:
     counted: Counter[ValueProblem] = Counter()
     assert location_of(fields, counted) == location

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
@@ -39,18 +38,18 @@ def test_names_are_unique_and_each_variable_owns_its_own() -> None:
 def test_what_one_variable_leaves_behind() -> None:
     seen = run([{}, {"heart_rate": 80}, {}, {"heart_rate": 100}, {}])
     nan = np.nan
-    expected: dict[str, Any] = {
-        "value:heart_rate": [nan, 80, 80, 100, 100],
-        "measured:heart_rate": [0, 1, 0, 1, 0],
+    expected: dict[str, NDArray[np.float64]] = {
+        "value:heart_rate": np.array([nan, 80, 80, 100, 100]),
+        "measured:heart_rate": np.array([0.0, 1, 0, 1, 0]),
         "log_hours_since:heart_rate": np.log1p([336, 0, 1, 0, 1]),
-        "change:heart_rate": [nan, nan, nan, 20, 20],
+        "change:heart_rate": np.array([nan, nan, nan, 20, 20]),
         "log_count:heart_rate": np.log1p([0, 1, 1, 2, 2]),
-        "hour": [1, 2, 3, 4, 5],
+        "hour": np.array([1.0, 2, 3, 4, 5]),
         "log_hour": np.log1p([1, 2, 3, 4, 5]),
     }
     for name, values in expected.items():
         # float32 of a float64 formula: one unit in the last place is 6e-8 relative
-        np.testing.assert_allclose(feature(seen, name), values, rtol=1.2e-7, err_msg=name)
+        np.testing.assert_allclose(np.array(feature(seen, name)), values, rtol=1.2e-7, err_msg=name)
 
 
 def test_trends_have_the_half_lives_that_they_say() -> None:

@@ -13,6 +13,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.build import make
 from streamer.bundles.bundle import BundleError
 from streamer.core import features
+from streamer.core.alert_messages import Content
 from streamer.core.forecast import FORECAST_VITALS, HOURS, LAST, VARIABLES
 from streamer.core.model import Model
 from streamer.core.variables import HIGH, INDEX, LOW
@@ -83,7 +84,7 @@ class Foretelling(Stream):
         self.scorer = type(self.scorer)(model, self.table, 0, forecast=True)
 
 
-def forecasts_of(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def forecasts_of(messages: list[Content]) -> list[Content]:
     return [message["forecast"] for message in messages if "bin" in message]
 
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import pytest
 
-from streamer.core.events import MEDICATION_CLASSES
+from streamer.core.events import MEDICATION_CLASSES, Fields
 from streamer.core.features import STATIC
 from streamer.core.reasons import ValueProblem
 from streamer.core.time import HOUR_MS
@@ -51,7 +50,7 @@ def stream(*events: Event, interval_s: float = 0) -> Stream:
          {"age": 0, "hours_since_hospital_admission": 5367}),
     ],
 )  # fmt: skip
-def test_what_an_admission_says(fields: dict[str, Any], known: dict[str, float]) -> None:
+def test_what_an_admission_says(fields: Fields, known: dict[str, float]) -> None:
     admitted = stream(admission(**fields))
     assert static(admitted) == pytest.approx(
         {name: known.get(name, math.nan) for name in STATIC}, nan_ok=True

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 
+from streamer.core.alert_messages import Content
 from streamer.core.messages import SOURCE, headers
 from streamer.core.records import Record
 from tests.support.event_stream import (
@@ -59,7 +59,7 @@ def test_a_risk_message_field_by_field() -> None:
     }  # fmt: skip
 
 
-def alerts_of(stream: Stream) -> list[dict[str, Any]]:
+def alerts_of(stream: Stream) -> list[Content]:
     """What vitals did to alerts."""
     return [m.content for m in stream.messages if m.content.get("phase") in VITAL_PHASES]
 
@@ -114,7 +114,7 @@ def test_cloud_events_headers(trace: bytes | None) -> None:
     message = course().messages[1]
     read = Record(3, 77, 0, b"p", b"", trace)
     listed = headers(message, read)
-    headers_by_name: dict[str, Any] = dict(listed)
+    headers_by_name = dict(listed)
     assert len(headers_by_name) == len(listed)
     assert headers_by_name.pop("ce_id").startswith(b"risk/3/77")
     expected = {

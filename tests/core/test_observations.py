@@ -1,4 +1,4 @@
-"""What is decoded at once is what the careful parser says of the same bytes, whatever they are."""
+"""Batch decoding equals the careful parser on the same bytes, whatever they are."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def sure_of(records: Sequence[Record]) -> list[Observation | None]:
     return read_plain([record.value for record in records], [record.key for record in records])[0]
 
 
-def columns_as_plain(columns: Columns) -> dict[str, Any]:
+def columns_as_plain(columns: Columns) -> dict[str, object]:
     """All of the columns, to compare bit by bit."""
     return {
         name: (value.dtype, value.tobytes()) if isinstance(value, np.ndarray) else value

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core import codec
+from streamer.core.alert_messages import Content
 from streamer.core.codec import Era
+from streamer.core.events import Fields
 from streamer.core.messages import Message, headers
 from streamer.core.records import Record
 from tests.support.event_stream import (
-    Content,
     Event,
     HeartRateModel,
     Stream,
@@ -93,9 +94,13 @@ def test_an_alert_that_was_seen_or_left_with_the_patient_is_closed() -> None:
 
 def test_a_snooze_ends_at_the_first_record_at_its_time_and_once() -> None:
     stream = started()
-    (said,) = stream.take(answer(1.1, "snooze", minutes=30, reason="busy", note="back soon"))
-    assert (said["state"], said["snoozed_until"]) == ("snoozed", "2026-01-01T01:36:00Z")
-    assert (said["by"], said["note"], said["respond_by"]) == ({"user": "nurse"}, "back soon", None)
+    (alert,) = stream.take(answer(1.1, "snooze", minutes=30, reason="busy", note="back soon"))
+    assert (alert["state"], alert["snoozed_until"]) == ("snoozed", "2026-01-01T01:36:00Z")
+    assert (alert["by"], alert["note"], alert["respond_by"]) == (
+        {"user": "nurse"},
+        "back soon",
+        None,
+    )
     assert phases(stream.take(observation(1.5999, heart_rate=MEDIUM))) == []
     messages = stream.take(observation(1.6, heart_rate=MEDIUM), observation(1.7, heart_rate=MEDIUM))
     assert phases(messages) == [("resume", "open", 1)]
@@ -123,24 +128,24 @@ def test_a_rise_voids_a_snooze_and_an_end_ends_it() -> None:
 )
 def test_a_snooze_may_be_so_long(heart_rate: float, minutes: int, state: str) -> None:
     stream = started(heart_rate)
-    (said,) = stream.take(answer(1, "snooze", minutes=minutes, reason="busy"))
-    assert said["state"] == state
+    (alert,) = stream.take(answer(1, "snooze", minutes=minutes, reason="busy"))
+    assert alert["state"] == state
     if state == "open":
-        assert (said["phase"], said["refusal"]) == ("refused", "too_long")
-        assert (said["action"], said["current_revision"]) == ("snooze", 1)
+        assert (alert["phase"], alert["refusal"]) == ("refused", "too_long")
+        assert (alert["action"], alert["current_revision"]) == ("snooze", 1)
 
 
 def test_a_snooze_cannot_be_lengthened_past_the_cap_from_the_first() -> None:
     stream = started()
     stream.take(answer(1, "snooze", minutes=60, reason="busy"))
-    (said,) = stream.take(answer(1.5, "snooze", minutes=90, reason="busy"))
-    assert (said["phase"], said["snoozed_until"]) == ("snooze", "2026-01-01T03:00:00Z")
-    (said,) = stream.take(answer(2, "snooze", minutes=61, reason="busy"))
-    assert (said["refusal"], said["snoozed_until"]) == ("too_long", "2026-01-01T03:00:00Z")
-    (said,) = stream.take(answer(2.1, "resume"))
-    assert (said["phase"], said["state"], said["by"]) == ("resume", "open", {"user": "nurse"})
-    (said,) = stream.take(answer(2.2, "resume"))
-    assert (said["phase"], said["refusal"]) == ("refused", "not_snoozed")
+    (alert,) = stream.take(answer(1.5, "snooze", minutes=90, reason="busy"))
+    assert (alert["phase"], alert["snoozed_until"]) == ("snooze", "2026-01-01T03:00:00Z")
+    (alert,) = stream.take(answer(2, "snooze", minutes=61, reason="busy"))
+    assert (alert["refusal"], alert["snoozed_until"]) == ("too_long", "2026-01-01T03:00:00Z")
+    (alert,) = stream.take(answer(2.1, "resume"))
+    assert (alert["phase"], alert["state"], alert["by"]) == ("resume", "open", {"user": "nurse"})
+    (alert,) = stream.take(answer(2.2, "resume"))
+    assert (alert["phase"], alert["refusal"]) == ("refused", "not_snoozed")
 
 
 def test_an_acknowledged_high_alert_comes_back() -> None:
@@ -179,8 +184,8 @@ def test_records_that_are_refused_pass_time_too() -> None:
 def test_a_pause_is_said_with_every_phase_and_a_high_alert_breaks_through() -> None:
     stream = Stream(HEART)
     stream.take(admission(), observation(0.5, heart_rate=QUIET))
-    (said,) = stream.take(action(0.6, "pause", minutes=600, reason="treated"))
-    assert (said["alert_id"], said["severity"], said["paused"]) == (None, "none", True)
+    (alert,) = stream.take(action(0.6, "pause", minutes=600, reason="treated"))
+    assert (alert["alert_id"], alert["severity"], alert["paused"]) == (None, "none", True)
     start = stream.take(observation(1, heart_rate=MEDIUM))[-1]
     assert (start["phase"], start["state"], start["paused"]) == ("start", "paused", True)
     assert start["respond_by"] is None
@@ -195,10 +200,10 @@ def test_a_pause_ends_by_a_person_or_at_its_time() -> None:
     messages = stream.take(observation(2.1, heart_rate=MEDIUM))
     assert phases(messages) == [("unpause", "open", 1)]
     assert messages[0]["respond_by"] == "2026-01-01T02:36:00Z"
-    (said,) = stream.take(action(2.2, "unpause"))
-    assert said["refusal"] == "not_paused"
-    (said,) = stream.take(action(2.3, "pause", minutes=721, reason="procedure"))
-    assert said["refusal"] == "too_long"
+    (alert,) = stream.take(action(2.2, "unpause"))
+    assert alert["refusal"] == "not_paused"
+    (alert,) = stream.take(action(2.3, "pause", minutes=721, reason="procedure"))
+    assert alert["refusal"] == "too_long"
 
 
 def test_a_medium_alert_is_information_while_an_antibiotic_is_running() -> None:
@@ -223,9 +228,9 @@ def test_an_action_on_another_alert_is_refused(alert_id: str, kind: str, refusal
     stream = started()
     stream.take(observation(2, heart_rate=QUIET), observation(20, heart_rate=HIGH))
     fields = {"verdict": "true"} if kind == "feedback" else {}
-    (said,) = stream.take(action(20.05, kind, alert_id=alert_id, revision=1, **fields))
-    assert (said["phase"], said["refusal"], said["alert_id"]) == ("refused", refusal, alert_id)
-    assert said["current_revision"] is None
+    (alert,) = stream.take(action(20.05, kind, alert_id=alert_id, revision=1, **fields))
+    assert (alert["phase"], alert["refusal"], alert["alert_id"]) == ("refused", refusal, alert_id)
+    assert alert["current_revision"] is None
 
 
 def test_an_action_that_comes_again_changes_nothing() -> None:
@@ -270,9 +275,9 @@ def test_an_action_of_a_patient_of_whom_nothing_is_known_is_rejected() -> None:
 @pytest.mark.parametrize("verdict", ["true", "false", "unsure"])
 def test_a_verdict_is_an_outcome_of_the_same_record(verdict: str) -> None:
     stream = started()
-    (said,) = stream.take(answer(1.2, "feedback", verdict=verdict, reason="sepsis_confirmed"))
+    (alert,) = stream.take(answer(1.2, "feedback", verdict=verdict, reason="sepsis_confirmed"))
     (record,) = [m for m in stream.notices if m.kind == "verdict"]
-    assert (said["phase"], said["verdict"]) == ("feedback", verdict)
+    assert (alert["phase"], alert["verdict"]) == ("feedback", verdict)
     assert record.content == {
         "type": "verdict", "patient_id": "p", "time": "2026-01-01T01:12:00Z", "alert_id": ALERT,
         "verdict": verdict, "reason": "sepsis_confirmed", "by": {"user": "nurse"},
@@ -283,9 +288,9 @@ def test_a_verdict_is_an_outcome_of_the_same_record(verdict: str) -> None:
 def test_an_earlier_alert_can_still_be_judged() -> None:
     stream = started()
     stream.take(observation(2, heart_rate=QUIET), observation(20, heart_rate=HIGH))
-    (said,) = stream.take(answer(20.01, "feedback", verdict="false"))
-    assert (said["phase"], said["alert_id"]) == ("feedback", ALERT)
-    assert "revision" not in said
+    (alert,) = stream.take(answer(20.01, "feedback", verdict="false"))
+    assert (alert["phase"], alert["alert_id"]) == ("feedback", ALERT)
+    assert "revision" not in alert
 
 
 # Everything that can happen to the response of a patient, in some order, with clocks of its own.
@@ -312,7 +317,7 @@ def log_of(steps: list[tuple[str, float, int, int]]) -> tuple[list[Event], list[
     for i, (kind, later, heart_rate, number) in enumerate(steps):
         patient = "pq"[i % 3 == 2]
         hours += later
-        fields: dict[str, Any] = {
+        fields: Fields = {
             "alert_id": f"{patient}/2026-01-01T00:30:00Z/{number}", "revision": number,
         }  # fmt: skip
         match kind:
@@ -334,7 +339,7 @@ def log_of(steps: list[tuple[str, float, int, int]]) -> tuple[list[Event], list[
             case "unpause":
                 events.append(action(hours, kind, patient))
             case _:
-                more: dict[str, dict[str, Any]] = {
+                more: dict[str, Fields] = {
                     "snooze": {"minutes": 20, "reason": "busy"}, "feedback": {"verdict": "true"},
                 }  # fmt: skip
                 events.append(action(hours, kind, patient, **fields, **more.get(kind, {})))

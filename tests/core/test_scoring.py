@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pytest
@@ -169,7 +168,7 @@ def test_risk_comes_before_its_alert_and_messages_follow_the_log() -> None:
     assert alerts(messages) == [("start", "high")] * 2 + [("end", "high")] * 2
 
 
-ODD: dict[str, Any] = {
+ODD = {
     "emoji": "🛏️", "combining": "e\u0301", "right to left": "\u05de\u05d8", "blank": "a b",
     "128 characters": "é" * 128, "quotes": '"\\', "slashes": "a/b/c",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What is shipped for installing and deploying agrees with what runs. Nothing is built here."""
+"""Files for installing and deploying agree with the programs. Nothing is built here."""
 
 import re
 import shlex

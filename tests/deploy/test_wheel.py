@@ -1,4 +1,4 @@
-"""What is in the wheel, built from the parts that carry data."""
+"""Contents of the wheel, built from the parts that carry data."""
 
 from __future__ import annotations
 

@@ -41,6 +41,7 @@ from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.local.ports import choose
 from streamer.ports.log import LogNotAllowed, LogUnavailable
+from streamer.service.health import ReasonJson
 from streamer.service.topics import ensure_topics
 from tests.support.certificates import Authority
 from tests.support.paths import ROOT
@@ -176,12 +177,12 @@ def rules_of(arguments: list[str]) -> list[ACL]:
     """The rules that `kafka-acls.sh` makes of its arguments."""
     assert arguments[:2] == ["--bootstrap-server", arguments[1]]
     assert arguments[2] == "--add"
-    given: dict[str, list[str]] = {}
+    options: dict[str, list[str]] = {}
     for name, value in zip(arguments[3::2], arguments[4::2], strict=True):
-        given.setdefault(name, []).append(value)
-    pattern = given.pop("--resource-pattern-type", ["literal"])[0].upper()
-    (principal,) = given.pop("--allow-principal")
-    operations = given.pop("--operation")
+        options.setdefault(name, []).append(value)
+    pattern = options.pop("--resource-pattern-type", ["literal"])[0].upper()
+    (principal,) = options.pop("--allow-principal")
+    operations = options.pop("--operation")
     kinds = {
         "--topic": ResourceType.TOPIC,
         "--group": ResourceType.GROUP,
@@ -195,7 +196,7 @@ def rules_of(arguments: list[str]) -> list[ACL]:
             permission_type=ACLPermissionType.ALLOW,
             resource_pattern=ResourcePattern(kinds[kind], name, ACLResourcePatternType[pattern]),
         )
-        for kind, names in given.items()
+        for kind, names in options.items()
         for name in names
         for operation in operations
     ]
@@ -259,13 +260,13 @@ def command(environment: Mapping[str, str], *arguments: str) -> subprocess.Compl
     )  # fmt: skip
 
 
-def reasons(port: int) -> list[dict[str, Any]] | None:
+def reasons(port: int) -> list[ReasonJson] | None:
     """The reasons of `/readyz`; ``None`` while nothing answers."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         with contextlib.closing(connection):
             connection.request("GET", "/readyz")
-            answer: list[dict[str, Any]] = json.loads(connection.getresponse().read())["reasons"]
+            answer: list[ReasonJson] = json.loads(connection.getresponse().read())["reasons"]
             return answer
     except OSError:
         return None
@@ -361,7 +362,7 @@ def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: Se
     with contextlib.closing(KafkaProducer(**sender.kafka_connection())) as out:
         out.send(sender.topic_vitals, observation("p3", heart_rate=80.0), b"p3")
     wait_until(lambda: kinds() == {("not_allowed", "store")}, 30, "the reason of Redis")
-    (reason,) = reasons(port) or [{}]
+    (reason,) = reasons(port) or []
     assert "Redis does not allow it" in reason["says"]
     assert "deploy/acl/redis" in reason["says"]
     admin.execute_command("ACL", "SETUSER", "streamer", "+evalsha")

@@ -108,8 +108,8 @@ def test_a_narrower_output_is_refused_at_the_start(trial: ServiceTrial) -> None:
             return str(error)
         return ""
 
-    said = wait_until(refusal, DEADLINE_S, "a refusal")
-    assert re.search(r"vitals has 3 partitions, .*risk has 2, .*alerts has 2", said)
+    reason = wait_until(refusal, DEADLINE_S, "a refusal")
+    assert re.search(r"vitals has 3 partitions, .*risk has 2, .*alerts has 2", reason)
 
 
 def test_a_spare_is_ready_once_others_have_all(trial: ServiceTrial) -> None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pytest
@@ -19,6 +19,7 @@ from bench.reading import read_topic
 from streamer.adapters.kafka.state_topic import KafkaStateTopic
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles.acceptance import Trust, accept
+from streamer.core.alert_messages import Content
 from streamer.core.codec import Era, decode
 from streamer.core.stays import StayTable
 from streamer.core.variables import VARIABLES
@@ -86,15 +87,15 @@ def lose(stack: LocalStack) -> None:
 def marks(trial: ServiceTrial, log_id: str) -> dict[int, int]:
     """The last mark of each partition, an offset."""
     topic = KafkaStateTopic(trial.settings.kafka_connection(), trial.settings.topic_states)
-    found = {}
+    marks_of = {}
     for number in range(N_PARTITIONS):
         snapshot = Snapshot(None, {})
         for page in topic.read(number):
             for record in page:
                 snapshot.add(record, log_id)
         if snapshot.mark is not None:
-            found[number] = snapshot.mark.since
-    return found
+            marks_of[number] = snapshot.mark.since
+    return marks_of
 
 
 def forget_history(trial: ServiceTrial) -> None:
@@ -107,7 +108,7 @@ def forget_history(trial: ServiceTrial) -> None:
         admin.delete_records({TopicPartition(vitals, p): end for p, end in ends.items()})
 
 
-def published(trial: ServiceTrial, topic: str) -> list[dict[str, Any]]:
+def published(trial: ServiceTrial, topic: str) -> list[Content]:
     return [json.loads(record.value) for record in read_topic(trial.settings, topic)]
 
 
@@ -192,7 +193,7 @@ def test_redis_is_lost_twice_and_whole_stays_go_on_with_the_same_model(
     assert any(name for name in starts if hours_on(alerts, name) > 60), "no alert was on for long"
 
 
-def hours_on(alerts: list[dict[str, Any]], alert_id: str) -> float:
+def hours_on(alerts: list[Content], alert_id: str) -> float:
     times = {
         a["phase"]: np.datetime64(a["time"].rstrip("Z"))
         for a in alerts

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.core import codec, features
+from streamer.core.alert_messages import Content
 from streamer.core.cleaning import clean
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.variables import VARIABLES
-from tests.support.event_stream import ORIGIN_MS, Content, Event, Stream, admission, assert_same
+from tests.support.event_stream import ORIGIN_MS, Event, Stream, admission, assert_same
 from tests.support.small_models import random_model
 
 MODEL = random_model(seed=5)

@@ -24,7 +24,7 @@ from trainer.data.cohort import load_cohort
 CINC2019 = DATA / "cinc2019"
 pytestmark = pytest.mark.skipif(not CINC2019.exists(), reason="the real ICU data is not here")
 
-LONGEST, OTHERS = 4, 16  # of each hospital: long ones outgrow the ring of 48 hours
+LONGEST, OTHERS = 2, 8  # of each hospital: long ones outgrow the ring of 48 hours
 MOST_HOURS = 120  # longer ones take longer and show nothing more
 CLOSING_HOURS = 41  # after the last row: later than any result, and in the ring still
 
@@ -118,6 +118,18 @@ def streamed(model: Any, arrivals: Sequence[Arrival]) -> Stream:
     return stream
 
 
+@pytest.fixture(scope="module")
+def prompt(cohort: Cohort, model: Any) -> Stream:
+    """The stays without a delay, and what closes their hours."""
+    return streamed(model, [*rows(cohort), *closing(cohort)])
+
+
+@pytest.fixture(scope="module")
+def once(cohort: Cohort, model: Any) -> Stream:
+    """The stays with their discharges, without a delay or a repetition."""
+    return streamed(model, list(rows(cohort, discharged=True)))
+
+
 def risk_by_hour(stream: Stream) -> dict[StayHour, float]:
     """The last risk of each hour; late laboratory values are evaluations of their own."""
     risks = [m.content for m in stream.messages if m.kind == "risk"]
@@ -160,12 +172,10 @@ DELAYS: dict[str, Delay] = {
 
 @pytest.mark.parametrize("delay", DELAYS.values(), ids=DELAYS)
 def test_late_results_of_real_patients_count_as_if_they_had_come_in_time(
-    cohort: Cohort, expected: dict[StayHour, float], model: Any, delay: Delay
+    cohort: Cohort, expected: dict[StayHour, float], model: Any, prompt: Stream, delay: Delay
 ) -> None:
-    in_time = list(rows(cohort))
-    late = with_late_results(in_time, delay)
+    late = with_late_results(list(rows(cohort)), delay)
     end = closing(cohort)
-    prompt = streamed(model, [*in_time, *end])
     delayed = streamed(model, sorted([*late, *end], key=lambda arrival: arrival.at_ms))
     assert prompt.rejections == delayed.rejections == []
 
@@ -182,16 +192,18 @@ def test_late_results_of_real_patients_count_as_if_they_had_come_in_time(
     assert_close(prompt, delayed, cohort.patient_ids)
 
 
-def test_results_that_come_after_the_discharge_still_count(cohort: Cohort, model: Any) -> None:
+def test_results_that_come_after_the_discharge_still_count(
+    cohort: Cohort, model: Any, once: Stream
+) -> None:
     in_time = list(rows(cohort, discharged=True))
     late = with_late_results(in_time, DELAYS["up to 40 hours"])
-    prompt, delayed = streamed(model, in_time), streamed(model, late)
+    delayed = streamed(model, late)
     discharged_ms = {
         a.hour[0]: a.at_ms for a in in_time if a.event["type"] == "discharge"
     }  # fmt: skip
     assert sum(a.is_late and a.at_ms > discharged_ms[a.hour[0]] for a in late) > 100
-    assert prompt.rejections == delayed.rejections == []
-    assert_close(prompt, delayed, cohort.patient_ids)
+    assert once.rejections == delayed.rejections == []
+    assert_close(once, delayed, cohort.patient_ids)
 
 
 def test_results_that_are_older_are_rejected_and_change_nothing(cohort: Cohort, model: Any) -> None:
@@ -211,21 +223,20 @@ def test_results_that_are_older_are_rejected_and_change_nothing(cohort: Cohort, 
 
 @pytest.mark.parametrize("hours", [0, 1, 40, 60])
 def test_an_event_of_a_real_patient_that_is_repeated_later_changes_nothing(
-    cohort: Cohort, model: Any, hours: float
+    cohort: Cohort, model: Any, once: Stream, hours: float
 ) -> None:
-    once = list(rows(cohort, discharged=True))
+    in_time = list(rows(cohort, discharged=True))
     repeated = [
-        Arrival(a.event, a.at_ms + MINUTE_MS + round(hours * HOUR_MS), a.bin_) for a in once
+        Arrival(a.event, a.at_ms + MINUTE_MS + round(hours * HOUR_MS), a.bin_) for a in in_time
     ]
-    both = sorted([*once, *repeated], key=lambda arrival: arrival.at_ms)
-    single, double = streamed(model, once), streamed(model, both)
-    assert risk_by_hour(double) == risk_by_hour(single)
+    double = streamed(model, sorted([*in_time, *repeated], key=lambda arrival: arrival.at_ms))
+    assert risk_by_hour(double) == risk_by_hour(once)
     ends = [
         [{k: v for k, v in m.content.items() if k != "offset"} for m in stream.messages]
-        for stream in (single, double)
+        for stream in (once, double)
     ]
     assert ends[0] == ends[1]
     assert {reason for _, reason in double.rejections} == ({"too_late"} if hours == 60 else set())
     for patient in cohort.patient_ids:
-        before, after = single.committed(patient), double.committed(patient)
+        before, after = once.committed(patient), double.committed(patient)
         assert all(before[name].tobytes() == after[name].tobytes() for name in before)

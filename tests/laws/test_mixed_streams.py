@@ -13,9 +13,9 @@ from typing import Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.core.alert_messages import Content
 from streamer.core.model import Model
 from tests.support.event_stream import (
-    Content,
     Event,
     HeartRateModel,
     Stream,

@@ -12,6 +12,7 @@ from streamer import Monitor
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import features
+from streamer.core.alert_messages import Content
 from streamer.core.cleaning import clean
 from streamer.core.columns import decode
 from streamer.core.events import EventRejected
@@ -20,7 +21,6 @@ from streamer.core.time import HOUR_MS
 from streamer.core.variables import VARIABLES
 from tests.support.event_stream import (
     ORIGIN_MS,
-    Content,
     Event,
     Stream,
     admission,

@@ -36,8 +36,8 @@ def test_no_control_gets_through(odd: str, capsys: pytest.CaptureFixture[str]) -
     terminal.say(f"a{odd}b")
     terminal.say_json({"a": f"a{odd}b"})
     terminal.Terminal(file=sys.stdout).print(f"a{odd}b".replace("\n", "\r"))
-    said, as_json, drawn = capsys.readouterr().out.splitlines()
-    assert said == f"a{odd.encode('unicode_escape').decode()}b"
+    line, as_json, drawn = capsys.readouterr().out.splitlines()
+    assert line == f"a{odd.encode('unicode_escape').decode()}b"
     assert as_json.isprintable()
     assert json.loads(as_json) == {"a": f"a{odd}b"}
     assert drawn.isprintable()

@@ -6,11 +6,11 @@ import json
 import re
 import shutil
 import subprocess
-from typing import Any
 
 import pytest
 import yaml
 from prometheus_client import generate_latest
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.adapters.memory.log import MemoryLog
@@ -24,7 +24,7 @@ BY_PROCESS = {"partition", "model", "source"}
 MOST_SERIES = 25
 
 
-def scraped() -> dict[str, Any]:
+def scraped() -> dict[str, Metric]:
     """Families of a scrape, by the name that the document has."""
     return {
         family.name + ("_total" if family.type == "counter" else ""): family

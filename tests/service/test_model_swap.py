@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import cache
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.support.fake_service import (
 from tests.support.small_models import balanced, forecasting_model, random_bundle
 
 EVENTS = random_log(seed=4, n_events=120, n_partitions=2)
+Spoken = dict[tuple[str, bytes | None], list[Output]]  # messages by topic and patient
 OLD, NEW = (random_bundle(seed).model_id for seed in (5, 6))
 
 
@@ -53,7 +55,8 @@ def by_offset(fake: FakeService, partition: int) -> list[tuple[int, str]]:
     return [(m["offset"], m["model"]) for m in risks]
 
 
-def in_two_halves(partition: int, n_old: int) -> list[Output]:
+@cache  # the same for each fault
+def in_two_halves(partition: int, n_old: int) -> Spoken:
     """What a partition says when the first ``n_old`` events alone are the old model's."""
     halves = Swapped()
     fake = halves.fake
@@ -69,17 +72,26 @@ def in_two_halves(partition: int, n_old: int) -> list[Output]:
     process.step()
     fake.send(mine[n_old:])
     fake.drain(process)
-    return [output for output in fake.broker.outputs if output.topic != "vitals.rejected"]
+    return grouped([out for out in fake.broker.outputs if out.topic != "vitals.rejected"])
+
+
+@cache
+def undisturbed() -> FakeService:
+    """A service that keeps its model."""
+    return reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0)
+
+
+def evaluated(partition: int) -> list[tuple[int, str]]:
+    return by_offset(undisturbed(), partition)
 
 
 def assert_one_swap(fake: FakeService) -> None:
     """Nothing missed or doubled, one swap a partition, and no risk of a mixture."""
-    plain = FakeService(library(5)[0], n_partitions=2, interval_ms=0)
-    plain.send(EVENTS)
-    plain.drain(plain.process())
     for partition in range(2):
         risks = by_offset(fake, partition)
-        assert [offset for offset, _ in risks] == [o for o, _ in by_offset(plain, partition)]
+        assert [offset for offset, _ in risks] == [
+            o for o, _ in by_offset(undisturbed(), partition)
+        ]
         assert [model for model, _ in itertools.groupby(model for _, model in risks)] == [
             OLD[:12],
             NEW[:12],
@@ -93,14 +105,14 @@ def assert_one_swap(fake: FakeService) -> None:
             if output.partition == partition and output.topic != "vitals.rejected"
         ]
         assert any(
-            grouped(messages) == grouped(in_two_halves(partition, n_old))
+            grouped(messages) == in_two_halves(partition, n_old)
             for n_old in range(last_old + 1, first_new + 1)
         )
 
 
-def grouped(outputs: list[Output]) -> dict[tuple[str, bytes | None], list[Output]]:
+def grouped(outputs: list[Output]) -> Spoken:
     """Messages by topic and patient, in order: batches may interleave patients."""
-    spoken: dict[tuple[str, bytes | None], list[Output]] = {}
+    spoken: Spoken = {}
     for output in outputs:
         spoken.setdefault((output.topic, output.key), []).append(output)
     return spoken
@@ -208,16 +220,12 @@ def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
     assert outcomes[0] == outcomes[1]
 
 
-def evaluated(partition: int) -> list[tuple[int, str]]:
-    return by_offset(reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0), partition)
-
-
 def test_the_same_model_published_again_changes_nothing() -> None:
     swapped = Swapped()
     process = start(swapped)
     swapped.publish(5)
     swapped.fake.drain(process)
-    assert_same(swapped.fake, reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
+    assert_same(swapped.fake, undisturbed())
 
 
 def test_a_bundle_that_cannot_be_used_leaves_the_model_in_force() -> None:
@@ -225,7 +233,7 @@ def test_a_bundle_that_cannot_be_used_leaves_the_model_in_force() -> None:
     process = start(swapped)
     swapped.channel.publish("damaged", b"no bundle", 1)
     swapped.fake.drain(process)
-    assert_same(swapped.fake, reference_run(library(5)[0], EVENTS, n_partitions=2, interval_ms=0))
+    assert_same(swapped.fake, undisturbed())
 
 
 def test_a_head_comes_and_goes_while_events_flow() -> None:

@@ -152,9 +152,9 @@ def test_twelve_digits_of_an_earlier_version_find_a_model_and_trust_none() -> No
     assert library.get(foreign.model_id[:12]) is None
     # Somebody's bundle whose id begins like the trusted one's does not take its place.
     put(channel, trusted.model_id[:12] + "f" * 52, foreign.to_bytes())
-    found = library.get(trusted.model_id[:12])
-    assert found is not None
-    assert found.model_id == trusted.model_id
+    loaded = library.get(trusted.model_id[:12])
+    assert loaded is not None
+    assert loaded.model_id == trusted.model_id
 
 
 def test_a_model_with_the_same_twelve_digits_is_another_one() -> None:

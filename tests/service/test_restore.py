@@ -41,11 +41,11 @@ def service(events: list[Event], states_s: float = 4, **options: Any) -> FakeSer
 
 def snapshot(fake: FakeService, partition: int) -> Snapshot:
     """What the topic of states has of a partition."""
-    found = Snapshot(None, {})
+    known = Snapshot(None, {})
     for page in fake.state_topic.read(partition):
         for record in page:
-            found.add(record, fake.broker.topic_id)
-    return found
+            known.add(record, fake.broker.topic_id)
+    return known
 
 
 def lose_store(fake: FakeService) -> bool:
@@ -111,10 +111,10 @@ def test_the_topic_ends_up_with_all_stays_as_they_are() -> None:
     fake.drain(process)
     steps(process, 10)
     for number, stays in fake.stored_stays().items():
-        found = snapshot(fake, number)
-        assert found.mark is not None
-        assert found.mark.since == len(fake.broker.partitions[number])
-        assert {p: stay for p, (_, stay) in found.stays.items()} == stays
+        known = snapshot(fake, number)
+        assert known.mark is not None
+        assert known.mark.since == len(fake.broker.partitions[number])
+        assert {p: stay for p, (_, stay) in known.stays.items()} == stays
     n_outputs = len(fake.broker.outputs)
     steps(process, 20)
     assert len(fake.broker.outputs) == n_outputs, "what did not change is not sent again"
@@ -137,6 +137,27 @@ def test_a_changed_stay_goes_out_once_a_round_and_all_are_spread_over_it() -> No
     assert max(of_rounds) < len(patients) / 4
 
 
+def test_events_that_are_gone_unseen_end_no_stay_once_the_way_out_is_taken() -> None:
+    fake = service(EVENTS)
+    process = fake.process(max_batch=10)
+    fake.drain(process)
+    steps(process, 10)
+    before = fake.stored_stays()[0]
+    fake.kill(process)
+    fake.send([event(0, "late", 9_000 + i, values={"heart_rate": 70}) for i in range(3)])
+    fake.broker.first[0] = len(fake.broker.partitions[0]) - 1
+    process = fake.process()
+    steps(process, 3)
+    (reason,) = process.worker.not_ready
+    assert "Delete the partition's hash in Redis: its stays are restored" in reason
+    fake.kill(process)
+    fake.states.wipe()
+    fake.drain(fake.process())
+    after = fake.stored_stays()[0]
+    assert {patient: after[patient] for patient in before} == before
+    assert "late" in after
+
+
 def test_a_stay_that_ends_is_a_tombstone_in_the_transaction_that_ends_it() -> None:
     day_ms = 24 * 60 * 60_000
     fake = service([event(0, "p", 0, values={"heart_rate": 70})], states_s=1_000, n_partitions=1)
@@ -145,8 +166,8 @@ def test_a_stay_that_ends_is_a_tombstone_in_the_transaction_that_ends_it() -> No
     _, key, value = event(0, "q", 40 * 24 * 60, values={"heart_rate": 70})
     fake.broker.append(0, key, value, 1_700_000_000_000 + 40 * day_ms)
     process.step()
-    found = snapshot(fake, 0)
-    assert found.stays["p"] == (2, None)
+    known = snapshot(fake, 0)
+    assert known.stays["p"] == (2, None)
     assert fake.broker.committed[0] == 2
 
 

@@ -38,11 +38,11 @@ def fault_in_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scoring, "assess", failing)
 
 
-def with_poison(events: list[Event], *places: int) -> list[Event]:
+def with_poison(events: list[Event], *positions: int) -> list[Event]:
     """The events with some more of a patient for whom the program fails, on partition 0."""
     mixed = list(events)
-    for minute, place in enumerate(places):
-        mixed.insert(place, event(0, POISON, minute * 5, values={"heart_rate": 80}))
+    for minute, position in enumerate(positions):
+        mixed.insert(position, event(0, POISON, minute * 5, values={"heart_rate": 80}))
     return mixed
 
 
@@ -68,17 +68,17 @@ def others(fake: FakeService) -> list[Any]:
 
 
 @pytest.mark.parametrize("max_batch", [7, 2_000])
-@pytest.mark.parametrize("places", [(0,), (40, 41, 90), (150,)])
+@pytest.mark.parametrize("positions", [(0,), (40, 41, 90), (150,)])
 def test_it_is_set_aside_and_the_others_are_as_without_it(
-    places: tuple[int, ...], max_batch: int
+    positions: tuple[int, ...], max_batch: int
 ) -> None:
     events = random_log(seed=1)
     expected = reference_run(LIBRARY, events)
     fake = FakeService(LIBRARY)
-    fake.send(with_poison(events, *places))
+    fake.send(with_poison(events, *positions))
     fake.drain(fake.process(max_batch))
     letters = dead_letters(fake)
-    assert [key for _, key in letters] == [POISON.encode()] * len(places)
+    assert [key for _, key in letters] == [POISON.encode()] * len(positions)
     assert all(re.fullmatch(r"KeyError at \S+\.py:\d+ failing", detail) for detail, _ in letters)
     assert sorted(map(str, others(fake))) == sorted(map(str, others(expected)))
     assert without_log_times(fake) == without_log_times(expected)

@@ -59,8 +59,9 @@ def test_a_rebuild_starts_the_configured_time_before_the_committed_offset() -> N
     [
         (50, 40, "states are ahead of the log: watermark 50, committed offset 40", "to 50"),
         (40, None, "no committed offset", "to 40"),
-        (5, 40, "the states end at offset 5, the topic holds 10 to 100", "Delete"),
-        (5, None, "the states end at offset 5, the topic holds 10 to 100", "Delete"),
+        (5, 40, "the states end at offset 5, the topic holds 10 to 100: events", "restored"),
+        (5, None, "the states end at offset 5, the topic holds 10 to 100: events", "restored"),
+        (101, 100, "the states end at offset 101, the topic holds 10 to 100: the log", "restored"),
         (40, 101, "committed offset 101 lies behind the end of the topic, 100", "to 100"),
         (None, 101, "committed offset 101 lies behind the end of the topic, 100", "to 100"),
         (101, 101, "committed offset 101 lies behind the end of the topic, 100", "to 100"),

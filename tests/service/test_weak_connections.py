@@ -86,8 +86,8 @@ def test_check_warns_and_with_require_tls_refuses(
     for name in ("_kafka", "_redis", "_model"):
         monkeypatch.setattr(checks, name, lambda _settings: iter(()))
     settings = settings_of({**FAR, "STREAMER_REQUIRE_TLS": required, "STREAMER_HTTP_PORT": "0"})
-    found = [finding.level for finding in checks.checks(settings) if finding.check == "security"]
-    assert found == [level] * 4
+    levels = [finding.level for finding in checks.checks(settings) if finding.check == "security"]
+    assert levels == [level] * 4
 
 
 def test_the_service_refuses_to_run_with_weak_connections(tmp_path: Path) -> None:

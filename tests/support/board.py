@@ -24,6 +24,7 @@ from streamer.board.model_facts import ModelShelf
 from streamer.board.people import Role
 from streamer.board.sessions import Sessions
 from streamer.board.users import User, UsersFile, hash_password, hash_pin
+from streamer.core.alert_messages import Content
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.ports.models import ModelChannel
 from streamer.ports.ward import WardRecord
@@ -32,8 +33,6 @@ NOW_MS = 1_767_261_600_000  # 2026-01-01T10:00:00Z
 PASSWORD, PIN = "correct horse", "314159"
 SECRET = "s" * 32
 ORIGIN = {"Origin": "http://127.0.0.1:8080", "X-Vigil": "1"}
-
-Content = dict[str, Any]  # of a message
 
 
 def at(minutes: float) -> str:

@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import features, late_events, state_stepping
+from streamer.core.alert_messages import Content
 from streamer.core.columns import decode
+from streamer.core.events import Fields
 from streamer.core.messages import Message, write
 from streamer.core.model import Floats, Model, Scaling
 from streamer.core.reasons import ValueProblem
@@ -32,8 +34,7 @@ COMMITTED = (
 
 VITAL_PHASES = ("start", "escalate", "end")
 
-Event = dict[str, Any]
-Content = dict[str, Any]  # of a message
+Event = Fields
 
 
 def event(hours: float, type_: str, patient: str = "p", /, **fields: Any) -> Event:
@@ -189,6 +190,6 @@ def static(stream: Stream) -> dict[str, float]:
 def action(hours: float, kind: str, patient: str = "p", /, **fields: Any) -> Event:
     """An action of a person; its id follows from the rest of it unless one is given."""
     content = {"action": kind, "actor": {"user": "nurse"}, "client": "test", **fields}
-    said = json.dumps([hours, patient, content], sort_keys=True)
-    content.setdefault("action_id", str(uuid.uuid5(uuid.NAMESPACE_OID, said)))
+    identity = json.dumps([hours, patient, content], sort_keys=True)
+    content.setdefault("action_id", str(uuid.uuid5(uuid.NAMESPACE_OID, identity)))
     return event(hours, "action", patient, **content)

@@ -16,6 +16,7 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.memory.state_topic import MemoryStateTopic
 from streamer.adapters.memory.states import MemoryStates
 from streamer.bundles.acceptance import Trust
+from streamer.core.alert_messages import Content
 from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable, Output
 from streamer.ports.states import StateStore, StateWrite, StoreUnavailable
@@ -33,7 +34,6 @@ FOR_EVER_MS = 10**12
 MOST_ROUNDS = 2_000
 
 Event = tuple[int, bytes | None, bytes | None]  # partition, key, value
-Content = dict[str, Any]  # of a message, parsed
 
 
 class Killed(Exception):
@@ -272,9 +272,10 @@ def answered_log(models: ModelLibrary, seed: int) -> list[Event]:
 
 
 def _action(partition: int, start: Content, kind: str, after: int) -> Event:
-    said = f"{start['alert_id']} {kind}"
+    identity = f"{start['alert_id']} {kind}"
     content = {
-        "type": "action", "action": kind, "action_id": str(uuid.uuid5(uuid.NAMESPACE_OID, said)),
+        "type": "action", "action": kind,
+        "action_id": str(uuid.uuid5(uuid.NAMESPACE_OID, identity)),
         "patient_id": start["patient_id"], "time": start["time"], "alert_id": start["alert_id"],
         "revision": 1, "minutes": 20 + after, "reason": "treated", "verdict": "true",
         "actor": {"user": "nurse"},

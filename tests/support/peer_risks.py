@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bench.peers.work import PatientScorer
 from streamer import Monitor
 from streamer.feeds.message import Message
+
+if TYPE_CHECKING:
+    from bench.peers.work import PatientScorer
 
 
 def risks_of_peer(

@@ -81,6 +81,8 @@ class _Servers(contextlib.ExitStack):
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         self.processes[port] = process
+        # Shown of a test that fails: why nobody was promoted, for one.
+        self.callback(lambda: print((folder / "log").read_text()[-4_000:]))
         self.callback(process.wait)
         self.callback(process.kill)
         client = Redis(host=LOOPBACK, port=port, socket_timeout=5)

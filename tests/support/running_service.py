@@ -13,6 +13,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer
 
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.core.alert_messages import Content
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -21,8 +22,6 @@ from tests.support.wait import wait_until
 # A service starts in some 3 s on an idle core; CI has two cores and other tests on them.
 START_DEADLINE_S = 90.0
 ANSWER_DEADLINE_S = 60.0
-
-Content = dict[str, Any]  # of a message, parsed
 
 
 class ServiceClient:

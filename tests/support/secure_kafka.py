@@ -56,14 +56,14 @@ class SecureKafka(KafkaServer):
         lines = super()._settings(quorum).splitlines()  # type: ignore[arg-type]
         base = dict(line.split("=", 1) for line in lines if line and line[0] != "#")
         own = "".join(f",{name}://{LOOPBACK}:{port}" for name, port in self._ports.items())
-        told = own.replace(f"UNKNOWN://{LOOPBACK}", "UNKNOWN://no-such-broker.invalid")
+        unreachable = own.replace(f"UNKNOWN://{LOOPBACK}", "UNKNOWN://no-such-broker.invalid")
         users = " ".join(f'user_{user}="{user}-s3cret"' for user in USERS)
         modules = "org.apache.kafka.common.security"
         served = self.authority.issue("kafka", hosts=("localhost", LOOPBACK)).both
         misnamed = self.authority.issue("misnamed", hosts=("elsewhere.example",)).both
         settings = base | {
             "listeners": base["listeners"].replace(",CONTROLLER", f"{own},CONTROLLER"),
-            "advertised.listeners": base["advertised.listeners"] + told,
+            "advertised.listeners": base["advertised.listeners"] + unreachable,
             "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,"
             "SASL:SASL_SSL,MUTUAL:SSL,UNKNOWN:PLAINTEXT,MISNAMED:SSL",
             "ssl.keystore.type": "PEM",

@@ -181,8 +181,8 @@ class ServiceTrial:
         self.settle()
         by_kind = compare(self.settings)
         # Nobody judges an alert unless a trial says so.
-        asked = [found for kind, found in by_kind.items() if kind != "verdict"]
-        assert all(found.expected for found in asked), "nothing was expected: no test"
+        asked = [stored for kind, stored in by_kind.items() if kind != "verdict"]
+        assert all(stored.expected for stored in asked), "nothing was expected: no test"
         examples = "\n".join(example for kind in by_kind.values() for example in kind.examples)
         assert not sum(kind.total for kind in by_kind.values()), f"\n{table(by_kind)}\n{examples}"
 

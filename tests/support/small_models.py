@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from streamer.bundles import known
 from streamer.bundles.build import make
@@ -13,11 +12,6 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import HeadSize
 from streamer.core.lstm_network import HORIZONS, Architecture, Network
 from streamer.core.model import Calibration, Model, Scaling
-from trainer.forecast.head import TorchForecastHead
-from trainer.training.torch_network import TorchNetwork
-
-# With networks this small, threads would cost more than they save.
-torch.set_num_threads(1)
 
 # Random weights give risks around one half; these thresholds lie where they cross often.
 POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
@@ -25,6 +19,12 @@ POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
 
 def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
     """A model with random weights and believable scaling."""
+    # Loaded here: most tests of servers need no model, and loading takes two seconds.
+    import torch  # noqa: PLC0415
+
+    from trainer.training.torch_network import TorchNetwork  # noqa: PLC0415
+
+    torch.set_num_threads(1)  # with networks this small, threads cost more than they save
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     network = TorchNetwork(Architecture(features.N_FEATURES, hidden, layers)).in_numpy()
@@ -63,6 +63,10 @@ def useless_champion() -> Bundle:
 
 def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
     """The same as ``random_model``, with a forecast head of random weights."""
+    import torch  # noqa: PLC0415 - see `random_model`
+
+    from trainer.forecast.head import TorchForecastHead  # noqa: PLC0415
+
     model = random_model(seed, layers=layers)
     head = TorchForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
     torch.nn.init.normal_(head.second.weight)

@@ -15,6 +15,7 @@ from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.cleaning import clean
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
@@ -45,7 +46,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("fit")
-    return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
+    with drawing_nothing():
+        return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
 
 
 def test_offline_risks_are_those_of_stepping_hour_by_hour(data: Path, bundle: Bundle) -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
+from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import write_parquet
 from trainer import fit as fitting
@@ -99,7 +100,8 @@ def test_the_card_shows_the_figures_of_the_manifest(fitted: tuple[Fitted, Path])
 def test_it_learns_what_there_is_to_learn(data: Path, tmp_path: Path) -> None:
     # A thousand hours are too few for a teacher.
     recipe = replace(QUICK, teacher_share=0.0, reading_epochs=40, encoder=16, hidden=16)
-    result = fit([data], tmp_path, recipe, reporter=QUIET, n_bootstrap=0)
+    with drawing_nothing():
+        result = fit([data], tmp_path, recipe, reporter=QUIET, n_bootstrap=0)
     epochs = result.run.history
     assert epochs[result.run.best_epoch - 1]["validation_auroc"] > 0.85  # 0.5 is chance
     assert result.test["auroc"] > 0.75
@@ -122,12 +124,12 @@ def test_scaling_is_fitted_on_training_patients_alone(
 def test_equal_seeds_give_equal_bytes_and_others_do_not(
     fitted: tuple[Fitted, Path], data: Path, tmp_path: Path
 ) -> None:
-    again = fit([data], tmp_path / "1", QUICK, reporter=QUIET, n_bootstrap=5).bundle
+    seeded = replace(QUICK, seed=1)
+    with drawing_nothing():
+        again = fit([data], tmp_path / "1", QUICK, reporter=QUIET, n_bootstrap=5).bundle
+        other = fit([data], tmp_path / "2", seeded, reporter=QUIET, n_bootstrap=5).bundle
     assert again.to_bytes() == fitted[0].bundle.to_bytes()
-    other = replace(QUICK, seed=1)
-    assert fit([data], tmp_path / "2", other, reporter=QUIET, n_bootstrap=5).bundle.weights != (
-        again.weights
-    )
+    assert other.weights != again.weights
 
 
 class _Cut(RuntimeError):
@@ -158,7 +160,8 @@ def test_a_run_that_was_cut_goes_on_to_the_same_bytes(
         return ""
 
     monkeypatch.setattr(fitting, "_line", note)
-    resumed = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5, resume=True)
+    with drawing_nothing():
+        resumed = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=5, resume=True)
     assert seen == [3]
     assert resumed.bundle.to_bytes() == fitted[0].bundle.to_bytes()
 

@@ -15,6 +15,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle
 from streamer.bundles.manifest import FORECAST
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import Row, write_parquet
@@ -60,7 +61,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fitted(folder: Path) -> Bundle:
     torch.set_num_threads(1)
-    return fit([learnable_file(folder)], folder, QUICK, reporter=QUIET, n_bootstrap=5).bundle
+    with drawing_nothing():
+        return fit([learnable_file(folder)], folder, QUICK, reporter=QUIET, n_bootstrap=5).bundle
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ class Archive:
             fault: called between two effects.
         """
         spec = TOPICS[topic]
-        return TopicWriter(
+        writer = TopicWriter(
             log,
             self.table(spec.name),
             self._rows(topic, future_limit_ms),
@@ -94,8 +94,9 @@ class Archive:
             clock=clock,
             on_gap=partial(self._note_gap, topic, log),
             drop=_Erased(self).drop if "patient" in spec.schema.names else lambda rows: rows,
-            fault=fault,
         )
+        writer.fault = fault
+        return writer
 
     def _rows(self, topic: str, future_limit_ms: int | None) -> MakeRows:
         names = self.names

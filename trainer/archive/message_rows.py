@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import orjson
 import pyarrow as pa
 
+from streamer.core.answers import read_alert_id
 from streamer.core.events import EventRejected, milliseconds
 from streamer.core.records import Records
 from trainer.archive.pseudonyms import PatientNames
@@ -17,6 +18,7 @@ OUTCOME_TYPES: Final = ("sepsis_onset", "no_sepsis", "unknown")
 VERDICT: Final = "verdict"
 _MOST_TEXT: Final = 80
 _US: Final = 1000
+_MOST_ALERTS: Final = 2**31 - 1  # of the column
 
 Role = Literal["champion", "shadow"]
 Row = dict[str, object]
@@ -60,17 +62,21 @@ def of_risks(records: Records, topic_id: str, names: PatientNames, role: Role) -
 
 
 def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) -> pa.Table:
-    """Rows of ``alerts``; an alert's id holds the patient, so its start and number stand for it."""
+    """Rows of ``alerts``; an alert's id holds the patient, so its start and number stand for it.
+
+    Both are null where there is no alert: a patient without one was paused, or a person named one
+    that never was and was refused.
+    """
     rows: list[Row] = []
     for i, content in _messages(records):
-        _, started, number = str(content["alert_id"]).rsplit("/", 2)
+        started, number = _alert(content.get("alert_id"))
         rows.append(
             _record(records, i, topic_id)
             | {
                 "patient": names.name(str(content["patient_id"])),
                 "time": milliseconds(content["time"]) * _US,
-                "started": milliseconds(started) * _US,
-                "number": int(number),
+                "started": started,
+                "number": number,
                 "phase": content.get("phase"),
                 "severity": content.get("severity"),
                 "model": content.get("model"),
@@ -78,6 +84,17 @@ def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) 
             }
         )
     return _table(rows, ALERTS)
+
+
+def _alert(text: object) -> tuple[int | None, int | None]:
+    """Start in microseconds since the epoch and number of the alert of an id."""
+    named = read_alert_id(text) if isinstance(text, str) else None
+    try:
+        if named is not None and named.number <= _MOST_ALERTS:
+            return milliseconds(named.start) * _US, named.number
+    except EventRejected:
+        pass
+    return None, None
 
 
 def _table(rows: Any, spec: TableSpec) -> pa.Table:

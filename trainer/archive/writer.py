@@ -70,10 +70,12 @@ class TopicWriter:
         clock: seconds that never go back.
         on_gap: called with records that are lost.
         drop: takes rows out of those that are to be written, such as those of erased patients.
-        fault: called between any two effects, with a name.
+
+    Attributes:
+        fault: called between any two effects, with a name; tests kill the process there.
     """
 
-    def __init__(  # noqa: PLR0913 - each is another part of its surroundings
+    def __init__(
         self,
         log: EventLog,
         table: ArchiveTable,
@@ -83,7 +85,6 @@ class TopicWriter:
         clock: Callable[[], float],
         on_gap: Callable[[Gap], None],
         drop: Callable[[pa.Table], pa.Table] = lambda rows: rows,
-        fault: Fault = no_fault,
     ) -> None:
         self._log = log
         self._table = table
@@ -92,7 +93,7 @@ class TopicWriter:
         self._clock = clock
         self._on_gap = on_gap
         self._drop = drop
-        self._fault = fault
+        self.fault: Fault = no_fault
         self._topic_id = ""
         self._positions: dict[int, int] = {}  # where the next file of each owned one begins
         self._watermarks: dict[int, int | None] = {}  # W as it was read; ``None``: never written
@@ -129,12 +130,12 @@ class TopicWriter:
         if not moved:
             return
         try:
-            self._fault("before_files")
+            self.fault("before_files")
             adds = self._write(Records.joined(batch.records), moved)
-            self._fault("before_commit")
+            self.fault("before_commit")
             moves = {self._app(p): Move(self._watermarks[p], n) for p, n in moved.items()}
             self._table.commit(adds, moves=moves)
-            self._fault("after_commit")
+            self.fault("after_commit")
         except Conflict as conflict:
             _log.warning("archive conflict", table=self._table.spec.name, detail=str(conflict))
             self._unplaced |= set(self._positions)

@@ -175,7 +175,10 @@ def erase(
         f"{done.n_rows} rows taken out of {done.n_rewritten} files; {done.n_deleted} files of "
         "earlier versions deleted"
     )
-    say("still with this patient: Kafka until its retention, Redis until the stay expires, backups")
+    say(
+        "still with this patient: Kafka until its retention; Redis and the topics of stays and "
+        "states until the stay expires; backups"
+    )
     say("a model learned from these stays until the next retraining leaves the patient out")
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 from rich.table import Table
 
-from streamer.bundles.manifest import FORECAST
+from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
 from streamer.process.terminal import Terminal, say, say_lines, table
 from trainer.forecast.table import forecast_rows
-from trainer.reports.card import SHOWN, Figures, figure, interval
+from trainer.reports.card import SHOWN, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial
 
 if TYPE_CHECKING:

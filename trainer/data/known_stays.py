@@ -1,4 +1,4 @@
-"""Which stays a bundle was fitted on: by patient id, and by what was measured in them.
+"""Stays that a bundle was fitted on, found by patient id and by their measurements.
 
 An id says little alone. The same stays under other ids are known by their content
 (``stay_content``). A hospital whose ids look like those of the training patients is told apart by

@@ -1,4 +1,4 @@
-"""What is known here of the public PhysioNet 2019 data: figures of its variables, and its stays.
+"""Aggregates of the public PhysioNet 2019 data: figures of its variables, and of its stays.
 
 `public_2019.json` holds aggregates alone, and a Bloom filter of what was measured in the stays that
 the shipped bundle was fitted on. It is computed from the public files by

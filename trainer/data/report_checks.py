@@ -1,4 +1,4 @@
-"""What is wrong with stays, as far as it can be seen in them: refusals, warnings and notes.
+"""Checks of the stays given to the trainer: refusals, warnings and notes.
 
 A refusal is what cannot be right: a model of it would be of something else. A warning is what a
 bedside does not record. The public data raise neither. What cannot be seen, such as labels that are
@@ -64,7 +64,7 @@ def findings(
         stays: their figures.
     """
     kept = clean(cohort.values)
-    found = [
+    everything = [
         *_dropped(cohort, kept, variables),
         *_units(cohort, kept, variables),
         *_filled(variables),
@@ -75,9 +75,9 @@ def findings(
         *_lengths(stays),
     ]
     if (cohort.label != NO_LABEL).all():
-        found += _labels(cohort, stays)
+        everything += _labels(cohort, stays)
     order = list(Kind)
-    return sorted(found, key=lambda finding: order.index(finding.kind))
+    return sorted(everything, key=lambda finding: order.index(finding.kind))
 
 
 def _dropped(

@@ -1,4 +1,4 @@
-"""What was measured in a stay, as a short text: the same patient under another id is known by it.
+"""A stay's measurements as a short text, by which a patient is known under another id.
 
 The text is the first heart rates that differ from the one before. So empty hours, hours that were
 filled with the value before, zeros for missing cells, other units and lost columns do not change

@@ -24,7 +24,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import bdtrc
 
 from streamer.bundles.manifest import Manifest
 from trainer.errors import InputError
@@ -114,13 +113,12 @@ class SeenPatients:
         """Counts the seen patients among these, give or take ``false_rate`` of the others."""
         return sum(patient in self for patient in patient_ids)
 
-    def count_beyond_chance(self, patient_ids: Sequence[str]) -> int:
-        """Counts the seen patients among these; 0 where false answers alone may explain them."""
-        return self.beyond_chance(self.count(patient_ids), len(patient_ids), self.false_rate)
-
     @staticmethod
     def beyond_chance(n: int, asked: int, false_rate: float) -> int:
         """``n`` of so many asked; 0 where false answers alone may explain it."""
+        # Loaded here: it takes half a second, and few commands ask.
+        from scipy.special import bdtrc  # noqa: PLC0415
+
         return n if bdtrc(n - 1, asked, false_rate) < CHANCE else 0
 
     @property

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from streamer.bundles.manifest import Figures
 from streamer.core.alerts import Phase
 from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
@@ -21,7 +22,7 @@ from trainer.data.batches import by_length
 from trainer.data.dataset import Dataset
 from trainer.decisions.alert_replay import alert_on, alert_phases
 from trainer.metrics.definitions import Scored
-from trainer.metrics.evaluation_json import Figures, report
+from trainer.metrics.evaluation_json import report
 from trainer.metrics.subgroups import subgroups
 
 

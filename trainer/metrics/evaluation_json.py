@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
+from streamer.bundles.manifest import Figures
 from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import DEFAULT_SEED, intervals
 from trainer.metrics.definitions import Measure, Scored
@@ -16,10 +17,6 @@ SITES: Final = ("A", "B")
 
 MOST_SITES: Final = 20
 """Of more, a table has no room, and each holds too few septic stays."""
-
-Figures: TypeAlias = dict[str, Any]
-"""JSON values by the names of ``METRICS``, with ``<metric>_ci`` = [low, high] beside them, counts,
-thresholds, ``model``, and ``by_site``: the same for each hospital."""
 
 
 def report(

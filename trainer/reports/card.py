@@ -6,12 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from streamer.bundles.manifest import FORECAST
+from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
 from trainer.forecast.table import forecast_rows
-
-Figures = dict[str, Any]
-"""JSON figures by metric name, as ``trainer evaluate --json`` has them, or a part of a manifest."""
 
 SHOWN: Final = {
     "utility": "normalised utility (PhysioNet 2019)",

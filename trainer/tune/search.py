@@ -25,7 +25,7 @@ from trainer.fit import gather
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
-from trainer.training.recipe import Recipe
+from trainer.training.recipe import KnobValue, Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 from trainer.tune.plots import plot_importances, plot_trials
 from trainer.tune.space import Knob
@@ -48,10 +48,10 @@ and a low learning rate needs them to show its worth."""
 class _MadeOf(TypedDict):
     """What a search rests on; a folder's search is continued only if all of it is the same."""
 
-    recipe: dict[str, Any]
+    recipe: dict[str, KnobValue]
     data: str
     features: str
-    knobs: list[dict[str, Any]]
+    knobs: list[dict[str, KnobValue]]
 
 
 def tune(

@@ -149,22 +149,22 @@ def parse_brokers(text: str) -> list[tuple[str, int]]:
     return brokers
 
 
-def contradictions(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def contradictions(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yields settings that do not go together: the field, and the fault with fields in braces.
 
     Args:
-        given: the settings that are not empty, by field without its prefix.
+        settings: the settings that are not empty, by field without its prefix.
     """
-    protocol = given.get("security_protocol", "PLAINTEXT").upper()
-    mechanism = given.get("sasl_mechanism", "")
+    protocol = settings.get("security_protocol", "PLAINTEXT").upper()
+    mechanism = settings.get("sasl_mechanism", "")
     for name in ("sasl_mechanism", *_OF_PASSWORD, *_OF_OAUTH):
-        if name in given and not protocol.startswith("SASL"):
+        if name in settings and not protocol.startswith("SASL"):
             message = (
                 f"is set and not used: {{security_protocol}} is {protocol}; set it to SASL_SSL"
             )
             yield name, message
     for name in _OF_TLS:
-        if name in given and not protocol.endswith("SSL"):
+        if name in settings and not protocol.endswith("SSL"):
             instead = "SASL_SSL" if protocol.startswith("SASL") else "SSL or SASL_SSL"
             message = (
                 f"is set, and all would go in plain text: {{security_protocol}} is {protocol}; set "
@@ -172,15 +172,15 @@ def contradictions(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             )
             yield name, message
     if protocol.startswith("SASL"):
-        yield from _of_sasl(given, mechanism)
+        yield from _of_sasl(settings, mechanism)
     for name in ("ssl_keyfile", "ssl_password"):
-        if name in given and "ssl_certfile" not in given:
+        if name in settings and "ssl_certfile" not in settings:
             yield name, "is set without {ssl_certfile}"
     if protocol.endswith("SSL"):
         files = TlsFiles(
-            *(given.get(_TLS_FIELDS[name], "") for name in ("ca", "certificate", "key"))
+            *(settings.get(_TLS_FIELDS[name], "") for name in ("ca", "certificate", "key"))
         )
-        password = (lambda: given["ssl_password"]) if "ssl_password" in given else None
+        password = (lambda: settings["ssl_password"]) if "ssl_password" in settings else None
         for name, message in tls.faults(files, password):
             yield _TLS_FIELDS[name], message
 
@@ -190,44 +190,44 @@ def in_variables(message: str, variable: Callable[[str], str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda field: variable(field[1]), message)
 
 
-def _of_sasl(given: Mapping[str, str], mechanism: str) -> Iterator[tuple[str, str]]:
+def _of_sasl(settings: Mapping[str, str], mechanism: str) -> Iterator[tuple[str, str]]:
     if not mechanism:
         yield "sasl_mechanism", "is missing: {security_protocol} is SASL_*"
     elif mechanism == _OAUTH:
-        yield from _of_oauth(given)
+        yield from _of_oauth(settings)
     else:
         for name in _OF_PASSWORD:
-            if name not in given:
+            if name not in settings:
                 yield name, f"is missing: {{sasl_mechanism}} is {mechanism}"
         for name in _OF_OAUTH:
-            if name in given:
+            if name in settings:
                 yield name, f"is set and not used: {{sasl_mechanism}} is {mechanism}"
 
 
-def _of_oauth(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _of_oauth(settings: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name in _OF_PASSWORD:
-        if name in given:
+        if name in settings:
             yield name, "is set and not used: {sasl_mechanism} is OAUTHBEARER"
-    if "oauth_token_file" in given:
+    if "oauth_token_file" in settings:
         for name in _OF_OAUTH[1:]:
-            if name in given:
+            if name in settings:
                 yield name, "is set, and so is {oauth_token_file}: unset one of them"
         from streamer.adapters.kafka.oauth import TokenFile  # noqa: PLC0415 - as above
 
         try:
-            TokenFile(given["oauth_token_file"]).token()
+            TokenFile(settings["oauth_token_file"]).token()
         except OSError as error:
             yield (
                 "oauth_token_file",
-                f"{given['oauth_token_file']!r} cannot be read: {error.strerror}",
+                f"{settings['oauth_token_file']!r} cannot be read: {error.strerror}",
             )
         except ValueError as error:
-            yield "oauth_token_file", f"{given['oauth_token_file']!r} {error}"
+            yield "oauth_token_file", f"{settings['oauth_token_file']!r} {error}"
         return
     for name in ("oauth_url", "oauth_client_id", "oauth_client_secret"):
-        if name not in given:
+        if name not in settings:
             yield name, "is missing: OAUTHBEARER needs it, or {oauth_token_file}"
-    if "oauth_url" in given and (fault := _of_endpoint(given["oauth_url"])):
+    if "oauth_url" in settings and (fault := _of_endpoint(settings["oauth_url"])):
         yield "oauth_url", fault
 
 

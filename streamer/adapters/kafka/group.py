@@ -1,4 +1,4 @@
-"""What the group's coordinator says of all members."""
+"""Assignment of the whole consumer group, as its coordinator reports it."""
 
 from __future__ import annotations
 

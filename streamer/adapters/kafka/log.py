@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -25,6 +25,7 @@ from streamer.adapters.kafka.answers import ClientHung
 from streamer.adapters.kafka.assignment import Assignment
 from streamer.adapters.kafka.batch_size import BatchSize
 from streamer.adapters.kafka.client_fixes import TidyAdmin
+from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
@@ -48,9 +49,6 @@ _SILENCE_MS: Final = 15_000
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
-_LOOK_AT_ENDS_S: Final = 1.0  # a lookup per partition; metrics are scraped every few seconds
-_ASK_FOR_ENDS_S: Final = 5.0  # the ends of paused partitions need a request
-_ASK_FOR_ENDS_MS: Final = 200  # the others wait for it
 # One partition's questions hold up the records of the others; a broker that is up needs some 5 ms.
 _ANSWER_MS: Final = 1_000
 # The markers of a transaction that has just ended are written within some 10 ms.
@@ -81,7 +79,7 @@ class KafkaLog:
         self._unplaced: set[int] = set()  # gained, and not sought yet
         self._clock = RefusedClock()
         self._batches = BatchSize()
-        self._ends: dict[int, int] = {}  # of paused partitions, as last asked
+        self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
         self._notes: dict[int, str] = {}
         self._is_spare = False
@@ -94,9 +92,7 @@ class KafkaLog:
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
         self._unassigned_since = time.monotonic()
-        self._looked_at_ends = -math.inf
         self._looked_at_group = -math.inf
-        self._asked_for_ends = -math.inf
 
     def poll(self, timeout_s: float) -> Polled:
         """See ``EventLog``."""
@@ -128,6 +124,7 @@ class KafkaLog:
         self._owned = now
         for partition in lost:
             self._reported.pop(partition, None)
+            self._ends.forget(partition)
         # The take-over sets its position. Until then nothing is asked or read for it: a transaction
         # that is open there would hold up the records of all the others.
         self._unplaced = (self._unplaced - lost) | gained
@@ -143,7 +140,8 @@ class KafkaLog:
         polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
         polled.gone = gone & (now - gained)
         polled.is_spare = self._is_spare and not now
-        polled.left = self._left()
+        positions = {self._tp(p): position for p, position in self._reported.items()}
+        polled.left = self._ends.left(self._consumer, positions)
         if now:
             self._unassigned_since = time.monotonic()
         return polled
@@ -152,7 +150,7 @@ class KafkaLog:
         """See ``EventLog``."""
         with kafka_errors():
             try:
-                found = self._settled_offset(partition)
+                committed = self._settled_offset(partition)
             except UnstableOffsetCommitError as error:
                 self._end_own(partition)
                 raise LogUnavailable(
@@ -160,8 +158,8 @@ class KafkaLog:
                     "transaction of another instance is open; see docs/operations.md"
                 ) from error
         self._unsettled_since.pop(partition, None)
-        self._notes[partition] = found.metadata if found is not None else ""
-        return None if found is None else int(found.offset)
+        self._notes[partition] = committed.metadata if committed is not None else ""
+        return None if committed is None else int(committed.offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """See ``EventLog``."""
@@ -301,32 +299,6 @@ class KafkaLog:
             if position is not None and position > reported:
                 moved[partition] = self._reported[partition] = position
         return moved
-
-    def _left(self) -> dict[int, int]:
-        """Offsets left to be read after the last fetches, once a second."""
-        if time.monotonic() - self._looked_at_ends < _LOOK_AT_ENDS_S:
-            return {}
-        self._looked_at_ends = time.monotonic()
-        paused = self._consumer.paused()
-        self._ask_for_ends({tp for tp in paused if tp.partition in self._reported})
-        left = {}
-        for partition, position in self._reported.items():
-            tp = self._tp(partition)
-            with contextlib.suppress(*NO_ANSWER):  # revoked since the poll
-                end = self._ends.get(partition) if tp in paused else self._consumer.highwater(tp)
-                if end is not None:
-                    left[partition] = max(0, end - position)
-        return left
-
-    def _ask_for_ends(self, tps: Collection[TopicPartition]) -> None:
-        """Asks for the ends of partitions that are not read, so that their lag is seen to rise."""
-        if time.monotonic() - self._asked_for_ends < _ASK_FOR_ENDS_S:
-            return
-        self._asked_for_ends = time.monotonic()
-        self._ends = {}
-        with contextlib.suppress(*NO_ANSWER):
-            ends = self._consumer.end_offsets(tps, _ASK_FOR_ENDS_MS) if tps else {}
-            self._ends = {tp.partition: end for tp, end in ends.items()}
 
     def _end_own(self, partition: int) -> None:
         """Ends our own last transaction once more, if it may be what keeps an offset unsettled."""

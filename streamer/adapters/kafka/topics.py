@@ -56,18 +56,15 @@ def ensure(
     with kafka_errors():
         admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
-            existing = set(admin.list_topics())
-            missing = [topic for topic in wanted if topic.name not in existing]
+            partitions = _partitions(admin, wanted)
+            missing = [topic for topic in wanted if topic.name not in partitions]
             if create and missing:
                 _create(admin, missing, replication)
-                existing |= {topic.name for topic in missing}
-            present = [topic for topic in wanted if topic.name in existing]
-            described = {
-                topic["name"]: len(topic["partitions"])
-                for topic in admin.describe_topics([topic.name for topic in present])
-            }
+                partitions |= _partitions(admin, missing)
     created = {topic.name for topic in missing} if create else set()
-    return [_status(topic, described.get(topic.name, 0), topic.name in created) for topic in wanted]
+    return [
+        _status(topic, partitions.get(topic.name, 0), topic.name in created) for topic in wanted
+    ]
 
 
 def read_settings(connection: Mapping[str, Any], names: Sequence[str]) -> list[TopicSettings]:
@@ -93,6 +90,15 @@ def read_settings(connection: Mapping[str, Any], names: Sequence[str]) -> list[T
         )
         for name in names
     ]
+
+
+def _partitions(admin: Any, topics: list[TopicSpec]) -> dict[str, int]:
+    """How many partitions each topic has; one that is missing or hidden is left out.
+
+    Only these topics are asked for: a description of all that a large cluster has takes seconds.
+    """
+    described = admin.describe_topics([topic.name for topic in topics])
+    return {one["name"]: len(one["partitions"]) for one in described if one["partitions"]}
 
 
 def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:

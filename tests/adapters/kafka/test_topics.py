@@ -23,9 +23,6 @@ class Cluster:
     def admin(self, **_: object) -> Cluster:
         return self
 
-    def list_topics(self) -> list[str]:
-        return list(self.partitions)
-
     def create_topics(self, wanted: dict[str, dict[str, Any]], wait_for_metadata: bool) -> None:
         assert wait_for_metadata
         self.created |= wanted
@@ -35,7 +32,8 @@ class Cluster:
 
     def describe_topics(self, names: list[str]) -> list[dict[str, object]]:
         replicas = {"replica_nodes": [1, 2]}
-        return [{"name": name, "partitions": [replicas] * self.partitions[name]} for name in names]
+        n_partitions = self.partitions
+        return [{"name": n, "partitions": [replicas] * n_partitions.get(n, 0)} for n in names]
 
     def describe_configs(self, resources: list[Any], config_filter: str) -> dict[str, Any]:
         assert config_filter == "all"

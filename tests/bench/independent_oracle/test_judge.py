@@ -26,10 +26,10 @@ def good(log: list[Record]) -> list[Answer]:
     return answers(log, random.Random(5))
 
 
-def faults(log: list[Record], said: list[Answer]) -> set[str]:
+def faults(log: list[Record], altered: list[Answer]) -> set[str]:
     shipped = Bundle.read(bundle.SHIPPED)
     judge = Judge({str(shipped.manifest["model"])[:12]: shipped}, INTERVAL_MS, FUTURE_LIMIT_MS)
-    for record, answer in zip(log, said, strict=True):
+    for record, answer in zip(log, altered, strict=True):
         judge.take(record, answer)
     assert judge.checked["risk"] > 150
     return set(judge.faults)

@@ -16,8 +16,8 @@ def observation(hours: float, revision: int = 0, **values: float | None) -> Even
 def test_an_alert_follows_the_risks() -> None:
     alert, phases = Alert(), []
     for hours, risk in enumerate([0.3, 0.15, 0.5, 0.05, 0.3, 0.3, 0.05]):
-        said = alert.judge("p", risk, START_MS + hours * HOUR_MS, POLICY, in_stay=True)
-        phases += [(hours, phase) for _, phase, *_ in said]
+        phases_now = alert.judge("p", risk, START_MS + hours * HOUR_MS, POLICY, in_stay=True)
+        phases += [(hours, phase) for _, phase, *_ in phases_now]
     assert phases == [(0, "start"), (2, "escalate"), (3, "end")]
     (second,) = alert.judge("p", 0.3, START_MS + 12 * HOUR_MS, POLICY, in_stay=True)
     assert second == ("p", "start", START_MS + 12 * HOUR_MS, 2, "medium", None)

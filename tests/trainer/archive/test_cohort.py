@@ -15,6 +15,7 @@ from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
 from tests.support.archived_log import START_MS, archive, brokers, shuffled
 from tests.support.paths import ROOT
+from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.archive.cohort import read_archive
 from trainer.archive.fold import fold
@@ -125,9 +126,10 @@ def test_a_fit_on_the_archive_gives_the_weights_of_a_fit_on_the_files(tmp_path: 
     archive(root, brokers(shuffled(load_cohort([file]), seed=3)))
     fold(root)
     recipe = replace(QUICK, epochs=1, reading_epochs=1)
-    of_files, of_archive = (
-        fit([path], tmp_path / name, recipe, reporter=QUIET, n_bootstrap=0).bundle
-        for name, path in (("files", file), ("archive", Path(f"archive:{root}")))
-    )
+    with drawing_nothing():
+        of_files, of_archive = (
+            fit([path], tmp_path / name, recipe, reporter=QUIET, n_bootstrap=0).bundle
+            for name, path in (("files", file), ("archive", Path(f"archive:{root}")))
+        )
     assert of_archive.weights == of_files.weights
     assert of_archive.manifest["data"] == of_files.manifest["data"]

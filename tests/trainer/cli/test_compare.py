@@ -10,6 +10,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.tiny_families import NOTHING, RIVALS
 from trainer.compare import families
@@ -24,7 +25,8 @@ def test_the_command_prints_the_table_and_the_folder_of_the_page(
     torch.set_num_threads(1)
     data, fitted, out = learnable_file(tmp_path, 80), tmp_path / "fit", tmp_path / "out"
     recipe = replace(QUICK, reading_epochs=1, epochs=1, forecast_epochs=0)
-    fit([data], fitted, recipe, reporter=Reporter(Console(quiet=True)), n_bootstrap=0)
+    with drawing_nothing():
+        fit([data], fitted, recipe, reporter=Reporter(Console(quiet=True)), n_bootstrap=0)
     monkeypatch.setattr(families, "everybody", lambda: RIVALS)
     monkeypatch.setattr(plots, "draw", lambda *_: [])
     words = ("--data", data, "--out", out, "--model", fitted / "bundle", "--bootstrap", 5)

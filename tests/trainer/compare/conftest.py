@@ -9,6 +9,7 @@ import torch
 
 from streamer.bundles.bundle import Bundle
 from tests.support.comparison import QUIET, RECIPE, Compared, compare_tiny
+from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import learnable_file
 from trainer.compare.report import plots
 from trainer.fit import fit
@@ -23,7 +24,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("fit")
-    return fit([data], out, RECIPE, reporter=QUIET, n_bootstrap=0).bundle
+    with drawing_nothing():
+        return fit([data], out, RECIPE, reporter=QUIET, n_bootstrap=0).bundle
 
 
 @pytest.fixture(scope="session")

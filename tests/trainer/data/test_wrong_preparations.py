@@ -329,8 +329,8 @@ def test_each_case_is_in_the_table_and_each_row_is_a_case() -> None:
     page = (ROOT / "docs" / "data.md").read_text()
     rows = re.findall(r"^\| (.+?) \| (refused|told|harmless) \|", page, re.MULTILINE)
     words = {Kind.REFUSAL: "refused", Kind.WARNING: "told", Kind.NOTE: "told"}
-    told = {case: words[kind] for case, (_, kind, _) in SEEN.items()}
-    expected = told | dict.fromkeys(REFUSED, "refused") | dict.fromkeys(HARMLESS, "harmless")
+    outcomes = {case: words[kind] for case, (_, kind, _) in SEEN.items()}
+    expected = outcomes | dict.fromkeys(REFUSED, "refused") | dict.fromkeys(HARMLESS, "harmless")
     expected |= dict.fromkeys(("FiO2 in percent", "a few typing errors"), "harmless")
     assert dict(rows) == expected
     assert len(VARIABLES) == len(COLUMNS) - 7

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from streamer.bundles.build import build
 from streamer.service.stay_cache import StayCache
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import forecasting_model, random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.errors import NothingToEvaluate
@@ -26,7 +27,12 @@ QUIET = Reporter(Console(quiet=True))
 def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
     data = learnable_file(tmp_path)
     quick = replace(QUICK, teacher_share=0.0, reading_epochs=1, epochs=1)
-    fitted = fit([data], tmp_path / "with", quick, reporter=QUIET, n_bootstrap=5)
+    with drawing_nothing():
+        fitted = fit([data], tmp_path / "with", quick, reporter=QUIET, n_bootstrap=5)
+        without = fit(
+            [data], tmp_path / "without", replace(quick, forecast_epochs=0), reporter=QUIET,
+            n_bootstrap=0,
+        ).bundle  # fmt: skip
     bundle, figures = fitted.bundle, fitted.bundle.manifest["metrics"]["forecast"]
     for row in forecast_rows(figures["test"]):
         assert "| " + " | ".join(row) + " |" in bundle.card
@@ -39,10 +45,6 @@ def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
         )
         assert ours == pytest.approx(theirs, abs=1e-3)  # coefficients are kept to six digits
 
-    without = fit(
-        [data], tmp_path / "without", replace(quick, forecast_epochs=0), reporter=QUIET,
-        n_bootstrap=0,
-    ).bundle  # fmt: skip
     assert (bundle.has_forecast, without.has_forecast) == (True, False)
     assert "Forecast of vital signs" in bundle.card
     assert "Forecast of vital signs" not in without.card

@@ -9,6 +9,7 @@ from rich.console import Console
 from streamer.bundles.build import make
 from streamer.bundles.bundle import Bundle
 from streamer.bundles.manifest import Provenance
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_model
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
@@ -30,7 +31,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bundle(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     torch.set_num_threads(1)
     out = tmp_path_factory.mktemp("fit")
-    return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
+    with drawing_nothing():
+        return fit([data], out, QUICK, reporter=QUIET, n_bootstrap=0).bundle
 
 
 def test_a_comparison_is_made_on_patients_that_neither_was_fitted_on(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rich.console import Console
 from structlog.testing import capture_logs
 
 from streamer.adapters.redis.models import RedisModels
@@ -17,10 +18,10 @@ from streamer.bundles.acceptance import Trust
 from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.ports.models import Champion
-from tests.support.comparison import QUIET
+from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle, useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
-from trainer.fit import fit
+from trainer.progress import Reporter
 from trainer.registry.gates import Limits
 from trainer.registry.lease import Lease
 from trainer.registry.registry import Registry
@@ -44,10 +45,14 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def fitted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a fit leaves, for tests of what comes after it: better than the useless champion."""
+    from trainer.fit import fit  # noqa: PLC0415 - takes seconds, in each process that collects
+
     out = tmp_path_factory.mktemp("fit")
     recipe, wrong = Recipe().changed(KNOBS)
     assert not wrong
-    fit([data], out, recipe, reporter=QUIET, n_bootstrap=0, against=useless_champion())
+    quiet = Reporter(Console(quiet=True))
+    with drawing_nothing():
+        fit([data], out, recipe, reporter=quiet, n_bootstrap=0, against=useless_champion())
     return out
 
 

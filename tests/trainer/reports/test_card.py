@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
+from streamer.bundles.manifest import Figures
 from trainer.reports.card import SHOWN, figure, interval, write_card, write_site_card
 from trainer.training.recipe import Recipe
 
 COUNTS = {"n_patients": 40, "n_septic": 12, "n_rows": 1234}
-TEST: dict[str, Any] = {**COUNTS, **dict.fromkeys(SHOWN, 0.5), "auroc_ci": [0.45, 0.55]}
+TEST: Figures = {**COUNTS, **dict.fromkeys(SHOWN, 0.5), "auroc_ci": [0.45, 0.55]}
 THRESHOLDS = {"threshold": 0.0123, "medium": 0.03, "high": 0.09, "off": 0.018}
-ABOUT: dict[str, Any] = {
+ABOUT: Figures = {
     "data": {**COUNTS, "sha256": "ab" * 32, "sides": {"train": COUNTS, "test": COUNTS}},
     "recipe": Recipe().to_json(),
     "training": {"epochs": 8, "best_epoch": 5},

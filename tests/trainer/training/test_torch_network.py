@@ -99,10 +99,10 @@ def test_with_shipped_weights_both_are_as_near_to_the_exact_numbers() -> None:
     ours, theirs = by_numpy(model.network, x), by_torch(model.network, x)
     exact = by_torch(model.network, x, torch.float64)
     for part in (slice(3), slice(3, 67), slice(67, None)):  # logits, h, c
-        off = [np.abs(said[..., part] - exact[..., part]) for said in (ours, theirs)]
+        off = [np.abs(outputs[..., part] - exact[..., part]) for outputs in (ours, theirs)]
         assert np.sqrt((off[0] ** 2).mean()) <= 1.5 * np.sqrt((off[1] ** 2).mean())
         assert off[0].max() <= 2 * off[1].max()
-    risks = [model.risks(said[..., :3].astype(np.float64)) for said in (ours, theirs)]
+    risks = [model.risks(outputs[..., :3].astype(np.float64)) for outputs in (ours, theirs)]
     assert np.abs(risks[0] - risks[1]).max() <= TOLERANCE
 
 

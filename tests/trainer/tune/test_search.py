@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.errors import InputError, ResumeError
 from trainer.fit import fit
@@ -53,7 +54,8 @@ def test_the_first_trial_is_the_baseline_recipe(
     first = search.trials[0]
     assert first.knobs == {knob.name: getattr(QUICK, knob.name) for knob in RATES}
     assert search.first is first
-    fitted = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=0)
+    with drawing_nothing():
+        fitted = fit([data], tmp_path, QUICK, reporter=QUIET, n_bootstrap=0)
     best = fitted.run.history[fitted.run.best_epoch - 1]
     assert first.score == best["validation_score"]
     assert first.utility == best["validation_utility"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal
 
 import numpy as np
 
+from streamer.bundles.manifest import Figures
 from streamer.datasets.cohort import Progress
 from trainer.metrics.bootstrap import percentiles, replicates
 from trainer.metrics.definitions import METRICS, Measure, Scored
@@ -16,8 +17,6 @@ COMPARED: Final = ("utility", "auroc", "auprc")
 """Metrics whose differences are shown: higher is better, whatever the calibration."""
 
 Verdict = Literal["better", "worse", "no difference shown"]
-Figures: TypeAlias = dict[str, Any]
-"""Metrics by name, each beside its ``_ci``, as in ``trainer evaluate --json``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class _Document(TypedDict):
     microseconds: float
     state_bytes: int
     threshold: float
-    alert_policy: dict[str, Any]
+    alert_policy: dict[str, float]
     calibration: _Calibration
 
 
