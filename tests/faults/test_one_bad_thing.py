@@ -11,10 +11,11 @@ from streamer.local import LocalStack
 from tests.support.service_trial import DEADLINE_S, ServiceTrial
 from tests.support.wait import wait_until
 
+# What a service has too little of, and how it is started.
 SHORT = {
-    "of open files": 'ulimit -n 64; exec "$@"',
-    "of room for files": 'ulimit -f 0; exec "$@"',
-    "of room for its log": 'exec "$@" 2>/dev/full',
+    "files": 'ulimit -n 64; exec "$@"',
+    "room": 'ulimit -f 0; exec "$@"',
+    "reader": 'exec "$@" 2>/dev/full',
 }
 
 
