@@ -65,7 +65,10 @@ def _one_name(stack: LocalStack, folder: Path, prefix: str) -> list[Figure]:
             said = any("another process works under the same name" in s.log for s in both)
         finally:
             twin.stop()
-    return [Figure("one ends within", ended_s, 30), Figure("without a reason", float(not said), 1, "")]
+    return [
+        Figure("one ends within", ended_s, 30),
+        Figure("without a reason", float(not said), 1, ""),
+    ]
 
 
 def _cleaned(stack: LocalStack, folder: Path, prefix: str) -> list[Figure]:
