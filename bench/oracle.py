@@ -25,6 +25,7 @@ from bench.reading import read_log, read_partition, read_topic
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
+from streamer.core.canary import is_canary_key
 from streamer.core.columns import decode
 from streamer.core.messages import headers as headers_of
 from streamer.core.messages import rejected, write
@@ -35,7 +36,10 @@ from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
 
-KINDS: Final = ("risk", "alert", "stay", "verdict", "rejected", "state")
+KINDS: Final = (
+    "risk", "alert", "stay", "verdict", "canary_risk", "canary_alert", "rejected", "state",
+)  # fmt: skip
+_OF_CANARIES: Final = {"risk": "canary_risk", "alert": "canary_alert"}  # others nobody hears
 _EXAMPLES: Final = 5  # of each kind of difference: enough to begin to look
 _DIGEST_BYTES: Final = 8  # 64 bits: among a million messages an accident has odds of 1 in 10^13
 
@@ -115,6 +119,12 @@ class Fold:
             yield rejected_digest(*rejected(rejection, record, self._settings.topic_vitals))
         for message in write(outcome, columns.record, records, self._model, self.table):
             record = records[message.record]
+            if is_canary_key(message.key):
+                if message.kind not in _OF_CANARIES:
+                    continue
+                digest = message_digest(message.key, message.value(), headers_of(message, record))
+                yield digest._replace(kind=_OF_CANARIES[message.kind])
+                continue
             yield message_digest(message.key, message.value(), headers_of(message, record))
 
     def stays(self) -> dict[str, bytes]:
@@ -256,6 +266,8 @@ def _compare_partition(
         "alert": settings.topic_alerts,
         "stay": settings.topic_stays,
         "verdict": settings.topic_outcomes,
+        "canary_risk": settings.topic_risk_canary,
+        "canary_alert": settings.topic_alerts_canary,
     }
     return {
         **{

@@ -99,6 +99,8 @@ def environment(stack: LocalStack, prefix: str, **settings: str | float) -> dict
         "STREAMER_TOPIC_REJECTED": f"{prefix}vitals.rejected",
         "STREAMER_TOPIC_STATES": f"{prefix}states",
         "STREAMER_TOPIC_OUTCOMES": f"{prefix}outcomes",
+        "STREAMER_TOPIC_RISK_CANARY": f"{prefix}risk.canary",
+        "STREAMER_TOPIC_ALERTS_CANARY": f"{prefix}alerts.canary",
         **{f"STREAMER_{name.upper()}": str(value) for name, value in settings.items()},
     }
 

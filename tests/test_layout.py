@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -41,6 +41,7 @@ ALLOWED = {
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},
     "streamer/board": _SERVICE | {"streamer.board"},
+    "streamer/canary": _SERVICE | {"streamer.canary"},
     "streamer/monitor.py": _CORE | {"streamer.bundles"},
     "streamer": {"streamer"},
     "trainer": _EDGE | _PROCESS | {"trainer"},
@@ -71,20 +72,29 @@ FLOORS = (
     ("cli",),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
-_NO_CLIENTS = {"board", "service", "diagnose", "cli"}
+_NO_CLIENTS = {"board", "canary", "service", "diagnose", "cli"}
 # Libraries of the extra `board`, used by its room alone.
 BOARD_LIBRARIES = {"starlette", "uvicorn", "sse_starlette", "argon2", "itsdangerous", "anyio"}
 # Of the board's room, what the fold and the cards are made of: pure, like the core.
 PURE_OF_BOARD = {
     "alert_fold", "api", "attempts", "audit", "burden", "cards", "messages", "system", "ward_fold"
 }  # fmt: skip
+# Of the canary's room, what decides how a probe ends.
+PURE_OF_CANARY = {"golden", "probes", "watch"}
 # Libraries that only the trainer needs.
 TRAINING_LIBRARIES = {"torch", "sklearn", "lightgbm", "matplotlib", "optuna"}
 # The core turns events and states into new ones, without clock, file, socket or log.
 IMPURE = {"time", "socket", "os", "pathlib", "logging", "structlog", "kafka", "redis", "threading"}
 
 
-@cache  # several tests ask about each file
+Imports = dict[Path, frozenset[str]]  # the modules that each file imports, by dotted names
+
+
+@pytest.fixture(scope="module")
+def imports() -> Imports:
+    return {file: imported(file) for file in FILES}
+
+
 def imported(file: Path) -> frozenset[str]:
     """The modules that a file imports, by their dotted names."""
     names: set[str] = set()
@@ -100,62 +110,73 @@ def part_of(file: Path) -> str:
     return max((part for part in ALLOWED if str(file).startswith(part)), key=len)
 
 
-@pytest.mark.parametrize("file", FILES, ids=str)
-def test_imports_point_one_way(file: Path) -> None:
-    allowed = ALLOWED[part_of(file)]
-    ours = {
-        name for name in imported(file) if name.split(".")[0] in {"streamer", "trainer", "bench"}
+def of_packages(imports: Imports, files: Iterable[Path], packages: set[str]) -> dict[str, set[str]]:
+    """What these files import of these packages, by file; files that import nothing of them not."""
+    files = list(files)
+    assert files
+    return {
+        str(file): names
+        for file in files
+        if (names := {name for name in imports[file] if name.partition(".")[0] in packages})
     }
-    wrong = {n for n in ours if not any(n == a or n.startswith(f"{a}.") for a in allowed)}
+
+
+def test_imports_point_one_way(imports: Imports) -> None:
+    ours = of_packages(imports, FILES, {"streamer", "trainer", "bench"})
+    wrong = {
+        file: upward
+        for file, names in ours.items()
+        if (upward := {name for name in names if not _is_allowed(name, part_of(Path(file)))})
+    }
     assert not wrong
 
 
-@pytest.mark.parametrize(
-    "file",
-    [f for f in FILES if f.parts[0] == "trainer" and not f.parts[1].startswith("__")],
-    ids=str,
-)
-def test_rooms_of_the_trainer_import_from_lower_floors_only(file: Path) -> None:
-    room = file.parts[1].removesuffix(".py")
-    rooms = {name.split(".")[1] for name in imported(file) if name.startswith("trainer.")}
-    upward = {r for r in rooms - {room} if r in FLOOR and FLOOR[r] >= FLOOR[room]}
-    assert not upward
+def _is_allowed(name: str, part: str) -> bool:
+    return any(name == one or name.startswith(f"{one}.") for one in ALLOWED[part])
 
 
-@pytest.mark.parametrize(
-    "file",
-    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in _NO_CLIENTS],
-    ids=str,
-)
-def test_only_adapters_use_the_clients_of_kafka_and_redis(file: Path) -> None:
-    assert not {name.split(".")[0] for name in imported(file)} & {"kafka", "redis"}
+def test_rooms_of_the_trainer_import_from_lower_floors_only(imports: Imports) -> None:
+    files = [f for f in FILES if f.parts[0] == "trainer" and not f.parts[1].startswith("__")]
+    wrong = {}
+    for file, names in of_packages(imports, files, {"trainer"}).items():
+        room = Path(file).parts[1].removesuffix(".py")
+        rooms = {name.split(".")[1] for name in names if "." in name} - {room}
+        if upward := {r for r in rooms if r in FLOOR and FLOOR[r] >= FLOOR[room]}:
+            wrong[file] = upward
+    assert not wrong
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.parts[:2] == ("streamer", "core")], ids=str)
-def test_the_core_is_pure(file: Path) -> None:
-    assert not {name.split(".")[0] for name in imported(file)} & IMPURE
+def test_only_adapters_use_the_clients_of_kafka_and_redis(imports: Imports) -> None:
+    files = [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] in _NO_CLIENTS]
+    assert not of_packages(imports, files, {"kafka", "redis"})
 
 
-@pytest.mark.parametrize("name", sorted(PURE_OF_BOARD))
-def test_the_fold_of_the_board_is_pure(name: str) -> None:
-    file = Path("streamer/board") / f"{name}.py"
-    assert not {name.split(".")[0] for name in imported(file)} & (IMPURE | BOARD_LIBRARIES)
+def test_the_core_is_pure(imports: Imports) -> None:
+    files = [f for f in FILES if f.parts[:2] == ("streamer", "core")]
+    assert not of_packages(imports, files, IMPURE)
 
 
-@pytest.mark.parametrize(
-    "file",
-    [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] != "board"],
-    ids=str,
-)
-def test_only_the_board_imports_its_libraries(file: Path) -> None:
+def test_the_fold_of_the_board_is_pure(imports: Imports) -> None:
+    files = [Path("streamer/board") / f"{name}.py" for name in PURE_OF_BOARD]
+    assert not of_packages(imports, files, IMPURE | BOARD_LIBRARIES)
+
+
+def test_what_judges_a_canary_is_pure(imports: Imports) -> None:
+    files = [Path("streamer/canary") / f"{name}.py" for name in PURE_OF_CANARY]
+    assert not of_packages(imports, files, IMPURE)
+
+
+def test_only_the_board_imports_its_libraries(imports: Imports) -> None:
     """`streamer run` needs no extra."""
-    assert not {name.partition(".")[0] for name in imported(file)} & BOARD_LIBRARIES
+    files = [f for f in FILES if f.parts[0] == "streamer" and f.parts[1] != "board"]
+    assert not of_packages(imports, files, BOARD_LIBRARIES)
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if f.parts[0] == "streamer"], ids=str)
-def test_the_streamer_imports_no_training_library(file: Path) -> None:
-    assert not {name.partition(".")[0] for name in imported(file)} & TRAINING_LIBRARIES
-    assert not {name for name in imported(file) if name.startswith("safetensors.torch")}
+def test_the_streamer_imports_no_training_library(imports: Imports) -> None:
+    files = [f for f in FILES if f.parts[0] == "streamer"]
+    assert not of_packages(imports, files, TRAINING_LIBRARIES)
+    stored = of_packages(imports, files, {"safetensors"}).values()
+    assert not [n for names in stored for n in names if n.startswith("safetensors.torch")]
 
 
 def test_a_file_holds_one_idea() -> None:

@@ -16,12 +16,12 @@ from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
 from bench import oracle
-from bench.chaos import judging, model_swaps
+from bench.chaos import judging, judging_actions, model_swaps
+from bench.chaos.actions import Board, BoardLane, People
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
 from bench.chaos.lane import Lane
 from bench.chaos.liveness import LivenessWatch
-from bench.chaos.people import PeopleLane, wrong_answers
 from bench.chaos.redis_faults import RedisLane, watermarks
 from bench.chaos.sender import ResendLane, Sender
 from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
@@ -97,8 +97,6 @@ class Outcome:
         service_events: counts of events in the logs of the services.
         left: events that were not taken yet when the faults ended.
         drained_s: seconds that the services took to finish after the faults.
-        answered: actions of people that the broker has acknowledged; each has one phase, or there
-            is an error.
         judgement: of the oracle that shares nothing with the services.
         longest_silence_s: seconds in which a partition stood still though all services said that
             they were ready.
@@ -111,7 +109,6 @@ class Outcome:
     service_events: Counter[str] = field(default_factory=Counter)
     left: int = 0
     drained_s: float = 0.0
-    answered: int = 0
     judgement: judging.Judgement = field(default_factory=judging.Judgement)
     longest_silence_s: float = 0.0
 
@@ -176,33 +173,40 @@ def run(
     models = model_swaps.variants()[: 2 if plan.swaps else 1]
     if not model_swaps.publish(stack.redis, models[0]):
         raise RuntimeError("the model could not be published")
-    people = PeopleLane(plan.seed, settings, tally)
+    board = Board(variables, folder)
+    people = People(plan.seed, board.url)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
         RedisLane(
-            plan.seed, stack, settings, plan.redis_rest_s, tally, models[0],
+            plan.seed,
+            stack,
+            settings,
+            plan.redis_rest_s,
+            tally,
+            models[0],
             may_lose=not plan.swaps,
         ),
         BrokerLane(plan.seed, stack, settings, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
-        people,
-    ]  # fmt: skip
+        BoardLane(plan.seed, board, tally),
+    ]
     if plan.swaps:
         lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, _MODEL_REST_S, tally))
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
     with (
-        _stopped_at_end(services),
+        _stopped_at_end([*services, board]),
         contextlib.closing(_reader(settings)) as reader,
-        contextlib.closing(people),
         _watched(settings, reader, services, outcome),
     ):
-        _cause_faults(lanes, sender, plan, progress, tally, outcome)
+        board.start()
+        _cause_faults(lanes, (sender, people), plan, progress, tally, outcome)
         if not outcome.errors:
             for service in group:
                 service.stop()
                 service.start()
+            people.close_off()
             _drain(settings, sender, group, plan, progress, outcome)
     outcome.service_events = _count_log_events([service.log for service in services])
     if not outcome.errors:
@@ -217,24 +221,23 @@ def run(
             outcome.differences = {"rejected": outcome.differences["rejected"]}
         bundles = {m.model_id: OracleBundle(dict(m.manifest), m.weights) for m in models}
         outcome.judgement = judging.judge(settings, bundles, plan.services, plan.share_computed)
-        outcome.answered = len(people.acknowledged)
-        outcome.errors += wrong_answers(settings, people.acknowledged)
+        outcome.judgement.add(judging_actions.judge_run(settings, people.posts))
     return outcome
 
 
 def _cause_faults(
     lanes: Sequence[Lane],
-    sender: Sender,
+    senders: tuple[Sender, People],
     plan: Plan,
     progress: RunProgress,
     tally: Tally,
     outcome: Outcome,
 ) -> None:
     began = time.monotonic()
-    sender.start()
-    for lane in lanes:
-        lane.start()
-    threads: list[Sender | Lane] = [sender, *lanes]
+    sender, people = senders
+    threads: list[Sender | People | Lane] = [sender, people, *lanes]
+    for thread in threads:
+        thread.start()
     failed = False
     while (elapsed := time.monotonic() - began) < plan.seconds and not failed:
         time.sleep(_POLL_S)
@@ -249,6 +252,10 @@ def _cause_faults(
             outcome.errors.append(f"{lane.name} did not end")
     if failed:
         sender.stop()
+    people.stop()
+    people.join(_LANE_DEADLINE_S)
+    if people.is_alive():
+        outcome.errors.append("people did not end")
     sender.join(_LANE_DEADLINE_S)
     if sender.is_alive():
         outcome.errors.append(f"the sender did not end: {sender.sent} of {plan.events} events")
@@ -353,7 +360,7 @@ def _watched(
 
 
 @contextlib.contextmanager
-def _stopped_at_end(group: Sequence[Service]) -> Iterator[None]:
+def _stopped_at_end(group: Sequence[Service | Board]) -> Iterator[None]:
     try:
         yield
     finally:

@@ -18,11 +18,13 @@ outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 stays=${STREAMER_TOPIC_STAYS:-stays}
 streamer=${STREAMER_PRINCIPAL-User:streamer}
 sender=${SENDER_PRINCIPAL-User:sender}
-stays=${STREAMER_TOPIC_STAYS:-stays}
+risk_canary=${STREAMER_TOPIC_RISK_CANARY:-risk.canary}
+alerts_canary=${STREAMER_TOPIC_ALERTS_CANARY:-alerts.canary}
 board=${BOARD_PRINCIPAL-User:board}
 viewer=${VIEWER_PRINCIPAL-User:viewer}
 actor=${ACTOR_PRINCIPAL-User:actor}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
+canary=${CANARY_PRINCIPAL-User:canary}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
 grant() {
@@ -45,7 +47,7 @@ connection=$*
 grant "$streamer" Read DescribeConfigs -- --topic "$vitals"
 grant "$streamer" Read -- --group "$group"
 grant "$streamer" Write DescribeConfigs -- --topic "$alerts" --topic "$risk" --topic "$rejected" \
-    --topic "$stays" --topic "$outcomes"
+    --topic "$stays" --topic "$outcomes" --topic "$risk_canary" --topic "$alerts_canary"
 # A lost Redis is restored from its own topic of states, which nobody else reads.
 grant "$streamer" Read Write DescribeConfigs -- --topic "$states"
 # After a restart it asks how its last transaction ended. That one held the group's offsets, and the
@@ -69,6 +71,10 @@ grant "$actor" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
 grant "$board" Read -- --topic "$alerts" --topic "$risk" --topic "$stays"
 grant "$board" Write -- --topic "$vitals"
 grant "$board" Describe -- --group "$group"
+
+# canary: `streamer canary` sends invented patients and hears what comes of them.
+grant "$canary" Write -- --topic "$vitals"
+grant "$canary" Read -- --topic "$risk_canary" --topic "$alerts_canary"
 
 # replayer: `streamer rejected replay`.
 grant "$replayer" Read -- --topic "$rejected"

@@ -40,5 +40,8 @@ cluster='+cluster|slots +cluster|shards +cluster|info +readonly +asking +command
     # `streamer patient` and `streamer check`: reads alone
     user viewer "${VIEWER_PASSWORD_FILE-}" "%R~vigil:$group:*" '%R~{vigil:models}:*' \
         +hget +hmget +get +hstrlen +getrange +strlen +exists +lrange +info '+config|get' +select +ping $cluster
+    # `streamer canary`: which model is in force
+    user canary "${CANARY_PASSWORD_FILE-}" '%R~{vigil:models}:*' \
+        +hmget +getrange +strlen +exists +lrange +select +ping $cluster
 }
 # A sender needs no Redis.

@@ -7,6 +7,7 @@ assets together.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import mimetypes
 import re
@@ -29,9 +30,16 @@ _PLACEHOLDER: Final = (
 
 
 class Asset(NamedTuple):
-    """One file as it is served."""
+    """One file as it is served.
+
+    Attributes:
+        content: its bytes.
+        packed: the same, compressed by gzip once and for all: pages are a third of their size.
+        media_type: of the content.
+    """
 
     content: bytes
+    packed: bytes
     media_type: str
 
 
@@ -75,4 +83,6 @@ def _collect(folder: Traversable, prefix: str, into: dict[str, Asset]) -> None:
         elif not entry.name.startswith("."):
             ending = "." + entry.name.rpartition(".")[2]
             media = _TYPES.get(ending) or mimetypes.guess_type(entry.name)[0]
-            into[name] = Asset(entry.read_bytes(), media or "application/octet-stream")
+            content = entry.read_bytes()
+            packed = gzip.compress(content, mtime=0)
+            into[name] = Asset(content, packed, media or "application/octet-stream")

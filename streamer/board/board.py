@@ -54,6 +54,7 @@ class BoardConfig:
     privacy: bool
     sound: bool
     limits: Limits
+    interval_ms: int = 60_000
 
 
 class Shown(NamedTuple):
@@ -81,7 +82,7 @@ class Board:
         self.boot = uuid.uuid4().hex
         self.seq = 0
         self.fold = WardFold()
-        self.watch = SystemWatch()
+        self.watch = SystemWatch(interval_ms=config.interval_ms)
         self.is_loaded = False
         self.has_history = True
         self.wall_ms = wall_ms

@@ -123,7 +123,9 @@ def topics_of(settings: Settings) -> WardTopics:
 
 def progress_of(settings: Settings) -> KafkaProgress:
     """Returns what asks how far the service is."""
-    return KafkaProgress(settings.kafka_connection, settings.topic_vitals, settings.group)
+    return KafkaProgress(
+        settings.kafka_connection, settings.topic_vitals, settings.topic_risk, settings.group
+    )
 
 
 def context_of(settings: Settings) -> Context:
@@ -142,6 +144,7 @@ def context_of(settings: Settings) -> Context:
             "snooze_max_high": settings.snooze_max_high,
             "pause_max": settings.pause_max,
         },
+        settings.interval_ms,
     )
     board = Board(config, wall_ms)
     login: Login | None = None

@@ -40,7 +40,11 @@ async def asset(request: Request) -> Response:
     )
     if file is None:
         raise Refused(404, "asset", "There is no such asset; reload the page.")
-    return Response(file.content, media_type=file.media_type, headers={"Cache-Control": _FOREVER})
+    headers = {"Cache-Control": _FOREVER, "Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("accept-encoding", ""):
+        return Response(file.content, media_type=file.media_type, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(file.packed, media_type=file.media_type, headers=headers)
 
 
 async def snapshot(request: Request) -> Response:

@@ -26,6 +26,8 @@ class _Streamer(LazyGroup):
         "board": "Serve the ward's board: people see the alerts and answer them.",
         "users": "Add, change, remove and list the users of the ward's board.",
         "act": "Answer the alert of a patient, and wait for what comes of it.",
+        "canary": "Prove each minute, on each partition, that a deteriorating patient raises an "
+        "alert.",
         "check": "Check everything that the service depends on; a bad finding names the remedy.",
         "pseudonym": "Print a patient's pseudonym in the service's log; needs the service's "
         "STREAMER_LOG_KEY.",

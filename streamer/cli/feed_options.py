@@ -31,8 +31,11 @@ Start = Annotated[
 ]
 
 
-def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
-    """Sends a feed to the topics until it ends or Ctrl-C, and reports its progress."""
+def send(feed: Iterable[Message], speed: float | None, what: str, ahead_hours: float = 0) -> None:
+    """Sends a feed to the topics until it ends or Ctrl-C, and reports its progress.
+
+    The first ``ahead_hours`` of it are sent as fast as possible.
+    """
     settings = Settings()
     ensure_topics(settings, feed_topics(settings))
     topics = {"vitals": settings.topic_vitals, "outcomes": settings.topic_outcomes}
@@ -48,6 +51,7 @@ def send(feed: Iterable[Message], speed: float | None, what: str) -> None:
             speed=speed,
             stop=stop,
             progress=show,
+            ahead_ms=round(ahead_hours * HOUR_MS),
         )
     say(f"{sent} messages sent", error=True)
 

@@ -28,6 +28,12 @@ def simulate(
         typer.Option(min=0.1, max=3600, help="Seconds between two sets of vital signs of a bed."),
     ] = 60,
     start: Start = None,
+    ahead: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Hours of the ward that are sent at once, before the chosen speed begins."
+        ),
+    ] = 0,
     scenario: Annotated[
         Path | None,
         typer.Option(help="JSON file of all parameters; the options above override it."),
@@ -48,4 +54,4 @@ def simulate(
     chosen = replace(
         base, beds=beds, seed=seed, hours=hours, vitals_every_s=vitals_every, start_ms=start_ms
     )
-    send(ward(chosen), pace, f"{beds} beds")
+    send(ward(chosen), pace, f"{beds} beds", ahead)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.actions import is_signed
+from streamer.core.canary import is_canary
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
@@ -64,6 +65,7 @@ class Columns:
         distinct: ``P`` patients, each once: what is asked of a patient is looked up once a batch.
         whose: ``(E,)`` which of them each event is of.
         needs_stay: ``(E,)`` whether it is of a kind that begins no stay.
+        is_canary: ``(E,)`` whether its patient is invented.
     """
 
     record: NDArray[np.intp]
@@ -82,6 +84,7 @@ class Columns:
     distinct: list[str] = field(init=False)
     whose: NDArray[np.intp] = field(init=False)
     needs_stay: NDArray[np.bool_] = field(init=False)
+    is_canary: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         numbers = {patient: i for i, patient in enumerate(dict.fromkeys(self.patients))}
@@ -90,6 +93,8 @@ class Columns:
             map(numbers.__getitem__, self.patients), np.intp, len(self.patients)
         )
         self.needs_stay = np.isin(self.kind, NEEDS_STAY)
+        invented = np.fromiter(map(is_canary, self.distinct), np.bool_, len(self.distinct))
+        self.is_canary = invented[self.whose]
 
     @property
     def problems(self) -> Counter[ValueProblem]:
@@ -203,6 +208,29 @@ def parse_records(
         time_ms, logged_ms, kind = time_ms[record], logged_ms[record], kind[record]
         details = {int(np.searchsorted(record, i)): fields for i, fields in details.items()}
     return Parsed(good, record, time_ms, logged_ms, kind, details, rejections, losses)
+
+
+def without_canaries(parsed: Parsed) -> Parsed:
+    """Refuses the events of canaries as test data: what is learned from must be of patients."""
+    is_invented = [is_canary(event.patient_id) for event in parsed.events]
+    if not any(is_invented):
+        return parsed
+    kept = np.flatnonzero(~np.array(is_invented))
+    index = {event: i for i, event in enumerate(kept.tolist())}
+    refused = [
+        Rejection(record, Reason.TEST_DATA, "of a canary")
+        for record in compress(parsed.record.tolist(), is_invented)
+    ]
+    return Parsed(
+        [parsed.events[i] for i in kept],
+        parsed.record[kept],
+        parsed.time_ms[kept],
+        parsed.logged_ms[kept],
+        parsed.kind[kept],
+        {index[i]: fields for i, fields in parsed.details.items() if i in index},
+        sorted([*parsed.rejections, *refused], key=lambda rejection: rejection.record),
+        parsed.losses,
+    )
 
 
 def to_columns(parsed: Parsed) -> Columns:

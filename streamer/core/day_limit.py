@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamer.core.canary import is_canary
 from streamer.core.scored_batch import Batch, Events
 from streamer.core.stays import StayTable
 
@@ -25,7 +26,7 @@ class DayLimit:
     def __init__(self, table: StayTable, batch: Batch, events: Events) -> None:
         self._table = table
         self._batch = batch
-        known = events[batch.slots[events] >= 0]
+        known = events[(batch.slots[events] >= 0) & ~batch.columns.is_canary[events]]
         stays_and_days = np.stack([batch.slots[known], batch.days[known]])
         first = known[np.sort(np.unique(stays_and_days, axis=1, return_index=True)[1])]
         came_today = table["last_seen_day"][batch.slots[first]] == batch.days[first]
@@ -51,5 +52,7 @@ class DayLimit:
 
     def _seen(self, partition: int, day: int) -> int:
         table = self._table
-        in_memory = table["last_seen_day"][table.slots_in(partition)] == day
-        return int(in_memory.sum()) + table.evicted.count(partition, day)
+        slots = table.slots_in(partition)
+        names = table.names(slots[table["last_seen_day"][slots] == day].tolist())
+        n_invented = sum(map(is_canary, names))
+        return len(names) - n_invented + table.evicted.count(partition, day)

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from streamer.core.actions import MAX_ACTION_BYTES, BadActionError, read_action
 from streamer.core.bad_time_hints import hint_for_number
+from streamer.core.canary import CANARY_PROCESSING, PREFIX, TEST_DATA, is_canary
 from streamer.core.numbers import read_number
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.time import BadTimeError, check_ms, read_ms
@@ -101,6 +102,7 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
     elif kind is Kind.ACTION:
         _check_action(fields, len(value))
     patient = _patient(fields.get("patient_id"))
+    _check_processing(patient, fields.get("processing"))
     _check_key(key, patient)
     for name in _REQUIRED.get(kind, ()):
         if name not in fields:
@@ -193,6 +195,20 @@ def _patient(patient: str | None) -> str:
                 f"character {i + 1} of patient_id is U+{ord(character):04X}, which nobody sees",
             )
     return patient
+
+
+def _check_processing(patient: str, processing: object) -> None:
+    """Refuses test data of what could be a patient, and a canary's id on anything else."""
+    if is_canary(patient):
+        if processing != CANARY_PROCESSING:
+            raise EventRejected(
+                Reason.BAD_PATIENT,
+                f'patient_id begins with {PREFIX}, which needs "processing": "{CANARY_PROCESSING}"',
+            )
+    elif processing in TEST_DATA:
+        raise EventRejected(
+            Reason.TEST_DATA, f'"processing": "{processing}" and no id that begins with {PREFIX}'
+        )
 
 
 def _check_key(key: bytes | None, patient: str) -> None:

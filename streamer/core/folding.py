@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.core import expiry, lifecycle, stay_rules, timeline
 from streamer.core.assessment import EndReason
+from streamer.core.canary_stays import CanaryStays
 from streamer.core.columns import Columns
 from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
@@ -46,6 +47,7 @@ class Folding:
         self.table = table
         self.interval_ms = interval_ms
         self._follower = follower
+        self._canaries = CanaryStays(table, follower)
 
     def fold(
         self,
@@ -73,8 +75,9 @@ class Folding:
             matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # What may be of no stay cannot move the clock: nobody could tell later that it did.
-        moves_clock = batch.on_home_partition & ~columns.needs_stay
+        # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can
+        # who is invented: by a clock that is days ahead, patients would expire.
+        moves_clock = batch.on_home_partition & ~columns.needs_stay & ~columns.is_canary
         batch.days, expiries = expiry.follow(
             self.table, batch.partitions, columns.logged_ms, moves_clock
         )
@@ -113,10 +116,11 @@ class Folding:
         while len(pending):
             pending = self._apply_heads(batch, pending)
             pending = self._run(batch, pending)
+        self._canaries.remove()
 
     def _add_stays(self, batch: Batch, events: Events) -> Events:
         """Finds or adds the stay of each event; returns the events that have one."""
-        columns, slot_of = batch.columns, self.table.slot_of
+        columns, slot_of, is_canary = batch.columns, self.table.slot_of, batch.columns.is_canary
         batch.slots[events] = self._slots(columns)[events]
         new = events[batch.slots[events] < 0]
         limit = DayLimit(self.table, batch, events) if self.table.most_a_day and len(new) else None
@@ -128,13 +132,14 @@ class Folding:
                     kind = Kind(columns.kind[event]).name.lower()
                     detail = f"a {kind} of a patient of whom nothing is known"
                     batch.reject(event, Reason.NO_STAY, detail)
-                elif limit is not None and limit.refuses(event):
+                elif limit is not None and not is_canary[event] and limit.refuses(event):
                     self._refuse_patient(batch, event)
                 else:
                     slot = self.table.add(patient, int(batch.partitions[event]))
-                    batch.outcome.newcomers.append(event)
+                    if not is_canary[event]:
+                        batch.outcome.newcomers.append(event)
             batch.slots[event] = slot
-            if limit is not None and slot >= 0:
+            if limit is not None and slot >= 0 and not is_canary[event]:
                 limit.came(event, patient)
         return events[batch.slots[events] >= 0]
 
@@ -237,6 +242,8 @@ class Folding:
         attended = self._follower.attends(slots)
         if attended.any():
             self._follower.end(batch, slots[attended], events[attended], reason)
+        if reason is EndReason.DISCHARGE:
+            self._canaries.forget(batch, events)
 
     def _expire(self, batch: Batch, event: int) -> None:
         """Lets silent stays go before an event."""

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
+from streamer.core.canary import PREFIX
 from streamer.core.events import (
     MAX_PATIENT_ID,
     ONLY_ONCE,
@@ -48,6 +49,7 @@ class Observation(Struct, gc=False):
     revision: Annotated[int, Meta(ge=0, le=255)] = 0
     type: Literal["observation"] | UnsetType = UNSET
     source: Any = None  # not judged
+    processing: Literal["P"] | UnsetType = UNSET
 
 
 _DECODE: Final = msgspec.json.Decoder(Observation).decode
@@ -152,6 +154,7 @@ def _is_plain(event: Observation, value: bytes, key: bytes) -> bool:
         and 0 < len(key) <= MAX_PATIENT_ID
         and patient.isprintable()
         and patient == patient.strip()
+        and not patient.startswith(PREFIX)
         and (len(value) <= _SHORT_BYTES or _is_flat(value))
         and (value.isascii() or _is_utf8(value))
         and not may_repeat_a_key(value)
@@ -179,6 +182,7 @@ def _are_plain(read: Sequence[Observation], values: list[bytes], keys: list[byte
     return (
         names.isprintable()  # so that a NUL can only be what they are joined with
         and " " not in names
+        and PREFIX not in names
         and "\0".join(patients).encode() == b"\0".join(keys)
         and min(map(len, keys)) > 0
         and max(map(len, keys)) <= MAX_PATIENT_ID

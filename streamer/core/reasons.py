@@ -18,6 +18,7 @@ class Reason(StrEnum):
     DUPLICATE_KEY = "duplicate_key"
     NO_PATIENT = "no_patient"
     BAD_PATIENT = "bad_patient"
+    TEST_DATA = "test_data"
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
     NO_KEY = "no_key"
@@ -48,7 +49,9 @@ _SENTENCES = {
     Reason.NO_PATIENT: "`patient_id` is absent, empty or over 128 characters.",
     Reason.DUPLICATE_KEY: "`patient_id`, `time`, `type` or `values` stands twice in the event.",
     Reason.BAD_PATIENT: "`patient_id` has control, format or bidirectional characters, or blanks "
-    "at its ends.",
+    'at its ends, or is a canary\'s without `processing` `"T"`.',
+    Reason.TEST_DATA: "`processing` says test data, and the id is no canary's: nothing tells it "
+    "from a patient.",
     Reason.NO_TIME: "`time` is absent.",
     Reason.BAD_TIME: "`time` is neither RFC 3339 with an offset nor epoch milliseconds of 1990 or "
     "later; `detail` says what it looks like.",

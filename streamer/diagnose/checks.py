@@ -36,20 +36,25 @@ _TIMEOUT_S: Final = 5.0  # a person waits for the answer
 _LOOPBACK: Final = "127.0.0.1"
 _ANY_HOST: Final = ("", "0.0.0.0", "::")  # addresses to listen on that cannot be called
 _CODECS: Final = {"gzip": "zlib", "snappy": "snappy", "lz4": "lz4", "zstd": "zstandard"}
+_NO_CANARY: Final = "; `streamer canary` proves on each partition that alerts come"
 _PACKAGES: Final = ("vigil-icu", "kafka-python", "redis", "numpy", "pydantic")
 
 
 def checks(settings: Settings) -> Iterator[Finding]:
-    """Checks configuration, Kafka, Redis, model, service, log and versions, in this order."""
+    """Checks settings, Kafka, Redis, model, service, canary, log and versions, in this order."""
     yield from _configuration(settings)
     yield from _security(settings)
     yield from _guarded("kafka", lambda: _kafka(settings))
     yield from _guarded("redis", lambda: _redis(settings))
     yield from _guarded("model", lambda: _model(settings))
     if settings.http_port:
-        yield _service(settings)
+        yield _program("service", settings, settings.http_port, "STREAMER_HTTP_PORT")
         yield from lost_values(_asked_host(settings), settings.http_port, _TIMEOUT_S)
         yield from source_clocks(_asked_host(settings), settings.http_port, _TIMEOUT_S)
+    if settings.canary_http_port:
+        yield _program(
+            "canary", settings, settings.canary_http_port, "STREAMER_CANARY_HTTP_PORT", _NO_CANARY
+        )
     yield _log(settings)
     yield from _versions()
     yield _codecs()
@@ -165,26 +170,27 @@ def _asked_host(settings: Settings) -> str:
     return _LOOPBACK if settings.http_host in _ANY_HOST else settings.http_host
 
 
-def _service(settings: Settings) -> Finding:
-    """Asks the service on this machine, if one runs, whether it is ready."""
+def _program(name: str, settings: Settings, port: int, setting: str, hint: str = "") -> Finding:
+    """Asks a program of this machine, if it runs, whether it is ready."""
     host = _asked_host(settings)
-    address = f"{host}:{settings.http_port}"
-    connection = HTTPConnection(host, settings.http_port, timeout=_TIMEOUT_S)
+    address = f"{host}:{port}"
+    connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
     with contextlib.closing(connection):
         try:
             connection.request("GET", "/readyz")
             answer = json.loads(connection.getresponse().read())
-            reasons = [str(reason["says"]) for reason in answer["reasons"]]
+            reasons = [
+                reason if isinstance(reason, str) else str(reason["says"])
+                for reason in answer["reasons"]
+            ]
         except ConnectionRefusedError:
-            return Finding("service", Level.OK, f"none runs at {address}")
+            return Finding(name, Level.OK, f"none runs at {address}{hint}")
         except (OSError, HTTPException, ValueError, TypeError, KeyError):
-            message = (
-                f"port {address} is used by another program; set STREAMER_HTTP_PORT to a free port"
-            )
-            return Finding("service", Level.WARN, message)
+            message = f"port {address} is used by another program; set {setting} to a free port"
+            return Finding(name, Level.WARN, message)
     if reasons:
-        return Finding("service", Level.WARN, f"at {address} is not ready: {'; '.join(reasons)}")
-    return Finding("service", Level.OK, f"at {address} is ready")
+        return Finding(name, Level.WARN, f"at {address} is not ready: {'; '.join(reasons)}")
+    return Finding(name, Level.OK, f"at {address} is ready")
 
 
 def _log(settings: Settings) -> Finding:

@@ -27,6 +27,7 @@ def publish(
     speed: float | None,
     stop: threading.Event,
     progress: Callable[[int, int], None],
+    ahead_ms: int = 0,
 ) -> int:
     """Sends messages with their due time as the record timestamp; returns the number sent.
 
@@ -39,13 +40,15 @@ def publish(
         stop: set to end early.
         progress: called every 1,000 messages with their number and the feed's time, epoch
             milliseconds.
+        ahead_ms: feed time from the first message on that is sent as fast as possible: a ward with
+            a past.
 
     Raises:
         LogUnavailable: Kafka does not answer, or does not take a message.
     """
     with kafka_errors():
         producer = KafkaProducer(**connection, linger_ms=5, batch_size=131_072)
-    pace = _Pace(speed, stop)
+    pace = _Pace(speed, stop, ahead_ms)
     sent, pending = 0, []
     try:
         with kafka_errors():
@@ -81,19 +84,22 @@ def _await_all(producer: Any, pending: list[Any]) -> None:
 class _Pace:
     """Maps feed time to the real clock."""
 
-    def __init__(self, speed: float | None, stop: threading.Event) -> None:
+    def __init__(self, speed: float | None, stop: threading.Event, ahead_ms: int) -> None:
         self._speed = speed
         self._stop = stop
-        self._first_due_ms: int | None = None
-        self._began_s = time.time()
+        self._ahead_ms = ahead_ms
+        self._paced_from_ms: int | None = None
+        self._began_s: float | None = None
 
     def wait_until_due(self, due_ms: int, before_waiting: Callable[[], Any]) -> bool:
         """Waits until a message is due; returns false if ``stop`` was set."""
-        if self._first_due_ms is None:
-            self._first_due_ms = due_ms
+        if self._paced_from_ms is None:
+            self._paced_from_ms = due_ms + self._ahead_ms
         moment_s = due_ms / 1000
-        if self._speed is not None:
-            elapsed_s = (due_ms - self._first_due_ms) / 1000 / self._speed
+        if self._speed is not None and due_ms >= self._paced_from_ms:
+            if self._began_s is None:
+                self._began_s = time.time()
+            elapsed_s = (due_ms - self._paced_from_ms) / 1000 / self._speed
             moment_s = max(moment_s, self._began_s + elapsed_s)
         if time.time() < moment_s:
             before_waiting()

@@ -37,10 +37,12 @@ class Progress:
         ends: the next offset to be written.
         committed: the group's, ``None`` where it never committed; a partition whose offset a
             transaction is about to move is missing.
+        risk_ends: the next offsets of the topic of risks: canaries move those of the input alone.
     """
 
     ends: Mapping[int, int] = field(default_factory=dict)
     committed: Mapping[int, int | None] = field(default_factory=dict)
+    risk_ends: Mapping[int, int] = field(default_factory=dict)
 
 
 class WardLog(Protocol):
@@ -77,7 +79,7 @@ class ServiceProgress(Protocol):
     """Asks how far the service is."""
 
     def ask(self) -> Progress:
-        """Returns the ends of the input topic and the group's offsets.
+        """Returns the ends of the input topic and of the risks, and the group's offsets.
 
         Raises:
             LogUnavailable: the log does not answer.

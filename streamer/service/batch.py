@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core import codec
+from streamer.core.canary import is_canary_key
 from streamer.core.columns import Columns
 from streamer.core.messages import MessageKind, headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
@@ -38,17 +39,19 @@ class Topics:
     stays: str
     outcomes: str
     states: str = "states"
+    risk_canary: str = "risk.canary"
+    alerts_canary: str = "alerts.canary"
 
-    def of(self, kind: MessageKind) -> str:
-        """The topic of a kind of message."""
+    def of(self, kind: MessageKind, *, is_canary: bool = False) -> str | None:
+        """The topic of a kind of message; ``None``: of a canary nobody hears it."""
         match kind:
             case "risk":
-                return self.risk
+                return self.risk_canary if is_canary else self.risk
             case "alert":
-                return self.alerts
+                return self.alerts_canary if is_canary else self.alerts
             case "stay":
-                return self.stays
-        return self.outcomes
+                return None if is_canary else self.stays
+        return None if is_canary else self.outcomes
 
 
 Milliseconds = NDArray[np.int64]
@@ -63,7 +66,8 @@ class Result:
     """Outputs and counts of a batch, without the records that were replayed silently.
 
     Attributes:
-        outputs: messages and rejected events, to be written in one transaction.
+        outputs: messages and rejected events, to be written in one transaction. All that follows
+            is of patients alone: canaries are not counted.
         rejected: rejected events by reason.
         problems: dropped values by reason.
         alerts: alert messages by phase and severity.
@@ -160,9 +164,10 @@ def _result(
         result.problems, result.losses = outcome.problems, columns.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     is_live_event = is_live[columns.record]
-    result.recorded_ms = columns.logged_ms[is_live_event]
-    result.measured_ms = columns.time_ms[is_live_event]
-    chosen = is_live_event.tolist()
+    counted = is_live_event & ~columns.is_canary
+    result.recorded_ms = columns.logged_ms[counted]
+    result.measured_ms = columns.time_ms[counted]
+    chosen = counted.tolist()
     result.sources = list(compress(columns.sources, chosen))
     result.patients = list(compress(columns.patients, chosen))
     result.new_patients.update(
@@ -177,13 +182,17 @@ def _result(
         messages = [message for message in messages if is_live[message.record]]
     causes = records.at([message.record for message in messages])
     for message, record in zip(messages, causes, strict=True):
+        is_canary = is_canary_key(message.key)
+        topic = topics.of(message.kind, is_canary=is_canary)
+        if topic is None:
+            continue
         if message.kind == "risk":
-            result.n_risks += 1
-        elif message.kind == "alert":
+            result.n_risks += not is_canary
+        elif message.kind == "alert" and not is_canary:
             result.alerts[message.content["phase"], message.content["severity"]] += 1
         result.outputs.append(
             Output(
-                topics.of(message.kind),
+                topic,
                 record.partition,
                 message.key,
                 message.value(),

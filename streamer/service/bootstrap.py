@@ -75,6 +75,8 @@ def worker(settings: Settings, health: Health) -> Worker:
             settings.topic_stays,
             settings.topic_outcomes,
             settings.topic_states,
+            settings.topic_risk_canary,
+            settings.topic_alerts_canary,
         ),
         settings.interval_ms,
         settings.future_limit_ms,

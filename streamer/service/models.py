@@ -101,6 +101,10 @@ class ModelLibrary:
         """Whether the model in force was published, rather than shipped for want of another."""
         return self._published is not None
 
+    def bundle_of(self, model: Model) -> Bundle:
+        """Returns the bundle of a model that this library has just given away."""
+        return self._built[model.model_id][0]
+
     def get(self, model_id: str) -> Model | None:
         """Returns a published or shipped model, ``None`` where it is not kept or is refused.
 

@@ -19,15 +19,13 @@ from streamer.bundles.signatures import parse_keys
 from streamer.process.environment import Fault
 from streamer.service import faults
 from streamer.service.board_settings import BoardSettings, Port
+from streamer.service.canary_settings import CanarySettings
+from streamer.service.topic_name import TopicName
 
 if TYPE_CHECKING:
     from streamer.bundles.acceptance import Trust
     from streamer.core.responses import ResponsePolicy
 
-# What a broker accepts: https://kafka.apache.org/documentation/ (names of topics are file names).
-TopicName = Annotated[
-    str, Field(pattern=r"^[a-zA-Z0-9._-]*[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=240)
-]
 # A group is a part of Redis keys and of transactional ids.
 Name = Annotated[str, Field(pattern=r"^[^\s{}]+$", max_length=200)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -40,10 +38,12 @@ _TOPICS: Final = (
     "topic_rejected",
     "topic_states",
     "topic_outcomes",
+    "topic_risk_canary",
+    "topic_alerts_canary",
 )
 
 
-class Settings(BoardSettings):
+class Settings(CanarySettings, BoardSettings):
     """Settings that the `streamer` commands read; `streamer check` prints them, secrets masked."""
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_")

@@ -24,6 +24,8 @@ STATES_CONFIGS: Final = {
 }
 
 
+# What canaries have caused is heard within seconds; a day is for those who look into a loss.
+CANARY_MS: Final = str(DAY_MS)
 # Alerts with what people did about them are the record of it: a year, and a month to look back.
 AUDIT_MS: Final = str(400 * DAY_MS)
 
@@ -69,8 +71,15 @@ def output_topics(settings: Settings) -> list[TopicSpec]:
             1,
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
+        *canary_topics(settings),
         *([states] if settings.states_seconds else []),
     ]
+
+
+def canary_topics(settings: Settings) -> list[TopicSpec]:
+    """Returns the topics on which canaries are heard."""
+    names = (settings.topic_risk_canary, settings.topic_alerts_canary)
+    return [TopicSpec(name, settings.partitions, {"retention.ms": CANARY_MS}) for name in names]
 
 
 def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
@@ -89,6 +98,8 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
             settings.topic_stays,
             settings.topic_outcomes,
             settings.topic_states,
+            settings.topic_risk_canary,
+            settings.topic_alerts_canary,
         )
         if widths.get(name, needed) < needed
     ]

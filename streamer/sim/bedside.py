@@ -98,7 +98,8 @@ class Bedside:
             "type": "admission", "patient_id": self._id, "time": rfc3339_one(stay.admit_ms),
             "age": stay.patient.age, "sex": stay.patient.sex, "icu_type": stay.icu_type,
             "hours_since_hospital_admission": round(stay.hours_since_hospital_admission, 2),
-            "ward": WARD, "bed": bed, "event_id": self._event_id(tag), "source": "adt",
+            "ward": WARD, "bed": bed, "label": stay.patient.label,
+            "event_id": self._event_id(tag), "source": "adt",
         }  # fmt: skip
 
     def _discharge(self) -> dict[str, object]:

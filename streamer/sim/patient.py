@@ -19,6 +19,13 @@ _MALE_SHARE: Final = 0.56
 ORGANS: Final = ("kidney", "liver", "marrow", "lung")
 # Random effects of the vitals, in standard deviations.
 EFFECTS: Final = ("heart", "pressure", "pulse_pressure", "breathing", "warmth", "volatility")
+# Invented people, for the ward's board: a name is easier to find again than a number.
+_SURNAMES: Final = (
+    "Abel", "Bruno", "Castell", "Dahl", "Eriksen", "Farkas", "Grieg", "Haddad", "Ivanov", "Jansen",
+    "Kowal", "Lind", "Moreau", "Novak", "Okafor", "Petrov", "Quist", "Rossi", "Silva", "Tanaka",
+    "Ueda", "Varga", "Weber", "Yilmaz", "Zeman", "O'Neill", "Park", "Said", "Vogel",
+)  # fmt: skip
+_INITIALS: Final = "ABCDEFGHIJKLMNOPRSTUVWZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,12 @@ class Patient:
     def patient_id(self) -> str:
         """The key of the patient's messages, such as ``sim-000123``."""
         return f"sim-{self.number:06d}"
+
+    @property
+    def label(self) -> str:
+        """An invented name, such as ``Dahl, K.``; it follows from the number."""
+        surname = _SURNAMES[self.number % len(_SURNAMES)]
+        return f"{surname}, {_INITIALS[self.number * 7 % len(_INITIALS)]}."
 
 
 def draw_patient(rng: np.random.Generator, number: int, n_labs: int) -> Patient:

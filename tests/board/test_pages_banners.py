@@ -88,7 +88,7 @@ def test_who_is_not_verified_and_what_is_a_replay_is_said(
     page = screens.open()
     stub.beat(auth="none", clock="log", log_time=stamp(-1))
     expect(page.get_by_text("names of users are not verified")).to_be_visible()
-    expect(page.get_by_text("times are those of the recording")).to_be_visible()
+    expect(page.get_by_text("times are its own")).to_be_visible()
 
 
 def test_ages_of_a_replay_count_by_the_log(screens: Screens, stub: BoardStub) -> None:

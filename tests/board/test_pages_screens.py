@@ -209,6 +209,13 @@ def test_the_wall_is_private_large_and_has_no_buttons_to_act(screens: Screens) -
         of_bed(page, "2").locator(".bed").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
     )
     assert size >= 48
+    last = of_bed(page, "24").bounding_box()
+    assert last is not None
+    assert last["y"] + last["height"] <= 1080, "24 beds are seen without scrolling"
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.card')].some((c) => c.scrollHeight > c.clientHeight)"
+    )
+    assert not cut
     expect(page.locator("body")).not_to_contain_text("Okafor")
     expect(page.locator("body")).to_contain_text("…0074")
     expect(page.get_by_role("button", name="Acknowledge", exact=True)).to_have_count(0)

@@ -63,3 +63,35 @@ def test_while_kafka_is_away_nothing_else_is_judged() -> None:
     watch.answered(progress(20, 10), FEED_SILENT_MS + 1)
     judged = [watch.kafka_since_ms, watch.scoring_since_ms, watch.feed_since_ms]
     assert judged == [None, None, None]
+
+
+def canaries(minute: int, risks: int, committed: int | None = None) -> Progress:
+    """Canaries come each minute, and as many risks of patients as there are."""
+    end = 10 + 3 * minute
+    return Progress({0: end}, {0: end if committed is None else committed}, {0: risks})
+
+
+def test_canaries_are_no_feed() -> None:
+    watch = SystemWatch()
+    for minute in range(5):
+        watch.answered(canaries(minute, risks=7), minute * 60_000)
+        assert watch.feed_since_ms is None
+    watch.answered(canaries(5, risks=7), FEED_SILENT_MS)
+    assert watch.feed_since_ms == 0, "the input moves, and nobody is measured"
+    watch.answered(canaries(6, risks=8), FEED_SILENT_MS + 60_000)
+    assert watch.feed_since_ms is None
+
+
+def test_where_nobody_scores_no_risk_is_missed_of_the_feed() -> None:
+    watch = SystemWatch()
+    for minute in range(20):
+        watch.answered(canaries(minute, risks=7, committed=10), minute * 60_000)
+        assert watch.feed_since_ms is None
+    assert watch.scoring_since_ms == 0
+
+
+def test_risks_may_be_as_far_apart_as_they_are_asked_for() -> None:
+    watch = SystemWatch(interval_ms=1_800_000)
+    for minute in range(80):
+        watch.answered(canaries(minute, risks=minute // 30), minute * 60_000)
+        assert watch.feed_since_ms is None

@@ -86,5 +86,9 @@ def test_assets_are_served_under_the_hash_of_the_build_alone() -> None:
             answer = client.get(path)
             assert answer.status_code == 200, path
             assert "immutable" in answer.headers["Cache-Control"]
+            assert answer.headers["Content-Encoding"] == "gzip"
+            plain = client.get(path, headers={"Accept-Encoding": "identity"})
+            assert "Content-Encoding" not in plain.headers
+            assert plain.content == answer.content  # which the client has unpacked
         for path in ("0/index.html", f"{assets.version}/nothing.js", f"{assets.version}/../app.py"):
             assert client.get(f"/static/{path}").status_code == 404

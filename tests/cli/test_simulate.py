@@ -15,7 +15,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Message]:
     """The messages that the command sends, instead of a broker."""
     messages: list[Message] = []
 
-    def send(feed: Iterable[Message], _speed: float | None, _what: str) -> None:
+    def send(
+        feed: Iterable[Message], _speed: float | None, _what: str, _ahead_hours: float
+    ) -> None:
         messages.extend(feed)
 
     monkeypatch.setattr(simulate, "send", send)

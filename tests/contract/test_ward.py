@@ -168,18 +168,19 @@ class TestKafkaWard(Contract):
             polled = consumer.poll(timeout_ms=10_000)[tp]
             assert [(r.key, r.value, r.headers) for r in polled[:1]] == [(b"p", b"{}", headers)]
             consumer.commit()
-        progress = KafkaProgress(lambda: ward.connection, ward.vitals, group)
+        progress = KafkaProgress(lambda: ward.connection, ward.vitals, ward.topics.risk, group)
         with contextlib.closing(progress):
             answer = progress.ask()
         assert answer.ends == {0: 0, 1: 2}
         assert answer.committed == {0: None, 1: 2}
+        assert answer.risk_ends == {0: 0, 1: 0}
 
 
 def test_without_a_broker_each_question_ends_in_time() -> None:
     connection = {"bootstrap_servers": ["127.0.0.1:1"]}
     questions: list[Callable[[], object]] = [
         lambda: KafkaActionLog(lambda: connection, "t").append(0, b"k", b"v", [], None),
-        KafkaProgress(lambda: connection, "t", "g").ask,
+        KafkaProgress(lambda: connection, "t", "r", "g").ask,
     ]
     began = time.monotonic()
     with ThreadPoolExecutor() as pool:

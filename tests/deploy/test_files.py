@@ -20,6 +20,7 @@ from tests.support.paths import ROOT
 OURS = {
     "streamer": "streamer",
     "board": "streamer",
+    "canary": "streamer",
     "simulator": "streamer",
     "trainer": "trainer",
 }  # service: program
@@ -67,6 +68,7 @@ def test_services_and_profiles() -> None:
     assert set(services) == {"kafka", "redis", *OURS}
     assert {name: each["profiles"] for name, each in services.items() if "profiles" in each} == {
         "board": ["board"],
+        "canary": ["canary"],
         "simulator": ["demo"],
         "trainer": ["train"],
     }
@@ -103,7 +105,7 @@ def test_every_image_is_pinned_by_digest() -> None:
 
 def test_published_ports_are_reachable_from_this_machine_alone() -> None:
     published = [port for each in compose()["services"].values() for port in each.get("ports", [])]
-    assert len(published) == 4
+    assert len(published) == 5
     assert all(port.startswith(HOST) for port in published)
 
 

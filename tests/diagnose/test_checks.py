@@ -15,7 +15,7 @@ from streamer.diagnose.finding import Finding, Level
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service.health import Health
-from streamer.service.http import serving
+from streamer.service.http import as_json, serving, serving_routes
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port
 from tests.support.small_models import balanced, forecasting_model, random_bundle
@@ -47,6 +47,18 @@ def test_without_a_service_on_this_machine_the_check_is_ok(monkeypatch: pytest.M
     finding = findings(monkeypatch, port)["service"]
     assert (finding.level, finding.message) == (Level.OK, f"none runs at 127.0.0.1:{port}")
     assert "service" not in findings(monkeypatch, 0)
+
+
+def test_a_canary_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    routes = {"/readyz": lambda: as_json({"reasons": ["no canary of partition 3 was heard"]})}
+    with serving_routes("127.0.0.1", free_port(), routes) as port:
+        monkeypatch.setenv("STREAMER_CANARY_HTTP_PORT", str(port))
+        finding = findings(monkeypatch, 0)["canary"]
+    assert finding.level is Level.WARN
+    assert finding.message.endswith("is not ready: no canary of partition 3 was heard")
+    finding = findings(monkeypatch, 0)["canary"]
+    assert finding.level is Level.OK
+    assert "`streamer canary` proves" in finding.message
 
 
 @contextmanager

@@ -217,7 +217,7 @@ def rules_in_force(kafka: SecureKafka) -> list[ACL]:
 
 def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, str]) -> None:
     files = {}
-    for user in ("streamer", "trainer", "viewer"):
+    for user in ("streamer", "trainer", "viewer", "canary"):
         file = folder / f"{user}.password"
         file.write_text(f"{user}-s3cret\n")
         files[f"{user.upper()}_PASSWORD_FILE"] = str(file)
@@ -240,7 +240,7 @@ class Users:
         self._names = names
 
     def __call__(self, user: str, **settings: str) -> dict[str, str]:
-        redis = user if user in {"streamer", "viewer", "trainer"} else "streamer"
+        redis = user if user in {"streamer", "viewer", "trainer", "canary"} else "streamer"
         return dict(self._names) | {
             "KAFKA_BOOTSTRAP_SERVERS": self._kafka.sasl,
             "REDIS_URL": f"redis://{redis}:{redis}-s3cret@127.0.0.1:{self._redis_port}/0",
@@ -335,6 +335,8 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
                     user("viewer" if arguments != ["check"] else "streamer"), *arguments
                 )
                 assert shown.returncode == 0, (arguments, shown.stdout, shown.stderr)
+            heard = command(user("canary", STREAMER_CANARY_SECONDS="20"), "canary", "--once")
+            assert heard.returncode == 0, (heard.stdout, heard.stderr)
             replayed = command(user("replayer"), "rejected", "replay", "--yes")
             assert replayed.returncode == 0, replayed.stderr
             with connect(user("trainer")["REDIS_URL"]) as redis:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.chaos import broker_faults, redis_faults, service_faults
+from bench.chaos import actions, broker_faults, redis_faults, service_faults
 from bench.chaos.report import report
 from bench.chaos.run import Plan, run
 from streamer.local import LocalStack
@@ -28,6 +28,8 @@ def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -
     assert outcome.n_differences == 0, report(plan, outcome, "here")
     assert not outcome.judgement.faults, report(plan, outcome, "here")
     assert outcome.judgement.checked["risk"] > 200
+    assert outcome.judgement.checked["accepted action"]
+    assert outcome.judgement.checked["response"]
     assert outcome.holds
     assert outcome.events >= plan.events
     expected = {kind: counts.expected for kind, counts in outcome.differences.items()}
@@ -38,6 +40,6 @@ def test_whatever_happens_to_real_services_nothing_comes_of_it(tmp_path: Path) -
     kinds = outcome.by_kind
     assert kinds.total() >= FEWEST_FAULTS
     assert len(kinds) >= FEWEST_KINDS
-    for target in (service_faults, redis_faults, broker_faults):
+    for target in (service_faults, redis_faults, broker_faults, actions):
         assert kinds.keys() & set(target.KINDS), target.__name__
     assert outcome.service_events["partitions taken"] > 8

@@ -75,6 +75,14 @@ def test_messages_go_to_their_topic_with_the_due_time_as_timestamp(
     assert producer.is_closed
 
 
+def test_the_past_of_a_feed_is_sent_at_once(producers: list[Producer]) -> None:
+    began = time.monotonic()
+    # Two hours at once, and a second of the ward in a twentieth of one.
+    assert send(messages(0, 7_100_000, 7_200_000, 7_201_000), speed=20, ahead_ms=7_200_000) == 4
+    assert 0.05 <= time.monotonic() - began < 2
+    assert len(producers[0].sent) == 4
+
+
 def test_a_feed_with_a_speed_is_paced_by_the_clock(producers: list[Producer]) -> None:
     began = time.monotonic()
     assert send(messages(0, 1_000, 2_000), speed=20) == 3

@@ -14,6 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamer.adapters.memory.log import MemoryLog
+from streamer.canary import series
 from streamer.service import metrics
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
 from tests.support.fake_service import FakeService, library, random_log
@@ -22,6 +23,8 @@ from tests.support.paths import ROOT
 BY_PROCESS = {"partition", "model", "source"}
 """Labels whose values are known only while running: as many as partitions, one, and 101."""
 MOST_SERIES = 25
+LISTED = [*CATALOGUE, *series.CATALOGUE]
+"""Of the service and of the canary: rules and dashboard ask for both."""
 
 
 def scraped() -> dict[str, Metric]:
@@ -69,13 +72,13 @@ def test_the_document_is_the_list() -> None:
     assert rows == [
         f"| `{m.name}` | {m.kind} | {', '.join(f'`{label}`' for label in m.labels)} | {m.unit} | "
         f"{m.sentence} |".replace("|  |", "| |")
-        for m in CATALOGUE
+        for m in LISTED
     ]
 
 
 def asked_for(expression: str) -> tuple[set[str], set[str]]:
     """Our metrics in a PromQL expression, as the list names them, and the labels of theirs."""
-    listed = {metric.name: metric for metric in CATALOGUE}
+    listed = {metric.name: metric for metric in LISTED}
     used = set(re.findall(r"\bvigil_\w+", expression))
     names = {name if name in listed else re.sub(r"_(bucket|sum|count)$", "", name) for name in used}
     assert names <= set(listed), expression
@@ -111,7 +114,7 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
             assert names, panel["title"]
             assert set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])) <= labels
             shown |= names
-    assert {metric.name for metric in CATALOGUE} - shown == {
+    assert {metric.name for metric in LISTED} - shown == {
         "vigil_loop_age_seconds",  # rules ask for these
         "vigil_waiting",
         "vigil_rebuild_left_records",

@@ -12,7 +12,7 @@ def test_outputs_have_as_many_partitions_as_the_input() -> None:
     assert partitions == {
         "vitals": 4, "outcomes": 4, "alerts": 4, "risk": 4, "stays": 4,
         "vitals.rejected": 1, "vitals.rejected.replayed": 1,
-        "states": 4,
+        "states": 4, "risk.canary": 4, "alerts.canary": 4,
     }  # fmt: skip
 
 

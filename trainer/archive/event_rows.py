@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streamer.core.columns import Parsed, parse_records
+from streamer.core.columns import Parsed, parse_records, without_canaries
 from streamer.core.demographics import ICU_TYPES, MAX_LOCATION, SEXES
 from streamer.core.events import Fields, Kind
 from streamer.core.lifecycle import admission_checksum
@@ -39,9 +39,9 @@ def of_records(
     """Rows of ``events``, one for each record.
 
     Of a record that the streamer rejects only the reason is kept; its bytes are on the topic of
-    rejected events.
+    rejected events. Of a canary nothing is kept.
     """
-    parsed = parse_records(records, future_limit_ms)
+    parsed = without_canaries(parse_records(records, future_limit_ms))
     n, good = len(records), parsed.record
     named = [names.of(event.patient_id) for event in parsed.events]
     values = _matrix(parsed.events)

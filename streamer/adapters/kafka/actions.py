@@ -78,10 +78,13 @@ class KafkaActionLog:
 class KafkaProgress:
     """See ``ServiceProgress``; a failure closes the client, the next question makes a new one."""
 
-    def __init__(self, connection: Callable[[], Mapping[str, Any]], topic: str, group: str) -> None:
-        self._connection, self._topic, self._group = connection, topic, group
+    def __init__(
+        self, connection: Callable[[], Mapping[str, Any]], topic: str, risk: str, group: str
+    ) -> None:
+        self._connection, self._topic, self._risk, self._group = connection, topic, risk, group
         self._consumer: Any = None
         self._partitions: list[TopicPartition] = []
+        self._risks: list[TopicPartition] = []
 
     def ask(self) -> Progress:
         """See ``ServiceProgress``."""
@@ -102,8 +105,10 @@ class KafkaProgress:
     def _ask(self) -> Progress:
         if self._consumer is None:
             connection = self._connection()
-            by_topic = partitions_of(connection, self._topic, bootstrap_timeout_ms=_ASK_MS)
-            self._partitions = by_topic[self._topic]
+            by_topic = partitions_of(
+                connection, self._topic, self._risk, bootstrap_timeout_ms=_ASK_MS
+            )
+            self._partitions, self._risks = by_topic[self._topic], by_topic[self._risk]
             self._consumer = KafkaConsumer(
                 **connection,
                 group_id=self._group,
@@ -112,7 +117,7 @@ class KafkaProgress:
                 enable_auto_commit=False,
                 reconnect_backoff_max_ms=2_000,
             )
-        ends = self._consumer.end_offsets(self._partitions, _ASK_MS)
+        ends = self._consumer.end_offsets([*self._partitions, *self._risks], _ASK_MS)
         committed: dict[int, int | None] = {}
         for tp in self._partitions:
             try:
@@ -121,4 +126,8 @@ class KafkaProgress:
                 raise
             except KafkaError:
                 continue
-        return Progress({tp.partition: end for tp, end in ends.items()}, committed)
+        return Progress(
+            {tp.partition: ends[tp] for tp in self._partitions},
+            committed,
+            {tp.partition: ends[tp] for tp in self._risks},
+        )

@@ -61,13 +61,15 @@ class MemoryBroker:
         key: bytes | None,
         value: bytes | None,
         timestamp_ms: int | None = None,
+        traceparent: bytes | None = None,
     ) -> int:
         """Appends a record to an input partition and returns its offset."""
         records = self.partitions[partition]
         if timestamp_ms is None:
             timestamp_ms = _FIRST_TIMESTAMP_MS + len(records)
-        records.append(Record(partition, len(records), timestamp_ms, key, value))
-        return len(records) - 1
+        offset = len(records)
+        records.append(Record(partition, offset, timestamp_ms, key, value, traceparent))
+        return offset
 
     def append_unreadable(self, partition: int, content: bytes, why: str) -> int:
         """Appends bytes that are not a record to a partition and returns their offset."""

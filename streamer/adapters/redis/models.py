@@ -12,6 +12,7 @@ from streamer.adapters.redis.client import Client
 from streamer.adapters.redis.errors import redis_errors
 from streamer.bundles.bundle import MOST_PACKED
 from streamer.ports.models import Champion, Superseded, Unfetchable
+from streamer.ports.states import StoreNotAllowed
 
 _VERSION_DIGITS: Final = 15  # a Lua number is exact with these; who wrote more is no trainer
 KEPT: Final = 5  # bundles: enough for a rollback, and for a replay after a crash
@@ -129,6 +130,19 @@ class RedisModels:
             size: Any = self._redis.hstrlen(self._own, "packed")
             packed: Any = self._redis.hget(self._own, "packed") if size <= MOST_PACKED else None
         return None if packed is None else bytes(packed)
+
+
+class ReadOnlyModels(RedisModels):
+    """The channel for who only reads it: a canary or a person's command publishes nothing."""
+
+    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+        """Refuses.
+
+        Raises:
+            StoreNotAllowed: always.
+        """
+        del model_id, packed, expected_version
+        raise StoreNotAllowed("this program publishes no model")
 
 
 @contextmanager

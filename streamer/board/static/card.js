@@ -6,26 +6,28 @@ import { ms, now, span } from "./time.js";
 import { bandText, bedText, nameFor, particulars, riskText, stateLine, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
 
-/** The band of severity, of missing data or of neither. */
-export function Band({ view, time }) {
+export const Technical = () => html`<span class="technical"><${Shape} kind="technical" /> ${W.technical}</span>`;
+
+/** The band of severity, of missing data or of neither; `both`: where there is room for both. */
+export function Band({ view, time, both = true }) {
   const { card, severity, stale } = view;
   return html`
     ${severity &&
     html`<span class="severity"><${Shape} kind=${severity} /> ${bandText(severity)}</span>
-      ${!stale &&
+      ${!(stale && both) &&
       html`<span class="since">
         ${view.state === "ended_unseen" ? W.endedBand : span(time - ms(card.alert.started))}
       </span>`}`}
-    ${stale && html`<span class="technical"><${Shape} kind="technical" /> ${W.technical}</span>`}
+    ${stale && (both || !severity) && html`<${Technical} />`}
   `;
 }
 
 /** Risk, limit and trend; a stale one is `?`, too little data say so. */
 function RiskLine({ view }) {
-  const { card, stale } = view;
+  const { card, severity, stale } = view;
   const { risk } = card;
   if (stale) {
-    return html`<p class="risk"><b>?</b><small>${W.noDataFor(view.contact ? span(now() - view.contact) : "")}</small></p>`;
+    return html`<p class="risk"><b>?${severity && html` <${Technical} />`}</b><small>${W.noDataFor(view.contact ? span(now() - view.contact) : "")}</small></p>`;
   }
   if (!risk || risk.indeterminate) {
     return html`<p class="risk"><b class="words">${risk ? W.indeterminate : W.noRisk}</b></p>`;
@@ -80,7 +82,7 @@ function Face({ view, first }) {
   >
     <header>
       <b class="bed">${card.bed ?? "–"}</b>
-      <${Band} view=${view} time=${time} />
+      <${Band} view=${view} time=${time} both=${false} />
     </header>
     <div class="who">
       <span class="label">${name.label}</span>

@@ -25,8 +25,10 @@ export function Banners() {
         <b>${text}</b> <span>${note}</span>
       </div>`,
     )}
-    ${system?.auth === "none" && html`<p class="strip" key="auth">${W.banner.unverified}</p>`}
-    ${system?.clock === "log" && html`<p class="strip" key="clock">${W.banner.replay}</p>`}
+    ${(system?.auth === "none" || system?.clock === "log") &&
+    html`<p class="strip" key="strip">
+      ${system.auth === "none" && W.banner.unverified} ${system.clock === "log" && W.banner.replay}
+    </p>`}
   </div>`;
 }
 

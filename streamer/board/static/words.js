@@ -97,7 +97,6 @@ export const W = {
     comfortNote: "In comfort care a HIGH alert is shown, without sound.",
     snoozeNote: "A rise ends the snooze.",
     failed: (why) => `NOT SENT: ${why}`,
-    chooseReason: "Choose a reason.",
     pickBed: "Alert",
   },
   errors: {
@@ -150,7 +149,7 @@ export const W = {
     feed: (since) => `NO DATA FROM THE FEED since ${since}`,
     feedNote: "No patient sends values.",
     unverified: "Nobody logs in here: names of users are not verified.",
-    replay: "Replay: times are those of the recording.",
+    replay: "Replay or simulation: times are its own, not those of this room.",
   },
   patient: {
     back: "Back to the ward",
@@ -160,7 +159,6 @@ export const W = {
     history: "Who did what",
     noHistory: "No alert in the last 48 hours.",
     riskChart: "Risk, 48 hours",
-    hour: "Time",
     variable: "Value",
     age: "Age",
     limits: "Usual",
@@ -170,7 +168,6 @@ export const W = {
     limitLine: "alert limit",
     admitted: (at) => `admitted ${at}`,
     chart: (name, last) => `${name}, last 48 hours; last value ${last}`,
-    contribution: "strength",
     by: (name) => `by ${name}`,
     viewer: "Your role may look, not act.",
     nothing: "no alert to answer",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from bench.chaos import broker_faults, people, redis_faults, sender, service_faults
+from bench.chaos import actions, broker_faults, redis_faults, sender, service_faults
 from bench.chaos.lane import deck
 
 
 def test_every_target_has_faults_of_its_own() -> None:
-    targets = (service_faults, redis_faults, broker_faults, sender, people)
-    kinds = [kind for target in targets for kind in target.KINDS]
+    modules = (service_faults, redis_faults, broker_faults, sender, actions)
+    kinds = [kind for module in modules for kind in module.KINDS]
     assert len(set(kinds)) == len(kinds) >= 28
 
 

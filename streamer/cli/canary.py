@@ -1,0 +1,134 @@
+"""`streamer canary`: an invented patient through the whole chain, measured."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from streamer.process.logs import silenced
+from streamer.process.signals import stop_on_signal
+from streamer.process.terminal import say, say_json, say_lines
+from streamer.service import logs
+from streamer.service.http import Routes, serving_routes
+from streamer.service.pseudonyms import Pseudonyms
+from streamer.service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Event
+
+    from streamer.adapters.kafka.canary import KafkaCanaryLog
+    from streamer.canary.watch import Verdict
+
+_BEGIN_S: Final = 20.0  # to reach Kafka and Redis, and to build the model
+
+
+def canary(
+    once: Annotated[
+        bool, typer.Option("--once", help="One canary a partition, then the result; exit 1 if bad.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --once: print one JSON object a partition.")
+    ] = False,
+) -> None:
+    """Prove each minute, on each partition, that a deteriorating patient raises an alert.
+
+    An invented patient is admitted, gets worse and is discharged; the risk must be the one of the
+    model in force, the alert must start and end, within ten seconds. His events carry
+    `"processing": "T"`; what they cause goes to `risk.canary` and `alerts.canary`, pages nobody and
+    leaves nothing behind. Outcomes: **ok**, **late**, **wrong** (another risk, another model, an
+    alert that must not be), **lost** (not heard until the next one).
+
+    Run it on another machine than the service, with the service's settings of topics, interval and
+    model keys. It goes on while Kafka, Redis or the service is away: that is what it finds.
+    Metrics: http://127.0.0.1:8002 (STREAMER_CANARY_HTTP_PORT); rules: deploy/prometheus/rules.yml.
+
+    Two may run, under different names (STREAMER_INSTANCE; default: host and a number).
+    """
+    # loads the scoring code, which the other commands start without
+    from streamer.canary import bootstrap  # noqa: PLC0415
+    from streamer.canary.series import Series  # noqa: PLC0415 - see above
+
+    settings = Settings()
+    faults = list(bootstrap.faults(settings))
+    if faults:
+        lines = [f"  {fault.variable}: {fault.message}" for fault in faults]
+        say_lines(["The configuration is wrong:", *lines], error=True)
+        raise typer.Exit(2)
+    with stop_on_signal() as stop, closing(bootstrap.log_of(settings)) as log:
+        if once:
+            _once(settings, log, stop, as_json=as_json)
+            return
+        logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
+        series = Series()
+        process = bootstrap.process_of(settings, log, series)
+        with _listening(settings, bootstrap.routes(process, series)):
+            process.run(stop)
+
+
+def _once(settings: Settings, log: KafkaCanaryLog, stop: Event, *, as_json: bool) -> None:
+    """Sends one canary a partition and shows how each ended.
+
+    Raises:
+        typer.Exit: with 1 unless each is ok.
+    """
+    from streamer.canary import bootstrap  # noqa: PLC0415 - see `canary`
+    from streamer.canary.series import Series  # noqa: PLC0415 - see `canary`
+
+    verdicts: dict[int, Verdict] = {}
+
+    def heard(verdict: Verdict) -> None:
+        if verdict.partition not in verdicts:
+            verdicts[verdict.partition] = verdict
+            _show(verdict, as_json=as_json)
+
+    series = Series()
+    process = bootstrap.process_of(settings, log, series, heard, at_once=True)
+    give_up_at = time.monotonic() + settings.canary_seconds + _BEGIN_S
+
+    def is_over() -> bool:
+        watched = series.last_success.keys()
+        return (bool(watched) and verdicts.keys() >= watched) or time.monotonic() > give_up_at
+
+    with silenced():
+        process.run(stop, is_over)
+    if not verdicts:
+        say("; ".join(process.reasons), error=True)
+    if not verdicts or {v.outcome for v in verdicts.values()} != {"ok"}:
+        raise typer.Exit(1)
+
+
+def _show(verdict: Verdict, *, as_json: bool) -> None:
+    seconds = {str(step): round(s, 3) for step, s in verdict.seconds.items()}
+    if as_json:
+        say_json(
+            {
+                "partition": verdict.partition,
+                "outcome": str(verdict.outcome),
+                "why": verdict.why or None,
+                "seconds": seconds,
+            }
+        )
+        return
+    steps = ", ".join(f"{step} after {s:.2f} s" for step, s in seconds.items())
+    words = "; ".join(filter(None, (verdict.why, steps)))
+    say(f"partition {verdict.partition:3}  {verdict.outcome:5}  {words}")
+
+
+@contextmanager
+def _listening(settings: Settings, routes: Routes) -> Iterator[None]:
+    host, number = settings.http_host, settings.canary_http_port
+    with ExitStack() as port:
+        try:
+            port.enter_context(serving_routes(host, number, routes))
+        except OSError as error:
+            say(
+                f"Error: cannot listen on {host}:{number}: {error}. "
+                "Set STREAMER_CANARY_HTTP_PORT to another port, or to 0 for none",
+                error=True,
+            )
+            raise typer.Exit(2) from error
+        yield
