@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
 from bench import oracle
@@ -30,7 +31,7 @@ from bench.chaos.tally import Fault, Tally
 from bench.independent_oracle.network import Bundle as OracleBundle
 from bench.redis_groups import Group
 from bench.services import environment, settings_of
-from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -170,27 +171,37 @@ def run(
     )  # fmt: skip
     settings = settings_of(variables)
     ensure_topics(settings)
+    _allow_any_timestamp(settings)
     events = chaos_events(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
     sender = Sender(settings, events, plan.events, plan.seconds)
     tally = Tally()
     group = [Service(variables, f"service-{i}", folder) for i in range(plan.services)]
     extra = Service(variables, "service-extra", folder)
+    # One that was published is lost with Redis, and no other may speak then.
+    models = model_swaps.variants()[: 2 if plan.swaps else 1]
+    if not model_swaps.publish(stack.redis, models[0]):
+        raise RuntimeError("the model could not be published")
     board = Board(variables, folder)
     people = People(plan.seed, board.url)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps)
+        RedisLane(
+            plan.seed,
+            stack,
+            settings,
+            plan.redis_rest_s,
+            tally,
+            models[0],
+            may_lose=not plan.swaps,
+        )
         if group_of_redis is None
         else FailoverLane(plan.seed, group_of_redis, plan.redis_rest_s, tally),
-        BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
+        BrokerLane(plan.seed, stack, settings, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
         BoardLane(plan.seed, board, tally),
     ]
-    models = [bundle.load(bundle.SHIPPED)]
     if plan.swaps:
-        models += model_swaps.variants()
-        model_swaps.publish(stack.redis, models[1])
         lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, _MODEL_REST_S, tally))
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
@@ -211,7 +222,10 @@ def run(
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
         outcome.differences = oracle.compare(
-            settings, processes=plan.services, progress=lambda n: progress.comparing(n, _PARTITIONS)
+            settings,
+            build(models[0]),
+            processes=plan.services,
+            progress=lambda n: progress.comparing(n, _PARTITIONS),
         )
         if plan.swaps:
             outcome.differences = {"rejected": outcome.differences["rejected"]}
@@ -259,6 +273,14 @@ def _cause_faults(
     outcome.errors += [
         f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None
     ]
+
+
+def _allow_any_timestamp(settings: Settings) -> None:
+    """Lets records in that count microseconds, as older brokers do."""
+    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    topic = ConfigResource("TOPIC", settings.topic_vitals, any_time)
+    with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+        admin.alter_configs([topic])
 
 
 def _drain(

@@ -61,7 +61,7 @@ class Service:
         variables = {"STREAMER_HTTP_PORT": str(self._port), "STREAMER_FAULT": fault}
         process = ServiceProcess(self._variables | variables, self.log)
         process.start()
-        self._process = process  # from here on the watch may look at it
+        self._process = process  # another thread watches it: never one that is not there yet
 
     @property
     def alive(self) -> bool:

@@ -24,7 +24,7 @@ from streamer.core.risk_messages import write_risks
 from streamer.core.scored_batch import Outcome
 from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import StayTable
-from streamer.core.time import rfc3339
+from streamer.core.time import LATEST_MS, rfc3339
 
 SOURCE: Final = b"/vigil/streamer"
 MessageKind: TypeAlias = Literal["risk", "alert", "stay", "verdict"]
@@ -170,7 +170,8 @@ def rejected(
     as far as a message can hold it, and may be anything, so nothing is said of its content.
     """
     key, value, cut = kept(record.key, record.value)
-    stamp = rfc3339(record.timestamp_ms).encode()
+    # A timestamp may be any number: the nearest that can be written as a date.
+    stamp = rfc3339(min(max(0, record.timestamp_ms), LATEST_MS)).encode()
     origin = b"%d/%d" % (record.partition, record.offset)
     listed = [
         ("reason", rejection.reason.encode()),

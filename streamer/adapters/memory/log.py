@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from streamer.core.records import Record, Records
+from streamer.core.time import PLAUSIBLE_MS
 from streamer.ports.log import (
     Interrupted,
     LogUnavailable,
@@ -223,7 +224,7 @@ class MemoryLog:
     def timestamp_at(self, partition: int, offset: int) -> int | None:
         """See ``EventLog``."""
         before = [r.timestamp_ms for r in self._kept(partition) if r.offset < offset]
-        return before[-1] if before else None
+        return next((ms for ms in reversed(before) if ms <= PLAUSIBLE_MS), None)
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
