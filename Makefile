@@ -1,6 +1,6 @@
 # Everything runs from a bare clone: each target sets up what it needs.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test quick-tests server-tests test-images check bench parity chaos lock sbom audit
+.PHONY: help install demo demo-loop test quick-tests server-tests test-images check bench parity chaos lock sbom audit
 
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -31,6 +31,9 @@ $(DEMO) $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(DEMO) ## Real Kafka and Redis, a simulated ward, the service, its alerts and the board (Ctrl-C ends it).
 	@$(BIN)/streamer demo
+
+demo-loop: install ## The closed loop on simulated patients: archive, runs, gates, promotion, in five minutes.
+	@$(BIN)/trainer demo
 
 # Tests of real servers wait for much of their time, and the quick ones fill it: both run at once,
 # and each says how it went when it ends. These two targets are for `test`, which installs.
@@ -79,7 +82,7 @@ LOCKS := streamer trainer
 
 lock: .venv-tools/.installed ## Writes deploy/*.lock anew, when constraints.txt or pyproject.toml changed.
 	$(LOCKED) pyproject.toml --extra board --output-file deploy/streamer.lock
-	$(LOCKED) pyproject.toml --extra train --output-file deploy/trainer.lock
+	$(LOCKED) pyproject.toml --extra train --extra loop --output-file deploy/trainer.lock
 	$(LOCKED) deploy/build.in --output-file deploy/build.lock
 
 sbom: .venv-tools/.installed ## What is in the images, as CycloneDX: out/sbom-*.json

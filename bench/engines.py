@@ -31,6 +31,7 @@ class Engine:
         state: where the state is kept, and how often it is written.
         work: a peer's work, "light" or "same", see `bench.peers.work`; the service does "all".
         tree: root of the tree that the service is run from; empty for this one.
+        variables: settings of the service that differ from the others'.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Engine:
     state: str
     work: str = "light"
     tree: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_service(self) -> bool:
@@ -48,6 +50,10 @@ class Engine:
     def path(self) -> dict[str, str]:
         """The variables that make a process use this tree; else the present folder comes first."""
         return {"PYTHONPATH": self.tree, "PYTHONSAFEPATH": "1"} if self.tree else {}
+
+    def more(self) -> dict[str, str]:
+        """What the process needs besides: its tree and its own settings."""
+        return self.path() | dict(self.variables)
 
 
 OURS: Final = Engine("Vigil", "", "exactly once", "Redis, fenced, by second", "all")
@@ -132,7 +138,7 @@ def processes_for(
     settings = settings_of(variables)
     if engine.is_service:
         ensure_topics(settings)
-        variables |= engine.path()
+        variables |= engine.more()
         return [
             ServiceProcess(
                 variables

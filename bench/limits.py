@@ -15,7 +15,7 @@ from bench.loads import Backlog
 from streamer.local import LocalStack
 
 _POLL_MS: Final = 200
-_RECORDS_A_POLL: Final = 4_000  # as the service
+_RECORDS_A_POLL: Final = 8_000  # as the service
 _MOST_EVENTS: Final = 100_000
 _DEADLINE_S: Final = 60.0
 

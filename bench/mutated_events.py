@@ -177,7 +177,7 @@ def answers(
         counts["taken"] += len(batch) - len(refused)
         for message in write(outcome, columns.record.tolist(), batch, model, scorer.table):
             headers(message, batch[message.record])
-            content = json.loads(message.value() or b"null")
+            content = json.loads(message.value or b"null")
             counts["message"] += 1
             if message.kind not in ("risk", "alert"):
                 continue

@@ -76,6 +76,16 @@ MUTATIONS: Final = (
         ),
     ),
     Mutation(
+        "runs: the number of the lease is not compared in Redis",
+        "streamer/adapters/redis/models.py",
+        "if tonumber(ARGV[6]) > 0 and tonumber(ARGV[6]) < fence then return {{-1, fence}} end\n",
+        "",
+        (
+            "tests/contract/test_models.py"
+            "::TestRedis::test_a_later_lease_fences_an_earlier_one_and_never_a_person",
+        ),
+    ),
+    Mutation(
         "the fence: the epoch is not compared",
         "streamer/adapters/redis/states.py",
         "if have[1] ~= ARGV[1] then return 'epoch ' .. (have[1] or 'none') end\n",

@@ -17,22 +17,20 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import blake2b
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from bench.reading import read_partition, read_topic
+from bench.reading import read_log, read_partition, read_topic
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
-from streamer.core.actions import ACTION_MAC
 from streamer.core.canary import is_canary_key
 from streamer.core.columns import decode
-from streamer.core.dead_letters import REPLAYED_OF, TRACEPARENT
 from streamer.core.messages import headers as headers_of
 from streamer.core.messages import rejected, write
 from streamer.core.model import Model
-from streamer.core.records import Record
+from streamer.core.records import Record, Records
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.service.bootstrap import state_store
@@ -113,27 +111,27 @@ class Fold:
     def take(self, records: Sequence[Record]) -> Iterator[MessageDigest]:
         """Yields the messages that the service must write for the next records of the partition."""
         key = self._settings.secret("action_key")().encode()
+        records = Records.of(records)
         columns = decode(records, self._settings.future_limit_ms, action_key=key)
-        event_record = columns.record.tolist()
-        outcome = self._scorer.score(columns, [records[i].partition for i in event_record])
+        outcome = self._scorer.score(columns, records.partition[columns.record].tolist())
         for rejection in outcome.rejections:
             record = records[rejection.record]
             yield rejected_digest(*rejected(rejection, record, self._settings.topic_vitals))
-        for message in write(outcome, event_record, records, self._model, self.table):
+        for message in write(outcome, columns.record, records, self._model, self.table):
             record = records[message.record]
             if is_canary_key(message.key):
                 if message.kind not in _OF_CANARIES:
                     continue
-                digest = message_digest(message.key, message.value(), headers_of(message, record))
+                digest = message_digest(message.key, message.value, headers_of(message, record))
                 yield digest._replace(kind=_OF_CANARIES[message.kind])
                 continue
-            yield message_digest(message.key, message.value(), headers_of(message, record))
+            yield message_digest(message.key, message.value, headers_of(message, record))
 
     def stays(self) -> dict[str, bytes]:
         """The present stays in their stored form, by patient."""
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
         stored = codec.encode(self.table, slots, codec.Era(self._model.model_id))
-        return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
+        return dict(zip(self.table.names(slots), stored, strict=True))
 
 
 def message_digest(
@@ -256,8 +254,8 @@ def _compare_partition(
 ) -> dict[str, Differences]:
     fold = Fold(model, settings)
     expected: dict[str, dict[str, int]] = {kind: {} for kind in KINDS}
-    for records in read_partition(settings, settings.topic_vitals, partition):
-        for message in fold.take([_record(record) for record in records]):
+    for records in read_log(settings, partition):
+        for message in fold.take(records):
             if message.name in expected[message.kind]:
                 raise ValueError(f"two messages have the name {message.name}; names must be unique")
             expected[message.kind][message.name] = message.digest
@@ -290,20 +288,6 @@ def _read_digests(
             digest = message_digest(record.key, record.value, record.headers)
             if digest.kind == kind or kind != "verdict":
                 yield digest
-
-
-def _record(record: Any) -> Record:
-    headers = dict(record.headers)
-    return Record(
-        record.partition,
-        record.offset,
-        record.timestamp,
-        record.key,
-        record.value,
-        headers.get(TRACEPARENT),
-        headers.get(REPLAYED_OF),
-        headers.get(ACTION_MAC),
-    )
 
 
 def _digest(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str, bytes]]) -> int:

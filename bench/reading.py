@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
+from streamer.adapters.kafka.fetched import BatchConsumer
+from streamer.core.records import Records
 from streamer.service.settings import Settings
 
 _POLL_MS: Final = 200
@@ -25,17 +27,18 @@ class Tail:
             enable_auto_commit=False,
             max_poll_records=5_000,
             fetch_max_wait_ms=50,
+            reconnect_backoff_max_ms=500,  # half a minute by default, and brokers come back
         )
         partitions = self._consumer.partitions_for_topic(topic) or ()
         self._tps = [TopicPartition(topic, partition) for partition in partitions]
         self._consumer.assign(self._tps)
         self._consumer.seek_to_beginning(*self._tps)
 
-    def poll(self) -> list[Any]:
-        """Returns the records since the last call; waits a fifth of a second at most."""
+    def poll(self, timeout_ms: int = _POLL_MS, /) -> list[Any]:
+        """Returns the records since the last call; waits for some a fifth of a second at most."""
         return [
             record
-            for batch in self._consumer.poll(timeout_ms=_POLL_MS).values()
+            for batch in self._consumer.poll(timeout_ms=timeout_ms).values()
             for record in batch
         ]
 
@@ -87,5 +90,28 @@ def read_partition(settings: Settings, topic: str, partition: int) -> Iterator[l
         end = consumer.end_offsets([tp])[tp]
         while consumer.position(tp) < end:
             records = consumer.poll(timeout_ms=_POLL_MS).get(tp)
+            if records:
+                yield records
+
+
+def read_log(settings: Settings, partition: int) -> Iterator[Records]:
+    """Yields the committed records of an input partition as services read them.
+
+    Those that no parser takes are among them: other clients stop there.
+    """
+    consumer = BatchConsumer(
+        **settings.kafka_connection(),
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=5_000,
+    )
+    tp = TopicPartition(settings.topic_vitals, partition)
+    with contextlib.closing(consumer):
+        consumer.assign([tp])
+        consumer.seek_to_beginning(tp)
+        end = consumer.end_offsets([tp])[tp]
+        while consumer.position(tp) < end:
+            records = Records.joined(consumer.poll(timeout_ms=_POLL_MS).get(tp, []))
             if records:
                 yield records

@@ -3,7 +3,12 @@
     python -m bench.recovery_times
 
 An event is sent every 0.2 s on each of two partitions. Its wait is the time from its record to that
-of its risk, as Kafka stamps both. What is lost comes back at once, as a supervisor would bring it.
+of its risk, as their producers stamp both. What is lost comes back at once, as a supervisor would
+bring it. Every event has one risk: those without are lost, and none may come twice.
+
+When Redis loses everything, services speak on from memory until they notice at their next save.
+Then states are restored from the topic. So there are two figures: the wait, and the time from the
+loss to the first risks from restored states.
 """
 
 from __future__ import annotations
@@ -11,18 +16,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer
 from redis import Redis
 
+from bench.independent_oracle.ledger import epoch_ms
 from bench.machine import describe
-from bench.reading import read_partition
+from bench.reading import Tail, read_topic
 from bench.services import ServiceProcess, environment, settings_of
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
@@ -30,10 +37,26 @@ from streamer.service.topics import ensure_topics
 
 _PARTITIONS: Final = 2
 _EVERY_S: Final = 0.2
-_BEFORE_S: Final = 6.0
+_BEFORE_S: Final = 10.0  # two rounds of states: each stay is in the topic, and marks are
+_AFTER_S: Final = 30.0
+_STATES_S: Final = 4
+_STILL: Final = 1_000
+_STEADY: Final = "steady-"
+_WIPED: Final = "Redis loses everything"
+_HEAD: Final = """\
+| loss | longest wait of an event | risks from restored states after | events lost | doubled |
+|---|---|---|---|---|"""
 _DEADLINE_S: Final = 120.0
 _STEP_MS: Final = 61_000  # of event time: each event is a new evaluation
 _FROM_MS: Final = 1_700_000_000_000
+
+
+class Wait(NamedTuple):
+    """An event: when it was sent and when its risk was published, epoch seconds; NaN for never."""
+
+    partition: int
+    sent: float
+    risk: float
 
 
 class Trial(NamedTuple):
@@ -44,12 +67,17 @@ class Trial(NamedTuple):
 
 
 class Ward:
-    """One patient on each partition, with an event every 0.2 s."""
+    """One patient on each partition with an event every 0.2 s, among a thousand who lie still."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer = KafkaProducer(**settings.kafka_connection(), linger_ms=0)
+        self._risks = Tail(settings, settings.topic_risk)
         self._n = 0
+        self.sent: list[Any] = []
+        self.seen = [-1] * _PARTITIONS  # number of the last event whose risk was read
+        for number in range(_STILL):
+            self._send(number % _PARTITIONS, f"still-{number}")
 
     def send(self, until: Callable[[], bool]) -> None:
         """Sends at an even pace until a condition holds.
@@ -58,27 +86,57 @@ class Ward:
             RuntimeError: it does not within two minutes.
         """
         give_up_at = time.monotonic() + _DEADLINE_S
+        due_at = time.monotonic()
         while not until():
             if time.monotonic() > give_up_at:
                 raise RuntimeError("the service did not catch up")
             for partition in range(_PARTITIONS):
-                patient = f"steady-{partition}"
-                content = {
-                    "patient_id": patient,
-                    "time": _FROM_MS + self._n * _STEP_MS,
-                    "values": {"heart_rate": 80},
-                }
-                self._producer.send(
-                    self._settings.topic_vitals, json.dumps(content).encode(), patient.encode(),
-                    partition=partition,
-                )  # fmt: skip
+                self.sent.append(self._send(partition, f"{_STEADY}{partition}"))
             self._n += 1
-            time.sleep(_EVERY_S)
+            due_at = max(due_at + _EVERY_S, time.monotonic())
+            while (left_s := due_at - time.monotonic()) > 0:
+                self._look(left_s)
+
+    def catch_up(self) -> None:
+        """Waits for the risk of the last event on each partition."""
+        last = self._n - 1
+        self.send(lambda: min(self.seen) >= last)
+
+    def waits(self) -> tuple[list[Wait], int]:
+        """All events with the time that their risks took, and the number of doubled risks."""
         self._producer.flush(_DEADLINE_S)
+        at = {(m.partition, m.offset): m.timestamp for m in (one.get() for one in self.sent)}
+        risks = [
+            (int(content["partition"]), int(content["offset"]), record.timestamp)
+            for record in read_topic(self._settings, self._settings.topic_risk)
+            if (content := json.loads(record.value))["patient_id"].startswith(_STEADY)
+        ]
+        published = {(partition, offset): stamp for partition, offset, stamp in risks}
+        waits = [
+            Wait(partition, sent / 1000, published.get((partition, offset), math.nan) / 1000)
+            for (partition, offset), sent in at.items()
+        ]
+        return waits, len(risks) - len(published)
 
     def close(self) -> None:
-        """Closes the connection."""
+        """Closes the connections."""
         self._producer.close()
+        self._risks.close()
+
+    def _send(self, partition: int, patient: str) -> Any:
+        time_ms = _FROM_MS + self._n * _STEP_MS
+        content = {"patient_id": patient, "time": time_ms, "values": {"heart_rate": 80}}
+        return self._producer.send(
+            self._settings.topic_vitals, json.dumps(content).encode(), patient.encode(),
+            partition=partition,
+        )  # fmt: skip
+
+    def _look(self, most_s: float) -> None:
+        for record in self._risks.poll(int(most_s * 1000) + 1):
+            content = json.loads(record.value)
+            if content["patient_id"].startswith(_STEADY):
+                n = ((epoch_ms(content["time"]) or 0) - _FROM_MS) // _STEP_MS
+                self.seen[content["partition"]] = max(n, self.seen[content["partition"]])
 
 
 def _nothing(_: Trial) -> None:
@@ -108,6 +166,14 @@ def _redis_wiped(trial: Trial) -> None:
         redis.flushall()
 
 
+def _redis_wiped_and_services_killed(trial: Trial) -> None:
+    for service in trial.services:
+        service.kill()
+    _redis_wiped(trial)
+    for service in trial.services:
+        service.start()
+
+
 def _broker_killed(trial: Trial) -> None:
     trial.stack.kafka_server.kill()
     trial.stack.kafka_server.start()
@@ -131,21 +197,42 @@ LOSSES: Final = (
         "in_transaction@60:kill",
     ),
     Loss("Redis is killed and starts again", _redis_killed),
-    Loss("Redis loses everything", _redis_wiped),
+    Loss(_WIPED, _redis_wiped),
+    Loss(f"{_WIPED}, and all services with it", _redis_wiped_and_services_killed),
     Loss("the only broker is killed and starts again", _broker_killed),
 )
 
 
-def longest_wait_s(loss: Loss, folder: Path) -> float:
-    """Runs a ward through a loss; returns the longest wait of an event on any partition.
+class Figures(NamedTuple):
+    """What a loss cost.
+
+    Attributes:
+        longest_s: the longest wait of an event on any partition.
+        restored_s: from the loss to the first risk from restored states on every partition; NaN
+            where no states were lost.
+        lost: events without a risk.
+        doubled: risks that came again.
+        events: all that were sent.
+    """
+
+    longest_s: float
+    restored_s: float
+    lost: int
+    doubled: int
+    events: int
+
+
+def measure(loss: Loss, folder: Path) -> Figures:
+    """Runs a ward through a loss.
 
     Raises:
-        RuntimeError: the services did not catch up.
+        RuntimeError: the services did not catch up, or lost states were not restored.
     """
     with LocalStack() as stack:
         variables = environment(
-            stack, "recovery-", partitions=_PARTITIONS, kafka_session_timeout_ms=6_000
-        )
+            stack, "recovery-", partitions=_PARTITIONS, kafka_session_timeout_ms=6_000,
+            states_seconds=_STATES_S,
+        )  # fmt: skip
         settings = settings_of(variables)
         ensure_topics(settings)
         services = [
@@ -166,48 +253,67 @@ def longest_wait_s(loss: Loss, folder: Path) -> float:
             ward.send(lambda: all("partition taken" in service.log for service in services))
             began = time.monotonic()
             ward.send(lambda: time.monotonic() - began > _BEFORE_S)
+            ward.catch_up()
             if loss.fault:
                 ward.send(lambda: services[0].exit_code is not None)
             since = time.time()
             loss.strike(Trial(stack, services))
-            ward.send(lambda: time.time() - since > 2 and _is_done(settings, since + 1))
-            ward.send(lambda: time.time() - since > 30)  # partitions may move once more
-            ward.send(lambda: _is_done(settings, time.time() - 2))
-            return max(wait for at, wait in _waits(settings) if at > since - 2)
+            ward.send(lambda: time.time() - since > _AFTER_S)  # partitions may move once more
+            ward.catch_up()
+            waits, doubled = ward.waits()
+        restored_s = math.nan
+        if _WIPED in loss.name:
+            restored_s = _restored_at(services, since, waits) - since
+        after = [wait for wait in waits if wait.sent > since - 2]
+        return Figures(
+            max(wait.risk - wait.sent for wait in after if not math.isnan(wait.risk)),
+            restored_s,
+            sum(math.isnan(wait.risk) for wait in waits),
+            doubled,
+            len(waits),
+        )
 
 
-def _is_done(settings: Settings, until: float) -> bool:
-    """Whether each partition has a risk for an event that was sent since a time."""
-    newest = [max((at for at, _ in _waits(settings, p)), default=0.0) for p in range(_PARTITIONS)]
-    return min(newest) > until
+def _restored_at(services: Sequence[ServiceProcess], since: float, waits: Sequence[Wait]) -> float:
+    """When each partition had published a risk from restored states, the last of them.
 
-
-def _waits(settings: Settings, *partitions: int) -> Iterator[tuple[float, float]]:
-    """When each event was sent, in epoch seconds, and how long its risk took."""
-    for partition in partitions or range(_PARTITIONS):
-        sent = {
-            record.offset: record.timestamp / 1000
-            for records in read_partition(settings, settings.topic_vitals, partition)
-            for record in records
-        }
-        for records in read_partition(settings, settings.topic_risk, partition):
-            for record in records:
-                at = sent.get(json.loads(record.value)["offset"])
-                if at is not None:
-                    yield at, record.timestamp / 1000 - at
+    Raises:
+        RuntimeError: a partition was not restored.
+    """
+    taken_at = [math.inf] * _PARTITIONS
+    for line in (line for service in services for line in service.log.splitlines()):
+        entry = json.loads(line) if line.startswith("{") else {}
+        if entry.get("event") == "partition taken" and entry["restored"]:
+            at = (epoch_ms(entry["timestamp"]) or 0) / 1000
+            number = entry["partition"]
+            taken_at[number] = min(taken_at[number], at if at > since else math.inf)
+    if math.inf in taken_at:
+        raise RuntimeError(f"not restored: {taken_at}")
+    return max(
+        min(w.risk for w in waits if w.partition == number and w.risk > taken_at[number])
+        for number in range(_PARTITIONS)
+    )
 
 
 def main() -> int:
-    """Measures each loss and prints a table in Markdown."""
+    """Measures each loss and prints a table in Markdown; 1 if an event was lost or doubled."""
     parser = argparse.ArgumentParser(prog="python -m bench.recovery_times", description=__doc__)
     parser.add_argument("--only", default="", help="only losses with this in their name")
     only = parser.parse_args().only
-    print(f"On {describe()}.\n\n| loss | longest wait of an event |\n|---|---|", flush=True)
+    print(f"On {describe()}.\n\n{_HEAD}", flush=True)
+    wrong = 0
     for loss in LOSSES:
         if only in loss.name:
             with tempfile.TemporaryDirectory() as folder:
-                print(f"| {loss.name} | {longest_wait_s(loss, Path(folder)):.1f} s |", flush=True)
-    return 0
+                found = measure(loss, Path(folder))
+            restored = "" if math.isnan(found.restored_s) else f"{found.restored_s:.1f} s"
+            print(
+                f"| {loss.name} | {found.longest_s:.2f} s | {restored} | {found.lost} of "
+                f"{found.events:,} | {found.doubled} |",
+                flush=True,
+            )
+            wrong += found.lost + found.doubled
+    return int(wrong > 0)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ from streamer.service.takeover import Partition
 
 STAGES: Final = ("decode", "claim", "bound", "score and write", "encode")
 _PARTITIONS: Final = 4
-_POLL_RECORDS: Final = 4_000
+_POLL_RECORDS: Final = 4_000  # of one partition: as many as its part of a fetch has
 _BEDS: Final = 200
 _TOPICS: Final = Topics("vitals", "alerts", "risk", "rejected", "stays", "outcomes")
 _MOST_STAYS: Final = 100_000
@@ -95,6 +95,7 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]
     }
     seconds, n_events, checksum = dict.fromkeys(STAGES, 0.0), 0, 0
     gc.collect()
+    gc.disable()  # the service collects rarely, and never what a batch leaves
     for nth, records in enumerate(polls):
         times = [time.process_time()]
         columns = decode(records, HOUR_MS)
@@ -109,7 +110,10 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]
         times.append(time.process_time())
         changed = changed_states(scorer, [owned[int(records.partition[0])]])
         times.append(time.process_time())
-        outputs = [(output.key, output.value, output.headers) for output in result.outputs]
+        outputs = [
+            (output.key, output.value, sorted([*getattr(output, "common", ()), *output.headers]))
+            for output in result.outputs
+        ]
         checksum = zlib.crc32(
             repr((outputs, [write.changed for write in changed])).encode(), checksum
         )
@@ -171,9 +175,12 @@ def _one_turn(stored: Path, tree: str) -> dict[str, tuple[Costs, int]]:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "bench.scoring", "--one-turn", str(stored)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([tree, own])},
-        cwd=tree, check=True, capture_output=True, timeout=600,
-    ).stdout  # fmt: skip
-    answer: dict[str, tuple[Costs, int]] = json.loads(done)
+        cwd=tree, check=False, capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if done.returncode:
+        why = done.stderr.strip().rpartition("\n")[2]
+        sys.exit(f"{tree}: the parts of its service are not those that are measured here ({why})")
+    answer: dict[str, tuple[Costs, int]] = json.loads(done.stdout)
     return answer
 
 

@@ -47,6 +47,9 @@ ALLOWED = {
     "trainer": _EDGE | _PROCESS | {"trainer"},
     # Kafka is reached as the service reaches it, by the same settings.
     "trainer/cli/archive.py": _SERVICE | {"trainer"},
+    # The demonstration runs everything there is.
+    "trainer/cli/demo.py": {"streamer", "trainer"},
+    "trainer/loop/demo.py": {"streamer", "trainer"},
     "bench": {"bench", "streamer", "trainer"},
     # They judge the product, and share nothing with it.
     "bench/independent_oracle": {"bench.independent_oracle"},
@@ -67,7 +70,7 @@ FLOORS = (
     ("evaluate",),
     ("fit",),
     ("recalibrate", "explain", "tune"),
-    ("compare",),
+    ("compare", "loop"),
     ("examples",),
     ("cli",),
 )

@@ -31,5 +31,9 @@ class ResumeError(InputError):
     """A checkpoint of another run, or a damaged one."""
 
 
+class Quarantined(InputError):
+    """A model that was rolled back, and may not be champion again without a person's force."""
+
+
 class UnknownModel(InputError):
     """No bundle of that name in the registry, or several whose ids begin with it."""

@@ -111,7 +111,7 @@ def who_counts(bundle: Bundle, cohort: Cohort, patients: Patients) -> tuple[NDAr
         raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
     how = f"test side of the bundle's split, by a hash of the patient id: {len(stays)} stays"
     if bundle.manifest["split"].get("decided"):
-        how += ", without the half that decided on its promotion"
+        how += ", without those who decided on its promotion"
     if known is None:
         return stays, f"{how}; which patients the bundle was fitted on is unknown here"
     renamed = known.under_other_ids[stays]
@@ -139,8 +139,13 @@ def _alike(known: KnownStays | None) -> str:
     )
 
 
-def own_split(bundle: Bundle, cohort: Cohort) -> Split:
+def own_split(bundle: Bundle, cohort: Cohort, *, apart: bool = False) -> Split:
     """The stays by the side that the bundle's own split puts them on.
+
+    Args:
+        bundle: keeps the rule of its split.
+        cohort: the stays.
+        apart: whether the deciding side is left out of the test side in any case.
 
     Raises:
         NothingToEvaluate: the bundle does not say how it was split.
@@ -150,8 +155,8 @@ def own_split(bundle: Bundle, cohort: Cohort) -> Split:
         raise NothingToEvaluate("this bundle does not say how its patients were split")
     low, middle, high = split["fractions"]
     sides = split_patients(cohort.owners, split["salt"], (low, middle, high))
-    if split.get("decided"):
-        sides = replace(sides, test=sides.halves(cohort.owners, split["salt"])[0])
+    if apart or split.get("decided"):
+        sides = replace(sides, test=sides.deciding_apart(cohort.owners, split["salt"])[0])
     return sides
 
 

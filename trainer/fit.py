@@ -5,26 +5,25 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
+from streamer.bundles.manifest import FORECAST, DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
-from trainer.data.cohort import counts, fingerprint, load_cohort
-from trainer.data.dataset import Material, build_features, fit_scaling
-from trainer.data.known_stays import contents_of, is_public
-from trainer.data.report import DataReport
-from trainer.data.split import SIDES, Split, split_patients
-from trainer.data.training_patients import SeenPatients, own_key
+from trainer.data.dataset import Material
+from trainer.data.gathering import also_seen, gather, read, refuse_too_little
+from trainer.data.known_stays import is_public
+from trainer.data.split import Split
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     Predictions,
@@ -33,7 +32,7 @@ from trainer.decisions.predictions import (
     subgroup_figures,
     without_id,
 )
-from trainer.errors import TooLittleData
+from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
@@ -42,12 +41,15 @@ from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.kept_sets import KeptSets
-from trainer.training.loop import train, trained
+from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 SOFT_LABELS = "teacher.npz"
+
+LEAST_CHOSEN_ON: Final = 20
+"""Septic stays, as for recalibration: two numbers need ten each."""
 
 LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
@@ -55,9 +57,6 @@ LEAST_DRAWN: Final = 20
 ENOUGH_SEPTIC: Final = 300
 """Septic training stays. A fit on 568 is 0.05 utility behind the shipped bundle on hidden patients
 of the same hospitals; with fewer it is better to recalibrate that one, or to fit on both data."""
-
-LEAST_STAYS: Final = 24
-"""With fewer stays, it is luck whether each of the three sides has a septic and another stay."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,28 +104,50 @@ class HeldOutFigures:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The bundles that a fit has to do with.
+
+    Attributes:
+        against: compared with, on the deciding side, which is left out of the test figures.
+        start: its weights are gone on from; its encoder, scaling and forecast stay as they are.
+        decides_elsewhere: the deciding side is left out, although nothing is compared here.
+    """
+
+    against: Bundle | None = None
+    start: Bundle | None = None
+    decides_elsewhere: bool = False
+
+    @property
+    def sets_apart(self) -> bool:
+        """Whether the deciding side is left out of the test figures."""
+        return self.against is not None or self.decides_elsewhere
+
+
+NO_LINEAGE: Final = Lineage()
+
+
 def fit(
-    paths: Sequence[Path],
+    data: Sequence[Path] | Cohort,
     out: Path,
     recipe: Recipe,
     *,
     reporter: Reporter,
     resume: bool = False,
     n_bootstrap: int = 200,
-    against: Bundle | None = None,
+    lineage: Lineage = NO_LINEAGE,
 ) -> Fitted:
     """Trains, calibrates, judges and writes a bundle.
 
     Args:
-        paths: PhysioNet 2019 files or folders, with labels.
+        data: PhysioNet 2019 files or folders, with labels, archives, or stays that were read.
         out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json``, the checkpoint, the
-            soft labels and, with ``against``, ``comparison.json``.
+            soft labels and, with a bundle to compare with, ``comparison.json``.
         recipe: knobs.
         reporter: shows the progress.
         resume: goes on from the checkpoint in ``out``, if there is one.
         n_bootstrap: replicates of the intervals in the manifest.
-        against: a bundle to compare with. Half of the test patients decide that, and are left out
-            of the figures.
+        lineage: the bundles that it goes on from and is compared with.
 
     Raises:
         DataError: files that cannot be read.
@@ -134,18 +155,24 @@ def fit(
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
-    material, data = gather(paths, recipe, reporter)
+    cohort = data if isinstance(data, Cohort) else read(data, reporter)
+    material, summary = gather(cohort, recipe.salt, recipe.fractions, reporter)
+    if lineage.start is not None:
+        material, summary = goes_on_from(lineage.start, recipe, material, summary)
     test, deciding = material.side("test"), None
-    if against is not None:
-        rest, half = material.split.halves(material.cohort.owners, recipe.salt)
-        test, deciding = material.dataset(rest), material.dataset(half)
+    if lineage.sets_apart:
+        rest, others = material.split.deciding_apart(cohort.owners, recipe.salt)
+        test, deciding = material.dataset(rest), material.dataset(others)
+    refuse_too_little(cohort, material.split, test.stays)
 
     out.mkdir(parents=True, exist_ok=True)
     made_of: dict[str, object] = {
         "recipe": recipe.to_json(),
-        "data": data["fitted_on"],
+        "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
     }
+    if lineage.start is not None:
+        made_of["from"] = lineage.start.model_id
     checkpoint = Checkpoint(out / CHECKPOINT, made_of)
     if not resume:
         checkpoint.file.unlink(missing_ok=True)
@@ -161,11 +188,16 @@ def fit(
     calibrated = calibrate(
         trained(run, recipe).in_numpy(),
         material.scaling,
-        material.side("validation"),
+        material.dataset(choosing(material.cohort, material.split)),
         recipe.alert_budget,
     )
     model = calibrated.model
-    forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
+    if lineage.start is None:
+        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
+    else:  # the encoder is as it was, so its forecast is, too
+        model.forecaster = build.build(lineage.start).forecaster
+        forecast = lineage.start.manifest.get("metrics", {})
+        forecast = {FORECAST: forecast[FORECAST]} if FORECAST in forecast else {}
     predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
         figures = HeldOutFigures(
@@ -174,62 +206,61 @@ def fit(
             forecast,
             n_bootstrap,
         )
-    about = _about(calibrated, run, recipe, data, figures)
-    if against is not None:
+    about = _about(calibrated, run, recipe, summary, figures)
+    if lineage.sets_apart:
         about["split"]["decided"] = True
+    if lineage.start is not None:
+        about["started_from"] = lineage.start.model_id
     bundle = _bundle(calibrated.model, about, is_public(material.cohort))
     bundle.save(out / BUNDLE)
     _draw(calibrated, run, predictions, out)
     comparison = None
-    if against is not None and deciding is not None:
-        comparison = compare_bundles(bundle, against, deciding)
+    if lineage.against is not None and deciding is not None:
+        comparison = compare_bundles(bundle, lineage.against, deciding)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
     beside = compare_bundles(bundle, bundles.load(SHIPPED), test, max(n_bootstrap, LEAST_DRAWN))
     return Fitted(bundle, _named(figures.test, bundle.model_id), run, comparison, beside)
 
 
-def gather(
-    paths: Sequence[Path], recipe: Recipe, reporter: Reporter
+def fine_tuning_of(start: Bundle) -> Recipe:
+    """The recipe that goes on from a bundle.
+
+    Raises:
+        BundleError: it cannot be used.
+    """
+    budget = start.manifest.get("alert_budget", {}).get("budget")
+    return Recipe().fine_tuning(build.build(start).architecture, budget)
+
+
+def goes_on_from(
+    start: Bundle, recipe: Recipe, material: Material, summary: DataSummary
 ) -> tuple[Material, DataSummary]:
-    """Reads and splits the stays, builds their features and scales them by training patients.
-
-    Args:
-        paths: PhysioNet 2019 files or folders, with labels.
-        recipe: gives the salt and the fractions of the split.
-        reporter: shows the progress.
-
-    Returns:
-        the material of training, and the manifest's account of it.
+    """The material with a bundle's weights and scaling; its patients are known to both then.
 
     Raises:
-        DataError: files that cannot be read.
-        TooLittleData: a side of the split lacks patients of a kind.
+        InputError: the recipe has other sizes.
     """
-    with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
-    tell(DataReport.of(cohort), reporter)
-    split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
-    refuse_too_little(cohort, split)
-    data = describe(cohort, split)
-    reporter.say(
-        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
-        + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
+    model = build.build(start)
+    if model.architecture != architecture_of(recipe):
+        raise InputError(
+            "the knobs of a network's size are those of the bundle that it starts from"
+        )
+    known = material.cohort.take(
+        np.sort(np.concatenate([material.split.train, material.split.validation]))
     )
-    with reporter.follow("building features") as progress:
-        built = build_features(cohort, progress)
-    training_rows = np.isin(cohort.patient_of_row, split.train)
-    return Material(cohort, built, fit_scaling(built, training_rows), split), data
+    summary = {**summary, **also_seen(start.manifest, known)}
+    return replace(material, scaling=model.scaling, start=model.network), summary
 
 
-def tell(report: DataReport, reporter: Reporter) -> None:
-    """Says what is wrong with the data.
+def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:
+    """The stays that calibration and thresholds are chosen on: validation, unless it is too small.
 
-    Raises:
-        UnfitData: something cannot be right.
+    A site that begins has some septic validation stays; a choice on three of them is luck, worse
+    than one on stays that the weights were fitted to.
     """
-    for line in report.lines():
-        reporter.say(line)
-    report.refuse()
+    if cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
+        return split.validation
+    return np.sort(np.concatenate([split.train, split.validation]))
 
 
 def learn_from_trees(
@@ -262,36 +293,6 @@ def learn_from_trees(
     soft_labels.save(file, made_of)
     sets.clear()
     return soft_labels
-
-
-def refuse_too_little(cohort: Cohort, split: Split) -> None:
-    """Raises ``TooLittleData`` unless every side can do its part."""
-    wrong = []
-    if len(cohort) < LEAST_STAYS:
-        wrong.append(f"{len(cohort)} stays in all, at least {LEAST_STAYS} are needed")
-    for side in SIDES:
-        septic = cohort.septic[split.side(side)]
-        for kind, n in (("septic", septic.sum()), ("not septic", (~septic).sum())):
-            if not n:
-                wrong.append(f"none of the {len(septic)} {side} patients is {kind}")
-    if wrong:
-        raise TooLittleData(
-            "; ".join(wrong) + ". Give more stays; on a small set another --salt may also help"
-        )
-
-
-def describe(cohort: Cohort, split: Split) -> DataSummary:
-    """The manifest's account of the data: fingerprints, and how many are on each side."""
-    known = cohort.take(np.sort(np.concatenate([split.train, split.validation])))
-    key = own_key(make=True)
-    return {
-        **fingerprint(cohort),
-        # Training depends on these alone: other test patients are not other training data.
-        "fitted_on": fingerprint(known)["sha256"],
-        "sides": {side: asdict(counts(cohort.take(split.side(side)))) for side in SIDES},
-        "seen": SeenPatients.of(known.patient_ids, key).to_text(),
-        "seen_content": SeenPatients.of(contents_of(known), key).to_text(),
-    }
 
 
 def versions() -> dict[str, str]:

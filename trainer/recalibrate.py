@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,26 +19,16 @@ from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
-from streamer.bundles.manifest import (
-    FORECAST,
-    DataSummary,
-    Figures,
-    Manifest,
-    Metrics,
-    Recalibration,
-)
+from streamer.bundles.manifest import FORECAST, Figures, Manifest, Metrics, Recalibration
 from streamer.datasets.cohort import Cohort
-from trainer.data.cohort import counts, fingerprint, load_cohort
+from trainer.data.cohort import counts, fingerprint
 from trainer.data.dataset import Dataset, build_features
-from trainer.data.known_stays import content_of, contents_of
-from trainer.data.report import DataReport
-from trainer.data.split import Split
-from trainer.data.training_patients import own_key, seen_of
+from trainer.data.gathering import also_seen, read
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
 from trainer.evaluate import n_seen, own_split
-from trainer.fit import BUNDLE, tell, versions
+from trainer.fit import BUNDLE, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
@@ -139,12 +129,13 @@ class Recalibrated:
 
 def recalibrate(
     bundle: Bundle,
-    paths: Sequence[Path],
+    data: Sequence[Path] | Cohort,
     out: Path,
     *,
     reporter: Reporter,
     alert_budget: float | None = None,
     n_bootstrap: int = 200,
+    decides_elsewhere: bool = False,
 ) -> Recalibrated:
     """Chooses calibration, threshold and alert policy for a site and writes a new bundle.
 
@@ -153,11 +144,14 @@ def recalibrate(
 
     Args:
         bundle: gives network and scaling.
-        paths: PhysioNet 2019 files or folders of the site, with labels.
+        data: PhysioNet 2019 files or folders of the site, with labels, archives, or stays that
+            were read.
         out: gets ``bundle/`` and ``recalibration.json``.
         reporter: shows the progress, and a warning when patients were seen in training.
         alert_budget: most alert starts per patient-day; the bundle's own where absent.
         n_bootstrap: replicates of the intervals.
+        decides_elsewhere: whether the deciding side is left out, as in a run, which compares
+            there; the figures may then rest on few patients.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -166,12 +160,11 @@ def recalibrate(
         NothingToEvaluate: nobody is held out, or the bundle does not say how it was split.
     """
     model = build.build(bundle)
-    with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
-    tell(DataReport.of(cohort), reporter)
-    split = own_split(bundle, cohort)
+    cohort = data if isinstance(data, Cohort) else read(data, reporter)
+    apart = decides_elsewhere
+    split = own_split(bundle, cohort, apart=apart)
     chosen_on = np.sort(np.concatenate([split.train, split.validation]))
-    refuse_too_few(cohort, chosen_on, split)
+    refuse_too_few(cohort, chosen_on, split.test, 1 if apart else LEAST_JUDGED)
     known = n_seen(bundle, cohort.take(chosen_on))
     if known:
         reporter.say(
@@ -201,7 +194,7 @@ def recalibrate(
         "chosen_on_seen": known,
         "judged_on": asdict(counts(cohort.take(split.test))),
     }
-    new = _bundle(bundle, calibrated, about, cohort.take(chosen_on), budget, figures)
+    new = _bundle(bundle, calibrated, about, cohort.take(chosen_on), budget, figures, apart=apart)
     recalibrated = Recalibrated(
         new,
         {**figures.before, "model": bundle.model_id},
@@ -213,12 +206,14 @@ def recalibrate(
     return recalibrated
 
 
-def refuse_too_few(cohort: Cohort, chosen_on: NDArray[np.int64], split: Split) -> None:
+def refuse_too_few(
+    cohort: Cohort, chosen_on: NDArray[np.int64], test: NDArray[np.int64], least_judged: int
+) -> None:
     """Raises ``TooLittleData`` where a choice or a figure would rest on too few patients."""
     wrong = []
     for what, stays, least in (
         ("to choose on", chosen_on, LEAST_SEPTIC),
-        ("held out to judge by", split.test, LEAST_JUDGED),
+        ("held out to judge by", test, least_judged),
     ):
         septic = int(cohort.septic[stays].sum())
         for kind, n in (("septic", septic), ("other", len(stays) - septic)):
@@ -247,6 +242,8 @@ def _bundle(
     chosen_on: Cohort,
     budget: float,
     figures: SiteFigures,
+    *,
+    apart: bool,
 ) -> Bundle:
     """The old manifest, except for the choices and figures that were made here."""
     metrics: Metrics = {"test": without_id(figures.after), "n_bootstrap": figures.n_bootstrap}
@@ -259,15 +256,11 @@ def _bundle(
         "alert_budget": calibrated.alerts.to_json(budget),
         "versions": versions(),
     }
-    seen, content, key = seen_of(old.manifest), content_of(old.manifest), own_key(make=True)
-    if seen is not None:
-        data: DataSummary = {
-            **old.manifest["data"],
-            "seen": replace(seen, key=key).also(chosen_on.patient_ids).to_text(),
-        }
-        if content is not None:
-            data["seen_content"] = replace(content, key=key).also(contents_of(chosen_on)).to_text()
-        about["data"] = data
+    seen = also_seen(old.manifest, chosen_on)
+    if seen:
+        about["data"] = {**old.manifest["data"], **seen}
+    if apart:
+        about["split"] = {**old.manifest["split"], "decided": True}
     model = calibrated.model
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
     card = write_site_card(dict(about), thresholds, figures.before, figures.difference_ci, old.card)

@@ -42,12 +42,27 @@ class TrainerSettings(EnvironmentSettings):
     knobs: str = Field(
         default="", description="knobs of each retraining, KNOB=VALUE, separated by spaces"
     )
-    threads: int = Field(default=0, ge=0, description="CPU threads of PyTorch; 0: its own choice")
+    threads: int = Field(
+        default=0,
+        ge=0,
+        description="CPU threads of PyTorch; 0: its own choice, for `run` half of the cores",
+    )
+    after_stays: int = Field(
+        default=0,
+        ge=0,
+        description="a run of `run` is also due after so many newly mature labelled stays; 0: none",
+    )
     hours: float = Field(
         default=12,
         gt=0,
         le=8_760,
-        description="hours after which a `fit` of `run` is ended, hung or not",
+        description="hours after which the child of a run is ended, hung or not",
+    )
+    memory_gb: float = Field(
+        default=12,
+        gt=0,
+        le=4096,
+        description="GB of memory for data that the child of a run may take",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import random
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -14,7 +18,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from bench.chaos.report import document, report
 from bench.chaos.run import Plan, RunProgress, run
 from bench.machine import describe
+from bench.redis_groups import Group, cluster_group, sentinel_group
 from streamer.local import LocalStack
+
+GROUPS: Final[Mapping[str, Callable[[], AbstractContextManager[Group | None]]]] = {
+    "server": contextlib.nullcontext,
+    "sentinel": lambda: sentinel_group(n_replicas=2, n_sentinels=3),
+    "cluster": lambda: cluster_group(replicas=True),
+}
 
 
 class Bar(RunProgress):
@@ -59,6 +70,11 @@ def main() -> int:
         "--seed", type=int, help="draw events and faults from this seed (default: a new one)"
     )
     parser.add_argument("--swaps", action="store_true", help="publish models in turns meanwhile")
+    parser.add_argument(
+        "--redis", choices=GROUPS, default="server",
+        help="a server of its own, one with two replicas behind three Sentinels, or a Cluster of "
+        "three masters with a replica each (default: server)",
+    )  # fmt: skip
     parser.add_argument("--write", type=Path, help="write this Markdown file, too")
     parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
     arguments = parser.parse_args()
@@ -71,12 +87,16 @@ def main() -> int:
     bar = Bar(console, plan)
     with (
         tempfile.TemporaryDirectory(prefix="vigil-chaos-") as name,
-        LocalStack(arguments.keep / "data" if arguments.keep else None) as stack,
+        GROUPS[arguments.redis]() as group,
+        LocalStack(
+            arguments.keep / "data" if arguments.keep else None,
+            existing_redis=None if group is None else group.url,
+        ) as stack,
         bar.progress,
     ):
         folder = arguments.keep or Path(name)
         folder.mkdir(parents=True, exist_ok=True)
-        outcome = run(stack, folder, plan, bar)
+        outcome = run(stack, folder, plan, bar, group)
     print(report(plan, outcome, machine))
     if arguments.write:
         arguments.write.write_text(document(plan, outcome, machine))

@@ -1,29 +1,53 @@
-"""Faults of the broker."""
+"""Faults of the broker, and of the settings of a topic."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from typing import Final
 
+from kafka import KafkaAdminClient
+from kafka.admin import ConfigResource
+from kafka.errors import KafkaError
+
+from bench.broken_records import plant_unknown_codec
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
 from streamer.local import LocalStack
+from streamer.service.settings import Settings
 
-KINDS: Final = ("broker stopped and started", "broker killed (-9)", "broker frozen")
+REFUSES: Final = "broker refuses all risks"
+UNKNOWN_CODEC: Final = "a batch of an unknown codec"
+KINDS: Final = (
+    "broker stopped and started",
+    "broker killed (-9)",
+    "broker frozen",
+    REFUSES,
+    UNKNOWN_CODEC,
+)
+# No risk is as small, so no transaction goes through; and what a broker has by default.
+_TOO_FEW_BYTES, _DEFAULT_BYTES = "100", "1048588"
 
 
 class BrokerLane(Lane):
-    """Stops, kills or freezes the broker."""
+    """Stops, kills or freezes the broker, or lets it refuse what the services write."""
 
     def __init__(
-        self, seed: int, stack: LocalStack, rest_s: tuple[float, float], tally: Tally
+        self,
+        seed: int,
+        stack: LocalStack,
+        settings: Settings,
+        rest_s: tuple[float, float],
+        tally: Tally,
     ) -> None:
         super().__init__("broker", seed, deck(seed, "broker", KINDS), rest_s, tally)
+        self._stack = stack
         self._server = stack.kafka_server
+        self._settings = settings
 
-    def strike(self, kind: str) -> str:
+    def strike(self, kind: str) -> str | None:
         """See ``Lane``."""
         match kind:
             case "broker stopped and started":
@@ -37,4 +61,27 @@ class BrokerLane(Lane):
                     time.sleep(self.draws.uniform(1, 5))
                 finally:
                     os.kill(self._server.pid, signal.SIGCONT)
+            case "a batch of an unknown codec":
+                return kind if self._plant() else None
+            case _:
+                self._most_bytes(_TOO_FEW_BYTES)
+                try:
+                    time.sleep(self.draws.uniform(5, 15))
+                finally:
+                    self._most_bytes(_DEFAULT_BYTES)
         return kind
+
+    def _plant(self) -> bool:
+        number = self.draws.randrange(self._settings.partitions)
+        try:
+            plant_unknown_codec(
+                self._stack, self._settings, number, int(time.time() * 1000), "chaos-planter"
+            )
+        except KafkaError:  # aborted then, so no reader sees it
+            return False
+        return True
+
+    def _most_bytes(self, most: str) -> None:
+        topic = ConfigResource("TOPIC", self._settings.topic_risk, {"max.message.bytes": most})
+        with contextlib.closing(KafkaAdminClient(**self._settings.kafka_connection())) as admin:
+            admin.alter_configs([topic])

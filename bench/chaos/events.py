@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from bench.broken_records import BAD_HEADERS, MARK
 from streamer.core.events import Fields
 from streamer.core.time import HOUR_MS
 from streamer.sim.scenario import Scenario, Wire
@@ -26,19 +28,26 @@ _ODD_SHARE: Final = 0.03
 _REMEMBERED: Final = 5_000
 # Empty beds and lost rows stretch the time; records must not be older than the topic keeps them.
 _MARGIN_MS: Final = 7 * 24 * HOUR_MS
+# A patient of whom a history is fed in: each event closes two weeks of empty hours, much work.
+_HISTORY_SHARE: Final = 0.0002
+_HISTORY_FROM_MS: Final = 788_918_400_000  # 1995
+_HISTORY_EVERY_MS: Final = 335 * HOUR_MS
+_HISTORY_EVENTS: Final = 20  # of a patient
 _FAR_FUTURE_MS: Final = 4_070_908_800_000  # 2099
 
 
 class Event(NamedTuple):
     """One record to send; ``partition`` is set where the key does not decide it.
 
-    ``timestamp_ms`` is that of the record: the time at which the event was due.
+    ``timestamp_ms`` is that of the record: the time at which the event was due, unless its producer
+    counts microseconds.
     """
 
     key: bytes | None
     value: bytes | None
     partition: int | None = None
     timestamp_ms: int = 0
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> Iterator[Event]:
@@ -59,6 +68,7 @@ def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> It
         beds=beds, seed=seed, start_ms=start_ms, vitals_every_s=rows_every_s, wire=_WIRE
     )
     recent: deque[Fields] = deque(maxlen=_REMEMBERED)
+    histories = _histories()
     left = n_events
     for message in ward(scenario):
         if message.topic != "vitals":
@@ -68,10 +78,24 @@ def chaos_events(seed: int, n_events: int, n_partitions: int, now_ms: int) -> It
         recent.append(message.value)
         left -= 1
         if left and draws.random() < _ODD_SHARE:
-            yield _odd(draws, recent, n_partitions)._replace(timestamp_ms=stamp_ms)
+            odd = _odd(draws, recent, n_partitions)
+            in_microseconds = odd.timestamp_ms > 0
+            yield odd._replace(timestamp_ms=stamp_ms * 1_000 if in_microseconds else stamp_ms)
+            left -= 1
+        if left and draws.random() < _HISTORY_SHARE:
+            yield next(histories)._replace(timestamp_ms=stamp_ms)
             left -= 1
         if not left:
             return
+
+
+def _histories() -> Iterator[Event]:
+    for number in itertools.count():
+        patient = f"history-{number}"
+        for n in range(_HISTORY_EVENTS):
+            time_ms = _HISTORY_FROM_MS + n * _HISTORY_EVERY_MS
+            content = {"patient_id": patient, "time": time_ms, "values": {"heart_rate": 70 + n}}
+            yield Event(patient.encode(), orjson.dumps(content))
 
 
 def _odd(draws: random.Random, recent: deque[Fields], n_partitions: int) -> Event:
@@ -85,6 +109,9 @@ def _odd(draws: random.Random, recent: deque[Fields], n_partitions: int) -> Even
         (
             Event(key, value),  # again, after up to some thousand others
             Event(key, value[:-9]),
+            Event(key, value, timestamp_ms=1),  # in microseconds
+            Event(key, value[:-9], timestamp_ms=1),
+            Event(key, _changed(old, source=MARK.decode()), headers=BAD_HEADERS),
             Event(key, None),
             Event(None, value, anywhere),
             Event(b"someone else", value, anywhere),

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
+from bench.broken_records import MARK
 from bench.independent_oracle.judge import Answer, Judge
 from bench.independent_oracle.ledger import Record
 from bench.independent_oracle.network import Bundle
-from bench.reading import read_partition, read_topic
+from bench.reading import read_log, read_partition, read_topic
 from streamer.core.alert_messages import Content
 from streamer.service.settings import Settings
 
@@ -85,9 +86,10 @@ def _judge_partition(
     one = Judge(
         bundles, interval_ms, limit_ms, lambda patient: zlib.crc32(patient.encode()) % share == 0
     )
-    for records in read_partition(settings, settings.topic_vitals, number):
+    for records in read_log(settings, number):
         for r in records:
-            record = Record(number, r.offset, r.timestamp, r.key, r.value)
+            is_unreadable = MARK in (r.value or b"")
+            record = Record(number, r.offset, r.timestamp_ms, r.key, r.value, is_unreadable)
             one.take(record, answers.pop(r.offset, Answer()))
     result.faults["behind no record"] += len(answers)
     result.faults.update(one.faults)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Final
 
 import numpy as np
-from redis import Redis
 from redis.exceptions import RedisError
 
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
+from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles import bundle
 from streamer.bundles.build import build, make
@@ -40,7 +41,7 @@ def variants() -> list[Bundle]:
 
 def publish(redis_url: str, model: Bundle) -> bool:
     """Puts a model in force; false where Redis is away or another is published at the moment."""
-    with Redis.from_url(redis_url, socket_timeout=5) as client:
+    with contextlib.closing(connect(redis_url)) as client:
         channel = RedisModels(client)
         try:
             champion = channel.champion()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -11,8 +12,12 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from bench.chaos.lane import Lane, deck
+from bench.chaos.model_swaps import publish
 from bench.chaos.tally import Tally
+from streamer.adapters.redis.client import connect
+from streamer.adapters.redis.models import RedisModels
 from streamer.adapters.redis.states import RedisStates
+from streamer.bundles.bundle import Bundle
 from streamer.local import LocalStack
 from streamer.service.bootstrap import state_store
 from streamer.service.settings import Settings
@@ -21,10 +26,11 @@ ROLLBACK_S: Final = 2.0
 # Services give up on an answer after ten seconds; Redis still runs their commands when it wakes up.
 _PAST_THE_TIMEOUT_S: Final = 11.0
 _CUTS: Final = 10
+_KNOWN_WITHIN_S: Final = 5.0  # services look at the model in force once a second
 
 # Rare, as every event so far is replayed afterwards, or nothing happens for eleven seconds.
 _RARE: Final = (
-    "Redis wiped",
+    "Redis wiped, its published model too",
     "states of a partition deleted",
     "Redis frozen past the timeout",
 )
@@ -38,13 +44,21 @@ _OFTEN: Final = (
     "Redis rolled back 2 s",
 )
 KINDS: Final = (*_RARE, *_OFTEN)
-LOSSES: Final = ("Redis wiped", "states of a partition deleted")
+LOSSES: Final = ("Redis wiped, its published model too", "states of a partition deleted")
 
 
 class RedisLane(Lane):
     """Stops, kills, freezes, empties and rolls back Redis, and makes it refuse commands.
 
-    ``may_lose``: whether states may be gone for good; they are then rebuilt from the log.
+    Args:
+        seed: of the faults.
+        stack: the Redis.
+        settings: of the services.
+        rest_s: shortest and longest time between two faults.
+        tally: counts them.
+        model: the published one. Services that know it publish it again when Redis has lost it; if
+            none was left that knew it, this does, as its operator would.
+        may_lose: whether states may be gone for good; they are then rebuilt from the log.
     """
 
     def __init__(
@@ -54,14 +68,17 @@ class RedisLane(Lane):
         settings: Settings,
         rest_s: tuple[float, float],
         tally: Tally,
+        model: Bundle,
         *,
         may_lose: bool = True,
     ) -> None:
         rare = [kind for kind in _RARE if may_lose or kind not in LOSSES]
         cards = deck(seed, "redis", (*rare, *_OFTEN * 3))
         super().__init__("redis", seed, cards, rest_s, tally)
+        self._stack = stack
         self._server = stack.redis_server
         self._settings = settings
+        self._model = model
         self._client = Redis.from_url(stack.redis_admin, socket_timeout=20)
 
     def strike(self, kind: str) -> str:
@@ -89,8 +106,11 @@ class RedisLane(Lane):
                     self._hold(0.05, 0.3)
             case "Redis rolled back 2 s":
                 self._roll_back()
-            case "Redis wiped":
+            case "Redis wiped, its published model too":
                 self._client.flushall()
+                self._hold(_KNOWN_WITHIN_S, _KNOWN_WITHIN_S)
+                if RedisModels(self._client).champion() is None:
+                    publish(self._stack.redis, self._model)
             case "states of a partition deleted":
                 self._client.delete(self._keys()[self.draws.randrange(self._settings.partitions)])
         return kind
@@ -133,7 +153,7 @@ class RedisLane(Lane):
 def watermarks(settings: Settings) -> list[int | None]:
     """The watermark of each partition's states; ``None`` without one or without an answer."""
     states: RedisStates = state_store(settings)
-    with Redis.from_url(settings.redis(), socket_timeout=20) as client:
+    with contextlib.closing(connect(settings.redis())) as client:
         try:
             marks = [client.hget(states.key(p), "__wm__") for p in range(settings.partitions)]
         except RedisError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
 from bench import oracle
@@ -19,6 +21,7 @@ from bench.chaos import judging, judging_actions, model_swaps
 from bench.chaos.actions import Board, BoardLane, People
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
+from bench.chaos.failover_faults import FailoverLane
 from bench.chaos.lane import Lane
 from bench.chaos.liveness import LivenessWatch
 from bench.chaos.redis_faults import RedisLane, watermarks
@@ -26,8 +29,9 @@ from bench.chaos.sender import ResendLane, Sender
 from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Service, ServiceLane
 from bench.chaos.tally import Fault, Tally
 from bench.independent_oracle.network import Bundle as OracleBundle
+from bench.redis_groups import Group
 from bench.services import environment, settings_of
-from streamer.bundles import bundle
+from streamer.bundles.build import build
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
@@ -42,7 +46,6 @@ _POLL_S: Final = 0.2
 # A dead member's partitions wait for its session and for its open transaction, 15 s; then they are
 # taken, on a busy machine.
 SILENCE_LIMIT_S: Final = SESSION_TIMEOUT_S + 15.0 + 20.0
-_KEPT_HOURS: Final = 30 * 24  # what lost states are rebuilt from: all of the log
 # Events in the log of a service, and their names in the report.
 _LOG_EVENTS: Final = {
     "assignment": "changes of assignment",
@@ -145,7 +148,11 @@ class RunProgress:
 
 
 def run(
-    stack: LocalStack, folder: Path, plan: Plan, progress: RunProgress | None = None
+    stack: LocalStack,
+    folder: Path,
+    plan: Plan,
+    progress: RunProgress | None = None,
+    group_of_redis: Group | None = None,
 ) -> Outcome:
     """Runs all lanes at once, lets the services finish, and compares.
 
@@ -154,33 +161,47 @@ def run(
         folder: folder for the logs of the services.
         plan: length, size and seed.
         progress: receives the progress.
+        group_of_redis: the servers behind the stack's Redis, where it is more than one: masters are
+            then taken away, and states are never lost for good.
     """
     progress = progress or RunProgress()
     variables = environment(
         stack, "chaos-", partitions=_PARTITIONS, risk_interval=_RISK_INTERVAL_S,
-        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000), rebuild_hours=_KEPT_HOURS,
+        kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
     settings = settings_of(variables)
     ensure_topics(settings)
+    _allow_any_timestamp(settings)
     events = chaos_events(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
     sender = Sender(settings, events, plan.events, plan.seconds)
     tally = Tally()
     group = [Service(variables, f"service-{i}", folder) for i in range(plan.services)]
     extra = Service(variables, "service-extra", folder)
+    # One that was published is lost with Redis, and no other may speak then.
+    models = model_swaps.variants()[: 2 if plan.swaps else 1]
+    if not model_swaps.publish(stack.redis, models[0]):
+        raise RuntimeError("the model could not be published")
     board = Board(variables, folder)
     people = People(plan.seed, board.url)
     lanes: list[Lane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
-        RedisLane(plan.seed, stack, settings, plan.redis_rest_s, tally, may_lose=not plan.swaps),
-        BrokerLane(plan.seed, stack, plan.broker_rest_s, tally),
+        RedisLane(
+            plan.seed,
+            stack,
+            settings,
+            plan.redis_rest_s,
+            tally,
+            models[0],
+            may_lose=not plan.swaps,
+        )
+        if group_of_redis is None
+        else FailoverLane(plan.seed, group_of_redis, plan.redis_rest_s, tally),
+        BrokerLane(plan.seed, stack, settings, plan.broker_rest_s, tally),
         ResendLane(plan.seed, sender, tally),
         BoardLane(plan.seed, board, tally),
     ]
-    models = [bundle.load(bundle.SHIPPED)]
     if plan.swaps:
-        models += model_swaps.variants()
-        model_swaps.publish(stack.redis, models[1])
         lanes.append(model_swaps.ModelLane(plan.seed, stack.redis, _MODEL_REST_S, tally))
     outcome = Outcome(tally.faults, [])
     services = [*group, extra]
@@ -201,7 +222,10 @@ def run(
     if not outcome.errors:
         outcome.events = sum(_ends(settings))
         outcome.differences = oracle.compare(
-            settings, processes=plan.services, progress=lambda n: progress.comparing(n, _PARTITIONS)
+            settings,
+            build(models[0]),
+            processes=plan.services,
+            progress=lambda n: progress.comparing(n, _PARTITIONS),
         )
         if plan.swaps:
             outcome.differences = {"rejected": outcome.differences["rejected"]}
@@ -249,6 +273,14 @@ def _cause_faults(
     outcome.errors += [
         f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None
     ]
+
+
+def _allow_any_timestamp(settings: Settings) -> None:
+    """Lets records in that count microseconds, as older brokers do."""
+    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    topic = ConfigResource("TOPIC", settings.topic_vitals, any_time)
+    with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
+        admin.alter_configs([topic])
 
 
 def _drain(
@@ -334,7 +366,8 @@ def _watched(
         watch.stop()
         outcome.longest_silence_s = watch.longest_s
         if watch.error is not None:
-            outcome.errors.append(f"the watch: {watch.error!r}")
+            where = "".join(traceback.format_exception(watch.error)[-2:])
+            outcome.errors.append(f"the watch: {where}")
 
 
 @contextlib.contextmanager

@@ -112,6 +112,7 @@ class Sender(threading.Thread):
                 self._settings.topic_vitals,
                 event.value,
                 event.key,
+                headers=list(event.headers),
                 partition=event.partition,
                 timestamp_ms=event.timestamp_ms,
             )

@@ -59,8 +59,9 @@ class Service:
         """Starts the process; ``fault`` is its STREAMER_FAULT, empty for none."""
         self._port = ports.choose(None, "the service")
         variables = {"STREAMER_HTTP_PORT": str(self._port), "STREAMER_FAULT": fault}
-        self._process = ServiceProcess(self._variables | variables, self.log)
-        self._process.start()
+        process = ServiceProcess(self._variables | variables, self.log)
+        process.start()
+        self._process = process  # another thread watches it: never one that is not there yet
 
     @property
     def alive(self) -> bool:

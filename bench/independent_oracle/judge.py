@@ -28,7 +28,8 @@ PARTICULARS: Final = (
     "event_id", "age", "sex", "icu_type", "hours_since_hospital_admission", "ward", "bed", "label",
 )  # fmt: skip
 NO_DATA: Final = ("discharge", "transfer", "action")  # begins no stay, moves no day
-VITAL_PHASES: Final = ("start", "escalate", "end")  # what people do to an alert is not judged here
+VITAL_PHASES: Final = ("start", "escalate", "end")
+KNOWN_ANSWERS: Final = 8  # one that comes again says nothing
 REASONS, LEAST, TOLERANCE_OF_REASONS = 5, 0.01, 2e-3  # three decimals are written
 
 
@@ -51,6 +52,7 @@ class Patient:
     past_ms: int | None = None
     admissions: list[tuple[object, ...]] = field(default_factory=list)  # the last that were sent
     announced: Event | None = None  # the admission that is ahead
+    answers: list[str] = field(default_factory=list)  # ids of the last things that people did
 
 
 class Judge:
@@ -85,7 +87,8 @@ class Judge:
         """Takes the next record of the partition and the messages that name it."""
         self._position = f"{record.partition}/{record.offset}"
         expected: list[PhaseTuple] = []
-        event = read(record, self._future_limit_ms)
+        good = not record.is_unreadable
+        event = read(record, self._future_limit_ms) if good else {"unreadable"}
         reasons = event if isinstance(event, set) else set()
         if isinstance(event, Event):
             known = event.patient in self._patients
@@ -93,6 +96,7 @@ class Judge:
                 reasons = {"no_stay"}
             elif event.type == "action":
                 self._equal("evaluation", False, bool(answer.risks))
+                self._check_answer(event, self._patients[event.patient], answer)
             else:
                 if event.type not in NO_DATA:
                     self._turn_day(record.timestamp_ms // DAY_MS, expected)
@@ -301,6 +305,16 @@ class Judge:
                 return True
         self._equal("risk", risks, horizons)
         return False
+
+    def _check_answer(self, event: Event, patient: Patient, answer: Answer) -> None:
+        """What a person does has one phase, or is refused; what comes again says nothing."""
+        name, kind = str(event.fields.get("action_id")), event.fields.get("action")
+        phases = [alert["phase"] for alert in answer.alerts if alert.get("action_id") == name]
+        wanted = int(name not in patient.answers)
+        if wanted:
+            patient.answers = [*patient.answers, name][-KNOWN_ANSWERS:]
+        right = sum(phase in (kind, "refused") for phase in phases)
+        self._equal("answer", (wanted, wanted), (len(phases), right), f"{phases} to {kind}")
 
     def _check_alert(self, alert: Message, stay: Stay, bundle: Bundle, risk: Message) -> None:
         """An alert beside its risk: the same numbers, and the reasons, strongest first."""

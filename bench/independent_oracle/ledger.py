@@ -10,8 +10,11 @@ from typing import Final, NamedTuple
 
 HOUR_MS: Final = 3_600_000
 _MAX_BYTES, _MAX_ID, _OLDEST_MS, _NEWEST_MS = 65_536, 128, 631_152_000_000, 253_402_300_800_000
+_LAST_STAMP_MS: Final = 19_000_000_000_000
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"(?P<minute>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):(?P<second>\d\d)(?P<fraction>\.\d+)?"
+    r"(?P<offset>[Zz]|[+-]\d\d:\d\d)",
+    re.ASCII,
 )
 # The fields that an event of a type must have, and their types.
 _NEEDED: Final[dict[str, dict[str, type]]] = {
@@ -32,6 +35,7 @@ class Record(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
+    is_unreadable: bool = False  # whoever sent it has seen to that
 
 
 class Event(NamedTuple):
@@ -50,6 +54,7 @@ def read(record: Record, future_limit_ms: int | None) -> Event | set[str]:
         return {"empty", "no_key"} if record.key is None else {"empty"}
     reasons = {"too_large"} if len(record.value) > _MAX_BYTES else set()
     reasons |= {"no_key"} if record.key is None else set()
+    reasons |= {"bad_timestamp"} if record.timestamp_ms > _LAST_STAMP_MS else set()
     try:
         key, text = (record.key or b"").decode(), record.value.decode()
     except UnicodeDecodeError:
@@ -87,25 +92,15 @@ def epoch_ms(time: object) -> int | None:
     if isinstance(time, int) and not isinstance(time, bool):
         return time if _OLDEST_MS <= time < _NEWEST_MS else None
     match = _RFC3339.fullmatch(time) if isinstance(time, str) else None
-    if match is None:
-        return None
-    day, hour, minute, second, fraction, offset = match.groups()
-    if int(hour) > 23 or int(minute) > 59 or int(second) > 60:
+    if match is None or int(match["second"]) > 60:  # a leap second is the one that follows
         return None
     try:
-        start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        minute = datetime.fromisoformat(f"{match['minute']}:00{match['offset']}".upper())
     except ValueError:
         return None
-    span = timedelta(hours=int(hour), minutes=int(minute), seconds=int(second))
-    if offset not in "Zz":
-        if int(offset[1:3]) > 23 or int(offset[4:]) > 59:
-            return None
-        east = timedelta(hours=int(offset[1:3]), minutes=int(offset[4:]))
-        span += east if offset[0] == "-" else -east
-    milliseconds = int((fraction or ".")[1:4].ljust(3, "0"))
-    return (start + span - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1) + (
-        milliseconds
-    )
+    milliseconds = int((match["fraction"] or ".")[1:4].ljust(3, "0"))
+    since = minute - datetime.fromtimestamp(0, UTC)
+    return since // timedelta(milliseconds=1) + 1_000 * int(match["second"]) + milliseconds
 
 
 def _patient_faults(patient: object, key: str, has_key: bool) -> set[str]:

@@ -124,6 +124,7 @@ class Provenance(TypedDict, total=False):
         alert_budget: the alert budget, and its outcome.
         versions: of Vigil, PyTorch and NumPy.
         recalibration: of a bundle that was calibrated for a site.
+        started_from: id of the bundle whose weights a site's own stays were fitted on from.
     """
 
     data: DataSummary
@@ -134,6 +135,7 @@ class Provenance(TypedDict, total=False):
     alert_budget: AlertBudget
     versions: dict[str, str]
     recalibration: Recalibration
+    started_from: str
 
 
 class ScalingPart(TypedDict):

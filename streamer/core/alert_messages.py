@@ -11,7 +11,7 @@ from streamer.core.alerts import SEVERITIES, Phase
 from streamer.core.answers import REFUSED, Answer, alert_id
 from streamer.core.assessment import Assessments, Cause
 from streamer.core.model import Model
-from streamer.core.responses import Standing
+from streamer.core.standings import Standing
 from streamer.core.stay_notices import StayNotice, StaySummary
 from streamer.core.time import MINUTE_MS, rfc3339, rfc3339_or_none
 from streamer.core.variables import VARIABLES

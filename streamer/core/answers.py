@@ -15,7 +15,8 @@ import orjson
 
 from streamer.core import responses
 from streamer.core.actions import OF_PATIENT, Action, ActionKind
-from streamer.core.responses import ResponsePolicy, Standing
+from streamer.core.responses import ResponsePolicy
+from streamer.core.standings import Standing, is_paused, is_snoozed
 from streamer.core.stays import StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 
@@ -146,7 +147,7 @@ def take(
             if not responses.snooze(table, policy, slot, action.revision, span_ms):
                 return ActionRefusal.TOO_LONG
         case ActionKind.RESUME:
-            if not responses.is_snoozed(table, slot):
+            if not is_snoozed(table, slot):
                 return ActionRefusal.NOT_SNOOZED
             responses.reopen(table, policy, slot, clock_ms)
     return None
@@ -166,7 +167,7 @@ def _pause(
             return ActionRefusal.TOO_LONG
         table.notes[slot] = replace(table.notes[slot], pause_by=orjson.dumps(action.actor))
         return None
-    if not responses.is_paused(table, slot):
+    if not is_paused(table, slot):
         return ActionRefusal.NOT_PAUSED
     responses.end_pause(table, policy, slot, clock_ms)
     return None

@@ -13,7 +13,7 @@ from streamer.core import alerts, clinical_scores, explain, reference_ranges, st
 from streamer.core.alerts import AlertState, Phase
 from streamer.core.model import Model
 from streamer.core.reference_ranges import Direction
-from streamer.core.responses import Standing
+from streamer.core.standings import Standing
 from streamer.core.state_stepping import Evaluation
 from streamer.core.stays import NEVER, RING, Slots, StayTable
 from streamer.core.time import HOUR_MS
@@ -223,37 +223,41 @@ def _causes(
     added = explain.contributions(
         model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
     )
-    orders = np.argsort(-added, axis=1, kind="stable")[:, : explain.MOST_REASONS].tolist()
-    reasons = [
-        [v for v in order if contributions[v] >= explain.LEAST_CONTRIBUTION]
-        for order, contributions in zip(orders, added, strict=True)
-    ]
-    shares_of = explain.timing_shares(
-        model, seen, evaluation.h[rows], evaluation.c[rows], reasons, added
+    orders = np.argsort(-added, axis=1, kind="stable")[:, : explain.MOST_REASONS]
+    at, rank = np.nonzero(np.take_along_axis(added, orders, axis=1) >= explain.LEAST_CONTRIBUTION)
+    variable = orders[at, rank]
+    value = newest[at, variable]
+    courses = _courses(table, slots[rows[at]], variable, value)
+    steady = np.array([course is Direction.NORMAL for course in courses], np.bool_)
+    shares = np.zeros(len(at))
+    shares[steady] = explain.timing_shares(
+        model, evaluation, rows[at[steady]], variable[steady], added[at[steady], variable[steady]]
     )
-    causes: dict[int, list[Cause]] = {}
-    for i, row in enumerate(rows.tolist()):
-        values, strongest, shares = newest[i], reasons[i], shares_of[i]
-        causes[row] = [
-            Cause(
-                v,
-                float(values[v]),
-                int(age_ms[row, v]),
-                _direction(table, int(slots[row]), v, float(values[v]), share),
-                float(added[i, v]),
-            )
-            for v, share in zip(strongest, shares, strict=True)
-        ]
+    causes: dict[int, list[Cause]] = {row: [] for row in rows.tolist()}
+    for row, v, number, age, course, share, contribution in zip(
+        rows[at].tolist(),
+        variable.tolist(),
+        value.tolist(),
+        age_ms[rows[at], variable].tolist(),
+        courses,
+        shares.tolist(),
+        added[at, variable].tolist(),
+        strict=True,
+    ):
+        shown = Direction.TIMING if share > explain.MOSTLY_TIMING else course
+        causes[row].append(Cause(v, number, age, shown, contribution))
     return causes
 
 
-def _direction(table: StayTable, slot: int, variable: int, value: float, share: float) -> Direction:
-    """How the newest value stands; the hour that it was measured in is not its own past."""
-    age_bins = int(table["open_bin"][slot]) - (
-        int(table["last_ms"][slot, variable] - table["origin_ms"][slot]) // HOUR_MS
-    )
+def _courses(
+    table: StayTable, slots: Slots, variables: NDArray[np.intp], values: NDArray[np.float32]
+) -> list[Direction]:
+    """How the newest values stand; the hour that each was measured in is not its own past."""
+    open_bin = table["open_bin"][slots]
+    elapsed_ms = table["last_ms"][slots, variables] - table["origin_ms"][slots]
+    age_bins = open_bin - elapsed_ms // HOUR_MS
     back = np.arange(clinical_scores.VALID_HOURS)
-    rows = (int(table["open_bin"][slot]) - back[back > age_bins]) % RING
-    course = reference_ranges.direction(variable, value, table["ring_value"][slot, rows, variable])
-    steady = course is Direction.NORMAL
-    return Direction.TIMING if steady and share > explain.MOSTLY_TIMING else course
+    rows = (open_bin[:, None] - back) % RING
+    past = table["ring_value"][slots[:, None], rows, variables[:, None]]
+    past[back <= age_bins[:, None]] = np.nan
+    return reference_ranges.directions(variables, values, past)

@@ -17,16 +17,16 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core import stored_formats
 from streamer.core.events import ANTIBIOTIC
 from streamer.core.model import ID_DIGITS
 from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Notes, Slots, StayTable
+from streamer.core.stored_formats import OLDEST
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import N_VARIABLES
 
 MAGIC: Final = b"VGLS"
-VERSION: Final = 4
-_OLDEST: Final = 2
-"""Formats from this one on are read; only the newest is written."""
+VERSION: Final = stored_formats.NEWEST
 _FIELDS_SINCE: Final = {
     3: (
         "left_ms", "discharge_due_ms", "admission_ms", "admission_due_ms", "admissions_seen",
@@ -43,7 +43,7 @@ _MISSING: Final = {
     version: frozenset(
         name for since, names in _FIELDS_SINCE.items() if since > version for name in names
     )
-    for version in range(_OLDEST, VERSION + 1)
+    for version in range(OLDEST, VERSION + 1)
 }
 _START: Final = struct.Struct("<4sHI")  # magic, version, crc
 # Model, swaps, cells, cells below them, ranks, bytes of ward, bed, label, who paused, last alert;
@@ -55,6 +55,8 @@ _SIZES: Final = {
     3: struct.Struct("<12sI5H"),
     4: struct.Struct("<12sI8H"),
 }
+_TEXTS: Final = {3: 2, 4: 5}
+"""How many of the texts a format has."""
 _LAYERS: Final = ("ring", "under")
 _RING_FIELDS: Final = tuple(
     f"{layer}_{field}" for layer in _LAYERS for field in ("value", "offset_ms", "rank")
@@ -87,14 +89,20 @@ class Era(NamedTuple):
 
 
 def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
-    """Returns the stored form of each of ``slots``."""
+    """Returns the stored form of each of ``slots``, in the table's ``written_format``.
+
+    A format before the newest has no room for what came since: whoever loads such a stay begins
+    without it.
+    """
     if not len(slots):
         return []
+    version = table.written_format or VERSION
+    missing = _MISSING[version]
     fixed = np.concatenate(
         [
             np.ascontiguousarray(table[name][slots]).reshape(len(slots), -1).view(np.uint8)
             for name in table.fields
-            if name not in _RING_FIELDS
+            if name not in _RING_FIELDS and name not in missing
         ],
         axis=1,
     )
@@ -104,13 +112,13 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
         notes = table.notes[slot]
-        texts = (ward, bed, notes.label.encode(), notes.pause_by, notes.alert)
+        texts = (ward, bed, notes.label.encode(), notes.pause_by, notes.alert)[: _TEXTS[version]]
         cells = [layer.of(i) for layer in layers]
         ranks = np.concatenate([layer.rank[layer.range_of(i)] for layer in layers])
         special = np.flatnonzero(ranks != PLAIN)
         listed_ranks = np.empty(len(special), _RANK)
         listed_ranks["cell"], listed_ranks["rank"] = special, ranks[special]
-        sizes = _SIZES[VERSION].pack(
+        sizes = _SIZES[version].pack(
             model, era.swaps, *map(len, cells), len(special), *map(len, texts)
         )
         checked = b"".join(
@@ -122,7 +130,7 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
                 *texts,
             )
         )
-        stored.append(_START.pack(MAGIC, VERSION, crc32(checked)) + checked)
+        stored.append(_START.pack(MAGIC, version, crc32(checked)) + checked)
     return stored
 
 
@@ -326,19 +334,19 @@ class _Layout:
 
 def _sizes(content: bytes, patient: str) -> _Sizes:
     """Returns era and sizes of a stored stay after checking its checksum."""
-    shortest = _START.size + _SIZES[_OLDEST].size
+    shortest = _START.size + _SIZES[OLDEST].size
     if len(content) < shortest or content[:4] != MAGIC:
         raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
     _, version, checksum = _START.unpack_from(content)
     form = _SIZES.get(version)
     if form is None:
-        raise CorruptState(patient, f"format {version}, this program reads {_OLDEST} to {VERSION}")
+        raise CorruptState(patient, f"format {version}, this program reads {OLDEST} to {VERSION}")
     header = _START.size + form.size
     if len(content) < header or crc32(memoryview(content)[_START.size :]) != checksum:
         raise CorruptState(patient, "checksum differs", is_damage=True)
     model, swaps, *counts = form.unpack_from(content, _START.size)
     era = Era(_text(model.rstrip(b"\0"), patient), swaps)
-    if version == _OLDEST:
+    if version == OLDEST:
         n_cells, *texts = counts
         return _Sizes(version, era, header, [n_cells, 0], 0, texts)
     n_cells, n_under, n_ranks, *texts = counts

@@ -18,6 +18,7 @@ from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
 from streamer.core.records import Record, Records
+from streamer.core.time import PLAUSIBLE_MS
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
@@ -191,13 +192,13 @@ def parse_records(
         events[i] = observation_of(parsed)
         losses.update(parsed["losses"])
 
-    if future_limit_ms is not None:
-        for i in (time_ms - logged_ms > future_limit_ms).nonzero()[0].tolist():
-            if events[i] is not None:
-                ahead_ms = int(time_ms[i] - logged_ms[i])
-                rejections.append(_from_the_future(i, ahead_ms, future_limit_ms))
-                events[i] = None
-                details.pop(i, None)
+    out_of_time = _wrong_clocks(time_ms, logged_ms, future_limit_ms)
+    for i, rejection in out_of_time.items():
+        if events[i] is not None:
+            rejections.append(rejection)
+            events[i] = None
+            details.pop(i, None)
+    if out_of_time:
         rejections.sort(key=lambda rejection: rejection.record)
 
     good = [event for event in events if event is not None]
@@ -263,13 +264,27 @@ def _check_signature(key: bytes, value: bytes | None, mac: bytes | None) -> None
         raise EventRejected(Reason.UNSIGNED_ACTION, what)
 
 
-def _from_the_future(record: int, ahead_ms: int, limit_ms: int) -> Rejection:
-    return Rejection(
-        record,
-        Reason.FUTURE_TIME,
-        f"time is {ahead_ms / 1000:.0f} s ahead of the record's timestamp; "
-        f"at most {limit_ms / 1000:.0f} s is allowed",
-    )
+def _wrong_clocks(
+    time_ms: NDArray[np.int64], logged_ms: NDArray[np.int64], limit_ms: int | None
+) -> dict[int, Rejection]:
+    """The records whose own timestamp is no time, and the events that are ahead of theirs.
+
+    The log's clock would follow such a timestamp, and let go of every other patient.
+    """
+    wrong = {
+        i: Rejection(i, Reason.BAD_TIMESTAMP, "the record's timestamp is no time in milliseconds")
+        for i in (logged_ms > PLAUSIBLE_MS).nonzero()[0].tolist()
+    }
+    if limit_ms is not None:
+        for i in (time_ms - logged_ms > limit_ms).nonzero()[0].tolist():
+            ahead_s = int(time_ms[i] - logged_ms[i]) / 1000
+            wrong[i] = Rejection(
+                i,
+                Reason.FUTURE_TIME,
+                f"time is {ahead_s:.0f} s ahead of the record's timestamp; "
+                f"at most {limit_ms / 1000:.0f} s is allowed",
+            )
+    return wrong
 
 
 def _measure(columns: Columns, events: list[Observation]) -> None:

@@ -53,6 +53,6 @@ class DayLimit:
     def _seen(self, partition: int, day: int) -> int:
         table = self._table
         slots = table.slots_in(partition)
-        names = table.names(slots[table["last_seen_day"][slots] == day].tolist())
+        names = table.names(slots[table["last_seen_day"][slots] == day])
         n_invented = sum(map(is_canary, names))
         return len(names) - n_invented + table.evicted.count(partition, day)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streamer.core import features
 from streamer.core.model import Model
+from streamer.core.state_stepping import Evaluation
 from streamer.core.variables import N_VARIABLES, VARIABLES
 
 Floats = NDArray[np.float32]
@@ -60,29 +61,24 @@ def contributions(
 
 def timing_shares(
     model: Model,
-    seen: Floats,
-    h: Floats,
-    c: Floats,
-    variables: list[list[int]],
+    evaluation: Evaluation,
+    rows: NDArray[np.intp],
+    variables: NDArray[np.intp],
     added: NDArray[np.float64],
-) -> list[list[float]]:
-    """Returns the share of each contribution that comes from when and how often it was measured.
+) -> NDArray[np.float64]:
+    """Returns ``(k,)`` the share of contributions that is from when and how often was measured.
 
     Args:
         model: the model that evaluated.
-        seen: ``(n, F)`` raw features of the step.
-        h: ``(n, layers, hidden)`` hidden state before the step.
-        c: ``(n, layers, hidden)`` cell state before the step.
-        variables: those in question of each of the ``n`` steps.
-        added: ``(n, 34)`` contributions, above 0 for these.
+        evaluation: of ``n`` stays.
+        rows: ``(k,)`` which of them each contribution is of.
+        variables: ``(k,)`` and which variable.
+        added: ``(k,)`` contributions, above 0.
     """
-    row = np.repeat(np.arange(len(seen)), [len(chosen) for chosen in variables])
-    variable = np.array([v for chosen in variables for v in chosen], np.intp)
-    without = seen[row]
-    for variant, v in zip(without, variable.tolist(), strict=True):
-        variant[_TIMING_COLUMNS[v]] = np.nan
-    rows = np.concatenate([np.arange(len(seen)), row])
-    logits, _, _ = model.step(np.concatenate([seen, without]), h[rows], c[rows])
-    risk_logit = logits[:, 0]
-    shares = iter(((risk_logit[row] - risk_logit[len(seen) :]) / added[row, variable]).tolist())
-    return [[next(shares) for _ in chosen] for chosen in variables]
+    if not len(rows):
+        return np.zeros(0)
+    without = evaluation.features[rows]
+    np.put_along_axis(without, _TIMING_COLUMNS[variables], np.nan, axis=1)
+    logits, _, _ = model.step(without, evaluation.h[rows], evaluation.c[rows])
+    shares: NDArray[np.float64] = (evaluation.logits[rows, 0] - logits[:, 0]) / added
+    return shares

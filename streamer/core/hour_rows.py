@@ -98,7 +98,7 @@ class HourRows(Follower):
             left = self._left_ring.pop(slot, [])
             self._sink(
                 StayRows(
-                    table.names([slot])[0],
+                    str(table.patients[slot]),
                     int(table["origin_ms"][slot]),
                     bool(table["admitted"][slot]),
                     int(table["first_bin"][slot]),

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_KEY = "no_key"
     KEY_MISMATCH = "key_mismatch"
     FUTURE_TIME = "future_time"
+    BAD_TIMESTAMP = "bad_timestamp"
     TOO_LATE = "too_late"
     BEFORE_ADMISSION = "before_admission"
     NO_STAY = "no_stay"
@@ -57,6 +58,8 @@ _SENTENCES = {
     Reason.NO_KEY: "The record has no key; the key must be the patient id.",
     Reason.KEY_MISMATCH: "The key is not the patient id, so the event may be on a wrong partition.",
     Reason.FUTURE_TIME: "`time` is further ahead of the record's timestamp than allowed.",
+    Reason.BAD_TIMESTAMP: "The record's own timestamp is beyond 19,000,000,000,000 ms (the year "
+    "2572): its producer counts microseconds, or its clock is broken.",
     Reason.TOO_LATE: "The event is for an hour that is more than 48 hours closed, or a past stay.",
     Reason.BEFORE_ADMISSION: "The event is earlier than the ICU admission of the stay.",
     Reason.NO_STAY: "A discharge, a transfer or an action of a patient who was not admitted "

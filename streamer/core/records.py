@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, compress
-from typing import NamedTuple, overload
+from typing import NamedTuple, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
+
+Origin: TypeAlias = tuple[int, int, int, bytes | None, bytes | None]
+"""Partition, offset, timestamp in epoch milliseconds, key and traceparent of a record."""
 
 
 class Record(NamedTuple):
@@ -22,6 +25,11 @@ class Record(NamedTuple):
     traceparent: bytes | None = None
     replayed_of: bytes | None = None  # where a re-entered record came in for the first time
     action_mac: bytes | None = None  # signature of an action
+
+    @property
+    def origin(self) -> Origin:
+        """What the headers of a message say of it."""
+        return self.partition, self.offset, self.timestamp_ms, self.key, self.traceparent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,34 +112,40 @@ class Records(Sequence[Record]):
             kept &= (self.partition != number) | (self.offset < stop)
         return self._where(kept)
 
-    def since(self, number: int, firsts: Mapping[bytes | None, int]) -> Records:
-        """Returns the records without those of a partition before the first offset of their key."""
+    def since(self, number: int, firsts: Mapping[bytes | None, int], others: int) -> Records:
+        """Returns the records without those of a partition before the first offset of their key.
+
+        Args:
+            number: the partition.
+            firsts: the first offset of each key that is known.
+            others: that of all other keys.
+        """
         of_partition = np.flatnonzero(self.partition == number).tolist()
         offsets, kept = self.offset.tolist(), np.ones(len(self), np.bool_)
         first_of, keys = firsts.get, self.keys
-        kept[[i for i in of_partition if offsets[i] < first_of(keys[i], 0)]] = False
+        kept[[i for i in of_partition if offsets[i] < first_of(keys[i], others)]] = False
         return self._where(kept)
 
-    def at(self, indices: Sequence[int]) -> list[Record]:
-        """Returns the records at some indices."""
+    def origins(self, indices: Sequence[int]) -> list[Origin]:
+        """Returns what the headers of messages say of the records at some indices."""
         chosen = np.asarray(indices, np.intp)
         return list(
-            map(
-                Record,
+            zip(
                 self.partition[chosen].tolist(),
                 self.offset[chosen].tolist(),
                 self.timestamp_ms[chosen].tolist(),
-                [self.keys[i] for i in indices],
-                [self.values[i] for i in indices],
-                [self.traceparents[i] for i in indices],
-                [self.replayed_of[i] for i in indices],
-                [self.action_macs[i] for i in indices],
+                map(self.keys.__getitem__, indices),
+                map(self.traceparents.__getitem__, indices),
+                strict=True,
             )
         )
 
     def last_ms(self) -> dict[int, int]:
         """Returns the timestamp of the last record of each partition."""
-        return dict(zip(self.partition.tolist(), self.timestamp_ms.tolist(), strict=True))
+        ends = np.append(self.partition[1:] != self.partition[:-1], True)[: len(self)]
+        return dict(
+            zip(self.partition[ends].tolist(), self.timestamp_ms[ends].tolist(), strict=True)
+        )
 
     def _where(self, kept: NDArray[np.bool_]) -> Records:
         if kept.all():

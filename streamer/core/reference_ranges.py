@@ -89,35 +89,43 @@ _SENTENCES: Final = {
 }
 
 
-def _median(values: NDArray[np.float32]) -> np.float32:
-    """The bits of `numpy.median`, in a tenth of its time for the few values of a day."""
-    ordered, half = np.sort(values), len(values) // 2
-    if len(values) % 2:
-        median: np.float32 = ordered[half]
-    else:
-        median = (ordered[half - 1] + ordered[half]) / np.float32(2)
-    return median
+_NORMAL: Final = list(Direction).index(Direction.NORMAL)
+_DIRECTIONS: Final = tuple(Direction)
 
 
-def direction(variable: int, value: float, earlier: NDArray[np.float32]) -> Direction:
-    """Judges a value against the reference range, and inside it against the patient's own course.
+def directions(
+    variables: NDArray[np.intp], values: NDArray[np.float32], earlier: NDArray[np.float32]
+) -> list[Direction]:
+    """Judges values against the reference range, and inside it against the patient's own course.
 
     Args:
-        variable: index into ``VARIABLES``.
-        value: the newest one, in the canonical unit.
-        earlier: values of earlier hours, NaN where nothing was measured.
+        variables: ``(n,)`` indices into ``VARIABLES``.
+        values: ``(n,)`` the newest one of each, in the canonical unit.
+        earlier: ``(n, m)`` values of earlier hours, NaN where nothing was measured.
 
-    >>> direction(0, 84.0, np.array([np.nan], np.float32))
-    <Direction.NORMAL: 'normal'>
+    >>> directions(np.array([0]), np.array([84], np.float32), np.array([[np.nan]], np.float32))
+    [<Direction.NORMAL: 'normal'>]
     """
-    kept = np.float32(value)
-    if kept > _HIGH[variable]:
-        return Direction.HIGH
-    if kept < _LOW[variable]:
-        return Direction.LOW
-    known = earlier[~np.isnan(earlier)]
-    if len(known):
-        change = kept - _median(known)
-        if abs(change) >= _STEP[variable]:
-            return Direction.RISING if change > 0 else Direction.FALLING
-    return Direction.NORMAL
+    change = values - _medians(earlier)  # NaN, and so no change, where nothing was measured
+    moves = np.abs(change) >= _STEP[variables]
+    codes = np.select(
+        [values > _HIGH[variables], values < _LOW[variables], moves & (change > 0), moves],
+        [0, 1, 2, 3],
+        _NORMAL,
+    )
+    return [_DIRECTIONS[code] for code in codes.tolist()]
+
+
+def _medians(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The medians of the rows of ``(n, m)`` without NaN, NaN where nothing else is there.
+
+    The bits of `numpy.nanmedian`, without a call for each row.
+    """
+    ordered = np.sort(values, axis=1)  # NaN comes last
+    n_known = (~np.isnan(values)).sum(axis=1)
+    row, half = np.arange(len(values)), n_known // 2
+    upper = ordered[row, np.minimum(half, values.shape[1] - 1)]
+    lower = ordered[row, np.maximum(half - 1, 0)]
+    medians: NDArray[np.float32] = np.where(n_known % 2, upper, (lower + upper) / np.float32(2))
+    medians[n_known == 0] = np.nan
+    return medians

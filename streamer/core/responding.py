@@ -16,8 +16,9 @@ from streamer.core.actions import Action, ActionKind, read_action
 from streamer.core.alerts import Phase
 from streamer.core.answers import ActionRefusal, Answer
 from streamer.core.assessment import Assessments, EndReason
-from streamer.core.responses import ResponsePolicy, Standing
+from streamer.core.responses import ResponsePolicy
 from streamer.core.scored_batch import Batch, Events
+from streamer.core.standings import Standing, standing
 from streamer.core.stay_notices import StayNotice, StaySummary, changed_summary, summary_of
 from streamer.core.stays import StayTable
 
@@ -60,10 +61,18 @@ class Responding:
         """See `folding.Follower`."""
         slots = batch.slots[events]
         is_due: NDArray[np.bool_] = batch.clock_ms[events] >= self._table["deadline_ms"][slots]
-        for event in events[is_due].tolist():
-            slot, clock_ms = int(batch.slots[event]), int(batch.clock_ms[event])
-            for phase, standing in responses.pass_time(self._table, self._policy, slot, clock_ms):
-                self._say(batch, event, str(phase), clock_ms, standing)
+        events = events[is_due]
+        while len(events):
+            slots = batch.slots[events]
+            first = np.zeros(len(events), np.bool_)
+            first[np.unique(slots, return_index=True)[1]] = True
+            judged, clock_ms = events[first], batch.clock_ms[events[first]]
+            for i, phase, stands in responses.pass_time(
+                self._table, self._policy, slots[first], clock_ms
+            ):
+                self._say(batch, int(judged[i]), str(phase), int(clock_ms[i]), stands)
+            events, slots = events[~first], slots[~first]
+            events = events[batch.clock_ms[events] >= self._table["deadline_ms"][slots]]
 
     def act(self, batch: Batch, event: int) -> None:
         """See `folding.Follower`."""
@@ -79,7 +88,7 @@ class Responding:
             event,
             phase,
             int(batch.columns.time_ms[event]),
-            responses.standing(table, slot, clock_ms),
+            standing(table, slot, clock_ms),
             (action, refusal),
         )
 
@@ -137,8 +146,9 @@ class Responding:
 
     def _note(self, batch: Batch, event: int, slot: int) -> None:
         """Says a stay whose alert has changed."""
-        changed_summary(self._table, slot)  # what is said now is known as such
-        self._notice(batch, event, slot, summary_of(self._table, slot))
+        # What is said now is known as such.
+        summary = changed_summary(self._table, slot) or summary_of(self._table, slot)
+        self._notice(batch, event, slot, summary)
 
     def _notice(self, batch: Batch, event: int, slot: int, summary: StaySummary) -> None:
         batch.outcome.notices.append(

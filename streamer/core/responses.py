@@ -8,9 +8,9 @@ of the patient comes, by the timestamps of records: the response is a fold of on
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -18,17 +18,23 @@ from numpy.typing import NDArray
 
 from streamer.core.actions import PAUSE_REASONS
 from streamer.core.alerts import Phase
-from streamer.core.events import ANTIBIOTIC
+from streamer.core.standings import (
+    HIGH,
+    Integers,
+    Standing,
+    are_snoozed,
+    comes_back,
+    demands,
+    is_quiet,
+    seen,
+    standing,
+    standings,
+)
 from streamer.core.stays import LATER, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS, MINUTE_MS
 
-Integers = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
 UNSEEN_MS: Final = 12 * HOUR_MS
 """For so long an alert that ended before anybody saw it asks to be looked at."""
-HIGH: Final = 2
-MEDIUM: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,44 +60,6 @@ class ResponsePolicy:
 
 
 DEFAULT_POLICY: Final = ResponsePolicy()
-
-
-class ResponseState(StrEnum):
-    """How the alert of a patient stands with people."""
-
-    OPEN = "open"
-    ACKNOWLEDGED = "acknowledged"
-    SNOOZED = "snoozed"
-    PAUSED = "paused"
-    ENDED_UNSEEN = "ended_unseen"
-    CLOSED = "closed"
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How an alert stands with people at one record; times in epoch milliseconds.
-
-    Attributes:
-        revision: number of starts and rises of the alert.
-        acknowledged: the greatest revision that was acknowledged, 0 for none.
-        state: what follows of all of it.
-        respond_by_ms: until when somebody should respond; ``None`` where nobody is asked to.
-        snoozed_until_ms: ``None`` where it is not snoozed.
-        is_paused: whether the patient is paused.
-        treated_since_ms: since when an antibiotic has been running; ``None`` where none is.
-        ward: where the patient is; empty where unknown.
-        bed: the same.
-    """
-
-    revision: int
-    acknowledged: int
-    state: ResponseState
-    respond_by_ms: int | None
-    snoozed_until_ms: int | None
-    is_paused: bool
-    treated_since_ms: int | None
-    ward: str
-    bed: str
 
 
 def follow(
@@ -126,63 +94,14 @@ def follow(
     _end_snooze(table, slots)
     _ask_again(table, policy, slots_raised, clock_ms[raised])
     if len(slots_ended):
-        is_seen = _seen(table, slots_ended) | _is_quiet(table, slots_ended, table["alert_peak"])
+        is_seen = seen(table, slots_ended) | is_quiet(table, slots_ended, table["alert_peak"])
         waits = ~is_seen & (not leaves)
         until_ms = clock_ms[ends] + UNSEEN_MS
         table["unseen_until_ms"][slots_ended] = np.where(waits, until_ms, NEVER)
         table["snooze_revision"][slots_ended] = 0
         table["respond_ms"][slots_ended] = NEVER
     set_deadline(table, policy, slots)
-    return [
-        standing(table, slot, at_ms)
-        for slot, at_ms in zip(slots.tolist(), clock_ms.tolist(), strict=True)
-    ]
-
-
-def standing(table: StayTable, slot: int, clock_ms: int) -> Standing:
-    """How the alert of a stay stands at a record with this timestamp."""
-    slots = np.array([slot])
-    is_on = bool(table["alert_severity"][slot])
-    revision, acked = int(table["revision"][slot]), int(table["acked"][slot])
-    is_snoozed = bool(_is_snoozed(table, slots)[0])
-    if not is_on:
-        waits = revision > acked and clock_ms < table["unseen_until_ms"][slot]
-        state = ResponseState.ENDED_UNSEEN if waits else ResponseState.CLOSED
-    elif _is_quiet(table, slots)[0]:
-        state = ResponseState.PAUSED
-    elif is_snoozed:
-        state = ResponseState.SNOOZED
-    else:
-        state = ResponseState.ACKNOWLEDGED if acked >= revision else ResponseState.OPEN
-    is_asked = state is ResponseState.OPEN and bool(_demands(table, slots)[0])
-    ward, bed = table.locations[slot]
-    return Standing(
-        revision,
-        acked,
-        state,
-        int(table["respond_ms"][slot]) if is_asked else None,
-        int(table["snooze_until_ms"][slot]) if is_snoozed else None,
-        is_paused(table, slot),
-        treated_since_ms(table, slot),
-        ward,
-        bed,
-    )
-
-
-def treated_since_ms(table: StayTable, slot: int) -> int | None:
-    """Since when an antibiotic has been running; ``None`` where none is."""
-    since_ms = int(table["antibiotic_since_ms"][slot])
-    return since_ms if table["medication_on"][slot, ANTIBIOTIC] and since_ms != NEVER else None
-
-
-def is_paused(table: StayTable, slot: int) -> bool:
-    """Whether a patient is paused."""
-    return bool(table["pause_until_ms"][slot] != NEVER)
-
-
-def pause_reason(table: StayTable, slot: int) -> str:
-    """The reason of the pause that runs."""
-    return PAUSE_REASONS[int(table["pause_reason"][slot])]
+    return standings(table, slots, clock_ms)
 
 
 def set_deadline(table: StayTable, policy: ResponsePolicy, slots: Slots) -> None:
@@ -190,17 +109,15 @@ def set_deadline(table: StayTable, policy: ResponsePolicy, slots: Slots) -> None
     on = table["alert_severity"][slots]
     pause_ms, snooze_ms = table["pause_until_ms"][slots], table["snooze_until_ms"][slots]
     acked_ms, respond_ms = table["acked_ms"][slots], table["respond_ms"][slots]
-    comes_back = _comes_back(table, slots)
-    is_late_once = _demands(table, slots) & (
+    returns = comes_back(table, slots)
+    is_late_once = demands(table, slots) & (
         table["overdue_revision"][slots] < table["revision"][slots]
     )
     deadline_ms = np.minimum.reduce(
         [
             np.where(pause_ms != NEVER, pause_ms, LATER),
             np.where((on > 0) & (snooze_ms != NEVER), snooze_ms, LATER),
-            np.where(
-                comes_back, np.where(comes_back, acked_ms, 0) + policy.acknowledged_high_ms, LATER
-            ),
+            np.where(returns, np.where(returns, acked_ms, 0) + policy.acknowledged_high_ms, LATER),
             np.where(is_late_once, respond_ms, LATER),
         ]
     )
@@ -218,35 +135,49 @@ class Due(StrEnum):
 
 
 def pass_time(
-    table: StayTable, policy: ResponsePolicy, slot: int, clock_ms: int
-) -> Iterator[tuple[Due, Standing]]:
-    """Judges the deadlines of a stay at a record with this timestamp.
+    table: StayTable, policy: ResponsePolicy, slots: Slots, clock_ms: Integers
+) -> list[tuple[int, Due, Standing]]:
+    """Judges the deadlines of stays, each at a record with its timestamp.
 
     A patient's pause ends first, then a snooze or the time of an acknowledgement; what is asked for
     again has time again.
 
-    Yields:
-        Those that have come, and how the alert stands after each.
+    Args:
+        table: the stays.
+        policy: the times.
+        slots: ``(n,)`` distinct stays.
+        clock_ms: ``(n,)`` timestamps.
+
+    Returns:
+        The deadlines that have come: of which of the ``n``, which, and how the alert stands after
+        it; stay by stay.
     """
-    slots = np.array([slot])
-    if NEVER < table["pause_until_ms"][slot] <= clock_ms:
-        end_pause(table, policy, slot, clock_ms)
-        yield Due.UNPAUSE, standing(table, slot, clock_ms)
-    is_over = NEVER < table["snooze_until_ms"][slot] <= clock_ms
-    if _comes_back(table, slots)[0]:
-        is_over |= clock_ms >= int(table["acked_ms"][slot]) + policy.acknowledged_high_ms
-    if is_over:
-        reopen(table, policy, slot, clock_ms)
-        yield Due.RESUME, standing(table, slot, clock_ms)
-    revision = table["revision"][slot]
-    if (
-        _demands(table, slots)[0]
-        and table["overdue_revision"][slot] < revision
-        and clock_ms >= table["respond_ms"][slot]
-    ):
-        table["overdue_revision"][slot] = revision
-        yield Due.OVERDUE, standing(table, slot, clock_ms)
+    passed: list[tuple[int, Due, Standing]] = []
+    pause_ms = table["pause_until_ms"][slots]
+    for i in np.flatnonzero((pause_ms > NEVER) & (pause_ms <= clock_ms)).tolist():
+        slot, at_ms = int(slots[i]), int(clock_ms[i])
+        end_pause(table, policy, slot, at_ms)
+        passed.append((i, Due.UNPAUSE, standing(table, slot, at_ms)))
+    snooze_ms, acked_ms = table["snooze_until_ms"][slots], table["acked_ms"][slots]
+    is_over = (snooze_ms > NEVER) & (snooze_ms <= clock_ms)
+    is_over |= comes_back(table, slots) & (clock_ms - policy.acknowledged_high_ms >= acked_ms)
+    for i in np.flatnonzero(is_over).tolist():
+        slot, at_ms = int(slots[i]), int(clock_ms[i])
+        reopen(table, policy, slot, at_ms)
+        passed.append((i, Due.RESUME, standing(table, slot, at_ms)))
+    revision = table["revision"][slots]
+    is_late = (
+        demands(table, slots)
+        & (table["overdue_revision"][slots] < revision)
+        & (clock_ms >= table["respond_ms"][slots])
+    )
+    late = np.flatnonzero(is_late)
+    table["overdue_revision"][slots[late]] = revision[late]
+    stands = standings(table, slots[late], clock_ms[late])
+    passed += [(i, Due.OVERDUE, stand) for i, stand in zip(late.tolist(), stands, strict=True)]
     set_deadline(table, policy, slots)
+    passed.sort(key=itemgetter(0))
+    return passed
 
 
 def acknowledge(
@@ -280,7 +211,7 @@ def snooze(
     begin_ms, until_ms = span_ms
     is_high = table["alert_severity"][slot] == HIGH
     most_ms = policy.snooze_max_high_ms if is_high else policy.snooze_max_ms
-    is_running = _is_snoozed(table, slots)[0]
+    is_running = are_snoozed(table, slots)[0]
     first_ms = int(table["snooze_first_ms"][slot]) if is_running else begin_ms
     if until_ms > first_ms + most_ms:
         return False
@@ -292,11 +223,6 @@ def snooze(
         table["acked"][slot] = min(int(table["acked"][slot]), int(table["revision"][slot]) - 1)
         set_deadline(table, policy, slots)
     return True
-
-
-def is_snoozed(table: StayTable, slot: int) -> bool:
-    """Whether the alert of a stay is snoozed."""
-    return bool(_is_snoozed(table, np.array([slot]))[0])
 
 
 def reopen(table: StayTable, policy: ResponsePolicy, slot: int, clock_ms: int) -> None:
@@ -327,10 +253,10 @@ def pause(
 def end_pause(table: StayTable, policy: ResponsePolicy, slot: int, clock_ms: int) -> None:
     """Ends the pause of a patient; what was quiet for it has its time from now on."""
     slots = np.array([slot])
-    was_quiet = _is_quiet(table, slots)
+    was_quiet = is_quiet(table, slots)
     table["pause_until_ms"][slot] = NEVER
     table.notes[slot] = replace(table.notes[slot], pause_by=b"")
-    if was_quiet[0] and not _seen(table, slots)[0]:
+    if was_quiet[0] and not seen(table, slots)[0]:
         _ask_again(table, policy, slots, np.array([clock_ms]))
     set_deadline(table, policy, slots)
 
@@ -347,54 +273,3 @@ def _end_snooze(table: StayTable, slots: Slots) -> None:
     """Ends snoozes; that a revision was snoozed stays known, since somebody has seen it."""
     table["snooze_until_ms"][slots] = NEVER
     table["snooze_first_ms"][slots] = NEVER
-
-
-def _is_snoozed(table: StayTable, slots: Slots) -> Mask:
-    snoozed: Mask = (
-        (table["alert_severity"][slots] > 0)
-        & (table["snooze_until_ms"][slots] != NEVER)
-        & (table["snooze_revision"][slots] >= table["revision"][slots])
-    )
-    return snoozed
-
-
-def _seen(table: StayTable, slots: Slots) -> Mask:
-    """Whether somebody has seen the newest revision."""
-    seen = np.maximum(table["acked"][slots], table["snooze_revision"][slots])
-    is_seen: Mask = seen >= table["revision"][slots]
-    return is_seen
-
-
-def _is_quiet(table: StayTable, slots: Slots, severity: NDArray[np.uint8] | None = None) -> Mask:
-    """Whether an alert is quiet since its patient is paused; a high one breaks through."""
-    severity = table["alert_severity"] if severity is None else severity
-    quiet: Mask = (table["pause_until_ms"][slots] != NEVER) & (severity[slots] == MEDIUM)
-    return quiet
-
-
-def _demands(table: StayTable, slots: Slots) -> Mask:
-    """Whether somebody should respond: it is on, open, and more than information.
-
-    A medium alert of a patient who is treated already is information.
-    """
-    severity = table["alert_severity"][slots]
-    is_treated = table["medication_on"][slots, ANTIBIOTIC] == 1
-    demands: Mask = (
-        (severity > 0)
-        & (table["revision"][slots] > table["acked"][slots])
-        & ~_is_snoozed(table, slots)
-        & ~_is_quiet(table, slots)
-        & ~(is_treated & (severity == MEDIUM))
-        & (table["respond_ms"][slots] != NEVER)
-    )
-    return demands
-
-
-def _comes_back(table: StayTable, slots: Slots) -> Mask:
-    """Whether an acknowledgement runs out: of a high alert that is on."""
-    back: Mask = (
-        (table["alert_severity"][slots] == HIGH)
-        & (table["acked"][slots] >= table["revision"][slots])
-        & (table["acked_ms"][slots] != NEVER)
-    )
-    return back

@@ -24,7 +24,14 @@ LONGEST_NAME: Final = 64
 OTHER: Final = "other"
 
 
-@dataclass(slots=True)
+Milliseconds = NDArray[np.int64]
+
+
+def _none() -> Milliseconds:
+    return np.empty(0, np.int64)
+
+
+@dataclass(slots=True, eq=False)
 class Clock:
     """The clock of one source.
 
@@ -37,23 +44,38 @@ class Clock:
     name: str
     behind_ms: int | None = None
     is_off: bool = False
-    _window: list[tuple[int, int]] = field(default_factory=list)  # behind, of which record
+    _behind_ms: Milliseconds = field(default_factory=_none)  # of the window that is not full
+    _recorded_ms: Milliseconds = field(default_factory=_none)
     _off_since_ms: int | None = None
 
-    def take(self, behind_ms: int, recorded_ms: int) -> bool:
-        """Takes one observation; judges when the window is full, and returns whether it is off."""
-        self._window.append((behind_ms, recorded_ms))
-        if len(self._window) < WINDOW:
-            return False
-        began_ms = self._window[0][1]
-        self.behind_ms = sorted(behind for behind, _ in self._window)[WINDOW // 2]
-        self._window.clear()
-        if abs(self.behind_ms) <= OFF_MS:
+    def take(self, behind_ms: Milliseconds, recorded_ms: Milliseconds) -> int:
+        """Takes observations, and judges at the end of each full window.
+
+        Returns:
+            At how many of them it is off.
+        """
+        behind_ms = np.concatenate([self._behind_ms, behind_ms])
+        recorded_ms = np.concatenate([self._recorded_ms, recorded_ms])
+        n_windows = len(behind_ms) // WINDOW
+        windows = slice(n_windows * WINDOW)
+        self._behind_ms, self._recorded_ms = behind_ms[windows.stop :], recorded_ms[windows.stop :]
+        medians = np.sort(behind_ms[windows].reshape(-1, WINDOW), axis=1)[:, WINDOW // 2]
+        times = recorded_ms[windows].reshape(-1, WINDOW)
+        return sum(
+            self._judge(*window)
+            for window in zip(
+                medians.tolist(), times[:, 0].tolist(), times[:, -1].tolist(), strict=True
+            )
+        )
+
+    def _judge(self, behind_ms: int, began_ms: int, ended_ms: int) -> bool:
+        self.behind_ms = behind_ms
+        if abs(behind_ms) <= OFF_MS:
             self._off_since_ms, self.is_off = None, False
             return False
         if self._off_since_ms is None:
             self._off_since_ms = began_ms
-        self.is_off = recorded_ms - self._off_since_ms >= HELD_MS
+        self.is_off = ended_ms - self._off_since_ms >= HELD_MS
         return self.is_off
 
 
@@ -74,8 +96,8 @@ class SourceSkew:
         self,
         sources: Iterable[object],
         patients: Sequence[str],
-        recorded_ms: NDArray[np.int64],
-        measured_ms: NDArray[np.int64],
+        recorded_ms: Milliseconds,
+        measured_ms: Milliseconds,
     ) -> list[Clock]:
         """Takes ``n`` observations.
 
@@ -88,16 +110,19 @@ class SourceSkew:
         Returns:
             The clocks that were judged just now and are off; one may stand more than once.
         """
+        names = [source if isinstance(source, str) else "" for source in sources]
+        clocks = list(map(self._clocks.get, names))
+        for i in [i for i, clock in enumerate(clocks) if clock is None and names[i]]:
+            name = names[i]
+            clocks[i] = self._clocks.get(name) or self._clock(name, patients[i])
+        numbers = np.fromiter(map(id, clocks), np.int64, len(clocks))
+        behind_ms = recorded_ms - measured_ms
         off: list[Clock] = []
-        find = self._clocks.get
-        behind = (recorded_ms - measured_ms).tolist()
-        for source, patient, behind_ms, at_ms in zip(
-            sources, patients, behind, recorded_ms.tolist(), strict=True
-        ):
-            if isinstance(source, str) and source:
-                clock = find(source) or self._clock(source, patient)
-                if clock.take(behind_ms, at_ms):
-                    off.append(clock)
+        for first in np.sort(np.unique(numbers, return_index=True)[1]).tolist():
+            clock = clocks[first]
+            if clock is not None:
+                own = np.flatnonzero(numbers == numbers[first])
+                off += [clock] * clock.take(behind_ms[own], recorded_ms[own])
         return off
 
     def clocks(self) -> list[Clock]:

@@ -27,12 +27,13 @@ class Evaluation:
     """The provisional step of ``n`` stays: the network's inputs, the state before, the risks.
 
     ``features`` is ``(n, F)`` raw, ``h`` and ``c`` ``(n, layers, hidden)`` *before* the step,
-    ``risks`` ``(n, 3)`` calibrated.
+    ``logits`` ``(n, 3)`` uncalibrated, ``risks`` ``(n, 3)`` calibrated.
     """
 
     features: Floats
     h: Floats
     c: Floats
+    logits: NDArray[np.float64]
     risks: NDArray[np.float64]
 
 
@@ -73,4 +74,4 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     h, c = table["h"][slots], table["c"][slots]
     logits, table["provisional_h"][slots], table["provisional_c"][slots] = model.step(seen, h, c)
     table["has_provisional"][slots] = 1
-    return Evaluation(seen, h, c, model.risks(logits))
+    return Evaluation(seen, h, c, logits, model.risks(logits))

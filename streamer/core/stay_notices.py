@@ -11,7 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
-from streamer.core import features, responses
+from streamer.core import features, standings
 from streamer.core.demographics import SEX_CODES
 from streamer.core.stays import NEVER, StayTable
 
@@ -67,7 +67,7 @@ def summary_of(table: StayTable, slot: int) -> StaySummary:
     age, sex = float(static[_AGE]), float(static[_SEX])
     ward, bed = table.locations[slot]
     notes = table.notes[slot]
-    is_paused = responses.is_paused(table, slot)
+    is_paused = standings.is_paused(table, slot)
     return StaySummary(
         notes.label or None,
         ward or None,
@@ -76,10 +76,10 @@ def summary_of(table: StayTable, slot: int) -> StaySummary:
         _SEXES.get(sex),
         _known(table["admission_ms"][slot]),
         _known(table["discharge_ms"][slot]),
-        responses.pause_reason(table, slot) if is_paused else None,
+        standings.pause_reason(table, slot) if is_paused else None,
         int(table["pause_until_ms"][slot]) if is_paused else None,
         notes.pause_by if is_paused else b"",
-        responses.treated_since_ms(table, slot),
+        standings.treated_since_ms(table, slot),
     )
 
 

@@ -18,7 +18,7 @@ committed one if the open bin closes unchanged (`state_stepping`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -161,7 +161,8 @@ class StayTable:
     ``touched`` marks what has changed since it was last saved, ``gone`` the patients that were
     removed since then, by partition.
     ``evicted`` knows the stays that are in the store alone. A partition takes no new patient on a
-    day on which it has had ``most_a_day`` (``day_limit``; 0: no limit).
+    day on which it has had ``most_a_day`` (``day_limit``; 0: no limit). ``written_format`` is the
+    form in which its stays are stored (``codec``; ``None``: the newest).
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class StayTable:
         capacity: int = 64,
         evicted: EvictedStays | None = None,
         most_a_day: int = 0,
+        written_format: int | None = None,
     ) -> None:
         self.architecture = architecture
         self.fields = layout(architecture)
@@ -187,6 +189,7 @@ class StayTable:
         self.gone: dict[int, set[str]] = {}
         self.evicted = EvictedStays() if evicted is None else evicted
         self.most_a_day = most_a_day
+        self.written_format = written_format
         self._free: list[int] = []
         self._grow(capacity)
 
@@ -239,9 +242,10 @@ class StayTable:
         """Returns the slots of the stays of one input partition."""
         return np.flatnonzero(self.partitions == partition)
 
-    def names(self, slots: Iterable[int]) -> list[str]:
+    def names(self, slots: Slots) -> list[str]:
         """Returns the patients of slots that are in use."""
-        return [patient for slot in slots if (patient := self.patients[slot]) is not None]
+        named = map(self.patients.__getitem__, slots.tolist())
+        return [patient for patient in named if patient is not None]
 
     @property
     def nbytes(self) -> int:

@@ -205,6 +205,10 @@ def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second:
     """Keeps the two newest moments of distinct cells; a key of -1 is no entry."""
     before = table["ring_value"].reshape(-1)[at]
     stored = [_Entries.read(table, layer, at) for layer in ("ring", "under")]
+    if (stored[0].key < 0).all() and (stored[1].key < 0).all():  # as where an hour has just begun
+        second.value[second.key < 0] = np.nan
+        _write_two(table, at, newest, second, before)
+        return
     entries = [newest, second, *stored]
     for ours in entries[:2]:
         for theirs in stored:
@@ -220,6 +224,13 @@ def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second:
     under, top = (
         _Entries(key[row, column], value[row, column]) for column in (order[:, -2], order[:, -1])
     )
+    _write_two(table, at, top, under, before)
+
+
+def _write_two(
+    table: StayTable, at: NDArray[np.int64], top: _Entries, under: _Entries, before: Floats
+) -> None:
+    """Writes the two newest moments of distinct cells; ``before`` is what their hours had."""
     under.write(table, "under", at)
     # What steps read is the value that the hour has, be it that of the moment below.
     top.value = np.where(top.is_withdrawn, under.value, top.value)

@@ -100,7 +100,7 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         settings.kafka_connection(), [t.name for t in topics if t.partitions]
     ):
         is_input = stored.name == settings.topic_vitals
-        yield from durability.check_topic(stored, settings.rebuild_hours if is_input else None)
+        yield from durability.check_topic(stored, is_input=is_input)
         if is_input:
             yield durability.check_compression(stored)
         if stored.name in (settings.topic_risk, settings.topic_alerts):

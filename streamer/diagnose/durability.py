@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from streamer.adapters.kafka.options import BATCH_BYTES, MAX_MESSAGE_BYTES, RECORD_BATCH_OVERHEAD
 from streamer.adapters.kafka.topics import TopicSettings
@@ -10,14 +11,17 @@ from streamer.adapters.redis.server import ServerReport
 from streamer.adapters.redis.url import Form
 from streamer.core.time import HOUR_MS
 from streamer.diagnose.finding import Finding, Level
+from streamer.service.takeover import REBUILD_MS
+
+_REBUILD_HOURS: Final = REBUILD_MS // HOUR_MS
 
 
-def check_topic(topic: TopicSettings, rebuild_hours: float | None = None) -> Iterator[Finding]:
+def check_topic(topic: TopicSettings, *, is_input: bool = False) -> Iterator[Finding]:
     """Checks replicas and settings of a topic; yields nothing where they are good.
 
     Args:
         topic: replicas and settings as the brokers report them.
-        rebuild_hours: hours that it must reach back; ``None`` where nothing is rebuilt from it.
+        is_input: whether states are replayed from it, so that it must reach back.
     """
     replicas = topic.replicas
     insync = int(topic.configs.get("min.insync.replicas", "1"))
@@ -42,27 +46,26 @@ def check_topic(topic: TopicSettings, rebuild_hours: float | None = None) -> Ite
             "may be put in charge of them. Set unclean.leader.election.enable to false"
         )
         yield Finding("kept", Level.BAD, message)
-    if rebuild_hours is not None:
-        yield from _check_retention(topic, rebuild_hours)
+    if is_input:
+        yield from _check_retention(topic)
 
 
-def _check_retention(topic: TopicSettings, rebuild_hours: float) -> Iterator[Finding]:
+def _check_retention(topic: TopicSettings) -> Iterator[Finding]:
     if "compact" in topic.configs.get("cleanup.policy", "delete"):
         message = f"{topic.name} is compacted: only the last event of each patient would be kept"
         yield Finding("kept", Level.BAD, f"{message}. Set cleanup.policy to delete")
     kept_ms = int(topic.configs.get("retention.ms", "-1"))
-    if 0 <= kept_ms < rebuild_hours * HOUR_MS:
+    if 0 <= kept_ms < REBUILD_MS:
         message = (
-            f"{topic.name} is kept for {kept_ms / HOUR_MS:.3g} h, and lost states are rebuilt "
-            f"from its last {rebuild_hours:g} h. Set retention.ms to more, or "
-            "STREAMER_REBUILD_HOURS to less"
+            f"{topic.name} is kept for {kept_ms / HOUR_MS:.3g} h: events may be gone before an "
+            f"outage has passed. Set retention.ms to {_REBUILD_HOURS} h or more"
         )
         yield Finding("kept", Level.BAD, message)
     if int(topic.configs.get("retention.bytes", "-1")) >= 0:
         message = (
-            f"{topic.name} is bounded by retention.bytes as well: on a busy day it may not "
-            f"reach back far enough to rebuild lost states. Make sure that it holds "
-            f"{rebuild_hours:g} h, or set it to -1"
+            f"{topic.name} is bounded by retention.bytes as well: on a busy day events may be gone "
+            f"before an outage has passed. Make sure that it holds {_REBUILD_HOURS} h, or set it "
+            "to -1"
         )
         yield Finding("kept", Level.WARN, message)
 

@@ -24,13 +24,23 @@ from streamer.core.records import Records
 
 
 class Output(NamedTuple):
-    """One record to be written; its timestamp is the time of writing, as the log has it."""
+    """One record to be written; its timestamp is the time of writing, as the log has it.
+
+    ``common`` are headers that come before its own ``headers``. Many outputs share one object, so
+    that a log may encode it once.
+    """
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+    common: Sequence[tuple[str, bytes]] = ()
+
+    @property
+    def all_headers(self) -> list[tuple[str, bytes]]:
+        """The headers as a reader of the log gets them."""
+        return [*self.common, *self.headers]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,10 @@ class Superseded(RuntimeError):
     """Another trainer has published in the meantime; ask for the champion again first."""
 
 
+class Fenced(Superseded):
+    """A later holder of the trainers' lease has published: what was decided before is void."""
+
+
 class ModelChannel(Protocol):
     """Published model bundles, and the alias of the one in force.
 
@@ -54,11 +58,20 @@ class ModelChannel(Protocol):
     def kept(self) -> str | None:
         """Returns the id of the model that this group keeps, ``None`` if it keeps none."""
 
-    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+    def publish(
+        self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+    ) -> Champion:
         """Puts a bundle in force if ``expected_version`` still is (0: none was ever published).
 
         Bundle and alias change in one step: a reader never finds an alias without its bundle.
 
+        Args:
+            model_id: of the bundle.
+            packed: the bundle.
+            expected_version: what was in force when this was decided.
+            fence: number of the trainers' lease under which it was decided; 0: a person decided.
+
         Raises:
             Superseded: another version is in force by now.
+            Fenced: a publication under a later lease is on record.
         """

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from streamer.core import codec
 from streamer.core.canary import is_canary_key
 from streamer.core.columns import Columns
-from streamer.core.messages import MessageKind, headers, rejected, write
+from streamer.core.messages import COMMON_HEADERS, MessageKind, own_headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
 from streamer.core.scored_batch import Outcome
 from streamer.core.scoring import Scorer
+from streamer.core.stay_notices import StayNotice
 from streamer.ports.log import Output
 from streamer.ports.states import StateWrite
 from streamer.service import metrics
@@ -74,6 +75,9 @@ class Result:
         sources: ``n`` what sent each observation, see `Columns`.
         patients: ``n`` whose events they are.
         new_patients: patients of whom nothing was known, by partition.
+        begun: partition and patient of each stay that has begun, of silent records as well; of
+            canaries, each that has events.
+        ended: the same of those that were let go.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
         n_risks: risk messages.
@@ -91,6 +95,8 @@ class Result:
     sources: list[object] = field(default_factory=list)
     patients: list[str] = field(default_factory=list)
     new_patients: Counter[int] = field(default_factory=Counter)
+    begun: list[tuple[int, str]] = field(default_factory=list)
+    ended: list[tuple[int, str]] = field(default_factory=list)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
     n_risks: int = 0
@@ -150,6 +156,15 @@ def _result(
         is_live |= of_partition & (records.offset >= owned[number].silent_until)
     result = Result(n_live=int(is_live.sum()))
     result.n_silent = len(records) - result.n_live
+    partitions = batch.partitions
+    # Canaries are no newcomers, and their stays last for seconds: each event of theirs counts.
+    begins = {*outcome.newcomers, *np.flatnonzero(columns.is_canary).tolist()}
+    result.begun = [(partitions[event], columns.patients[event]) for event in sorted(begins)]
+    result.ended = [
+        (partitions[notice.event], notice.patient)
+        for notice in outcome.notices
+        if isinstance(notice, StayNotice) and notice.summary is None
+    ]
     messages = write(
         outcome,
         columns.record,
@@ -167,9 +182,11 @@ def _result(
     counted = is_live_event & ~columns.is_canary
     result.recorded_ms = columns.logged_ms[counted]
     result.measured_ms = columns.time_ms[counted]
-    chosen = counted.tolist()
-    result.sources = list(compress(columns.sources, chosen))
-    result.patients = list(compress(columns.patients, chosen))
+    result.sources, result.patients = columns.sources, columns.patients
+    if not counted.all():
+        chosen = counted.tolist()
+        result.sources = list(compress(columns.sources, chosen))
+        result.patients = list(compress(columns.patients, chosen))
     result.new_patients.update(
         batch.partitions[event] for event in outcome.newcomers if is_live_event[event]
     )
@@ -180,25 +197,25 @@ def _result(
             result.outputs.append(Output(topics.rejected, REJECTED_PARTITION, *dead_letter))
     if result.n_silent:
         messages = [message for message in messages if is_live[message.record]]
-    causes = records.at([message.record for message in messages])
-    for message, record in zip(messages, causes, strict=True):
-        is_canary = is_canary_key(message.key)
-        topic = topics.of(message.kind, is_canary=is_canary)
+    topic_of = {
+        (kind, is_canary): topics.of(kind, is_canary=is_canary)
+        for kind in COMMON_HEADERS
+        for is_canary in (False, True)
+    }
+    origins = records.origins([message.record for message in messages])
+    for message, origin in zip(messages, origins, strict=True):
+        kind, _, key, value, _ = message
+        is_canary = is_canary_key(key)
+        topic = topic_of[kind, is_canary]
         if topic is None:
             continue
-        if message.kind == "risk":
+        if kind == "risk":
             result.n_risks += not is_canary
-        elif message.kind == "alert" and not is_canary:
-            result.alerts[message.content["phase"], message.content["severity"]] += 1
-        result.outputs.append(
-            Output(
-                topic,
-                record.partition,
-                message.key,
-                message.value(),
-                headers(message, record),
-            )
-        )
+        elif kind == "alert" and not is_canary:
+            content = message.content
+            result.alerts[content["phase"], content["severity"]] += 1
+        own = own_headers(message, origin)
+        result.outputs.append(Output(topic, origin[0], key, value, own, COMMON_HEADERS[kind]))
     return result
 
 

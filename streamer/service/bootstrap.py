@@ -13,7 +13,6 @@ from streamer.adapters.kafka.state_topic import KafkaStateTopic
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.adapters.redis.states import RedisStates
-from streamer.core.time import HOUR_MS
 from streamer.ports.states import StateStore
 from streamer.service import faults
 from streamer.service.batch import Topics
@@ -21,14 +20,16 @@ from streamer.service.health import Health
 from streamer.service.instance import claim_instance
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
+from streamer.service.takeover import REBUILD_MS
 from streamer.service.topics import output_topics
 from streamer.service.worker import Worker
 from streamer.service.worker_config import WorkerConfig
 
 _log = structlog.get_logger()
 
-# Containers of about ten batches: collecting at Python's default of 700 took a tenth of the time.
-_GARBAGE_THRESHOLD: Final = 100_000
+# Containers of a full batch in which each event is scored. Collecting at Python's default of 700
+# took a tenth of the time.
+_GARBAGE_THRESHOLD: Final = 250_000
 
 
 def state_store(settings: Settings) -> RedisStates:
@@ -80,7 +81,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         ),
         settings.interval_ms,
         settings.future_limit_ms,
-        rebuild_ms=round(settings.rebuild_hours * HOUR_MS),
+        rebuild_ms=REBUILD_MS,
         max_stays=settings.max_stays,
         max_patients_a_day=settings.max_patients_a_day,
         save_s=settings.save_seconds,
@@ -88,6 +89,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         responses=settings.responses,
         action_key=settings.secret("action_key"),
         states_s=settings.states_seconds,
+        written_format=settings.state_format,
     )
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second

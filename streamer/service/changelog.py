@@ -2,9 +2,10 @@
 
 A store that is lost is restored from this topic (`service.restore`), not from the history of the
 log. Each changed stay goes out once in ``states_s`` seconds, with the offset that is committed in
-the same transaction; a stay that has ended, in the transaction that moves past its end. A mark says
-below which offset every change is in the topic. So states, messages and offsets move together, and
-any prefix of the topic is consistent by itself.
+the same transaction; one that begins or ends, in the transaction that moves past that event: who
+has a stay is known for every committed offset. A mark says below which offset every change is in
+the topic. So states, messages and offsets move together, and any prefix of the topic is consistent
+by itself.
 
 A new owner does not know what its predecessor has sent: it sends every stay of the partition in
 the first round, and writes no mark before that. Until then the last mark holds.
@@ -26,6 +27,7 @@ from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics
+from streamer.service.batch import Result
 from streamer.service.state_records import Mark, Origin, mark_record, stay_record
 from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition
@@ -82,6 +84,7 @@ class Changelog:
         patients: Sequence[str],
         starts: Mapping[int, int],
         owned: Mapping[int, Partition],
+        result: Result,
     ) -> None:
         """Notes what a batch has changed, after it was scored and before its states are encoded.
 
@@ -91,6 +94,7 @@ class Changelog:
                 expires.
             starts: the first offset of the batch, by partition.
             owned: the partitions of this process.
+            result: which stays have begun and ended.
         """
         if not self.is_on:
             return
@@ -102,9 +106,9 @@ class Changelog:
             unsent = owned[number].unsent
             if unsent is None:
                 continue
+            turned = [p for n, p in (*result.begun, *result.ended) if n == number]
+            unsent.note_at_once(turned, start)
             unsent.note(compress(names, numbers == number), start)
-            if gone := table.gone.get(number):
-                unsent.note_gone(gone - table.slot_of.keys(), start)
 
     def collect(self, owned: Mapping[int, Partition], offsets: Mapping[int, int]) -> list[Output]:
         """Returns the records that go out with these offsets; they count as sent.

@@ -204,7 +204,7 @@ class Ownership:
         for number, partition in self.owned.items():
             if (restored := partition.restored) is None:
                 continue
-            records = records.since(number, restored.ahead)
+            records = records.since(number, restored.firsts, restored.whole_from)
             if partition.is_whole and partition.watermark is not None:
                 partition.restored = None
         return records
@@ -279,7 +279,7 @@ class Ownership:
         if snapshot is not None and mark is not None:
             if mark.since < start.position:
                 _log.error("events are gone that restored stays may lack", partition=number)
-            partition.restored = Restored(mark.since, snapshot.ahead(), snapshot.last)
+            partition.restored = Restored(mark.since, snapshot.firsts(), snapshot.last)
         is_empty = taken.watermark is None and mark is None
         n_stays = 0
         if not is_empty:

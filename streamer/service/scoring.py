@@ -25,8 +25,8 @@ from streamer.service.stay_cache import StayCache
 from streamer.service.suspects import Suspects
 
 # Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
-# batch of a ward takes half of it.
-MOST_ROWS: Final = 30_000
+# batch of a ward takes half of it; what is cut off is read and decoded again.
+MOST_ROWS: Final = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +114,11 @@ class BatchScoring:
             stops = self._stops(batches)
             if stops:
                 batches = self._decode(records.before(stops))
-            results = [
-                process(self._cache.scorers[model_id], batch, owned, topics)
-                for model_id, batch in batches.items()
-            ]
+            results = []
             for model_id, batch in batches.items():
                 scorer = self._cache.scorers[model_id]
-                self._changelog.note(scorer, batch.columns.distinct, starts, owned)
+                results.append(result := process(scorer, batch, owned, topics))
+                self._changelog.note(scorer, batch.columns.distinct, starts, owned, result)
         positions = {number: stops.get(number, end) for number, end in positions.items()}
         moved = [owned[number] for number in positions]
         live = {

@@ -16,6 +16,7 @@ from streamer.adapters.redis.local import default_url, is_announced
 from streamer.adapters.redis.url import RedisUrl
 from streamer.adapters.tls import TlsFiles
 from streamer.bundles.signatures import parse_keys
+from streamer.core import stored_formats
 from streamer.process.environment import Fault
 from streamer.service import faults
 from streamer.service.board_settings import BoardSettings, Port
@@ -130,15 +131,8 @@ class Settings(CanarySettings, BoardSettings):
         le=366 * 86_400,
         description="seconds that an event may be ahead of its record; below 0: not checked",
     )
-    rebuild_hours: Finite = Field(
-        default=52,
-        ge=0.001,
-        le=10 * 366 * 24,
-        description="hours of the log from which lost states are rebuilt while the topic of states "
-        "has no mark yet: in the first minutes after an upgrade, or with it off",
-    )
     max_batch: int = Field(
-        default=4000, ge=1, le=20_000, description="maximum records in one transaction"
+        default=8000, ge=1, le=20_000, description="maximum records in one transaction"
     )
     max_stays: int = Field(
         default=20_000,
@@ -165,6 +159,13 @@ class Settings(CanarySettings, BoardSettings):
         description="seconds within which a changed stay goes to the topic of states: after a loss "
         "of Redis so much of the log is replayed, silently; 0: no topic of states, and lost states "
         "are rebuilt from the log",
+    )
+    state_format: int = Field(
+        default=stored_formats.NEWEST,
+        ge=stored_formats.OLDEST_WRITTEN,
+        le=stored_formats.NEWEST,
+        description="format in which stays are stored; the one before while services of two "
+        "versions run, so that the older ones can read it (docs/operations.md)",
     )
     http_port: Port = Field(
         default=8000, description="port of /metrics, /healthz and /readyz; 0: off"

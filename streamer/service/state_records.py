@@ -106,10 +106,13 @@ class Snapshot:
         """The first offset that no stay includes."""
         return max((w for w, _ in self.stays.values()), default=0)
 
-    def ahead(self) -> Mapping[bytes | None, int]:
-        """The offset of each stay that has events after the mark, by the key of its records."""
-        since = self.mark.since if self.mark is not None else 0
-        return {patient.encode(): w for patient, (w, _) in self.stays.items() if w > since}
+    def firsts(self) -> Mapping[bytes | None, int]:
+        """The first event that each stay may lack, by the key of its records.
+
+        A stay goes to the topic when it begins. So whoever has none there has begun none before the
+        ``last`` offset.
+        """
+        return {p.encode(): w for p, (w, stay) in self.stays.items() if stay is not None}
 
 
 def _mark(value: bytes) -> Mark:

@@ -46,6 +46,7 @@ class StayCache:
         forecast: whether the risks of each scorer come with a forecast.
         max_patients_a_day: see ``core.day_limit``; 0 for no bound.
         policy: how long people have to respond to an alert.
+        written_format: the form in which stays are stored; ``None``: the newest.
     """
 
     def __init__(
@@ -55,7 +56,9 @@ class StayCache:
         forecast: bool = False,
         max_patients_a_day: int = 0,
         policy: ResponsePolicy = DEFAULT_POLICY,
+        written_format: int | None = None,
     ) -> None:
+        self._written_format = written_format
         self._interval_ms = interval_ms
         self._forecast = forecast
         self._max_patients_a_day = max_patients_a_day
@@ -74,7 +77,10 @@ class StayCache:
             if self._forecast and model.forecaster is None:
                 _log.warning("no forecast: the model has no head for it", model=model.model_id)
             table = StayTable(
-                model.architecture, evicted=self.evicted, most_a_day=self._max_patients_a_day
+                model.architecture,
+                evicted=self.evicted,
+                most_a_day=self._max_patients_a_day,
+                written_format=self._written_format,
             )
             scorer = Scorer(model, table, self._interval_ms, self._forecast, self._policy)
             self.scorers[model.model_id] = scorer

@@ -18,8 +18,7 @@ import structlog
 
 from streamer.core.messages import rejected
 from streamer.core.reasons import Reason, Rejection
-from streamer.core.records import Record, Records
-from streamer.core.time import LATEST_MS
+from streamer.core.records import Records
 from streamer.ports.log import Output
 from streamer.service.batch import REJECTED_PARTITION, Result, Topics
 from streamer.service.takeover import Partition
@@ -122,7 +121,7 @@ class Suspects:
         if offset < partition.silent_until:
             return Result(n_silent=1)
         rejection = Rejection(0, Reason.INTERNAL_ERROR, error_site)
-        dead_letter = rejected(rejection, _printable(record), topics.vitals)
+        dead_letter = rejected(rejection, record, topics.vitals)
         return Result(
             [Output(topics.rejected, REJECTED_PARTITION, *dead_letter)],
             Counter([Reason.INTERNAL_ERROR]),
@@ -148,8 +147,3 @@ def _place(error: Exception) -> str:
 
 def _frames(error: Exception) -> traceback.StackSummary:
     return traceback.extract_tb(error.__traceback__)
-
-
-def _printable(record: Record) -> Record:
-    """The record, with the nearest timestamp that can be written as a date."""
-    return record._replace(timestamp_ms=min(max(0, record.timestamp_ms), LATEST_MS))

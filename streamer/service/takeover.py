@@ -14,9 +14,17 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streamer.core.codec import Era
+from streamer.core.time import HOUR_MS
 from streamer.ports.log import EventLog
 from streamer.ports.states import Lease, StateWrite
 from streamer.service.unsent import UnsentStays
+
+REBUILD_MS: Final = 52 * HOUR_MS
+"""How far back states are rebuilt that cannot be restored: the hours that a stay keeps, and three.
+
+That is so while the topic of states has no mark, in the first minutes after an upgrade or with it
+off. Of the log before, nothing would be left in the stays but particulars of their admission.
+"""
 
 # Without its hash a partition is restored: the one way to a watermark that the log still has.
 _GO_ON: Final = (
@@ -31,13 +39,13 @@ class Restored:
 
     Attributes:
         since: every change before this offset is in them; reading begins here.
-        ahead: the first offset that a stay does not include, by its patient's key, where it is
-            after ``since``: earlier events of this patient are in the stay already.
-        whole_from: from this position on, all stays include the same events.
+        firsts: the first offset that a stay does not include, by its patient's key.
+        whole_from: from this position on, all stays include the same events. Whoever has no stay
+            has begun none before it: such events were refused, and are passed over.
     """
 
     since: int
-    ahead: Mapping[bytes | None, int]
+    firsts: Mapping[bytes | None, int]
     whole_from: int
 
 

@@ -33,7 +33,7 @@ class UnsentStays:
         self._since: dict[str, int] = {}
         self._of_turn: list[list[str]] = [[] for _ in range(n_turns)]
         self._due: list[str] = []
-        self._gone: list[str] = []
+        self._at_once: list[str] = []
         self._turn: int | None = None
         self.marked: Mark | None = None
         self.marked_at = -inf
@@ -50,7 +50,7 @@ class UnsentStays:
     @property
     def is_due(self) -> bool:
         """Whether some stay is to be sent now."""
-        return bool(self._due or self._gone)
+        return bool(self._due or self._at_once)
 
     def note(self, patients: Iterable[str], offset: int) -> None:
         """Notes that these stays have changed by events from ``offset`` on."""
@@ -59,11 +59,11 @@ class UnsentStays:
                 self._since[patient] = offset
                 self._wait(patient)
 
-    def note_gone(self, patients: Iterable[str], offset: int) -> None:
-        """Notes stays that have ended: the topic must know with the event that ended them."""
+    def note_at_once(self, patients: Iterable[str], offset: int) -> None:
+        """Notes stays that have begun or ended: the topic must know with the event that did it."""
         for patient in patients:
             self._since.setdefault(patient, offset)
-            self._gone.append(patient)
+            self._at_once.append(patient)
 
     def pass_to(self, turn: int) -> None:
         """Makes the stays due whose turn has come since the last call."""
@@ -77,17 +77,17 @@ class UnsentStays:
 
     def all_due(self) -> None:
         """Makes every unsent stay due."""
-        self._due = list(self._since)
+        self._due, self._at_once = list(self._since), []
         for of_turn in self._of_turn:
             of_turn.clear()
 
     def take(self, most: int) -> list[str]:
-        """Returns the stays to be sent now, all that have ended and ``most`` others.
+        """Returns the stays to be sent now, all that have begun or ended and ``most`` others.
 
         Each is then ``sent`` or ``postpone``d.
         """
-        taken = list(dict.fromkeys([*self._gone, *self._due[:most]]))
-        self._gone, self._due = [], self._due[most:]
+        taken = list(dict.fromkeys([*self._at_once, *self._due[:most]]))
+        self._at_once, self._due = [], self._due[most:]
         self.has_sent |= bool(taken)
         return [patient for patient in taken if patient in self._since]
 

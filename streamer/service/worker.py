@@ -92,6 +92,7 @@ class Worker:
             config.forecast,
             config.max_patients_a_day,
             config.responses,
+            config.written_format,
         )
         self._pending = PendingWrites(log, states)
         self.changelog = Changelog(config.topics.states, config.states_s, states, self._cache)

@@ -17,7 +17,8 @@ class WorkerConfig:
         topics: names of the topics.
         interval_ms: evaluation interval, in event time; 0 evaluates every event.
         future_limit_ms: how far an event may be ahead of its record; ``None``: not checked.
-        rebuild_ms: how far back states are rebuilt that cannot be restored, by record timestamps.
+        rebuild_ms: how far back states are rebuilt that cannot be restored, by record timestamps;
+            see ``takeover.REBUILD_MS``.
         max_stays: most stays in memory between two batches; 0 for no bound.
         save_s: seconds after which changed states are saved; 0 for with each batch.
         forecast: whether risk messages come with a forecast of vital signs.
@@ -25,6 +26,7 @@ class WorkerConfig:
         max_patients_a_day: most patients of a partition on a day; 0 for no bound.
         responses: how long people have to respond to an alert.
         action_key: returns the key that actions are signed with; empty: they need no signature.
+        written_format: the form in which stays are stored; ``None``: the newest.
     """
 
     topics: Topics
@@ -38,3 +40,4 @@ class WorkerConfig:
     max_patients_a_day: int = 0
     responses: ResponsePolicy = DEFAULT_POLICY
     action_key: Callable[[], str] = str
+    written_format: int | None = None

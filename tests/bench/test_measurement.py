@@ -22,7 +22,7 @@ class RecordedTail(Tail):
             for o in offsets
         ]
 
-    def poll(self) -> list[Any]:
+    def poll(self, _timeout_ms: int = 0, /) -> list[Any]:
         records, self._records = self._records, []
         return records
 

@@ -149,6 +149,17 @@ def test_a_partition_that_nobody_reads_is_found_and_named() -> None:
     assert chain.canary.reasons == []
 
 
+def test_a_partition_that_was_never_heard_is_silent_since_the_canary_began() -> None:
+    chain = Chain()
+    chain.run(5)
+    for partition in "012":
+        began_s = chain.figure("vigil_canary_last_success_timestamp_seconds", partition=partition)
+        assert began_s is not None
+        assert BEGAN_S < began_s <= chain.wall_s, "a rule needs a series to see that it stands"
+    chain.run(int(SILENT_S))
+    assert len(chain.canary.reasons) == 3
+
+
 def test_a_refused_partition_is_lost_and_the_others_are_not(chain: Chain) -> None:
     end = len(chain.fake.broker.partitions[2])
     chain.fake.broker.damaged.add((2, end))

@@ -10,7 +10,7 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.redis.client import Client, connect
 from streamer.adapters.redis.models import KEPT, RedisModels
 from streamer.local import LocalStack
-from streamer.ports.models import Champion, ModelChannel, Superseded, Unfetchable
+from streamer.ports.models import Champion, Fenced, ModelChannel, Superseded, Unfetchable
 from streamer.ports.states import StoreUnavailable
 from tests.support.redis_kinds import Group
 from trainer.registry.lease import Lease
@@ -32,6 +32,18 @@ class Contract:
         assert channel.publish("a", packed, 0) == Champion("a", 1)
         assert channel.champion() == Champion("a", 1)
         assert channel.fetch("a") == packed
+
+    def test_a_later_lease_fences_an_earlier_one_and_never_a_person(
+        self, channel: ModelChannel
+    ) -> None:
+        channel.publish("a", b"a", 0, fence=2)
+        with pytest.raises(Fenced, match="lease 2"):
+            channel.publish("b", b"b", 1, fence=1)
+        assert channel.champion() == Champion("a", 1)
+        assert channel.publish("b", b"b", 1) == Champion("b", 2)
+        with pytest.raises(Fenced):
+            channel.publish("c", b"c", 2, fence=1)
+        assert channel.publish("c", b"c", 2, fence=2) == Champion("c", 3)
 
     def test_versions_rise_by_one_also_when_a_model_comes_back(self, channel: ModelChannel) -> None:
         for version, model in enumerate("abab"):

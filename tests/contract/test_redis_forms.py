@@ -15,7 +15,7 @@ from streamer.adapters.redis.states import RedisStates
 from streamer.diagnose import checks
 from streamer.diagnose.finding import Finding, Level
 from streamer.local import LocalStack
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.states import StateWrite, StoreUnavailable
 from tests.contract.test_states import save_of
 from tests.support.redis_kinds import Group
 
@@ -67,6 +67,23 @@ def test_a_server_under_another_form_is_named(redis_sentinel: Group) -> None:
     server = f"127.0.0.1:{redis_sentinel.ports[0]}"
     assert "it is no Redis Cluster" in bad(f"redis+cluster://{server}")
     assert "it is no Sentinel" in bad(f"redis+sentinel://{server}/vigil/0")
+
+
+def test_no_payload_is_sent_to_learn_the_keys_of_a_command(redis_cluster: Group) -> None:
+    """redis-py's own pipeline of a Cluster asks COMMAND GETKEYS with the whole of each script."""
+    with contextlib.closing(connect(redis_cluster.url)) as client:
+        store = RedisStates(client, "getkeys", "vitals")
+        for number in range(4):
+            epoch = store.take(number).epoch
+            store.save([StateWrite(number, epoch, None, 1, "m", 0, "topic", {"p": b"x" * 9_000})])
+            store.claim_partition("topic", number, epoch, ["p"])
+    commands: set[str] = set()
+    for port in redis_cluster.ports:
+        with redis_cluster.client(port) as node:
+            answer: Any = node.info("commandstats")
+            commands |= answer.keys()
+    assert "cmdstat_evalsha" in commands
+    assert not [name for name in commands if "getkeys" in name]
 
 
 def test_a_slot_moves_to_another_node_while_the_store_writes(redis_cluster: Group) -> None:

@@ -84,4 +84,4 @@ def test_what_is_said_is_json() -> None:
     stream = Stream(HEART)
     stream.take(admission(), observation(0), observation(1, heart_rate=130, lactate=0.1))
     for message in stream.messages:
-        assert json.loads(message.value() or b"", parse_constant=no_constant) == message.content
+        assert json.loads(message.value or b"", parse_constant=no_constant) == message.content

@@ -91,12 +91,12 @@ class Log:
         outcome = self.scorer.score(columns, partitions)
         self.refused += [(records[r.record].key, r.reason) for r in outcome.rejections]
         for m in write(outcome, columns.record, records, MODEL, self.table):
-            self.messages.append((m.kind, m.key, m.value(), headers(m, records[m.record])))
+            self.messages.append((m.kind, m.key, m.value, headers(m, records[m.record])))
 
     def stays(self) -> dict[str, bytes]:
         slots = np.array(sorted(self.table.slot_of.values()), np.intp)
         stored = codec.encode(self.table, slots, codec.Era(MODEL.model_id))
-        return dict(zip(self.table.names(slots.tolist()), stored, strict=True))
+        return dict(zip(self.table.names(slots), stored, strict=True))
 
     def of_patients(self) -> list[tuple[str, bytes, bytes | None]]:
         return [message[:3] for message in self.messages if not message[1].startswith(b"~")]
@@ -178,6 +178,7 @@ def test_a_canary_is_none_of_the_patients_of_a_day() -> None:
     log = Log(most_a_day=2)
     admitted, *rest = probe(STAY, 0, 0)
     new = [event(0, f"p{i}", i, values={"heart_rate": 80}) for i in range(3)]
-    log.take(records_of([admitted, new[0], *probe(STAY, 0, 0, "j"), new[1]]))
+    log.take(records_of([new[0], admitted]))  # it is on its way when the next patient comes
+    log.take(records_of([*probe(STAY, 0, 0, "j"), new[1]]))
     log.take(records_of([*rest, new[2]]))
     assert log.refused == [(b"p2", "too_many_patients")]

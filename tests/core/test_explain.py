@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from streamer.core import explain, features
 from streamer.core.model import Floats
-from streamer.core.variables import N_VARIABLES
+from streamer.core.state_stepping import Evaluation
+from streamer.core.variables import N_VARIABLES, VARIABLES
 from tests.support.event_stream import Event, HeartRateModel, Stream, admission, observation
 from tests.support.small_models import random_model
 
@@ -27,6 +28,23 @@ def test_a_contribution_is_the_logit_that_is_lost_without_the_variable() -> None
         lost = before - model.step(without, h, c)[0][:, 0]
         assert (np.where(known[:, variable], lost, 0) == added[:, variable]).all()
     assert ((added != 0) == known).all()
+
+
+def test_a_share_is_what_is_lost_without_the_times_of_measurements() -> None:
+    model = random_model(4)
+    rng = np.random.default_rng(1)
+    seen = rng.uniform(0, 60, (4, features.N_FEATURES)).astype(np.float32)
+    h, c = rng.normal(size=(2, 4, 1, 8)).astype(np.float32)
+    logits = model.step(seen, h, c)[0]
+    evaluation = Evaluation(seen, h, c, logits, model.risks(logits))
+    rows, variables, added = np.array([0, 0, 3]), np.array([2, 7, 2]), np.array([0.5, 2.0, 0.25])
+    shares = explain.timing_shares(model, evaluation, rows, variables, added)
+    for row, variable, contribution, share in zip(rows, variables, added, shares, strict=True):
+        without = seen[row : row + 1].copy()
+        for name in ("measured", "log_hours_since", "log_count"):
+            without[:, features.NAMES.index(f"{name}:{VARIABLES[variable].name}")] = np.nan
+        lost = logits[row, 0] - model.step(without, h[[row]], c[[row]])[0][0, 0]
+        assert share == lost / contribution != 0
 
 
 def test_reasons_are_those_that_push_the_risk_up() -> None:

@@ -148,4 +148,4 @@ def test_ids_tell_every_message_apart_and_follow_from_the_input() -> None:
 def test_the_bytes_are_utf_8_json() -> None:
     stream = Stream(HEART)
     stream.take(observation(0, "ü", heart_rate=88.0))
-    assert (stream.messages[0].value() or b"").startswith('{"patient_id":"ü","time":"2026'.encode())
+    assert (stream.messages[0].value or b"").startswith('{"patient_id":"ü","time":"2026'.encode())

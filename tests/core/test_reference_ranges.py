@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 
 from streamer.core import reference_ranges
-from streamer.core.reference_ranges import RANGES, Direction, direction
+from streamer.core.reference_ranges import RANGES, Direction, directions
 from streamer.core.variables import INDEX, VARIABLES
 from tests.support.paths import ROOT
 
 
 def word(variable: str, value: float, *earlier: float) -> str:
-    return direction(INDEX[variable], value, np.array(earlier, np.float32)).value
+    earlier_hours = np.array([[*earlier, np.nan]], np.float32)
+    newest = np.array([value], np.float32)
+    (direction,) = directions(np.array([INDEX[variable]]), newest, earlier_hours)
+    return direction.value
 
 
 @pytest.mark.parametrize("variable", VARIABLES, ids=lambda variable: variable.name)
@@ -58,6 +61,25 @@ def test_every_word_is_explained_to_readers() -> None:
 
 def test_the_median_has_the_bits_of_numpy() -> None:
     draws = np.random.default_rng(1)
-    for n in range(1, 25):
-        values = draws.normal(80, 20, n).astype(np.float32)
-        assert reference_ranges._median(values).tobytes() == np.median(values).tobytes()
+    values = draws.normal(80, 20, (200, 24)).astype(np.float32)
+    values[draws.random(values.shape) < draws.random((200, 1))] = np.nan
+    values[0] = np.nan
+    medians = reference_ranges._medians(values)
+    for row, median in zip(values, medians, strict=True):
+        known = row[~np.isnan(row)]
+        assert median.tobytes() == np.median(known).tobytes() if len(known) else np.isnan(median)
+
+
+def test_each_of_many_values_is_judged_as_alone() -> None:
+    draws = np.random.default_rng(2)
+    variables = draws.integers(0, len(VARIABLES), 300)
+    ends = np.array([RANGES[v.name] for v in VARIABLES])[variables]
+    earlier = (ends[:, :1] + np.ptp(ends, axis=1)[:, None] * draws.random((300, 24))).astype("f4")
+    earlier[draws.random(earlier.shape) < 0.8] = np.nan
+    values = (ends[:, 0] + np.ptp(ends, axis=1) * draws.uniform(-0.2, 1.2, 300)).astype("f4")
+    together = directions(variables, values, earlier)
+    assert [w.value for w in together] == [
+        word(VARIABLES[v].name, value, *before)
+        for v, value, before in zip(variables.tolist(), values, earlier, strict=True)
+    ]
+    assert set(together) == set(Direction) - {Direction.TIMING}

@@ -51,7 +51,7 @@ def phases(messages: list[Content]) -> list[tuple[str, str, int]]:
 
 
 def bytes_of(messages: list[Message]) -> list[tuple[str, bytes, bytes | None]]:
-    return [(m.kind, m.key, m.value()) for m in messages]
+    return [(m.kind, m.key, m.value) for m in messages]
 
 
 @pytest.mark.parametrize("ends", [(), (1,), (2,), (1, 2)])

@@ -181,7 +181,7 @@ def test_odd_ids_come_out_as_they_went_in(patient: str) -> None:
     assert risk["patient_id"] == alert["patient_id"] == patient
     assert alert["alert_id"] == f"{patient}/2026-01-01T00:00:00Z/1"
     assert {m.key for m in stream.messages} == {patient.encode()}
-    assert all(patient.encode() in (m.value() or b"") or '"' in patient for m in stream.messages)
+    assert all(patient.encode() in (m.value or b"") or '"' in patient for m in stream.messages)
 
 
 def test_the_far_future_with_the_check_off_does_not_stop_the_others() -> None:

@@ -57,17 +57,28 @@ def test_a_clock_that_was_set_right_is_off_no_longer() -> None:
 
 
 def test_cuts_of_batches_change_nothing() -> None:
+    """Not even to names that some of their own patients keep from being shown."""
     draws = np.random.default_rng(4)
-    behind = draws.integers(0, 3 * HOUR_MS, 400)
-    recorded = np.sort(draws.integers(0, 20 * HOUR_MS, 400))
-    sources = draws.choice(["a", "b", ""], 400).tolist()
+    n = 900
+    behind = draws.integers(0, 3 * HOUR_MS, n)
+    recorded = np.sort(draws.integers(0, 20 * HOUR_MS, n))
+    names: list[object] = ["a", "b", "", None, 7, ["a"], "bed of p1"]
+    sources = [names[i] for i in draws.integers(0, len(names), n)]
+    patients = [f"p{i}" for i in draws.integers(1, 3, n)]
+    sources[0], patients[0] = "bed of p1", "p1"
     whole, cut = SourceSkew(), SourceSkew()
-    whole.take(sources, ["p"] * 400, recorded, recorded - behind)
-    for one in range(400):
+    off = whole.take(sources, patients, recorded, recorded - behind)
+    off_one_by_one = []
+    for one in range(n):
         part = slice(one, one + 1)
-        cut.take(sources[part], ["p"], recorded[part], (recorded - behind)[part])
-    assert whole.clocks() == cut.clocks()
-    assert {clock.name for clock in whole.clocks()} == {"a", "b"}
+        off_one_by_one += cut.take(
+            sources[part], patients[part], recorded[part], (recorded - behind)[part]
+        )
+    assert [(c.name, c.behind_ms, c.is_off) for c in whole.clocks()] == [
+        (c.name, c.behind_ms, c.is_off) for c in cut.clocks()
+    ]
+    assert sorted(c.name for c in off) == sorted(c.name for c in off_one_by_one)
+    assert {c.name for c in whole.clocks()} == {"a", "b", "bed of p1"}
 
 
 @pytest.mark.parametrize("source", [None, "", 7, True, ["lab"], {"name": "lab"}])

@@ -23,7 +23,7 @@ def test_slots_are_given_out_reused_and_come_fresh() -> None:
     assert again == slots[7]
     assert not table["h"][again].any()
     assert table.locations[again] == ("", "")
-    assert table.names([again]) == ["new"]
+    assert table.names(np.array([again])) == ["new"]
 
 
 def test_growing_keeps_what_is_there() -> None:

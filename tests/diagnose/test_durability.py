@@ -50,7 +50,7 @@ def redis_findings(
 
 
 def test_good_settings_are_not_mentioned() -> None:
-    assert not list(check_topic(topic(), rebuild_hours=52))
+    assert not list(check_topic(topic(), is_input=True))
     for form in Form:
         assert not redis_findings({"connected_slaves": 2}, {}, form)
 
@@ -71,14 +71,14 @@ def test_good_settings_are_not_mentioned() -> None:
 def test_a_weak_setting_of_a_topic_is_reported(
     kept: TopicSettings, level: Level, message: str
 ) -> None:
-    (finding,) = check_topic(kept, rebuild_hours=52)
+    (finding,) = check_topic(kept, is_input=True)
     assert finding.level is level
     assert message in finding.message
 
 
 def test_only_the_input_topic_needs_retention() -> None:
     assert not list(check_topic(topic(retention_ms="1", cleanup_policy="compact")))
-    assert not list(check_topic(topic(retention_ms="-1"), rebuild_hours=52))
+    assert not list(check_topic(topic(retention_ms="-1"), is_input=True))
 
 
 def test_the_rejected_topic_must_take_the_largest_record() -> None:

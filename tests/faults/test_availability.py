@@ -198,10 +198,12 @@ def test_killed_in_a_transaction_and_the_survivor_goes_on(trial: ServiceTrial) -
         return mortal.exit_code is not None
 
     wait_until(dead, DEADLINE_S, "a death")
-    died_at = time.time()
+    died_at, longest_s = time.time(), 0.0
     while time.time() - died_at < 25:  # a session of 6 s, then a transaction of 15 s
+        began = time.monotonic()
         ward.send()
         time.sleep(0.1)
+        longest_s = max(longest_s, time.monotonic() - began - 0.1)
     trial.settle()
     sent = {(p, o): at / 1000 for p, o, at, _ in read_all(trial, trial.settings.topic_vitals)}
     waits: dict[int, list[float]] = {0: [], 1: []}
@@ -214,8 +216,8 @@ def test_killed_in_a_transaction_and_the_survivor_goes_on(trial: ServiceTrial) -
     }
     own, others = sorted(max(of_partition) for of_partition in since.values())
     assert others > 5, "the partition of the dead waited for nothing: no test"
-    # A loaded machine lets both wait longer, but only one of them for the transaction.
-    assert own < others / 2
+    # A second, and what a loaded machine takes from everybody: it held up this loop as well.
+    assert own < 1 + 3 * longest_s
 
 
 def _of(sent: dict[tuple[int, int], float], partition: int) -> list[tuple[int, float]]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from streamer.adapters.redis.client import TIMEOUT_S
 from streamer.local import LocalStack
 from streamer.service.worker import Worker
 from tests.support.service_trial import DEADLINE_S, ServiceTrial
@@ -55,6 +59,27 @@ def test_redis_is_stopped_and_comes_back(own: LocalStack, trial: ServiceTrial) -
         own.redis_server.start()
         trial.assert_equals_oracle()
         assert worker.not_ready == []
+
+
+def test_redis_freezes_and_the_loop_is_not_held_up_for_longer_than_five_seconds(
+    own: LocalStack, trial: ServiceTrial
+) -> None:
+    trial.send(200)
+    with trial.worker() as worker:
+        trial.wait_for_commit()
+        os.kill(own.redis_server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            trial.send(100)
+            wait_for_complaint(worker, "Redis")
+            seen_s = time.monotonic() - began
+        finally:
+            os.kill(own.redis_server.pid, signal.SIGCONT)
+        trial.send()
+        trial.assert_equals_oracle()
+    # A look at Redis a second, and five for its answer; another on a machine with other work.
+    assert seen_s < 8
+    assert TIMEOUT_S == 5
 
 
 def test_redis_is_killed_and_comes_back_without_its_last_seconds(

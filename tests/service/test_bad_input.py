@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from kafka import KafkaProducer
 
+from bench.broken_records import NotUtf8
 from streamer.adapters.kafka.codecs import MOST_BYTES
 from streamer.local import LocalStack
-from tests.support.log_backends import NotUtf8
 from tests.support.running_service import ServiceClient, headers, origin, service
 
 NOW_MS = int(time.time() * 1000)

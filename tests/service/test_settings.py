@@ -61,7 +61,6 @@ def test_every_wrong_setting_is_reported_at_once(monkeypatch: pytest.MonkeyPatch
         "STREAMER_PARTITIONS": "0",
         "STREAMER_RISK_INTERVAL": "often",
         "STREAMER_HTTP_PORT": "70000",
-        "STREAMER_REBUILD_HOURS": "0",
         "STREAMER_LOG_FORMAT": "xml",
         "STREAMER_KAFKA_SECURITY_PROTOCOL": "TLS",
     }
@@ -242,8 +241,6 @@ def test_a_client_certificate_reaches_the_clients(
         ("STREAMER_RISK_INTERVAL", "0.0004"),
         ("STREAMER_FUTURE_LIMIT", "1e20"),
         ("STREAMER_FUTURE_LIMIT", "0.0004"),
-        ("STREAMER_REBUILD_HOURS", "1e20"),
-        ("STREAMER_REBUILD_HOURS", "1e-9"),
         ("STREAMER_REPLICATION", "1000"),
         ("STREAMER_TOPIC_RISK", "vitals"),
     ],

@@ -121,19 +121,6 @@ def test_it_is_set_aside_once_though_services_die_and_come_back() -> None:
     assert fake.stored_stays() == whole.stored_stays()
 
 
-def test_a_record_with_an_impossible_timestamp_that_is_rejected_anyway() -> None:
-    """The time of the record cannot be written as a date, and a dead letter has it."""
-    fake = FakeService(LIBRARY, n_partitions=1)
-    fake.send([event(0, "p", 0, values={"heart_rate": 80})])
-    fake.broker.append(0, b"q", b"no JSON", timestamp_ms=1_700_000_000_000_000)
-    fake.send([event(0, "p", 2, values={"heart_rate": 80})])
-    fake.drain(fake.process())
-    assert [risk["patient_id"] for risk in fake.messages("risk")] == ["p", "p"]
-    ((detail, key),) = dead_letters(fake)
-    assert key == b"q"
-    assert detail.startswith("ValueError")
-
-
 def test_a_batch_is_bounded_by_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events a fortnight apart are few records and much work; another partition goes on."""
     monkeypatch.setattr(batch_scoring, "MOST_ROWS", 30_000)

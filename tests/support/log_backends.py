@@ -9,6 +9,7 @@ from typing import Any
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import MemberToRemove
 
+from bench.broken_records import NotUtf8
 from streamer.adapters.kafka.log import KafkaLog
 from streamer.adapters.kafka.options import KafkaOptions
 from streamer.adapters.kafka.topics import TopicSpec, ensure
@@ -24,13 +25,6 @@ TIME_MS = 1_700_000_000_000
 SESSION_MS = 6_000  # the least that a broker allows
 # A rebalance waits for members that were closed badly for as long as their session lasts.
 DEADLINE_S = 60.0
-
-
-class NotUtf8(str):
-    """A name that is not UTF-8 on the wire, as clients in other languages may send it."""
-
-    def encode(self, *_: object) -> bytes:
-        return b"\xff"
 
 
 class LogBackend:

@@ -18,9 +18,10 @@ from tests.support.synthetic_stays import write_parquet
 from trainer import fit as fitting
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
+from trainer.data.known_stays import known_stays
 from trainer.data.split import side_of
-from trainer.errors import ResumeError, TooLittleData
-from trainer.fit import Fitted, fit
+from trainer.errors import InputError, ResumeError, TooLittleData
+from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
 from trainer.progress import Reporter
 from trainer.training.checkpoint import FILE
 
@@ -194,3 +195,30 @@ def test_too_few_patients_are_refused_with_every_reason(tmp_path: Path) -> None:
     with pytest.raises(TooLittleData) as caught:
         fit([file], tmp_path, QUICK, reporter=QUIET)
     assert all(f"{side} patients is septic" in str(caught.value) for side in ("train", "test"))
+
+
+def test_a_fit_that_goes_on_keeps_encoder_scaling_and_forecast(
+    fitted: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    start = fitted[0].bundle
+    own = load_cohort([learnable_file(tmp_path, 60, seed=5, first_id=900)])
+    recipe = fine_tuning_of(start)
+    result = fit(own, tmp_path, recipe, reporter=QUIET, n_bootstrap=0, lineage=Lineage(start=start))
+    before, after = build(start), build(result.bundle)
+    changed = {
+        name
+        for name, weights in before.network.weights.items()
+        if not np.array_equal(weights, after.network.weights[name])
+    }
+    assert {"glance_head", "memory_head", "bias"} <= changed
+    assert not any(name.startswith(("first", "second", "binned", "edges")) for name in changed)
+    assert np.array_equal(before.scaling.mean, after.scaling.mean)
+    assert (before.forecaster is None) == (after.forecaster is None)
+    manifest = result.bundle.manifest
+    assert manifest["started_from"] == start.model_id
+    known = known_stays(manifest, load_cohort([learnable_file(tmp_path, 80)]))
+    assert known is not None
+    assert known.seen.sum() > 40  # whom the start was fitted on
+    with pytest.raises(InputError, match="size"):
+        other = replace(recipe, hidden=recipe.hidden + 1)
+        fit(own, tmp_path, other, reporter=QUIET, lineage=Lineage(start=start))

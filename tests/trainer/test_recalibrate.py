@@ -29,8 +29,14 @@ from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import evaluate, overlap_warning
 from trainer.fit import fit
 from trainer.metrics.definitions import METRICS
+from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
-from trainer.recalibrate import LEAST_SEPTIC, Recalibrated, recalibrate, refuse_too_few
+from trainer.recalibrate import (
+    LEAST_SEPTIC,
+    Recalibrated,
+    recalibrate,
+    refuse_too_few,
+)
 
 RECOUNTED = ("by_site", "patients")
 QUIET = Reporter(Console(quiet=True))
@@ -211,10 +217,10 @@ def test_where_enough_begins(n_septic: int, enough: bool, site: Path) -> None:
     held_out = np.concatenate([ill[n_septic : n_septic + 5], well[100:110]])
     split = Split(chosen_on, chosen_on[:0], held_out)
     if enough:
-        refuse_too_few(cohort, chosen_on, split)
+        refuse_too_few(cohort, chosen_on, split.test, LEAST_JUDGED)
     else:
         with pytest.raises(TooLittleData, match=f"^{n_septic} septic patients to choose on"):
-            refuse_too_few(cohort, chosen_on, split)
+            refuse_too_few(cohort, chosen_on, split.test, LEAST_JUDGED)
 
 
 def test_a_bundle_that_does_not_say_how_it_was_split_is_refused(site: Path, tmp_path: Path) -> None:

@@ -54,8 +54,15 @@ class ArchivedStays:
     labelled_share: dict[str, float]
 
 
-def read_archive(source: ArchiveSource, mature_hours: float = MATURE_HOURS) -> ArchivedStays:
+def read_archive(
+    source: ArchiveSource, mature_hours: float = MATURE_HOURS, now_ms: int | None = None
+) -> ArchivedStays:
     """Reads the labelled stays of an archive, sorted by id.
+
+    Args:
+        source: the archive, and the versions of its tables.
+        mature_hours: hours after discharge at which a stay is mature.
+        now_ms: the log's own time at an earlier reading; that of the newest record by default.
 
     Raises:
         DataError: there is no such table or version, nothing was folded, or no stay is labelled.
@@ -68,7 +75,7 @@ def read_archive(source: ArchiveSource, mature_hours: float = MATURE_HOURS) -> A
         raise DataError(
             f"{error}; `trainer archive run` and `trainer archive fold` make it"
         ) from error
-    now_ms = newest_logged_ms(events)
+    now_ms = newest_logged_ms(events) if now_ms is None else now_ms
     rows = in_order(stays.read_all(), "patient", "origin")
     spans, discharge_ms = _spans(rows)
     labels = label_stays(spans, outcomes_of(outcomes.read_all()), now_ms)
@@ -151,6 +158,8 @@ def _cohort(rows: pa.Table, ids: list[str], labels: list[StayLabel]) -> Cohort:
         _words(sex, SEX_CODES),
         _words(icu_type, ICU_TYPE_CODES),
         in_hospital,
+        # Figures are shown for each ward, as for each hospital of files that name them.
+        np.array([ward or "" for ward in listed(rows, "ward")], np.str_),
     )
 
 

@@ -18,6 +18,7 @@ from streamer.process.terminal import open_streams, say_lines
 from trainer.cli import (
     archive,
     compare,
+    demo,
     describe,
     evaluate,
     example,
@@ -27,6 +28,7 @@ from trainer.cli import (
     models,
     recalibrate,
     run,
+    runs,
     tune,
 )
 from trainer.errors import InputError, WrongUsage
@@ -53,6 +55,11 @@ app.command()(recalibrate.recalibrate)
 app.command()(compare.compare)
 app.command()(explain.explain)
 app.command()(run.run)
+app.command()(demo.demo)
+app.command()(runs.freeze)
+app.command()(runs.thaw)
+app.add_typer(runs.app, name="runs")
+app.add_typer(runs.policy_app, name="policy")
 app.add_typer(models.app, name="models")
 app.add_typer(keys.app, name="keys")
 app.add_typer(archive.app, name="archive")

@@ -60,7 +60,14 @@ def fit(
     against: Annotated[
         Path | None,
         typer.Option(
-            help="Compare with this bundle, on half of the test patients; the gates of `run`."
+            help="Compare with this bundle, on two thirds of the test patients; the gates of `run`."
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Go on from the weights of this bundle, with the stays of a site of your own.",
         ),
     ] = None,
     threads: Threads = None,
@@ -75,22 +82,34 @@ def fit(
     `trainer fit --data training_setA --data training_setB --out runs/first`
 
     `trainer fit --data stays.parquet --out runs/small --epochs 5 --set hidden=64`
+
+    `trainer fit --from models/champion --data archive:/var/lib/vigil/archive --out runs/own`
     """
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
     check_writable("--out", out, faults)
     check_bundle("--against", against, faults)
-    named = [f"seed={seed}", f"salt={salt}", f"epochs={epochs}", f"alert_budget={alert_budget}"]
+    check_bundle("--from", start, faults)
+    named = [f"seed={seed}", f"salt={salt}"]
+    named += [f"epochs={epochs}"] * (epochs != _DEFAULT.epochs)
+    named += [f"alert_budget={alert_budget}"] * (alert_budget != _DEFAULT.alert_budget)
     recipe, wrong = _DEFAULT.changed([*named, *(knob or [])])
     refuse([*faults, *wrong, *recipe.problems()])
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer.fit import BUNDLE, ENOUGH_SEPTIC  # noqa: PLC0415
+    from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, fine_tuning_of  # noqa: PLC0415  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415
 
     use_threads(threads, settings)
+    lineage = Lineage(
+        against=bundles.load(against) if against else None,
+        start=bundles.load(start) if start else None,
+    )
+    if lineage.start is not None:
+        recipe, wrong = fine_tuning_of(lineage.start).changed([*named, *(knob or [])])
+        refuse([*wrong, *recipe.problems()])
     fitted = fit_bundle(
         paths,
         out,
@@ -98,7 +117,7 @@ def fit(
         reporter=Reporter(),
         resume=resume,
         n_bootstrap=bootstrap,
-        against=bundles.load(against) if against else None,
+        lineage=lineage,
     )
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
@@ -106,7 +125,7 @@ def fit(
     for line in fitted.beside.lines():
         say(f"the shipped bundle beside it: {line}")
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
-    if n_septic < ENOUGH_SEPTIC:
+    if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
             f"{n_septic} septic patients to learn from, and some hundred are needed: `trainer "
             "recalibrate` makes the shipped bundle fit your patients, and a fit on the public data "

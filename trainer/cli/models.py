@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print one JSON object or list instead of text.")
 ]
-Why: TypeAlias = Annotated[str, typer.Option(help="Reason for the history.")]
+Why: TypeAlias = Annotated[str, typer.Option("--reason", "--why", help="Reason for the history.")]
+By: TypeAlias = Annotated[
+    str, typer.Option(help="Name of the person who decides. Default: the user of this machine.")
+]
 Offline: TypeAlias = Annotated[
     bool, typer.Option("--no-publish", help="Change only the registry, without Redis.")
 ]
@@ -41,13 +45,13 @@ app = typer.Typer(
 
     `trainer models list`
 
-    `trainer models promote runs/first/bundle --why "trained on our own patients"`
+    `trainer models promote challenger --by "Dr. A. Weber" --reason "read the run, all gates pass"`
 
     `trainer models sign runs/first/bundle`
 
     `trainer models verify`
 
-    `trainer models rollback --why "too many alerts on ward 3"`
+    `trainer models rollback --reason "too many alerts on ward 3"`
     """,
 )
 
@@ -116,40 +120,59 @@ def show(
 def promote(
     model: Annotated[str, typer.Argument(help="Model as in `show`, or the folder of a bundle.")],
     registry: Folder = None,
+    by: By = "",
     why: Why = "promoted by hand",
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force", help="Also one whose gates are not all open, or that was rolled back."
+        ),
+    ] = False,
     no_publish: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Put a model in force: make it champion and publish it through Redis."""
+    """Put a model in force: make it champion and publish it through Redis.
+
+    A candidate of a run must have passed every gate, and a model that was rolled back stays in
+    quarantine, unless --force says otherwise; that is on record, with the name and the reason.
+    """
+    from trainer.loop.promoting import note_promoted, refuse_closed  # noqa: PLC0415
     from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
     kept = _open(registry)
+    person = by or getpass.getuser()
+    why = f"{why} (by {person}{', forced' if force else ''})"
     with failure_audited(kept.audit_file, "promote", model) as action:
         channel = None if no_publish else _channel()  # before anything is changed
         if (Path(model) / MANIFEST).is_file():
             model = publishing.accept_folder(kept, Path(model))
         action.target = model = kept.find(model)
         kept.accept(model)
+        if not force:
+            refuse_closed(kept, model)
         _change(
             kept,
             channel,
             as_json,
-            lambda: kept.promote(model, why),
-            lambda channel: publishing.promote(kept, channel, model, why),
+            lambda: kept.promote(model, why, force=force),
+            lambda channel: publishing.promote(kept, channel, model, why, force=force),
         )
+        note_promoted(kept, model, person, why)
 
 
 @app.command()
 def rollback(
     registry: Folder = None,
+    by: By = "",
     why: Why = "rolled back by hand",
     no_publish: Offline = False,
     as_json: Json = False,
 ) -> None:
-    """Put the previous champion in force again."""
+    """Put the previous champion in force again; the one before goes into quarantine."""
     from trainer.registry import publishing  # noqa: PLC0415
 
     kept = _open(registry)
+    why = f"{why} (by {by or getpass.getuser()})"
     before = kept.aliases().champion or "the shipped bundle"
     with failure_audited(kept.audit_file, "rollback", before):
         _change(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from trainer.archive.source import SCHEME, ArchiveSource
 from trainer.cli.options import (
     Data,
     Folder,
@@ -47,17 +49,16 @@ def run(
     threads: Threads = None,
     registry: Folder = None,
 ) -> None:
-    """Retrain on schedule and publish each candidate that is better than the champion.
+    """Make candidates on schedule, judge them, and ask a person, or promote by policy.
 
-    Each time the files are read anew and a candidate is trained in a child process of low
-    priority. It is compared with the champion on patients that neither was fitted on: half of the
-    test side, which serves for nothing else, so that no figure of test patients rests on them. It
-    becomes champion if all gates pass: enough septic patients, utility and AUROC shown not to be
-    worse, a gain that is likely (or a champion that is old), calibration, alerts. It is then
-    published through Redis, and streamers load it within seconds.
+    The stays are those of TRAINER_ARCHIVE, folded anew, and those of --data beside it. A child
+    process of low priority makes what they are enough for: the champion recalibrated, the champion
+    fitted on from its weights, a fit anew. Each is compared with the champion on a deciding side of
+    patients that serve for nothing else. Every gate must be open (`trainer policy`). Then a
+    named person promotes (`trainer models promote`), or the run does where the policy says so.
 
-    Several trainers may run: a lease lets one work at a time. SIGTERM ends a trainer and its child
-    within 10 s.
+    Every run leaves a record (`trainer runs`). Several trainers may run: a lease lets one work at
+    a time. SIGTERM ends a trainer and its child within 10 s.
 
     Examples:
 
@@ -66,7 +67,7 @@ def run(
     `trainer run --data /data/icu --once --threads 2 --set seed=3`
     """
     settings, faults = TrainerSettings(), list[str]()
-    paths = data_paths(data, settings, faults)
+    sources = run_sources(data, settings, faults)
     folder = registry or settings.registry
     check_writable("--registry", folder, faults)
     if cron is not None and every is not None:
@@ -82,8 +83,10 @@ def run(
             "STREAMER_ALLOW_UNSIGNED_MODELS=true for the services"
         )
 
-    from trainer.registry import schedule  # noqa: PLC0415 - APScheduler, which help does not need
+    from trainer.loop import schedule  # noqa: PLC0415 - APScheduler, which help does not need
+    from trainer.registry.policy import check  # noqa: PLC0415
 
+    faults += check(folder)
     trigger = None
     try:
         interval = every or ("" if cron else settings.every)
@@ -100,27 +103,36 @@ def run(
 
     from streamer.adapters.redis.models import RedisModels  # noqa: PLC0415
     from streamer.process.signals import stop_on_signal  # noqa: PLC0415
+    from trainer.loop.child_process import Limits, default_threads  # noqa: PLC0415
+    from trainer.loop.plan import Plan  # noqa: PLC0415
+    from trainer.loop.runs import Retraining  # noqa: PLC0415
+    from trainer.loop.service import Service  # noqa: PLC0415
     from trainer.registry.lease import Lease  # noqa: PLC0415
     from trainer.registry.logs import configure  # noqa: PLC0415
-    from trainer.registry.retraining import Retraining  # noqa: PLC0415
 
-    kept = open_registry(folder, settings)
-    options = [word for change in knobs for word in ("--set", change)]
-    options += ["--threads", str(settings.threads if threads is None else threads)]
+    plan = Plan(
+        sources,
+        tuple(knobs),
+        (settings.threads if threads is None else threads) or default_threads(),
+        Limits(settings.hours, settings.memory_gb),
+    )
     configure(settings.log_format)
     with stop_on_signal() as stop:
         retraining = Retraining(
-            paths,
-            kept,
-            RedisModels(client),
-            Lease(client),
-            options,
-            stop,
-            settings.hours * 3600,
+            plan, open_registry(folder, settings), RedisModels(client), Lease(client), stop
         )
         if once:
             if retraining.once().ended == "failed":
                 raise typer.Exit(1)
             return
-        retraining.begin()
-        schedule.serve(trigger, retraining.once, stop)
+        Service(retraining, trigger, settings.after_stays).serve(stop)
+
+
+def run_sources(data: list[Path] | None, settings: TrainerSettings, faults: list[str]) -> list[str]:
+    """The stays of runs: --data or TRAINER_DATA, and TRAINER_ARCHIVE beside them."""
+    own = f"{SCHEME}{settings.archive}" if settings.archive is not None else None
+    if own is not None and not data and not settings.data:
+        return [own]
+    sources = [str(path) for path in data_paths(data, settings, faults)]
+    is_named = any(ArchiveSource.parse(source) is not None for source in sources)
+    return sources if own is None or is_named else [*sources, own]

@@ -38,9 +38,10 @@ from trainer.compare.protocol.results import HeldOut, MadeOf, slug
 from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import FittedEntries, evaluate_all
 from trainer.compare.report.findings import Effort, Findings, Setup, machine
+from trainer.data.gathering import gather, read
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
-from trainer.fit import gather, versions
+from trainer.fit import versions
 from trainer.metrics.evaluation_json import SITES
 from trainer.progress import Reporter
 from trainer.training.recipe import Recipe
@@ -98,7 +99,7 @@ def compare(
     plan = Plan.of(bundle, entrants, SoftLabelCache(results, recipe))
     refuse_unknown(options.only, plan.names)
 
-    material, data = gather(paths, recipe, reporter)
+    material, data = gather(read(paths, reporter), recipe.salt, recipe.fractions, reporter)
     refuse_other_patients(bundle, material, data["fitted_on"])
 
     task = Task(material, options.seed, torch.get_num_threads())

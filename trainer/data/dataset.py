@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from streamer.core import demographics, features
 from streamer.core.cleaning import clean
+from streamer.core.lstm_network import Network
 from streamer.core.model import Scaling
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.split import Side, Split
@@ -60,12 +61,14 @@ class Material:
         built: (R, F) raw features.
         scaling: fitted on the training patients.
         split: which stay is on which side.
+        start: a network to go on from; ``None``: a new one is made.
     """
 
     cohort: Cohort
     built: Floats
     scaling: Scaling
     split: Split
+    start: Network | None = None
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) all rows of these stays, one stay after the other."""

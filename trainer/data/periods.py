@@ -30,7 +30,7 @@ class Periods:
     Attributes:
         training: of the train and validation sides, discharged before the newest weeks.
         frozen: of the test side, discharged up to the frozen day.
-        newest: of the newest weeks; ``None`` where the archive is younger than they are long.
+        newest: of the newest weeks; ``None`` where the archive is younger than twice their length.
     """
 
     training: NDArray[np.int64]
@@ -58,13 +58,15 @@ def divide(
     """
     sides = np.array([side_of(patient) for patient in patient_ids], np.str_)
     newest_ms = now_ms - round(mature_hours * HOUR_MS) - round(newest_days * DAY_MS)
-    is_new = discharge_ms > newest_ms
+    # With less before them than they are long, the newest weeks would take training its stays.
+    first_ms = newest_ms - round(newest_days * DAY_MS)
+    is_old_enough = bool(len(discharge_ms)) and int(discharge_ms.min()) <= first_ms
+    is_new = (discharge_ms > newest_ms) & is_old_enough
     is_frozen = (sides == "test") & (discharge_ms <= frozen_until_ms)
     is_training = (sides != "test") & ~is_new
     people = np.array([person_of(patient) for patient in patient_ids], np.str_)
     # A readmission of whom training or the frozen test has seen is no second opinion.
     seen = np.isin(people, people[is_training | is_frozen])
-    is_old_enough = bool(len(discharge_ms)) and int(discharge_ms.min()) <= newest_ms
     return Periods(
         np.flatnonzero(is_training),
         np.flatnonzero(is_frozen),

@@ -9,7 +9,7 @@ that the stays are too few for is `insufficient`, not `fail`; either keeps the c
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -51,6 +51,12 @@ class Limits:
         alert_ratio: alert starts over the champion's, lowest and highest.
         most_alerts: alert starts per patient-day.
         sensitivity_drop: share of the septic stays that may lose their alert.
+        least_septic_newest: septic stays that the newest weeks need; 0: they are not asked.
+        newest_margin: utility that may be lost on the newest weeks.
+        newest_observed_expected: as above, on the newest weeks.
+        least_septic_subgroup: septic stays below which a subgroup is listed and not judged.
+        subgroup_drop: AUROC that a subgroup may lose.
+        labelled_share: least share of the stays of a month with an outcome.
     """
 
     least_septic: int = 30
@@ -65,6 +71,12 @@ class Limits:
     alert_ratio: tuple[float, float] = (0.5, 1.10)
     most_alerts: float = 0.33
     sensitivity_drop: float = 0.05
+    least_septic_newest: int = 30
+    newest_margin: float = 0.05
+    newest_observed_expected: tuple[float, float] = (0.67, 1.5)
+    least_septic_subgroup: int = 50
+    subgroup_drop: float = 0.03
+    labelled_share: float = 0.90
 
 
 DEFAULT: Final = Limits()
@@ -88,6 +100,36 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Subgroup:
+    """A subgroup of the deciding stays.
+
+    Attributes:
+        n_septic: septic stays in it.
+        low: lower end of the paired difference of AUROC, 95 % one-sided.
+        high: upper end.
+    """
+
+    n_septic: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """The newest weeks as a second opinion.
+
+    Attributes:
+        n_septic: septic stays in them.
+        utility: difference of utility.
+        observed_expected: of the candidate.
+    """
+
+    n_septic: int
+    utility: Difference
+    observed_expected: float
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything that the gates look at, on patients that neither model was fitted on.
 
@@ -99,6 +141,11 @@ class Evidence:
         auroc: difference of AUROC.
         observed_expected: of the candidate.
         champion_days: age of the champion; 0 where it is not known.
+        subgroups: by name, those with enough septic stays.
+        newest: the newest weeks; ``None`` where there are none apart, as with files.
+        is_archived: whether the stays are of an archive, which has newest weeks and shares.
+        labelled_share: by month of discharge, share of the stays that have an outcome.
+        looks: how often these stays have decided in the last quarter, and how often they may.
     """
 
     n_septic: int
@@ -108,6 +155,11 @@ class Evidence:
     auroc: Difference
     observed_expected: float
     champion_days: float = 0
+    subgroups: dict[str, Subgroup] = field(default_factory=dict)
+    newest: Newest | None = None
+    is_archived: bool = False
+    labelled_share: dict[str, float] = field(default_factory=dict)
+    looks: tuple[int, int] = (0, 1)
 
 
 def gates(evidence: Evidence, limits: Limits = DEFAULT) -> list[Gate]:
@@ -117,11 +169,14 @@ def gates(evidence: Evidence, limits: Limits = DEFAULT) -> list[Gate]:
         return [Gate("sufficiency", Verdict.INSUFFICIENT, text)]
     return [
         Gate("sufficiency", Verdict.PASS, f"{evidence.n_septic} septic stays to decide on"),
+        *_provenance(evidence, limits),
         _not_worse("utility", evidence.utility, limits.utility_margin, evidence.n_septic),
         _not_worse("AUROC", evidence.auroc, limits.auroc_margin, evidence.n_septic),
         _reason(evidence, limits),
         _calibration(evidence, limits),
         _alerts(evidence, limits),
+        _subgroups(evidence, limits),
+        *_newest(evidence, limits),
     ]
 
 
@@ -135,7 +190,59 @@ def in_words(verdicts: list[Gate]) -> str:
     closed = [
         f"{g.name} ({g.verdict}): {g.text}" for g in verdicts if g.verdict is not Verdict.PASS
     ]
-    return "; ".join(closed) if closed else f"all gates pass: {verdicts[1].text}"
+    if closed:
+        return "; ".join(closed)
+    return f"all gates pass: {next(g.text for g in verdicts if g.name == 'utility')}"
+
+
+def _provenance(evidence: Evidence, limits: Limits) -> list[Gate]:
+    """Whether the stays may decide once more, and whether their labels are for all alike."""
+    looks, most = evidence.looks
+    text = f"these stays decided {looks} times in a quarter, {most} are allowed"
+    closed = [Gate("looks", Verdict.PASS if looks < most else Verdict.INSUFFICIENT, text)]
+    if evidence.is_archived:
+        poor = {m: s for m, s in evidence.labelled_share.items() if s < limits.labelled_share}
+        months = ", ".join(f"{month} {share:.0%}" for month, share in sorted(poor.items())[-3:])
+        text = (
+            f"stays with an outcome: {months}; {limits.labelled_share:.0%} are asked for"
+            if poor
+            else f"at least {limits.labelled_share:.0%} of each month's stays have an outcome"
+        )
+        closed.append(Gate("labels", Verdict.INSUFFICIENT if poor else Verdict.PASS, text))
+    return closed
+
+
+def _subgroups(evidence: Evidence, limits: Limits) -> Gate:
+    judged = {
+        name: group
+        for name, group in evidence.subgroups.items()
+        if group.n_septic >= limits.least_septic_subgroup
+    }
+    fallen = [name for name, group in judged.items() if group.high < -limits.subgroup_drop]
+    few = [name for name in evidence.subgroups if name not in judged]
+    text = f"{len(judged)} with {limits.least_septic_subgroup} septic stays or more judged"
+    text += f"; too few to judge: {', '.join(few)}" * bool(few)
+    if fallen:
+        text = f"AUROC fell by more than {limits.subgroup_drop:g}: {', '.join(fallen)}; {text}"
+    return Gate("subgroups", Verdict.FAIL if fallen else Verdict.PASS, text)
+
+
+def _newest(evidence: Evidence, limits: Limits) -> list[Gate]:
+    """A check for catastrophe: so few stays show no more."""
+    if not evidence.is_archived or not limits.least_septic_newest:
+        return []
+    newest, name = evidence.newest, "newest weeks"
+    if newest is None or newest.n_septic < limits.least_septic_newest:
+        n_septic = 0 if newest is None else newest.n_septic
+        text = f"{n_septic} septic stays in them, {limits.least_septic_newest} are needed"
+        return [Gate(name, Verdict.INSUFFICIENT, text)]
+    ratio, (low, high) = newest.observed_expected, limits.newest_observed_expected
+    text = (
+        f"{newest.n_septic} septic stays: utility difference [{newest.utility.low:+.3f}, "
+        f"{newest.utility.high:+.3f}], observed over expected {ratio:.2f}"
+    )
+    is_right = newest.utility.high >= -limits.newest_margin and low <= ratio <= high
+    return [Gate(name, Verdict.PASS if is_right else Verdict.FAIL, text)]
 
 
 def needed_septic(difference: Difference, margin: float, n_septic: int) -> int:

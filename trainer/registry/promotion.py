@@ -20,8 +20,9 @@ from trainer.data.known_stays import known_stays
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import percentiles, replicates
-from trainer.metrics.definitions import METRICS, Measure
-from trainer.registry.gates import DEFAULT, Difference, Evidence
+from trainer.metrics.definitions import METRICS, Measure, Scored
+from trainer.metrics.subgroups import subgroups
+from trainer.registry.gates import DEFAULT, Difference, Evidence, Limits, Subgroup
 
 N_BOOTSTRAP: Final = 1000
 """Replicates: the ends of an interval decide, and with 1000 there are 50 beyond each."""
@@ -73,6 +74,7 @@ def compare_bundles(
     champion: Bundle,
     held_out: Dataset,
     n_bootstrap: int = N_BOOTSTRAP,
+    limits: Limits = DEFAULT,
 ) -> Comparison:
     """Compares two bundles on those of the held-out patients that neither was fitted on.
 
@@ -81,6 +83,7 @@ def compare_bundles(
         champion: the bundle in force.
         held_out: patients that the candidate was not fitted on.
         n_bootstrap: replicates of the paired interval.
+        limits: say which gain counts, and which subgroups are large enough.
     """
     if candidate.model_id == champion.model_id:
         stays, why = held_out.stays, "it is the champion itself"
@@ -99,17 +102,7 @@ def compare_bundles(
     ours, theirs = (
         predict(build.build(bundle), dataset).scored() for bundle in (candidate, champion)
     )
-    measures = Measure(ours), Measure(theirs)
-    drawn = replicates(measures, n_bootstrap)
-    differences = drawn[0] - drawn[1]
-    evidence = Evidence(
-        n_septic,
-        measures[0].figures(),
-        measures[1].figures(),
-        _difference(differences, "utility"),
-        _difference(differences, "auroc"),
-        float((ours.label == 1).sum() / ours.risk.sum()),
-    )
+    evidence, differences = evidence_of(ours, theirs, subgroups(dataset.part), n_bootstrap, limits)
     return Comparison(
         candidate.model_id,
         champion.model_id,
@@ -121,13 +114,69 @@ def compare_bundles(
     )
 
 
-def _difference(differences: NDArray[np.float64], name: str) -> Difference:
+def evidence_of(
+    ours: Scored,
+    theirs: Scored,
+    groups: dict[str, NDArray[np.int64]],
+    n_bootstrap: int = N_BOOTSTRAP,
+    limits: Limits = DEFAULT,
+) -> tuple[Evidence, NDArray[np.float64]]:
+    """The evidence for the gates, of two models on the same stays.
+
+    Args:
+        ours: of the candidate.
+        theirs: of the champion.
+        groups: stays ``(n,)`` of each subgroup.
+        n_bootstrap: replicates of the paired interval.
+        limits: say which gain counts, and which subgroups are large enough.
+
+    Returns:
+        the evidence, and the differences ``(n_bootstrap, len(METRICS))``.
+    """
+    measures = Measure(ours), Measure(theirs)
+    drawn = replicates(measures, n_bootstrap)
+    differences = drawn[0] - drawn[1]
+    evidence = Evidence(
+        int(_septic(ours).sum()),
+        measures[0].figures(),
+        measures[1].figures(),
+        _difference(differences, "utility", limits.gain),
+        _difference(differences, "auroc", limits.gain),
+        float((ours.label == 1).sum() / ours.risk.sum()),
+        subgroups=_by_subgroup(groups, (ours, theirs), limits, n_bootstrap),
+    )
+    return evidence, differences
+
+
+def _septic(scored: Scored) -> NDArray[np.bool_]:
+    return np.asarray(np.maximum.reduceat(scored.label, scored.starts[:-1]) == 1)
+
+
+def _by_subgroup(
+    groups: dict[str, NDArray[np.int64]],
+    scored: tuple[Scored, Scored],
+    limits: Limits,
+    n_bootstrap: int,
+) -> dict[str, Subgroup]:
+    """Each subgroup's septic stays, and the difference of AUROC where they are enough."""
+    judged, septic = {}, _septic(scored[0])
+    for name, stays in groups.items():
+        n_septic, low, high = int(septic[stays].sum()), np.nan, np.nan
+        if n_septic >= limits.least_septic_subgroup:
+            drawn = replicates([Measure(one.take(stays)) for one in scored], n_bootstrap)
+            difference = _difference(drawn[0] - drawn[1], "auroc", limits.gain)
+            low, high = difference.low, difference.high
+        judged[name] = Subgroup(n_septic, low, high)
+    return judged
+
+
+def _difference(differences: NDArray[np.float64], name: str, gain: float) -> Difference:
     values = differences[:, METRICS.index(name)]
     values = values[~np.isnan(values)]
     if not len(values):
         return Difference(np.nan, np.nan, np.nan, 0.0)
     low, high = np.quantile(values, (0.05, 0.95)).tolist()
-    return Difference(low, high, float(values.std()), float((values > DEFAULT.gain).mean()))
+    return Difference(low, high, float(values.std()), float((values > gain).mean()))
 
 
 def is_locked(bundle: Bundle) -> bool:

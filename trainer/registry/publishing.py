@@ -37,8 +37,13 @@ def seed(registry: Registry) -> str:
     return champion
 
 
-def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
+def reconcile(registry: Registry, channel: ModelChannel, fence: int = 0) -> Champion:
     """Brings registry and channel together and returns the champion in force.
+
+    Args:
+        registry: says which bundle should be in force.
+        channel: says which one is.
+        fence: number of the lease under which the registry's champion was chosen, if any.
 
     Raises:
         BundleRefused: the registry's champion would be published, and every service refuse it.
@@ -48,16 +53,19 @@ def reconcile(registry: Registry, channel: ModelChannel) -> Champion:
     seed(registry)
     in_force = _adopt(registry, channel)
     if in_force is None or in_force.model_id != registry.aliases().champion:
-        return _publish(registry, channel, in_force)
+        return _publish(registry, channel, in_force, fence)
     registry.note_published(in_force.version)
     return in_force
 
 
-def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> Champion:
+def promote(
+    registry: Registry, channel: ModelChannel, name: str, why: str, *, force: bool = False
+) -> Champion:
     """Makes a bundle champion, publishes it and returns the champion in force.
 
     Raises:
         BundleRefused: it may not be champion.
+        Quarantined: it was rolled back, and ``force`` was not given.
         UnknownModel: no such bundle.
         Superseded: another trainer published at the same moment.
         StoreUnavailable: the channel does not answer.
@@ -68,7 +76,7 @@ def promote(registry: Registry, channel: ModelChannel, name: str, why: str) -> C
         reconcile(registry, channel)  # so that what is in force now can be rolled back to
     except BundleRefused as error:
         _log.error("the champion is refused", reason=error.reason, error=str(error))
-    registry.promote(name, why)
+    registry.promote(name, why, force=force)
     return reconcile(registry, channel)
 
 
@@ -121,16 +129,18 @@ def _adopt(registry: Registry, channel: ModelChannel) -> Champion | None:
         bundle = _fetch(registry, channel, in_force.model_id)
         if bundle is not None:
             why = f"published by another trainer, version {in_force.version}"
-            registry.promote(registry.add(bundle, why), why)
+            registry.promote(registry.add(bundle, why), why, force=True)  # it is in force already
             return Champion(bundle.model_id, in_force.version)
     return in_force
 
 
-def _publish(registry: Registry, channel: ModelChannel, before: Champion | None) -> Champion:
+def _publish(
+    registry: Registry, channel: ModelChannel, before: Champion | None, fence: int = 0
+) -> Champion:
     """Publishes the champion over ``before``, which was published when this was decided."""
     champion = registry.accept("champion")  # takes seconds, in which another trainer may publish
     version = before.version if before is not None else 0
-    in_force = channel.publish(champion.model_id, champion.to_bytes(), version)
+    in_force = channel.publish(champion.model_id, champion.to_bytes(), version, fence)
     registry.note_published(in_force.version)
     return in_force
 

@@ -18,10 +18,9 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -32,30 +31,12 @@ from streamer.core.model import ID_DIGITS
 from streamer.core.reasons import Refusal
 from streamer.process.audit import audited, record
 from trainer.atomic import sync_folder, write_atomically
-from trainer.errors import UnknownModel
+from trainer.errors import Quarantined, UnknownModel
+from trainer.registry.aliases import Aliases, promoted, replayed, rolled_back, withdrawn
 from trainer.registry.history import History, HistoryEntry
 from trainer.registry.keys import SigningKey, save_signed
 
 _log = structlog.get_logger()
-MOST_BEFORE: Final = 20  # earlier champions kept for rollback; over a year of monthly changes
-
-
-@dataclass(frozen=True, slots=True)
-class Aliases:
-    """The bundles that have a role.
-
-    Attributes:
-        champion: the bundle that is, or should be, in force.
-        challenger: the newest candidate that lost.
-        before: ids of earlier champions, the newest last.
-        published: the version that the model channel had when this registry last agreed with it;
-            0 before the first time.
-    """
-
-    champion: str | None = None
-    challenger: str | None = None
-    before: tuple[str, ...] = field(default_factory=tuple)
-    published: int = 0
 
 
 class Registry:
@@ -155,12 +136,13 @@ class Registry:
         """The bundles that have a role; all empty in a new registry."""
         try:
             kept = json.loads((self.folder / "aliases.json").read_text())
-            return Aliases(**{**kept, "before": tuple(kept["before"])})
+            lists = {"before": kept["before"], "quarantined": dict(kept).get("quarantined", ())}
+            return Aliases(**{**kept, **{name: tuple(ids) for name, ids in lists.items()}})
         except FileNotFoundError:
             return Aliases()
         except (ValueError, TypeError, KeyError) as error:
             _log.warning("aliases.json passed over, the history is read", error=str(error))
-            return _replayed(self.history())
+            return replayed(self.history())
 
     def history(self) -> list[HistoryEntry]:
         """All changes that can be read, oldest first."""
@@ -234,19 +216,28 @@ class Registry:
             self._write(replace(self.aliases(), challenger=self.find(model)))
             self._note("challenger", model, why)
 
-    def promote(self, name: str, why: str) -> str:
+    def promote(self, name: str, why: str, *, force: bool = False) -> str:
         """Makes a bundle champion and returns its id; nothing changes if it is champion already.
+
+        Args:
+            name: as ``find`` resolves it.
+            why: the reason, for the history.
+            force: whether one that was rolled back may be champion again.
 
         Raises:
             UnknownModel: no such bundle.
+            Quarantined: it was rolled back.
         """
         with self._changing():
             model, aliases = self.find(name), self.aliases()
             if model == aliases.champion:
                 return model
-            before = aliases.before + ((aliases.champion,) if aliases.champion else ())
-            challenger = None if aliases.challenger == model else aliases.challenger
-            self._write(Aliases(model, challenger, before[-MOST_BEFORE:], aliases.published))
+            if model in aliases.quarantined and not force:
+                raise Quarantined(
+                    f"{short(model)} was rolled back and is in quarantine; --force, with a "
+                    "reason, puts it in force again"
+                )
+            self._write(promoted(aliases, model))
             self._note("promoted", model, why)
             record(self.audit_file, "promote", self._audit_object(model))
         return model
@@ -255,7 +246,7 @@ class Registry:
         """Makes the champion before this one champion again and returns its id.
 
         Earlier champions that may not be champion any more are passed over. The champion itself is
-        not read: it may be the reason.
+        not read: it may be the reason. It goes into quarantine.
 
         Raises:
             UnknownModel: there was none before.
@@ -268,10 +259,18 @@ class Registry:
             if not before:
                 raise UnknownModel(f"there was no champion before this one in {self.folder}")
             model = before.pop()
-            self._write(replace(aliases, champion=model, before=tuple(before)))
+            self._write(rolled_back(aliases, model, tuple(before)))
             self._note("rolled back", model, why)
             record(self.audit_file, "rollback", self._audit_object(model))
         return model
+
+    def withdraw(self, champion: str, why: str) -> None:
+        """Undoes the promotion of ``champion``, which was never in force; it is the challenger."""
+        with self._changing():
+            aliases = self.aliases()
+            if aliases.champion == champion and aliases.before:
+                self._write(withdrawn(aliases))
+                self._note("withdrawn", champion, why)
 
     def note_rollback(self, refused: str, why: str) -> None:
         """Notes that the champion is published again over a model that is refused."""
@@ -347,30 +346,3 @@ class Registry:
                     before=tuple(name for name in before if name),
                 )
             )
-
-
-def _replayed(history: list[HistoryEntry]) -> Aliases:
-    """The aliases that follow from the history, where their own file cannot be read."""
-    aliases = Aliases()
-    for entry in history:
-        model = entry["model"]
-        match entry["what"]:
-            case "promoted":
-                before = aliases.before + ((aliases.champion,) if aliases.champion else ())
-                challenger = None if aliases.challenger == model else aliases.challenger
-                aliases = replace(
-                    aliases, champion=model, challenger=challenger, before=before[-MOST_BEFORE:]
-                )
-            case "rolled back":
-                # Champions after the one that was returned to are not before it any more.
-                before = aliases.before
-                while before and before[-1] != model:
-                    before = before[:-1]
-                aliases = replace(aliases, champion=model, before=before[:-1])
-            case "challenger":
-                aliases = replace(aliases, challenger=model)
-            case "published":
-                version = entry["why"].removeprefix("version ")
-                if version.isdecimal():
-                    aliases = replace(aliases, published=int(version))
-    return aliases

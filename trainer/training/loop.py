@@ -65,7 +65,8 @@ def train(
 ) -> Run:
     """Trains the encoder on single hours, then the LSTM on whole stays.
 
-    The second part goes on until the validation score gets no better, or for ``recipe.epochs``.
+    The second part goes on until the validation score gets no better, or for ``recipe.epochs``. A
+    network to go on from has its encoder already: its LSTM and both heads are trained further.
 
     Args:
         material: data; test stays are not looked at.
@@ -79,16 +80,21 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     cohort, stays = material.cohort, material.split.train
     torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
-    network = _new_network(material, recipe, soft_labels).to(device)
+    network = (
+        _new_network(material, recipe, soft_labels)
+        if material.start is None
+        else TorchNetwork.of(material.start)
+    ).to(device)
     objective = Objective(cohort, recipe, soft_labels, device)
     run = checkpoint.load(device) if checkpoint is not None else None
-    if run is None:
+    if run is None and material.start is None:
         with torch.no_grad():
             network.bias.copy_(objective.log_odds(material.rows_of(stays)))
         train_encoder(network, material, objective, recipe, progress)
-    optimizer = _optimizer_of_lstm(network, recipe)
+    optimizer = _optimizer_of_lstm(network, recipe, heads=material.start is not None)
     if run is None:
-        torch.nn.init.zeros_(network.memory_head)  # the LSTM has nothing to add yet
+        if material.start is None:
+            torch.nn.init.zeros_(network.memory_head)  # the LSTM has nothing to add yet
         weights = network.state_dict()
         run = Run(weights, copy.deepcopy(weights), optimizer.state_dict())
     else:
@@ -143,9 +149,13 @@ def train(
     return run
 
 
-def _optimizer_of_lstm(network: TorchNetwork, recipe: Recipe) -> torch.optim.Optimizer:
-    """Leaves the LSTM and its head to be trained, and nothing else."""
+def _optimizer_of_lstm(
+    network: TorchNetwork, recipe: Recipe, *, heads: bool
+) -> torch.optim.Optimizer:
+    """Leaves the LSTM and its head to be trained, with ``heads`` the encoder's as well."""
     learns = [network.memory_head, *network.lstm.parameters()]
+    if heads:
+        learns += [network.glance_head, network.bias]
     network.requires_grad_(False)
     for parameter in learns:
         parameter.requires_grad_(True)

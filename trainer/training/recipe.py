@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeAlias
 
+from streamer.core.lstm_network import Architecture
 from trainer.archive.sides import DEFAULT_SALT
 from trainer.data.split import FRACTIONS
 
@@ -31,6 +32,13 @@ _MINIMUM: Final = {
     "forecast_epochs": 0,
     "forecast_units": 1,
 }
+
+
+FINE_TUNING: Final = (
+    "teacher_share=0", "memory_rate=5e-4", "epochs=8", "warm_up_steps=10", "forecast_epochs=0"
+)  # fmt: skip
+"""Knobs of a fit that goes on from a bundle. A site's first stays are too few for a teacher, and
+the forecast is the bundle's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +218,27 @@ class Recipe:
                     kind = f"{len(before)} numbers with commas between"
                 wrong.append(f"{name} must be {kind}, not {text}")
         return replace(self, **values), wrong
+
+    def fine_tuning(self, network: Architecture, budget: float | None = None) -> Recipe:
+        """The recipe that goes on from a network; its sizes are those of the network.
+
+        Args:
+            network: sizes.
+            budget: of alerts, as the bundle has it; this recipe's own where absent.
+        """
+        recipe, wrong = self.changed(FINE_TUNING)
+        assert not wrong
+        return replace(
+            recipe,
+            hidden=network.hidden,
+            layers=network.layers,
+            dropout=network.dropout,
+            encoder=network.encoder,
+            encoder_dropout=network.encoder_dropout,
+            binned=network.binned,
+            bins=network.bins,
+            alert_budget=budget or self.alert_budget,
+        )
 
     def to_json(self) -> dict[str, KnobValue]:
         """The knobs as JSON values."""

@@ -20,8 +20,8 @@ import torch
 
 from streamer.core import features
 from trainer.data.dataset import Material
+from trainer.data.gathering import gather, read
 from trainer.errors import InputError, ResumeError
-from trainer.fit import gather
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
@@ -84,7 +84,7 @@ def tune(
         InputError: Optuna or LightGBM is not installed.
     """
     library = _optuna()
-    material, data = gather(paths, base, reporter)
+    material, data = gather(read(paths, reporter), base.salt, base.fractions, reporter)
     out.mkdir(parents=True, exist_ok=True)
     made_of: _MadeOf = {
         "recipe": base.to_json(),

@@ -25,6 +25,7 @@ _READ_BYTES: Final = 1024 * 1024
 _LZ4_RATIO: Final = 255  # no block of LZ4 grows more than this
 _XERIAL: Final = b"\x82SNAPPY\0"  # snappy in blocks, as Java writes it: a header of 16 bytes
 _XERIAL_BYTES: Final = 16
+_SIZE_BYTES: Final = 4  # at the end of gzip
 
 
 class UnpacksTooLarge(ValueError):
@@ -57,6 +58,10 @@ def unpack(codec: int, packed: bytes, most_bytes: int = MOST_BYTES) -> bytes:
 
 
 def _gzip(packed: bytes, most_bytes: int) -> bytes:
+    # The last four bytes say the size. Who says too much is refused without the work; who says too
+    # little is found out.
+    if int.from_bytes(packed[-_SIZE_BYTES:], "little") > most_bytes:
+        raise UnpacksTooLarge(most_bytes)
     with gzip.GzipFile(fileobj=io.BytesIO(packed)) as reader:
         return _read(reader, most_bytes)
 

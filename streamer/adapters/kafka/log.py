@@ -23,6 +23,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from streamer.adapters.kafka.answers import ClientHung
 from streamer.adapters.kafka.assignment import Assignment
+from streamer.adapters.kafka.batch_size import BatchSize
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
@@ -30,7 +31,6 @@ from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
-    BATCH_BYTES,
     TRANSACTION_TIMEOUT_MS,
     KafkaOptions,
     new_consumer,
@@ -49,8 +49,6 @@ _SILENCE_MS: Final = 15_000
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
-# After a batch that was too large for its topic; a record alone is not made smaller.
-_SMALLER: Final = 16
 # One partition's questions hold up the records of the others; a broker that is up needs some 5 ms.
 _ANSWER_MS: Final = 1_000
 # The markers of a transaction that has just ended are written within some 10 ms.
@@ -80,7 +78,7 @@ class KafkaLog:
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
         self._clock = RefusedClock()
-        self._most_bytes = BATCH_BYTES
+        self._batches = BatchSize()
         self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
         self._notes: dict[int, str] = {}
@@ -241,10 +239,12 @@ class KafkaLog:
             self._fault("in_transaction")
             producer.commit_transaction()
             self._has_committed = True
+            self._batches.went_through()
+            producer.most_bytes = self._batches.most_bytes
         except NO_ANSWER as error:
             self._clock.note(error)
             if MessageSizeTooLargeError.__name__ in repr(error):  # by itself, or as the cause
-                self._most_bytes = max(1, self._most_bytes // _SMALLER)
+                self._batches.refused()
             raise interruption(error, began) from error
 
     def recover(self) -> None:
@@ -256,7 +256,7 @@ class KafkaLog:
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
             producer = new_producer(self._options)
-            producer.most_bytes = self._most_bytes
+            producer.most_bytes = self._batches.most_bytes
             self._recovery.recover(producer)
         self._producer = producer
         self._has_committed = False

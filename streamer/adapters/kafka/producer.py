@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
@@ -23,6 +24,7 @@ from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.structs import ConsumerGroupMetadata
 
 from streamer.adapters.chunks import chunks
+from streamer.adapters.kafka.sender import EagerSender
 from streamer.ports.log import Output
 
 _FORMAT: Final = 2
@@ -61,6 +63,7 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
     def __init__(self, **configs: Any) -> None:
         super().__init__(**configs)
         self.most_bytes: int = self.config["batch_size"]
+        self._sender.__class__ = EagerSender  # there is no option for it
         # A batch that is too large for its topic would be split, and its future would never end.
         self._sender._can_split = lambda _batch, _error: False
 
@@ -84,12 +87,11 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         for chunk in chunks(outputs, _value_bytes, _UNACKNOWLEDGED_BYTES):
             if futures:
                 self.flush(timeout=self.config["delivery_timeout_ms"] / 1000)
-            by_partition: dict[TopicPartition, list[Output]] = {}
+            by_partition: dict[tuple[str, int], list[Output]] = {}
             for output in chunk:
-                tp = TopicPartition(output.topic, output.partition)
-                by_partition.setdefault(tp, []).append(output)
+                by_partition.setdefault(output[:2], []).append(output)
             for tp, of_partition in by_partition.items():
-                futures += self._queue(tp, of_partition, stamp_ms)
+                futures += self._queue(TopicPartition(*tp), of_partition, stamp_ms)
         self._sender.wakeup()
         return futures
 
@@ -202,11 +204,16 @@ def _batches(outputs: Sequence[Output], most_bytes: int, timestamp_ms: int) -> I
     """Cuts records into batches of at most ``most_bytes``; a larger record is a batch alone."""
     encoded: list[bytes] = []
     size = 0
+    common: Sequence[tuple[str, bytes]] = ()
+    prefix = b""
     for output in outputs:
-        record = _encode(output, len(encoded))
+        if output.common is not common:
+            common = output.common
+            prefix = b"".join(chain.from_iterable(map(_header, common)))
+        record = _encode(output, prefix, len(encoded))
         if encoded and size + len(record) > most_bytes:
             yield _Records(encoded, timestamp_ms)
-            record = _encode(output, 0)
+            record = _encode(output, prefix, 0)
             encoded, size = [], 0
         encoded.append(record)
         size += len(record)
@@ -214,16 +221,32 @@ def _batches(outputs: Sequence[Output], most_bytes: int, timestamp_ms: int) -> I
         yield _Records(encoded, timestamp_ms)
 
 
-def _encode(output: Output, index: int) -> bytes:
-    """Encodes a record; ``index`` is its offset in the batch, whose timestamp it shares."""
-    parts: list[bytes] = [b"\0\0", _SMALL[index] if index < len(_SMALL) else _varint(index)]
-    for content in (output.key, output.value):
-        parts += (_NULL,) if content is None else (_length(content), content)
-    parts.append(_SMALL[len(output.headers)])
-    for name, value in output.headers:
-        parts += (_name(name), _length(value), value)
+def _encode(output: Output, common: bytes, index: int) -> bytes:
+    """Encodes a record.
+
+    Args:
+        output: the record.
+        common: its common headers, encoded.
+        index: its offset in the batch, whose timestamp it shares.
+    """
+    _, _, key, value, headers, shared = output
+    parts: list[bytes] = [
+        b"\0\0",  # no attributes, and no time after the batch's
+        _SMALL[index] if index < len(_SMALL) else _varint(index),
+        *((_NULL,) if key is None else (_length(key), key)),
+        *((_NULL,) if value is None else (_length(value), value)),
+        _SMALL[len(shared) + len(headers)],
+        common,
+    ]
+    for header in headers:
+        parts += _header(header)
     record = b"".join(parts)
     return _length(record) + record
+
+
+def _header(header: tuple[str, bytes]) -> tuple[bytes, bytes, bytes]:
+    name, value = header
+    return _name(name), _length(value), value
 
 
 @functools.cache  # the few names that the service writes

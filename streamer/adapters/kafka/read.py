@@ -15,6 +15,7 @@ from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
 from streamer.core.records import Records
+from streamer.core.time import PLAUSIBLE_MS
 
 _POLL_MS: Final = 200
 _RECORDS_A_POLL: Final = 2_000
@@ -126,7 +127,7 @@ def last_values(
 def timestamp_before(
     connection: Mapping[str, Any], tp: TopicPartition, first: int, offset: int
 ) -> int | None:
-    """Returns the timestamp of the last record before an offset, ``None`` if none is found.
+    """Returns the last timestamp before an offset that is a time, ``None`` if none is found.
 
     Args:
         connection: passed to the client as it is.
@@ -151,7 +152,8 @@ def timestamp_before(
             reader.seek(tp, max(first, offset - back))
             parts = reader.poll(timeout_ms=ASK_TIMEOUT_MS, max_records=back).get(tp, [])
             read = Records.joined(parts)
-            before = read.timestamp_ms[read.offset < offset]
+            is_time = read.timestamp_ms <= PLAUSIBLE_MS
+            before = read.timestamp_ms[(read.offset < offset) & is_time]
             if len(before):
                 return int(before[-1])
     return None

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from streamer.core.records import Record, Records
+from streamer.core.time import PLAUSIBLE_MS
 from streamer.ports.log import (
     Interrupted,
     LogUnavailable,
@@ -29,7 +30,7 @@ class MemoryBroker:
         first: the first offset that is kept, by partition.
         committed: the group's offsets.
         notes: what was committed with them.
-        outputs: records of committed transactions, in the order of the commits.
+        outputs: records of committed transactions as readers get them, in the order of the commits.
         topic_id: id of the input topic.
         members: members of the group; a member's index decides which partitions it owns.
         generation: rises whenever the members change; a commit of an earlier one is refused.
@@ -223,7 +224,7 @@ class MemoryLog:
     def timestamp_at(self, partition: int, offset: int) -> int | None:
         """See ``EventLog``."""
         before = [r.timestamp_ms for r in self._kept(partition) if r.offset < offset]
-        return before[-1] if before else None
+        return next((ms for ms in reversed(before) if ms <= PLAUSIBLE_MS), None)
 
     def seek(self, partition: int, offset: int) -> None:
         """See ``EventLog``."""
@@ -263,7 +264,9 @@ class MemoryLog:
         if self._generation != self._broker.generation:
             self._broken = True
             raise MembershipLost("the group has moved on without this member")
-        self._broker.outputs += outputs
+        self._broker.outputs += [
+            output._replace(headers=output.all_headers, common=()) for output in outputs
+        ]
         self._broker.committed.update(offsets)
         self._broker.notes.update({p: (notes or {}).get(p, "") for p in offsets})
         if is_answer_lost:

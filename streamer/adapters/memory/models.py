@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from streamer.adapters.redis.models import KEPT
 from streamer.bundles.bundle import MOST_PACKED
-from streamer.ports.models import Champion, Superseded, Unfetchable
+from streamer.ports.models import Champion, Fenced, Superseded, Unfetchable
 
 
 class MemoryModels:
@@ -14,6 +14,7 @@ class MemoryModels:
         self._champion: Champion | None = None
         self._bundles: dict[str, bytes] = {}
         self._kept: tuple[str, bytes] | None = None
+        self._fence = 0
 
     def champion(self) -> Champion | None:
         """See ``ModelChannel``."""
@@ -31,8 +32,12 @@ class MemoryModels:
             raise Unfetchable(f"it has {len(packed)} bytes, at most {MOST_PACKED} are read")
         return packed
 
-    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+    def publish(
+        self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+    ) -> Champion:
         """See ``ModelChannel``."""
+        if 0 < fence < self._fence:
+            raise Fenced(f"lease {self._fence} has published, this is lease {fence}")
         version = self._champion.version if self._champion else 0
         if version != expected_version:
             raise Superseded(f"version {version} is in force, not {expected_version}")
@@ -41,6 +46,7 @@ class MemoryModels:
         for old in list(self._bundles)[:-KEPT]:
             del self._bundles[old]
         self._champion = Champion(model_id, version + 1)
+        self._fence = max(fence, self._fence)
         return self._champion
 
     def keep(self, model_id: str, packed: bytes) -> None:

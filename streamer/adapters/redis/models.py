@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from streamer.adapters.redis.client import Client
 from streamer.adapters.redis.errors import redis_errors
 from streamer.bundles.bundle import MOST_PACKED
-from streamer.ports.models import Champion, Superseded, Unfetchable
+from streamer.ports.models import Champion, Fenced, Superseded, Unfetchable
 from streamer.ports.states import StoreNotAllowed
 
 _VERSION_DIGITS: Final = 15  # a Lua number is exact with these; who wrote more is no trainer
@@ -27,9 +27,13 @@ local function typed(key, kind)
 end
 typed(KEYS[1], 'hash')
 typed(KEYS[2], 'list')
-local version = redis.call('HGET', KEYS[1], 'version') or '0'
-local is_number = #version <= {_VERSION_DIGITS} and string.match(version, '^%d+$')
-version = is_number and tonumber(version) or 0
+local function number(field)
+  local text = redis.call('HGET', KEYS[1], field) or '0'
+  local is_number = #text <= {_VERSION_DIGITS} and string.match(text, '^%d+$')
+  return is_number and tonumber(text) or 0
+end
+local version, fence = number('version'), number('fence')
+if tonumber(ARGV[6]) > 0 and tonumber(ARGV[6]) < fence then return {{-1, fence}} end
 if version ~= tonumber(ARGV[2]) then return {{0, version}} end
 redis.call('SET', ARGV[4] .. ARGV[1], ARGV[3])
 redis.call('LREM', KEYS[2], 0, ARGV[1])
@@ -39,6 +43,7 @@ for _, old in ipairs(redis.call('LRANGE', KEYS[2], tonumber(ARGV[5]), -1)) do
 end
 redis.call('LTRIM', KEYS[2], 0, tonumber(ARGV[5]) - 1)
 redis.call('HSET', KEYS[1], 'model', ARGV[1], 'version', version + 1)
+if tonumber(ARGV[6]) > fence then redis.call('HSET', KEYS[1], 'fence', ARGV[6]) end
 return {{1, version + 1}}
 """
 
@@ -95,13 +100,17 @@ class RedisModels:
                 return self._fetch_own(model_id)
         return bytes(packed)
 
-    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+    def publish(
+        self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+    ) -> Champion:
         """See ``ModelChannel``."""
         with redis_errors():
             published, version = self._publish(
                 keys=[self._champion, self._recent],
-                args=[model_id, expected_version, packed, self._bundle, KEPT],
+                args=[model_id, expected_version, packed, self._bundle, KEPT, fence],
             )
+        if published < 0:
+            raise Fenced(f"lease {version} has published, this is lease {fence}")
         if not published:
             raise Superseded(f"version {version} is in force, not {expected_version}")
         return Champion(model_id, version)
@@ -135,13 +144,15 @@ class RedisModels:
 class ReadOnlyModels(RedisModels):
     """The channel for who only reads it: a canary or a person's command publishes nothing."""
 
-    def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+    def publish(
+        self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+    ) -> Champion:
         """Refuses.
 
         Raises:
             StoreNotAllowed: always.
         """
-        del model_id, packed, expected_version
+        del model_id, packed, expected_version, fence
         raise StoreNotAllowed("this program publishes no model")
 
 

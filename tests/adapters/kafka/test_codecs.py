@@ -65,6 +65,15 @@ def test_a_decompression_bomb_is_refused_in_little_memory(codec: int) -> None:
     assert most < 2.5 * MOST_BYTES
 
 
+def test_gzip_that_lies_about_its_size_is_found_out_and_who_tells_costs_no_work() -> None:
+    packed = bytearray(theirs.gzip_encode(bytes(4_000_000)))
+    packed[-4:] = (1).to_bytes(4, "little")
+    with pytest.raises(UnpacksTooLarge):
+        unpack(1, bytes(packed), 2_000_000)
+    with pytest.raises(UnpacksTooLarge):
+        unpack(1, b"no gzip at all, but it says that it is large: \xff\xff\xff\x7f")
+
+
 @pytest.mark.parametrize("codec", [5, 6, 7])
 def test_an_unknown_codec_is_refused(codec: int) -> None:
     with pytest.raises(UnsupportedCodecError):

@@ -21,6 +21,7 @@ OUTPUTS = st.builds(
     st.none() | BYTES,
     st.none() | BYTES,
     st.lists(st.tuples(st.sampled_from(("ce_id", "détail", "")), BYTES), max_size=3),
+    st.sampled_from(((), (("ce_source", b"/vigil"), ("content-type", b"")), (("ce_type", b"x"),))),
 )
 
 
@@ -39,7 +40,7 @@ def closed(records: MemoryRecordsBuilder) -> bytes:
 def test_a_batch_equals_that_of_kafka_python(outputs: list[Output]) -> None:
     theirs = MemoryRecordsBuilder(2, 0, 10_000_000)
     for output in outputs:
-        theirs.append(int(NOW_S * 1000), output.key, output.value, output.headers)
+        theirs.append(int(NOW_S * 1000), output.key, output.value, output.all_headers)
     (batch,) = ours(outputs, 10_000_000)
     assert batch.next_offset() == theirs.next_offset()
     assert closed(batch) == closed(theirs)
@@ -57,7 +58,7 @@ def test_batches_have_every_record_once_in_order(outputs: list[Output], most_byt
         for batch in ours(outputs, most_bytes)
     ]
     assert [record for batch in read for record in batch] == [
-        (output.key, output.value, output.headers) for output in outputs
+        (output.key, output.value, output.all_headers) for output in outputs
     ]
     for batch, records in zip(ours(outputs, most_bytes), read, strict=True):
         overhead = len(closed(MemoryRecordsBuilder(2, 0, 0)))

@@ -11,7 +11,7 @@ from bench.chaos.lane import deck
 def test_every_target_has_faults_of_its_own() -> None:
     modules = (service_faults, redis_faults, broker_faults, sender, actions)
     kinds = [kind for module in modules for kind in module.KINDS]
-    assert len(set(kinds)) == len(kinds) >= 25
+    assert len(set(kinds)) == len(kinds) >= 28
 
 
 def test_a_seed_fixes_the_sequence_of_faults() -> None:

@@ -56,6 +56,19 @@ def test_replayed_stays_are_those_of_the_files(tmp_path: Path) -> None:
     assert_same_stays(load_cohort([Path(f"archive:{root}")]), read)
 
 
+def test_stays_carry_the_ward_that_they_were_in(tmp_path: Path) -> None:
+    feed = shuffled(files(tmp_path, 12), seed=2)
+    for message in feed:
+        if message.value["type"] == "admission":
+            message.value["ward"] = f"ICU {int(message.key[-1]) % 2}"
+    archive(tmp_path / "archive", brokers(feed))
+    fold(tmp_path / "archive")
+    cohort = load_cohort([Path(f"archive:{tmp_path / 'archive'}")])
+    assert cohort.sites is not None
+    wards = dict(zip(cohort.patient_ids, cohort.sites.tolist(), strict=True))
+    assert wards == {patient: f"ICU {int(patient[-1]) % 2}" for patient in cohort.patient_ids}
+
+
 def test_public_stays_are_those_of_the_files(tmp_path: Path) -> None:
     if not PUBLIC.exists():
         pytest.skip(f"the public data are not here: {PUBLIC}")

@@ -67,10 +67,12 @@ def test_a_redis_lost_on_the_way_is_not_called_no_change(
     trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class LostOnTheWay(MemoryModels):
-        def publish(self, model_id: str, packed: bytes, expected_version: int) -> Champion:
+        def publish(
+            self, model_id: str, packed: bytes, expected_version: int, fence: int = 0
+        ) -> Champion:
             if model_id == random_bundle().model_id:
                 raise StoreUnavailable("gone")
-            return super().publish(model_id, packed, expected_version)
+            return super().publish(model_id, packed, expected_version, fence)
 
     monkeypatch.setattr(models_command, "_channel", LostOnTheWay)
     random_bundle().save(tmp_path / "ours")

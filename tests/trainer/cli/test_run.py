@@ -17,13 +17,14 @@ from redis import Redis
 from streamer.bundles.acceptance import Trust
 from streamer.bundles.signatures import ModelKey, parse_keys
 from streamer.local import LocalStack
+from tests.support.few_stays import FEW
 from tests.support.running_service import service
 from tests.support.small_models import useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
-from tests.trainer.registry.test_retraining import FEW
-from trainer.registry import keys, retraining
-from trainer.registry.gates import gates
+from trainer.loop import runs
+from trainer.registry import keys
+from trainer.registry.policy import PolicyInForce
 from trainer.registry.registry import Registry
 
 IN_FORCE_S = 10.0
@@ -46,7 +47,7 @@ def test_what_it_trains_and_signs_is_in_force_where_signatures_are_required(
     ):
         monkeypatch.setenv("REDIS_URL", own.redis)
         # The gates as they are need thirty septic patients to decide on.
-        monkeypatch.setattr(retraining, "gates", lambda evidence, _limits: gates(evidence, FEW))
+        monkeypatch.setattr(runs, "in_force", lambda _folder: PolicyInForce(FEW, "few"))
         words = [word for knob in KNOBS for word in ("--set", knob)]
         result = trainer("run", "--once", "--data", data, "--threads", "1", *words)
         assert result.code == 0, result.err
@@ -75,11 +76,34 @@ def _new_key(trainer: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tup
     return file, public
 
 
-def test_run_once_that_fails_ends_with_1(trainer: Any, tmp_path: Path, redis_url: str) -> None:
+def test_run_once_that_fails_ends_with_1_and_one_without_stays_waits(
+    trainer: Any, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = learnable_file(tmp_path, 5)
     result = trainer("run", "--once", "--data", few)
-    assert result.code == 1
-    assert "5 stays in all" in result.err
+    assert result.code == 0
+    assert "20 are needed to begin" in result.err
+    (listed,) = json.loads(trainer("runs", "list", "--json").out)
+    assert listed["ended"] == "waiting"
+    shown = trainer("runs", "show", listed["id"]).out
+    assert "5 labelled stays" in shown
+    monkeypatch.setenv("TRAINER_MEMORY_GB", "0.05")
+    assert trainer("run", "--once", "--data", few).code == 1
+    assert redis_url.endswith("/8")
+
+
+def test_a_broken_policy_is_refused_and_a_freeze_stops_runs(
+    trainer: Any, tmp_path: Path, redis_url: str
+) -> None:
+    few = learnable_file(tmp_path, 5)
+    registry = Path(json.loads(trainer("policy", "show", "--json").out)["why"] or "x")
+    assert registry == Path("x")
+    frozen = trainer("freeze", "--by", "Dr. A", "--reason", "new monitors")
+    assert frozen.code == 0
+    result = trainer("run", "--once", "--data", few)
+    assert (result.code, "frozen by Dr. A" in result.err) == (0, True)
+    assert trainer("thaw", "--by", "Dr. A").code == 0
+    assert trainer("thaw", "--by", "Dr. A").code == 2
     assert redis_url.endswith("/8")
 
 

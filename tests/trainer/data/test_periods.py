@@ -52,6 +52,9 @@ def test_the_frozen_test_is_of_the_test_side_up_to_its_day_and_never_changes() -
 
 def test_a_young_archive_has_no_newest_weeks() -> None:
     ids, discharge_ms = stays()
-    young = discharge_ms > NOW_MS - 40 * DAY_MS
+    young = discharge_ms > NOW_MS - 100 * DAY_MS
     kept = [patient for patient, is_young in zip(ids, young, strict=True) if is_young]
-    assert divide(kept, discharge_ms[young], NOW_MS, FROZEN_MS).newest is None
+    periods = divide(kept, discharge_ms[young], NOW_MS, FROZEN_MS)
+    assert periods.newest is None
+    n_training = sum(side_of(patient) != "test" for patient in kept)
+    assert len(periods.training) == n_training  # or there would be nobody to learn from

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.invented_ward import invented_ward
+from trainer.archive.sides import position_of, stay_id
 from trainer.data.split import FRACTIONS, SIDES, side_of, split_patients
 
 IDS = [f"p{i:06}" for i in range(20_000)]
@@ -78,9 +79,11 @@ def test_stays_of_one_person_lie_on_one_side() -> None:
     assert nobody_said.owners == cohort.patient_ids
 
 
-def test_half_of_the_test_side_decides_promotions_and_is_no_test() -> None:
+def test_a_deciding_side_is_taken_out_of_the_test_side_and_is_the_same_under_pseudonyms() -> None:
     split = split_patients(IDS)
-    test, deciding = split.halves(IDS, "vigil")
+    test, deciding = split.deciding_apart(IDS, "vigil")
     assert sorted([*test, *deciding]) == split.test.tolist()
-    assert len(deciding) == pytest.approx(len(split.test) / 2, rel=0.05)
-    assert split.halves(IDS, "other")[1].tolist() != deciding.tolist()
+    assert len(deciding) == pytest.approx(len(split.test) * 2 / 3, rel=0.05)
+    assert split.deciding_apart(IDS, "other")[1].tolist() != deciding.tolist()
+    renamed = [stay_id(f"{i:032x}", position_of(p), 1, is_plain=False) for i, p in enumerate(IDS)]
+    assert split_patients(renamed).deciding_apart(renamed, "vigil")[1].tolist() == deciding.tolist()

@@ -8,6 +8,8 @@ from trainer.registry.gates import (
     DEFAULT,
     Difference,
     Evidence,
+    Newest,
+    Subgroup,
     Verdict,
     all_pass,
     gates,
@@ -30,6 +32,8 @@ GOOD = Evidence(
     observed_expected=1.0,
 )
 
+SOON = Newest(40, Difference(-0.08, 0.06, 0.04, 0.3), observed_expected=1.1)
+
 
 def verdicts(evidence: Evidence) -> dict[str, Verdict]:
     return {gate.name: gate.verdict for gate in gates(evidence)}
@@ -42,7 +46,7 @@ def closed(evidence: Evidence) -> dict[str, Verdict]:
 def test_a_better_candidate_passes_every_gate() -> None:
     assert all_pass(gates(GOOD))
     assert set(verdicts(GOOD)) == {
-        "sufficiency", "utility", "AUROC", "reason", "calibration", "alerts"
+        "sufficiency", "looks", "utility", "AUROC", "reason", "calibration", "alerts", "subgroups"
     }  # fmt: skip
     assert "all gates pass" in in_words(gates(GOOD))
 
@@ -100,3 +104,36 @@ def test_needed_stays_grow_with_the_square_of_the_margin() -> None:
     assert needed_septic(difference, 0.01, 100) == pytest.approx(
         4 * needed_septic(difference, 0.02, 100), abs=4
     )
+
+
+def test_stays_that_decided_often_decide_no_more() -> None:
+    assert closed(replace(GOOD, looks=(13, 13))) == {"looks": Verdict.INSUFFICIENT}
+
+
+def test_labels_that_miss_in_a_month_close_an_archive() -> None:
+    archived = replace(GOOD, is_archived=True, newest=SOON, labelled_share={"2026-05": 0.95})
+    assert closed(archived) == {}
+    poor = replace(archived, labelled_share={"2026-05": 0.95, "2026-06": 0.80})
+    assert closed(poor) == {"labels": Verdict.INSUFFICIENT}
+
+
+def test_the_newest_weeks_catch_a_catastrophe_and_must_have_stays_enough() -> None:
+    archived = replace(GOOD, is_archived=True, newest=SOON)
+    assert closed(archived) == {}
+    fallen = replace(SOON, utility=Difference(-0.2, -0.06, 0.04, 0.0))
+    assert closed(replace(archived, newest=fallen)) == {"newest weeks": Verdict.FAIL}
+    off = replace(SOON, observed_expected=2.0)
+    assert closed(replace(archived, newest=off)) == {"newest weeks": Verdict.FAIL}
+    for few in (None, replace(SOON, n_septic=29)):
+        assert closed(replace(archived, newest=few)) == {"newest weeks": Verdict.INSUFFICIENT}
+    unasked = gates(replace(archived, newest=None), replace(DEFAULT, least_septic_newest=0))
+    assert all_pass(unasked)
+
+
+def test_a_subgroup_that_falls_fails_and_a_small_one_is_listed() -> None:
+    fallen = replace(GOOD, subgroups={"female": Subgroup(60, -0.09, -0.031)})
+    assert closed(fallen) == {"subgroups": Verdict.FAIL}
+    assert "female" in in_words(gates(fallen))
+    small = replace(GOOD, subgroups={"female": Subgroup(49, -0.09, -0.031)})
+    assert closed(small) == {}
+    assert "too few to judge: female" in gates(small)[-1].text

@@ -12,9 +12,10 @@ from streamer.bundles.acceptance import BundleRefused, Trust
 from streamer.bundles.bundle import Bundle
 from tests.support.bad_bundles import KEY, colliding, with_bias
 from tests.support.small_models import random_bundle
-from trainer.errors import UnknownModel
+from trainer.errors import Quarantined, UnknownModel
 from trainer.registry import keys
-from trainer.registry.registry import MOST_BEFORE, Aliases, Registry
+from trainer.registry.aliases import MOST_BEFORE, Aliases
+from trainer.registry.registry import Registry
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
 IDS = [bundle.model_id for bundle in BUNDLES]
@@ -196,8 +197,34 @@ def test_torn_aliases_follow_from_the_history(registry: Registry, torn: str) -> 
     before = registry.aliases()
     (registry.folder / "aliases.json").write_text(torn)
     assert registry.aliases() == before
-    registry.promote(IDS[2], "")
+    assert before.quarantined == (IDS[2],)
+    registry.promote(IDS[2], "", force=True)
     assert registry.aliases().before == (IDS[0], IDS[1])
+
+
+def test_a_withdrawn_promotion_leaves_no_trace_but_in_the_history(registry: Registry) -> None:
+    filled(registry)
+    for model in IDS[:3]:
+        registry.promote(model, "")
+    registry.withdraw(IDS[2], "another trainer published")
+    after = registry.aliases()
+    assert (after.champion, after.before, after.challenger) == (IDS[1], (IDS[0],), IDS[2])
+    (registry.folder / "aliases.json").write_text("")
+    assert registry.aliases() == after
+
+
+def test_what_was_rolled_back_is_in_quarantine_until_a_person_forces_it(
+    registry: Registry,
+) -> None:
+    filled(registry)
+    for model in IDS[:2]:
+        registry.promote(model, "")
+    registry.rollback("too many alerts")
+    with pytest.raises(Quarantined, match="--force"):
+        registry.promote(IDS[1], "again")
+    assert registry.aliases().champion == IDS[0]
+    registry.promote(IDS[1], "the ward asks for it", force=True)
+    assert (registry.aliases().champion, registry.aliases().quarantined) == (IDS[1], ())
 
 
 def test_a_rollback_passes_over_what_may_not_be_champion_and_reads_not_the_present_one(

@@ -1,10 +1,14 @@
-"""The schedule of retraining: an interval or a cron expression in UTC, one job at a time."""
+"""The schedule of retraining: an interval or cron expression in UTC, and a count of new stays.
+
+Each is a job of its own, and one thread runs them all: a combined trigger of APScheduler never
+fires, or starves.
+"""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -52,19 +56,37 @@ def period(trigger: BaseTrigger) -> timedelta:
     return second - first if first and second else timedelta(days=1)
 
 
-def serve(trigger: BaseTrigger, job: Callable[[], object], stop: threading.Event) -> None:
-    """Calls ``job`` on schedule until ``stop`` is set and a job under way has ended.
+def missed(trigger: BaseTrigger, last: datetime | None, now: datetime) -> datetime | None:
+    """The first time since the last run at which one was due; ``None`` where none was.
 
-    If jobs are missed because the one before still runs, or because the machine slept, one job
-    makes up for them, as long as its time is not older than a period.
+    Args:
+        trigger: the schedule.
+        last: when the last run began; ``None``: there was none, so none was missed.
+        now: the time.
+    """
+    if last is None:
+        return None
+    due: datetime | None = trigger.get_next_fire_time(last, last + timedelta(microseconds=1))
+    return due if due is not None and due <= now else None
+
+
+def serve(
+    jobs: Sequence[tuple[BaseTrigger, Callable[[], object]]],
+    stop: threading.Event,
+) -> None:
+    """Calls each job on its schedule until ``stop`` is set and a job under way has ended.
+
+    Jobs are called one at a time. If some are missed because one still runs, or because the machine
+    slept, one makes up for them, as long as its time is not older than a period.
     """
     scheduler = BackgroundScheduler(
         jobstores={"default": MemoryJobStore()},
         executors={"default": ThreadPoolExecutor(1)},
         timezone=UTC,
     )
-    grace_s = max(1, round(period(trigger).total_seconds()))
-    scheduler.add_job(job, trigger, coalesce=True, max_instances=1, misfire_grace_time=grace_s)
+    for trigger, job in jobs:
+        grace_s = max(1, round(period(trigger).total_seconds()))
+        scheduler.add_job(job, trigger, coalesce=True, max_instances=1, misfire_grace_time=grace_s)
     scheduler.start()
     stop.wait()
     scheduler.shutdown(wait=True)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trainer.registry.schedule import cron_trigger, interval_trigger, period, serve
+from trainer.loop.schedule import cron_trigger, interval_trigger, missed, period, serve
 
 # As QUICK, but long enough to learn.
 
@@ -50,5 +50,36 @@ def test_jobs_run_one_at_a_time_until_stopped() -> None:
         if done == 3:
             stop.set()
 
-    serve(interval_trigger("0.05s"), job, stop)
+    serve([(interval_trigger("0.05s"), job)], stop)
     assert (done, most, running) == (3, 1, 0)
+
+
+def test_three_times_that_passed_while_nothing_ran_are_one_missed_run() -> None:
+    trigger = cron_trigger("0 3 * * *")
+    last, now = datetime(2026, 7, 1, 3, 0, 5, tzinfo=UTC), datetime(2026, 7, 4, 12, tzinfo=UTC)
+    assert missed(trigger, last, now) == datetime(2026, 7, 2, 3, tzinfo=UTC)
+    assert missed(trigger, last, datetime(2026, 7, 2, 2, 59, tzinfo=UTC)) is None
+    assert missed(trigger, None, now) is None  # the first start missed nothing
+
+
+def test_two_jobs_never_run_together() -> None:
+    stop, running, most, names = threading.Event(), 0, 0, list[str]()
+
+    def job(name: str) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        names.append(name)
+        threading.Event().wait(0.06)
+        running -= 1
+        if {"a", "b"} <= set(names):
+            stop.set()
+
+    serve(
+        [
+            (interval_trigger("0.03s"), lambda: job("a")),
+            (interval_trigger("0.04s"), lambda: job("b")),
+        ],
+        stop,
+    )
+    assert most == 1

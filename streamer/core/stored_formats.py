@@ -1,0 +1,12 @@
+"""Formats of stored stays: which are read, and which can be written.
+
+A version of this program reads its own format and those before. While versions are replaced one by
+one, the newer ones write what the older ones read, so that each may take over from the other.
+"""
+
+from typing import Final
+
+NEWEST: Final = 4
+OLDEST_WRITTEN: Final = 3
+OLDEST: Final = 2
+"""The oldest that is read, that of version 0.1."""

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+from streamer.local import LocalStack
+from tests.support.synthetic_cohort import learnable_file
+from trainer.loop import child_process
+from trainer.loop.child import Order, Report
+from trainer.loop.child_process import ChildEnd, Limits, NoReport, run_child
+from trainer.loop.record import Source
+from trainer.registry.lease import Lease
+
+
+def hanging(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "hangs"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+
+
+def test_a_child_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hanging(tmp_path, monkeypatch)
+    limits = Limits(hours=0.2 / 3600)
+    end = run_child(Order(sources=[]), tmp_path, None, threading.Event(), limits)
+    assert isinstance(end, NoReport)
+    assert end.kind is ChildEnd.FAILED
+    assert "did not end within" in end.why
+
+
+def test_a_lost_lease_ends_the_child(
+    tmp_path: Path, stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging(tmp_path, monkeypatch)
+    monkeypatch.setattr(child_process, "RENEW_S", 0.0)
+    with Redis.from_url(stack.redis, socket_timeout=10) as redis:
+        lease, other = Lease(redis, topic_prefix), Lease(redis, topic_prefix)
+        assert lease.acquire()
+        redis.delete(f"{{{topic_prefix}:trainer}}:lease")
+        assert other.acquire()
+        end = run_child(Order(sources=[]), tmp_path, lease, threading.Event(), Limits())
+        assert isinstance(end, NoReport)
+        assert end.kind is ChildEnd.LEASE_LOST
+        assert other.renew()
+
+
+def test_a_real_child_counts_and_one_without_memory_says_so(tmp_path: Path) -> None:
+    file = learnable_file(tmp_path, 40)
+    order = Order(what="count", sources=[Source(name=str(file))])
+    end = run_child(order, tmp_path, None, threading.Event(), Limits())
+    assert isinstance(end, Report)
+    assert (end.facts.n_stays, end.made) == (40, [])
+    assert end.peak_memory_mb > 50
+    starved = order.model_copy(update={"memory_gb": 0.05})
+    end = run_child(starved, tmp_path, None, threading.Event(), Limits())
+    assert isinstance(end, NoReport)
+    assert end.kind is ChildEnd.FAILED

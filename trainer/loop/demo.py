@@ -1,0 +1,306 @@
+"""The acts of `trainer demo`, each with its lines; Kafka, Redis and the services run already."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from streamer.adapters.kafka.read import follow
+from streamer.adapters.redis.client import connect
+from streamer.adapters.redis.models import RedisModels
+from streamer.bundles.acceptance import Trust
+from streamer.bundles.bundle import short
+from streamer.core.time import HOUR_MS, rfc3339
+from streamer.feeds.message import Message
+from streamer.feeds.publish import publish
+from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics
+from streamer.sim.scenario import Scenario
+from streamer.sim.ward import ward
+from trainer.archive.cohort import read_archive
+from trainer.archive.delta_table import ArchiveTable, NoTable
+from trainer.archive.fold import fold
+from trainer.archive.schemas import EVENTS, OUTCOMES
+from trainer.archive.source import SCHEME, ArchiveSource
+from trainer.data.split import side_of
+from trainer.loop.child_process import Limits, default_threads
+from trainer.loop.plan import Plan
+from trainer.loop.promoting import note_promoted, refuse_closed
+from trainer.loop.record import Records, RunRecord
+from trainer.loop.runs import Retraining
+from trainer.registry import policy as policies
+from trainer.registry import publishing
+from trainer.registry.lease import Lease
+from trainer.registry.registry import Registry
+from trainer.settings import TrainerSettings
+
+_DAYS_AGO: Final = 20  # the past ends before the live ward begins, which works off two weeks
+_LIVE_DAYS: Final = 15  # younger alerts are the live ward's
+_STAY_HOURS: Final = 58.0  # of a bed, with the time that it stands empty
+_SEPTIC: Final = 0.6
+_PATIENCE_S: Final = 120.0
+_PERSON: Final = "the demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the acts share.
+
+    Attributes:
+        folder: of everything that is written.
+        stays: how many past stays, some.
+        seed: of the wards.
+        policy: text of the policy file.
+        knobs: of the fits.
+        tell: prints a line.
+        stop: set when the demo is to end.
+    """
+
+    folder: Path
+    stays: int
+    seed: int
+    policy: str
+    knobs: Sequence[str]
+    tell: Callable[[str], None]
+    stop: threading.Event
+
+
+class Stopped(OSError):
+    """Ctrl-C, or a service that failed."""
+
+
+class Acts:
+    """One method an act; call them in order."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._settings = Settings()
+        ensure_topics(self._settings)
+        self._archive = stage.folder / "archive"
+        self.registry = Registry(
+            stage.folder / "registry",
+            Trust(allow_unsigned=True),
+            audit_file=stage.folder / "audit.jsonl",
+        )
+        self.registry.folder.mkdir(parents=True)
+        (self.registry.folder / policies.FILE).write_text(stage.policy)
+        policies.accept(self.registry.folder, _PERSON)
+        client = connect(TrainerSettings().redis)
+        self._channel = RedisModels(client)
+        plan = Plan([f"{SCHEME}{self._archive}"], stage.knobs, default_threads(), Limits(1.0, 4), 0)
+        self._retraining = Retraining(plan, self.registry, self._channel, Lease(client), stage.stop)
+        self._alerts = _Alerts(self._settings, stage.tell)
+        self.went_well = True
+
+    def past(self) -> None:
+        """Past stays and what became of them, into the topics and the archive."""
+        tell, scenario = self._stage.tell, self._past_ward()
+        counts: Counter[str] = Counter()
+        self._send(_counted(ward(scenario), counts))
+        tell(f"{counts['vitals']:,} events and {counts['outcomes']:,} outcomes of past stays sent")
+        self._until(lambda: self._rows(EVENTS) >= counts["vitals"], "the events in the archive")
+        self._until(lambda: self._rows(OUTCOMES) >= counts["outcomes"], "the outcomes in it")
+        missing = counts["vitals"] - self._rows(EVENTS)
+        self._expect(missing == 0, f"archived {self._rows(EVENTS):,} events, {missing} missing")
+        champion = self._retraining.begin()
+        tell(f"in force: {short(champion.model_id) if champion else 'nothing'}, as shipped")
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Alerts as they come, each with its model, until the block ends."""
+        with self._alerts.following():
+            yield
+
+    def fold(self) -> None:
+        """The stays of the events, and their labels."""
+        done = fold(self._archive)
+        stays = read_archive(ArchiveSource(self._archive))
+        cohort = stays.cohort
+        self._stage.tell(
+            f"folded: {done.n_stays:,} stays; {len(cohort):,} mature and labelled, "
+            f"{int(cohort.septic.sum())} septic"
+        )
+
+    def first_run(self) -> None:
+        """A run on labels as they are: its candidate passes, and waits for a person."""
+        self._stage.tell("run 1: the champion recalibrated, and fitted on from its weights")
+        self._show(record := self._retraining.once("demo"))
+        self._expect(record.ended == "asks", f"run 1 {record.ended}: {record.why[:160]}")
+        self._candidate = record.candidate or ""
+
+    def promotion(self) -> None:
+        """A person promotes, and the model changes while alerts go on."""
+        tell = self._stage.tell
+        refuse_closed(self.registry, self._candidate)
+        before = self._alerts.n
+        started = time.monotonic()
+        why = f"all gates pass (by {_PERSON})"
+        publishing.promote(self.registry, self._channel, self._candidate, why)
+        note_promoted(self.registry, self._candidate, _PERSON, why)
+        shown = short(self._candidate)
+        self._until(lambda: self._alerts.risks_of(shown) > 0, "a risk of the new model")
+        ms = round((time.monotonic() - started) * 1000)
+        tell(f"promoted by {_PERSON}: {shown}; first risk of it after {ms} ms, alerts went on")
+        self._until(lambda: self._alerts.n > before, "an alert after the swap")
+
+    def sabotaged_run(self) -> None:
+        """A run on labels of other stays: the gates keep its candidates out."""
+        tell, champion = self._stage.tell, self.registry.find("champion")
+        n = self._sabotage()
+        tell(f"sabotage: {n} outcomes of the stays to learn from belong to others now")
+        self._show(record := self._retraining.once("demo, sabotaged"))
+        is_out = record.ended == "kept" and self.registry.find("champion") == champion
+        self._expect(is_out, f"run 2 {record.ended}: {record.why[:160]}")
+
+    def records(self) -> None:
+        """Both runs, as `trainer runs list` has them."""
+        for record in Records(self.registry.folder).all():
+            self._stage.tell(f"{record.id}  {record.ended}  {record.reason}: {record.why[:100]}")
+
+    def _past_ward(self) -> Scenario:
+        beds = 60
+        hours = math.ceil(self._stage.stays / beds * _STAY_HOURS)
+        now_ms = int(time.time() * 1000) // HOUR_MS * HOUR_MS
+        return Scenario(
+            beds=beds,
+            seed=self._stage.seed,
+            start_ms=now_ms - (_DAYS_AGO * 24 + hours) * HOUR_MS,
+            hours=float(hours),
+            vitals_every_s=3600.0,
+            sepsis_share=_SEPTIC,
+            outcome_delay_hours=2.0,
+        )
+
+    def _sabotage(self) -> int:
+        """Sends outcomes anew, each kind to another stay, but for stays of the test side."""
+        draws = random.Random(self._stage.seed)
+        own = [m for m in ward(self._past_ward()) if m.topic == "outcomes"]
+        own = [m for m in own if side_of(m.key) != "test"]
+        kinds = [str(m.value["type"]) for m in own]
+        draws.shuffle(kinds)
+        messages = []
+        for message, kind in zip(own, kinds, strict=True):
+            decided_ms = message.due_ms + HOUR_MS  # ahead of the log it would have to wait
+            value = {**message.value, "type": kind, "decided_time": rfc3339(decided_ms)}
+            if kind != message.value["type"] and kind == "sepsis_onset":
+                onset = datetime.fromisoformat(str(message.value["time"])).astimezone(UTC)
+                value["time"] = rfc3339(round(onset.timestamp() * 1000) - 6 * HOUR_MS)
+            messages.append(Message(decided_ms, "outcomes", message.key, value))
+        before = self._rows(OUTCOMES)
+        self._send(iter(messages))
+        self._until(lambda: self._rows(OUTCOMES) >= before + len(messages), "the outcomes in it")
+        return len(messages)
+
+    def _send(self, messages: Iterator[Message]) -> None:
+        topics = {
+            "vitals": self._settings.topic_vitals,
+            "outcomes": self._settings.topic_outcomes,
+        }
+        publish(
+            messages,
+            self._settings.kafka_connection(),
+            topics,
+            speed=None,
+            stop=self._stage.stop,
+            progress=lambda _sent, _due: None,
+        )
+
+    def _rows(self, table: Any) -> int:
+        try:
+            return sum(rows for rows, _ in ArchiveTable(self._archive, table).sizes())
+        except NoTable:
+            return 0
+
+    def _until(self, holds: Callable[[], bool], what: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not holds():
+            if self._stage.stop.wait(0.2):
+                raise Stopped(f"stopped while waiting for {what}")
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"{what} did not come within {_PATIENCE_S:g} s")
+
+    def _expect(self, is_right: bool, line: str) -> None:
+        self._stage.tell(line)
+        self.went_well = self.went_well and is_right
+
+    def _show(self, record: RunRecord) -> None:
+        if self._stage.stop.is_set():
+            raise Stopped("stopped during a run")
+        for made in record.candidates:
+            utility = "" if made.utility is None else f"utility {made.utility:.2f}"
+            self._stage.tell(f"  {made.kind} {made.model[:12]} {utility} ({made.seconds:g} s)")
+            for gate in made.gates:
+                self._stage.tell(f"    {gate.verdict:12} {gate.name}: {gate.text}")
+
+
+class _Alerts:
+    """Follows risks and alerts; prints an alert a second at most."""
+
+    def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._models: Counter[str] = Counter()
+        self._said_at = 0.0
+        self._since = rfc3339(int(time.time() * 1000) - _LIVE_DAYS * 24 * HOUR_MS)
+        self.n = 0
+
+    def risks_of(self, model: str) -> int:
+        """Risks that a model has given."""
+        return self._models[model]
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Reads both topics until the block ends."""
+        stop = threading.Event()
+        threads = [
+            threading.Thread(target=self._read, args=(topic, hear, stop), daemon=True)
+            for topic, hear in (
+                (self._settings.topic_risk, self._hear_risk),
+                (self._settings.topic_alerts, self._hear_alert),
+            )
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(5)
+
+    def _read(
+        self, topic: str, hear: Callable[[dict[str, Any]], None], stop: threading.Event
+    ) -> None:
+        connection = self._settings.kafka_connection()
+        for value in follow(connection, topic, stop, from_beginning=False):
+            hear(json.loads(value))
+
+    def _hear_risk(self, message: dict[str, Any]) -> None:
+        self._models[str(message.get("model"))] += 1
+
+    def _hear_alert(self, message: dict[str, Any]) -> None:
+        if message.get("phase") != "start" or message["time"] < self._since:
+            return
+        self.n += 1
+        if time.monotonic() - self._said_at >= 1.0:
+            self._said_at = time.monotonic()
+            self._tell(
+                f"alert {message['time']} {message['patient_id']} risk {message['risk']:.2f}, "
+                f"model {message['model']}"
+            )
+
+
+def _counted(messages: Iterator[Message], counts: Counter[str]) -> Iterator[Message]:
+    for message in messages:
+        counts[message.topic] += 1
+        yield message
