@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-from functools import cache
 from zlib import crc32
 
 import pytest
@@ -22,6 +21,7 @@ from tests.support.fake_service import (
     die,
     event,
     random_log,
+    reference_of,
     reference_run,
 )
 
@@ -78,18 +78,9 @@ def test_a_new_owner_keeps_the_bound(expected: FakeService) -> None:
     assert_same(fake, expected)
 
 
-N_LOGS = 8  # what each of them should give is worked out once
-
-
-@cache
-def reference(seed: int) -> FakeService:
-    """What a log should give: a service without faults."""
-    return reference_run(LIBRARY, random_log(seed, n_events=90, n_patients=9))
-
-
 @settings(max_examples=15, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(1, N_LOGS),
+    seed=st.integers(1, 8),
     max_stays=st.integers(1, 6),
     max_batch=st.integers(1, 30),
     save_s=st.sampled_from([0, 3, 1_000]),
@@ -116,7 +107,7 @@ def test_a_bounded_cache_gives_the_same_after_crashes(
             process.step()
         fake.kill(process)
     fake.drain(fake.process(max_batch))
-    assert_same(fake, reference(seed))
+    assert_same(fake, reference_of(LIBRARY, seed, 90, n_patients=9))
 
 
 def test_an_outage_of_the_store_while_stays_are_loaded(expected: FakeService) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from tests.support.fake_service import (
     event,
     library,
     random_log,
+    reference_of,
     reference_run,
 )
 from tests.support.small_models import random_bundle
@@ -326,18 +326,9 @@ class LosingChaos(Chaos):
             super().act(action, who)
 
 
-N_LOGS = 8  # what each of them should give is worked out once
-
-
-@cache
-def reference(seed: int) -> FakeService:
-    """What a log should give: a service without faults."""
-    return reference_run(LIBRARY, [*random_log(seed, n_events=120), *LAST])
-
-
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(1, N_LOGS),
+    seed=st.integers(1, 8),
     max_batch=st.integers(1, 20),
     save_s=st.sampled_from([0, 3, 1_000]),
     states_s=st.sampled_from([1, 3, 8]),
@@ -367,4 +358,4 @@ def test_any_sequence_of_faults_and_losses_gives_the_same_messages_and_stays(
         patch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))  # it would rest by the real clock
         patch.setattr(ownership, "RETRY_UNTAKEN_S", 0.0)
         chaos.finish()
-    assert_same(fake, reference(seed))
+    assert_same(fake, reference_of(LIBRARY, seed, 120, last=tuple(LAST)))

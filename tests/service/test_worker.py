@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +17,7 @@ from tests.support.fake_service import (
     event,
     library,
     random_log,
+    reference_of,
     reference_run,
 )
 
@@ -376,18 +375,9 @@ class Chaos:
                 process.step()
 
 
-N_LOGS = 8  # what each of them should give is worked out once
-
-
-@cache
-def reference(seed: int) -> FakeService:
-    """What a log should give: a service without faults."""
-    return reference_run(LIBRARY, [*random_log(seed, n_events=90), *LAST])
-
-
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
-    seed=st.integers(1, N_LOGS),
+    seed=st.integers(1, 8),
     max_batch=st.integers(1, 40),
     save_s=st.sampled_from([0, 3, 1_000]),
     happenings=st.lists(
@@ -397,9 +387,8 @@ def reference(seed: int) -> FakeService:
 def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
     seed: int, max_batch: int, save_s: float, happenings: list[tuple[str, int, int]]
 ) -> None:
-    events = random_log(seed, n_events=90)
     fake = FakeService(LIBRARY, save_s=save_s)
-    fake.send(events)
+    fake.send(random_log(seed, n_events=90))
     chaos = Chaos(fake, max_batch)
     for action, who, n_steps in happenings:
         chaos.act(action, who)
@@ -408,4 +397,4 @@ def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))  # it would rest by the real clock
         chaos.finish()
-    assert_same(fake, reference(seed))
+    assert_same(fake, reference_of(LIBRARY, seed, 90, last=tuple(LAST)))

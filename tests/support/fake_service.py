@@ -7,6 +7,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -289,3 +290,15 @@ def reference_run(models: ModelLibrary, events: Sequence[Event], **options: Any)
     fake.send(events)
     fake.drain(fake.process())
     return fake
+
+
+@cache
+def reference_of(
+    models: ModelLibrary,
+    seed: int,
+    n_events: int,
+    n_patients: int = 6,
+    last: tuple[Event, ...] = (),
+) -> FakeService:
+    """What a `random_log` and some last events should give, worked out once; to be read only."""
+    return reference_run(models, [*random_log(seed, n_events, n_patients=n_patients), *last])
