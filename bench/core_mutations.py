@@ -90,8 +90,8 @@ MUTATIONS: Final = (
     _rule(
         "reasons: the weakest comes first",
         "assessment",
-        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS].tolist()",
-        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS][:, ::-1].tolist()",
+        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS]\n",
+        "np.argsort(-added, axis=1, kind=\"stable\")[:, : explain.MOST_REASONS][:, ::-1]\n",
     ),
     _rule(
         "alert id: it has the number of the alert before",

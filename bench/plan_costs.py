@@ -219,8 +219,8 @@ def _cpu_s(process: psutil.Process) -> float:
 def _cycles(port: int) -> float:
     url = f"http://127.0.0.1:{port}/metrics"
     with urllib.request.urlopen(url, timeout=10) as answer:
-        found = _CYCLES.search(answer.read().decode())
-    return float(found[1]) if found else 0.0
+        cycles = _CYCLES.search(answer.read().decode())
+    return float(cycles[1]) if cycles else 0.0
 
 
 def _wait_until_ready(port: int) -> None:

@@ -305,14 +305,14 @@ def main() -> int:
     for loss in LOSSES:
         if only in loss.name:
             with tempfile.TemporaryDirectory() as folder:
-                found = measure(loss, Path(folder))
-            restored = "" if math.isnan(found.restored_s) else f"{found.restored_s:.1f} s"
+                recovery = measure(loss, Path(folder))
+            restored = "" if math.isnan(recovery.restored_s) else f"{recovery.restored_s:.1f} s"
             print(
-                f"| {loss.name} | {found.longest_s:.2f} s | {restored} | {found.lost} of "
-                f"{found.events:,} | {found.doubled} |",
+                f"| {loss.name} | {recovery.longest_s:.2f} s | {restored} | {recovery.lost} of "
+                f"{recovery.events:,} | {recovery.doubled} |",
                 flush=True,
             )
-            wrong += found.lost + found.doubled
+            wrong += recovery.lost + recovery.doubled
     return int(wrong > 0)
 
 

@@ -286,8 +286,8 @@ def _formats(stack: LocalStack, settings: Settings) -> str:
         for number in range(settings.partitions):
             for page in states.pages(number):
                 counts.update(stay[_VERSION_BYTE] for stay in page.values())
-    told = ", ".join(f"{n} stays of format {version}" for version, n in sorted(counts.items()))
-    return told or "no stay is saved yet"
+    shares = ", ".join(f"{n} stays of format {version}" for version, n in sorted(counts.items()))
+    return shares or "no stay is saved yet"
 
 
 def _count(settings: Settings, topic: str, *, astray: bool) -> tuple[int, int, int]:

@@ -50,15 +50,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 name = f"cost-{'on' if states_s else 'off'}-{turn}-"
                 taken = measure(_with(states_s), env, backlog, name, _WINDOW_S)
                 per_cpu_second.append(taken.per_cpu_second)
-    without, with_topic = (float(np.median(found)) for found in rates.values())
+    without, with_topic = (float(np.median(measured)) for measured in rates.values())
     print(
         f"{chosen.beds} beds at 1 Hz, {chosen.seconds} s of log in {round_s:.0f} s, "
         f"{chosen.turns} turns: {without:,.0f} events per CPU second without the topic of states, "
         f"{with_topic:,.0f} with it ({1e6 / with_topic - 1e6 / without:+.2f} us an event, "
         f"{(without / with_topic - 1) * 100:+.1f} %)."
     )
-    for name, found in (("without", rates[0]), ("with it", rates[round_s])):
-        print(f"- {name}: {', '.join(f'{rate:,.0f}' for rate in found)}")
+    for name, measured in (("without", rates[0]), ("with it", rates[round_s])):
+        print(f"- {name}: {', '.join(f'{rate:,.0f}' for rate in measured)}")
     return 0
 
 

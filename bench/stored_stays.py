@@ -67,12 +67,12 @@ def stored() -> dict[str, Any]:
     from streamer.core import codec  # noqa: PLC0415
 
     monitor = Monitor(risk_interval_s=60)
-    said = monitor.update_many(events())[0]
+    scored = monitor.update_many(events())[0]
     table, model_id = monitor._scorer.table, monitor._model.model_id
     slots = np.array(list(table.slot_of.values()), np.intp)
     encoded = codec.encode(table, slots, codec.Era(model_id))
     contents = dict(zip(table.slot_of, encoded, strict=True))
-    alerts = [m["alert_id"] for m in said if "phase" in m]
+    alerts = [m["alert_id"] for m in scored if "phase" in m]
     after = monitor.update_many(next_events())[0]
     return {
         "format": codec.VERSION,

@@ -22,9 +22,10 @@ from urllib.request import Request, urlopen
 from bench.chaos.lane import Lane, deck
 from bench.chaos.tally import Tally
 from bench.services import ServiceProcess
+from streamer.core.alert_messages import Content
 from streamer.local import ports
 
-Content = Mapping[str, Any]  # of a card
+Card = Mapping[str, Any]  # of a card
 
 KINDS: Final = ("board killed (-9)", "board stopped and started")
 _COMMAND: Final = (sys.executable, "-m", "streamer", "board")
@@ -150,15 +151,15 @@ class People(threading.Thread):
                 break
             time.sleep(_LOOK_S)
 
-    def _cards(self) -> Sequence[Content]:
+    def _cards(self) -> Sequence[Card]:
         try:
             with urlopen(f"{self._url}/api/board", timeout=_TIMEOUT_S) as answer:
-                cards: list[Content] = json.load(answer)["cards"]
+                cards: list[Card] = json.load(answer)["cards"]
         except (OSError, ValueError):  # it starts, or was killed amid the answer
             return []
         return cards
 
-    def _post(self, body: Content) -> None:
+    def _post(self, body: Card) -> None:
         """Sends an action until the board takes it, refuses it, or people lose patience."""
         answers: list[int] = []
         wanted = 1 + (self._draws.random() < _TWICE_SHARE)
@@ -170,9 +171,9 @@ class People(threading.Thread):
                 self._stopping.wait(_RETRY_S)
         self.posts.append(Post(body["action_id"], 202 in answers))
 
-    def _try(self, body: Content) -> int:
+    def _try(self, body: Card) -> int:
         """The status of the answer, 0 where none came."""
-        headers = {"Content-Type": "application/json", "X-Vigil": "1", "Origin": self._url}
+        headers = {"Card-Type": "application/json", "X-Vigil": "1", "Origin": self._url}
         request = Request(
             f"{self._url}/api/alerts/actions", json.dumps(body).encode(), headers, method="POST"
         )
@@ -186,7 +187,7 @@ class People(threading.Thread):
         return status
 
 
-def draw_actions(draws: random.Random, cards: Sequence[Content]) -> list[dict[str, Any]]:
+def draw_actions(draws: random.Random, cards: Sequence[Card]) -> list[Content]:
     """Returns what people do who look at these cards: some actions, most on open alerts.
 
     Args:
@@ -200,11 +201,11 @@ def draw_actions(draws: random.Random, cards: Sequence[Content]) -> list[dict[st
     return [_action(draws, card) for card in chosen]
 
 
-def _action(draws: random.Random, card: Content) -> dict[str, Any]:
+def _action(draws: random.Random, card: Card) -> Content:
     alert = card["alert"]
     weights = _ON_PATIENT if alert is None else _ON_ALERT
     (kind,) = draws.choices(list(weights), list(weights.values()))
-    action: dict[str, Any] = {
+    action: Content = {
         "action": kind,
         "action_id": str(uuid.UUID(int=draws.getrandbits(128), version=4)),
         "patient_id": card["patient"],

@@ -78,17 +78,19 @@ def judge_actions(
         records[record.action_id].append(record)
     accepted = {post.action_id: post.is_accepted for post in posts}
     for action_id, is_accepted in accepted.items():
-        of_it, said = records[action_id], phases.pop(action_id, [])
+        of_it, phases_of_it = records[action_id], phases.pop(action_id, [])
         good = [record for record in of_it if not record.reason]
         kind = "accepted action" if is_accepted else "action without 202"
         result.equal(kind, True, bool(of_it) or not is_accepted, f"{action_id}: not in the log")
-        result.equal(kind, min(len(good), 1), len(said), f"{action_id}: phases {said}")
-        if said and good:
-            result.equal("first record", good[0].position, said[0], action_id)
+        result.equal(
+            kind, min(len(good), 1), len(phases_of_it), f"{action_id}: phases {phases_of_it}"
+        )
+        if phases_of_it and good:
+            result.equal("first record", good[0].position, phases_of_it[0], action_id)
         others = {record.reason for record in of_it} - {"", "no_stay"}
         result.equal("rejected action", set(), others, action_id)
-    for action_id, said in phases.items():
-        result.equal("phase of no action", [], said, action_id)
+    for action_id, phases_of_it in phases.items():
+        result.equal("phase of no action", [], phases_of_it, action_id)
     return result.judgement
 
 
@@ -180,10 +182,10 @@ class _Result:
 
     judgement: Judgement = field(default_factory=lambda: Judgement(Counter(), Counter(), []))
 
-    def equal(self, kind: str, wanted: object, found: object, note: str) -> None:
+    def equal(self, kind: str, wanted: object, read: object, note: str) -> None:
         """Counts one comparison."""
         self.judgement.checked[kind] += 1
-        if wanted != found:
+        if wanted != read:
             self.judgement.faults[kind] += 1
             if self.judgement.faults[kind] <= _EXAMPLES:
-                self.judgement.examples.append(f"{kind}: {wanted} wanted, {found}: {note}")
+                self.judgement.examples.append(f"{kind}: {wanted} wanted, {read}: {note}")

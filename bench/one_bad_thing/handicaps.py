@@ -62,12 +62,12 @@ def _one_name(stack: LocalStack, folder: Path, prefix: str) -> list[Figure]:
             both = (one.service, twin)
             wait_for(lambda: any(s.exit_code is not None for s in both), "an end")
             ended_s = time.monotonic() - began
-            said = any("another process works under the same name" in s.log for s in both)
+            is_named = any("another process works under the same name" in s.log for s in both)
         finally:
             twin.stop()
     return [
         Figure("one ends within", ended_s, 30),
-        Figure("without a reason", float(not said), 1, ""),
+        Figure("without a reason", float(not is_named), 1, ""),
     ]
 
 

@@ -172,12 +172,12 @@ class Scene:
 
     def rejected(self) -> dict[tuple[int, int], list[str]]:
         """The reasons for which records were rejected, by partition and offset."""
-        found: dict[tuple[int, int], list[str]] = {}
+        reasons: dict[tuple[int, int], list[str]] = {}
         for record in read_topic(self.settings, self.settings.topic_rejected):
             headers = {name: value.decode() for name, value in record.headers}
-            place = int(headers["partition"]), int(headers["offset"])
-            found.setdefault(place, []).append(headers["reason"])
-        return found
+            offset = int(headers["partition"]), int(headers["offset"])
+            reasons.setdefault(offset, []).append(headers["reason"])
+        return reasons
 
     def named_s(self, offset: int) -> float:
         """Waits until a record of the bad partition is rejected; returns the seconds until then."""
@@ -191,8 +191,8 @@ class Scene:
 
         def scored() -> bool:
             risks = read_topic(self.settings, self.settings.topic_risk)
-            places = {(m["partition"], m["offset"]) for m in (json.loads(r.value) for r in risks)}
-            return (BAD, offset) in places
+            offsets = {(m["partition"], m["offset"]) for m in (json.loads(r.value) for r in risks)}
+            return (BAD, offset) in offsets
 
         wait_for(scored, f"a risk for {offset}", deadline_s)
         return time.monotonic() - began

@@ -1,4 +1,4 @@
-"""What becomes of a canary's stay at its discharge: nothing of it is kept.
+"""The end of a canary's stay: nothing of it is kept at its discharge.
 
 A patient's alert silences the next one for 12 hours, and a stay is kept for 15 days; a canary is
 admitted every minute. So its stay, its home partition and the memory of its alert go.

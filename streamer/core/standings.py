@@ -1,4 +1,4 @@
-"""How alerts stand with people: what the stays of a table say of it. Nothing here changes a stay.
+"""Standings of alerts with people, as the stays of a table have them. Nothing here changes a stay.
 
 What is asked of many stays at once is a mask of them; `responses` changes what is read here.
 """

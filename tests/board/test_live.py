@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 from bench.board import BOARD
 from bench.reading import Tail
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.core.alert_messages import Content
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
@@ -46,7 +47,7 @@ class Ward:
         self._settings = settings
         self._producer = KafkaProducer(**settings.kafka_connection())
         self._alerts = Tail(settings, settings.topic_alerts)
-        self.alerts: list[dict[str, Any]] = []
+        self.alerts: list[Content] = []
 
     def send(self, minutes_ago: float, **fields: Any) -> None:
         time_ms = time.time_ns() // 1_000_000 - round(minutes_ago * MINUTE_MS)
@@ -61,10 +62,10 @@ class Ward:
             self.send(minutes_ago, values=WELL)
         self.send(0, values=SICK)
 
-    def phase(self, phase: str) -> dict[str, Any]:
+    def phase(self, phase: str) -> Content:
         """The message of a phase, once it is on the topic."""
 
-        def look() -> dict[str, Any] | None:
+        def look() -> Content | None:
             self.alerts += [json.loads(record.value) for record in self._alerts.poll()]
             return next((m for m in self.alerts if m["phase"] == phase), None)
 

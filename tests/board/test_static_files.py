@@ -51,7 +51,7 @@ def test_pages_hold_nothing_that_the_policy_forbids() -> None:
 
 
 def test_own_code_stays_small() -> None:
-    # As it is sent; decision 032 has the reason, and says what was left.
+    # As it is sent; decision 031 has the reason, and says what was left.
     assert sum(len(gzip.compress(module.read_bytes(), mtime=0)) for module in OWN) < 40_000
     # Without words, comments and indentation: what a browser has to parse and people to read.
     source = b"".join(module.read_bytes() for module in OWN if module.name != "words.js")

@@ -1,4 +1,4 @@
-"""What a batch changes goes to the topic of states: nothing that it changes is overlooked."""
+"""The topic of states gets all that a batch changes: nothing is overlooked."""
 
 from __future__ import annotations
 
@@ -234,14 +234,14 @@ def test_a_canary_goes_out_with_each_of_its_events_and_its_end() -> None:
     canary = canary_id("one", 0, 0)
     fake = service([], states_s=1_000, n_partitions=1)
     process = fake.process()
-    found = []
+    overlooked = []
     admission: dict[str, Any] = {"type": "admission", "age": 60}
     for fields in (admission, {"values": {"heart_rate": 70}}, {"type": "discharge"}):
         fake.send([event(0, canary, 0, processing="T", **fields)])
         steps(process, 2)
         w, stay = snapshot(fake, 0).stays[canary]
-        found.append((w, stay is None))
-    assert found == [(1, False), (2, False), (3, True)]
+        overlooked.append((w, stay is None))
+    assert overlooked == [(1, False), (2, False), (3, True)]
 
 
 def test_whoever_was_refused_is_not_sent() -> None:

@@ -33,7 +33,7 @@ def shared_by(file: str) -> str:
 
     >>> shared_by("tests/trainer/compare/report/test_table.py")
     'tests/trainer/compare'
-    >>> shared_by("tests/faults/test_crashes.py"), shared_by("tests/test_layout.py")
+    >>> shared_by("tests/faults/test_crashes.py"), shared_by("tests/test_docs.py")
     ('tests/faults/test_crashes.py', '')
     """
     path = _ROOT / file

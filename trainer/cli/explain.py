@@ -14,7 +14,6 @@ from streamer.process.terminal import say_json, say_lines
 from trainer.cli.options import (
     Data,
     Model,
-    Threads,
     check_bundle,
     check_writable,
     data_paths,
@@ -58,7 +57,6 @@ def explain(
         int, typer.Option(min=1, help="Number of stays of each kind, without PATIENT.")
     ] = 3,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,
-    threads: Threads = None,
 ) -> None:
     """Explain the risks of one stay in two plots and in sentences.
 
@@ -98,7 +96,7 @@ def explain(
 
     from trainer.progress import Reporter  # noqa: PLC0415
 
-    use_threads(threads, settings)
+    use_threads(None, settings)
     if patient is None:
         _suggest(paths, model, suggest, as_json, Reporter())
         return

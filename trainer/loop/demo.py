@@ -20,6 +20,7 @@ from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles.acceptance import Trust
 from streamer.bundles.bundle import short
+from streamer.core.alert_messages import Content
 from streamer.core.time import HOUR_MS, rfc3339
 from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
@@ -278,17 +279,15 @@ class _Alerts:
             for thread in threads:
                 thread.join(5)
 
-    def _read(
-        self, topic: str, hear: Callable[[dict[str, Any]], None], stop: threading.Event
-    ) -> None:
+    def _read(self, topic: str, hear: Callable[[Content], None], stop: threading.Event) -> None:
         connection = self._settings.kafka_connection()
         for value in follow(connection, topic, stop, from_beginning=False):
             hear(json.loads(value))
 
-    def _hear_risk(self, message: dict[str, Any]) -> None:
+    def _hear_risk(self, message: Content) -> None:
         self._models[str(message.get("model"))] += 1
 
-    def _hear_alert(self, message: dict[str, Any]) -> None:
+    def _hear_alert(self, message: Content) -> None:
         if message.get("phase") != "start" or message["time"] < self._since:
             return
         self.n += 1

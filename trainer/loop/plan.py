@@ -1,4 +1,4 @@
-"""What every run of a trainer starts from, and the order that its child gets."""
+"""Plan of a run: its common beginning, and the order that its child gets."""
 
 from __future__ import annotations
 

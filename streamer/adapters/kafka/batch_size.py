@@ -1,4 +1,4 @@
-"""How many bytes a batch of messages may have, where a topic takes fewer than by default.
+"""The bytes that a batch of messages may have, where a topic takes fewer than by default.
 
 Brokers refuse a batch that is larger than `max.message.bytes` of its topic. Smaller ones go
 through, unless a message by itself is too large. Many small batches cost time, and the setting may

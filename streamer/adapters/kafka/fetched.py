@@ -8,7 +8,7 @@ producers that do not wait write small ones. Reasons and assumptions: docs/decis
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -119,6 +119,7 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
         if records is not None:
             self.leader_epoch = group[-1].leader_epoch
             self._hold(records, group[-1].end - self._at)
+            self._follow_transactions(group)
             self._at, self._end = group[-1].end, group[-1].last_offset + 1
         elif len(group) > 1:
             self._alone_until = group[-1].end
@@ -158,11 +159,28 @@ class PartitionBatches(Fetcher.PartitionRecords):  # type: ignore[misc]
             return None
         if self.check_crcs and calc_crc32c(self._view[at + CHECKED : end]) != frame.crc:
             return None
-        if self._is_committed_only and frame.producer_id >= 0:
-            self._consume_aborted_transactions_up_to(frame.last_offset)
-            if self._is_batch_aborted(frame):
-                return None
+        if self._is_committed_only and frame.producer_id >= 0 and self._may_be_aborted(frame):
+            return None
         return frame
+
+    def _may_be_aborted(self, frame: Frame) -> bool:
+        """Whether a batch may be part of an aborted transaction.
+
+        Follows nothing yet: the batches before it may be read again, alone, and one that its
+        producer committed would then count as aborted.
+        """
+        return self._is_batch_aborted(frame) or any(
+            transaction.producer_id == frame.producer_id
+            and transaction.first_offset <= frame.last_offset
+            for transaction in self.aborted_transactions
+        )
+
+    def _follow_transactions(self, group: Sequence[Frame]) -> None:
+        """Notes which aborted transactions have begun by the end of batches that were read."""
+        if self._is_committed_only and self.aborted_transactions:
+            for frame in group:
+                if frame.producer_id >= 0:
+                    self._consume_aborted_transactions_up_to(frame.last_offset)
 
     def _read_one(self) -> None:
         """Reads the next batch alone, with kafka-python's parser."""

@@ -298,3 +298,19 @@ def test_both_parsers_read_the_same(
             content, sizes, start,
             isolation_level=level, aborted_transactions=aborted, check_crcs=check_crcs,
         )  # fmt: skip
+
+
+def test_what_a_producer_committed_is_read_before_what_it_aborted() -> None:
+    """However little a fetch brings: the aborted batch is looked at before the first is read."""
+    content = b""
+    for offset in (BASE, BASE + 1):
+        body = encoded(Sent(b"key", b"%d" % offset, []), 0)
+        content += framed(body, 1, base=offset, attributes=TRANSACTIONAL, producer=7)
+    for few in (1, 1_000):
+        with patch.object(fetched, "_FEW", few):
+            aborted = [SimpleNamespace(producer_id=7, first_offset=BASE + 1)]
+            ours = PartitionBatches(
+                BASE, TP, MemoryRecords(content),
+                isolation_level=IsolationLevel.READ_COMMITTED, aborted_transactions=aborted,
+            )  # fmt: skip
+            assert [record.value for part in ours.take(9) for record in part] == [b"100"]

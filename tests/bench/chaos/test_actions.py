@@ -1,4 +1,4 @@
-"""What people do in a chaos run: fixed by the seed, and nothing that the board would refuse."""
+"""Actions of people in a chaos run: fixed by the seed, and nothing that the board would refuse."""
 
 from __future__ import annotations
 

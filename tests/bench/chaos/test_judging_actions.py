@@ -6,34 +6,34 @@ import copy
 import random
 import uuid
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from bench.chaos.actions import Post
 from bench.chaos.judging_actions import Written, judge_actions, judge_responses
+from streamer.core.alert_messages import Content
 from tests.support.event_stream import HeartRateModel, Stream, action, admission, observation
 
 KINDS = ("acknowledge", "unacknowledge", "snooze", "resume", "pause", "unpause", "feedback")
-FIELDS: dict[str, dict[str, Any]] = {
+FIELDS: dict[str, Content] = {
     "snooze": {"minutes": 20, "reason": "busy"},
     "pause": {"minutes": 30, "reason": "treated"},
     "feedback": {"verdict": "true"},
 }
 
 
-def responses(seed: int) -> list[dict[str, Any]]:
+def responses(seed: int) -> list[Content]:
     """Alert messages of a patient whose alerts come and go, answered at random."""
     draws, stream, hours = random.Random(seed), Stream(HeartRateModel()), 1.0
     stream.take(admission(), at=[0])
-    messages: list[dict[str, Any]] = []
+    messages: list[Content] = []
     for _ in range(60):
         hours += draws.choice((0.02, 0.2, 0.7))
         if draws.random() < 0.5:
             event = observation(hours, heart_rate=draws.choice((80, 102, 120)))
         else:
             kind = draws.choice(KINDS)
-            last: dict[str, Any] = next((m for m in reversed(messages) if "alert_id" in m), {})
+            last: Content = next((m for m in reversed(messages) if "alert_id" in m), {})
             revision = draws.randint(1, last.get("revision", 1))
             fields = FIELDS.get(kind, {}) | {"alert_id": last.get("alert_id", "p/x/1")}
             event = action(hours, kind, revision=revision, **fields)
@@ -62,7 +62,7 @@ def test_right_responses_have_no_fault() -> None:
         ("pause", "paused", {"state": "closed"}),
     ],
 )
-def test_one_wrong_response_is_noticed(phase: str, state: str, change: dict[str, Any]) -> None:
+def test_one_wrong_response_is_noticed(phase: str, state: str, change: Content) -> None:
     messages = next(m for seed in range(60) if where(m := responses(seed), phase, state))
     wrong = copy.deepcopy(messages)
     wrong[where(messages, phase, state)[0]] |= change
@@ -76,7 +76,7 @@ def test_an_alert_that_is_overdue_twice_is_noticed() -> None:
     assert "overdue once a revision" in judgement.faults
 
 
-def where(messages: list[dict[str, Any]], phase: str, state: str) -> list[int]:
+def where(messages: list[Content], phase: str, state: str) -> list[int]:
     """The indices of messages of a phase and state."""
     return [i for i, m in enumerate(messages) if (m["phase"], m.get("state")) == (phase, state)]
 
@@ -85,7 +85,7 @@ ONE, TWO, LOST, LATE = (str(uuid.UUID(int=i, version=4)) for i in range(4))
 POSTS = [Post(ONE, True), Post(TWO, True), Post(LOST, False), Post(LATE, True)]
 
 
-def right() -> tuple[list[Written], list[dict[str, Any]]]:
+def right() -> tuple[list[Written], list[Content]]:
     """One was written twice; two once; the lost one not; the late one to nobody."""
     written = [
         Written(ONE, (0, 4)), Written(TWO, (1, 4)), Written(ONE, (0, 9)),
@@ -106,7 +106,7 @@ def test_each_accepted_action_has_one_phase() -> None:
     assert judgement.checked["accepted action"] == 6
 
 
-Wrong = Callable[[list[Written], list[dict[str, Any]]], None]
+Wrong = Callable[[list[Written], list[Content]], None]
 
 
 @pytest.mark.parametrize(
