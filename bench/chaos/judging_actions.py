@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from bench.chaos.actions import Post
 from bench.chaos.judging import Judgement
-from bench.reading import read_partition, read_topic
+from bench.reading import read_log, read_partition, read_topic
 from streamer.service.settings import Settings
 
 Message = Mapping[str, Any]  # of `alerts`
@@ -42,8 +42,8 @@ def judge_run(settings: Settings, posts: Sequence[Post]) -> Judgement:
     written: list[Written] = []
     messages: list[Message] = []
     for number in range(settings.partitions):
-        for records in read_partition(settings, settings.topic_vitals, number):
-            for r in records:
+        for logged in read_log(settings, number):
+            for r in logged:
                 # Most are observations; only what may be an action is read.
                 if r.value is not None and b'"action_id"' in r.value:
                     position = (number, r.offset)

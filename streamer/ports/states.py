@@ -65,6 +65,10 @@ class StoreUnavailable(RuntimeError):
     """The store does not answer or does not take writes now; the call may be repeated."""
 
 
+class StoreSilent(StoreUnavailable):
+    """The store takes calls and answers none: each of them waits for its full time-out."""
+
+
 class StoreNotAllowed(StoreUnavailable):
     """The store refuses: a password or a right is missing. It passes when somebody grants it."""
 

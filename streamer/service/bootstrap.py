@@ -27,6 +27,9 @@ from streamer.service.worker_config import WorkerConfig
 
 _log = structlog.get_logger()
 
+# A look for a new model is one small answer, once a second.
+_LOOK_TIMEOUT_S: Final = 2.0
+
 # Containers of a full batch in which each event is scored. Collecting at Python's default of 700
 # took a tenth of the time.
 _GARBAGE_THRESHOLD: Final = 250_000
@@ -44,9 +47,8 @@ def model_library(settings: Settings) -> ModelLibrary:
     Raises:
         BundleError: the shipped model cannot be used.
     """
-    return ModelLibrary(
-        RedisModels(connect(settings.redis), own=f"vigil:{settings.group}:model"), settings.trust()
-    )
+    client = connect(settings.redis, _LOOK_TIMEOUT_S)
+    return ModelLibrary(RedisModels(client, own=f"vigil:{settings.group}:model"), settings.trust())
 
 
 def worker(settings: Settings, health: Health) -> Worker:

@@ -11,7 +11,7 @@ import structlog
 from streamer.core.model import Model
 from streamer.core.state_stepping import rewarm
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
-from streamer.ports.states import StoreUnavailable
+from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
 
@@ -37,12 +37,18 @@ class ActiveModel:
         metrics.MODEL.set({self.model.shown_id: 1})
 
     def refresh(self) -> None:
-        """Reads the alias again if ``REFRESH_S`` have passed; keeps the model in an outage."""
+        """Reads the alias again if ``REFRESH_S`` have passed; keeps the model in an outage.
+
+        Raises:
+            StoreSilent: look after look would hold the loop up, and nobody would learn why.
+        """
         if time.monotonic() - self._refreshed <= REFRESH_S:
             return
         self._refreshed = time.monotonic()
         try:
             model = self._library.in_force(fallback=self.model)
+        except StoreSilent:
+            raise
         except StoreUnavailable as error:
             _log.warning("cannot look for a new model", error=str(error))
             return

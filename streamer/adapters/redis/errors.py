@@ -22,9 +22,12 @@ from redis.exceptions import (
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
 )
+from redis.exceptions import (
+    TimeoutError as RedisTimeoutError,
+)
 
 from streamer.adapters import tls
-from streamer.ports.states import StoreNotAllowed, StoreReadOnly, StoreUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreReadOnly, StoreSilent, StoreUnavailable
 
 # Of a right that is missing within a script Redis does not say NOPERM.
 _IN_A_SCRIPT: Final = ("acl failure in script", "the user executing the script")
@@ -98,7 +101,8 @@ def _translated(error: Exception) -> StoreUnavailable:
             f"Redis: a key is on another node ({text}): the URL of a Redis Cluster is "
             "redis+cluster://HOST:PORT"
         )
-    return StoreUnavailable(f"Redis: {_cause(text)}")
+    kind = StoreSilent if isinstance(error, RedisTimeoutError) else StoreUnavailable
+    return kind(f"Redis: {_cause(text)}")
 
 
 def _cause(text: str) -> str:
