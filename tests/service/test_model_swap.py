@@ -5,9 +5,12 @@ from functools import cache
 
 import pytest
 
+from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles.build import make
 from streamer.ports.log import Output
+from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import model_swap
+from streamer.service.models import ModelLibrary
 from tests.service.test_worker import assert_same
 from tests.support.fake_service import (
     FakeProcess,
@@ -258,3 +261,24 @@ def test_a_head_comes_and_goes_while_events_flow() -> None:
             has_head = risk["model"] in {head.model_id[:12] for head in heads}
             assert ("forecast" in risk) == has_head
     assert after_models[0] == after_models[1]
+
+
+@pytest.mark.parametrize("error", [StoreSilent("no answer"), StoreUnavailable("refused")])
+def test_a_look_that_costs_its_time_out_is_an_outage(
+    error: StoreUnavailable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused at once keeps the model, and the service speaks on."""
+    channel = MemoryModels()
+    active = model_swap.ActiveModel(ModelLibrary(channel))
+    before = active.model
+
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(channel, "champion", fails)
+    if isinstance(error, StoreSilent):
+        with pytest.raises(StoreSilent):
+            active.refresh()
+    else:
+        active.refresh()
+    assert active.model is before

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.errors import redis_errors
 from streamer.local import LocalStack
 from streamer.local.ports import choose
-from streamer.ports.states import StoreNotAllowed, StoreReadOnly, StoreUnavailable
+from streamer.ports.states import StoreNotAllowed, StoreReadOnly, StoreSilent, StoreUnavailable
 from tests.support.certificates import Authority
 from tests.support.redis_servers import NO_KAFKA
 from tests.support.wait import wait_until
@@ -181,3 +182,8 @@ def test_the_sentinels_password_is_read_again_for_each_connection(tmp_path: Path
     file.unlink()
     with pytest.raises(RedisError, match="cannot be read"):
         credentials.get_credentials()
+
+
+def test_a_server_that_takes_a_call_and_does_not_answer_is_silent() -> None:
+    with pytest.raises(StoreSilent, match="Timeout reading"), redis_errors():
+        raise RedisTimeoutError("Timeout reading from socket")
