@@ -173,7 +173,7 @@ class People(threading.Thread):
 
     def _try(self, body: Card) -> int:
         """The status of the answer, 0 where none came."""
-        headers = {"Card-Type": "application/json", "X-Vigil": "1", "Origin": self._url}
+        headers = {"Content-Type": "application/json", "X-Vigil": "1", "Origin": self._url}
         request = Request(
             f"{self._url}/api/alerts/actions", json.dumps(body).encode(), headers, method="POST"
         )
