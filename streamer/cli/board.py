@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from streamer.cli.listening import listening
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say, say_lines
 from streamer.service import logs
-from streamer.service.http import Routes, serving_routes
+from streamer.service.http import serving_routes
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
@@ -46,44 +47,30 @@ def board(
         raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     certificate = (settings.board_tls_cert, settings.board_tls_key or None)
-    with stop_on_signal() as stop, _listening(settings) as listening:
-        address, number = listening.getsockname()[:2]
+    with stop_on_signal() as stop, _bound(settings) as socket_of_board:
+        address, number = socket_of_board.getsockname()[:2]
         shown = f"[{address}]" if ":" in address else address
         scheme = "https" if settings.board_tls_cert else "http"
         say(f"The board: {scheme}://{shown}:{number}/")
         context = bootstrap.context_of(settings)
-        with _probes(settings, probes.routes(context.board, context.hub)):
+        probed, on = settings.http_host, settings.board_http_port
+        routes = serving_routes(probed, on, probes.routes(context.board, context.hub))
+        with listening(routes, probed, on, "STREAMER_BOARD_HTTP_PORT"):
             server.serve(
                 context,
                 bootstrap.topics_of(settings),
                 bootstrap.progress_of(settings),
-                listening,
+                socket_of_board,
                 certificate if settings.board_tls_cert else None,
                 stop,
             )
 
 
 @contextmanager
-def _probes(settings: Settings, routes: Routes) -> Iterator[None]:
-    host, number = settings.http_host, settings.board_http_port
-    with ExitStack() as port:
-        try:
-            port.enter_context(serving_routes(host, number, routes))
-        except OSError as error:
-            say(
-                f"Error: cannot listen on {host}:{number}: {error}. "
-                "Set STREAMER_BOARD_HTTP_PORT to another port, or to 0 for none",
-                error=True,
-            )
-            raise typer.Exit(2) from error
-        yield
-
-
-@contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
+def _bound(settings: Settings) -> Iterator[socket.socket]:
     host, port = settings.board_host, settings.board_port
     try:
-        listening = socket.create_server(
+        bound = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
     except OSError as error:
@@ -93,5 +80,5 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             error=True,
         )
         raise typer.Exit(2) from error
-    with listening:
-        yield listening
+    with bound:
+        yield bound

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streamer.cli.listening import listening
 from streamer.process.logs import silenced
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say, say_json, say_lines
 from streamer.service import logs
-from streamer.service.http import Routes, serving_routes
+from streamer.service.http import serving_routes
 from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from threading import Event
 
     from streamer.adapters.kafka.canary import KafkaCanaryLog
@@ -65,7 +65,9 @@ def canary(
         logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
         series = Series()
         process = bootstrap.process_of(settings, log, series)
-        with _listening(settings, bootstrap.routes(process, series)):
+        host, port = settings.http_host, settings.canary_http_port
+        served = serving_routes(host, port, bootstrap.routes(process, series))
+        with listening(served, host, port, "STREAMER_CANARY_HTTP_PORT"):
             process.run(stop)
 
 
@@ -116,19 +118,3 @@ def _show(verdict: Verdict, *, as_json: bool) -> None:
     steps = ", ".join(f"{step} after {s:.2f} s" for step, s in seconds.items())
     words = "; ".join(filter(None, (verdict.why, steps)))
     say(f"partition {verdict.partition:3}  {verdict.outcome:5}  {words}")
-
-
-@contextmanager
-def _listening(settings: Settings, routes: Routes) -> Iterator[None]:
-    host, number = settings.http_host, settings.canary_http_port
-    with ExitStack() as port:
-        try:
-            port.enter_context(serving_routes(host, number, routes))
-        except OSError as error:
-            say(
-                f"Error: cannot listen on {host}:{number}: {error}. "
-                "Set STREAMER_CANARY_HTTP_PORT to another port, or to 0 for none",
-                error=True,
-            )
-            raise typer.Exit(2) from error
-        yield

@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import os
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -20,14 +19,12 @@ import typer
 
 from streamer.cli.alerts import show_alerts
 from streamer.local import LocalStack
-from streamer.local.spawner import spawn
+from streamer.local.child import running_child
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say, say_lines
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
-_CHILD_STOPS_S = 12.0  # the service promises ten
-_LOG_SHOWN = 2000  # characters: the last few lines say why
 _BOARD_ANSWERS_S = 20.0  # two on an idle machine; then its address is said all the same
 # A ward that begins empty has no alert for hours: the past of a day and a half comes at once.
 _PAST_HOURS = 36
@@ -113,27 +110,12 @@ def _child(name: str, arguments: list[str], folder: Path, stop: threading.Event)
 
     If it fails, ``stop`` is set: without it no alert would ever come.
     """
-    log = folder / f"{name}.log"
-    with log.open("wb") as output:
-        child = spawn([sys.executable, "-m", "streamer", *arguments], Path.cwd(), output)
+    command = [sys.executable, "-m", "streamer", *arguments]
 
-        def watch() -> None:
-            if child.wait():
-                stop.set()
+    def show(log: str) -> None:
+        say_lines((f"{name} failed:", *log.splitlines()), error=True)
 
-        threading.Thread(target=watch, daemon=True).start()
-        try:
-            yield
-        finally:
-            failed = child.poll() not in (None, 0)
-            child.terminate()
-            try:
-                child.wait(_CHILD_STOPS_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            if failed:
-                shown = log.read_text(errors="replace")[-_LOG_SHOWN:]
-                say_lines((f"{name} failed:", *shown.splitlines()), error=True)
-        if failed:
-            raise typer.Exit(1)
+    with running_child(command, folder / f"{name}.log", stop, show) as child:
+        yield
+    if child.failed:
+        raise typer.Exit(1)

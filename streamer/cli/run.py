@@ -6,16 +6,16 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Final
 
 import structlog
 import typer
 
+from streamer.cli.listening import listening
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.signals import stop_on_signal
-from streamer.process.terminal import say, say_lines
+from streamer.process.terminal import say_lines
 from streamer.service import logs
 from streamer.service.health import Health
 from streamer.service.http import serving
@@ -55,7 +55,9 @@ def run(
         raise typer.Exit(2)
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     health = Health()
-    with stop_on_signal() as stop, _listening(settings, health):
+    host, port = settings.http_host, settings.http_port
+    served = listening(serving(host, port, health), host, port, "STREAMER_HTTP_PORT")
+    with stop_on_signal() as stop, served:
         threading.Thread(target=_leave_in_time, args=(stop,), daemon=True).start()
         try:
             worker = _connected(settings, health, stop)
@@ -67,21 +69,6 @@ def run(
             # Python's own traceback could show a patient's id.
             _log.critical("failed", exc_info=error)
             raise typer.Exit(1) from None
-
-
-@contextlib.contextmanager
-def _listening(settings: Settings, health: Health) -> Iterator[None]:
-    with contextlib.ExitStack() as port:
-        try:
-            port.enter_context(serving(settings.http_host, settings.http_port, health))
-        except OSError as error:
-            say(
-                f"Error: cannot listen on {settings.http_host}:{settings.http_port}: {error}. "
-                "Set STREAMER_HTTP_PORT to another port, or to 0 for none",
-                error=True,
-            )
-            raise typer.Exit(2) from error
-        yield
 
 
 def _connected(settings: Settings, health: Health, stop: threading.Event) -> Worker | None:

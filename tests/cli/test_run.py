@@ -1,27 +1,13 @@
 from __future__ import annotations
 
-import socket
 import threading
 
 import pytest
-import typer
 
 from streamer.cli import run
 from streamer.ports.log import LogUnavailable
 from streamer.service.health import Health
 from streamer.service.settings import Settings
-
-
-def test_a_port_in_use_is_a_configuration_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with (
-            pytest.raises(typer.Exit) as ended,
-            run._listening(Settings(http_port=port), Health()),
-        ):
-            pass
-    assert ended.value.exit_code == 2
-    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
 
 def test_without_kafka_it_waits_and_notes_the_outage_until_the_stop(

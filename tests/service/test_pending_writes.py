@@ -6,8 +6,9 @@ import pytest
 
 from streamer.ports.states import StoreUnavailable
 from streamer.service import pending_writes
-from tests.service.test_worker import LAST, LIBRARY, assert_same
+from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import FakeProcess, FakeService, random_log, reference_run
+from tests.support.service_chaos import LAST
 
 EVENTS = random_log(seed=1)
 

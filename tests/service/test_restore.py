@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from streamer.core import codec
 from streamer.core.codec import Era
 from streamer.ports.log import LogUnavailable
-from streamer.service import failed_transactions, ownership
+from streamer.service import ownership
 from streamer.service.state_records import MARK_KEY, Snapshot
 from tests.service.test_eviction import cut
-from tests.service.test_worker import ACTIONS, LAST, LIBRARY, POINTS, Chaos, assert_same
+from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import (
     TOPICS,
     Event,
@@ -28,6 +28,7 @@ from tests.support.fake_service import (
     reference_of,
     reference_run,
 )
+from tests.support.service_chaos import ACTIONS, LAST, POINTS, Chaos
 from tests.support.small_models import random_bundle
 
 EVENTS = random_log(seed=1)
@@ -350,12 +351,8 @@ def test_any_sequence_of_faults_and_losses_gives_the_same_messages_and_stays(
     events = random_log(seed, n_events=120)
     fake = service(events, states_s, save_s=save_s, max_stays=max_stays)
     chaos = LosingChaos(fake, max_batch)
-    for action, who, n_steps in happenings:
-        chaos.act(action, who)
-        for turn in range(n_steps):
-            chaos.step(who + turn)
+    chaos.go_through(happenings)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))  # it would rest by the real clock
         patch.setattr(ownership, "RETRY_UNTAKEN_S", 0.0)
         chaos.finish()
     assert_same(fake, reference_of(LIBRARY, seed, 120, last=tuple(LAST)))

@@ -13,7 +13,7 @@ from streamer.core import codec
 from streamer.core.stays import StayTable
 from streamer.ports.states import StateWrite
 from tests.service.test_suspects import dead_letters
-from tests.service.test_worker import LIBRARY, POINTS, assert_same
+from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import (
     Event,
     FakeProcess,
@@ -25,6 +25,7 @@ from tests.support.fake_service import (
     random_log,
     reference_run,
 )
+from tests.support.service_chaos import POINTS
 from tests.support.small_models import random_bundle
 
 NEVER_S = 1_000  # only what must not wait is saved

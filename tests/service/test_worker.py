@@ -20,9 +20,9 @@ from tests.support.fake_service import (
     reference_of,
     reference_run,
 )
+from tests.support.service_chaos import ACTIONS, LAST, POINTS, Chaos
 
 LIBRARY, _ = library(5)
-POINTS = ("before_transaction", "after_transaction", "after_save")
 
 
 def step_on(process: FakeProcess) -> None:
@@ -292,89 +292,6 @@ def test_readiness_says_what_is_waited_for(fake: FakeService) -> None:
     assert again.worker.not_ready == []
 
 
-ACTIONS = (
-    *(f"kill {point}" for point in POINTS),
-    *(f"pause {point}" for point in POINTS[:2]),
-    "refuse",
-    "lose answer",
-    "lose save",
-    "store",
-    "log",
-    "wipe",
-    "snapshot",
-    "restore",
-    "join",
-    "leave",
-)
-
-
-LAST = [event(p, f"p{p}", 50_000, values={"heart_rate": 70}) for p in range(3)]
-
-
-class Chaos:
-    """Up to two workers, to whom things happen between their steps."""
-
-    def __init__(self, fake: FakeService, max_batch: int) -> None:
-        self.fake = fake
-        self.max_batch = max_batch
-        self.alive = [fake.process(max_batch)]
-        self.older = fake.states.snapshot()
-
-    def act(self, action: str, who: int) -> None:
-        process = self.alive[who % len(self.alive)]
-        verb, _, point = action.partition(" ")
-        match verb:
-            case "kill":
-                process.at[point] = die
-            case "pause":
-                process.at[point] = lambda: self._pass_over(process)
-            case "refuse":
-                process.log.refuse_next = True
-            case "lose" if point == "answer":
-                process.log.lose_next_answer = True
-            case "lose":
-                self.fake.states.lose_next_answer = True
-            case "store":
-                self.fake.states.available ^= True
-            case "log":
-                process.log.available ^= True
-            case "wipe":
-                self.fake.states.wipe()
-            case "snapshot":
-                self.older = self.fake.states.snapshot()
-            case "restore":
-                self.fake.states.restore(self.older)
-            case "join" if len(self.alive) < 2:
-                self.alive.append(self.fake.process(self.max_batch))
-            case "leave" if len(self.alive) == 2:
-                process.worker.close()
-                self.alive.remove(process)
-
-    def step(self, who: int) -> None:
-        process = self.alive[who % len(self.alive)]
-        try:
-            process.step()
-        except Killed:
-            self.fake.kill(process)
-            self.alive[self.alive.index(process)] = self.fake.process(self.max_batch)
-
-    def finish(self) -> None:
-        """Everything answers again, and the last events show what was lost while nothing came."""
-        self.fake.send(LAST)
-        self.fake.states.available = True
-        for process in self.alive:
-            process.log.available = True
-            process.at.clear()
-        self.fake.drain(*self.alive)
-
-    def _pass_over(self, sleeper: FakeProcess) -> None:
-        self.fake.broker.expel(sleeper.log)
-        for process in self.alive:
-            if process is not sleeper and process.log in self.fake.broker.members:
-                process.at.clear()
-                process.step()
-
-
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     seed=st.integers(1, 8),
@@ -390,11 +307,6 @@ def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
     fake = FakeService(LIBRARY, save_s=save_s)
     fake.send(random_log(seed, n_events=90))
     chaos = Chaos(fake, max_batch)
-    for action, who, n_steps in happenings:
-        chaos.act(action, who)
-        for turn in range(n_steps):
-            chaos.step(who + turn)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(failed_transactions, "RESTS_S", (0.0, 0.0))  # it would rest by the real clock
-        chaos.finish()
+    chaos.go_through(happenings)
+    chaos.finish()
     assert_same(fake, reference_of(LIBRARY, seed, 90, last=tuple(LAST)))

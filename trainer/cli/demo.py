@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -16,12 +15,10 @@ from typing import Annotated, Final
 import typer
 
 from streamer.local import LocalStack
-from streamer.local.spawner import spawn
+from streamer.local.child import running_child
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import say
 from trainer.settings import TrainerSettings
-
-_CHILD_STOPS_S: Final = 12.0
 
 POLICY: Final = """# Margins for a demonstration with simulated patients: too wide for people.
 mode = "ask"
@@ -97,25 +94,11 @@ def demo(
 @contextmanager
 def _child(program: str, words: list[str], folder: Path, stop: threading.Event) -> Iterator[None]:
     """Runs a command until the block ends; if it fails, ``stop`` is set."""
-    log = folder / f"{program}-{words[0]}.log"
-    with log.open("wb") as output:
-        child = spawn([sys.executable, "-m", program, *words], Path.cwd(), output)
+    command = [sys.executable, "-m", program, *words]
 
-        def watch() -> None:
-            if child.wait():
-                stop.set()
+    def show(log: str) -> None:
+        say(f"{program} {words[0]} failed:", error=True)
+        say(log, error=True)
 
-        threading.Thread(target=watch, daemon=True).start()
-        try:
-            yield
-        finally:
-            failed = child.poll() not in (None, 0)
-            child.terminate()
-            try:
-                child.wait(_CHILD_STOPS_S)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            if failed:
-                say(f"{program} {words[0]} failed:", error=True)
-                say(log.read_text(errors="replace")[-2000:], error=True)
+    with running_child(command, folder / f"{program}-{words[0]}.log", stop, show):
+        yield
