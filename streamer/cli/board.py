@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from streamer.cli.failures import refuse
 from streamer.cli.listening import listening
 from streamer.process.signals import stop_on_signal
-from streamer.process.terminal import say, say_lines
+from streamer.process.terminal import say
 from streamer.service import logs
 from streamer.service.http import serving_routes
 from streamer.service.pseudonyms import Pseudonyms
@@ -40,11 +41,7 @@ def board(
     settings = Settings()
     changed = {"board_host": host, "board_port": port}
     settings = settings.model_copy(update={k: v for k, v in changed.items() if v is not None})
-    faults = list(bootstrap.faults(settings, settings.board_host))
-    if faults:
-        lines = [f"  {fault.variable}: {fault.message}" for fault in faults]
-        say_lines(["The configuration is wrong:", *lines], error=True)
-        raise typer.Exit(2)
+    refuse(bootstrap.faults(settings, settings.board_host))
     logs.configure(settings.log_format, Pseudonyms(settings.log_key.get_secret_value()))
     certificate = (settings.board_tls_cert, settings.board_tls_key or None)
     with stop_on_signal() as stop, _bound(settings) as socket_of_board:

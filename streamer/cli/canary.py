@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streamer.cli.failures import refuse
 from streamer.cli.listening import listening
 from streamer.process.logs import silenced
 from streamer.process.signals import stop_on_signal
-from streamer.process.terminal import say, say_json, say_lines
+from streamer.process.terminal import say, say_json
 from streamer.service import logs
 from streamer.service.http import serving_routes
 from streamer.service.pseudonyms import Pseudonyms
@@ -53,11 +54,7 @@ def canary(
     from streamer.canary.series import Series  # noqa: PLC0415 - see above
 
     settings = Settings()
-    faults = list(bootstrap.faults(settings))
-    if faults:
-        lines = [f"  {fault.variable}: {fault.message}" for fault in faults]
-        say_lines(["The configuration is wrong:", *lines], error=True)
-        raise typer.Exit(2)
+    refuse(bootstrap.faults(settings))
     with stop_on_signal() as stop, closing(bootstrap.log_of(settings)) as log:
         if once:
             _once(settings, log, stop, as_json=as_json)

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
+import typer
 from pydantic import ValidationError
 
 from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
-from streamer.process.environment import fault_lines
+from streamer.process.environment import Fault, fault_lines
+from streamer.process.terminal import say_lines
 from streamer.sim.scenario import ScenarioError
 
 _OF_BOARD: Final = {"argon2", "itsdangerous", "sse_starlette", "starlette", "uvicorn"}
+
+_WRONG: Final = "The configuration is wrong:"
+
+
+def refuse(faults: Iterable[Fault]) -> None:
+    """Says what is wrong with the settings of a command.
+
+    Raises:
+        typer.Exit: with 2, unless nothing is wrong.
+    """
+    if lines := [f"  {fault.variable}: {fault.message}" for fault in faults]:
+        say_lines([_WRONG, *lines], error=True)
+        raise typer.Exit(2)
 
 
 def describe(error: Exception) -> tuple[str, int] | None:
     """The text for standard error and the exit code; ``None`` for a bug, which has a traceback."""
     match error:
         case ValidationError():
-            lines = [f"  {line}" for line in fault_lines(error)]
-            return "\n".join(["The configuration is wrong:", *lines]), 2
+            return "\n".join([_WRONG, *(f"  {line}" for line in fault_lines(error))]), 2
         case DataError() | ScenarioError():
             return f"Error: {error}", 2
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] == "pyarrow":
