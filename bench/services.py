@@ -9,12 +9,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from streamer.local import LocalStack
 from streamer.local.spawner import spawn
 from streamer.service.settings import Settings
+from streamer.service.topics import ensure_topics, wanted
 
 STOP_DEADLINE_S: Final = 15.0  # the service promises ten
 RUN: Final = (sys.executable, "-m", "streamer", "run")
@@ -122,3 +124,14 @@ def running(services: Sequence[ServiceProcess]) -> Iterator[None]:
     finally:
         for service in services:
             service.stop()
+
+
+def ensure_topics_of_any_time(settings: Settings) -> None:
+    """Creates all topics; that of the vitals takes any record timestamp, as older brokers do.
+
+    It is created so: a broker applies a change of a setting some time after it has answered, and
+    what is refused until then ends its producer for good.
+    """
+    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    vitals, *others = wanted(settings)
+    ensure_topics(settings, [replace(vitals, configs={**vitals.configs, **any_time}), *others])

@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import ConfigResource
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from bench import oracle
@@ -30,11 +29,10 @@ from bench.chaos.service_faults import SESSION_TIMEOUT_S, ExtraServiceLane, Serv
 from bench.chaos.tally import Fault, Tally
 from bench.independent_oracle.network import Bundle as OracleBundle
 from bench.redis_groups import Group
-from bench.services import environment, settings_of
+from bench.services import ensure_topics_of_any_time, environment, settings_of
 from streamer.bundles.build import build
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
 
 _PARTITIONS: Final = 8
 # Every third row of a patient is evaluated: most of a batch is folding, as at a real ward.
@@ -170,8 +168,7 @@ def run(
         kafka_session_timeout_ms=int(SESSION_TIMEOUT_S * 1000),
     )  # fmt: skip
     settings = settings_of(variables)
-    ensure_topics(settings)
-    _allow_any_timestamp(settings)
+    ensure_topics_of_any_time(settings)
     events = chaos_events(plan.seed, plan.events, _PARTITIONS, int(time.time() * 1000))
     sender = Sender(settings, events, plan.events, plan.seconds)
     tally = Tally()
@@ -273,14 +270,6 @@ def _cause_faults(
     outcome.errors += [
         f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None
     ]
-
-
-def _allow_any_timestamp(settings: Settings) -> None:
-    """Lets records in that count microseconds, as older brokers do."""
-    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
-    topic = ConfigResource("TOPIC", settings.topic_vitals, any_time)
-    with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
-        admin.alter_configs([topic])
 
 
 def _drain(

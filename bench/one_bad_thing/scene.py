@@ -21,10 +21,15 @@ from kafka.errors import KafkaError
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench.reading import read_topic
-from bench.services import RUN, ServiceProcess, environment, settings_of
+from bench.services import (
+    RUN,
+    ServiceProcess,
+    ensure_topics_of_any_time,
+    environment,
+    settings_of,
+)
 from streamer.local import LocalStack, ports
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
 
 BAD: Final = 0
 """The partition that something happens to."""
@@ -119,7 +124,7 @@ class Scene:
             future_limit=-1,  # two thousand fortnights are more than there have been since 1990
         )  # fmt: skip
         self.settings = settings_of(self.variables)
-        ensure_topics(self.settings)
+        ensure_topics_of_any_time(self.settings)
         self.service = self.process("service", shell)
         self.steady = Steady(self.settings)
 
