@@ -28,7 +28,7 @@ def _rule(broken: str, file: str, old: str, new: str) -> Mutation:
 MUTATIONS: Final = (
     _rule(
         "evaluation: an interval is evaluated when it is over, not when it begins",
-        "waves",
+        "parallel_waves",
         "        evaluates = valid & (interval > newest)\n",
         "        evaluates = valid & (interval > interval_ms + newest)\n",
     ),
