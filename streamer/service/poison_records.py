@@ -45,7 +45,7 @@ class _Suspect:
     fails: tuple[int, str] | None = None
 
 
-class Suspects:
+class PoisonRecords:
     """The stretches of the log in which a record fails, by partition."""
 
     def __init__(self) -> None:
