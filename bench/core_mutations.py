@@ -71,7 +71,7 @@ MUTATIONS: Final = (
     ),
     _rule(
         "discharge: it ends no alert",
-        "folding",
+        "event_fold",
         '            if table["discharge_ms"][slot] != NEVER:\n',
         '            if table["discharge_ms"][slot] == 0:\n',
     ),

@@ -33,7 +33,7 @@ _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to 
 _ACTION: Final = Kind.ACTION
 
 
-class Folding:
+class EventFold:
     """Folds batches of events into one table of stays.
 
     Args:
