@@ -64,7 +64,7 @@ MUTATIONS: Final = (
     ),
     _rule(
         "rebinning: the values come half an hour later than they were",
-        "lifecycle",
+        "stay_lifecycle",
         "    kept = cells[cells.time_ms >= origin_ms]\n",
         "    kept = cells[cells.time_ms >= origin_ms]\n"
         "    kept.time_ms[:] = np.minimum(kept.time_ms + HOUR_MS // 2, newest_ms)\n",

@@ -118,7 +118,7 @@ def plan(table: StayTable, run: Run, interval_ms: int | None) -> Plan:
 
 
 def turns(table: StayTable, run: Run, silent_bins: Integers) -> Mask:
-    """Which observations change more than values: `lifecycle` takes them one by one.
+    """Which observations change more than values: `stay_lifecycle` takes them one by one.
 
     Args:
         table: the stays.
