@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
-from trainer.archive.sides import position_of
+from trainer.archive.stay_ids import position_of
 
 KEY_PROPERTY: Final = "vigil.keyId"
 PLAIN: Final = "plain"

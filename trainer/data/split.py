@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.archive.sides import DEFAULT_SALT, POSITIONS, archived, fraction_of
+from trainer.archive.stay_ids import DEFAULT_SALT, POSITIONS, archived, fraction_of
 
 Side: TypeAlias = Literal["train", "validation", "test"]
 SIDES: Final[tuple[Side, ...]] = ("train", "validation", "test")
