@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 _MISTRUSTED_S: Final = 600.0  # then the clock is tried again, at the cost of one transaction
 
 
-class RefusedClock:
+class OutputTimestamps:
     """Stamps for outputs.
 
     Args:
