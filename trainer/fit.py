@@ -40,9 +40,9 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
-from trainer.training.kept_sets import KeptSets
 from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
+from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
@@ -286,7 +286,7 @@ def learn_from_trees(
     made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    sets = KeptSets(file.with_suffix(""), made_of)
+    sets = SavedTreeSets(file.with_suffix(""), made_of)
     if not resume:
         sets.clear()
     soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress, sets)

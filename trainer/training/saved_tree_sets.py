@@ -29,7 +29,7 @@ class TreeSet:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSets:
+class SavedTreeSets:
     """A folder with a file for each set that is done.
 
     Attributes:
