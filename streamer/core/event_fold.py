@@ -1,4 +1,4 @@
-"""The fold of events into stays: lifecycle, waves and timeline, for many stays at once.
+"""The fold of events into stays: lifecycle, waves and timeline of many stays at once.
 
 It changes the table that it is given and nothing else. Of networks it knows nothing: a `Follower`
 goes along with it, and says what a closed bin, an evaluation point and the end of a stay cause. The

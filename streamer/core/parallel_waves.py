@@ -1,4 +1,4 @@
-"""Cuts a run of observations into waves, so that many stays can be stepped at once.
+"""Waves of observations: those of many stays that are stepped at once.
 
 A wave holds, for each stay, the events up to and including the next one at which its state must be
 looked at: an evaluation point, an event that may be one, or one that opens a new bin. Waves of

@@ -1,7 +1,7 @@
 """The response of people goes along with the fold: deadlines, actions, and what is said of both.
 
-It is the part of a `follower.Follower` that knows no network: the scorer hands on what vitals did to
-alerts, and it adds phases and notices to the outcome of the batch.
+It is the part of a `follower.Follower` that knows no network: the scorer hands on what vitals did
+to alerts, and it adds phases and notices to the outcome of the batch.
 """
 
 from __future__ import annotations

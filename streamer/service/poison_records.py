@@ -1,4 +1,4 @@
-"""Records that failed together: halved until the one that fails alone is known, and set aside.
+"""Poison records: what failed together is halved until one fails alone, and that is set aside.
 
 Scoring changes stays in place, so a try that fails spoils the partition's states. They are taken
 again as they were last saved, the records come again, and half as many are tried. The one record
