@@ -127,7 +127,7 @@ class ServiceLane(FaultLane):
         self.service = service
 
     def strike(self, kind: str) -> str | None:
-        """See ``FaultLane``. A process starts, runs a while, and ends or freezes as ``kind`` says."""
+        """See ``FaultLane``. A process starts, runs a while, and ends or freezes, as ``kind``."""
         _, _, point = kind.partition(": ")
         if point:
             return self._at_point(kind, point)
