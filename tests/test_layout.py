@@ -69,7 +69,7 @@ FLOORS = (
     ("reports",),
     ("evaluate",),
     ("fit",),
-    ("folds", "recalibrate", "explain", "tune"),
+    ("recalibrate", "explain", "tune"),
     ("compare", "loop"),
     ("examples",),
     ("cli",),

@@ -20,6 +20,7 @@ from streamer.bundles.manifest import FORECAST, DataSummary, Figures, Metrics, P
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
+from streamer.datasets.task import Task
 from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little
 from trainer.data.known_stays import is_public
@@ -135,10 +136,12 @@ class Stays:
     Attributes:
         data: PhysioNet 2019 files or folders, archives, or stays that were read.
         rule: of the split; ``None``: a hash of the person, with the recipe's salt and fractions.
+        task: that files are read by; ``None``: sepsis, as of PhysioNet 2019.
     """
 
     data: Sequence[Path] | Cohort
     rule: SplitRule | None = None
+    task: Task | None = None
 
 
 def fit(
@@ -171,7 +174,9 @@ def fit(
         ResumeError: the checkpoint is of another recipe or other data.
     """
     stays = data if isinstance(data, Stays) else Stays(data)
-    cohort = stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter)
+    cohort = (
+        stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter, stays.task)
+    )
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
@@ -226,6 +231,8 @@ def fit(
         )
     about = _about(calibrated, run, recipe, summary, figures)
     about["split"] = rule.to_json()
+    if cohort.task is not None:
+        about["task"] = cohort.task.model_dump(mode="json", exclude_defaults=True)
     if lineage.sets_apart:
         about["split"]["decided"] = True
     if lineage.start is not None:

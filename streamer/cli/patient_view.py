@@ -12,7 +12,6 @@ from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
 from streamer.core.events import MEDICATION_CLASSES
-from streamer.core.lstm_network import HORIZONS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
@@ -121,7 +120,7 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
     risks = _history(settings, patient, partition)
     return {
         "patient_id": patient,
-        **_stay(stays, stays.slot_of[patient]),
+        **_stay(stays, stays.slot_of[patient], model.horizons),
         "risk_history": [{"time": risk.time, "bin": risk.bin, "risk": risk.risk} for risk in risks],
         "model": model_id,
         "partition": partition,
@@ -129,7 +128,7 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
     }
 
 
-def _stay(stays: StayTable, slot: int) -> StayView:
+def _stay(stays: StayTable, slot: int, horizons: tuple[str, ...]) -> StayView:
     def at(name: str) -> Any:
         return stays[name][slot].tolist()
 
@@ -143,7 +142,7 @@ def _stay(stays: StayTable, slot: int) -> StayView:
         "discharge": None if at("discharge_ms") == NEVER else rfc3339(at("discharge_ms")),
         "newest_event": None if newest_ms == NEVER else rfc3339(newest_ms),
         "bin": at("open_bin") if at("started") else None,
-        "risk": dict(zip(HORIZONS, risk, strict=True)) if risk[0] == risk[0] else None,
+        "risk": dict(zip(horizons, risk, strict=True)) if risk[0] == risk[0] else None,
         "alert": {
             "severity": SEVERITIES[at("alert_severity")],
             "number": at("alert_number"),

@@ -104,6 +104,9 @@ class Model:
             on validation patients).
         policy: the alert thresholds, from the alert budget.
         forecaster: what foretells vital signs; not every bundle has one.
+        horizons: names of the three, as messages have them.
+        unread: columns of hour rows that the model was not fitted on: the variables that its task
+            does not name.
     """
 
     def __init__(
@@ -132,6 +135,8 @@ class Model:
         self.threshold = threshold
         self.policy = policy
         self.forecaster = forecaster
+        self.horizons: tuple[str, ...] = HORIZONS
+        self.unread: NDArray[np.intp] = np.empty(0, np.intp)
 
     @property
     def shown_id(self) -> str:
@@ -142,6 +147,13 @@ class Model:
     def architecture(self) -> Architecture:
         """The sizes that the state of a stay is laid out by."""
         return self.network.architecture
+
+    def inputs(self, rows: Floats) -> Floats:
+        """Hour rows ``(..., 34)`` as the model reads them: what it was not fitted on is missing."""
+        if len(self.unread):
+            rows = rows.copy()
+            rows[..., self.unread] = np.nan
+        return rows
 
     def step(
         self, features: Floats, h: Floats, c: Floats

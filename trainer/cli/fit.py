@@ -12,11 +12,13 @@ from streamer.process.terminal import say
 from trainer.cli.options import (
     Data,
     SplitFile,
+    TaskFile,
     Threads,
     check_bundle,
     check_writable,
     data_paths,
     refuse,
+    task_in,
     use_threads,
 )
 from trainer.errors import InputError
@@ -73,6 +75,7 @@ def fit(
             help="Go on from the weights of this bundle, with the stays of a site of your own.",
         ),
     ] = None,
+    task_file: TaskFile = None,
     split_file: SplitFile = None,
     split_date: Annotated[
         str | None,
@@ -110,6 +113,7 @@ def fit(
     check_writable("--out", out, faults)
     check_bundle("--against", against, faults)
     check_bundle("--from", start, faults)
+    task = task_in(task_file, faults)
     rule = _rule(split_file, split_date, faults)
     if folds:
         faults += _against_folds(folds, rule=rule, against=against, start=start, resume=resume)
@@ -134,13 +138,15 @@ def fit(
         recipe, wrong = fine_tuning_of(lineage.start).changed([*named, *(knob or [])])
         refuse([*wrong, *recipe.problems()])
     if folds:
-        from trainer.folds import fit_folds  # noqa: PLC0415
+        from trainer.tune.folds import fit_folds  # noqa: PLC0415
 
-        for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
+        for line in fit_folds(
+            Stays(paths, task=task), out, recipe, folds, reporter=Reporter()
+        ).lines():
             say(line)
         return
     fitted = fit_bundle(
-        Stays(paths, rule),
+        Stays(paths, rule, task),
         out,
         recipe,
         reporter=Reporter(),

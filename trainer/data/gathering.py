@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from streamer.bundles.manifest import DataSummary, Manifest
 from streamer.datasets.cohort import Cohort
+from streamer.datasets.task import Task
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.known_stays import content_of, contents_of
@@ -26,15 +27,15 @@ LEAST_STAYS: Final = 24
 """With fewer stays, it is luck whether each of the three sides has a septic and another stay."""
 
 
-def read(paths: Sequence[Path], reporter: Reporter) -> Cohort:
-    """Reads labelled stays and says what is wrong with them.
+def read(paths: Sequence[Path], reporter: Reporter, task: Task | None = None) -> Cohort:
+    """Reads labelled stays, by a task or as PhysioNet 2019, and says what is wrong with them.
 
     Raises:
         DataError: files that cannot be read.
         UnfitData: stays that cannot be right.
     """
     with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
+        cohort = load_cohort(paths, progress, task)
     tell(DataReport.of(cohort), reporter)
     return cohort
 
