@@ -32,6 +32,7 @@ from streamer.service.batch import changed_states
 from streamer.service.changelog import Changelog
 from streamer.service.failed_transactions import FailedTransactions
 from streamer.service.health import Health
+from streamer.service.homes import LostHomes
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
 from streamer.service.model_swap import ActiveModel, move
@@ -96,7 +97,12 @@ class Worker:
         )
         self._pending = PendingWrites(log, states)
         self.changelog = Changelog(config.topics.states, config.states_s, states, self._cache)
-        restoring = Restoring(Restore(state_topic, states), self.changelog, config.rebuild_ms)
+        restoring = Restoring(
+            Restore(state_topic, states),
+            LostHomes(state_topic, states),
+            self.changelog,
+            config.rebuild_ms,
+        )
         self._ownership = Ownership(
             log, states, library, self._cache, self._pending, restoring, self._fault
         )

@@ -60,7 +60,9 @@ class FaultyStates(MemoryStates):
             raise StoreUnavailable("the answer was lost")
 
     def wipe(self) -> None:
+        """Loses everything."""
         self._partitions.clear()
+        self.lose_homes()
 
     def snapshot(self) -> Any:
         return copy.deepcopy(self._partitions)
