@@ -62,12 +62,8 @@ class Contract:
     def test_partitions_are_apart(self, store: StateStore) -> None:
         changes = [save_of(store.take(p), 10 + p, {"a": bytes([p])}, p) for p in (0, 1, 11)]
         store.save(changes)
-        assert [store.take(p).watermark for p in (0, 1, 11)] == [10, 11, 21]
-        assert [stays_in(store, p) for p in (0, 1, 11)] == [
-            {"a": b"\0"},
-            {"a": b"\1"},
-            {"a": b"\x0b"},
-        ]
+        for p in (0, 1, 11):
+            assert (store.take(p).watermark, stays_in(store, p)) == (10 + p, {"a": bytes([p])})
 
     def test_an_owner_before_the_last_one_is_fenced(self, store: StateStore) -> None:
         before = store.take(0)

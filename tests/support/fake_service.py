@@ -87,7 +87,7 @@ class FakeProcess:
     """One worker with its log; ``at`` holds a fault for each point between two effects."""
 
     def __init__(self, fake: FakeService, max_batch: int) -> None:
-        self.log = MemoryLog(fake.broker, max_batch)
+        self.log = MemoryLog(fake.broker, max_batch, (TOPICS.risk_canary, TOPICS.alerts_canary))
         self.at: dict[str, Callable[[], None]] = {}
         config = WorkerConfig(
             TOPICS,
