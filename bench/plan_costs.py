@@ -122,7 +122,9 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
         describe(), event_us, risk_us, save_us, live.idle_cores, live.cycle_ms,
         live.cycles_a_second,
         _mean_bytes(ward_settings, ward_settings.topic_vitals) + RECORD_BATCH_OVERHEAD,
-        _mean_bytes(rows_settings, rows_settings.topic_risk) + RECORD_BATCH_OVERHEAD + _MARKER_BYTES,
+        _mean_bytes(rows_settings, rows_settings.topic_risk)
+        + RECORD_BATCH_OVERHEAD
+        + _MARKER_BYTES,
         stay_bytes, redis_bytes, live.resident_mb,
         StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=64).nbytes / 64 / 1e3,
     )  # fmt: skip
