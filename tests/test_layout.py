@@ -69,7 +69,7 @@ FLOORS = (
     ("reports",),
     ("evaluate",),
     ("fit",),
-    ("recalibrate", "explain", "tune"),
+    ("folds", "recalibrate", "explain", "tune"),
     ("compare", "loop"),
     ("examples",),
     ("cli",),
