@@ -61,6 +61,7 @@ def demo(
             "TRAINER_ARCHIVE": str(folder / "archive"),
             "TRAINER_ARCHIVE_KEY": "demo",
             "TRAINER_ARCHIVE_FLUSH_S": "2",
+            "TRAINER_HTTP_PORT": "0",
             "TRAINER_REGISTRY": str(folder / "registry"),
             "TRAINER_AUDIT_FILE": str(folder / "audit.jsonl"),
             "TRAINER_PATIENTS_KEY_FILE": str(folder / "patients.key"),
