@@ -30,6 +30,7 @@ from streamer.local import LocalStack
 
 _MIB: Final = 2**20
 _ROWS_A_STAY: Final = 32
+_LEAST_ROWS: Final = 300_000  # the service saves changed states every ten seconds
 _LONGEST_S: Final = 60.0  # all stays are in memory only when the whole backlog is done
 # Of the log of each bed: a risk is due for each once a minute, so all of them are at work by then.
 _BED_S: Final = 120
@@ -66,7 +67,7 @@ def beds_table(env: BenchEnv, n_events: int, beds: Sequence[int], window_s: floa
 
 def many_stays(env: BenchEnv, n_stays: int) -> str:
     """Measures the memory and storage of many stays in one worker."""
-    load = Load("crowd", hourly(_ROWS_A_STAY * n_stays, n_stays), 0.0)
+    load = Load("crowd", hourly(max(_ROWS_A_STAY * n_stays, _LEAST_ROWS), n_stays), 0.0)
     backlog, prefix = put_load(env, load, f"crowd-{n_stays}-"), f"crowd-{n_stays}-one-"
     taken = measure(OURS, env, backlog, prefix, _LONGEST_S)
     settings = settings_for(env, backlog, prefix)

@@ -1,7 +1,7 @@
 """One try of a batch: stays are loaded and stepped, messages made; nothing is sent.
 
 A try changes stays in place. If the program fails half way, they must be taken again as they were
-last saved (`service.suspects`).
+last saved (`service.poison_records`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from streamer.service.batch import ModelBatch, Result, Topics, changed_states, p
 from streamer.service.changelog import Changelog
 from streamer.service.metrics import Stage
 from streamer.service.ownership import Ownership
+from streamer.service.poison_records import PoisonRecords
 from streamer.service.stay_cache import StayCache
-from streamer.service.suspects import Suspects
 
 # Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
 # batch of a ward takes half of it; what is cut off is read and decoded again.
@@ -77,7 +77,7 @@ class BatchScoring:
         states: StateStore,
         cache: StayCache,
         ownership: Ownership,
-        suspects: Suspects,
+        suspects: PoisonRecords,
         changelog: Changelog,
         topics: Topics,
         checks: EventChecks,

@@ -39,10 +39,10 @@ from streamer.service.model_swap import ActiveModel, move
 from streamer.service.models import ModelLibrary
 from streamer.service.ownership import Ownership, Restoring
 from streamer.service.pending_writes import PendingWrites
+from streamer.service.poison_records import PoisonRecords
 from streamer.service.restore import Restore
 from streamer.service.scoring import BatchScoring, EventChecks
 from streamer.service.stay_cache import StayCache
-from streamer.service.suspects import Suspects
 from streamer.service.takeover import BlockedPartition, Partition
 from streamer.service.unsaved import UnsavedStates
 from streamer.service.worker_config import WorkerConfig
@@ -109,7 +109,7 @@ class Worker:
         self.health = health or Health()
         self._lag = Lag()
         self._needs_recovery = True
-        self._suspects = Suspects()
+        self._suspects = PoisonRecords()
         self.unsaved = UnsavedStates(
             states, self._cache, self._ownership, self._pending, self._suspects, config.save_s,
             self._fault,

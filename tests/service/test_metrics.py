@@ -19,12 +19,13 @@ from streamer.service import metrics
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
 from tests.support.fake_service import FakeService, library, random_log
 from tests.support.paths import ROOT
+from trainer.archive import series as archive_series
 
 BY_PROCESS = {"partition", "model", "source"}
 """Labels whose values are known only while running: as many as partitions, one, and 101."""
 MOST_SERIES = 25
-LISTED = [*CATALOGUE, *series.CATALOGUE]
-"""Of the service and of the canary: rules and dashboard ask for both."""
+LISTED = [*CATALOGUE, *series.CATALOGUE, *archive_series.CATALOGUE]
+"""Of the service, the canary and the archive: rules and dashboard ask for all."""
 
 
 def scraped() -> dict[str, Metric]:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from streamer.core.columns import Parsed, parse_records, without_canaries
 from streamer.core.demographics import ICU_TYPES, MAX_LOCATION, SEXES
 from streamer.core.events import Fields, Kind
-from streamer.core.lifecycle import admission_checksum
 from streamer.core.numbers import read_number, read_years
 from streamer.core.observations import Observation
 from streamer.core.records import Records
+from streamer.core.stay_lifecycle import admission_checksum
 from streamer.core.variables import INDEX, N_VARIABLES
 from trainer.archive.arrow import array, as_times, is_null, listed, times_ms
 from trainer.archive.pseudonyms import PatientNames

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from streamer.core.columns import to_columns
+from streamer.core.event_fold import EventFold
 from streamer.core.expiry import KEPT_DAYS
-from streamer.core.folding import Folding
 from streamer.core.hour_rows import NO_NETWORK, HourRows, StayRows
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import DAY_MS
@@ -48,7 +48,7 @@ def fold_partition(
     table = StayTable(NO_NETWORK, capacity=256)
     done: list[StayRows] = []
     follower = HourRows(table, done.append)
-    folding = Folding(table, None, follower)
+    folding = EventFold(table, None, follower)
     for first in range(0, rows.num_rows, chunk):
         columns = to_columns(event_rows.to_parsed(rows.slice(first, chunk)))
         folding.fold(columns, [partition] * len(columns.patients))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from streamer.core.lstm_network import Architecture
-from trainer.archive.sides import DEFAULT_SALT
+from trainer.archive.stay_ids import DEFAULT_SALT
 from trainer.data.split import FRACTIONS
 
 KnobValue: TypeAlias = str | int | float | list[float]

@@ -37,10 +37,10 @@ from streamer.adapters.kafka.options import (
     new_consumer,
     new_producer,
 )
+from streamer.adapters.kafka.output_timestamps import OutputTimestamps
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import timestamp_before
 from streamer.adapters.kafka.recovery import TransactionRecovery
-from streamer.adapters.kafka.refused_clock import RefusedClock
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -78,7 +78,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
-        self._clock = RefusedClock()
+        self._clock = OutputTimestamps()
         self._batches = BatchSize()
         self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
