@@ -36,7 +36,7 @@ from trainer.decisions.predictions import predict
 from trainer.errors import InputError
 from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit
 from trainer.metrics.bootstrap import replicates
-from trainer.metrics.definitions import METRICS, Measure
+from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
 from trainer.training.recipe import Recipe
@@ -163,11 +163,11 @@ class Site:
     def _measured(self, bundle: Bundle, side: Side) -> Measured:
         judged = self._judged[side]
         measure = Measure(predict(build.build(bundle), judged).scored())
-        many = replicates([measure], self._n_bootstrap)[0]
+        many = replicates([measure], self._n_bootstrap, names=tuple(SHOWN))[0]
         return Measured(
             int(judged.cohort.septic.sum()),
             measure.figures(),
-            {name: many[:, METRICS.index(name)].tolist() for name in SHOWN},
+            {name: many[:, i].tolist() for i, name in enumerate(SHOWN)},
         )
 
     def _bundle(self, cell: Cell, known: NDArray[np.int64], reporter: Reporter) -> Bundle:
