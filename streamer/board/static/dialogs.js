@@ -38,10 +38,9 @@ function Modal({ title, children }) {
   </dialog>`;
 }
 
-export const Help = () => html`<${Modal} title=${W.help}>
-  <${Keys} />
-  <div class="buttons"><button data-first onClick=${close}>${W.dialog.close}</button></div>
-</${Modal}>`;
+const Close = () => html`<div class="buttons"><button data-first onClick=${close}>${W.dialog.close}</button></div>`;
+
+export const Help = () => html`<${Modal} title=${W.help}><${Keys} /><${Close} /></${Modal}>`;
 
 export const Keys = () => html`<dl class="keys">
   ${W.keys.map(([key, text]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${text}</dd></div>`)}
@@ -157,6 +156,8 @@ function ActionForm({ kind, patient }) {
   const gone = !state.cards.has(patient);
   last.current = view;
   if (!view) return html`<p>${W.dialog.gone}</p>`;
+  // A key that answers, where there is nothing to answer.
+  if (kind === "nothing") return html`<${Subject} view=${view} /><p>${W.dialog.nothingNote}</p><${Close} />`;
   const bound = boundTo(kind, view);
   if (asked.current.at(-1)?.key !== bound.key) asked.current.push(bound);
   const newest = asked.current.at(-1);
