@@ -29,7 +29,7 @@ def test_a_patient_has_curves_values_with_ages_and_limits_reasons_and_history(
     label = page.get_by_role("img", name="heart rate, last 48 hours")
     expect(label).to_be_visible()
     row = " ".join(page.locator("tr", has_text="lactate").inner_text().split())
-    assert row == "lactate 4.1 mmol/L ↑ above 28 min \N{EN DASH}2"
+    assert row == "lactate 4.1 mmol/L ↑ above 28 min \N{LESS-THAN OR EQUAL TO} 2"
     expect(page.locator(".reasons li").first).to_have_text(
         "lactate 4.1 mmol/L, high 25 min old then"
     )

@@ -111,7 +111,8 @@ function Subject({ view }) {
   </div>`;
 }
 
-const BOUND = ["acknowledge", "unacknowledge", "snooze", "resume"]; // to one revision
+/** Actions that belong to one revision of an alert. */
+const BOUND = ["acknowledge", "unacknowledge", "snooze", "resume"];
 
 /** What a confirmation belongs to. */
 function boundTo(kind, view) {

@@ -9,7 +9,8 @@ import { dayTime, ms, now, span } from "./time.js";
 import { answerable, bedText, isOld, nameFor, particulars, riskText, stateLine, treatedText } from "./view.js";
 import { W, nameOf, reasonText, unitOf, valueOf } from "./words.js";
 
-const LOAD_MS = 5000; // A change of the card loads the details again, at most this often.
+/** A change of the card loads the details again, at most this often. */
+const LOAD_MS = 5000;
 const CHARTS = [
   ["heart_rate", ["heart_rate"], "/min", 0],
   ["map", ["map", "sbp"], "mmHg", 0],
@@ -43,6 +44,9 @@ function useDetails(patient) {
   }, [patient, card?.last_contact, card?.alert?.phase, card?.alert?.changed, card?.state]);
   return [details, error];
 }
+
+const usual = ({ low, high }) =>
+  low == null ? (high == null ? "" : `≤ ${high}`) : high == null ? `≥ ${low}` : `${low}–${high}`;
 
 const raises = ({ phase }) => ["start", "escalate"].includes(phase);
 
@@ -97,7 +101,7 @@ function Values({ details, time }) {
               ${beyond && html` <span class="word">${beyond === "above" ? "↑" : "↓"} ${W.patient[beyond]}</span>`}
             </td>
             <td>${span(time - ms(v.time))}</td>
-            <td class="muted">${v.low == null && v.high == null ? "" : `${v.low ?? ""}–${v.high ?? ""}`}</td>
+            <td class="muted">${usual(v)}</td>
           </tr>`;
         })}
       </tbody>

@@ -224,7 +224,7 @@ export function About() {
     <${Keys} />
     <h2>${W.about.licences}</h2>
     <ul>
-      ${(vendor?.files ?? []).map((f) => html`<li key=${f.name + f.file}>
+      ${(vendor?.files ?? []).filter((f) => /js$/.test(f.file)).map((f) => html`<li key=${f.name + f.file}>
         ${f.name} ${f.version}, <a href=${VENDOR.replace("manifest.json", f.licence_file)}>${f.licence}</a>
       </li>`)}
     </ul>
