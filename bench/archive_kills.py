@@ -183,7 +183,7 @@ def main(arguments: Sequence[str]) -> int:
         found = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     _say(
-        f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside them, "
+        f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
         f"{n_versions} commits, {time.monotonic() - began:.0f} s: {found.n_rows:,} rows, "
         f"{found.missing} missing, {found.doubled} doubled, {found.different} different"
     )

@@ -125,7 +125,8 @@ class Site:
         self._n_bootstrap = n_bootstrap
         self._test = split_patients(b.owners).test
         self._judged: dict[Side, Dataset] = {}
-        for side, stays in (("test", self._test), ("apart", stays_in_no_draw(b))):
+        sides: dict[Side, NDArray[np.int64]] = {"test": self._test, "apart": stays_in_no_draw(b)}
+        for side, stays in sides.items():
             part = b.take(stays)
             self._judged[side] = Dataset.whole(part, build_features(part))
 
