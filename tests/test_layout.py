@@ -70,7 +70,7 @@ FLOORS = (
     ("reports",),
     ("evaluate",),
     ("fit",),
-    ("recalibrate", "explain", "tune"),
+    ("folds", "recalibrate", "explain", "tune"),
     ("compare", "loop"),
     ("examples",),
     ("cli",),

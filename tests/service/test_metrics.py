@@ -125,6 +125,7 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
         "vigil_new_patients_total",
         "vigil_source_behind_seconds",
         "vigil_transactions_failed",
+        "vigil_topics_left_out",
         "vigil_stays_restored_total",
         "vigil_states_unsent",
         "vigil_states_sent_bytes_total",

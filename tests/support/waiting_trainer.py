@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -32,7 +33,8 @@ def main(registry: str, url: str, namespace: str, lease_ms: str, report: str, go
             threading.Event().wait(0.05)
         return read
 
-    runs.run_child = train
+    changed: Any = runs
+    changed.run_child = train
     client = Redis.from_url(url, socket_timeout=10)
     retraining = OnFewStays(
         Plan([]),
