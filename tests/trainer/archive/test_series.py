@@ -1,4 +1,4 @@
-"""What is scraped of an archiver agrees with its list and with the document."""
+"""The scrape of an archiver agrees with its list and with the document."""
 
 from __future__ import annotations
 
