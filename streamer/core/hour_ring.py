@@ -34,7 +34,7 @@ _ALL: Final = np.arange(N_VARIABLES)
 _LEAST_GROWTH: Final = 16_384  # cells
 
 Cells = NDArray[np.int64]
-Integers = NDArray[Any]
+Integers = NDArray[Any] | int
 
 
 def number_cells(slots: Integers, hours: Integers, variables: Integers) -> Cells:
@@ -116,7 +116,9 @@ class HourLayer:
         addresses: NDArray[np.int64] = self._starts[slots, hours][..., _KIND_OF] + _ALL
         return addresses
 
-    def measured(self, slots: Integers) -> tuple[NDArray[np.intp], Integers, NDArray[np.int64]]:
+    def measured(
+        self, slots: Integers
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int64]]:
         """Lists the cells of stays that hold a moment, in their order.
 
         Returns:
@@ -135,7 +137,9 @@ class HourLayer:
         place = np.repeat(hour * N_VARIABLES, width)[kept] + variable[kept]
         return np.repeat(owner, width)[kept], place, address[kept]
 
-    def write_places(self, slot: int, places: Integers, columns: dict[str, Integers]) -> None:
+    def write_places(
+        self, slot: int, places: NDArray[Any], columns: dict[str, NDArray[Any]]
+    ) -> None:
         """Writes cells of one stay.
 
         Args:
@@ -144,7 +148,7 @@ class HourLayer:
             columns: values by the names of ``ELEMENTS``.
         """
         hours, variables = np.divmod(places.astype(np.int64), N_VARIABLES)
-        at = self.own_addresses(number_cells(np.int64(slot), hours, variables))
+        at = self.own_addresses(number_cells(slot, hours, variables))
         for name, column in columns.items():
             getattr(self, name)[at] = column
 

@@ -261,7 +261,8 @@ class StayTable:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays take."""
-        return sum(array.nbytes for array in (*self._arrays.values(), *self.layers.values()))
+        of_layers = sum(layer.nbytes for layer in self.layers.values())
+        return of_layers + sum(array.nbytes for array in self._arrays.values())
 
     def _grow(self, extra: int) -> None:
         old = len(self.patients)
