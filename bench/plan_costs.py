@@ -31,7 +31,9 @@ from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
 from streamer.core.codec import Era
+from streamer.core.hour_ring import RING
 from streamer.core.stays import StayTable
+from streamer.core.variables import IS_LAB, N_VARIABLES
 from streamer.local import LocalStack
 from streamer.ports.states import StateWrite
 from streamer.service.settings import Settings
@@ -49,6 +51,8 @@ _CYCLES: Final = re.compile(r'vigil_stage_seconds_count\{stage="transaction"\} (
 _READY_S: Final = 60.0
 # Of a record in a batch: lengths, offset, timestamp, attributes (KIP-98), without compression.
 _RECORD_BYTES: Final = 14
+_STAYS: Final = 1_000
+_HOURS_BETWEEN_LABS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +125,21 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
         _mean_bytes(ward_settings, ward_settings.topic_vitals),
         _mean_bytes(rows_settings, rows_settings.topic_risk),
         stay_bytes, redis_bytes, live.resident_mb,
-        StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=64).nbytes / 64 / 1e3,
+        kb_a_stay(),
     )  # fmt: skip
+
+
+def kb_a_stay() -> float:
+    """Memory of a stay of two days: vital signs all the time, the others every sixth hour."""
+    table = StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=_STAYS)
+    hours, variables = np.divmod(np.arange(RING * N_VARIABLES), N_VARIABLES)
+    places = np.flatnonzero(~IS_LAB[variables] | (hours % _HOURS_BETWEEN_LABS == 0))
+    measured = {"offset_ms": np.zeros(len(places)), "value": np.ones(len(places))}
+    for number in range(_STAYS):
+        slot = table.add(f"p{number}", 0)
+        for layer in table.layers.values():
+            layer.write_places(slot, places, measured)
+    return table.nbytes / _STAYS / 1e3
 
 
 @dataclass(frozen=True, slots=True)
