@@ -192,7 +192,7 @@ def card(number: int, ward: str = "ICU 1") -> Json:
     dice = random.Random(number)
     ill = level / 0.4
     silent = 31.0 if script == "silent" else 1.0 + dice.random() * 3
-    last = {
+    last: dict[str, list[float]] = {
         "heart_rate": [round(78 + 34 * ill + dice.gauss(0, 6)), 1],
         "map": [round(82 - 22 * ill + dice.gauss(0, 4)), 4],
         "sbp": [round(124 - 26 * ill + dice.gauss(0, 6)), 4],
@@ -202,7 +202,9 @@ def card(number: int, ward: str = "ICU 1") -> Json:
         "lactate": [round(1.1 + 3 * min(1.0, ill), 1), 25],
         "wbc": [round(8.2 + 9.2 * min(1.0, ill), 1), 242],
     }
-    answer = _response(patient, script, reasons({k: (v, age) for k, (v, age) in last.items()}))
+    answer = _response(
+        patient, script, reasons({name: (value, age) for name, (value, age) in last.items()})
+    )
     ended = [(240.0, 55.0)] if script == "ended" else []
     series = risks(level, dice, 1 if script == "new" else 24, ended)
     return {

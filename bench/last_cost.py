@@ -1,4 +1,4 @@
-"""What `last` costs in risk messages: microseconds of processor time an event, in one process.
+"""Cost of `last` in risk messages: microseconds of processor time an event, in one process.
 
     python -m bench.last_cost
 

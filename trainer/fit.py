@@ -24,6 +24,7 @@ from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little
 from trainer.data.known_stays import is_public
 from trainer.data.split import Split
+from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     Predictions,
@@ -127,8 +128,21 @@ class Lineage:
 NO_LINEAGE: Final = Lineage()
 
 
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """The stays of a fit.
+
+    Attributes:
+        data: PhysioNet 2019 files or folders, archives, or stays that were read.
+        rule: of the split; ``None``: a hash of the person, with the recipe's salt and fractions.
+    """
+
+    data: Sequence[Path] | Cohort
+    rule: SplitRule | None = None
+
+
 def fit(
-    data: Sequence[Path] | Cohort,
+    data: Sequence[Path] | Cohort | Stays,
     out: Path,
     recipe: Recipe,
     *,
@@ -140,7 +154,8 @@ def fit(
     """Trains, calibrates, judges and writes a bundle.
 
     Args:
-        data: PhysioNet 2019 files or folders, with labels, archives, or stays that were read.
+        data: PhysioNet 2019 files or folders, with labels, archives, or stays that were read; with
+            a split of their own, ``Stays``.
         out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json``, the checkpoint, the
             soft labels and, with a bundle to compare with, ``comparison.json``.
         recipe: knobs.
@@ -155,8 +170,10 @@ def fit(
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
-    cohort = data if isinstance(data, Cohort) else read(data, reporter)
-    material, summary = gather(cohort, recipe.salt, recipe.fractions, reporter)
+    stays = data if isinstance(data, Stays) else Stays(data)
+    cohort = stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter)
+    rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
+    material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
     test, deciding = material.side("test"), None
@@ -170,6 +187,7 @@ def fit(
         "recipe": recipe.to_json(),
         "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
+        **({} if stays.rule is None else {"split": dict(stays.rule.to_json())}),
     }
     if lineage.start is not None:
         made_of["from"] = lineage.start.model_id
@@ -207,6 +225,7 @@ def fit(
             n_bootstrap,
         )
     about = _about(calibrated, run, recipe, summary, figures)
+    about["split"] = rule.to_json()
     if lineage.sets_apart:
         about["split"]["decided"] = True
     if lineage.start is not None:
@@ -320,7 +339,6 @@ def _about(
     return {
         "data": data,
         "recipe": recipe.to_json(),
-        "split": {"salt": recipe.salt, "fractions": list(recipe.fractions)},
         "training": {
             "epochs": len(run.history),
             "best_epoch": run.best_epoch,

@@ -29,6 +29,7 @@ from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
+from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -88,6 +89,7 @@ class KafkaLog:
         with kafka_errors():
             self._consumer = new_consumer(options, self._listener)
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
+        self._optional = OptionalTopics(options.connection, options.optional)
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -131,7 +133,10 @@ class KafkaLog:
         for tp in map(self._tp, gained):
             self._consumer.pause(tp)
             self._consumer.seek(tp, 0)
-        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
+        self._optional.ask_again()
+        polled = Polled(
+            sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
+        )
         # A gained partition has no position yet: its records come again after the seek.
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
@@ -228,7 +233,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs, self._clock.stamp_ms())
+            futures = producer.send_all(self._optional.kept(outputs), self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -253,11 +258,12 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 self._producer.close(timeout=0)
             self._producer = None
+        self._optional.ask()
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
             producer = new_producer(self._options)
             producer.most_bytes = self._batches.most_bytes
-            self._recovery.recover(producer)
+            self._recovery.recover(producer, self._optional.left_out)
         self._producer = producer
         self._has_committed = False
 
