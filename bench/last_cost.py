@@ -1,4 +1,4 @@
-"""What `last` costs in risk messages: microseconds of processor time an event, in one process.
+"""Cost of `last` in risk messages: microseconds of processor time an event, in one process.
 
     python -m bench.last_cost
 
@@ -33,7 +33,7 @@ def _with_empty_last() -> AbstractContextManager[object]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a line for each load."""
     parser = argparse.ArgumentParser(prog="python -m bench.last_cost", description=__doc__)
-    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--events", type=int, default=80_000)
     parser.add_argument("--turns", type=int, default=5)
     chosen = parser.parse_args(arguments)
     stored = loads(chosen.events)

@@ -1,4 +1,4 @@
-"""What a site's own septic stays are worth: one hospital as the site, another as the public data.
+"""Worth of a site's own septic stays: one hospital as the site, another as the public data.
 
 Hospital A stands for the public data: a bundle is fitted on it alone. Of hospital B so many septic
 stays are known as the site has gathered. B's test patients are never learned from: nothing is

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import FORECAST, DataSummary, Figures, Metrics, Provenance
+from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
@@ -111,7 +111,7 @@ class Lineage:
 
     Attributes:
         against: compared with, on the deciding side, which is left out of the test figures.
-        start: its weights are gone on from; its encoder, scaling and forecast stay as they are.
+        start: its weights are gone on from; its scaling stays as it is.
         decides_elsewhere: the deciding side is left out, although nothing is compared here.
     """
 
@@ -210,12 +210,11 @@ def fit(
         recipe.alert_budget,
     )
     model = calibrated.model
-    if lineage.start is None:
-        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
-    else:  # the encoder is as it was, so its forecast is, too
-        model.forecaster = build.build(lineage.start).forecaster
-        forecast = lineage.start.manifest.get("metrics", {})
-        forecast = {FORECAST: forecast[FORECAST]} if FORECAST in forecast else {}
+    # It reads the network's output, which has moved: a head that is there learns on, too.
+    head = None if lineage.start is None else build.build(lineage.start).forecaster
+    forecast: Metrics = {}
+    if lineage.start is None or head is not None:
+        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap, head)
     predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
         figures = HeldOutFigures(

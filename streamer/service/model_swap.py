@@ -9,7 +9,7 @@ import structlog
 
 from streamer.core.model import Model
 from streamer.core.state_stepping import rewarm
-from streamer.core.stays import WEIGHT_FIELDS, StayTable
+from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
@@ -68,7 +68,7 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         The number of stays that were moved.
     """
     every = source.slots_in(partition)
-    moved = source.fields.keys() - set(WEIGHT_FIELDS)
+    moved = source.fields.keys() - {*WEIGHT_FIELDS, *RING_FIELDS}
     for first in range(0, len(every), _AT_ONCE):
         old = every[first : first + _AT_ONCE]
         patients = source.names(old)
@@ -77,6 +77,8 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
             target[name][new] = source[name][old]
         target.touched[new] = source.touched[old]
         for patient, before, after in zip(patients, old.tolist(), new.tolist(), strict=True):
+            for layer, of_layer in source.layers.items():
+                target.layers[layer].copy(after, of_layer, before)
             target.locations[after] = source.locations[before]
             target.notes[after] = source.notes[before]
             source.remove(patient)

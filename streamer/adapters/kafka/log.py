@@ -47,6 +47,9 @@ from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topi
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
+# Records that are waited with for fresher ones. More are a backlog, which is worked off by size.
+_FEW_RECORDS: Final = 1_000
+_FRESH_MS: Final = 4  # a broker that has records answers within some 2 ms
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
@@ -104,8 +107,11 @@ class KafkaLog:
         damaged: dict[int, str] = {}
         gone: set[int] = set()
         with kafka_errors(), self._noting_hang():
+            has_waiting = self._consumer.has_waiting
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+                if has_waiting and fetched:
+                    self._add_fresh(fetched)
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except DamagedBatch as error:
@@ -138,12 +144,13 @@ class KafkaLog:
             sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
         )
         # A gained partition has no position yet: its records come again after the seek.
-        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        kept = now - gained
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition in kept}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         self._clock.follow(polled.records)
         polled.positions = self._moved()
-        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
-        polled.gone = gone & (now - gained)
+        polled.damaged = {p: why for p, why in damaged.items() if p in kept}
+        polled.gone = gone & kept
         polled.is_spare = self._is_spare and not now
         positions = {self._tp(p): position for p, position in self._reported.items()}
         polled.left = self._ends.left(self._consumer, positions)
@@ -280,6 +287,25 @@ class KafkaLog:
         for client in filter(None, (self._producer, self._consumer)):
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
+
+    def _add_fresh(self, fetched: dict[TopicPartition, list[Records]]) -> None:
+        """Adds what has come since the last poll to the few records that had been waiting.
+
+        The consumer asks for more as soon as it has handed records over. The answer to that is as
+        old as the last batch: all that came while the batch was scored and committed is not in it,
+        and would wait for another batch to be over.
+        """
+        if sum(len(part) for parts in fetched.values() for part in parts) > _FEW_RECORDS:
+            return
+        try:
+            fresh = self._consumer.poll(timeout_ms=_FRESH_MS)
+        except ClientHung:
+            self._is_hung = True
+        except NO_ANSWER:  # comes again with the next poll; what was handed over must not be lost
+            return
+        else:
+            for tp, parts in fresh.items():
+                fetched.setdefault(tp, []).extend(parts)
 
     def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S
