@@ -75,10 +75,11 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         new = target.add_many(patients, partition, moved)
         for name in moved:
             target[name][new] = source[name][old]
+        for layer, of_layer in source.layers.items():
+            target.layers[layer].copy(new, of_layer, old)
+            of_layer.clear(old)
         target.touched[new] = source.touched[old]
         for patient, before, after in zip(patients, old.tolist(), new.tolist(), strict=True):
-            for layer, of_layer in source.layers.items():
-                target.layers[layer].copy(after, of_layer, before)
             target.locations[after] = source.locations[before]
             target.notes[after] = source.notes[before]
             source.remove(patient)

@@ -63,7 +63,7 @@ def test_past_stays_are_archived_folded_and_sabotaged_outside_the_test_side(
     with running([ServiceProcess(variables, tmp_path / "archive.log", command=command)]):
         acts.past()
         later = rfc3339(int(time.time() * 1000))  # by the log's own time the stays are mature
-        clock = {"patient_id": "clock", "time": later, "values": {}}
+        clock: dict[str, object] = {"patient_id": "clock", "time": later, "values": {}}
         n_events = acts._rows(EVENTS)
         acts._send([Message(int(time.time() * 1000), "vitals", "clock", clock)])
         acts._until_archived(EVENTS, n_events + 1)
