@@ -26,6 +26,7 @@ from bench.measurement import free_port, measure
 from bench.reading import read_topic
 from bench.restore import _kinds
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters.kafka.options import RECORD_BATCH_OVERHEAD
 from streamer.adapters.redis.states import RedisStates
 from streamer.bundles import bundle
 from streamer.bundles.build import build
@@ -51,6 +52,8 @@ _CYCLES: Final = re.compile(r'vigil_stage_seconds_count\{stage="transaction"\} (
 _READY_S: Final = 60.0
 # Of a record in a batch: lengths, offset, timestamp, attributes (KIP-98), without compression.
 _RECORD_BYTES: Final = 14
+# Of the marker that ends a transaction, in each partition that it has written to.
+_MARKER_BYTES: Final = 78
 _STAYS: Final = 1_000
 _HOURS_BETWEEN_LABS: Final = 6
 
@@ -67,8 +70,8 @@ class Costs:
         idle_cores: share of a core of a worker without events.
         cycle_ms: milliseconds of a core for a batch, besides its events.
         cycles_a_second: batches of a worker at a few events each.
-        event_bytes: of an event in Kafka.
-        risk_bytes: of a risk in Kafka.
+        event_bytes: of an event in Kafka, which comes alone.
+        risk_bytes: of a risk in Kafka, with its batch and the marker of the transaction.
         stay_bytes: of a stored stay whose ring is full.
         redis_bytes: of a stay in Redis' memory.
         resident_mb: memory of a worker without stays.
@@ -122,8 +125,10 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
     return Costs(
         describe(), event_us, risk_us, save_us, live.idle_cores, live.cycle_ms,
         live.cycles_a_second,
-        _mean_bytes(ward_settings, ward_settings.topic_vitals),
-        _mean_bytes(rows_settings, rows_settings.topic_risk),
+        _mean_bytes(ward_settings, ward_settings.topic_vitals) + RECORD_BATCH_OVERHEAD,
+        _mean_bytes(rows_settings, rows_settings.topic_risk)
+        + RECORD_BATCH_OVERHEAD
+        + _MARKER_BYTES,
         stay_bytes, redis_bytes, live.resident_mb,
         kb_a_stay(),
     )  # fmt: skip

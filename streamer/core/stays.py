@@ -9,7 +9,7 @@ A stay carries the following; each part is changed by one module:
   bin that has left the ring (`state_stepping` steps both);
 * the newest value of every variable, for people and bedside scores (`timeline`);
 * the alert state (`alerts`) and the response of people to it (`responses`);
-* admission, discharge and medication (`lifecycle`);
+* admission, discharge and medication (`stay_lifecycle`);
 * the day of the log on which its last event came (`expiry`).
 
 The provisional state is not stored: it is the state after the last evaluation, and becomes the

@@ -29,6 +29,7 @@ from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
+from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -36,10 +37,10 @@ from streamer.adapters.kafka.options import (
     new_consumer,
     new_producer,
 )
+from streamer.adapters.kafka.output_timestamps import OutputTimestamps
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import timestamp_before
 from streamer.adapters.kafka.recovery import TransactionRecovery
-from streamer.adapters.kafka.refused_clock import RefusedClock
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
@@ -80,7 +81,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
-        self._clock = RefusedClock()
+        self._clock = OutputTimestamps()
         self._batches = BatchSize()
         self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
@@ -91,6 +92,7 @@ class KafkaLog:
         with kafka_errors():
             self._consumer = new_consumer(options, self._listener)
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
+        self._optional = OptionalTopics(options.connection, options.optional)
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -137,7 +139,10 @@ class KafkaLog:
         for tp in map(self._tp, gained):
             self._consumer.pause(tp)
             self._consumer.seek(tp, 0)
-        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
+        self._optional.ask_again()
+        polled = Polled(
+            sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
+        )
         # A gained partition has no position yet: its records come again after the seek.
         kept = now - gained
         parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition in kept}
@@ -235,7 +240,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs, self._clock.stamp_ms())
+            futures = producer.send_all(self._optional.kept(outputs), self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -260,11 +265,12 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 self._producer.close(timeout=0)
             self._producer = None
+        self._optional.ask()
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
             producer = new_producer(self._options)
             producer.most_bytes = self._batches.most_bytes
-            self._recovery.recover(producer)
+            self._recovery.recover(producer, self._optional.left_out)
         self._producer = producer
         self._has_committed = False
 
