@@ -72,7 +72,7 @@ def lively_bundle(dataset: Dataset) -> Bundle:
     model = random_model(5)
     logits = cohort_logits(model, dataset)[:, 0]
     middle, spread = float(np.median(logits)), float(logits.std())
-    line = Calibration(np.array([-1.0, 1.0]), (np.array([-1.0, 1.0]) - middle) / spread)
+    line = Calibration(np.array([-1.0, 1.0]), (np.array([-1.0, 1.0]) - middle) * 2 / spread - 1)
     model.calibrations = (line,) * 3
     return make(model, {}, "")
 
