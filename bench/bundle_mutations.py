@@ -25,7 +25,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.acceptance import BundleRefused, Trust, accept_bytes
 from streamer.bundles.bundle import (
     KNOWN,
@@ -68,7 +68,7 @@ def mutated(packed: bytes, seed: int) -> bytes:
 def run(bundle: Bundle, seeds: Sequence[int]) -> Outcomes:
     """Reads a mutation of a bundle for each seed."""
     packed, outcomes = bundle.to_bytes(), Outcomes()
-    pool = known.pool()
+    pool = known_risks.pool()
     for seed in seeds:
         content = mutated(packed, seed)
         began = time.monotonic()
@@ -89,7 +89,7 @@ def _answer(content: bytes, model_id: str, pool: Any) -> str:
         _, model = accept_bytes(content, model_id, TRUST)
     except BundleRefused as refused:
         return str(refused.reason)
-    risks = known.risks_of(model, *pool)
+    risks = known_risks.risks_of(model, *pool)
     if not (np.isfinite(risks) & (risks >= 0) & (risks <= 1)).all():
         raise AssertionError("a model was accepted whose risks are not numbers within 0 and 1")
     return "accepted"

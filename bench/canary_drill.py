@@ -28,7 +28,7 @@ from typing import Any, Final, NamedTuple
 from bench.machine import describe
 from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.adapters.redis.client import Client, connect
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.canary import bootstrap
 from streamer.canary.golden import golden_stay
 from streamer.canary.series import Series
@@ -178,7 +178,7 @@ def _a_day(variables: dict[str, str]) -> bool:
     library = model_library(settings)
     stay = golden_stay(
         library.in_force(),
-        known.parse(library.bundle_of(library.in_force()).known),
+        known_risks.parse(library.bundle_of(library.in_force()).known),
         settings.interval_ms,
     )
     with (

@@ -28,7 +28,7 @@ def _rule(broken: str, file: str, old: str, new: str) -> Mutation:
 MUTATIONS: Final = (
     _rule(
         "evaluation: an interval is evaluated when it is over, not when it begins",
-        "waves",
+        "parallel_waves",
         "        evaluates = valid & (interval > newest)\n",
         "        evaluates = valid & (interval > interval_ms + newest)\n",
     ),
@@ -64,14 +64,14 @@ MUTATIONS: Final = (
     ),
     _rule(
         "rebinning: the values come half an hour later than they were",
-        "lifecycle",
+        "stay_lifecycle",
         "    kept = cells[cells.time_ms >= origin_ms]\n",
         "    kept = cells[cells.time_ms >= origin_ms]\n"
         "    kept.time_ms[:] = np.minimum(kept.time_ms + HOUR_MS // 2, newest_ms)\n",
     ),
     _rule(
         "discharge: it ends no alert",
-        "folding",
+        "event_fold",
         '            if table["discharge_ms"][slot] != NEVER:\n',
         '            if table["discharge_ms"][slot] == 0:\n',
     ),

@@ -20,7 +20,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.build import build, make
 from streamer.bundles.bundle import Bundle
 from streamer.bundles.manifest import Manifest, hashed_text
@@ -73,7 +73,7 @@ def varied(bundle: Bundle, number: int) -> Bundle:
     changed = replace(bundle, weights=weights, known=b"", signatures=())
     named = cast(Manifest, {**bundle.manifest, "model": changed.model_id})
     changed = replace(changed, manifest=named)
-    return replace(changed, known=known.make(build(changed)))
+    return replace(changed, known=known_risks.make(build(changed)))
 
 
 def collide(first: Bundle, second: Bundle, digits: int = ID_DIGITS) -> tuple[int, int]:

@@ -181,7 +181,8 @@ def _kinds() -> tuple[str, list[bytes], int]:
     owned = {number: Partition(number, 1, 0, 0, 0, "log", era)}
     now_ms = round(time.time() * 1000)
     begin_ms = now_ms - _HOURS * HOUR_MS
-    draws = np.random.default_rng(1)
+    draws, states = np.random.default_rng(1), MemoryStates()
+    states.complete_homes("log")
     for hour in range(_HOURS):
         time_ms = begin_ms + hour * HOUR_MS
         rows = [
@@ -191,7 +192,7 @@ def _kinds() -> tuple[str, list[bytes], int]:
         records = Records.of(rows)
         columns = decode(records, None)
         partitions = records.partition[columns.record].tolist()
-        homes = cache.claim_partition(MemoryStates(), owned, columns, partitions)
+        homes = cache.claim_partition(states, owned, columns, partitions)
         process(scorer, ModelBatch(records, columns, partitions, homes), owned, Topics(*"valrso"))
     slots = np.array([scorer.table.slot_of[f"k{i}"] for i in range(_KINDS)], np.intp)
     return model.model_id, codec.encode(scorer.table, slots, era), now_ms

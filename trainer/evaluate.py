@@ -17,7 +17,8 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.known_stays import KnownStays, known_stays
-from trainer.data.split import Split, split_patients
+from trainer.data.split import Split
+from trainer.data.split_rules import SplitRule, rule_of
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import Predictions, figures_of, predict
 from trainer.errors import NothingToEvaluate
@@ -25,7 +26,7 @@ from trainer.forecast.baselines import Baselines
 from trainer.forecast.figures import forecast_figures
 from trainer.progress import Reporter
 
-Patients: TypeAlias = Literal["all", "test"]
+Patients: TypeAlias = Literal["all", "validation", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ def evaluate(
     patients: Patients = "all",
     n_bootstrap: int = 0,
     forecast: bool = False,
+    rule: SplitRule | None = None,
 ) -> Evaluation:
     """Scores stays and measures the predictions.
 
@@ -56,9 +58,10 @@ def evaluate(
         bundle: the model.
         paths: PhysioNet 2019 files or folders, with labels.
         reporter: shows the progress, and a warning when patients were seen in training.
-        patients: all of them, or those of the test side of the bundle's own split.
+        patients: all of them, or those of the validation or test side of the bundle's own split.
         n_bootstrap: replicates for intervals, 0 for none.
         forecast: whether the forecast of vital signs is measured, too.
+        rule: of the split, instead of the bundle's own.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -70,8 +73,8 @@ def evaluate(
         raise NothingToEvaluate(f"bundle {bundle.shown_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
         cohort = load_cohort(paths, progress)
-    measured_on, how = who_counts(bundle, cohort, patients)
-    if how.startswith("warning") or patients == "test":
+    measured_on, how = who_counts(bundle, cohort, patients, rule)
+    if how.startswith("warning") or patients != "all":
         reporter.say(how)
     cohort = cohort.take(measured_on)
     with reporter.follow("building features") as progress:
@@ -94,7 +97,9 @@ def evaluate(
     return Evaluation(figures, predictions)
 
 
-def who_counts(bundle: Bundle, cohort: Cohort, patients: Patients) -> tuple[NDArray[np.int64], str]:
+def who_counts(
+    bundle: Bundle, cohort: Cohort, patients: Patients, rule: SplitRule | None = None
+) -> tuple[NDArray[np.int64], str]:
     """(n,) indices of the stays to measure on, and a sentence that says how they were found.
 
     Raises:
@@ -106,11 +111,16 @@ def who_counts(bundle: Bundle, cohort: Cohort, patients: Patients) -> tuple[NDAr
             f"all {len(cohort)} stays; bundle {bundle.shown_id} was fitted on none of them, "
             f"by {_known_by(known)}{_alike(known)}"
         )
-    stays = own_split(bundle, cohort).test
+    stays = own_split(bundle, cohort, rule=rule).side(patients)
+    rule = rule or rule_of(bundle.manifest.get("split"))
     if not len(stays):
-        raise NothingToEvaluate("none of these patients is on the test side of the bundle's split")
-    how = f"test side of the bundle's split, by a hash of the patient id: {len(stays)} stays"
-    if bundle.manifest["split"].get("decided"):
+        raise NothingToEvaluate(
+            f"none of these patients is on the {patients} side of the bundle's split"
+        )
+    how = f"{patients} side of the bundle's split, {rule.words}: {len(stays)} stays"
+    if patients == "validation":
+        return stays, f"{how}, which its calibration and thresholds were chosen on"
+    if bundle.manifest.get("split", {}).get("decided"):
         how += ", without those who decided on its promotion"
     if known is None:
         return stays, f"{how}; which patients the bundle was fitted on is unknown here"
@@ -139,24 +149,24 @@ def _alike(known: KnownStays | None) -> str:
     )
 
 
-def own_split(bundle: Bundle, cohort: Cohort, *, apart: bool = False) -> Split:
+def own_split(
+    bundle: Bundle, cohort: Cohort, *, apart: bool = False, rule: SplitRule | None = None
+) -> Split:
     """The stays by the side that the bundle's own split puts them on.
 
     Args:
         bundle: keeps the rule of its split.
         cohort: the stays.
         apart: whether the deciding side is left out of the test side in any case.
+        rule: instead of the bundle's own.
 
     Raises:
         NothingToEvaluate: the bundle does not say how it was split.
     """
-    split = bundle.manifest.get("split")
-    if not isinstance(split, dict):
-        raise NothingToEvaluate("this bundle does not say how its patients were split")
-    low, middle, high = split["fractions"]
-    sides = split_patients(cohort.owners, split["salt"], (low, middle, high))
-    if apart or split.get("decided"):
-        sides = replace(sides, test=sides.deciding_apart(cohort.owners, split["salt"])[0])
+    kept = bundle.manifest.get("split")
+    sides = (rule or rule_of(kept)).split(cohort)
+    if isinstance(kept, dict) and (apart or kept.get("decided")):
+        sides = replace(sides, test=sides.deciding_apart(cohort.owners, kept["salt"])[0])
     return sides
 
 

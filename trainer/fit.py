@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import FORECAST, DataSummary, Figures, Metrics, Provenance
+from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
@@ -24,6 +24,7 @@ from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little
 from trainer.data.known_stays import is_public
 from trainer.data.split import Split
+from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     Predictions,
@@ -40,9 +41,9 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
-from trainer.training.kept_sets import KeptSets
 from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
+from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
@@ -110,7 +111,7 @@ class Lineage:
 
     Attributes:
         against: compared with, on the deciding side, which is left out of the test figures.
-        start: its weights are gone on from; its encoder, scaling and forecast stay as they are.
+        start: its weights are gone on from; its scaling stays as it is.
         decides_elsewhere: the deciding side is left out, although nothing is compared here.
     """
 
@@ -127,8 +128,21 @@ class Lineage:
 NO_LINEAGE: Final = Lineage()
 
 
+@dataclass(frozen=True, slots=True)
+class Stays:
+    """The stays of a fit.
+
+    Attributes:
+        data: PhysioNet 2019 files or folders, archives, or stays that were read.
+        rule: of the split; ``None``: a hash of the person, with the recipe's salt and fractions.
+    """
+
+    data: Sequence[Path] | Cohort
+    rule: SplitRule | None = None
+
+
 def fit(
-    data: Sequence[Path] | Cohort,
+    data: Sequence[Path] | Cohort | Stays,
     out: Path,
     recipe: Recipe,
     *,
@@ -140,7 +154,8 @@ def fit(
     """Trains, calibrates, judges and writes a bundle.
 
     Args:
-        data: PhysioNet 2019 files or folders, with labels, archives, or stays that were read.
+        data: PhysioNet 2019 files or folders, with labels, archives, or stays that were read; with
+            a split of their own, ``Stays``.
         out: gets ``bundle/``, ``plots/``, ``history.csv``, ``history.json``, the checkpoint, the
             soft labels and, with a bundle to compare with, ``comparison.json``.
         recipe: knobs.
@@ -155,8 +170,10 @@ def fit(
         TooLittleData: a side of the split lacks patients of a kind.
         ResumeError: the checkpoint is of another recipe or other data.
     """
-    cohort = data if isinstance(data, Cohort) else read(data, reporter)
-    material, summary = gather(cohort, recipe.salt, recipe.fractions, reporter)
+    stays = data if isinstance(data, Stays) else Stays(data)
+    cohort = stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter)
+    rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
+    material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
     test, deciding = material.side("test"), None
@@ -170,6 +187,7 @@ def fit(
         "recipe": recipe.to_json(),
         "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
+        **({} if stays.rule is None else {"split": dict(stays.rule.to_json())}),
     }
     if lineage.start is not None:
         made_of["from"] = lineage.start.model_id
@@ -192,12 +210,11 @@ def fit(
         recipe.alert_budget,
     )
     model = calibrated.model
-    if lineage.start is None:
-        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
-    else:  # the encoder is as it was, so its forecast is, too
-        model.forecaster = build.build(lineage.start).forecaster
-        forecast = lineage.start.manifest.get("metrics", {})
-        forecast = {FORECAST: forecast[FORECAST]} if FORECAST in forecast else {}
+    # It reads the network's output, which has moved: a head that is there learns on, too.
+    head = None if lineage.start is None else build.build(lineage.start).forecaster
+    forecast: Metrics = {}
+    if lineage.start is None or head is not None:
+        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap, head)
     predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
         figures = HeldOutFigures(
@@ -207,6 +224,7 @@ def fit(
             n_bootstrap,
         )
     about = _about(calibrated, run, recipe, summary, figures)
+    about["split"] = rule.to_json()
     if lineage.sets_apart:
         about["split"]["decided"] = True
     if lineage.start is not None:
@@ -286,7 +304,7 @@ def learn_from_trees(
     made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept
-    sets = KeptSets(file.with_suffix(""), made_of)
+    sets = SavedTreeSets(file.with_suffix(""), made_of)
     if not resume:
         sets.clear()
     soft_labels = fit_teacher(material, recipe, torch.get_num_threads(), progress, sets)
@@ -320,7 +338,6 @@ def _about(
     return {
         "data": data,
         "recipe": recipe.to_json(),
-        "split": {"salt": recipe.salt, "fractions": list(recipe.fractions)},
         "training": {
             "epochs": len(run.history),
             "best_epoch": run.best_epoch,

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from bench.services import ServiceProcess
 from streamer.core.alert_messages import Content
@@ -94,7 +94,7 @@ class Board:
             self._process.stop()
 
 
-class BoardLane(Lane):
+class BoardLane(FaultLane):
     """The board is killed or stopped, and started again."""
 
     def __init__(self, seed: int, board: Board, tally: Tally) -> None:
@@ -102,7 +102,7 @@ class BoardLane(Lane):
         self._board = board
 
     def strike(self, kind: str) -> str:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         if kind == "board killed (-9)":
             self._board.kill()
         else:

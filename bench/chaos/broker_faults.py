@@ -13,7 +13,7 @@ from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
 from bench.broken_records import plant_unknown_codec
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from streamer.local import LocalStack
 from streamer.service.settings import Settings
@@ -31,7 +31,7 @@ KINDS: Final = (
 _TOO_FEW_BYTES, _DEFAULT_BYTES = "100", "1048588"
 
 
-class BrokerLane(Lane):
+class BrokerLane(FaultLane):
     """Stops, kills or freezes the broker, or lets it refuse what the services write."""
 
     def __init__(
@@ -48,7 +48,7 @@ class BrokerLane(Lane):
         self._settings = settings
 
     def strike(self, kind: str) -> str | None:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         match kind:
             case "broker stopped and started":
                 self._server.restart()

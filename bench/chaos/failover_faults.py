@@ -10,7 +10,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from bench.redis_groups import MASTER_NAME, Group
 from streamer.local.ports import LOOPBACK
@@ -32,7 +32,7 @@ _OF_BOTH: Final = (
 _OF_CLUSTER: Final = ("slots of Redis moved",)
 
 
-class FailoverLane(Lane):
+class FailoverLane(FaultLane):
     """Takes masters away; each fault ends when every master has a replica in step again.
 
     Attributes:
@@ -47,7 +47,7 @@ class FailoverLane(Lane):
         self.gaps_s: list[float] = []
 
     def strike(self, kind: str) -> str:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         group = self._group
         master = self.draws.choice(group.masters())
         (replica, *_) = group.replicas_of(master)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from redis.exceptions import RedisError
 
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
@@ -52,7 +52,7 @@ def publish(redis_url: str, model: Bundle) -> bool:
     return True
 
 
-class ModelLane(Lane):
+class ModelLane(FaultLane):
     """Publishes two models in turns."""
 
     def __init__(
@@ -63,6 +63,6 @@ class ModelLane(Lane):
         self._models = variants()
 
     def strike(self, kind: str) -> str | None:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         model = self._models[KINDS.index(kind)]
         return kind if publish(self._redis_url, model) else None

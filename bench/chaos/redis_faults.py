@@ -11,7 +11,7 @@ from typing import Any, Final
 from redis import Redis
 from redis.exceptions import RedisError
 
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.model_swaps import publish
 from bench.chaos.tally import Tally
 from streamer.adapters.redis.client import connect
@@ -47,7 +47,7 @@ KINDS: Final = (*_RARE, *_OFTEN)
 LOSSES: Final = ("Redis wiped, its published model too", "states of a partition deleted")
 
 
-class RedisLane(Lane):
+class RedisLane(FaultLane):
     """Stops, kills, freezes, empties and rolls back Redis, and makes it refuse commands.
 
     Args:
@@ -82,7 +82,7 @@ class RedisLane(Lane):
         self._client = Redis.from_url(stack.redis_admin, socket_timeout=20)
 
     def strike(self, kind: str) -> str:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         match kind:
             case "Redis stopped and started":
                 self._server.stop()

@@ -21,7 +21,7 @@ from bench.chaos.actions import Board, BoardLane, People
 from bench.chaos.broker_faults import BrokerLane
 from bench.chaos.events import chaos_events
 from bench.chaos.failover_faults import FailoverLane
-from bench.chaos.lane import Lane
+from bench.chaos.fault_lane import FaultLane
 from bench.chaos.liveness import LivenessWatch
 from bench.chaos.redis_faults import RedisLane, watermarks
 from bench.chaos.sender import ResendLane, Sender
@@ -180,7 +180,7 @@ def run(
         raise RuntimeError("the model could not be published")
     board = Board(variables, folder)
     people = People(plan.seed, board.url)
-    lanes: list[Lane] = [
+    lanes: list[FaultLane] = [
         *(ServiceLane(plan.seed, i / plan.services, one, tally) for i, one in enumerate(group)),
         ExtraServiceLane(plan.seed, extra, tally),
         RedisLane(
@@ -233,7 +233,7 @@ def run(
 
 
 def _cause_faults(
-    lanes: Sequence[Lane],
+    lanes: Sequence[FaultLane],
     senders: tuple[Sender, People],
     plan: Plan,
     progress: RunProgress,
@@ -242,7 +242,7 @@ def _cause_faults(
 ) -> None:
     began = time.monotonic()
     sender, people = senders
-    threads: list[Sender | People | Lane] = [sender, people, *lanes]
+    threads: list[Sender | People | FaultLane] = [sender, people, *lanes]
     for thread in threads:
         thread.start()
     failed = False

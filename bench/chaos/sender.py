@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from bench.chaos.events import Event
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from streamer.service.settings import Settings
 
@@ -124,7 +124,7 @@ class Sender(threading.Thread):
         )  # fmt: skip
 
 
-class ResendLane(Lane):
+class ResendLane(FaultLane):
     """Redelivery by the sender: hundreds of events that were taken long ago or just now."""
 
     def __init__(self, seed: int, sender: Sender, tally: Tally) -> None:
@@ -132,6 +132,6 @@ class ResendLane(Lane):
         self._sender = sender
 
     def strike(self, kind: str) -> str:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         self._sender.repeat(self.draws.random())
         return kind

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import psutil
 
-from bench.chaos.lane import Lane, deck
+from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from bench.services import ServiceProcess
 from streamer.local import ports
@@ -118,7 +118,7 @@ class Service:
             self._process.stop()
 
 
-class ServiceLane(Lane):
+class ServiceLane(FaultLane):
     """One member of the group; each fault ends its process or freezes it."""
 
     def __init__(self, seed: int, deck_start: float, service: Service, tally: Tally) -> None:
@@ -127,7 +127,7 @@ class ServiceLane(Lane):
         self.service = service
 
     def strike(self, kind: str) -> str | None:
-        """See ``Lane``. A process starts, runs a while, and ends or is frozen as ``kind`` says."""
+        """See ``FaultLane``. A process starts, runs a while, and ends or freezes, as ``kind``."""
         _, _, point = kind.partition(": ")
         if point:
             return self._at_point(kind, point)
@@ -172,7 +172,7 @@ class ServiceLane(Lane):
             self.service.signal(signal.SIGCONT)
 
 
-class ExtraServiceLane(Lane):
+class ExtraServiceLane(FaultLane):
     """One more service that joins and leaves."""
 
     def __init__(self, seed: int, service: Service, tally: Tally) -> None:
@@ -181,7 +181,7 @@ class ExtraServiceLane(Lane):
         self.service = service
 
     def strike(self, kind: str) -> str | None:
-        """See ``Lane``."""
+        """See ``FaultLane``."""
         self.service.start()
         try:
             if not _until_ready(self.service):

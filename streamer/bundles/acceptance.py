@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError, from_bytes, short
 from streamer.bundles.signatures import ModelKey
@@ -64,7 +64,7 @@ def accept(bundle: Bundle, trust: Trust) -> Model:
             f"{_WAY_OUT}, which adds them",
         )
     try:
-        known.check(model, known.parse(bundle.known))
+        known_risks.check(model, known_risks.parse(bundle.known))
     except Exception as error:  # a trial of anybody's network; whatever it does is an answer
         raise BundleRefused(Refusal.NOT_REPRODUCED, f"bundle {name}: {error}") from error
     return model

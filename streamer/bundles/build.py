@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
 
-from streamer.bundles import known, soundness
+from streamer.bundles import known_risks, soundness
 from streamer.bundles.bundle import Bundle, BundleError, short
 from streamer.bundles.manifest import (
     FORECAST,
@@ -131,7 +131,7 @@ def make(model: Model, about: Provenance, card: str) -> Bundle:
         }
         head = model.forecaster.weights
         weights |= {_PREFIX + name: value for name, value in head.items()}
-    bundle = Bundle(manifest, save_weights(weights), card, known.make(model))
+    bundle = Bundle(manifest, save_weights(weights), card, known_risks.make(model))
     manifest["model"] = bundle.model_id
     return bundle
 

@@ -1,7 +1,7 @@
 """Model bundles, read and written: as a folder, or packed as bytes.
 
 A bundle holds `weights.safetensors`, `manifest.json` and `card.md`, and from this version on
-`known.json` (inputs with their risks, ``bundles.known``) and `signatures.json`. Its id is the
+`known.json` (inputs with their risks, ``bundles.known_risks``) and `signatures.json`. Its id is the
 SHA-256 of the weights and of the manifest without the id, so a model is exchanged as a whole or not
 at all. Card and known inputs are not part of the id, so that a bundle of an earlier version keeps
 its id when it gets the latter; a signature covers them all (``Bundle.digest``).

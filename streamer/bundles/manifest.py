@@ -55,16 +55,22 @@ class DataSummary(Fingerprint, total=False):
     seen_content: str
 
 
-class SplitRule(TypedDict):
+class SplitPart(TypedDict):
     """The split by patient id: the salt of the hash, and the shares of the three sides.
 
     Attributes:
         decided: whether half of the test side decided on the promotion, and is not test.
+        turn: of a fold: by how much the positions of the hash are turned.
+        dates: of a split by date: the first of validation and the first of test.
+        file_sha256: of a split by a file, which names patients and is not kept.
     """
 
     salt: str
     fractions: list[float]
     decided: NotRequired[bool]
+    turn: NotRequired[float]
+    dates: NotRequired[list[str]]
+    file_sha256: NotRequired[str]
 
 
 class AlertBudget(TypedDict):
@@ -129,7 +135,7 @@ class Provenance(TypedDict, total=False):
 
     data: DataSummary
     recipe: Mapping[str, object]
-    split: SplitRule
+    split: SplitPart
     training: dict[str, float]
     metrics: Metrics
     alert_budget: AlertBudget

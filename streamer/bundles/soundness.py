@@ -2,7 +2,7 @@
 
 They are checked before a network is built: what is outside of them could stop the service, or give
 risks that are not numbers. Whether a sound network also says something sensible is another
-question (``bundles.known``).
+question (``bundles.known_risks``).
 """
 
 from __future__ import annotations

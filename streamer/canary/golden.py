@@ -1,8 +1,8 @@
 """The golden stay: an invented patient who deteriorates, and what the chain must say of him.
 
 The stay is the shortest beginning of a known stay of the bundle in force that raises an alert: a
-bundle that takes over has one (`bundles.known`). What must be heard is computed from its events by
-the core itself, with the model and the interval of the service, never read from anywhere.
+bundle that takes over has one (`bundles.known_risks`). What must be heard is computed from its
+events by the core itself, with the model and the interval of the service, never read from anywhere.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 import numpy as np
 
-from streamer.bundles.known import TOLERANCE, KnownStay
+from streamer.bundles.known_risks import TOLERANCE, KnownStay
 from streamer.core.assessment import EndReason
 from streamer.core.canary import CANARY_PROCESSING, canary_id
 from streamer.core.columns import decode

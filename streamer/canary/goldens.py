@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.canary.golden import Expected, GoldenStay, NoGoldenStay, expected, golden_stay
 from streamer.core.model import Model
 from streamer.ports.states import StoreUnavailable
@@ -53,7 +53,7 @@ class Goldens:
         if model.shown_id == self.shown_id:
             return
         stay = golden_stay(
-            model, known.parse(self._library.bundle_of(model).known), self._interval_ms
+            model, known_risks.parse(self._library.bundle_of(model).known), self._interval_ms
         )
         if self.shown_id:
             self._until_s[self.shown_id] = now_s + GRACE_S

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from streamer.bundles.known import TOLERANCE
+from streamer.bundles.known_risks import TOLERANCE
 from streamer.canary.golden import Expected, GoldenStay
 
 ExpectedOf = Callable[[str, GoldenStay], Expected | None]

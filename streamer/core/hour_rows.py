@@ -1,7 +1,7 @@
 """The hour rows of stays, from their events: what the network saw, kept instead of stepped.
 
-`HourRows` follows the fold (`folding`) and hands a stay over when it ends. Its rows are those that
-the streamer stepped, also for late events and corrections, since the fold is the same.
+`HourRows` follows the fold (`event_fold`) and hands a stay over when it ends. Its rows are those
+that the streamer stepped, also for late events and corrections, since the fold is the same.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The response of people goes along with the fold: deadlines, actions, and what is said of both.
 
-It is the part of a `folding.Follower` that knows no network: the scorer hands on what vitals did to
-alerts, and it adds phases and notices to the outcome of the batch.
+It is the part of a `follower.Follower` that knows no network: the scorer hands on what vitals did
+to alerts, and it adds phases and notices to the outcome of the batch.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Responding:
                 self._note(batch, event, slot)
 
     def pass_time(self, batch: Batch, events: Events) -> None:
-        """See `folding.Follower`."""
+        """See `follower.Follower`."""
         slots = batch.slots[events]
         is_due: NDArray[np.bool_] = batch.clock_ms[events] >= self._table["deadline_ms"][slots]
         events = events[is_due]
@@ -75,7 +75,7 @@ class Responding:
             events = events[batch.clock_ms[events] >= self._table["deadline_ms"][slots]]
 
     def act(self, batch: Batch, event: int) -> None:
-        """See `folding.Follower`."""
+        """See `follower.Follower`."""
         table, slot = self._table, int(batch.slots[event])
         action = read_action(batch.columns.details[event])
         if answers.is_repeated(table, slot, action):
@@ -93,7 +93,7 @@ class Responding:
         )
 
     def describe(self, batch: Batch, events: Events) -> None:
-        """See `folding.Follower`."""
+        """See `follower.Follower`."""
         slots = batch.slots[events]
         responses.set_deadline(self._table, self._policy, slots)  # an antibiotic may have begun
         for event, slot in zip(events.tolist(), slots.tolist(), strict=True):
@@ -102,7 +102,7 @@ class Responding:
                 self._notice(batch, event, slot, summary)
 
     def let_go(self, batch: Batch, event: int, patients: Sequence[str]) -> None:
-        """See `folding.Follower`."""
+        """See `follower.Follower`."""
         time_ms = int(batch.columns.time_ms[event])
         after = len(batch.outcome.assessments)
         batch.outcome.notices += [

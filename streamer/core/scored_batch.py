@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from streamer.core.answers import Answer
 from streamer.core.assessment import Assessments
 from streamer.core.columns import Columns
+from streamer.core.parallel_waves import Run
 from streamer.core.reasons import Reason, Rejection, ValueProblem
 from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import Slots
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import IS_LAB
-from streamer.core.waves import Run
 
 Events = NDArray[np.intp]
 
@@ -64,7 +64,7 @@ class Batch:
     matters: NDArray[np.bool_]
 
     def run_of(self, events: Events) -> Run:
-        """These events as a run for `waves`."""
+        """These events as a run for `parallel_waves`."""
         return Run(
             self.slots[events],
             self.columns.time_ms[events],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from streamer.core import late_events, state_stepping
 from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
-from streamer.core.folding import Folding
+from streamer.core.event_fold import EventFold
 from streamer.core.model import Model
 from streamer.core.responding import Responding
 from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
@@ -45,7 +45,7 @@ class Scorer:
         self.model = model
         self.table = table
         self.interval_ms = interval_ms
-        self._folding = Folding(table, interval_ms, _Recurrence(model, table, forecast, policy))
+        self._folding = EventFold(table, interval_ms, _Recurrence(model, table, forecast, policy))
 
     def score(
         self,

@@ -1,7 +1,8 @@
 """The rules of a stay's beginning, lateness and end, for one event or for arrays of them.
 
-`waves.plan` applies them to all observations of a batch at once, `lifecycle` to one event at a
-time. Both call these functions, so an event cannot be late in one place and in time in the other.
+`parallel_waves.plan` applies them to all observations of a batch at once, `stay_lifecycle` to one
+event at a time. Both call these functions, so an event cannot be late in one place and in time in
+the other.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import LATE_BINS, NEVER
+from streamer.core.hour_ring import LATE_BINS
+from streamer.core.stays import NEVER
 from streamer.core.time import DAY_MS
 
 Integers = NDArray[np.int64]

@@ -52,6 +52,7 @@ class Cohort:
         sites: (N,) the hospital, empty where unknown; ``None``: nobody said.
         persons: (N,) the person, who may have several stays; empty: the patient id stands for
             one; ``None``: nobody said.
+        dates: (N,) the day of admission, `2022-03-31`, empty where unknown; ``None``: nobody said.
     """
 
     patient_ids: list[str]
@@ -65,6 +66,7 @@ class Cohort:
     hours_since_hospital_admission: NDArray[np.float32]
     sites: NDArray[np.str_] | None = None
     persons: NDArray[np.str_] | None = None
+    dates: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -123,7 +125,10 @@ class Cohort:
             self.sex[chosen],
             self.icu_type[chosen],
             self.hours_since_hospital_admission[chosen],
-            *(None if names is None else names[chosen] for names in (self.sites, self.persons)),
+            *(
+                None if names is None else names[chosen]
+                for names in (self.sites, self.persons, self.dates)
+            ),
         )
 
 
@@ -145,6 +150,7 @@ def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
         np.concatenate([c.hours_since_hospital_admission for c in cohorts]),
         _joined([c.sites for c in cohorts], cohorts),
         _joined([c.persons for c in cohorts], cohorts),
+        _joined([c.dates for c in cohorts], cohorts),
     )
 
 

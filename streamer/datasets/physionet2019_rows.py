@@ -18,8 +18,10 @@ PATIENT_COLUMNS: Final = ("patient", "patient_id")
 """Capitals do not count: the combined file that people pass on has ``Patient_ID``."""
 SITE_COLUMN: Final = "site"
 PERSON_COLUMN: Final = "person"
-NAME_COLUMNS: Final = (SITE_COLUMN, PERSON_COLUMN)
-"""May be there: the hospital of a stay, and the person, who may have several stays."""
+DATE_COLUMN: Final = "date"
+NAME_COLUMNS: Final = (SITE_COLUMN, PERSON_COLUMN, DATE_COLUMN)
+"""May be there: the hospital of a stay, the person, who may have several stays, and the day of
+admission. In the order of ``Cohort``."""
 LONGEST_STAY_HOURS: Final = 24 * 366
 """A greater ICULOS, beyond a year, is an error in the file."""
 

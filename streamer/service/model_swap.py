@@ -10,7 +10,7 @@ import structlog
 
 from streamer.core.model import Model
 from streamer.core.state_stepping import rewarm
-from streamer.core.stays import WEIGHT_FIELDS, StayTable
+from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
@@ -72,8 +72,10 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         old = source.slot_of[patient]
         new = target.add(patient, partition)
         for name in source.fields:
-            if name not in WEIGHT_FIELDS:
+            if name not in WEIGHT_FIELDS and name not in RING_FIELDS:
                 target[name][new] = source[name][old]
+        for layer, of_layer in source.layers.items():
+            target.layers[layer].copy(new, of_layer, old)
         target.locations[new] = source.locations[old]
         target.notes[new] = source.notes[old]
         target.touched[new] = source.touched[old]

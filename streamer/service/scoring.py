@@ -1,7 +1,7 @@
 """One try of a batch: stays are loaded and stepped, messages made; nothing is sent.
 
 A try changes stays in place. If the program fails half way, they must be taken again as they were
-last saved (`service.suspects`).
+last saved (`service.poison_records`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Final
 
 import numpy as np
 
-from streamer.core.columns import decode
+from streamer.core.columns import Columns, decode
 from streamer.core.records import Records
 from streamer.core.workload import first_within
-from streamer.ports.states import StateStore, StateWrite
+from streamer.ports.states import HomesLost, StateStore, StateWrite
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
 from streamer.service.changelog import Changelog
 from streamer.service.metrics import Stage
 from streamer.service.ownership import Ownership
+from streamer.service.poison_records import PoisonRecords
 from streamer.service.stay_cache import StayCache
-from streamer.service.suspects import Suspects
 
 # Some 0.4 s of one core, so that the patients of other partitions wait no longer than that. A full
 # batch of a ward takes half of it; what is cut off is read and decoded again.
@@ -77,7 +77,7 @@ class BatchScoring:
         states: StateStore,
         cache: StayCache,
         ownership: Ownership,
-        suspects: Suspects,
+        suspects: PoisonRecords,
         changelog: Changelog,
         topics: Topics,
         checks: EventChecks,
@@ -148,6 +148,14 @@ class BatchScoring:
                     stops[number] = records.offset.item(int(columns.record[events[n]]))
         return stops
 
+    def _home_partitions(self, columns: Columns, partitions: Sequence[int]) -> dict[str, int]:
+        owned = self._ownership.owned
+        try:
+            return self._cache.claim_partition(self._states, owned, columns, partitions)
+        except HomesLost:
+            self._ownership.restore_homes()
+            return self._cache.claim_partition(self._states, owned, columns, partitions)
+
     def _decode(self, records: Records) -> dict[str, ModelBatch]:
         """Splits records by the model of their partition, and loads the stays of their patients."""
         owned = self._ownership.owned
@@ -165,7 +173,7 @@ class BatchScoring:
                 )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()
-                homes = self._cache.claim_partition(self._states, owned, columns, partitions)
+                homes = self._home_partitions(columns, partitions)
                 self._cache.load(self._states, owned, columns.distinct)
             batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
         return batches

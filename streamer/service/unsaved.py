@@ -7,7 +7,7 @@ reads from W, and the events up to C change states only. States are saved
 - some ``save_s`` seconds after the first change, and whenever nothing is left to be read;
 - before stays are evicted, before another model takes over, and before a planned end;
 - when a partition is given up, as far as nobody has taken it yet;
-- with each batch where records are tried that may fail (`service.suspects`).
+- with each batch where records are tried that may fail (`service.poison_records`).
 
 A save that fails stops all work, as `service.pending_writes` has it: so no more than these seconds
 are ever unsaved, whatever becomes of the store.
@@ -28,8 +28,8 @@ from streamer.service.batch import changed_states
 from streamer.service.metrics import Stage
 from streamer.service.ownership import Ownership
 from streamer.service.pending_writes import PendingWrites
+from streamer.service.poison_records import PoisonRecords
 from streamer.service.stay_cache import StayCache
-from streamer.service.suspects import Suspects
 from streamer.service.takeover import Partition
 
 _log = structlog.get_logger()
@@ -59,7 +59,7 @@ class UnsavedStates:
         cache: StayCache,
         ownership: Ownership,
         pending: PendingWrites,
-        suspects: Suspects,
+        suspects: PoisonRecords,
         save_s: float,
         fault: Fault,
     ) -> None:

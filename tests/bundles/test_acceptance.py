@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamer.bundles import acceptance, known
+from streamer.bundles import acceptance, known_risks
 from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused, Trust, accept, accept_bytes, signer
 from streamer.bundles.bundle import SHIPPED
@@ -110,7 +110,10 @@ def test_a_bundle_without_known_inputs_says_how_to_get_them() -> None:
 
 def test_risks_that_differ_by_more_than_the_tolerance_are_noticed() -> None:
     bundle = random_bundle(1)
-    for difference, is_refused in ((0.5 * known.TOLERANCE, False), (2 * known.TOLERANCE, True)):
+    for difference, is_refused in (
+        (0.5 * known_risks.TOLERANCE, False),
+        (2 * known_risks.TOLERANCE, True),
+    ):
         parts = json.loads(bundle.known)
         parts[-1]["risks"][-1][0] += difference
         other = replace(bundle, known=json.dumps(parts).encode())
@@ -135,14 +138,14 @@ def test_risks_that_differ_by_more_than_the_tolerance_are_noticed() -> None:
 )
 def test_known_inputs_of_anybody_are_checked(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        known.parse(text)
+        known_risks.parse(text)
     bundle = replace(random_bundle(1), known=text)
     assert refusal(bundle, Trust(allow_unsigned=True)) == Refusal.NOT_REPRODUCED
 
 
 def test_known_inputs_of_the_shipped_model_spread_over_its_thresholds() -> None:
     shipped = bundles.load(SHIPPED)
-    risks = np.concatenate([stay.risks[:, 0] for stay in known.parse(shipped.known)])
+    risks = np.concatenate([stay.risks[:, 0] for stay in known_risks.parse(shipped.known)])
     policy = shipped.manifest["alert_policy"]
     assert risks.min() < policy["off"] / 4
     assert risks.max() > 2 * policy["high"]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from streamer.bundles import bundle, known
+from streamer.bundles import bundle, known_risks
 from streamer.bundles.build import build
 from streamer.canary.golden import PHASES, NoGoldenStay, expected, golden_stay
 from streamer.core.alerts import AlertPolicy
@@ -21,7 +21,7 @@ NOW_MS = 1_700_000_000_000
 def test_the_shipped_model_has_a_stay_with_one_alert_to_its_discharge(interval_ms: int) -> None:
     content = bundle.load(bundle.SHIPPED)
     model = build(content)
-    stay = golden_stay(model, known.parse(content.known), interval_ms)
+    stay = golden_stay(model, known_risks.parse(content.known), interval_ms)
     speech = expected(model, stay, interval_ms)
     assert (tuple(speech.phases), speech.ends_by_discharge) == (PHASES, True)
     assert len(stay.hours) >= 4, "what is carried from hour to hour is tried"
@@ -57,4 +57,4 @@ def test_a_model_that_never_alerts_has_none() -> None:
     model = build(content)
     model.policy = AlertPolicy(medium=0.998, high=0.999, off=0.99)
     with pytest.raises(NoGoldenStay, match=model.shown_id):
-        golden_stay(model, known.parse(content.known), 60_000)
+        golden_stay(model, known_risks.parse(content.known), 60_000)

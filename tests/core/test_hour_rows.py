@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamer.core.columns import decode
-from streamer.core.folding import Folding
+from streamer.core.event_fold import EventFold
 from streamer.core.hour_rows import NO_NETWORK, HourRows, StayRows
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import HOUR_MS
@@ -32,7 +32,7 @@ class Fold:
         self.table = StayTable(NO_NETWORK, capacity=2)
         self.done: list[StayRows] = []
         self.rows = HourRows(self.table, self.done.append)
-        self.folding = Folding(self.table, None, self.rows)
+        self.folding = EventFold(self.table, None, self.rows)
 
     def take(self, events: Sequence[Event], size: int = 1000) -> Fold:
         records = [

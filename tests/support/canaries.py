@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from functools import cache
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.build import build
 from streamer.canary.golden import GoldenStay, golden_stay
 from streamer.core.canary import canary_id
@@ -20,7 +20,7 @@ def golden(seed: int, interval_ms: int = MINUTE_MS) -> tuple[Model, GoldenStay]:
     """A small model that alerts some of its known stays, and its golden stay."""
     bundle = random_bundle(seed)
     model = build(bundle)
-    return model, golden_stay(model, known.parse(bundle.known), interval_ms)
+    return model, golden_stay(model, known_risks.parse(bundle.known), interval_ms)
 
 
 def probe(stay: GoldenStay, partition: int, minute: float, instance: str = "i") -> list[Event]:

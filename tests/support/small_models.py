@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.build import make
 from streamer.bundles.bundle import Bundle
 from streamer.core import features
@@ -41,7 +41,7 @@ def balanced(model: Model) -> Model:
 
     Those of a trained one do, and a bundle must show it before it takes over.
     """
-    risks = known.risks_of(model, *known.pool())[:, :, 0]
+    risks = known_risks.risks_of(model, *known_risks.pool())[:, :, 0]
     middle = float(np.median(np.log(risks / (1 - risks))))
     line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]) - middle)
     model.calibrations = (line,) * len(HORIZONS)

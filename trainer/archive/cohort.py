@@ -26,8 +26,8 @@ from trainer.archive.labels import (
 )
 from trainer.archive.pseudonyms import KEY_PROPERTY, PLAIN
 from trainer.archive.schemas import EVENTS, OUTCOMES, STATIC, STAYS, VALUES
-from trainer.archive.sides import stay_id
 from trainer.archive.source import ArchiveSource
+from trainer.archive.stay_ids import stay_id
 
 
 @dataclass(frozen=True, slots=True)

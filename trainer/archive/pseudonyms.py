@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
-from trainer.archive.sides import position_of
+from trainer.archive.stay_ids import position_of
 
 KEY_PROPERTY: Final = "vigil.keyId"
 PLAIN: Final = "plain"
@@ -40,6 +40,12 @@ class PatientNames:
     def name(self, patient: str) -> str:
         """The patient's name in the archive."""
         return self.of(patient)[0]
+
+    def person(self, user: str) -> str:
+        """The name of somebody who answers alerts; never that of a patient with the same id."""
+        if self.key is None:
+            return user
+        return hmac.new(self.key, b"person\0" + user.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
 
     def of(self, patient: str) -> tuple[str, int]:
         """The patient's name in the archive, and the position in the split, 0 to 9999."""

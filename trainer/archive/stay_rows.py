@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from streamer.core.columns import to_columns
+from streamer.core.event_fold import EventFold
 from streamer.core.expiry import KEPT_DAYS
-from streamer.core.folding import Folding
 from streamer.core.hour_rows import NO_NETWORK, HourRows, StayRows
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import DAY_MS
 from trainer.archive import event_rows
-from trainer.archive.arrow import as_times, in_order, is_null, where
+from trainer.archive.arrow import array, as_times, in_order, is_null, where
 from trainer.archive.schemas import STATIC, STAYS, VALUES
 
 CHUNK: Final = 100_000  # events folded at once: the hours of many stays side by side
@@ -48,7 +48,7 @@ def fold_partition(
     table = StayTable(NO_NETWORK, capacity=256)
     done: list[StayRows] = []
     follower = HourRows(table, done.append)
-    folding = Folding(table, None, follower)
+    folding = EventFold(table, None, follower)
     for first in range(0, rows.num_rows, chunk):
         columns = to_columns(event_rows.to_parsed(rows.slice(first, chunk)))
         folding.fold(columns, [partition] * len(columns.patients))
@@ -115,7 +115,12 @@ def as_table(
 def good_rows(parts: Iterable[pa.Table]) -> pa.Table:
     """Rows that were not refused, in the order of their offsets."""
     rows = pa.concat_tables(parts)
-    return in_order(where(rows, is_null(rows, "refused")), "offset")
+    is_good = is_null(rows, "refused")
+    if not is_good.all():
+        rows = where(rows, is_good)
+    # Files of the writer are in order; only merged ones are sorted by patient.
+    offsets = array(rows, "offset")
+    return rows if (np.diff(offsets) > 0).all() else in_order(rows, "offset")
 
 
 def _times(times: Iterable[int]) -> Any:

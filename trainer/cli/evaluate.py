@@ -10,7 +10,16 @@ import typer
 
 from streamer.bundles.bundle import SHIPPED
 from streamer.process.terminal import say_json
-from trainer.cli.options import Data, Model, Threads, check_bundle, data_paths, refuse, use_threads
+from trainer.cli.options import (
+    Data,
+    Model,
+    SplitFile,
+    Threads,
+    check_bundle,
+    data_paths,
+    refuse,
+    use_threads,
+)
 from trainer.settings import TrainerSettings
 
 
@@ -18,6 +27,7 @@ class Side(StrEnum):
     """The patients of the files that are evaluated."""
 
     ALL = "all"
+    VALIDATION = "validation"
     TEST = "test"
 
 
@@ -40,9 +50,11 @@ def evaluate(
     split: Annotated[
         Side,
         typer.Option(
-            help="Evaluate all patients, or only those that the bundle held out (`test`)."
+            help="Evaluate all patients, only those that the bundle held out (`test`), or those "
+            "that you may tune by (`validation`)."
         ),
     ] = Side.ALL,
+    split_file: SplitFile = None,
     forecast: Annotated[
         bool,
         typer.Option("--forecast", help="Also evaluate the forecast of vital signs."),
@@ -63,12 +75,15 @@ def evaluate(
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
     check_bundle("--model", model, faults)
+    if split_file is not None and split is Side.ALL:
+        faults.append("--split-file: say which side, --split test or --split validation")
     if predictions is not None and not predictions.parent.is_dir():
         faults.append(f"--predictions {predictions}: there is no folder {predictions.parent}")
     refuse(faults)
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.cli.tables import figures_table  # noqa: PLC0415
+    from trainer.data.split_rules import ByFile  # noqa: PLC0415
     from trainer.evaluate import evaluate as evaluate_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
@@ -80,6 +95,7 @@ def evaluate(
         patients=split.value,
         n_bootstrap=bootstrap,
         forecast=forecast,
+        rule=ByFile.read(split_file) if split_file else None,
     )
     if predictions is not None:
         evaluation.predictions.write(predictions)

@@ -11,6 +11,7 @@ from streamer.core.model import ID_DIGITS
 from streamer.process.terminal import say
 from trainer.cli.options import (
     Data,
+    SplitFile,
     Threads,
     check_bundle,
     check_writable,
@@ -18,10 +19,12 @@ from trainer.cli.options import (
     refuse,
     use_threads,
 )
+from trainer.errors import InputError
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
 
 if TYPE_CHECKING:
+    from trainer.data.split_rules import SplitRule
     from trainer.registry.promotion import Comparison
 
 _DEFAULT = Recipe()
@@ -70,6 +73,21 @@ def fit(
             help="Go on from the weights of this bundle, with the stays of a site of your own.",
         ),
     ] = None,
+    split_file: SplitFile = None,
+    split_date: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE,DATE",
+            help="Split by the column `date`: persons admitted from the first on are validation, "
+            "from the second on test.",
+        ),
+    ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Fit K times, so that each person is a test patient once; at least 3."
+        ),
+    ] = 0,
     threads: Threads = None,
 ) -> None:
     """Train a model bundle: split by patient, train, calibrate, choose thresholds, evaluate.
@@ -83,6 +101,8 @@ def fit(
 
     `trainer fit --data stays.parquet --out runs/small --epochs 5 --set hidden=64`
 
+    `trainer fit --data stays.parquet --out runs/folds --folds 5`
+
     `trainer fit --from models/champion --data archive:/var/lib/vigil/archive --out runs/own`
     """
     settings, faults = TrainerSettings(), list[str]()
@@ -90,6 +110,9 @@ def fit(
     check_writable("--out", out, faults)
     check_bundle("--against", against, faults)
     check_bundle("--from", start, faults)
+    rule = _rule(split_file, split_date, faults)
+    if folds:
+        faults += _against_folds(folds, rule=rule, against=against, start=start, resume=resume)
     named = [f"seed={seed}", f"salt={salt}"]
     named += [f"epochs={epochs}"] * (epochs != _DEFAULT.epochs)
     named += [f"alert_budget={alert_budget}"] * (alert_budget != _DEFAULT.alert_budget)
@@ -97,7 +120,7 @@ def fit(
     refuse([*faults, *wrong, *recipe.problems()])
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, fine_tuning_of  # noqa: PLC0415  # noqa: PLC0415
+    from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, Stays, fine_tuning_of  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415
@@ -110,8 +133,14 @@ def fit(
     if lineage.start is not None:
         recipe, wrong = fine_tuning_of(lineage.start).changed([*named, *(knob or [])])
         refuse([*wrong, *recipe.problems()])
+    if folds:
+        from trainer.folds import fit_folds  # noqa: PLC0415
+
+        for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
+            say(line)
+        return
     fitted = fit_bundle(
-        paths,
+        Stays(paths, rule),
         out,
         recipe,
         reporter=Reporter(),
@@ -133,6 +162,30 @@ def fit(
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)
+
+
+def _rule(file: Path | None, dates: str | None, faults: list[str]) -> SplitRule | None:
+    from streamer.datasets.cohort import DataError  # noqa: PLC0415
+    from trainer.data.split_rules import ByDate, ByFile  # noqa: PLC0415
+
+    if file and dates:
+        faults.append("--split-file and --split-date are two splits: give one")
+    try:
+        if file:
+            return ByFile.read(file)
+        return ByDate.parse(dates) if dates else None
+    except (DataError, InputError) as error:
+        faults.append(f"--split-{'file' if file else 'date'}: {error}")
+        return None
+
+
+def _against_folds(folds: int, **others: object) -> list[str]:
+    from trainer.data.split_rules import LEAST_FOLDS  # noqa: PLC0415
+
+    faults = [f"--folds {folds}: at least {LEAST_FOLDS}"] if folds < LEAST_FOLDS else []
+    names = {"rule": "--split-file, --split-date", "start": "--from"}
+    wrong = [names.get(name, f"--{name}") for name, value in others.items() if value]
+    return faults + [f"--folds goes without {', '.join(wrong)}"] * bool(wrong)
 
 
 def _say_gates(comparison: Comparison) -> None:

@@ -39,6 +39,16 @@ Threads: TypeAlias = Annotated[
         help="Number of CPU threads; 0: PyTorch's own choice. Default: TRAINER_THREADS, or 0.",
     ),
 ]
+SplitFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--split-file",
+        exists=True,
+        dir_okay=False,
+        help="CSV file of the columns `patient` (or `person`) and `side` (train, validation, "
+        "test): the split, instead of a hash of the person.",
+    ),
+]
 Folder: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -39,6 +39,7 @@ from trainer.compare.report import page, plots, table
 from trainer.compare.report.evaluate import FittedEntries, evaluate_all
 from trainer.compare.report.findings import Effort, Findings, Setup, machine
 from trainer.data.gathering import gather, read
+from trainer.data.split_rules import ByHash
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
 from trainer.fit import versions
@@ -99,7 +100,7 @@ def compare(
     plan = Plan.of(bundle, entrants, SoftLabelCache(results, recipe))
     refuse_unknown(options.only, plan.names)
 
-    material, data = gather(read(paths, reporter), recipe.salt, recipe.fractions, reporter)
+    material, data = gather(read(paths, reporter), ByHash(recipe.salt, recipe.fractions), reporter)
     refuse_other_patients(bundle, material, data["fitted_on"])
 
     task = Task(material, options.seed, torch.get_num_threads())

@@ -16,7 +16,8 @@ from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.known_stays import content_of, contents_of
 from trainer.data.report import DataReport
-from trainer.data.split import SIDES, Split, split_patients
+from trainer.data.split import SIDES, Split
+from trainer.data.split_rules import SplitRule
 from trainer.data.training_patients import SeenPatients, own_key, seen_of
 from trainer.errors import TooLittleData
 from trainer.progress import Reporter
@@ -38,15 +39,12 @@ def read(paths: Sequence[Path], reporter: Reporter) -> Cohort:
     return cohort
 
 
-def gather(
-    cohort: Cohort, salt: str, fractions: tuple[float, float, float], reporter: Reporter
-) -> tuple[Material, DataSummary]:
+def gather(cohort: Cohort, rule: SplitRule, reporter: Reporter) -> tuple[Material, DataSummary]:
     """Splits the stays, builds their features and scales them by training patients.
 
     Args:
         cohort: the stays, with labels.
-        salt: of the split.
-        fractions: of the split.
+        rule: of the split.
         reporter: shows the progress.
 
     Returns:
@@ -55,7 +53,7 @@ def gather(
     Raises:
         TooLittleData: a side of the split lacks patients of a kind.
     """
-    split = split_patients(cohort.owners, salt, fractions)
+    split = rule.split(cohort)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
     reporter.say(

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.core.time import DAY_MS, HOUR_MS
 from trainer.archive.labels import MATURE_HOURS
-from trainer.archive.sides import archived
+from trainer.archive.stay_ids import archived
 from trainer.data.split import side_of
 
 NEWEST_DAYS: Final = 56

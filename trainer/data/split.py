@@ -9,7 +9,7 @@ from typing import Final, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.archive.sides import DEFAULT_SALT, POSITIONS, archived, fraction_of
+from trainer.archive.stay_ids import DEFAULT_SALT, POSITIONS, archived, fraction_of
 
 Side: TypeAlias = Literal["train", "validation", "test"]
 SIDES: Final[tuple[Side, ...]] = ("train", "validation", "test")
@@ -22,16 +22,20 @@ def side_of(
     patient_id: str,
     salt: str = DEFAULT_SALT,
     fractions: tuple[float, float, float] = FRACTIONS,
+    turn: float = 0.0,
 ) -> Side:
     """The side of a patient: depends on the id and the salt alone.
 
     A patient who was once in the test set stays there, whatever other patients are in the files,
-    today or after the next download. An archived stay is on the side of its patient.
+    today or after the next download. An archived stay is on the side of its patient. ``turn`` moves
+    everybody's position on, around the end: folds are one split, turned.
 
     >>> side_of("p000001") == side_of("p000001")
     True
     """
     position = _position(patient_id, salt)
+    if turn:
+        position = (position + turn) % 1
     if position < fractions[0]:
         return "train"
     return "validation" if position < fractions[0] + fractions[1] else "test"
@@ -83,6 +87,7 @@ def split_patients(
     patient_ids: Sequence[str],
     salt: str = DEFAULT_SALT,
     fractions: tuple[float, float, float] = FRACTIONS,
+    turn: float = 0.0,
 ) -> Split:
     """Splits stays by the hash of their patient id.
 
@@ -90,11 +95,14 @@ def split_patients(
         patient_ids: N ids.
         salt: another salt is another split.
         fractions: of train, validation and test.
+        turn: by how much the positions are turned.
 
     Raises:
         ValueError: fractions that are negative or do not add up to 1.
     """
     if min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-9:
         raise ValueError(f"the fractions {fractions} must be 0 or more and add up to 1")
-    sides = np.array([side_of(patient, salt, fractions) for patient in patient_ids], dtype=np.str_)
+    sides = np.array(
+        [side_of(patient, salt, fractions, turn) for patient in patient_ids], dtype=np.str_
+    )
     return Split(*(np.flatnonzero(sides == side) for side in SIDES))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.labels import onset_rows
-from trainer.data.split import split_patients
+from trainer.data.split_rules import rule_of
 from trainer.decisions.predictions import Predictions
 from trainer.metrics.definitions import lead_hours
 
@@ -63,9 +63,8 @@ def unseen_stays(bundle: Bundle, cohort: Cohort) -> NDArray[np.int64]:
     The bundle was not fitted on validation patients, and test patients are not looked at.
     """
     split = bundle.manifest.get("split")
-    if isinstance(split, dict):
-        low, middle, high = split["fractions"]
-        stays = split_patients(cohort.owners, split["salt"], (low, middle, high)).validation
+    if isinstance(split, dict) and "file_sha256" not in split:
+        stays = rule_of(split).split(cohort).validation
         if len(stays):
             return stays
     return np.arange(len(cohort))

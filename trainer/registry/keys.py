@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from streamer.bundles import known
+from streamer.bundles import known_risks
 from streamer.bundles.build import build
 from streamer.bundles.bundle import CARD, KNOWN, SIGNATURES, Bundle
 from streamer.bundles.signatures import ModelKey, Signature, signed_message
@@ -41,7 +41,7 @@ class SigningKey:
         A bundle of an earlier version gets known inputs first, so that it can be tried.
         """
         if not bundle.known:
-            bundle = replace(bundle, known=known.make(build(bundle)))
+            bundle = replace(bundle, known=known_risks.make(build(bundle)))
         public = self.public.public_key
         others = tuple(one for one in bundle.signatures if one.public_key != public)
         own = Signature(public, self.private.sign(signed_message(bundle.digest)))

@@ -29,8 +29,8 @@ from trainer.data.dataset import Material
 from trainer.data.windows import WINDOW_NAMES, window_features
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
-from trainer.training.kept_sets import KeptSets, TreeSet
 from trainer.training.recipe import KnobValue, Recipe
+from trainer.training.saved_tree_sets import SavedTreeSets, TreeSet
 from trainer.training.tree_settings import HOURLY_SETTINGS
 
 
@@ -87,7 +87,7 @@ def fit_teacher(
     recipe: Recipe,
     threads: int,
     progress: Progress | None = None,
-    kept: KeptSets | None = None,
+    kept: SavedTreeSets | None = None,
 ) -> SoftLabels:
     """Fits trees on all folds of the training patients but one, and predicts that one, for each.
 

@@ -21,6 +21,7 @@ import torch
 from streamer.core import features
 from trainer.data.dataset import Material
 from trainer.data.gathering import gather, read
+from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
@@ -84,7 +85,7 @@ def tune(
         InputError: Optuna or LightGBM is not installed.
     """
     library = _optuna()
-    material, data = gather(read(paths, reporter), base.salt, base.fractions, reporter)
+    material, data = gather(read(paths, reporter), ByHash(base.salt, base.fractions), reporter)
     out.mkdir(parents=True, exist_ok=True)
     made_of: _MadeOf = {
         "recipe": base.to_json(),

@@ -29,6 +29,7 @@ from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.group import has_all_partitions
+from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -36,16 +37,19 @@ from streamer.adapters.kafka.options import (
     new_consumer,
     new_producer,
 )
+from streamer.adapters.kafka.output_timestamps import OutputTimestamps
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import timestamp_before
 from streamer.adapters.kafka.recovery import TransactionRecovery
-from streamer.adapters.kafka.refused_clock import RefusedClock
 from streamer.core.records import Records
 from streamer.ports.faults import Fault, no_fault
 from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topic
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
+# Records that are waited with for fresher ones. More are a backlog, which is worked off by size.
+_FEW_RECORDS: Final = 1_000
+_FRESH_MS: Final = 4  # a broker that has records answers within some 2 ms
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
@@ -77,7 +81,7 @@ class KafkaLog:
         self._owned: set[int] = set()
         self._reported: dict[int, int] = {}  # the positions that the caller knows
         self._unplaced: set[int] = set()  # gained, and not sought yet
-        self._clock = RefusedClock()
+        self._clock = OutputTimestamps()
         self._batches = BatchSize()
         self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
@@ -88,6 +92,7 @@ class KafkaLog:
         with kafka_errors():
             self._consumer = new_consumer(options, self._listener)
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
+        self._optional = OptionalTopics(options.connection, options.optional)
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -102,8 +107,11 @@ class KafkaLog:
         damaged: dict[int, str] = {}
         gone: set[int] = set()
         with kafka_errors(), self._noting_hang():
+            has_waiting = self._consumer.has_waiting
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+                if has_waiting and fetched:
+                    self._add_fresh(fetched)
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except DamagedBatch as error:
@@ -131,14 +139,18 @@ class KafkaLog:
         for tp in map(self._tp, gained):
             self._consumer.pause(tp)
             self._consumer.seek(tp, 0)
-        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
+        self._optional.ask_again()
+        polled = Polled(
+            sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
+        )
         # A gained partition has no position yet: its records come again after the seek.
-        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        kept = now - gained
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition in kept}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         self._clock.follow(polled.records)
         polled.positions = self._moved()
-        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
-        polled.gone = gone & (now - gained)
+        polled.damaged = {p: why for p, why in damaged.items() if p in kept}
+        polled.gone = gone & kept
         polled.is_spare = self._is_spare and not now
         positions = {self._tp(p): position for p, position in self._reported.items()}
         polled.left = self._ends.left(self._consumer, positions)
@@ -228,7 +240,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs, self._clock.stamp_ms())
+            futures = producer.send_all(self._optional.kept(outputs), self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -253,11 +265,12 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 self._producer.close(timeout=0)
             self._producer = None
+        self._optional.ask()
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
             producer = new_producer(self._options)
             producer.most_bytes = self._batches.most_bytes
-            self._recovery.recover(producer)
+            self._recovery.recover(producer, self._optional.left_out)
         self._producer = producer
         self._has_committed = False
 
@@ -274,6 +287,25 @@ class KafkaLog:
         for client in filter(None, (self._producer, self._consumer)):
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
+
+    def _add_fresh(self, fetched: dict[TopicPartition, list[Records]]) -> None:
+        """Adds what has come since the last poll to the few records that had been waiting.
+
+        The consumer asks for more as soon as it has handed records over. The answer to that is as
+        old as the last batch: all that came while the batch was scored and committed is not in it,
+        and would wait for another batch to be over.
+        """
+        if sum(len(part) for parts in fetched.values() for part in parts) > _FEW_RECORDS:
+            return
+        try:
+            fresh = self._consumer.poll(timeout_ms=_FRESH_MS)
+        except ClientHung:
+            self._is_hung = True
+        except NO_ANSWER:  # comes again with the next poll; what was handed over must not be lost
+            return
+        else:
+            for tp, parts in fresh.items():
+                fetched.setdefault(tp, []).extend(parts)
 
     def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S

@@ -9,6 +9,7 @@ import pytest
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED
 from tests.support.synthetic_cohort import learnable_file
+from trainer.data.cohort import load_cohort
 
 
 def test_data_that_cannot_be_read_is_named(trainer: Any, tmp_path: Path) -> None:
@@ -36,3 +37,18 @@ def test_data_may_come_from_the_environment(
     result = trainer("evaluate", "--json")
     assert result.code == 0, result.err
     assert json.loads(result.out)["n_patients"] == 104
+
+
+def test_a_side_by_the_bundle_or_by_a_file(trainer: Any, data: Path, tmp_path: Path) -> None:
+    result = trainer("evaluate", "--data", data, "--split", "validation", "--json")
+    assert result.code == 0, result.err
+    figures = json.loads(result.out)
+    assert "which its calibration and thresholds were chosen on" in figures["patients"]
+    file = tmp_path / "split.csv"
+    names = load_cohort([data]).patient_ids
+    sides = [f"{name},{'test' if i < 30 else 'train'}\n" for i, name in enumerate(names)]
+    file.write_text("patient,side\n" + "".join(sides))
+    words = ("evaluate", "--data", data, "--split-file", file)
+    result = trainer(*words, "--split", "test", "--json")
+    assert json.loads(result.out)["n_patients"] == 30
+    assert trainer(*words).code == 2

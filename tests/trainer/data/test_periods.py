@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.time import DAY_MS, HOUR_MS
-from trainer.archive.sides import stay_id
+from trainer.archive.stay_ids import stay_id
 from trainer.data.periods import divide, person_of
 from trainer.data.split import side_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.support.invented_ward import invented_ward
-from trainer.archive.sides import position_of, stay_id
+from trainer.archive.stay_ids import position_of, stay_id
 from trainer.data.split import FRACTIONS, SIDES, side_of, split_patients
 
 IDS = [f"p{i:06}" for i in range(20_000)]

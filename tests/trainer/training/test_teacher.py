@@ -12,8 +12,8 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import Split
-from trainer.training.kept_sets import KeptSets
 from trainer.training.recipe import Recipe
+from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, fold_of, teacher_knobs
 
 TRAIN = np.arange(0, 160)
@@ -26,7 +26,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 def soft_labels_of(
-    cohort: Cohort, recipe: Recipe = QUICK, kept: KeptSets | None = None
+    cohort: Cohort, recipe: Recipe = QUICK, kept: SavedTreeSets | None = None
 ) -> SoftLabels:
     built = build_features(cohort)
     scaling = fit_scaling(built, np.isin(cohort.patient_of_row, TRAIN))
@@ -129,7 +129,7 @@ def test_sets_that_are_done_are_not_fitted_again(
         return train(*arguments, **more)
 
     monkeypatch.setattr(lightgbm, "train", killed_in_the_seventh)
-    kept = KeptSets(tmp_path / "teacher", {"data": "x"})
+    kept = SavedTreeSets(tmp_path / "teacher", {"data": "x"})
     with pytest.raises(KeyboardInterrupt):
         soft_labels_of(cohort, kept=kept)
     fitted[:] = [1] * 7  # never six again
@@ -137,7 +137,7 @@ def test_sets_that_are_done_are_not_fitted_again(
     assert len(fitted) == 7 + 2 * QUICK.teacher_folds - 6
     np.testing.assert_array_equal(again.risk, soft_labels.risk)
     np.testing.assert_array_equal(again.gain, soft_labels.gain)
-    other = KeptSets(tmp_path / "teacher", {"data": "y"})
+    other = SavedTreeSets(tmp_path / "teacher", {"data": "y"})
     assert kept.load(0, 0) is not None
     assert other.load(0, 0) is None
     (tmp_path / "teacher" / "0-0.npz").write_bytes(b"PK cut off")

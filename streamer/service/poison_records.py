@@ -1,4 +1,4 @@
-"""Records that failed together: halved until the one that fails alone is known, and set aside.
+"""Poison records: what failed together is halved until one fails alone, and that is set aside.
 
 Scoring changes stays in place, so a try that fails spoils the partition's states. They are taken
 again as they were last saved, the records come again, and half as many are tried. The one record
@@ -45,7 +45,7 @@ class _Suspect:
     fails: tuple[int, str] | None = None
 
 
-class Suspects:
+class PoisonRecords:
     """The stretches of the log in which a record fails, by partition."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from bench.chaos import actions, broker_faults, redis_faults, sender, service_faults
-from bench.chaos.lane import deck
+from bench.chaos.fault_lane import deck
 
 
 def test_every_target_has_faults_of_its_own() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from kafka.errors import InvalidRecordError, InvalidTimestampError, KafkaError
 
-from streamer.adapters.kafka.refused_clock import RefusedClock
+from streamer.adapters.kafka.output_timestamps import OutputTimestamps
 from streamer.core.records import Record, Records
 
 NOW_S = 1_700_000_000.0
@@ -15,7 +15,7 @@ def read_at(*timestamps_ms: float) -> Records:
 
 def test_a_clock_that_is_refused_is_replaced_by_the_newest_record_for_a_while() -> None:
     elapsed = 0.0
-    clock = RefusedClock(lambda: NOW_S + AHEAD_S, lambda: elapsed)
+    clock = OutputTimestamps(lambda: NOW_S + AHEAD_S, lambda: elapsed)
     clock.follow(read_at(NOW_S * 1000 - 5, NOW_S * 1000 - 10, NOW_S * 1_000_000))
     assert clock.stamp_ms() == (NOW_S + AHEAD_S) * 1000
     clock.note(KafkaError("something else"))
@@ -33,7 +33,7 @@ def test_a_clock_that_is_refused_is_replaced_by_the_newest_record_for_a_while() 
 
 
 def test_without_any_record_there_is_only_the_clock() -> None:
-    clock = RefusedClock(lambda: NOW_S, lambda: 0.0)
+    clock = OutputTimestamps(lambda: NOW_S, lambda: 0.0)
     clock.note(InvalidTimestampError())
     clock.follow(Records.of())
     assert clock.stamp_ms() == NOW_S * 1000

@@ -1,4 +1,4 @@
-"""Position of a patient in the split, and the ids of archived stays, which carry it.
+"""Ids of archived stays, and the position of a patient in the split, which they carry.
 
 An id is `NAME@POSITION/STAY`, so that a pseudonym is on the side of the raw id, and a readmission
 beside the first stay. The first stay under a plain id keeps that id: its side follows from it.

@@ -1,4 +1,4 @@
-"""The time of writing, where brokers take the clock of this machine for wrong.
+"""Timestamps of outputs, also where brokers refuse the clock of this machine.
 
 Kafka refuses records that are more than an hour ahead of its own clock
 (`message.timestamp.after.max.ms`). A service on a machine whose clock is wrong would write nothing.
@@ -22,7 +22,7 @@ _log = structlog.get_logger()
 _MISTRUSTED_S: Final = 600.0  # then the clock is tried again, at the cost of one transaction
 
 
-class RefusedClock:
+class OutputTimestamps:
     """Stamps for outputs.
 
     Args:

@@ -1,4 +1,4 @@
-"""Tree sets of the teacher that are done: a fit that was killed goes on with the next one."""
+"""Tree sets of the teacher, saved as each is done: a fit that was killed goes on with the next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TreeSet:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptSets:
+class SavedTreeSets:
     """A folder with a file for each set that is done.
 
     Attributes:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from streamer.core.lstm_network import Architecture
+from streamer.core.parallel_waves import Plan, Run, plan
 from streamer.core.stay_rules import SILENCE_BINS
 from streamer.core.stays import Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.waves import Plan, Run, plan
 from tests.support.event_stream import MINUTE_MS, ORIGIN_MS
 
 SMALL = Architecture(n_features=1, hidden=1)

@@ -1,4 +1,4 @@
-"""Cuts a run of observations into waves, so that many stays can be stepped at once.
+"""Waves of observations: those of many stays that are stepped at once.
 
 A wave holds, for each stay, the events up to and including the next one at which its state must be
 looked at: an evaluation point, an event that may be one, or one that opens a new bin. Waves of
@@ -118,7 +118,7 @@ def plan(table: StayTable, run: Run, interval_ms: int | None) -> Plan:
 
 
 def turns(table: StayTable, run: Run, silent_bins: Integers) -> Mask:
-    """Which observations change more than values: `lifecycle` takes them one by one.
+    """Which observations change more than values: `stay_lifecycle` takes them one by one.
 
     Args:
         table: the stays.

@@ -26,7 +26,7 @@ def deck(seed: int, target: str, kinds: Sequence[str], start: float = 0.0) -> It
     return itertools.islice(itertools.cycle(cards), int(start * len(cards)), None)
 
 
-class Lane(ABC, threading.Thread):
+class FaultLane(ABC, threading.Thread):
     """Faults of one target, in sequence, until ``stopping`` is set.
 
     A fault is repaired before the next begins, and before the lane ends; there is one at least.

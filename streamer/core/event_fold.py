@@ -1,4 +1,4 @@
-"""The fold of events into stays: lifecycle, waves and timeline, for many stays at once.
+"""The fold of events into stays: lifecycle, waves and timeline of many stays at once.
 
 It changes the table that it is given and nothing else. Of networks it knows nothing: a `Follower`
 goes along with it, and says what a closed bin, an evaluation point and the end of a stay cause. The
@@ -14,26 +14,27 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import expiry, lifecycle, stay_rules, timeline
+from streamer.core import expiry, stay_lifecycle, stay_rules, timeline
 from streamer.core.assessment import EndReason
 from streamer.core.canary_stays import CanaryStays
 from streamer.core.columns import Columns
 from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
 from streamer.core.follower import Follower
+from streamer.core.hour_ring import LATE_BINS, RING
+from streamer.core.parallel_waves import Plan, Run, is_away, is_due, plan, turns
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
-from streamer.core.stays import LATE_BINS, NEVER, RING, Slots, StayTable
+from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import Cells
 from streamer.core.variables import VARIABLES
-from streamer.core.waves import Plan, Run, is_away, is_due, plan, turns
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ACTION: Final = Kind.ACTION
 
 
-class Folding:
+class EventFold:
     """Folds batches of events into one table of stays.
 
     Args:
@@ -167,7 +168,7 @@ class Folding:
         self._end_stays_left(batch, data)
         turning = is_observation & turns(table, *self._silence(batch, heads))
         for event in heads[turning].tolist():
-            lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
+            stay_lifecycle.observed(table, int(batch.slots[event]), int(columns.time_ms[event]))
         keep = np.ones(len(pending), np.bool_)
         keep[first[~is_observation]] = False
         ended: list[int] = []
@@ -209,14 +210,14 @@ class Folding:
             event, slot = int(heads[i]), int(run.slots[i])
             now_ms = max(int(run.time_ms[i]), int(run.clock_ms[i]))
             if NEVER < table["discharge_due_ms"][slot] <= now_ms:
-                lifecycle.settle_discharge(table, slot)
+                stay_lifecycle.settle_discharge(table, slot)
                 ended.append(event)
         self._end(batch, np.array(ended, np.intp), EndReason.DISCHARGE)
         for i in np.flatnonzero(is_due(table, run.slots, run.time_ms, run.clock_ms)).tolist():
             slot = int(run.slots[i])
-            if lifecycle.due_admission_leaves(table, slot):
+            if stay_lifecycle.due_admission_leaves(table, slot):
                 self._end(batch, heads[i : i + 1], EndReason.NEXT_STAY)
-            lifecycle.settle_admission(table, slot)
+            stay_lifecycle.settle_admission(table, slot)
         return due
 
     def _end_stays_left(self, batch: Batch, heads: Events) -> None:
@@ -231,9 +232,11 @@ class Folding:
             event = int(heads[i])
             slot, time_ms = int(batch.slots[event]), int(columns.time_ms[event])
             acts = time_ms <= int(batch.clock_ms[event]) and not (
-                lifecycle.is_repeated(table, slot, time_ms, columns.details[event])
+                stay_lifecycle.is_repeated(table, slot, time_ms, columns.details[event])
             )
-            leaves[i] = acts and lifecycle.leaves(table, slot, time_ms, Kind(columns.kind[event]))
+            leaves[i] = acts and stay_lifecycle.leaves(
+                table, slot, time_ms, Kind(columns.kind[event])
+            )
         self._end(batch, heads[leaves], EndReason.NEXT_STAY)
 
     def _end(self, batch: Batch, events: Events, reason: EndReason) -> None:
@@ -265,14 +268,14 @@ class Folding:
         problems = batch.outcome.problems
         match batch.columns.kind[event]:
             case Kind.ADMISSION:
-                lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
+                stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
             case Kind.DISCHARGE:
                 cancelled = bool(fields.get("cancelled"))
-                lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
+                stay_lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
             case Kind.TRANSFER:
-                lifecycle.transfer(self.table, slot, time_ms, fields, problems)
+                stay_lifecycle.transfer(self.table, slot, time_ms, fields, problems)
             case _:
-                lifecycle.medicate(self.table, slot, time_ms, fields)
+                stay_lifecycle.medicate(self.table, slot, time_ms, fields)
 
     def _run(self, batch: Batch, pending: Events) -> Events:
         """Works through each stay's observations up to its next event of another kind."""
