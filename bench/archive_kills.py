@@ -183,10 +183,9 @@ def main(arguments: Sequence[str]) -> int:
         found = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     _say(
-        f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges begun, the "
-        f"half of them killed; {n_versions} commits, {time.monotonic() - began:.0f} s: "
-        f"{found.n_rows:,} rows, {found.missing} missing, {found.doubled} doubled, "
-        f"{found.different} different"
+        f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
+        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {found.n_rows:,} rows, "
+        f"{found.missing} missing, {found.doubled} doubled, {found.different} different"
     )
     return 0 if found.is_right else 1
 

@@ -26,12 +26,15 @@ from bench.measurement import free_port, measure
 from bench.reading import read_topic
 from bench.restore import _kinds
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters.kafka.options import RECORD_BATCH_OVERHEAD
 from streamer.adapters.redis.states import RedisStates
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
 from streamer.core.codec import Era
+from streamer.core.hour_ring import RING
 from streamer.core.stays import StayTable
+from streamer.core.variables import IS_LAB, N_VARIABLES
 from streamer.local import LocalStack
 from streamer.ports.states import StateWrite
 from streamer.service.settings import Settings
@@ -49,6 +52,10 @@ _CYCLES: Final = re.compile(r'vigil_stage_seconds_count\{stage="transaction"\} (
 _READY_S: Final = 60.0
 # Of a record in a batch: lengths, offset, timestamp, attributes (KIP-98), without compression.
 _RECORD_BYTES: Final = 14
+# Of the marker that ends a transaction, in each partition that it has written to.
+_MARKER_BYTES: Final = 78
+_STAYS: Final = 1_000
+_HOURS_BETWEEN_LABS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +70,8 @@ class Costs:
         idle_cores: share of a core of a worker without events.
         cycle_ms: milliseconds of a core for a batch, besides its events.
         cycles_a_second: batches of a worker at a few events each.
-        event_bytes: of an event in Kafka.
-        risk_bytes: of a risk in Kafka.
+        event_bytes: of an event in Kafka, which comes alone.
+        risk_bytes: of a risk in Kafka, with its batch and the marker of the transaction.
         stay_bytes: of a stored stay whose ring is full.
         redis_bytes: of a stay in Redis' memory.
         resident_mb: memory of a worker without stays.
@@ -118,11 +125,26 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
     return Costs(
         describe(), event_us, risk_us, save_us, live.idle_cores, live.cycle_ms,
         live.cycles_a_second,
-        _mean_bytes(ward_settings, ward_settings.topic_vitals),
-        _mean_bytes(rows_settings, rows_settings.topic_risk),
+        _mean_bytes(ward_settings, ward_settings.topic_vitals) + RECORD_BATCH_OVERHEAD,
+        _mean_bytes(rows_settings, rows_settings.topic_risk)
+        + RECORD_BATCH_OVERHEAD
+        + _MARKER_BYTES,
         stay_bytes, redis_bytes, live.resident_mb,
-        StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=64).nbytes / 64 / 1e3,
+        kb_a_stay(),
     )  # fmt: skip
+
+
+def kb_a_stay() -> float:
+    """Memory of a stay of two days: vital signs all the time, the others every sixth hour."""
+    table = StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=_STAYS)
+    hours, variables = np.divmod(np.arange(RING * N_VARIABLES), N_VARIABLES)
+    places = np.flatnonzero(~IS_LAB[variables] | (hours % _HOURS_BETWEEN_LABS == 0))
+    measured = {"offset_ms": np.zeros(len(places)), "value": np.ones(len(places))}
+    for number in range(_STAYS):
+        slot = table.add(f"p{number}", 0)
+        for layer in table.layers.values():
+            layer.write_places(slot, places, measured)
+    return table.nbytes / _STAYS / 1e3
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a site's own septic stays are worth: one hospital as the site, another as the public data.
+"""Worth of a site's own septic stays: one hospital as the site, another as the public data.
 
 Hospital A stands for the public data: a bundle is fitted on it alone. Of hospital B so many septic
 stays are known as the site has gathered. B's test patients are never learned from: nothing is
@@ -125,7 +125,8 @@ class Site:
         self._n_bootstrap = n_bootstrap
         self._test = split_patients(b.owners).test
         self._judged: dict[Side, Dataset] = {}
-        for side, stays in (("test", self._test), ("apart", stays_in_no_draw(b))):
+        sides: dict[Side, NDArray[np.int64]] = {"test": self._test, "apart": stays_in_no_draw(b)}
+        for side, stays in sides.items():
             part = b.take(stays)
             self._judged[side] = Dataset.whole(part, build_features(part))
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from streamer.bundles.build import build
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import write_parquet
-from trainer import fit as fitting
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.known_stays import known_stays
@@ -26,6 +26,7 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import FILE
 
 QUIET = Reporter(Console(quiet=True))
+fitting = import_module("trainer.fit")  # of the package this is the function of the notebook
 
 
 @pytest.fixture(autouse=True)

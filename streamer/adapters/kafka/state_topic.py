@@ -10,7 +10,7 @@ from typing import Any, Final
 from kafka import TopicPartition
 
 from streamer.adapters.kafka.errors import kafka_errors
-from streamer.adapters.kafka.read import committed_reader
+from streamer.adapters.kafka.read import committed_reader, partitions_of
 from streamer.ports.log import LogUnavailable
 from streamer.ports.state_topic import StateRecord
 
@@ -34,12 +34,14 @@ class KafkaStateTopic:
     def read(self, partition: int | None = None) -> Iterator[Sequence[StateRecord]]:
         """See ``StateTopic``."""
         with kafka_errors():
+            if partition is None:
+                tps = partitions_of(self._connection, self._topic)[self._topic]
+                if not tps:
+                    return
+            else:
+                tps = [TopicPartition(self._topic, partition)]
             reader = committed_reader(self._connection)
             with contextlib.closing(reader):
-                numbers = [partition]
-                if partition is None:
-                    numbers = sorted(reader.partitions_for_topic(self._topic) or ())
-                tps = [TopicPartition(self._topic, number) for number in numbers]
                 reader.assign(tps)
                 # The end of what is committed. A transaction behind it may still be open; what is
                 # before it is consistent by itself: its last mark says from where to replay.
