@@ -176,9 +176,9 @@ def fit(
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
-            f"{n_septic} septic patients to learn from, and some hundred are needed: `trainer "
-            "recalibrate` makes the shipped bundle fit your patients, and a fit on the public data "
-            "and yours together (--data twice) learns from both"
+            f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
+            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, a fit "
+            "on the public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)
