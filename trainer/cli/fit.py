@@ -152,7 +152,7 @@ def fit(
         recipe, wrong = fine_tuning_of(lineage.start).changed([*named, *(knob or [])])
         refuse([*wrong, *recipe.problems()])
     if folds:
-        from trainer.folds import fit_folds  # noqa: PLC0415
+        from trainer.tune.folds import fit_folds  # noqa: PLC0415
 
         for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
             say(line)
