@@ -185,7 +185,8 @@ def main(arguments: Sequence[str]) -> int:
     _say(
         f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
         f"{n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
-        f"{comparison.missing} missing, {comparison.doubled} doubled, {comparison.different} different"
+        f"{comparison.missing} missing, {comparison.doubled} doubled, "
+        f"{comparison.different} different"
     )
     return 0 if comparison.is_right else 1
 
