@@ -93,12 +93,12 @@ def compare(rows: Iterator[Content], sent: dict[Place, Content]) -> Found:
     counted: Counter[Place] = Counter()
     different = 0
     for row in rows:
-        place = row["partition"], row["offset"]
-        counted[place] += 1
-        different += place in sent and not _is_same(row, sent[place])
-    missing = sum(place not in counted for place in sent)
+        position = row["partition"], row["offset"]
+        counted[position] += 1
+        different += position in sent and not _is_same(row, sent[position])
+    missing = sum(position not in counted for position in sent)
     doubled = sum(times - 1 for times in counted.values())
-    unknown = sum(place not in sent for place in counted)
+    unknown = sum(position not in sent for position in counted)
     return Found(counted.total(), missing, doubled, different + unknown)
 
 
@@ -180,14 +180,14 @@ def main(arguments: Sequence[str]) -> int:
             _until_archived(folder / "archive" / "events", len(sent))
         tidying.stop()
         files = live_files(folder / "archive" / "events")
-        found = compare(rows_of(files), sent)
+        outcome = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     _say(
         f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
-        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {found.n_rows:,} rows, "
-        f"{found.missing} missing, {found.doubled} doubled, {found.different} different"
+        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {outcome.n_rows:,} rows, "
+        f"{outcome.missing} missing, {outcome.doubled} doubled, {outcome.different} different"
     )
-    return 0 if found.is_right else 1
+    return 0 if outcome.is_right else 1
 
 
 def _send(settings: Settings, n: int, per_second: float, done: threading.Event) -> None:

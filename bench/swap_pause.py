@@ -1,4 +1,4 @@
-"""How long the messages of a partition pause while another model takes its stays over.
+"""Pause of a partition's messages while another model takes its stays over.
 
 A service on a Kafka of this machine has one partition of many stays, each with some hours of rows.
 Events come at a steady rate, each due for a risk; then a model is published that is not in force.

@@ -56,8 +56,8 @@ LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
 
 ENOUGH_SEPTIC: Final = 300
-"""Septic training stays. A fit on 568 is 0.05 utility behind the shipped bundle on hidden patients
-of the same hospitals; with fewer it is better to recalibrate that one, or to fit on both data."""
+"""Septic training stays from which a fit anew is better than one that goes on from a bundle of
+other hospitals; up to 100 it is worse (`docs/site-curve.md`)."""
 
 
 @dataclass(frozen=True, slots=True)

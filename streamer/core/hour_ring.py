@@ -138,24 +138,25 @@ class HourLayer:
         return np.repeat(owner, width)[kept], place, address[kept]
 
     def write_places(
-        self, slot: int, places: NDArray[Any], columns: dict[str, NDArray[Any]]
+        self, slots: Integers, places: NDArray[Any], columns: dict[str, NDArray[Any]]
     ) -> None:
-        """Writes cells of one stay.
+        """Writes cells of stays.
 
         Args:
-            slot: of the stay.
-            places: hour times 34 plus variable, each once.
+            slots: of the one stay, or of the stay of each cell.
+            places: hour times 34 plus variable, each once in a stay.
             columns: values by the names of ``ELEMENTS``.
         """
         hours, variables = np.divmod(places.astype(np.int64), N_VARIABLES)
-        at = self.own_addresses(number_cells(slot, hours, variables))
+        at = self.own_addresses(number_cells(slots, hours, variables))
         for name, column in columns.items():
             getattr(self, name)[at] = column
 
-    def copy(self, slot: int, source: HourLayer, old: int) -> None:
-        """Takes over what another layer holds of a stay; ``slot`` holds nothing yet."""
-        _, places, at = source.measured(np.array([old]))
-        self.write_places(slot, places, {name: getattr(source, name)[at] for name in ELEMENTS})
+    def copy(self, slots: NDArray[np.intp], source: HourLayer, old: NDArray[np.intp]) -> None:
+        """Takes over what another layer holds of stays; ``slots`` hold nothing yet."""
+        owner, places, at = source.measured(old)
+        columns = {name: getattr(source, name)[at] for name in ELEMENTS}
+        self.write_places(slots[owner], places, columns)
 
     def clear(self, slots: Integers, hours: Integers | None = None) -> None:
         """Empties hours of stays, one each; without ``hours`` all of them. Their rows are free."""

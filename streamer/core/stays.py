@@ -18,7 +18,7 @@ committed one if the open bin closes unchanged (`state_stepping`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -225,6 +225,38 @@ class StayTable:
         self.partitions[slot] = partition
         self.reset(slot)
         return slot
+
+    def add_many(
+        self, patients: Sequence[str], partition: int, filled: Collection[str] = ()
+    ) -> Slots:
+        """Gives patients a slot each, as ``add`` does one, and returns the slots in their order.
+
+        Args:
+            patients: distinct ones.
+            partition: of all of them.
+            filled: fields that the caller sets at once for all slots: they are left as they are.
+
+        Raises:
+            ValueError: when one of them has a slot already.
+        """
+        if self.slot_of.keys() & set(patients) or len(set(patients)) < len(patients):
+            raise ValueError("a patient already has a slot")
+        if len(self._free) < len(patients):
+            self._grow(max(len(patients) - len(self._free), len(self.patients)))
+        slots = np.array([self._free.pop() for _ in patients], np.intp)
+        for patient, slot in zip(patients, slots.tolist(), strict=True):
+            self.slot_of[patient] = slot
+            self.patients[slot] = patient
+            self.locations[slot] = ("", "")
+            self.notes[slot] = NO_NOTES
+        self.partitions[slots] = partition
+        for name, array in self._arrays.items():  # a free slot has nothing in the ring
+            if name not in filled:
+                of_memory = name in ("memory", "anchor_memory")
+                initial = self._all_fields[name].initial
+                array[slots] = features.empty_memory(1) if of_memory else initial
+        self.touched[slots] = True
+        return slots
 
     def reset(self, slot: int) -> None:
         """Puts a slot back to the state of a new stay; the patient keeps the slot."""

@@ -29,15 +29,15 @@ def row(n: int, **changes: Any) -> dict[str, Any]:
 
 
 def test_rows_that_are_as_sent_are_right() -> None:
-    found = compare(iter(map(row, range(3))), SENT)
-    assert found == Found(3, 0, 0, 0)
-    assert found.is_right
+    outcome = compare(iter(map(row, range(3))), SENT)
+    assert outcome == Found(3, 0, 0, 0)
+    assert outcome.is_right
 
 
 def test_a_missing_a_doubled_and_a_different_row_are_counted() -> None:
-    found = compare(iter([row(0), row(0), row(1, spo2=97.0)]), SENT)
-    assert found == Found(3, 1, 1, 1)
-    assert not found.is_right
+    outcome = compare(iter([row(0), row(0), row(1, spo2=97.0)]), SENT)
+    assert outcome == Found(3, 1, 1, 1)
+    assert not outcome.is_right
     assert compare(iter([*map(row, range(3)), row(9)]), SENT).different == 1
 
 

@@ -89,13 +89,14 @@ def test_rows_of_cleared_hours_are_used_again() -> None:
     assert layer.nbytes == held
 
 
-def test_a_stay_is_copied_to_another_layer() -> None:
-    source, target = layer_of(3), layer_of(2)
+def test_stays_are_copied_to_another_layer() -> None:
+    source, target = layer_of(3), layer_of(4)
     write(source, [(2, 4, HEART_RATE), (2, 5, LACTATE)], 7)
-    target.copy(1, source, 2)
+    write(source, [(0, 4, LACTATE)], 9)
+    target.copy(np.array([1, 3, 0]), source, np.array([2, 0, 1]))
     for name in ELEMENTS:
         np.testing.assert_array_equal(
-            target.dense(name, np.array([1])), source.dense(name, np.array([2]))
+            target.dense(name, np.array([1, 3, 0])), source.dense(name, np.array([2, 0, 1]))
         )
 
 

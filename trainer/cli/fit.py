@@ -152,7 +152,7 @@ def fit(
         recipe, wrong = fine_tuning_of(lineage.start).changed([*named, *(knob or [])])
         refuse([*wrong, *recipe.problems()])
     if folds:
-        from trainer.folds import fit_folds  # noqa: PLC0415
+        from trainer.tune.folds import fit_folds  # noqa: PLC0415
 
         for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
             say(line)
@@ -176,9 +176,9 @@ def fit(
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
-            f"{n_septic} septic patients to learn from, and some hundred are needed: `trainer "
-            "recalibrate` makes the shipped bundle fit your patients, and a fit on the public data "
-            "and yours together (--data twice) learns from both"
+            f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
+            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, a fit "
+            "on the public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)

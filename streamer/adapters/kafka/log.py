@@ -28,6 +28,7 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
+from streamer.adapters.kafka.fresh import add_fresh
 from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
@@ -47,9 +48,6 @@ from streamer.ports.log import Interrupted, LogUnavailable, Output, Polled, Topi
 
 # A reachable broker describes itself within the metadata's age (5 s); after three it is away.
 _SILENCE_MS: Final = 15_000
-# Records that are waited with for fresher ones. More are a backlog, which is worked off by size.
-_FEW_RECORDS: Final = 1_000
-_FRESH_MS: Final = 4  # a broker that has records answers within some 2 ms
 # Observed on real brokers, rarely: a member gets no partition although the group is stable.
 _STUCK_S: Final = 30.0
 _LOOK_AT_GROUP_S: Final = 5.0  # whether others have all partitions; a request, and nothing waits
@@ -111,7 +109,7 @@ class KafkaLog:
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
                 if has_waiting and fetched:
-                    self._add_fresh(fetched)
+                    self._is_hung = add_fresh(self._consumer, fetched)
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except DamagedBatch as error:
@@ -287,25 +285,6 @@ class KafkaLog:
         for client in filter(None, (self._producer, self._consumer)):
             with contextlib.suppress(*NO_ANSWER):
                 client.close()
-
-    def _add_fresh(self, fetched: dict[TopicPartition, list[Records]]) -> None:
-        """Adds what has come since the last poll to the few records that had been waiting.
-
-        The consumer asks for more as soon as it has handed records over. The answer to that is as
-        old as the last batch: all that came while the batch was scored and committed is not in it,
-        and would wait for another batch to be over.
-        """
-        if sum(len(part) for parts in fetched.values() for part in parts) > _FEW_RECORDS:
-            return
-        try:
-            fresh = self._consumer.poll(timeout_ms=_FRESH_MS)
-        except ClientHung:
-            self._is_hung = True
-        except NO_ANSWER:  # comes again with the next poll; what was handed over must not be lost
-            return
-        else:
-            for tp, parts in fresh.items():
-                fetched.setdefault(tp, []).extend(parts)
 
     def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from bench.services import ServiceProcess, environment, running
+from streamer.core.time import rfc3339
+from streamer.feeds.message import Message
 from streamer.local import LocalStack
 from trainer.archive.cohort import read_archive
+from trainer.archive.schemas import EVENTS
 from trainer.archive.source import ArchiveSource
 from trainer.data.split import side_of
 from trainer.loop.demo import Acts, Stage, candidate_lines
@@ -58,6 +62,11 @@ def test_past_stays_are_archived_folded_and_sabotaged_outside_the_test_side(
     command = (sys.executable, "-m", "trainer", "archive", "run")
     with running([ServiceProcess(variables, tmp_path / "archive.log", command=command)]):
         acts.past()
+        later = rfc3339(int(time.time() * 1000))  # by the log's own time the stays are mature
+        clock: dict[str, object] = {"patient_id": "clock", "time": later, "values": {}}
+        n_events = acts._rows(EVENTS)
+        acts._send([Message(int(time.time() * 1000), "vitals", "clock", clock)])
+        acts._until_archived(EVENTS, n_events + 1)
         acts.fold()
         before = read_archive(ArchiveSource(tmp_path / "archive")).cohort
         n = acts._sabotage()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kafka.errors import BrokerNotAvailableError
 
-from streamer.adapters.kafka import log
+from streamer.adapters.kafka import fresh
 from streamer.adapters.kafka.answers import ClientHung
 from streamer.local import LocalStack
 from tests.support.log_backends import KafkaLogBackend, read, wait_for_partitions
@@ -20,7 +20,7 @@ DEADLINE_S = 30.0
 def test_records_that_have_just_come_are_polled_with_those_that_waited(
     stack: LocalStack, topic_prefix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "_FRESH_MS", 10_000)  # as long as a busy machine needs
+    monkeypatch.setattr(fresh, "_FRESH_MS", 10_000)  # as long as a busy machine needs
     with contextlib.closing(KafkaLogBackend(stack, topic_prefix)) as backend:
         backend.send(0, 1)
         member = backend.member()
