@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from streamer.datasets.physionet2019_rows import (
@@ -42,7 +43,7 @@ def as_frame(cohort: Cohort) -> DataFrame:
     lengths = cohort.lengths
     unit = cohort.icu_type
     is_known = (unit == "medical") | (unit == "surgical")
-    of_stay = {
+    of_stay: dict[str, NDArray[Any]] = {
         "patient": np.array(cohort.patient_ids, object),
         "Age": cohort.age,
         "Gender": np.select([cohort.sex == "female", cohort.sex == "male"], [0.0, 1.0], np.nan),
@@ -55,7 +56,9 @@ def as_frame(cohort: Cohort) -> DataFrame:
             if names is not None
         },
     }
-    columns = {name: np.repeat(values, lengths) for name, values in of_stay.items()}
+    columns: dict[str, NDArray[Any]] = {
+        name: np.repeat(values, lengths) for name, values in of_stay.items()
+    }
     columns["ICULOS"] = cohort.iculos
     columns |= {name: cohort.values[:, i] for i, name in enumerate(VALUE_COLUMNS)}
     if (cohort.label != NO_LABEL).all():

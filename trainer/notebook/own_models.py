@@ -67,7 +67,8 @@ def compare(
     with as_file(stays) as file:
         cohort = load_cohort([file])
     split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
-    measures, rows = {}, {}
+    measures: dict[str, Measure] = {}
+    rows: dict[str, dict[str, float]] = {}
     for name, model in models.items():
         scores = _in_order(_scores(model, stays), stays, cohort, name)
         side = cohort.take(split.validation)

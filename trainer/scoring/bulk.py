@@ -113,8 +113,8 @@ def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
     is_row = rows >= 0
     values = np.full((len(rows), cohort.values.shape[1]), np.nan, np.float32)
     values[is_row] = cohort.values[rows[is_row]]
-    event, variable = np.nonzero(~np.isnan(values))
-    variable = variable.astype(np.int16)
+    event, measured = np.nonzero(~np.isnan(values))
+    variable = measured.astype(np.int16)
     cells, not_finite, outside = clean_cells(variable, values[event, variable].astype(np.float64))
     good = ~(not_finite | outside)
     counts = np.bincount(event[good], minlength=len(rows))

@@ -66,10 +66,11 @@ def to_onnx(model: Model) -> bytes:
         each = [graph.add("Unsqueeze", state[part], axis) for state in states]
         graph.rename(graph.add("Concat", *each, axis=1), name)
     _risks(graph, model, read, out)
-    shape = ["n", size.layers, size.hidden]
+    shape: list[str | int] = ["n", size.layers, size.hidden]
+    seen: list[str | int] = ["n", size.n_features]
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
-        for name, dims in (("features", ["n", size.n_features]), ("h", shape), ("c", shape))
+        for name, dims in (("features", seen), ("h", shape), ("c", shape))
     ]
     outputs = [
         helper.make_tensor_value_info("risks", TensorProto.DOUBLE, ["n", len(HORIZONS)]),

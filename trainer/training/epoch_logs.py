@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -39,14 +40,12 @@ def opened(kinds: Sequence[str], out: Path) -> Iterator[list[Log]]:
     with ExitStack() as stack:
         logs: list[Log] = [_csv(out / CSV_FILE)]
         if TENSORBOARD in kinds:
-            from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
-
-            writer: Any = SummaryWriter(str(out / _FOLDER))  # type: ignore[no-untyped-call]
+            library: Any = import_module("torch.utils.tensorboard")
+            writer = library.SummaryWriter(str(out / _FOLDER))
             stack.callback(writer.close)
             logs.append(_each(writer.add_scalar))
         if MLFLOW in kinds:
-            import mlflow  # noqa: PLC0415
-
+            mlflow: Any = import_module("mlflow")
             stack.enter_context(mlflow.start_run(run_name=out.name))
             logs.append(
                 lambda figures: mlflow.log_metrics(dict(figures), step=int(figures["epoch"]))

@@ -4,12 +4,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.image
 import pytest
 
 from streamer.bundles.build import make
+from streamer.bundles.manifest import Provenance
 from tests.support.small_models import balanced, random_bundle, random_model
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
@@ -83,7 +84,7 @@ def test_a_training_patient_is_known_under_another_id(trainer: Any, tmp_path: Pa
         "seen": SeenPatients.of([f"others-{i}" for i in range(80)]).to_text(),
         "seen_content": SeenPatients.of(contents_of(cohort)).to_text(),
     }
-    make(model, {"data": seen}, "").save(tmp_path / "bundle")
+    make(model, cast(Provenance, {"data": seen}), "").save(tmp_path / "bundle")
     named = cohort.patient_ids[4]
     arguments = ["--data", file, "--model", tmp_path / "bundle", "--json"]
     result = trainer("explain", named, *arguments)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.datasets.cohort import Cohort, DataError
@@ -31,11 +32,11 @@ def ward() -> Cohort:
     return invented_ward()
 
 
-def rows_by_stay(cohort: Cohort, hours: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def rows_by_stay(cohort: Cohort, hours: int) -> NDArray[np.int64]:
     """(N, hours) rows of each stay, after its end -1."""
     hour = np.arange(hours)
     rows = cohort.starts[:-1, None] + hour
-    return np.where(hour < cohort.lengths[:, None], rows, -1)
+    return np.asarray(np.where(hour < cohort.lengths[:, None], rows, -1), np.int64)
 
 
 def of_one_length(hours: int, cohort: Cohort, *, is_padded: bool) -> Cohort:
@@ -44,10 +45,11 @@ def of_one_length(hours: int, cohort: Cohort, *, is_padded: bool) -> Cohort:
     whole = np.flatnonzero(cohort.lengths >= hours)
     kept = cohort if is_padded else cohort.take(whole)
     rows = rows if is_padded else rows[whole]
-    values, label = cohort.values[rows.ravel()], cohort.label[rows.ravel()]
-    values[rows.ravel() < 0] = np.nan
+    flat = rows.ravel()
+    values = cohort.values[flat]
+    values[flat < 0] = np.nan
     septic = np.repeat(kept.septic, hours)
-    label = np.where((rows.ravel() < 0) & septic, 1, np.where(rows.ravel() < 0, 0, label))
+    label = np.where(flat < 0, septic, cohort.label[flat] == 1)
     return replace(
         kept,
         starts=hours * np.arange(len(kept) + 1),
@@ -101,7 +103,9 @@ SEEN: dict[str, tuple[Change, str]] = {
     "a value of the day in each hour": (a_value_a_day, "still"),
     "ICULOS counted from hospital admission": (from_hospital_admission, "late_start"),
     "cases and as many controls": (
-        lambda c: c.take([*np.flatnonzero(c.septic), *np.flatnonzero(~c.septic)[:20]]),
+        lambda c: c.take(
+            np.concatenate([np.flatnonzero(c.septic), np.flatnonzero(~c.septic)[:20]])
+        ),
         "mostly_septic",
     ),
     "label 0 where nobody looked": (lambda c: c.take(np.flatnonzero(~c.septic)), "no_septic"),

@@ -51,8 +51,8 @@ def test_other_logs_get_each_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         log_metrics=lambda figures, step: said.append((figures, step)),
     )
     tensorboard = SimpleNamespace(SummaryWriter=Writer)
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)  # type: ignore[arg-type]
-    monkeypatch.setitem(sys.modules, "mlflow", mlflow)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
+    monkeypatch.setitem(sys.modules, "mlflow", mlflow)
     with opened(["tensorboard", "mlflow"], tmp_path) as logs:
         for log in logs:
             log(EPOCHS[1])
