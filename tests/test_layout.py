@@ -70,7 +70,7 @@ FLOORS = (
     ("reports",),
     ("evaluate",),
     ("fit",),
-    ("folds", "recalibrate", "explain", "tune", "notebook"),
+    ("recalibrate", "explain", "tune", "notebook"),
     ("compare", "loop"),
     ("examples",),
     ("cli",),

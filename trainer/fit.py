@@ -200,7 +200,7 @@ def fit(
         )
     with reporter.follow("training") as progress:
         run = train(
-            material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
+            material, recipe, soft_labels, checkpoint, progress, lambda e: _tell(reporter, e)
         )
 
     calibrated = calibrate(
@@ -380,6 +380,11 @@ def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: 
     lines = [",".join(run.history[0])]
     lines += [",".join(f"{value:.6g}" for value in epoch.values()) for epoch in run.history]
     (out / f"{HISTORY}.csv").write_text("\n".join(lines) + "\n")
+
+
+def _tell(reporter: Reporter, epoch: Epoch) -> None:
+    reporter.say(_line(epoch))
+    reporter.note(epoch)
 
 
 def _line(epoch: Epoch) -> str:

@@ -19,6 +19,7 @@ from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.device import training_device
 from trainer.training.encoder import FrozenHours, train_encoder
 from trainer.training.loss import Objective
 from trainer.training.optimizer import optimizer_step, rate_at
@@ -77,7 +78,7 @@ def train(
         report: called with the figures of each epoch over whole stays.
         validate: for labels that are no sepsis labels; by utility and AUROC where absent.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = training_device()
     cohort, stays = material.cohort, material.split.train
     torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
     objective = Objective(cohort, recipe, soft_labels, device)

@@ -10,6 +10,7 @@ import pytest
 
 from streamer.bundles.build import build, make
 from streamer.core.alert_messages import Content
+from streamer.core.alerts import Phase
 from streamer.core.columns import decode
 from streamer.core.messages import write as write_messages
 from streamer.core.model import Model
@@ -124,3 +125,16 @@ def test_a_table_is_the_same_in_csv_and_parquet(
     for name in ("patient", "hour", "risk_6h", "risk_48h", "positive", "severity"):
         assert text[name].to_pylist() == parquet[name].to_pylist()
     assert [p.name for p in sorted(tmp_path.iterdir())] == ["x.csv", "x.parquet"]
+
+
+def test_an_alert_is_on_from_its_first_hour_to_the_end_of_its_stay(cohort: Cohort) -> None:
+    two = cohort.take([0, 1])
+    phase, severity = np.zeros((2, two.n_rows), np.uint8)
+    begin, end = int(two.starts[0]), int(two.starts[1])
+    phase[begin], severity[begin] = Phase.START, 1
+    phase[end - 2], severity[end - 2] = Phase.ESCALATE, 2
+    phase[end + 3], severity[end + 3] = Phase.START, 1
+    phase[end + 5], severity[end + 5] = Phase.END, 1
+    on = bulk._on(two, phase, severity)
+    assert on[begin:end].tolist() == [1] * (end - 2) + [2, 2]
+    assert on[end : end + 7].tolist() == [0, 0, 0, 1, 1, 0, 0]
