@@ -1,4 +1,4 @@
-"""What a site's own septic stays are worth: one hospital as the site, another as the public data.
+"""Worth of a site's own septic stays: one hospital as the site, another as the public data.
 
 Hospital A stands for the public data: a bundle is fitted on it alone. Of hospital B so many septic
 stays are known as the site has gathered. B's test patients are never learned from: nothing is
@@ -36,7 +36,7 @@ from trainer.decisions.predictions import predict
 from trainer.errors import InputError
 from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit
 from trainer.metrics.bootstrap import replicates
-from trainer.metrics.definitions import METRICS, Measure
+from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
 from trainer.training.recipe import Recipe
@@ -125,7 +125,8 @@ class Site:
         self._n_bootstrap = n_bootstrap
         self._test = split_patients(b.owners).test
         self._judged: dict[Side, Dataset] = {}
-        for side, stays in (("test", self._test), ("apart", stays_in_no_draw(b))):
+        sides: dict[Side, NDArray[np.int64]] = {"test": self._test, "apart": stays_in_no_draw(b)}
+        for side, stays in sides.items():
             part = b.take(stays)
             self._judged[side] = Dataset.whole(part, build_features(part))
 
@@ -163,11 +164,11 @@ class Site:
     def _measured(self, bundle: Bundle, side: Side) -> Measured:
         judged = self._judged[side]
         measure = Measure(predict(build.build(bundle), judged).scored())
-        many = replicates([measure], self._n_bootstrap)[0]
+        many = replicates([measure], self._n_bootstrap, names=tuple(SHOWN))[0]
         return Measured(
             int(judged.cohort.septic.sum()),
             measure.figures(),
-            {name: many[:, METRICS.index(name)].tolist() for name in SHOWN},
+            {name: many[:, i].tolist() for i, name in enumerate(SHOWN)},
         )
 
     def _bundle(self, cell: Cell, known: NDArray[np.int64], reporter: Reporter) -> Bundle:

@@ -1,4 +1,4 @@
-"""What the topic of states costs a ward at 1 Hz: the same log with it and without, in turns.
+"""Cost of the topic of states for a ward at 1 Hz: the same log with it and without, in turns.
 
     python -m bench.states_cost
 

@@ -24,8 +24,8 @@ from trainer.archive import series as archive_series
 BY_PROCESS = {"partition", "model", "source"}
 """Labels whose values are known only while running: as many as partitions, one, and 101."""
 MOST_SERIES = 25
-LISTED = [*CATALOGUE, *series.CATALOGUE, *archive_series.CATALOGUE]
-"""Of the service, the canary and the archive: rules and dashboard ask for all."""
+LISTED = [*CATALOGUE, *archive_series.CATALOGUE, *series.CATALOGUE]
+"""Of the service, the archive and the canary: rules and dashboard ask for all."""
 
 
 def scraped() -> dict[str, Metric]:

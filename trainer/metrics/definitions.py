@@ -212,21 +212,21 @@ class Measure:
             names: which of them; the calibration line takes as long as all others together.
         """
         w = np.ones(self.n_stays) if weight is None else weight
-        rows = self._rows @ w
-        gainable = self._gainable @ w
+        rows = float(self._rows @ w)
+        gainable = float(self._gainable @ w)
         ranks = cache(lambda: self._ranking.weigh(w))
         line = cache(lambda: self._calibration_line(w))
         values: dict[str, Callable[[], float]] = {
-            "utility": lambda: self._gained @ w / gainable if gainable > 0 else math.nan,
+            "utility": lambda: float(self._gained @ w) / gainable if gainable > 0 else math.nan,
             "auroc": lambda: ranks().auroc,
             "auprc": lambda: ranks().auprc,
             "patient_auroc": lambda: self._patients.weigh(w).auroc,
             "ece": lambda: np.abs(w @ self._gap).sum() / rows,
-            "brier": lambda: self._squared @ w / rows,
+            "brier": lambda: float(self._squared @ w) / rows,
             "calibration_slope": lambda: line()[0],
             "calibration_intercept": lambda: line()[1],
             "ppv_at_80_sensitivity": lambda: ranks().ppv,
-            "alerts_per_patient_day": lambda: self._alerts @ w / (rows / 24),
+            "alerts_per_patient_day": lambda: float(self._alerts @ w) / (rows / 24),
             "alert_sensitivity": lambda: _share(self._foreseen, self._septic, w),
             "alert_ppv": lambda: _share(self._true_alerts, self._alerts, w),
             "lead_hours_median": lambda: self._median_lead(w),
@@ -235,7 +235,7 @@ class Measure:
             "non_septic_stays_alerted": lambda: _share(self._other_on, self._other, w),
             "non_septic_hours_alerted": lambda: _share(self._other_rows_on, self._other_rows, w),
         }
-        return {name: float(values[name]()) for name in names}
+        return {name: values[name]() for name in names}
 
     def _calibration_line(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
         if np.isnan(self._line).any():

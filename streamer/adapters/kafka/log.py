@@ -28,6 +28,7 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
+from streamer.adapters.kafka.fresh import add_fresh
 from streamer.adapters.kafka.group import has_all_partitions
 from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
@@ -104,8 +105,11 @@ class KafkaLog:
         damaged: dict[int, str] = {}
         gone: set[int] = set()
         with kafka_errors(), self._noting_hang():
+            has_waiting = self._consumer.has_waiting
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+                if has_waiting and fetched:
+                    self._is_hung = add_fresh(self._consumer, fetched)
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except DamagedBatch as error:
@@ -138,12 +142,13 @@ class KafkaLog:
             sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
         )
         # A gained partition has no position yet: its records come again after the seek.
-        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        kept = now - gained
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition in kept}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         self._clock.follow(polled.records)
         polled.positions = self._moved()
-        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
-        polled.gone = gone & (now - gained)
+        polled.damaged = {p: why for p, why in damaged.items() if p in kept}
+        polled.gone = gone & kept
         polled.is_spare = self._is_spare and not now
         positions = {self._tp(p): position for p, position in self._reported.items()}
         polled.left = self._ends.left(self._consumer, positions)

@@ -1,4 +1,4 @@
-"""What is scraped of an archiver agrees with its list and with the document."""
+"""Metrics of an archiver: what is scraped agrees with its list and with the document."""
 
 from __future__ import annotations
 

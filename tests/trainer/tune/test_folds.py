@@ -14,8 +14,8 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.errors import InputError
 from trainer.evaluate import evaluate
-from trainer.folds import FILE, SHOWN, fit_folds
 from trainer.progress import Reporter
+from trainer.tune.folds import FILE, SHOWN, fit_folds
 
 PLAIN = replace(QUICK, teacher_share=0.0, reading_epochs=1, epochs=1, forecast_epochs=0)
 
