@@ -6,14 +6,14 @@ field of the messages is a list, and the loops over rows run inside `map` and `m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import repeat
 from typing import Final, TypeAlias
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 from numpy.typing import NDArray
 
 from streamer.core.assessment import EXPECTED, SHOWN, Assessments
@@ -26,10 +26,7 @@ from streamer.core.variables import VARIABLES
 ForecastContent: TypeAlias = dict[str, list[int] | dict[str, list[float]] | None]
 """The hours ahead, and for each vital sign median, low and high; ``None``: never measured."""
 
-_THOUSAND: Final = 1000  # three decimals of a float32; more than any monitor or laboratory reports
-_MOST_MINUTES: Final = 1 << 24  # above any age: 31 years
-_NEVER: Final = -1
-_MOST_PAIRS: Final = 16_384  # some 3 MB
+_SHOWN_DIGITS: Final = 3  # of a float32; more than any monitor or laboratory reports
 _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
 _BIT: Final = 1 << np.arange(len(EXPECTED))
 _ENCODE: Final = msgspec.json.Encoder().encode
@@ -42,31 +39,10 @@ _Horizons = msgspec.defstruct(
 )
 _Last = msgspec.defstruct(
     "_Last",
-    [(VARIABLES[v].name, Raw | UnsetType, UNSET) for v in SHOWN],
+    [(VARIABLES[v].name, tuple[float, int] | UnsetType, UNSET) for v in SHOWN],
     gc=False,
 )
 """Newest value and age in minutes of each shown variable that was ever measured."""
-
-
-class _Pairs(dict[int, Raw | UnsetType]):
-    """JSON of value and age by a number that holds both.
-
-    Most values of a ward are whole numbers that were just measured: the same pairs come again and
-    again, and looking one up costs less than writing it.
-    """
-
-    def __missing__(self, number: int) -> Raw | UnsetType:
-        if len(self) >= _MOST_PAIRS:
-            self.clear()
-        pair: Raw | UnsetType = UNSET
-        if number != _NEVER:
-            thousandths, minutes = divmod(number, _MOST_MINUTES)
-            pair = Raw(_ENCODE((thousandths / _THOUSAND, minutes)))
-        self[number] = pair
-        return pair
-
-
-_PAIRS: Final = _Pairs()
 
 
 class _Data(Struct, gc=False):
@@ -149,12 +125,14 @@ def _or_none(numbers: NDArray[np.int64]) -> list[int | None]:
     return [number if number >= 0 else None for number in numbers.tolist()]
 
 
-def _shown(wave: Assessments) -> Iterator[Iterator[Raw | UnsetType]]:
+def _shown(wave: Assessments) -> Iterable[Sequence[tuple[float, int] | UnsetType]]:
     """For each shown variable the values and ages of all rows."""
-    minutes = wave.shown_age_ms // MINUTE_MS
-    known = np.where(minutes < 0, np.float32(0), wave.shown).astype(np.float64)
-    numbers = np.rint(known * _THOUSAND).astype(np.int64) * _MOST_MINUTES + minutes
-    return (map(_PAIRS.__getitem__, of_variable) for of_variable in numbers.T.tolist())
+    values = wave.shown.astype(np.float64).round(_SHOWN_DIGITS).T.tolist()
+    ages = (wave.shown_age_ms // MINUTE_MS).T.tolist()
+    known_to_all = np.all(wave.shown_age_ms >= 0, axis=0)
+    for of_variable, minutes, known in zip(values, ages, known_to_all.tolist(), strict=True):
+        pairs = list(zip(of_variable, minutes, strict=True))
+        yield pairs if known else [pair if pair[1] >= 0 else UNSET for pair in pairs]
 
 
 def _forecasts(quantiles: NDArray[np.float32]) -> list[ForecastContent]:

@@ -8,7 +8,6 @@ import numpy as np
 import orjson
 import pytest
 
-from streamer.core import risk_messages
 from streamer.core.assessment import EXPECTED, SHOWN, Assessments, EndReason
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
 from streamer.core.model import Model
@@ -101,15 +100,6 @@ def content(wave: Assessments, row: int, position: tuple[int, int]) -> dict[str,
             )
         }
     return single
-
-
-def test_pairs_of_value_and_age_are_kept_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(risk_messages, "_MOST_PAIRS", 50)
-    drawn = wave(3, has_forecast=False, is_known=False)
-    for _ in range(2):
-        written, _times = write_risks(drawn, ([0] * N, [0] * N), MODEL)
-        assert 0 < len(risk_messages._PAIRS) <= 50
-        assert written == [orjson.dumps(content(drawn, row, (0, 0))) for row in range(N)]
 
 
 @pytest.mark.parametrize("has_forecast", [False, True])
