@@ -45,12 +45,12 @@ _DEADLINE_S: Final = 120.0
 _SESSION_MS: Final = 6_000  # the least that brokers allow: a killed archiver is missed so long
 _KILL_S: Final = (3.0, 10.0)
 
-Place = tuple[int, int]  # partition and offset
+RecordId = tuple[int, int]  # partition and offset
 Content = dict[str, Any]  # of an event
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Comparison:
     """The comparison of an archive with its topic.
 
     Attributes:
@@ -88,18 +88,18 @@ def live_files(table: Path) -> list[Path]:
     return [table / path for path in sorted(paths)]
 
 
-def compare(rows: Iterator[Content], sent: dict[Place, Content]) -> Found:
+def compare(rows: Iterator[Content], sent: dict[RecordId, Content]) -> Comparison:
     """Compares rows of `events` with the records of the topic by partition and offset."""
-    counted: Counter[Place] = Counter()
+    counted: Counter[RecordId] = Counter()
     different = 0
     for row in rows:
-        position = row["partition"], row["offset"]
-        counted[position] += 1
-        different += position in sent and not _is_same(row, sent[position])
-    missing = sum(position not in counted for position in sent)
+        record_id = row["partition"], row["offset"]
+        counted[record_id] += 1
+        different += record_id in sent and not _is_same(row, sent[record_id])
+    missing = sum(record_id not in counted for record_id in sent)
     doubled = sum(times - 1 for times in counted.values())
-    unknown = sum(position not in sent for position in counted)
-    return Found(counted.total(), missing, doubled, different + unknown)
+    unknown = sum(record_id not in sent for record_id in counted)
+    return Comparison(counted.total(), missing, doubled, different + unknown)
 
 
 def _is_same(row: Content, event: Content) -> bool:
@@ -125,10 +125,10 @@ def rows_of(files: Sequence[Path]) -> Iterator[Content]:
             yield from content.read(columns=columns).to_pylist()
 
 
-def records_of(settings: Settings) -> dict[Place, Content]:
+def records_of(settings: Settings) -> dict[RecordId, Content]:
     """What the topic of the vitals holds."""
     consumer = KafkaConsumer(**settings.kafka_connection(), enable_auto_commit=False)
-    sent: dict[Place, Content] = {}
+    sent: dict[RecordId, Content] = {}
     topic = settings.topic_vitals
     partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
     consumer.assign(partitions)
@@ -143,7 +143,7 @@ def records_of(settings: Settings) -> dict[Place, Content]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the trial and prints what was found; 1 unless every record has its one row."""
+    """Runs the trial and prints the comparison; 1 unless every record has its one row."""
     parser = argparse.ArgumentParser(prog="python -m bench.archive_kills", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--kills", type=int, default=10)
@@ -180,14 +180,15 @@ def main(arguments: Sequence[str]) -> int:
             _until_archived(folder / "archive" / "events", len(sent))
         tidying.stop()
         files = live_files(folder / "archive" / "events")
-        outcome = compare(rows_of(files), sent)
+        comparison = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     _say(
         f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
-        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {outcome.n_rows:,} rows, "
-        f"{outcome.missing} missing, {outcome.doubled} doubled, {outcome.different} different"
+        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
+        f"{comparison.missing} missing, {comparison.doubled} doubled, "
+        f"{comparison.different} different"
     )
-    return 0 if outcome.is_right else 1
+    return 0 if comparison.is_right else 1
 
 
 def _send(settings: Settings, n: int, per_second: float, done: threading.Event) -> None:

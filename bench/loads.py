@@ -67,13 +67,16 @@ class Backlog:
         return sum(len(offsets) for offsets in self.due)
 
 
-def hourly(rows: int, stays: int) -> Iterator[Message]:
-    """Hourly rows of many stays at once, with the vital signs and labs of real ones."""
+def hourly(rows: int, stays: int, an_hour: int = 1) -> Iterator[Message]:
+    """Hourly rows of many stays at once, with the vital signs and labs of real ones.
+
+    ``an_hour``: rows of a stay in each hour.
+    """
     rng = np.random.default_rng(0)
-    hours = math.ceil(rows / stays)
-    start_ms = int(time.time() * 1000) - (hours + 1) * 3_600_000
-    for hour, stay in itertools.product(range(hours), range(stays)):
-        time_ms = start_ms + hour * 3_600_000
+    times, step_ms = math.ceil(rows / stays), 3_600_000 // an_hour
+    start_ms = int(time.time() * 1000) - (times + 1) * step_ms
+    for nth, stay in itertools.product(range(times), range(stays)):
+        time_ms = start_ms + nth * step_ms
         values = dict(zip(_VITALS, (_LEVELS + rng.normal(0, 1, 7)).round(1).tolist(), strict=True))
         if rng.random() < 0.1:
             values |= _LABS

@@ -24,7 +24,7 @@ from bench.loads import Load, hourly, one_hertz
 from bench.machine import describe
 from bench.measurement import free_port, measure
 from bench.reading import read_topic
-from bench.restore import _kinds
+from bench.restore import stay_kinds
 from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.adapters.kafka.options import RECORD_BATCH_OVERHEAD
 from streamer.adapters.redis.states import RedisStates
@@ -40,10 +40,13 @@ from streamer.ports.states import StateWrite
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
-_WARD_EVENTS: Final = 150_000
+# Some five seconds of one core: what is counted begins after the first allocations.
+_WARD_EVENTS: Final = 600_000
 _HOURLY_EVENTS: Final = 40_000
 _BEDS: Final = 200
 _SAVED: Final = 1_000
+_VITAL_SIGNS: Final = 7  # of a row of `send_rows`
+_KEPT_AN_HOUR: Final = 2  # moments of each that a stay keeps
 _IDLE_S: Final = 8.0
 _LIVE_S: Final = 20.0
 _LIVE_RATE: Final = 500
@@ -117,15 +120,13 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
     rows_us = 1e6 / measure(OURS, env, rows, "costs-r-", 60.0).per_cpu_second
     risk_us = (rows_us - ward_us) * 60 / 59
     event_us = ward_us - risk_us / 60
-    ward_settings, rows_settings = (
-        settings_for(env, load, name) for load, name in ((ward, "costs-w-"), (rows, "costs-r-"))
-    )
+    rows_settings = settings_for(env, rows, "costs-r-")
     live = _live(env, event_us, risk_us)
     save_us, stay_bytes, redis_bytes = _saves(stack)
     return Costs(
         describe(), event_us, risk_us, save_us, live.idle_cores, live.cycle_ms,
         live.cycles_a_second,
-        _mean_bytes(ward_settings, ward_settings.topic_vitals) + RECORD_BATCH_OVERHEAD,
+        live.event_bytes + RECORD_BATCH_OVERHEAD,
         _mean_bytes(rows_settings, rows_settings.topic_risk)
         + RECORD_BATCH_OVERHEAD
         + _MARKER_BYTES,
@@ -153,6 +154,7 @@ class _Live:
     cycle_ms: float
     cycles_a_second: float
     resident_mb: float
+    event_bytes: float
 
 
 def _live(env: BenchEnv, event_us: float, risk_us: float) -> _Live:
@@ -177,7 +179,8 @@ def _live(env: BenchEnv, event_us: float, risk_us: float) -> _Live:
         cpu_s, cycles = _cpu_s(process) - cpu_s, _cycles(port) - cycles
     of_events = 1e-6 * n * (event_us + risk_us / 60)
     cycle_ms = (cpu_s - of_events - idle_cores * _LIVE_S) / cycles * 1e3
-    return _Live(idle_cores, max(0.0, cycle_ms), cycles / _LIVE_S, resident_mb)
+    event_bytes = _mean_bytes(settings, settings.topic_vitals)
+    return _Live(idle_cores, max(0.0, cycle_ms), cycles / _LIVE_S, resident_mb, event_bytes)
 
 
 def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: float) -> int:
@@ -191,7 +194,8 @@ def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: 
             rate = int(draws.integers(60, 110))
             value = (
                 f'{{"patient_id":"{patient}","time":{now_ms},"values":{{"heart_rate":{rate},'
-                f'"spo2":97,"resp_rate":{rate // 5},"map":{rate - 10},"sbp":120,"dbp":70}}}}'
+                f'"spo2":97,"resp_rate":{rate // 5},"map":{rate - 10},"sbp":120,"dbp":70,'
+                '"temperature":37.1}}'
             )
             producer.send(settings.topic_vitals, value.encode(), patient.encode())
             n = i + 1
@@ -202,7 +206,7 @@ def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: 
 
 def _saves(stack: LocalStack) -> tuple[float, float, float]:
     """Microseconds of a save, bytes of a stored stay, and of its place in Redis."""
-    model_id, kinds, _ = _kinds()
+    model_id, kinds, _ = stay_kinds(_VITAL_SIGNS, _KEPT_AN_HOUR)
     model = build(bundle.load(bundle.SHIPPED))
     table, era = StayTable(model.architecture, capacity=_SAVED), Era(model_id)
     codec.decode(table, 0, {f"p{i}": kinds[i % len(kinds)] for i in range(_SAVED)}, era)

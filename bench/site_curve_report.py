@@ -299,7 +299,7 @@ class Curve:
                         elinewidth=0.7, capsize=2, label=label,
                     )  # fmt: skip
                 axes.set_xscale("log")
-                ticks = [self.most_septic if n == ALL else n for n in SEPTIC if n]
+                ticks = sorted({self.most_septic if n == ALL else n for n in SEPTIC if n})
                 axes.set_xticks(ticks, [str(n) for n in ticks])
                 axes.minorticks_off()
                 axes.set_xlabel("septic stays known of hospital B")

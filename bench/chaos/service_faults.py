@@ -94,10 +94,8 @@ class Service:
         """The reason why the service is not ready; ``None`` when it is."""
         try:
             return self._ask_readiness()
-        except (
-            OSError,
-            HTTPException,
-        ) as error:  # also one amid the answer, of a service that is frozen
+        # Also one amid the answer, of a service that is frozen.
+        except (OSError, HTTPException) as error:
             return str(error)
 
     def _ask_readiness(self) -> str | None:

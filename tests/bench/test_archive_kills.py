@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.archive_kills import Found, compare, live_files
+from bench.archive_kills import Comparison, compare, live_files
 from streamer.core.variables import INDEX
 
 TIME = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -29,15 +29,15 @@ def row(n: int, **changes: Any) -> dict[str, Any]:
 
 
 def test_rows_that_are_as_sent_are_right() -> None:
-    outcome = compare(iter(map(row, range(3))), SENT)
-    assert outcome == Found(3, 0, 0, 0)
-    assert outcome.is_right
+    comparison = compare(iter(map(row, range(3))), SENT)
+    assert comparison == Comparison(3, 0, 0, 0)
+    assert comparison.is_right
 
 
 def test_a_missing_a_doubled_and_a_different_row_are_counted() -> None:
-    outcome = compare(iter([row(0), row(0), row(1, spo2=97.0)]), SENT)
-    assert outcome == Found(3, 1, 1, 1)
-    assert not outcome.is_right
+    comparison = compare(iter([row(0), row(0), row(1, spo2=97.0)]), SENT)
+    assert comparison == Comparison(3, 1, 1, 1)
+    assert not comparison.is_right
     assert compare(iter([*map(row, range(3)), row(9)]), SENT).different == 1
 
 

@@ -253,7 +253,7 @@ def _canaries_are_left_out_and_patients_go_on(user: Users, port: int, kafka: Sec
             contextlib.closing(committed_reader(viewer.kafka_connection(), viewer.topic_risk))
         )
         admin.delete_acls(rules)
-        unheard = command(user("canary", STREAMER_CANARY_SECONDS="6"), "canary", "--once")
+        unheard = command(user("canary", STREAMER_CANARY_SECONDS="12"), "canary", "--once")
         assert unheard.returncode == 1, unheard.stdout
         out.send(sender.topic_vitals, observation("p5", heart_rate=80.0), b"p5")
         wait_until(

@@ -62,7 +62,8 @@ def swinging_file(folder: Path) -> Path:
         stays[f"s{i:03}"] = stay(hours, positive, int(draws.integers(1, 4)), None, values)
     file = write_parquet(folder / "stays.parquet", stays)
     table = pq.read_table(file)
-    sites = pa.array(["AB"[int(name[-1]) % 2] for name in table["patient"].to_pylist()])
+    names = [str(name) for name in table["patient"].to_pylist()]
+    sites = pa.array(["AB"[int(name[-1]) % 2] for name in names], pa.string())
     pq.write_table(table.append_column("site", sites), file)
     return file
 

@@ -176,8 +176,8 @@ def fit(
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
             f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
-            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, a fit "
-            "on the public data and yours together (--data twice) learns from both"
+            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, and a "
+            "fit on the public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)

@@ -74,7 +74,7 @@ def test_predictions_keep_the_order_of_the_rows(folder: Path) -> None:
 
 class Pulse:
     def predict(self, stays: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-        return stays["HR"].fillna(80).to_numpy()
+        return np.asarray(stays["HR"].fillna(80), np.float64)
 
 
 def test_own_models_are_compared_and_bad_scores_are_named(folder: Path) -> None:

@@ -27,28 +27,28 @@ def test_a_line_an_epoch_is_there_at_once_and_after_resuming(tmp_path: Path) -> 
 
 
 def test_other_logs_get_each_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[Any] = []
+    logged: list[Any] = []
 
     class Writer:
         def __init__(self, folder: str) -> None:
-            calls.append(Path(folder).name)
+            logged.append(Path(folder).name)
 
         def add_scalar(self, *figure: object) -> None:
-            calls.append(figure)
+            logged.append(figure)
 
         def close(self) -> None:
-            calls.append("closed")
+            logged.append("closed")
 
     class Run:
         def __enter__(self) -> None:
-            calls.append("run")
+            logged.append("run")
 
         def __exit__(self, *_: object) -> None:
-            calls.append("ended")
+            logged.append("ended")
 
     mlflow = SimpleNamespace(
         start_run=lambda run_name: Run(),  # noqa: ARG005
-        log_metrics=lambda figures, step: calls.append((figures, step)),
+        log_metrics=lambda figures, step: logged.append((figures, step)),
     )
     tensorboard = SimpleNamespace(SummaryWriter=Writer)
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", tensorboard)
@@ -57,7 +57,7 @@ def test_other_logs_get_each_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for log in logs:
             log(EPOCHS[1])
     figure = ("train_loss", 0.25, 2)
-    assert calls == ["tensorboard", "run", figure, (EPOCHS[1], 2), "ended", "closed"]
+    assert logged == ["tensorboard", "run", figure, (EPOCHS[1], 2), "ended", "closed"]
 
 
 def test_logs_that_cannot_be_written_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
