@@ -157,7 +157,6 @@ def fit(
         for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
             say(line)
         return
-    out.mkdir(parents=True, exist_ok=True)
     with opened(kinds, out) as logs:
         fitted = fit_bundle(
             Stays(paths, rule),

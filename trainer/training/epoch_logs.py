@@ -55,6 +55,7 @@ def opened(kinds: Sequence[str], out: Path) -> Iterator[list[Log]]:
 
 def _csv(file: Path) -> Log:
     def write(figures: Mapping[str, float]) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)  # not before data that may be refused
         is_first = figures["epoch"] == 1 or not file.exists()
         with file.open("w" if is_first else "a") as lines:
             if is_first:

@@ -61,7 +61,7 @@ def streamed(model: Model, cohort: Cohort) -> tuple[dict[tuple[str, int], Conten
     contents = [m.content for m in messages if m.kind == "risk"]
     risks = {(content["patient_id"], content["bin"]): content for content in contents}
     alerts = [message.content for message in messages if message.kind == "alert"]
-    # What nobody answered in time is said, too: that is of people, not of the stay.
+    # What nobody answered in time is message, too: that is of people, not of the stay.
     return risks, [alert for alert in alerts if alert["phase"] in ("start", "escalate", "end")]
 
 
@@ -79,14 +79,14 @@ def test_risks_alerts_reasons_and_forecasts_are_those_of_the_stream(
     assert len(rows) == cohort.n_rows == len(risks)
     n_alerts = 0
     for row in rows:
-        said = risks[row["patient"], row["hour"] - 1]
-        assert said["horizons"] == {name: row[f"risk_{name}"] for name in said["horizons"]}
-        assert said["positive"] == row["positive"]
-        ahead = said["forecast"]["heart_rate"]
-        for hour, number in zip(said["forecast"]["hours"], ahead["median"], strict=True):
+        message = risks[row["patient"], row["hour"] - 1]
+        assert message["horizons"] == {name: row[f"risk_{name}"] for name in message["horizons"]}
+        assert message["positive"] == row["positive"]
+        ahead = message["forecast"]["heart_rate"]
+        for hour, number in zip(message["forecast"]["hours"], ahead["median"], strict=True):
             assert row[f"heart_rate_{hour}h_median"] == number
         if row["alert"] is not None:
-            alert = by_start[row["patient"], said["time"], row["alert"]]
+            alert = by_start[row["patient"], message["time"], row["alert"]]
             n_alerts += 1
             assert json.loads(row["reasons"] or "[]") == alert["reasons"]
             assert row["severity"] == ("none" if row["alert"] == "end" else alert["severity"])
