@@ -169,7 +169,7 @@ MUTANTS = [
     ("ece", ERROR, 'method="higher"', 'method="lower"'),
     ("brier", METRIC, "(risk - label) ** 2", "abs(risk - label)"),
     ("calibration_slope", ERROR, "np.log(inside) - np.log1p(-inside)", "np.log(inside)"),
-    ("calibration_intercept", METRIC, "            line[1],", "            -line[1],"),
+    ("calibration_intercept", METRIC, "line()[1]", "-line()[1]"),
     ("ppv_at_80_sensitivity", RANKING, "sensitivity: float = 0.8", "sensitivity: float = 0.79"),
     ("alerts_per_patient_day", METRIC, "rows / 24", "rows / 25"),
     ("alerts_per_patient_day", ALERTS, "LOCKOUT_MS: Final = 12", "LOCKOUT_MS: Final = 11"),
