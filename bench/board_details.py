@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from bench.board_ward import Json, milliseconds, stamp
+from bench.board_ward import Json, milliseconds, minutes_since, risks, stamp
 
 # Variable, unit, usual range, how far it is beyond it in a very ill patient.
 _VALUES: tuple[tuple[str, str, float | None, float | None, float, float], ...] = (
@@ -29,9 +29,9 @@ _NURSE = {"user": "a.nurse", "name": "A. Nurse", "role": "nurse", "how": "sessio
 
 
 def _curve(calm: float, ill: float, spread: float, dice: random.Random) -> list[list[float]]:
-    """48 hourly values that go from `calm` to `ill` in the last ones."""
+    """47 hourly values that go from `calm` to `ill` in the last ones."""
     points = []
-    for hour in range(48, -1, -1):
+    for hour in range(48, 0, -1):
         rise = 1 / (1 + math.exp((hour - 6) / 2.5))
         value = calm + (ill - calm) * rise + dice.gauss(0, spread)
         points.append([milliseconds(hour * 60 + 2), round(value, 1)])
@@ -44,16 +44,21 @@ def details(card: Json) -> Json:
     level = risk["value"] if isinstance(risk, dict) else 0.0
     ill = min(1.0, level / 0.4)
     dice = random.Random(str(card["patient"]))
+    newest = _newest(card)
+    measured = {
+        name: newest.get(name, (round(calm + (worst - calm) * ill, 2), 25.0 + index * 31))
+        for index, (name, _, _, _, calm, worst) in enumerate(_VALUES)
+    }
     values = [
         {
             "variable": name,
-            "value": round(calm + (worst - calm) * ill, 2),
+            "value": measured[name][0],
             "unit": unit,
-            "time": stamp(2 if index < 5 else 25 + index * 31),
+            "time": stamp(measured[name][1]),
             "low": low,
             "high": high,
         }
-        for index, (name, unit, low, high, calm, worst) in enumerate(_VALUES)
+        for name, unit, low, high, _, _ in _VALUES
     ]
     vitals: dict[str, list[list[float]]] = {
         name: _curve(calm, calm + (worst - calm) * ill, _CURVES[name], dice)
@@ -61,16 +66,12 @@ def details(card: Json) -> Json:
         if name in _CURVES
     }
     vitals["temperature"] = _curve(36.8, 36.8 + 2.1 * ill, 0.15, dice)[::4]
-    history: list[Json] = [
-        {"time": stamp(hour * 60 + 2), "risk": round(value / 1000, 4)}
-        for hour, value in zip(
-            range(48, -1, -1),
-            (p[1] for p in _curve(30, 1000 * level, 8, dice)),
-            strict=True,
-        )
+    for name, points in vitals.items():
+        value, ago = measured[name]
+        points.append([milliseconds(ago), value])
+    history = [
+        {"time": stamp(ago), "risk": value} for ago, value in risks(level, dice, 48, _alarms(card))
     ]
-    for point in history:
-        point["risk"] = max(0.004, float(str(point["risk"])))
     return {
         **card,
         "values": values,
@@ -81,42 +82,76 @@ def details(card: Json) -> Json:
     }
 
 
+def _newest(card: Json) -> dict[str, tuple[float, float]]:
+    """The values of the card with their ages now, in minutes."""
+    last, risk = card["last"], card["risk"]
+    if not (isinstance(last, dict) and isinstance(risk, dict)):
+        return {}
+    since = minutes_since(risk["time"])
+    return {name: (value, age + since) for name, (value, age) in last.items()}
+
+
+# An earlier alert of those who are very ill, in minutes ago.
+_EARLIER = (2100.0, 1860.0)
+
+
+def _alarms(card: Json) -> list[tuple[float, float]]:
+    """Alerts that have ended: (from, until) in minutes ago."""
+    alert = card["alert"]
+    if not isinstance(alert, dict):
+        return []
+    if alert["ended"]:
+        return [(minutes_since(alert["started"]), minutes_since(alert["ended"]))]
+    return [_EARLIER] if alert["severity"] == "high" else []
+
+
 def _message(minutes_ago: float, phase: str, severity: str, **more: object) -> Json:
     message: Json = {"time": stamp(minutes_ago), "phase": phase, "severity": severity}
     return {**message, "by": None, "note": None, "refusal": None, "revision": 1, **more}
+
+
+def _messages(alert: Json) -> list[Json]:
+    """The messages of the newest alert, as its fields say."""
+    began, severity = minutes_since(alert["started"]), str(alert["severity"])
+    if alert["revision"] == 2:
+        note = "Lactate again, cultures taken, Dr. Lee informed."
+        return [
+            _message(began, "start", "medium"),
+            _message(began - 7, "acknowledge", "medium", by=_NURSE, note=note),
+            _message(4.2, "escalate", "high", revision=2),
+        ]
+    messages = [_message(began, "start", severity)]
+    if alert["overdue"]:
+        messages.append(_message(began - 30, "overdue", severity))
+    if alert["acknowledged_time"]:
+        seen = minutes_since(alert["acknowledged_time"])
+        messages.append(_message(seen, "acknowledge", severity, by=_NURSE))
+    if alert["snoozed_until"]:
+        messages.append(_message(2.5, "snooze", severity, by=_NURSE))
+    if alert["ended"]:
+        messages.append(_message(minutes_since(alert["ended"]), "end", severity))
+    return messages
 
 
 def _alerts(card: Json) -> list[Json]:
     alert = card["alert"]
     if not isinstance(alert, dict):
         return []
-    messages = [_message(95, "start", "medium")]
-    if alert["severity"] == "high":
-        note = "Lactate again, cultures taken, Dr. Lee informed."
-        messages += [
-            _message(88, "acknowledge", "medium", by=_NURSE, note=note),
-            _message(34, "snooze", "medium", by=_NURSE),
-            _message(4.2, "escalate", "high", revision=2),
-        ]
+    begin, end = _EARLIER
     earlier: Json = {
-        "alert_id": f"{card['patient']}/{stamp(2100)}/1",
-        "started": stamp(2100),
-        "ended": stamp(1860),
+        "alert_id": f"{card['patient']}/{stamp(begin)}/1",
+        "started": stamp(begin),
+        "ended": stamp(end),
         "severity": "medium",
         "messages": [
-            _message(2100, "start", "medium"),
-            _message(2071, "overdue", "medium"),
-            _message(2052, "acknowledge", "medium", by=_NURSE),
-            _message(1860, "end", "medium"),
+            _message(begin, "start", "medium"),
+            _message(begin - 30, "overdue", "medium"),
+            _message(begin - 48, "acknowledge", "medium", by=_NURSE),
+            _message(end, "end", "medium"),
         ],
     }
-    now: Json = {
-        "alert_id": alert["alert_id"],
-        "started": alert["started"],
-        "ended": alert["ended"],
-        "severity": alert["severity"],
-        "messages": messages,
-    }
+    same = ("alert_id", "started", "ended", "severity")
+    now: Json = {**{key: alert[key] for key in same}, "messages": _messages(alert)}
     return [now, earlier] if alert["severity"] == "high" else [now]
 
 
@@ -139,6 +174,7 @@ def burden(days: int) -> Json:
         "days": days,
         "beds": 24,
         "starts": 51,
+        "bed_days": 168.0,
         "starts_per_bed_day": 0.30,
         "acknowledge_p50_s": 254.0,
         "acknowledge_p90_s": 1130.0,

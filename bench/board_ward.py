@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(2026, 11, 27, 9, 42, 10, tzinfo=UTC)
@@ -56,25 +57,40 @@ def milliseconds(minutes_ago: float = 0.0) -> int:
     return round((EPOCH - timedelta(minutes=minutes_ago)).timestamp() * 1000)
 
 
-def reason(variable: str, value: float, unit: str, direction: str, contribution: float) -> Json:
-    """One reason of an alert."""
-    return {
-        "variable": variable,
-        "value": value,
-        "unit": unit,
-        "age_minutes": 25,
-        "direction": direction,
-        "contribution": contribution,
-    }
+def minutes_since(text: object) -> float:
+    """Minutes from an RFC 3339 time to `EPOCH`."""
+    return (EPOCH - datetime.fromisoformat(str(text))).total_seconds() / 60
 
 
-_REASONS = (
-    reason("lactate", 4.1, "mmol/L", "high", 0.62),
-    reason("map", 58.0, "mm[Hg]", "low", 0.41),
-    reason("resp_rate", 27.0, "/min", "high", 0.33),
-    reason("temperature", 38.9, "Cel", "high", 0.21),
-    reason("wbc", 17.4, "10*3/uL", "high", 0.12),
+# Variable, unit, direction beyond its limit and before it, the limit, contribution.
+_CAUSES = (
+    ("lactate", "mmol/L", "high", "rising", 2.0, 0.62),
+    ("map", "mm[Hg]", "low", "falling", 70.0, 0.41),
+    ("resp_rate", "/min", "high", "rising", 20.0, 0.33),
+    ("temperature", "Cel", "high", "rising", 38.0, 0.21),
+    ("wbc", "10*3/uL", "high", "rising", 11.0, 0.12),
 )
+_ILL_VALUES = {"lactate": (4.1, 25.0), "map": (58.0, 4.0), "resp_rate": (27.0, 2.0)} | {
+    "temperature": (38.9, 49.0),
+    "wbc": (17.4, 242.0),
+}
+
+
+def reasons(values: dict[str, tuple[float, float]]) -> list[Json]:
+    """The reasons of an alert, from the values and ages in minutes at its start."""
+    return [
+        {
+            "variable": variable,
+            "value": values[variable][0],
+            "unit": unit,
+            "age_minutes": values[variable][1],
+            "direction": beyond
+            if (values[variable][0] < limit if beyond == "low" else values[variable][0] > limit)
+            else before,
+            "contribution": contribution,
+        }
+        for variable, unit, beyond, before, limit, contribution in _CAUSES
+    ]
 
 
 def alert(patient: str, severity: str, began: float, **changes: object) -> Json:
@@ -96,7 +112,7 @@ def alert(patient: str, severity: str, began: float, **changes: object) -> Json:
         "overdue": False,
         "acknowledged_by": None,
         "acknowledged_time": None,
-        "reasons": list(_REASONS),
+        "reasons": reasons(_ILL_VALUES),
         "phase": "start",
         **changes,
     }
@@ -135,21 +151,37 @@ _ALERTS: dict[str, tuple[str, str, float, Json, Json]] = {
 }
 
 
-def _response(patient: str, script: str) -> Json:
+def _response(patient: str, script: str, causes: list[Json]) -> Json:
     """The fields of a card that its script changes."""
     if script not in _ALERTS:
         return {"state": "none", "alert": None}
     state, severity, began, changes, fields = _ALERTS[script]
-    return {"state": state, "alert": alert(patient, severity, began, **changes), **fields}
+    begun = alert(patient, severity, began, **{"reasons": causes, **changes})
+    return {"state": state, "alert": begun, **fields}
 
 
-def _series(level: float, dice: random.Random, hours: int) -> list[list[float]]:
-    """Hourly risk that ends at `level`."""
+def _rise(hour: float) -> float:
+    return 1 / (1 + math.exp((hour - 1.2) / 0.9))
+
+
+def risks(
+    level: float, dice: random.Random, hours: int, alarms: Sequence[tuple[float, float]] = ()
+) -> list[tuple[float, float]]:
+    """Hourly risk (minutes ago, risk) that ends at `level` and lies above the limit in `alarms`.
+
+    Args:
+        level: the last risk.
+        dice: of the noise.
+        hours: how many, beside the last.
+        alarms: earlier alerts, (from, until) in minutes ago.
+    """
     points = []
     for hour in range(hours, -1, -1):
-        rise = 1 / (1 + math.exp((hour - 6) / 2.2))
-        risk = 0.02 + dice.uniform(0, 0.02) + (level - 0.02) * rise
-        points.append([milliseconds(hour * 60 + 2), round(max(0.003, risk), 4)])
+        noise = dice.uniform(-0.01, 0.01) * (hour > 0)  # the last risk is that of the card
+        risk = min(level, 0.03) + noise + (level - min(level, 0.03)) * _rise(hour) / _rise(0)
+        if any(begin >= hour * 60 >= end for begin, end in alarms):
+            risk = THRESHOLD + 0.03 + noise
+        points.append((hour * 60 + 2.0, round(max(0.003, risk), 4)))
     return points
 
 
@@ -160,15 +192,21 @@ def card(number: int, ward: str = "ICU 1") -> Json:
     dice = random.Random(number)
     ill = level / 0.4
     silent = 31.0 if script == "silent" else 1.0 + dice.random() * 3
-    last = {
+    last: dict[str, list[float]] = {
         "heart_rate": [round(78 + 34 * ill + dice.gauss(0, 6)), 1],
         "map": [round(82 - 22 * ill + dice.gauss(0, 4)), 4],
         "sbp": [round(124 - 26 * ill + dice.gauss(0, 6)), 4],
         "resp_rate": [round(15 + 11 * ill + dice.gauss(0, 2)), 2],
         "spo2": [min(100, round(97 - 4 * ill + dice.gauss(0, 1))), 1],
         "temperature": [round(36.8 + 1.9 * ill + dice.gauss(0, 0.2), 1), 35 + number * 7],
-        "lactate": [round(1.1 + 3 * ill, 1), 25],
+        "lactate": [round(1.1 + 3 * min(1.0, ill), 1), 25],
+        "wbc": [round(8.2 + 9.2 * min(1.0, ill), 1), 242],
     }
+    answer = _response(
+        patient, script, reasons({name: (value, age) for name, (value, age) in last.items()})
+    )
+    ended = [(240.0, 55.0)] if script == "ended" else []
+    series = risks(level, dice, 1 if script == "new" else 24, ended)
     return {
         "patient": patient,
         "label": label,
@@ -181,7 +219,7 @@ def card(number: int, ward: str = "ICU 1") -> Json:
         "partition": number % 6,
         "paused": None,
         "treated": None,
-        **_response(patient, script),
+        **answer,
         "risk": {
             "value": level,
             "time": stamp(silent),
@@ -192,7 +230,7 @@ def card(number: int, ward: str = "ICU 1") -> Json:
             "hours_of_data": 1 if script == "new" else 20 + number,
             "indeterminate": script == "new",
         },
-        "series": _series(level, dice, 1 if script == "new" else 24),
+        "series": [[milliseconds(ago), risk] for ago, risk in series],
         "news2": max(0, round(1 + 9 * ill + dice.random() * 2)),
         "qsofa": min(3, round(2.4 * ill)),
         "last": last,

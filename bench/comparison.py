@@ -34,6 +34,7 @@ class Extent:
         latency_s: seconds of the latency measurement at each rate.
         memory_stays: numbers of stays in one worker, for its memory.
         beds: numbers of beds at 1 Hz in one worker, for the cost of an event.
+        beds_events: events of each of these loads.
     """
 
     hourly_events: int
@@ -44,10 +45,13 @@ class Extent:
     latency_s: float
     memory_stays: tuple[int, ...]
     beds: tuple[int, ...]
+    beds_events: int
 
 
-FULL = Extent(200_000, 400_000, 5.0, 2, 345.0, 20.0, (2_000, 10_000), (100, 1_000, 10_000, 20_000))
-QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, (4_000,), (100, 2_000))
+FULL = Extent(
+    200_000, 400_000, 5.0, 2, 345.0, 20.0, (2_000, 10_000), (100, 1_000, 10_000, 20_000), 900_000
+)
+QUICK = Extent(60_000, 150_000, 1.5, 1, 150.0, 8.0, (4_000,), (100, 2_000), 300_000)
 
 
 @dataclass(slots=True)

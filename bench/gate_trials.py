@@ -44,46 +44,53 @@ def noisy(scored: Scored, seed: int, threshold: float, noise: float) -> Scored:
     return replace(scored, risk=risk, positive=risk > threshold)
 
 
+def other_seed(candidate: Scored, champion: Scored, seed: int) -> tuple[Scored, Scored]:
+    """Both on the same stays, drawn with replacement."""
+    n = len(candidate.patient_ids)
+    stays = np.random.default_rng(seed).integers(n, size=n)
+    return candidate.take(stays), champion.take(stays)
+
+
 def trial(candidate: Scored, champion: Scored, n_bootstrap: int, days: float) -> tuple[bool, str]:
-    """Whether every gate is open, and the closed ones."""
+    """Whether every gate is open; and the gain of utility with the closed ones."""
     evidence, _ = evidence_of(candidate, champion, {}, n_bootstrap)
     verdicts = gates(replace(evidence, champion_days=days))
     closed = ", ".join(f"{g.name} ({g.verdict})" for g in verdicts if g.verdict is not Verdict.PASS)
-    return all_pass(verdicts), closed
+    gain = evidence.candidate["utility"] - evidence.champion["utility"]
+    return all_pass(verdicts), f"utility {gain:+.3f}, {closed or 'promoted'}"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints a line a trial, and how many were promoted."""
     parser = argparse.ArgumentParser(prog="python -m bench.gate_trials", description=__doc__)
     parser.add_argument("--data", type=Path, nargs="+", required=True)
+    parser.add_argument("--champion", type=Path, default=SHIPPED, help="default: as shipped")
     parser.add_argument("--candidate", type=Path, help="a bundle of another seed, same recipe")
     parser.add_argument("--trials", type=int, default=TRIALS)
     parser.add_argument("--bootstrap", type=int, default=1000)
     parser.add_argument("--noise", type=float, default=NOISE)
     options = parser.parse_args(arguments)
     reporter = Reporter()
-    champion = bundles.load(SHIPPED)
+    champion = bundles.load(options.champion)
     cohort = load_cohort(options.data)
     cohort = cohort.take(own_split(champion, cohort).test)
     dataset = Dataset.whole(cohort, build_features(cohort))
     model = build.build(champion)
     theirs = predict(model, dataset).scored()
-    before = Measure(theirs).figures()["utility"]
+    before = Measure(theirs).figures(names=["utility"])["utility"]
     reporter.say(f"{len(cohort)} stays, {cohort.septic.sum()} septic; utility {before:.3f}")
+    if options.candidate is not None:
+        other = predict(build.build(bundles.load(options.candidate)), dataset).scored()
     promoted = 0
     for seed in range(options.trials):
         if options.candidate is None:
-            ours, stays, days = noisy(theirs, seed, model.threshold, options.noise), None, 0.0
-            is_open, closed = trial(ours, theirs, options.bootstrap, days)
-            gain = Measure(ours).figures()["utility"] - before
+            pair = noisy(theirs, seed, model.threshold, options.noise), theirs
         else:
-            stays = np.random.default_rng(seed).integers(len(cohort), size=len(cohort))
-            other = predict(build.build(bundles.load(options.candidate)), dataset).scored()
-            pair = other.take(stays), theirs.take(stays)
-            is_open, closed = trial(*pair, options.bootstrap, OLD_DAYS)
-            gain = Measure(pair[0]).figures()["utility"] - Measure(pair[1]).figures()["utility"]
+            pair = other_seed(other, theirs, seed)
+        days = 0.0 if options.candidate is None else OLD_DAYS
+        is_open, text = trial(*pair, options.bootstrap, days)
         promoted += is_open
-        reporter.say(f"{seed}: utility {gain:+.3f}, {'promoted' if is_open else closed}")
+        reporter.say(f"{seed}: {text}")
     reporter.say(f"promoted in {promoted} of {options.trials}; margin {DEFAULT.utility_margin:g}")
     return 0
 

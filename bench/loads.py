@@ -7,7 +7,7 @@ import itertools
 import math
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,13 +67,16 @@ class Backlog:
         return sum(len(offsets) for offsets in self.due)
 
 
-def hourly(rows: int, stays: int) -> Iterator[Message]:
-    """Hourly rows of many stays at once, with the vital signs and labs of real ones."""
+def hourly(rows: int, stays: int, an_hour: int = 1) -> Iterator[Message]:
+    """Hourly rows of many stays at once, with the vital signs and labs of real ones.
+
+    ``an_hour``: rows of a stay in each hour.
+    """
     rng = np.random.default_rng(0)
-    hours = math.ceil(rows / stays)
-    start_ms = int(time.time() * 1000) - (hours + 1) * 3_600_000
-    for hour, stay in itertools.product(range(hours), range(stays)):
-        time_ms = start_ms + hour * 3_600_000
+    times, step_ms = math.ceil(rows / stays), 3_600_000 // an_hour
+    start_ms = int(time.time() * 1000) - (times + 1) * step_ms
+    for nth, stay in itertools.product(range(times), range(stays)):
+        time_ms = start_ms + nth * step_ms
         values = dict(zip(_VITALS, (_LEVELS + rng.normal(0, 1, 7)).round(1).tolist(), strict=True))
         if rng.random() < 0.1:
             values |= _LABS
@@ -101,6 +104,32 @@ def one_hertz(rows: int, beds: int) -> Iterator[Message]:
         if message.topic == "vitals":
             yield message
             last[message.key] = message
+    yield from _one_more_of_each(last)
+
+
+def even_rows(rows: int, beds: int) -> Iterator[Message]:
+    """Rows of seven vital signs, one per bed and second; each patient's last event is due.
+
+    Patients of the simulated ward cost 2 ms each to invent, which is too much for 20,000 of them.
+    """
+    draws = np.random.default_rng(1)
+    start_ms = int((time.time() - rows / beds - 3600) * 1000)
+    last: dict[str, Message] = {}
+    for second in range(math.ceil(rows / beds)):
+        noise = draws.integers(-5, 6, beds).tolist()
+        for bed in range(beds):
+            time_ms = start_ms + second * 1000 + bed * 1000 // beds
+            values = {
+                name: level + noise[bed] for name, level in zip(_VITALS, _LEVELS, strict=True)
+            }
+            patient = f"bed-{bed:05d}"
+            event: dict[str, object] = {"patient_id": patient, "time": time_ms, "values": values}
+            last[patient] = Message(time_ms, "vitals", patient, event)
+            yield last[patient]
+    yield from _one_more_of_each(last)
+
+
+def _one_more_of_each(last: Mapping[str, Message]) -> Iterator[Message]:
     for patient, message in last.items():
         time_ms = message.due_ms + 60_000
         event: dict[str, object] = {

@@ -76,6 +76,44 @@ MUTATIONS: Final = (
         ),
     ),
     Mutation(
+        "the archive: the log of a table is left in memory",
+        "trainer/archive/delta_table.py",
+        "        self._sync_log()\n        self.reload()\n",
+        "        self.reload()\n",
+        ("tests/trainer/archive/test_writer.py::test_files_are_on_disk_before_the_log_names_them",),
+    ),
+    Mutation(
+        "the archive: a verdict on an alert is a label",
+        "trainer/archive/message_rows.py",
+        "    if kind == VERDICT:\n"
+        '        raise _Refused("verdict")  # about an alert: never a label\n',
+        '    kind = "sepsis_onset" if kind == VERDICT else kind\n',
+        (
+            "tests/trainer/archive/test_message_rows.py"
+            "::test_a_verdict_among_the_outcomes_is_no_label",
+        ),
+    ),
+    Mutation(
+        "the archive: a stay counts as soon as it is labelled",
+        "trainer/archive/cohort.py",
+        "discharge_ms + round(mature_hours * HOUR_MS) <= now_ms",
+        "discharge_ms <= now_ms",
+        (
+            "tests/trainer/archive/test_cohort.py"
+            "::test_what_nobody_vouches_for_or_is_not_mature_is_counted_and_left_out",
+        ),
+    ),
+    Mutation(
+        "runs: the patients who decide are learned from",
+        "trainer/data/periods.py",
+        '    is_training = (sides != "test") & ~is_new\n',
+        "    is_training = ~is_new\n",
+        (
+            "tests/trainer/data/test_periods.py"
+            "::test_training_is_before_the_newest_weeks_and_shares_no_patient_with_them",
+        ),
+    ),
+    Mutation(
         "runs: the number of the lease is not compared in Redis",
         "streamer/adapters/redis/models.py",
         "if tonumber(ARGV[6]) > 0 and tonumber(ARGV[6]) < fence then return {{-1, fence}} end\n",

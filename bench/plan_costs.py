@@ -24,23 +24,29 @@ from bench.loads import Load, hourly, one_hertz
 from bench.machine import describe
 from bench.measurement import free_port, measure
 from bench.reading import read_topic
-from bench.restore import _kinds
+from bench.restore import stay_kinds
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.adapters.kafka.options import RECORD_BATCH_OVERHEAD
 from streamer.adapters.redis.states import RedisStates
 from streamer.bundles import bundle
 from streamer.bundles.build import build
 from streamer.core import codec
 from streamer.core.codec import Era
+from streamer.core.hour_ring import RING
 from streamer.core.stays import StayTable
+from streamer.core.variables import IS_LAB, N_VARIABLES
 from streamer.local import LocalStack
 from streamer.ports.states import StateWrite
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
-_WARD_EVENTS: Final = 150_000
+# Some five seconds of one core: what is counted begins after the first allocations.
+_WARD_EVENTS: Final = 600_000
 _HOURLY_EVENTS: Final = 40_000
 _BEDS: Final = 200
 _SAVED: Final = 1_000
+_VITAL_SIGNS: Final = 7  # of a row of `send_rows`
+_KEPT_AN_HOUR: Final = 2  # moments of each that a stay keeps
 _IDLE_S: Final = 8.0
 _LIVE_S: Final = 20.0
 _LIVE_RATE: Final = 500
@@ -49,6 +55,10 @@ _CYCLES: Final = re.compile(r'vigil_stage_seconds_count\{stage="transaction"\} (
 _READY_S: Final = 60.0
 # Of a record in a batch: lengths, offset, timestamp, attributes (KIP-98), without compression.
 _RECORD_BYTES: Final = 14
+# Of the marker that ends a transaction, in each partition that it has written to.
+_MARKER_BYTES: Final = 78
+_STAYS: Final = 1_000
+_HOURS_BETWEEN_LABS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,8 @@ class Costs:
         idle_cores: share of a core of a worker without events.
         cycle_ms: milliseconds of a core for a batch, besides its events.
         cycles_a_second: batches of a worker at a few events each.
-        event_bytes: of an event in Kafka.
-        risk_bytes: of a risk in Kafka.
+        event_bytes: of an event in Kafka, which comes alone.
+        risk_bytes: of a risk in Kafka, with its batch and the marker of the transaction.
         stay_bytes: of a stored stay whose ring is full.
         redis_bytes: of a stay in Redis' memory.
         resident_mb: memory of a worker without stays.
@@ -110,19 +120,32 @@ def measure_costs(stack: LocalStack, folder: Path) -> Costs:
     rows_us = 1e6 / measure(OURS, env, rows, "costs-r-", 60.0).per_cpu_second
     risk_us = (rows_us - ward_us) * 60 / 59
     event_us = ward_us - risk_us / 60
-    ward_settings, rows_settings = (
-        settings_for(env, load, name) for load, name in ((ward, "costs-w-"), (rows, "costs-r-"))
-    )
+    rows_settings = settings_for(env, rows, "costs-r-")
     live = _live(env, event_us, risk_us)
     save_us, stay_bytes, redis_bytes = _saves(stack)
     return Costs(
         describe(), event_us, risk_us, save_us, live.idle_cores, live.cycle_ms,
         live.cycles_a_second,
-        _mean_bytes(ward_settings, ward_settings.topic_vitals),
-        _mean_bytes(rows_settings, rows_settings.topic_risk),
+        live.event_bytes + RECORD_BATCH_OVERHEAD,
+        _mean_bytes(rows_settings, rows_settings.topic_risk)
+        + RECORD_BATCH_OVERHEAD
+        + _MARKER_BYTES,
         stay_bytes, redis_bytes, live.resident_mb,
-        StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=64).nbytes / 64 / 1e3,
+        kb_a_stay(),
     )  # fmt: skip
+
+
+def kb_a_stay() -> float:
+    """Memory of a stay of two days: vital signs all the time, the others every sixth hour."""
+    table = StayTable(build(bundle.load(bundle.SHIPPED)).architecture, capacity=_STAYS)
+    hours, variables = np.divmod(np.arange(RING * N_VARIABLES), N_VARIABLES)
+    places = np.flatnonzero(~IS_LAB[variables] | (hours % _HOURS_BETWEEN_LABS == 0))
+    measured = {"offset_ms": np.zeros(len(places)), "value": np.ones(len(places))}
+    for number in range(_STAYS):
+        slot = table.add(f"p{number}", 0)
+        for layer in table.layers.values():
+            layer.write_places(slot, places, measured)
+    return table.nbytes / _STAYS / 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +154,7 @@ class _Live:
     cycle_ms: float
     cycles_a_second: float
     resident_mb: float
+    event_bytes: float
 
 
 def _live(env: BenchEnv, event_us: float, risk_us: float) -> _Live:
@@ -155,7 +179,8 @@ def _live(env: BenchEnv, event_us: float, risk_us: float) -> _Live:
         cpu_s, cycles = _cpu_s(process) - cpu_s, _cycles(port) - cycles
     of_events = 1e-6 * n * (event_us + risk_us / 60)
     cycle_ms = (cpu_s - of_events - idle_cores * _LIVE_S) / cycles * 1e3
-    return _Live(idle_cores, max(0.0, cycle_ms), cycles / _LIVE_S, resident_mb)
+    event_bytes = _mean_bytes(settings, settings.topic_vitals)
+    return _Live(idle_cores, max(0.0, cycle_ms), cycles / _LIVE_S, resident_mb, event_bytes)
 
 
 def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: float) -> int:
@@ -169,7 +194,8 @@ def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: 
             rate = int(draws.integers(60, 110))
             value = (
                 f'{{"patient_id":"{patient}","time":{now_ms},"values":{{"heart_rate":{rate},'
-                f'"spo2":97,"resp_rate":{rate // 5},"map":{rate - 10},"sbp":120,"dbp":70}}}}'
+                f'"spo2":97,"resp_rate":{rate // 5},"map":{rate - 10},"sbp":120,"dbp":70,'
+                '"temperature":37.1}}'
             )
             producer.send(settings.topic_vitals, value.encode(), patient.encode())
             n = i + 1
@@ -180,7 +206,7 @@ def send_rows(producer: Any, settings: Settings, beds: int, hz: float, seconds: 
 
 def _saves(stack: LocalStack) -> tuple[float, float, float]:
     """Microseconds of a save, bytes of a stored stay, and of its place in Redis."""
-    model_id, kinds, _ = _kinds()
+    model_id, kinds, _ = stay_kinds(_VITAL_SIGNS, _KEPT_AN_HOUR)
     model = build(bundle.load(bundle.SHIPPED))
     table, era = StayTable(model.architecture, capacity=_SAVED), Era(model_id)
     codec.decode(table, 0, {f"p{i}": kinds[i % len(kinds)] for i in range(_SAVED)}, era)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bench.plan import Needs, Site
 
 _HOURS: Final = 49  # so that every ring is full
+_ROWS_AN_HOUR: Final = 2  # as many as a stay keeps: those of a ward at 1 Hz have them
 _WARM_UP_S: Final = 20.0
 _DEADLINE_S: Final = 240.0
 _POLL_S: Final = 0.5
@@ -36,7 +37,8 @@ def lived(stack: LocalStack, folder: Path, site: Site, need: Needs, minutes: flo
     )
     settings = settings_of(variables)
     ensure_topics(settings)
-    put(Load("history", hourly(site.beds * _HOURS, site.beds), 60.0), settings)
+    history = hourly(site.beds * _HOURS * _ROWS_AN_HOUR, site.beds, _ROWS_AN_HOUR)
+    put(Load("history", history, 60.0), settings)
     services = [
         ServiceProcess(variables | {"STREAMER_INSTANCE": f"w{i}"}, folder / f"w{i}.log")
         for i in range(need.workers)

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -44,7 +45,7 @@ _STILL: Final = 1_000
 _STEADY: Final = "steady-"
 _WIPED: Final = "Redis loses everything"
 _HEAD: Final = """\
-| loss | longest wait of an event | risks from restored states after | events lost | doubled |
+| loss | longest waits, by partition | risks from restored states after | lost | doubled |
 |---|---|---|---|---|"""
 _DEADLINE_S: Final = 120.0
 _STEP_MS: Final = 61_000  # of event time: each event is a new evaluation
@@ -60,7 +61,10 @@ class Wait(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What a loss may take away: two services, a Kafka and a Redis of its own."""
+    """What a loss may take away: two services, a Kafka and a Redis of its own.
+
+    The second service is started by those that begin with one.
+    """
 
     stack: LocalStack
     services: list[ServiceProcess]
@@ -156,6 +160,10 @@ def _service_stopped(trial: Trial) -> None:
     trial.services[0].terminate()
 
 
+def _service_joins(trial: Trial) -> None:
+    trial.services[1].start()
+
+
 def _redis_killed(trial: Trial) -> None:
     trial.stack.redis_server.kill()
     trial.stack.redis_server.start()
@@ -180,17 +188,22 @@ def _broker_killed(trial: Trial) -> None:
 
 
 class Loss(NamedTuple):
-    """A loss: its name, what does it, and the fault of the first service that it needs."""
+    """A loss: its name, what does it, the fault of the first service that it needs.
+
+    ``first``: how many services there are before.
+    """
 
     name: str
     strike: Callable[[Trial], None]
     fault: str = ""
+    first: int = 2
 
 
 LOSSES: Final = (
+    Loss("a second service joins and takes a partition", _service_joins, first=1),
     Loss("a service ends in order, the other goes on", _service_stopped),
     Loss("a service is killed, the other goes on", _service_killed),
-    Loss("a service is killed and starts again", _service_restarted),
+    Loss("a service is killed and starts again, by the same name", _service_restarted),
     Loss(
         "a service dies in a transaction, the other goes on",
         lambda _: None,
@@ -207,7 +220,7 @@ class Figures(NamedTuple):
     """What a loss cost.
 
     Attributes:
-        longest_s: the longest wait of an event on any partition.
+        longest_s: the longest wait of an event on each partition, the longer one first.
         restored_s: from the loss to the first risk from restored states on every partition; NaN
             where no states were lost.
         lost: events without a risk.
@@ -215,7 +228,7 @@ class Figures(NamedTuple):
         events: all that were sent.
     """
 
-    longest_s: float
+    longest_s: Sequence[float]
     restored_s: float
     lost: int
     doubled: int
@@ -247,10 +260,11 @@ def measure(loss: Loss, folder: Path) -> Figures:
             for i in range(2)
         ]
         with contextlib.ExitStack() as ends, contextlib.closing(Ward(settings)) as ward:
-            for service in services:
+            for i, service in enumerate(services):
                 ends.callback(service.stop)
-                service.start()
-            ward.send(lambda: all("partition taken" in service.log for service in services))
+                if i < loss.first:
+                    service.start()
+            ward.send(lambda: all(map(_has_taken, services[: loss.first])))
             began = time.monotonic()
             ward.send(lambda: time.monotonic() - began > _BEFORE_S)
             ward.catch_up()
@@ -260,18 +274,31 @@ def measure(loss: Loss, folder: Path) -> Figures:
             loss.strike(Trial(stack, services))
             ward.send(lambda: time.time() - since > _AFTER_S)  # partitions may move once more
             ward.catch_up()
+            if loss.first == 1 and not _has_taken(services[1]):
+                raise RuntimeError("the second service has taken nothing")
             waits, doubled = ward.waits()
         restored_s = math.nan
         if _WIPED in loss.name:
             restored_s = _restored_at(services, since, waits) - since
         after = [wait for wait in waits if wait.sent > since - 2]
         return Figures(
-            max(wait.risk - wait.sent for wait in after if not math.isnan(wait.risk)),
+            sorted(map(partial(_longest_s, after), range(_PARTITIONS)), reverse=True),
             restored_s,
             sum(math.isnan(wait.risk) for wait in waits),
             doubled,
             len(waits),
         )
+
+
+def _longest_s(waits: Sequence[Wait], partition: int) -> float:
+    """The longest wait of an event on a partition, in seconds."""
+    return max(
+        w.risk - w.sent for w in waits if w.partition == partition and not math.isnan(w.risk)
+    )
+
+
+def _has_taken(service: ServiceProcess) -> bool:
+    return "partition taken" in service.log
 
 
 def _restored_at(services: Sequence[ServiceProcess], since: float, waits: Sequence[Wait]) -> float:
@@ -307,8 +334,9 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 recovery = measure(loss, Path(folder))
             restored = "" if math.isnan(recovery.restored_s) else f"{recovery.restored_s:.1f} s"
+            longest = ", ".join(f"{seconds:.2f} s" for seconds in recovery.longest_s)
             print(
-                f"| {loss.name} | {recovery.longest_s:.2f} s | {restored} | {recovery.lost} of "
+                f"| {loss.name} | {longest} | {restored} | {recovery.lost} of "
                 f"{recovery.events:,} | {recovery.doubled} |",
                 flush=True,
             )

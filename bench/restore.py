@@ -50,7 +50,7 @@ _KINDS: Final = 20  # of different stays; the others are copies of them
 _LOOK_S: Final = 0.1
 _DEADLINE_S: Final = 280.0
 _SECONDS_A_TRANSACTION: Final = 5
-_NAMES: Final = ("heart_rate", "spo2", "resp_rate", "map")
+_NAMES: Final = ("heart_rate", "spo2", "resp_rate", "map", "sbp", "dbp", "temperature")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,7 +121,7 @@ def measure(
 
 def fill(settings: Settings, n_stays: int, n_seconds: int) -> None:
     """Writes log and topic of states, as services leave them in the midst of a round."""
-    model_id, kinds, newest_ms = _kinds()
+    model_id, kinds, newest_ms = stay_kinds()
     options = KafkaOptions(
         settings.kafka_connection(),
         settings.topic_vitals,
@@ -173,32 +173,44 @@ def _log(
             outputs = []
 
 
-def _kinds() -> tuple[str, list[bytes], int]:
-    """Stored stays of the shipped model, the model's id, and the time at which they end."""
+def stay_kinds(n_values: int | None = None, an_hour: int = 1) -> tuple[str, list[bytes], int]:
+    """Stored stays of the shipped model, the model's id, and the time at which they end.
+
+    Args:
+        n_values: vital signs of a row; ``None``: from two to four.
+        an_hour: rows of an hour; a stay keeps two.
+    """
     model = build(bundle.load(bundle.SHIPPED))
     cache, number = StayCache(60_000, 0), 0
     scorer, era = cache.scorer(model), Era(model.model_id)
     owned = {number: Partition(number, 1, 0, 0, 0, "log", era)}
     now_ms = round(time.time() * 1000)
     begin_ms = now_ms - _HOURS * HOUR_MS
-    draws = np.random.default_rng(1)
-    for hour in range(_HOURS):
-        time_ms = begin_ms + hour * HOUR_MS
+    draws, states = np.random.default_rng(1), MemoryStates()
+    states.complete_homes("log")
+    for nth in range(_HOURS * an_hour):
+        time_ms = begin_ms + nth * HOUR_MS // an_hour
         rows = [
-            Record(number, hour * _KINDS + i, now_ms, b"k%d" % i, _observation(i, time_ms, draws))
+            Record(
+                number, nth * _KINDS + i, now_ms, b"k%d" % i,
+                _observation(i, n_values or 2 + i % 3, time_ms, draws),
+            )
             for i in range(_KINDS)
-        ]
+        ]  # fmt: skip
         records = Records.of(rows)
         columns = decode(records, None)
         partitions = records.partition[columns.record].tolist()
-        homes = cache.claim_partition(MemoryStates(), owned, columns, partitions)
+        homes = cache.claim_partition(states, owned, columns, partitions)
         process(scorer, ModelBatch(records, columns, partitions, homes), owned, Topics(*"valrso"))
     slots = np.array([scorer.table.slot_of[f"k{i}"] for i in range(_KINDS)], np.intp)
     return model.model_id, codec.encode(scorer.table, slots, era), now_ms
 
 
-def _observation(kind: int, time_ms: int, draws: np.random.Generator) -> bytes:
-    values = ",".join(f'"{name}":{draws.integers(60, 95)}' for name in _NAMES[: 2 + kind % 3])
+def _observation(kind: int, n_values: int, time_ms: int, draws: np.random.Generator) -> bytes:
+    drawn = {name: int(draws.integers(60, 95)) for name in _NAMES[:n_values]}
+    if "temperature" in drawn:
+        drawn["temperature"] = 37
+    values = ",".join(f'"{name}":{value}' for name, value in drawn.items())
     return f'{{"patient_id":"k{kind}","time":{time_ms},"values":{{{values}}}}}'.encode()
 
 

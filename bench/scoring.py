@@ -88,6 +88,8 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]
     cache = StayCache(interval_ms, _MOST_STAYS)
     model = build(bundle.load(bundle.SHIPPED))
     scorer, store = cache.scorer(model), MemoryStates()
+    if hasattr(store, "complete_homes"):  # a tree before has none
+        store.complete_homes("log")
     last = np.iinfo(np.int64).max if silent else 0
     owned = {
         number: Partition(number, 1, 0, 0, last, "log", Era(model.model_id))

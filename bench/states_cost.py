@@ -1,4 +1,4 @@
-"""What the topic of states costs a ward at 1 Hz: the same log with it and without, in turns.
+"""Cost of the topic of states for a ward at 1 Hz: the same log with it and without, in turns.
 
     python -m bench.states_cost
 
@@ -32,7 +32,7 @@ _WINDOW_S: Final = 120.0  # more than a log takes
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the rates of each turn, and the difference."""
     parser = argparse.ArgumentParser(prog="python -m bench.states_cost", description=__doc__)
-    parser.add_argument("--beds", type=int, default=400)
+    parser.add_argument("--beds", type=int, default=2_000)
     parser.add_argument("--seconds", type=int, default=600, help="of the log, a round of the topic")
     parser.add_argument("--turns", type=int, default=3)
     chosen = parser.parse_args(arguments)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import FORECAST, DataSummary, Figures, Metrics, Provenance
+from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
@@ -57,8 +57,8 @@ LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
 
 ENOUGH_SEPTIC: Final = 300
-"""Septic training stays. A fit on 568 is 0.05 utility behind the shipped bundle on hidden patients
-of the same hospitals; with fewer it is better to recalibrate that one, or to fit on both data."""
+"""Septic training stays from which a fit anew is better than one that goes on from a bundle of
+other hospitals; up to 100 it is worse (`docs/site-curve.md`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ class Lineage:
 
     Attributes:
         against: compared with, on the deciding side, which is left out of the test figures.
-        start: its weights are gone on from; its encoder, scaling and forecast stay as they are.
+        start: its weights are gone on from; its scaling stays as it is.
         decides_elsewhere: the deciding side is left out, although nothing is compared here.
     """
 
@@ -205,7 +205,7 @@ def fit(
         )
     with reporter.follow("training") as progress:
         run = train(
-            material, recipe, soft_labels, checkpoint, progress, lambda e: reporter.say(_line(e))
+            material, recipe, soft_labels, checkpoint, progress, lambda e: _tell(reporter, e)
         )
 
     calibrated = calibrate(
@@ -215,12 +215,11 @@ def fit(
         recipe.alert_budget,
     )
     model = calibrated.model
-    if lineage.start is None:
-        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap)
-    else:  # the encoder is as it was, so its forecast is, too
-        model.forecaster = build.build(lineage.start).forecaster
-        forecast = lineage.start.manifest.get("metrics", {})
-        forecast = {FORECAST: forecast[FORECAST]} if FORECAST in forecast else {}
+    # It reads the network's output, which has moved: a head that is there learns on, too.
+    head = None if lineage.start is None else build.build(lineage.start).forecaster
+    forecast: Metrics = {}
+    if lineage.start is None or head is not None:
+        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap, head)
     predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
         figures = HeldOutFigures(
@@ -388,6 +387,11 @@ def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: 
     lines = [",".join(run.history[0])]
     lines += [",".join(f"{value:.6g}" for value in epoch.values()) for epoch in run.history]
     (out / f"{HISTORY}.csv").write_text("\n".join(lines) + "\n")
+
+
+def _tell(reporter: Reporter, epoch: Epoch) -> None:
+    reporter.say(_line(epoch))
+    reporter.note(epoch)
 
 
 def _line(epoch: Epoch) -> str:

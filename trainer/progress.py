@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -18,14 +18,29 @@ LINE_EVERY_S: Final = 10.0  # often enough to see life in a log, seldom enough t
 
 
 class Reporter:
-    """Shows progress and messages to a person or in a log."""
+    """Shows progress and messages to a person or in a log.
 
-    def __init__(self, console: Console | None = None) -> None:
+    Args:
+        console: standard error by default.
+        logs: called with the figures of each epoch of a fit.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        logs: Sequence[Callable[[Mapping[str, float]], None]] = (),
+    ) -> None:
         self._console = console or Terminal(stderr=True, soft_wrap=True)
+        self._logs = logs
 
     def say(self, text: str) -> None:
         """Writes a line, above a bar if one is drawn."""
         self._console.print(printable(text), markup=False)
+
+    def note(self, figures: Mapping[str, float]) -> None:
+        """Gives the figures of an epoch to the logs."""
+        for log in self._logs:
+            log(figures)
 
     @contextmanager
     def follow(self, what: str) -> Iterator[Progress]:

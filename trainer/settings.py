@@ -91,6 +91,13 @@ class TrainerSettings(EnvironmentSettings):
         default=730, ge=1, le=36_500, description="days that the archive keeps events"
     )
 
+    http_port: int = Field(
+        default=8001,
+        ge=0,
+        le=65_535,
+        description="port of the /metrics of `archive run`; 0: off",
+    )
+
     model_keys: str = Field(
         default="",
         description="public keys of other trainers whose models are taken over, NAME:BASE64, "

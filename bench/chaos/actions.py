@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
@@ -155,7 +156,8 @@ class People(threading.Thread):
         try:
             with urlopen(f"{self._url}/api/board", timeout=_TIMEOUT_S) as answer:
                 cards: list[Card] = json.load(answer)["cards"]
-        except (OSError, ValueError):  # it starts, or was killed amid the answer
+        # It starts, or was killed amid the answer.
+        except (OSError, HTTPException, ValueError):
             return []
         return cards
 
@@ -182,7 +184,7 @@ class People(threading.Thread):
                 status: int = answer.status
         except HTTPError as refusal:
             return refusal.code
-        except OSError:
+        except (OSError, HTTPException):
             return 0
         return status
 

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 from urllib.error import HTTPError
@@ -93,7 +94,8 @@ class Service:
         """The reason why the service is not ready; ``None`` when it is."""
         try:
             return self._ask_readiness()
-        except OSError as error:  # also one amid the answer, of a service that is frozen
+        # Also one amid the answer, of a service that is frozen.
+        except (OSError, HTTPException) as error:
             return str(error)
 
     def _ask_readiness(self) -> str | None:

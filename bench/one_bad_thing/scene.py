@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.error import HTTPError
@@ -209,7 +210,7 @@ class Scene:
                 return answer.status, answer.read().decode()
         except HTTPError as answer:
             return answer.code, answer.read().decode()
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             return 0, str(error)
 
     def metric(self, name: str, **labels: str) -> float:

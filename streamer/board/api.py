@@ -276,6 +276,7 @@ class Burden(TypedDict):
     days: int
     beds: int
     starts: int
+    bed_days: float
     starts_per_bed_day: float | None
     acknowledge_p50_s: float | None
     acknowledge_p90_s: float | None

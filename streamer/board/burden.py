@@ -81,6 +81,7 @@ def count(
         "days": days,
         "beds": sum(span.ended_ms >= now_ms for span in spans),
         "starts": len(starts),
+        "bed_days": round(bed_days, 1),
         "starts_per_bed_day": round(len(starts) / bed_days, 3) if bed_days else None,
         "acknowledge_p50_s": quantile(waits_s, 0.5),
         "acknowledge_p90_s": quantile(waits_s, 0.9),

@@ -13,9 +13,10 @@ import numpy as np
 from streamer.board.api import Value
 from streamer.core import features
 from streamer.core.codec import Era, decode
+from streamer.core.hour_ring import RING
 from streamer.core.lstm_network import Architecture
 from streamer.core.reference_ranges import RANGES
-from streamer.core.stays import NEVER, RING, StayTable
+from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import HOUR_MS, rfc3339
 from streamer.core.variables import VARIABLES
 
@@ -72,8 +73,9 @@ def _vitals(stays: StayTable, slot: int) -> dict[str, list[tuple[int, float]]]:
     open_bin, origin_ms = int(stays["open_bin"][slot]), int(stays["origin_ms"][slot])
     first = max(int(stays["first_bin"][slot]), open_bin - RING + 1)
     bins = np.arange(first, open_bin + 1)
-    values = stays["ring_value"][slot][bins % RING]  # (bins, variables)
-    offsets_ms = stays["ring_offset_ms"][slot][bins % RING]
+    ring = stays.layers["ring"]
+    at = ring.rows_at(slot, bins % RING)  # (bins, variables)
+    values, offsets_ms = ring.value[at], ring.offset_ms[at]
     vitals = {}
     for index, variable in enumerate(VARIABLES):
         known = np.flatnonzero(~np.isnan(values[:, index]))

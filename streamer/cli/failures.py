@@ -14,7 +14,7 @@ from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
 from streamer.process.environment import Fault, fault_lines
 from streamer.process.terminal import say_lines
-from streamer.sim.scenario import ScenarioError
+from streamer.sim.knobs import ScenarioError
 
 _OF_BOARD: Final = {"argon2", "itsdangerous", "sse_starlette", "starlette", "uvicorn"}
 

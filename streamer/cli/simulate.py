@@ -10,7 +10,8 @@ from typing import Annotated, Final
 import typer
 
 from streamer.cli.feed_options import Speed, Start, parse_speed, parse_start, send
-from streamer.sim.scenario import Scenario, ScenarioError, parse_scenario
+from streamer.sim.knobs import ScenarioError
+from streamer.sim.scenario import Scenario, parse_scenario
 from streamer.sim.ward import ward
 
 _ENDLESS_START_HOURS: Final = 14 * 24  # simulated time before an endless ward meets the real clock

@@ -87,7 +87,7 @@ def alert_content(wave: Assessments, row: int, position: tuple[int, int], model:
         "risk": float(wave.risks[row, 0]),
         "threshold": model.policy.medium,
         "horizon_hours": HORIZON_HOURS,
-        "reasons": [_reason(cause) for cause in wave.causes.get(row, [])],
+        "reasons": [reason_content(cause) for cause in wave.causes.get(row, [])],
         "news2": news2 if news2 >= 0 else None,
         "model": model.shown_id,
         "partition": position[0],
@@ -221,7 +221,8 @@ def _cause(action: Action) -> CauseContent:
     return content
 
 
-def _reason(cause: Cause) -> AlertReason:
+def reason_content(cause: Cause) -> AlertReason:
+    """One reason of an alert, as its message has it."""
     variable = VARIABLES[cause.variable]
     return {
         "variable": variable.name,

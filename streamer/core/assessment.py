@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from streamer.core import alerts, clinical_scores, explain, reference_ranges, state_stepping
 from streamer.core.alerts import AlertState, Phase
+from streamer.core.hour_ring import RING
 from streamer.core.model import Model
 from streamer.core.reference_ranges import Direction
 from streamer.core.standings import Standing
 from streamer.core.state_stepping import Evaluation
-from streamer.core.stays import NEVER, RING, Slots, StayTable
+from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.variables import FIO2, INDEX
 
@@ -202,7 +203,8 @@ def _on_oxygen(table: StayTable, slots: Slots) -> NDArray[np.bool_]:
     """Returns whether an FiO2 above room air was charted in the last 24 hour bins."""
     back = np.arange(clinical_scores.VALID_HOURS)
     rows = (table["open_bin"][slots][:, None] - back) % RING
-    charted: NDArray[np.bool_] = table["ring_value"][slots[:, None], rows, FIO2] > ROOM_AIR
+    ring = table.layers["ring"]
+    charted: NDArray[np.bool_] = ring.value[ring.at(slots[:, None], rows, FIO2)] > ROOM_AIR
     used: NDArray[np.bool_] = np.logical_or.reduce(charted, axis=1)
     return used
 
@@ -258,6 +260,7 @@ def _courses(
     age_bins = open_bin - elapsed_ms // HOUR_MS
     back = np.arange(clinical_scores.VALID_HOURS)
     rows = (open_bin[:, None] - back) % RING
-    past = table["ring_value"][slots[:, None], rows, variables[:, None]]
+    ring = table.layers["ring"]
+    past = ring.value[ring.at(slots[:, None], rows, variables[:, None])]
     past[back <= age_bins[:, None]] = np.nan
     return reference_ranges.directions(variables, values, past)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from streamer.core import stored_formats
 from streamer.core.events import ANTIBIOTIC
+from streamer.core.hour_ring import RING, HourLayer
 from streamer.core.model import ID_DIGITS
-from streamer.core.stays import NOT_MEASURED, RING, WEIGHT_FIELDS, Notes, Slots, StayTable
+from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, Notes, Slots, StayTable
 from streamer.core.stored_formats import OLDEST
 from streamer.core.timeline import PLAIN
 from streamer.core.variables import N_VARIABLES
@@ -57,10 +58,6 @@ _SIZES: Final = {
 }
 _TEXTS: Final = {3: 2, 4: 5}
 """How many of the texts a format has."""
-_LAYERS: Final = ("ring", "under")
-_RING_FIELDS: Final = tuple(
-    f"{layer}_{field}" for layer in _LAYERS for field in ("value", "offset_ms", "rank")
-)
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
 _RANK: Final = np.dtype([("cell", "<u2"), ("rank", "<u2")])
 """The rank of a listed cell, by its number in the list, where it is not that of a plain value."""
@@ -102,11 +99,11 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
         [
             np.ascontiguousarray(table[name][slots]).reshape(len(slots), -1).view(np.uint8)
             for name in table.fields
-            if name not in _RING_FIELDS and name not in missing
+            if name not in RING_FIELDS and name not in missing
         ],
         axis=1,
     )
-    layers = [_list_cells(table, slots, layer) for layer in _LAYERS]
+    layers = [_list_cells(layer, slots) for layer in table.layers.values()]
     model = _shown(era).model_id.encode()
     stored = []
     for i, slot in enumerate(slots.tolist()):
@@ -149,15 +146,11 @@ class _Layer:
         return self.cells[self.range_of(stay)]
 
 
-def _list_cells(table: StayTable, slots: Slots, layer: str) -> _Layer:
-    shape = (len(slots), RING * N_VARIABLES)
-    offsets = table[f"{layer}_offset_ms"][slots].reshape(shape)
-    owner, cell = np.nonzero(offsets != NOT_MEASURED)
+def _list_cells(layer: HourLayer, slots: Slots) -> _Layer:
+    owner, place, at = layer.measured(slots)
     cells = np.empty(len(owner), _CELL)
-    cells["place"], cells["offset_ms"] = cell, offsets[owner, cell]
-    cells["value"] = table[f"{layer}_value"][slots].reshape(shape)[owner, cell]
-    rank = table[f"{layer}_rank"][slots].reshape(shape)[owner, cell]
-    return _Layer(cells, rank, np.searchsorted(owner, np.arange(len(slots) + 1)).tolist())
+    cells["place"], cells["offset_ms"], cells["value"] = place, layer.offset_ms[at], layer.value[at]
+    return _Layer(cells, layer.rank[at], np.searchsorted(owner, np.arange(len(slots) + 1)).tolist())
 
 
 def decode(
@@ -200,11 +193,10 @@ def decode(
         ranks = np.full(sum(map(len, stay.layers)), PLAIN, np.uint16)
         ranks[stay.ranks["cell"]] = stay.ranks["rank"]
         first = 0
-        for layer, cells in zip(_LAYERS, stay.layers, strict=True):
-            cell = cells["place"].astype(np.intp)
-            table[f"{layer}_value"][slot].reshape(-1)[cell] = cells["value"]
-            table[f"{layer}_offset_ms"][slot].reshape(-1)[cell] = cells["offset_ms"]
-            table[f"{layer}_rank"][slot].reshape(-1)[cell] = ranks[first : first + len(cells)]
+        for layer, cells in zip(table.layers.values(), stay.layers, strict=True):
+            columns = {"value": cells["value"], "offset_ms": cells["offset_ms"]}
+            columns["rank"] = ranks[first : first + len(cells)]
+            layer.write_places(slot, cells["place"], columns)
             first += len(cells)
         table.locations[slot] = (stay.ward, stay.bed)
         table.notes[slot] = stay.notes
@@ -282,7 +274,7 @@ class _Layout:
         self.sizes = {
             name: int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int))
             for name, field in table.fields.items()
-            if name not in _RING_FIELDS
+            if name not in RING_FIELDS
         }
         self._of_weights = sum(self.sizes[name] for name in WEIGHT_FIELDS)
         self._of_others = sum(self.sizes.values()) - self._of_weights

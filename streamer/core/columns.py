@@ -112,6 +112,23 @@ class Columns:
         return first + np.arange(len(owner)), owner
 
 
+@dataclass(frozen=True, slots=True)
+class PlainCells:
+    """Values of events that name no unit and withdraw nothing, ``C`` of them, events rising.
+
+    What is kept as a table has them as columns, so that no dictionary of an event is made.
+
+    Attributes:
+        event: ``(C,)`` which event each value is of; the event itself has an empty ``values``.
+        variable: ``(C,)`` index of its variable.
+        value: ``(C,)`` as charted, never NaN.
+    """
+
+    event: NDArray[np.intp]
+    variable: NDArray[np.int16]
+    value: NDArray[np.float64]
+
+
 @dataclass(slots=True)
 class Parsed:
     """The good events of a batch as they came, ``E`` of them; no value is judged yet.
@@ -125,6 +142,7 @@ class Parsed:
         details: the fields of the events that are no observation, by event.
         rejections: the records that are no good events.
         losses: values that are no numbers.
+        cells: values of those events whose ``values`` are empty, if they are kept apart.
     """
 
     events: list[Observation]
@@ -135,6 +153,7 @@ class Parsed:
     details: dict[int, Fields]
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
+    cells: PlainCells | None = None
 
 
 Reader = Callable[
@@ -254,7 +273,7 @@ def to_columns(parsed: Parsed) -> Columns:
         parsed.losses,
         [event.source for event in events],
     )
-    _measure(columns, events)
+    _measure(columns, events, parsed.cells)
     return columns
 
 
@@ -287,7 +306,7 @@ def _wrong_clocks(
     return wrong
 
 
-def _measure(columns: Columns, events: list[Observation]) -> None:
+def _measure(columns: Columns, events: list[Observation], apart: PlainCells | None) -> None:
     """Lays out the values of events in cells, in canonical units, without the unusable ones."""
     measured = [event.values for event in events]
     for e in [e for e, event in enumerate(events) if event.units]:
@@ -297,6 +316,14 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
     columns.variable = np.frombuffer(indices, np.int16)
     values, is_null = _numbers(measured, int(columns.cell_start[-1]))
+    if apart is not None:
+        owner = np.concatenate([np.repeat(np.arange(len(events)), counts), apart.event])
+        order = np.argsort(owner, kind="stable")
+        columns.variable = np.concatenate([columns.variable, apart.variable])[order]
+        values = np.concatenate([values, apart.value])[order]
+        is_null = np.concatenate([is_null, np.zeros(len(apart.event), np.bool_)])[order]
+        counts = np.bincount(owner, minlength=len(events))
+        np.cumsum(counts, out=columns.cell_start[1:])
 
     unknown = columns.variable == _UNKNOWN
     cleaned, not_finite, outside = clean_cells(columns.variable, values)
@@ -313,7 +340,12 @@ def _measure(columns: Columns, events: list[Observation]) -> None:
     ):
         for cell in np.flatnonzero(mask).tolist():
             e = int(np.searchsorted(columns.cell_start, cell, side="right")) - 1
-            name = next(islice(measured[e], cell - int(columns.cell_start[e]), None))
+            index = int(columns.variable[cell])
+            name = (
+                VARIABLES[index].name
+                if index != _UNKNOWN
+                else next(islice(measured[e], cell - int(columns.cell_start[e]), None))
+            )
             columns.losses[Loss(problem, name, (events[e].units or {}).get(name))] += 1
     kept = np.concatenate([[0], np.cumsum(good)])
     columns.cell_start = kept[columns.cell_start]

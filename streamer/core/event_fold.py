@@ -21,10 +21,11 @@ from streamer.core.columns import Columns
 from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
 from streamer.core.follower import Follower
+from streamer.core.hour_ring import LATE_BINS, RING
 from streamer.core.parallel_waves import Plan, Run, is_away, is_due, plan, turns
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
-from streamer.core.stays import LATE_BINS, NEVER, RING, Slots, StayTable
+from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import Cells
 from streamer.core.variables import VARIABLES

@@ -7,9 +7,10 @@ The ring is as long as the limit, 48 hours; what comes later is rejected (`stay_
 
 from __future__ import annotations
 
+from streamer.core.hour_ring import LATE_BINS
 from streamer.core.hour_step import step_hour
 from streamer.core.model import Model
-from streamer.core.stays import LATE_BINS, Slots, StayTable
+from streamer.core.stays import Slots, StayTable
 
 
 def refresh(table: StayTable, model: Model, slots: Slots) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from streamer.core import stay_rules
 from streamer.core.demographics import label_of, location_of, static_of
 from streamer.core.events import ANTIBIOTIC, MEDICATION_CLASSES, EventRejected, Fields, Kind
+from streamer.core.hour_ring import LATE_BINS, RING
 from streamer.core.reasons import Reason, ValueProblem
-from streamer.core.stays import LATE_BINS, NEVER, RING, Notes, StayTable
+from streamer.core.stays import NEVER, Notes, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import cells_of, clear_rows, fold
 

@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import LATE_BINS, NEVER
+from streamer.core.hour_ring import LATE_BINS
+from streamer.core.stays import NEVER
 from streamer.core.time import DAY_MS
 
 Integers = NDArray[np.int64]

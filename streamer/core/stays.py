@@ -18,7 +18,7 @@ committed one if the open bin closes unchanged (`state_stepping`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,20 +28,20 @@ from numpy.typing import NDArray
 from streamer.core import features
 from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.evicted import EvictedStays
+from streamer.core.hour_ring import ELEMENTS, RING, HourLayer
 from streamer.core.lstm_network import HORIZONS, Architecture
 from streamer.core.variables import N_VARIABLES
 
-LATE_BINS: Final = 48
-"""A closed bin this many hours behind the open one can still be changed exactly."""
-RING: Final = LATE_BINS + 1
 NEVER: Final = np.iinfo(np.int64).min
 LATER: Final = np.iinfo(np.int64).max
 """A deadline that does not come."""
-NOT_MEASURED: Final = -1
 ACTIONS_KEPT: Final = 8
 """Hashes of the last actions: one that comes again changes nothing."""
 ADMISSIONS_KEPT: Final = 16
 """Checksums of the last admissions: one that is sent again must not undo a later correction."""
+LAYERS: Final = ("ring", "under")
+"""The newest moments of an hour, and those before them."""
+RING_FIELDS: Final = {f"{layer}_{name}": (layer, name) for layer in LAYERS for name in ELEMENTS}
 WEIGHT_FIELDS: Final = ("h", "c", "anchor_h", "anchor_c")
 """Made by a network's weights, so of no use to others; the last before the ring when stored."""
 
@@ -131,12 +131,11 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "c": Field("<f4", cell, 0),
         "anchor_h": Field("<f4", cell, 0),
         "anchor_c": Field("<f4", cell, 0),
-        "ring_value": Field("<f4", (RING, N_VARIABLES), np.nan),
-        "ring_offset_ms": Field("<i4", (RING, N_VARIABLES), NOT_MEASURED),
-        "ring_rank": Field("<u2", (RING, N_VARIABLES), 0),
-        "under_value": Field("<f4", (RING, N_VARIABLES), np.nan),
-        "under_offset_ms": Field("<i4", (RING, N_VARIABLES), NOT_MEASURED),
-        "under_rank": Field("<u2", (RING, N_VARIABLES), 0),
+        **{
+            f"{layer}_{name}": Field(dtype, (RING, N_VARIABLES), nothing)
+            for layer in LAYERS
+            for name, (dtype, nothing) in ELEMENTS.items()
+        },
     }
 
 
@@ -154,7 +153,8 @@ def scratch(architecture: Architecture) -> dict[str, Field]:
 class StayTable:
     """All stays that one process owns under one network architecture.
 
-    ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored;
+    ``table["h"]`` is the array of a field over all slots, ``fields`` those that are stored. Those
+    of the hour ring are in ``layers``; ``table["ring_value"]`` is a copy that cannot be written.
     ``slot_of`` finds a patient's slot and
     ``patients[slot]`` the patient (``None``: a free slot). ``partitions`` says which input
     partition a slot belongs to, ``locations`` its ward and bed, ``notes`` further texts.
@@ -179,7 +179,9 @@ class StayTable:
         self._arrays: dict[str, NDArray[Any]] = {
             name: np.empty((0, *field.shape), field.dtype)
             for name, field in self._all_fields.items()
+            if name not in RING_FIELDS
         }
+        self.layers = {layer: HourLayer() for layer in LAYERS}
         self.slot_of: dict[str, int] = {}
         self.patients: list[str | None] = []
         self.locations: list[tuple[str, str]] = []
@@ -194,7 +196,12 @@ class StayTable:
         self._grow(capacity)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._arrays[name]
+        array = self._arrays.get(name)
+        if array is None:
+            layer, element = RING_FIELDS[name]
+            array = self.layers[layer].dense(element, np.arange(len(self.patients)))
+            array.setflags(write=False)
+        return array
 
     def __len__(self) -> int:
         return len(self.slot_of)
@@ -219,10 +226,44 @@ class StayTable:
         self.reset(slot)
         return slot
 
+    def add_many(
+        self, patients: Sequence[str], partition: int, filled: Collection[str] = ()
+    ) -> Slots:
+        """Gives patients a slot each, as ``add`` does one, and returns the slots in their order.
+
+        Args:
+            patients: distinct ones.
+            partition: of all of them.
+            filled: fields that the caller sets at once for all slots: they are left as they are.
+
+        Raises:
+            ValueError: when one of them has a slot already.
+        """
+        if self.slot_of.keys() & set(patients) or len(set(patients)) < len(patients):
+            raise ValueError("a patient already has a slot")
+        if len(self._free) < len(patients):
+            self._grow(max(len(patients) - len(self._free), len(self.patients)))
+        slots = np.array([self._free.pop() for _ in patients], np.intp)
+        for patient, slot in zip(patients, slots.tolist(), strict=True):
+            self.slot_of[patient] = slot
+            self.patients[slot] = patient
+            self.locations[slot] = ("", "")
+            self.notes[slot] = NO_NOTES
+        self.partitions[slots] = partition
+        for name, array in self._arrays.items():  # a free slot has nothing in the ring
+            if name not in filled:
+                of_memory = name in ("memory", "anchor_memory")
+                initial = self._all_fields[name].initial
+                array[slots] = features.empty_memory(1) if of_memory else initial
+        self.touched[slots] = True
+        return slots
+
     def reset(self, slot: int) -> None:
         """Puts a slot back to the state of a new stay; the patient keeps the slot."""
-        for name, field in self._all_fields.items():
-            self._arrays[name][slot] = field.initial
+        for name, array in self._arrays.items():
+            array[slot] = self._all_fields[name].initial
+        for layer in self.layers.values():
+            layer.clear(np.array([slot]))
         memory = features.empty_memory(1)[0]
         self._arrays["memory"][slot] = memory
         self._arrays["anchor_memory"][slot] = memory
@@ -236,6 +277,8 @@ class StayTable:
         self.patients[slot] = None
         self.partitions[slot] = -1
         self.touched[slot] = False
+        for layer in self.layers.values():
+            layer.clear(np.array([slot]))
         self._free.append(slot)
 
     def slots_in(self, partition: int) -> Slots:
@@ -250,14 +293,18 @@ class StayTable:
     @property
     def nbytes(self) -> int:
         """Bytes that the arrays take."""
-        return sum(array.nbytes for array in self._arrays.values())
+        of_layers = sum(layer.nbytes for layer in self.layers.values())
+        return of_layers + sum(array.nbytes for array in self._arrays.values())
 
     def _grow(self, extra: int) -> None:
         old = len(self.patients)
-        for name, field in self._all_fields.items():
+        for layer in self.layers.values():
+            layer.add_slots(extra)
+        for name, array in self._arrays.items():
+            field = self._all_fields[name]
             # A slot gets its values when it is given away: until then its pages take no memory.
             grown = np.zeros((old + extra, *field.shape), field.dtype)
-            grown[:old] = self._arrays[name]
+            grown[:old] = array
             self._arrays[name] = grown
         self.partitions = np.concatenate([self.partitions, np.full(extra, -1, np.int32)])
         self.touched = np.concatenate([self.touched, np.zeros(extra, np.bool_)])

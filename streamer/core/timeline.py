@@ -17,7 +17,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.stays import NEVER, NOT_MEASURED, RING, Slots, StayTable
+from streamer.core.hour_ring import NOT_MEASURED, RING, HourLayer, number_cells, slots_of
+from streamer.core.stays import LAYERS, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.variables import N_VARIABLES
 
@@ -31,7 +32,6 @@ PLAIN: Final = 1
 _RANK_BITS: Final = 9
 _RANKS: Final = (1 << _RANK_BITS) - 1
 _OFFSET_BITS: Final = 22  # milliseconds of an hour
-_CELLS: Final = RING * N_VARIABLES
 
 
 def bin_of(time_ms: NDArray[np.int64], origin_ms: NDArray[np.int64]) -> Bins:
@@ -103,15 +103,15 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     elapsed = cells.time_ms - table["origin_ms"][slots]
     bins = elapsed // HOUR_MS
     offset_ms = elapsed - bins * HOUR_MS
-    at = slots * _CELLS + (bins % RING) * N_VARIABLES + cells.variable
+    at = number_cells(slots, bins % RING, cells.variable)
     new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
-    top = _Entries.read(table, "ring", at)
+    top = _Entries.read(table.layers["ring"], at)
     changed = new.beats(top)
     enters, conflicts = changed.copy(), np.zeros(len(at), np.bool_)
     behind = np.flatnonzero(~changed)  # few: most moments are newer than all that is known
     if len(behind):
         late, above = new[behind], top[behind]
-        under = _Entries.read(table, "under", at[behind])
+        under = _Entries.read(table.layers["under"], at[behind])
         # What is known of the top moment is no news of the one below it.
         beats_under = late.beats(under) & ~late.is_moment_of(above)
         changed[behind] = above.is_withdrawn & beats_under
@@ -134,19 +134,19 @@ class _Entries:
     value: Floats
 
     @classmethod
-    def read(cls, table: StayTable, layer: str, at: NDArray[np.int64]) -> _Entries:
-        offset_ms = table[f"{layer}_offset_ms"].reshape(-1)[at].astype(np.int64)
-        rank = table[f"{layer}_rank"].reshape(-1)[at]
+    def read(cls, layer: HourLayer, at: NDArray[np.int64]) -> _Entries:
+        addresses = layer.addresses(at)
+        offset_ms = layer.offset_ms[addresses].astype(np.int64)
+        rank = layer.rank[addresses]
         key = np.where(offset_ms == NOT_MEASURED, -1, offset_ms << _RANK_BITS | rank)
-        value = table[f"{layer}_value"].reshape(-1)[at]
-        return cls(key, np.where(rank & 1, value, np.float32(np.nan)))
+        return cls(key, np.where(rank & 1, layer.value[addresses], np.float32(np.nan)))
 
-    def write(self, table: StayTable, layer: str, at: NDArray[np.int64]) -> None:
+    def write(self, layer: HourLayer, at: NDArray[np.int64]) -> None:
         is_none = self.key < 0
-        offset_ms = np.where(is_none, NOT_MEASURED, self.key >> _RANK_BITS)
-        table[f"{layer}_offset_ms"].reshape(-1)[at] = offset_ms
-        table[f"{layer}_rank"].reshape(-1)[at] = np.where(is_none, 0, self.key & _RANKS)
-        table[f"{layer}_value"].reshape(-1)[at] = self.value
+        addresses = layer.own_addresses(at)
+        layer.offset_ms[addresses] = np.where(is_none, NOT_MEASURED, self.key >> _RANK_BITS)
+        layer.rank[addresses] = np.where(is_none, 0, self.key & _RANKS)
+        layer.value[addresses] = self.value
 
     def __getitem__(self, chosen: Any) -> _Entries:
         return _Entries(self.key[chosen], self.value[chosen])
@@ -203,8 +203,9 @@ def _moments(at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
 
 def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second: _Entries) -> None:
     """Keeps the two newest moments of distinct cells; a key of -1 is no entry."""
-    before = table["ring_value"].reshape(-1)[at]
-    stored = [_Entries.read(table, layer, at) for layer in ("ring", "under")]
+    ring = table.layers["ring"]
+    before = ring.value[ring.addresses(at)]
+    stored = [_Entries.read(layer, at) for layer in table.layers.values()]
     if (stored[0].key < 0).all() and (stored[1].key < 0).all():  # as where an hour has just begun
         second.value[second.key < 0] = np.nan
         _write_two(table, at, newest, second, before)
@@ -231,12 +232,14 @@ def _write_two(
     table: StayTable, at: NDArray[np.int64], top: _Entries, under: _Entries, before: Floats
 ) -> None:
     """Writes the two newest moments of distinct cells; ``before`` is what their hours had."""
-    under.write(table, "under", at)
+    stored = table.layers["under"]
+    kept = np.flatnonzero((under.key >= 0) | (stored.offset_ms[stored.addresses(at)] >= 0))
+    under[kept].write(stored, at[kept])  # most hours have one moment, and no row for a second
     # What steps read is the value that the hour has, be it that of the moment below.
     top.value = np.where(top.is_withdrawn, under.value, top.value)
-    top.write(table, "ring", at)
+    top.write(table.layers["ring"], at)
     # NaN differs from any value; a newer time with the old value leaves the hour row as it was.
-    table["has_provisional"][at[top.value != before] // _CELLS] = 0
+    table["has_provisional"][slots_of(at[top.value != before])] = 0
 
 
 def _fold_newest(table: StayTable, slots: Slots, cells: Cells, newest: NDArray[np.intp]) -> None:
@@ -265,13 +268,12 @@ def _find_newest(table: StayTable, slots: Slots, variables: NDArray[np.int16]) -
     """Sets the newest value from the ring; one from before the ring stands if the ring has none."""
     pairs = np.unique(slots * N_VARIABLES + variables)
     slots, columns = pairs // N_VARIABLES, pairs % N_VARIABLES
-    value = table["ring_value"][slots, :, columns]
-    is_below = table["ring_rank"][slots, :, columns] & 1 == 0
-    offset_ms = np.where(
-        is_below,
-        table["under_offset_ms"][slots, :, columns],
-        table["ring_offset_ms"][slots, :, columns],
-    )
+    ring, under = (table.layers[layer] for layer in LAYERS)
+    hours = (slots[:, None], np.arange(RING), columns[:, None])
+    at = ring.at(*hours)
+    value = ring.value[at]
+    is_below = ring.rank[at] & 1 == 0
+    offset_ms = np.where(is_below, under.offset_ms[under.at(*hours)], ring.offset_ms[at])
     open_bin = table["open_bin"][slots].astype(np.int64)[:, None]
     bins = open_bin - (open_bin - np.arange(RING)) % RING
     origin_ms = table["origin_ms"][slots]
@@ -326,29 +328,27 @@ def _keep_newest(
 
 def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.float32]:
     """Returns the ``(n, 34)`` hour rows of stays at one bin each; NaN where not measured."""
-    rows: NDArray[np.float32] = table["ring_value"][slots, bins % RING]
+    ring = table.layers["ring"]
+    rows: NDArray[np.float32] = ring.value[ring.rows_at(slots, bins % RING)]
     return rows
 
 
 def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
     """Empties the rows of the ring that bins use which open now."""
-    rows = (slots, bins % RING)
-    for layer in ("ring", "under"):
-        table[f"{layer}_value"][rows] = np.nan
-        table[f"{layer}_offset_ms"][rows] = NOT_MEASURED
-        table[f"{layer}_rank"][rows] = 0
+    for layer in table.layers.values():
+        layer.clear(slots, bins % RING)
 
 
 def cells_of(table: StayTable, slot: int) -> Cells:
     """Returns what the ring of one stay holds, withdrawn moments included."""
     open_bin = int(table["open_bin"][slot])
     parts = []
-    for layer in ("ring", "under"):
-        rows, variables = np.nonzero(table[f"{layer}_offset_ms"][slot] != NOT_MEASURED)
-        bins = open_bin - (open_bin - rows) % RING
-        offset_ms = table[f"{layer}_offset_ms"][slot, rows, variables]
-        rank = table[f"{layer}_rank"][slot, rows, variables]
-        value = np.where(rank & 1, table[f"{layer}_value"][slot, rows, variables], np.nan)
+    for layer in table.layers.values():
+        _, places, at = layer.measured(np.array([slot]))
+        hours, variables = np.divmod(places, N_VARIABLES)
+        bins = open_bin - (open_bin - hours) % RING
+        offset_ms, rank = layer.offset_ms[at], layer.rank[at]
+        value = np.where(rank & 1, layer.value[at], np.nan)
         time_ms = table["origin_ms"][slot] + bins * HOUR_MS + offset_ms
         parts.append((time_ms, variables.astype(np.int16), value.astype(np.float32), rank))
     return Cells(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))

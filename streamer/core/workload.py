@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from streamer.core.columns import Columns
 from streamer.core.events import Kind
+from streamer.core.hour_ring import LATE_BINS
 from streamer.core.parallel_waves import GROUP_MS
-from streamer.core.stays import LATE_BINS, NEVER, StayTable
+from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import HOUR_MS
 
 Integers = NDArray[np.int64]

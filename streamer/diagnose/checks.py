@@ -93,7 +93,8 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     topics = ensure_topics(settings, service_topics(settings), create=False)
     yield Finding("kafka", Level.OK, f"answers at {settings.kafka_bootstrap_servers}")
     for topic in topics:
-        level = Level.OK if topic.fault is None else Level.BAD
+        fault = Level.WARN if topic.is_optional else Level.BAD
+        level = Level.OK if topic.fault is None else fault
         message = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
         yield Finding("topic", level, message)
     for stored in read_settings(

@@ -67,6 +67,8 @@ class Polled:
         gone: partitions whose next offset the log does not hold any more.
         is_spare: this process is in the group, and others have all partitions.
         topic: the input topic as the log last described it, some seconds ago at most.
+        left_out: optional output topics that this user may not write, or that are missing: what is
+            written to them is left out, until it can be.
     """
 
     gained: list[int] = field(default_factory=list)
@@ -78,6 +80,7 @@ class Polled:
     gone: set[int] = field(default_factory=set)
     is_spare: bool = False
     topic: Topic | None = None
+    left_out: frozenset[str] = frozenset()
 
 
 class Interrupted(RuntimeError):
@@ -168,6 +171,8 @@ class EventLog(Protocol):
         notes: Mapping[int, str] | None = None,
     ) -> None:
         """Writes all outputs and commits ``offsets`` of the input, both or neither.
+
+        Outputs to topics that are left out (``Polled``) are dropped: they must not fail the others.
 
         Args:
             outputs: the records.

@@ -61,6 +61,13 @@ class Fenced(RuntimeError):
     """Another owner has taken the partition, or its watermark is not what this owner left."""
 
 
+class HomesLost(RuntimeError):
+    """The store may lack home partitions of patients who have a stay: no new one is given.
+
+    So it is in a store that is new, and in one that has lost them.
+    """
+
+
 class StoreUnavailable(RuntimeError):
     """The store does not answer or does not take writes now; the call may be repeated."""
 
@@ -99,7 +106,13 @@ class StateStore(Protocol):
         """
 
     def claim_partition(
-        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
+        self,
+        log_id: str,
+        partition: int,
+        epoch: int,
+        patients: Sequence[str],
+        *,
+        are_new: bool = False,
     ) -> dict[str, int]:
         """Makes a partition the home partition of those patients who have none.
 
@@ -108,9 +121,21 @@ class StateStore(Protocol):
             partition: of this topic.
             epoch: of its owner; an owner before it does not end these homes any more.
             patients: patients whose events came in there.
+            are_new: whether no stay of theirs is known: then they get a home only if the store has
+                those of all others.
 
         Returns:
             The home partition of each patient for whom it is another one.
+
+        Raises:
+            HomesLost: one of the new patients has no home, and ``complete_homes`` was not called.
+            StoreUnavailable: the store does not answer.
+        """
+
+    def complete_homes(self, log_id: str) -> None:
+        """Notes that the store has the home partition of each patient who has a stay.
+
+        That holds until it loses them: the note is lost with them.
 
         Raises:
             StoreUnavailable: the store does not answer.

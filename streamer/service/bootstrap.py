@@ -66,6 +66,7 @@ def worker(settings: Settings, health: Health) -> Worker:
         settings.group,
         transactional_id=f"{settings.group}-{instance}",
         outputs=tuple(topic.name for topic in output_topics(settings)),
+        optional=tuple(topic.name for topic in output_topics(settings) if topic.is_optional),
         session_timeout_ms=settings.kafka_session_timeout_ms,
         max_poll_records=settings.max_batch,
     )

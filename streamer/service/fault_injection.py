@@ -66,10 +66,20 @@ class InterruptedSaves:
         return self._states.first_width(log_id, n_partitions)
 
     def claim_partition(
-        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
+        self,
+        log_id: str,
+        partition: int,
+        epoch: int,
+        patients: Sequence[str],
+        *,
+        are_new: bool = False,
     ) -> dict[str, int]:
         """See ``StateStore``."""
-        return self._states.claim_partition(log_id, partition, epoch, patients)
+        return self._states.claim_partition(log_id, partition, epoch, patients, are_new=are_new)
+
+    def complete_homes(self, log_id: str) -> None:
+        """See ``StateStore``."""
+        self._states.complete_homes(log_id)
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""

@@ -251,6 +251,9 @@ INTERRUPTED: Final = _counter(
 TRANSACTIONS_FAILED: Final = _gauge(
     "transactions_failed", "transactions", "Transactions that have failed since one went through."
 )
+TOPICS_LEFT_OUT: Final = _gauge(
+    "topics_left_out", "topics", "Canary topics that get nothing: no right to write, or missing."
+)
 FENCED: Final = _counter(
     "fenced_total", "saves", "Saves refused because another process owns the states."
 )

@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from typing import Final
 
-import numpy as np
 import structlog
 
 from streamer.core.model import Model
 from streamer.core.state_stepping import rewarm
-from streamer.core.stays import WEIGHT_FIELDS, StayTable
+from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.models import ModelLibrary
 
 _log = structlog.get_logger()
 
+_AT_ONCE: Final = 1_000  # stays: the values of more at once would need as much memory again
 REFRESH_S: Final = 1.0  # between two reads of the alias: a tenth of the promised ten seconds
 
 
@@ -67,16 +67,21 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
     Returns:
         The number of stays that were moved.
     """
-    patients = source.names(source.slots_in(partition))
-    for patient in patients:
-        old = source.slot_of[patient]
-        new = target.add(patient, partition)
-        for name in source.fields:
-            if name not in WEIGHT_FIELDS:
-                target[name][new] = source[name][old]
-        target.locations[new] = source.locations[old]
-        target.notes[new] = source.notes[old]
+    every = source.slots_in(partition)
+    moved = source.fields.keys() - {*WEIGHT_FIELDS, *RING_FIELDS}
+    for first in range(0, len(every), _AT_ONCE):
+        old = every[first : first + _AT_ONCE]
+        patients = source.names(old)
+        new = target.add_many(patients, partition, moved)
+        for name in moved:
+            target[name][new] = source[name][old]
+        for layer, of_layer in source.layers.items():
+            target.layers[layer].copy(new, of_layer, old)
+            of_layer.clear(old)
         target.touched[new] = source.touched[old]
-        source.remove(patient)
-    rewarm(target, np.array([target.slot_of[patient] for patient in patients], np.intp))
-    return len(patients)
+        for patient, before, after in zip(patients, old.tolist(), new.tolist(), strict=True):
+            target.locations[after] = source.locations[before]
+            target.notes[after] = source.notes[before]
+            source.remove(patient)
+        rewarm(target, new)
+    return len(every)

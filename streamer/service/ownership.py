@@ -18,6 +18,7 @@ from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, 
 from streamer.ports.states import Lease, StateStore
 from streamer.service import metrics
 from streamer.service.changelog import Changelog
+from streamer.service.homes import LostHomes
 from streamer.service.models import ModelLibrary
 from streamer.service.pending_writes import PendingWrites
 from streamer.service.restore import Restore
@@ -54,11 +55,13 @@ class Restoring:
 
     Attributes:
         restore: copies them from the topic of states, if that has them.
+        homes: brings back the home partitions of patients, from the same topic.
         changelog: keeps that topic for the next time.
         rebuild_ms: milliseconds of the log from which all others are rebuilt, by record timestamps.
     """
 
     restore: Restore
+    homes: LostHomes
     changelog: Changelog
     rebuild_ms: int
 
@@ -208,6 +211,16 @@ class Ownership:
             if partition.is_whole and partition.watermark is not None:
                 partition.restored = None
         return records
+
+    def restore_homes(self) -> None:
+        """Gives the store the home partitions that it has lost.
+
+        Raises:
+            LogUnavailable: the log does not answer.
+            StoreUnavailable: the store does not answer.
+        """
+        for log_id in {partition.log_id for partition in self.owned.values()}:
+            self._restoring.homes.restore(log_id)
 
     def rewind(self) -> None:
         """Moves each partition back to the first record that its states do not include."""

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
-from streamer.core.columns import decode
+from streamer.core.columns import Columns, decode
 from streamer.core.records import Records
 from streamer.core.workload import first_within
-from streamer.ports.states import StateStore, StateWrite
+from streamer.ports.states import HomesLost, StateStore, StateWrite
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
 from streamer.service.changelog import Changelog
@@ -148,6 +148,14 @@ class BatchScoring:
                     stops[number] = records.offset.item(int(columns.record[events[n]]))
         return stops
 
+    def _home_partitions(self, columns: Columns, partitions: Sequence[int]) -> dict[str, int]:
+        owned = self._ownership.owned
+        try:
+            return self._cache.claim_partition(self._states, owned, columns, partitions)
+        except HomesLost:
+            self._ownership.restore_homes()
+            return self._cache.claim_partition(self._states, owned, columns, partitions)
+
     def _decode(self, records: Records) -> dict[str, ModelBatch]:
         """Splits records by the model of their partition, and loads the stays of their patients."""
         owned = self._ownership.owned
@@ -165,7 +173,7 @@ class BatchScoring:
                 )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()
-                homes = self._cache.claim_partition(self._states, owned, columns, partitions)
+                homes = self._home_partitions(columns, partitions)
                 self._cache.load(self._states, owned, columns.distinct)
             batches[model_id] = ModelBatch(own_records, columns, partitions, homes)
         return batches

@@ -156,6 +156,7 @@ class StayCache:
             The home of each patient whose events came on another partition.
 
         Raises:
+            HomesLost: restore them first (``service.homes``), then ask again.
             StoreUnavailable: the store does not answer.
         """
         # -1: none; a home in memory may be in another model's table
@@ -168,7 +169,9 @@ class StayCache:
             newcomers.setdefault(partitions[event], {})[columns.patients[event]] = None
         for number, patients in newcomers.items():
             log_id, epoch = owned[number].log_id, owned[number].epoch
-            home_partitions |= store.claim_partition(log_id, number, epoch, list(patients))
+            home_partitions |= store.claim_partition(
+                log_id, number, epoch, list(patients), are_new=True
+            )
         return home_partitions
 
     def load(

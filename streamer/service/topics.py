@@ -79,7 +79,8 @@ def output_topics(settings: Settings) -> list[TopicSpec]:
 def canary_topics(settings: Settings) -> list[TopicSpec]:
     """Returns the topics on which canaries are heard."""
     names = (settings.topic_risk_canary, settings.topic_alerts_canary)
-    return [TopicSpec(name, settings.partitions, {"retention.ms": CANARY_MS}) for name in names]
+    configs = {"retention.ms": CANARY_MS}
+    return [TopicSpec(name, settings.partitions, configs, is_optional=True) for name in names]
 
 
 def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
@@ -90,6 +91,7 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
     """
     widths = {topic.name: topic.partitions for topic in topics}
     needed = widths[settings.topic_vitals]
+    optional = (settings.topic_risk_canary, settings.topic_alerts_canary)
     narrow = [
         f"{name} has {widths[name]}"
         for name in (
@@ -101,7 +103,7 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
             settings.topic_risk_canary,
             settings.topic_alerts_canary,
         )
-        if widths.get(name, needed) < needed
+        if widths.get(name, needed) < needed and not (name in optional and widths[name] == 0)
     ]
     if narrow:
         raise LogUnavailable(

@@ -32,6 +32,7 @@ from streamer.service.batch import changed_states
 from streamer.service.changelog import Changelog
 from streamer.service.failed_transactions import FailedTransactions
 from streamer.service.health import Health
+from streamer.service.homes import LostHomes
 from streamer.service.lag import Lag
 from streamer.service.metrics import Stage, Waiting
 from streamer.service.model_swap import ActiveModel, move
@@ -96,7 +97,12 @@ class Worker:
         )
         self._pending = PendingWrites(log, states)
         self.changelog = Changelog(config.topics.states, config.states_s, states, self._cache)
-        restoring = Restoring(Restore(state_topic, states), self.changelog, config.rebuild_ms)
+        restoring = Restoring(
+            Restore(state_topic, states),
+            LostHomes(state_topic, states),
+            self.changelog,
+            config.rebuild_ms,
+        )
         self._ownership = Ownership(
             log, states, library, self._cache, self._pending, restoring, self._fault
         )
@@ -113,6 +119,7 @@ class Worker:
             EventChecks(config.future_limit_ms, config.action_key),
         )  # fmt: skip
         self._failed = FailedTransactions()
+        self._left_out: frozenset[str] = frozenset()
 
     @property
     def cache(self) -> StayCache:
@@ -166,6 +173,7 @@ class Worker:
             self.health.waiting_for(Waiting.LOG, "Kafka to answer a poll"),
         ):
             polled = self._log.poll(0 if ownership.is_due and not self._failed.rests else POLL_S)
+        self._note_left_out(polled.left_out)
         self.unsaved.give_up({*polled.lost, *polled.gone, *polled.damaged})
         ownership.follow(polled)
         records = ownership.needed(polled.records)
@@ -360,6 +368,12 @@ class Worker:
             metrics.REWARMED.inc(moved)
         self._pending.add(changed_states(target, partitions))
         self._pending.save(owned)
+
+    def _note_left_out(self, topics: frozenset[str]) -> None:
+        if topics != self._left_out:
+            metrics.TOPICS_LEFT_OUT.set(len(topics))
+            _log.warning("topics left out: not writable, or missing", topics=sorted(topics))
+            self._left_out = topics
 
     def _interrupted(self, error: Interrupted) -> None:
         metrics.INTERRUPTED.inc()

@@ -6,10 +6,10 @@ beds. Then ``monitor`` samples the hidden vitals, ``wire`` and ``outage`` corrup
 ``bedside`` writes them as events, and ``ward`` sorts them by time. No sockets, no clock.
 """
 
+from streamer.sim.knobs import ScenarioError
 from streamer.sim.message import Message
 from streamer.sim.scenario import (
     Scenario,
-    ScenarioError,
     Wire,
     describe,
     load_scenario,

@@ -54,7 +54,7 @@ def admissions(scenario: Scenario) -> Iterator[Stay]:
             patient = draw_patient(stream(scenario, PATIENT, n_patients), n_patients, N_LABS)
         stay = draw_stay(
             stream(scenario, STAY, index), patient, index=index, admit_ms=admit_ms,
-            bed=f"{bed + 1:02d}", sepsis_share=scenario.sepsis_share,
+            bed=f"{bed + 1:02d}", sepsis_share=scenario.sepsis_share, treatment=scenario.treatment,
         )  # fmt: skip
         if rng.random() < scenario.transfer_share:
             stay = _moved(rng, stay, side_rooms)

@@ -18,6 +18,7 @@ from streamer.sim.course import Course
 from streamer.sim.noise import ornstein_uhlenbeck
 from streamer.sim.patient import EFFECTS, ORGANS, Patient
 from streamer.sim.treatment import Treatment, treat
+from streamer.sim.treatment_knobs import TreatmentKnobs
 
 Array = NDArray[np.float64]
 
@@ -54,7 +55,11 @@ class Vitals:
 
 
 def simulate_vitals(
-    rng: np.random.Generator, patient: Patient, course: Course, admission_hour_of_day: float
+    rng: np.random.Generator,
+    patient: Patient,
+    course: Course,
+    admission_hour_of_day: float,
+    treatment_knobs: TreatmentKnobs = TreatmentKnobs(),  # noqa: B008 - frozen
 ) -> Vitals:
     """Simulates the vitals of one stay; (hours + 1) points, the first at admission."""
     n = course.hours + 1
@@ -94,7 +99,7 @@ def simulate_vitals(
         60.4, 8.0 * pressure - 4.8 * pulse + 0.85 * (mean_shift + shared)
         + 2.9 * slow[:, 5] + 3.8 * fast[:, 5],
     )  # fmt: skip
-    treatment = treat(rng, course, (sbp + 2 * dbp) / 3)
+    treatment = treat(rng, course, (sbp + 2 * dbp) / 3, treatment_knobs)
     sbp += 1.3 * treatment.lift_mmhg
     dbp += 0.85 * treatment.lift_mmhg
     # Cuff and transducer measure the mean themselves; it is not exactly a third of the way.

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar, cast
 
+from streamer.sim.knobs import ScenarioError, faults_of, knob, share
+from streamer.sim.treatment_knobs import TreatmentKnobs
+
 # A fixed start keeps a scenario's stream identical on every machine and day.
 DEFAULT_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 _LAST_START_MS: Final = 7_258_118_400_000  # 2200-01-01; a later one has the wrong unit
-
-
-class ScenarioError(ValueError):
-    """A scenario that cannot be simulated; the message lists every fault, one per line."""
-
-
-def _knob(default: float | bool | None, low: float, high: float) -> Any:
-    """A dataclass field with inclusive limits; ``Any`` as :func:`dataclasses.field` itself has."""
-    return field(default=default, metadata={"low": low, "high": high})
-
-
-def _share(default: float) -> Any:
-    return _knob(default, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +39,22 @@ class Wire:
     ``rounding`` gives values the resolution of the device or the laboratory.
     """
 
-    gaps_per_hour: float = _share(0.058)
-    channel_gap_share: float = _share(0.015)
-    frozen_share: float = _share(0.05)
-    cuff_share: float = _share(0.55)
-    artefact_share: float = _share(0.002)
-    other_units_share: float = _share(0.05)
-    unit_slip_share: float = _share(0.005)
-    lab_delay_min_minutes: float = _knob(30.0, 0.0, 2880.0)
-    lab_delay_max_minutes: float = _knob(90.0, 0.0, 2880.0)
-    out_of_order_share: float = _share(0.005)
-    late_share: float = _share(0.01)
-    duplicate_share: float = _share(0.005)
-    clock_skew_share: float = _share(0.1)
+    gaps_per_hour: float = share(0.058)
+    channel_gap_share: float = share(0.015)
+    frozen_share: float = share(0.05)
+    cuff_share: float = share(0.55)
+    artefact_share: float = share(0.002)
+    other_units_share: float = share(0.05)
+    unit_slip_share: float = share(0.005)
+    lab_delay_min_minutes: float = knob(30.0, 0.0, 2880.0)
+    lab_delay_max_minutes: float = knob(90.0, 0.0, 2880.0)
+    out_of_order_share: float = share(0.005)
+    late_share: float = share(0.01)
+    duplicate_share: float = share(0.005)
+    clock_skew_share: float = share(0.1)
     # Rows begin two minutes after admission: a skew within them never precedes the stay.
-    clock_skew_max_s: float = _knob(90.0, 0.0, 120.0)
-    outages_per_day: float = _knob(0.3, 0.0, 48.0)
+    clock_skew_max_s: float = knob(90.0, 0.0, 120.0)
+    outages_per_day: float = knob(0.3, 0.0, 48.0)
     rounding: bool = True
 
     def __post_init__(self) -> None:
@@ -74,7 +63,7 @@ class Wire:
         Raises:
             ScenarioError: a value is out of range; the message lists all of them.
         """
-        faults = _faults(self, "wire.")
+        faults = faults_of(self, "wire.")
         if not faults and self.lab_delay_min_minutes > self.lab_delay_max_minutes:
             faults.append("wire.lab_delay_min_minutes is above wire.lab_delay_max_minutes")
         if faults:
@@ -96,22 +85,23 @@ class Scenario:
     is hourly). Patients fill the beds within ``fill_hours``, a freed bed stays empty for
     ``turnover_hours`` on average. Of the stays, ``sepsis_share`` become septic,
     ``readmission_share`` are of a patient who was here before, ``transfer_share`` move to a side
-    room on the way. An outcome is sent ``outcome_delay_hours`` after it is true. Equal scenarios
-    give equal streams; ``seed`` picks one.
+    room on the way. An outcome is sent ``outcome_delay_hours`` after it is true, as a chart review
+    does. Equal scenarios give equal streams; ``seed`` picks one.
     """
 
-    beds: int = _knob(20, 1, 100_000)
-    seed: int = _knob(1, 0, 2**63)
-    start_ms: int = _knob(DEFAULT_START_MS, 0, _LAST_START_MS)
-    hours: float | None = _knob(None, 0.0, 1_000_000.0)
-    vitals_every_s: float = _knob(60.0, 0.1, 3600.0)
-    fill_hours: float = _knob(1.0, 0.0, 240.0)
-    turnover_hours: float = _knob(2.0, 0.1, 240.0)
-    sepsis_share: float = _share(0.073)  # PhysioNet 2019: 2,932 of 40,336 stays
-    readmission_share: float = _share(0.05)
-    transfer_share: float = _share(0.03)
-    outcome_delay_hours: float = _knob(0.0, 0.0, 8760.0)
+    beds: int = knob(20, 1, 100_000)
+    seed: int = knob(1, 0, 2**63)
+    start_ms: int = knob(DEFAULT_START_MS, 0, _LAST_START_MS)
+    hours: float | None = knob(None, 0.0, 1_000_000.0)
+    vitals_every_s: float = knob(60.0, 0.1, 3600.0)
+    fill_hours: float = knob(1.0, 0.0, 240.0)
+    turnover_hours: float = knob(2.0, 0.1, 240.0)
+    sepsis_share: float = share(0.073)  # PhysioNet 2019: 2,932 of 40,336 stays
+    readmission_share: float = share(0.05)
+    transfer_share: float = share(0.03)
+    outcome_delay_hours: float = knob(0.0, 0.0, 8760.0)
     wire: Wire = field(default_factory=Wire)
+    treatment: TreatmentKnobs = field(default_factory=TreatmentKnobs)
 
     def __post_init__(self) -> None:
         """Checks every knob.
@@ -119,9 +109,11 @@ class Scenario:
         Raises:
             ScenarioError: a value is out of range; the message lists all of them.
         """
-        faults = _faults(self, "")
+        faults = faults_of(self, "")
         if not isinstance(cast(object, self.wire), Wire):
             faults.append("wire must be a table of wire knobs")
+        if not isinstance(cast(object, self.treatment), TreatmentKnobs):
+            faults.append("treatment must be a table of treatment knobs")
         if faults:
             raise ScenarioError("\n".join(faults))
 
@@ -153,7 +145,15 @@ def parse_scenario(text: str) -> Scenario:
         wire = _build(Wire, tree_wire, faults)
     else:
         faults.append('wire must be an object of wire knobs, or "off"')
-    scenario = _build(Scenario, tree | {"wire": wire or Wire()}, faults)
+    treatment: TreatmentKnobs | None = None
+    tree_treatment = tree.pop("treatment", {})
+    if isinstance(tree_treatment, dict):
+        faults += _unknown(tree_treatment, TreatmentKnobs, "treatment.")
+        treatment = _build(TreatmentKnobs, tree_treatment, faults)
+    else:
+        faults.append("treatment must be an object of treatment knobs")
+    parts = {"wire": wire or Wire(), "treatment": treatment or TreatmentKnobs()}
+    scenario = _build(Scenario, tree | parts, faults)
     if faults or scenario is None:
         raise ScenarioError("\n".join(faults))
     return scenario
@@ -202,7 +202,7 @@ def describe(scenario: Scenario) -> str:
     )
 
 
-_Knobs = TypeVar("_Knobs", Wire, Scenario)
+_Knobs = TypeVar("_Knobs", Wire, TreatmentKnobs, Scenario)
 
 
 def _build(kind: type[_Knobs], tree: dict[str, Any], faults: list[str]) -> _Knobs | None:
@@ -215,7 +215,9 @@ def _build(kind: type[_Knobs], tree: dict[str, Any], faults: list[str]) -> _Knob
         return None
 
 
-def _unknown(tree: dict[str, Any], kind: type[Wire | Scenario], prefix: str) -> list[str]:
+def _unknown(
+    tree: dict[str, Any], kind: type[Wire | TreatmentKnobs | Scenario], prefix: str
+) -> list[str]:
     names = [knob.name for knob in fields(kind)]
     faults = []
     for name in tree:
@@ -224,29 +226,3 @@ def _unknown(tree: dict[str, Any], kind: type[Wire | Scenario], prefix: str) -> 
             hint = f"did you mean {prefix}{near[0]}?" if near else "known: " + ", ".join(names)
             faults.append(f"{prefix}{name} is not a knob; {hint}")
     return faults
-
-
-def _faults(knobs: Wire | Scenario, prefix: str) -> list[str]:
-    """The knobs that are out of their limits or not of their default's type, a line each."""
-    faults = []
-    for knob in fields(knobs):
-        value: object = getattr(knobs, knob.name)
-        fault = _fault(knob, value)
-        if fault:
-            faults.append(f"{prefix}{knob.name} {fault}; it is {value!r}")
-    return faults
-
-
-def _fault(knob: Field[Any], value: object) -> str | None:
-    if isinstance(knob.default, bool):
-        return None if isinstance(value, bool) else "must be true or false"
-    if "low" not in knob.metadata or (value is None and knob.default is None):
-        return None
-    low, high = knob.metadata["low"], knob.metadata["high"]
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"must be a number from {low:g} to {high:g}"
-    if not math.isfinite(value) or not low <= value <= high:
-        return f"must lie from {low:g} to {high:g}"
-    if isinstance(knob.default, int) and not isinstance(value, int):
-        return "must be a whole number"
-    return None

@@ -13,6 +13,7 @@ from streamer.sim.course import Course, draw_course
 from streamer.sim.labs import Draw, draw_blood, simulate_lab_values
 from streamer.sim.patient import Patient
 from streamer.sim.physiology import Vitals, simulate_vitals
+from streamer.sim.treatment_knobs import TreatmentKnobs
 
 # Percentiles of hours in hospital before the ICU: 0, 25, 50, 75, 95, 100 % (PhysioNet 2019).
 _BEFORE_AT: Final = (0.0, 0.25, 0.50, 0.75, 0.95, 1.0)
@@ -61,11 +62,12 @@ def draw_stay(
     admit_ms: int,
     bed: str,
     sepsis_share: float,
+    treatment: TreatmentKnobs = TreatmentKnobs(),  # noqa: B008 - frozen
 ) -> Stay:
     """Draws all hidden values of one stay; takes about 1 ms for the median 38 hours."""
     course = draw_course(rng, sepsis_share)
     hour_of_day = (admit_ms % DAY_MS) / HOUR_MS
-    vitals = simulate_vitals(rng, patient, course, hour_of_day)
+    vitals = simulate_vitals(rng, patient, course, hour_of_day, treatment)
     lab_values = simulate_lab_values(rng, patient, course)
     return Stay(
         index=index,

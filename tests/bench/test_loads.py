@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.loads import Clock, hourly, one_hertz
+from bench.loads import Clock, even_rows, hourly, one_hertz
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,15 @@ def test_the_ward_ends_with_a_due_event_for_each_patient() -> None:
     patients = {message.key for message in messages}
     assert {message.key for message in messages[-len(patients) :]} == patients
     assert all(message.topic == "vitals" for message in messages)
+
+
+def test_even_rows_have_all_beds_in_each_second_and_a_due_event_at_the_end() -> None:
+    messages = list(even_rows(rows=30, beds=10))
+    assert len(messages) == 30 + 10
+    assert len({message.key for message in messages[:10]}) == 10
+    assert [message.due_ms for message in messages] == sorted(
+        message.due_ms for message in messages
+    )
+    clocks = {message.key: Clock(60_000) for message in messages}
+    due = [clocks[message.key].is_due("observation", message.due_ms) for message in messages]
+    assert due == [True] * 10 + [False] * 20 + [True] * 10

@@ -33,7 +33,7 @@ def test_figures_of_two_days() -> None:
     ]
     burden = count(listed, spans, 2, NOW_MS, ModelFacts(0.02, 0.11, "a test set"))
     assert (burden["starts"], burden["beds"]) == (5, 1)
-    assert burden["starts_per_bed_day"] == 2.0
+    assert (burden["bed_days"], burden["starts_per_bed_day"]) == (2.5, 2.0)
     assert (burden["acknowledge_p50_s"], burden["acknowledge_p90_s"]) == (180, 240)
     assert burden["overdue_share"] == 0.2
     assert burden["verdicts"] == {"n": 3, "true": 0, "false": 2, "unsure": 1, "ppv": 0.0}
@@ -43,7 +43,7 @@ def test_figures_of_two_days() -> None:
 
 def test_nothing_is_no_division() -> None:
     burden = count([], [], 7, NOW_MS, ModelFacts())
-    assert burden["starts_per_bed_day"] is None
+    assert (burden["bed_days"], burden["starts_per_bed_day"]) == (0, None)
     assert burden["overdue_share"] is None
     assert burden["verdicts"]["ppv"] is None
 

@@ -122,6 +122,17 @@ def test_escape_only_closes(screens: Screens, stub: BoardStub) -> None:
     assert stub.actions == []
 
 
+def test_a_key_where_there_is_nothing_to_answer_says_so(screens: Screens, stub: BoardStub) -> None:
+    page = screens.open()
+    for number, key in (("1", "a"), ("1", "s"), ("7", "a"), ("15", "s")):
+        ask(page, number, key)
+        expect(page.locator("dialog")).to_contain_text("No alert to answer")
+        expect(page.locator("dialog .subject")).to_contain_text(f"Bed {number}")
+        page.keyboard.press("Enter")
+        expect(page.locator("dialog")).to_have_count(0)
+    assert stub.actions == []
+
+
 def test_letters_are_dead_in_text_fields_and_dialogs(screens: Screens, stub: BoardStub) -> None:
     page = screens.open()
     of_bed(page, "2").focus()
@@ -131,7 +142,7 @@ def test_letters_are_dead_in_text_fields_and_dialogs(screens: Screens, stub: Boa
     expect(page.locator("#find")).to_have_value("aspm?")
     expect(page.locator("dialog")).to_have_count(0)
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    expect(page.get_by_role("button", name="Privacy off")).to_be_visible()
+    expect(page.get_by_role("button", name="Privacy: off")).to_be_visible()
     page.locator("#find").fill("kowal")
     page.keyboard.press("Enter")
     assert focused(page).startswith("Bed 13,")
@@ -147,6 +158,7 @@ def test_snooze_sends_minutes_and_a_reason(screens: Screens, stub: BoardStub) ->
     ask(page, "4", "s")
     options = page.locator("dialog input[name=minutes]")
     assert options.evaluate_all("all => all.map(e => e.value)") == ["15", "30", "60", "120"]
+    expect(page.get_by_text("Reason (choose one)")).to_be_visible()
     page.keyboard.press("Enter")  # No reason yet: nothing is sent.
     assert stub.actions == []
     page.get_by_label("30 min").check()

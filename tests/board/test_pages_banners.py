@@ -95,4 +95,4 @@ def test_ages_of_a_replay_count_by_the_log(screens: Screens, stub: BoardStub) ->
     stub.system |= {"clock": "log", "log_time": stamp(-10), "time": "2026-12-24T00:00:00Z"}
     page = screens.open()
     assert "last contact 11 min" in text_of(page, "1")
-    assert "OPEN 14:1" in text_of(page, "2") or "OVERDUE" in text_of(page, "2")
+    assert "OPEN for 14:1" in text_of(page, "2") or "OVERDUE" in text_of(page, "2")

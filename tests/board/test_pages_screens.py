@@ -29,8 +29,11 @@ def test_a_patient_has_curves_values_with_ages_and_limits_reasons_and_history(
     label = page.get_by_role("img", name="heart rate, last 48 hours")
     expect(label).to_be_visible()
     row = " ".join(page.locator("tr", has_text="lactate").inner_text().split())
-    assert row == "lactate 4.1 mmol/L ↑ above 3 h 31 \N{EN DASH}2"
-    expect(page.locator(".reasons li").first).to_contain_text("lactate 4.1 mmol/L, high")
+    assert row == "lactate 4.1 mmol/L ↑ above 28 min \N{LESS-THAN OR EQUAL TO} 2"
+    expect(page.locator(".reasons li").first).to_have_text(
+        "lactate 4.1 mmol/L, high 25 min old then"
+    )
+    expect(page.get_by_role("heading", name="Reasons of this alert as of 10:37")).to_be_visible()
     lines = page.locator(".history li").all_inner_texts()
     assert "rose HIGH" in lines[0]
     assert any("acknowledged by A. Nurse" in line and "cultures taken" in line for line in lines)
@@ -39,6 +42,39 @@ def test_a_patient_has_curves_values_with_ages_and_limits_reasons_and_history(
     ]  # fmt: skip
     page.keyboard.press("Escape")
     expect(of_bed(page, "2")).to_be_focused()
+
+
+def test_an_old_vital_sign_is_grey_with_a_question_mark_as_on_the_card(
+    screens: Screens, stub: BoardStub
+) -> None:
+    last = {"temperature": [38.4, 130], "heart_rate": [88, 100], "lactate": [1.9, 1300]}
+    stub.change("3", last=last | {"wbc": [12.0, 1500]})
+    page = screens.open()
+    of_bed(page, "3").click()
+    page.wait_for_selector(".values tbody tr")
+    rows = {
+        name: " ".join(page.locator(".values tr", has_text=name).inner_text().split())
+        for name in ("temperature", "heart rate", "lactate", "white cells")
+    }
+    assert "38.4? °C ↑ above 2 h 1" in rows["temperature"]
+    assert "88 /min 1 h 4" in rows["heart rate"]
+    assert "1.9 mmol/L 21 h 4" in rows["lactate"]
+    assert "12.0? 10³/µL ↑ above 25 h 0" in rows["white cells"]
+    old = page.locator("tr.old")
+    expect(old.filter(has_text="temperature")).to_have_count(1)
+    expect(old.filter(has_text="lactate")).to_have_count(0)
+
+
+def test_the_curves_shrink_with_the_window(screens: Screens) -> None:
+    page = screens.open(size=(1920, 1080))
+    of_bed(page, "2").click()
+    page.wait_for_selector(".history li")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_function(
+        "[...document.querySelectorAll('.charts, .chart canvas')].every((e, i, [panel]) =>"
+        " e.getBoundingClientRect().right <= panel.getBoundingClientRect().right"
+        " && panel.scrollWidth <= panel.clientWidth)"
+    )
 
 
 def test_the_curve_of_risk_is_drawn_with_its_limit_and_alert(screens: Screens) -> None:
@@ -101,8 +137,9 @@ def test_a_handover_has_two_lines_a_patient_and_prints_without_the_head(screens:
     first, second = patients.nth(1).locator("p").all_inner_texts()
     for words in ("2 Okafor, D. mrn-0480074 58 y M", "Risk 0.41 (", "HR 115 ("):
         assert words in first
-    for words in ("*** HIGH 09:07", "still on", "lactate 4.1 mmol/L, high", "OPEN 04:"):
+    for words in ("*** HIGH since 09:07", "lactate 4.1 mmol/L, high", "OPEN for 04:"):
         assert words in second
+    assert "** MEDIUM 06:42\N{EN DASH}09:47 · ENDED NOT SEEN 09:47" in patients.nth(14).inner_text()
     assert "no alert in 12 h" in patients.nth(0).inner_text()
     page.emulate_media(media="print")
     expect(page.locator("header.page")).to_be_hidden()
@@ -112,8 +149,8 @@ def test_the_burden_says_how_often_alerts_are_right(screens: Screens) -> None:
     page = screens.open()
     go(page, "Burden")
     tiles = [" ".join(t.split()) for t in page.locator(".tile").all_inner_texts()]
-    assert tiles[0] == "0.30 alerts per bed and day 51 alerts, 24 beds, 7 days"
-    assert tiles[1] == "04:14 to acknowledge, median nine of ten within 18:50"
+    assert tiles[0] == "0.30 alerts per bed and day 51 alerts in 168 bed-days"
+    assert tiles[1] == "4 min to acknowledge, median nine of ten within 18 min"
     assert "17 %" in tiles[3]
     assert "27 verdicts: 4 right, 19 wrong, 4 unsure" in tiles[3]
     assert "PhysioNet 2019" in tiles[4]
@@ -180,7 +217,7 @@ def test_a_session_that_ends_leads_to_the_login(screens: Screens, stub: BoardStu
 def test_privacy_hides_names_everywhere(screens: Screens, stub: BoardStub) -> None:
     page = screens.open()
     page.keyboard.press("p")
-    expect(page.get_by_role("button", name="Privacy on")).to_be_visible()
+    expect(page.get_by_role("button", name="Privacy: on")).to_be_visible()
     secrets = [str(c[key]) for c in stub.cards.values() for key in ("label", "patient")]
 
     def look(where: str) -> None:
@@ -240,7 +277,7 @@ def test_sound_is_off_then_high_repeats_and_medium_does_not(hearing: Page, stub:
     page = hearing
     page.clock.run_for(61_000)
     assert sounds(page) == []
-    page.get_by_role("button", name="Sound off").click()
+    page.get_by_role("button", name="Sound: off").click()
     page.clock.run_for(1000)
     assert sounds(page) == ["high"]
     page.clock.run_for(60_000)
@@ -257,7 +294,7 @@ def test_sound_is_off_then_high_repeats_and_medium_does_not(hearing: Page, stub:
 
 def test_a_mute_counts_down_and_a_new_high_breaks_it(hearing: Page, stub: BoardStub) -> None:
     page = hearing
-    page.get_by_role("button", name="Sound off").click()
+    page.get_by_role("button", name="Sound: off").click()
     of_bed(page, "1").focus()
     page.keyboard.press("m")
     expect(page.get_by_role("button", name="AUDIO PAUSED 01:5")).to_be_visible()
@@ -266,7 +303,7 @@ def test_a_mute_counts_down_and_a_new_high_breaks_it(hearing: Page, stub: BoardS
     assert len(sounds(page)) == count
     expect(page.get_by_role("button", name="AUDIO PAUSED 00:5")).to_be_visible()
     stub.change("4", {"severity": "high", "revision": 2, "changed": stamp()})
-    expect(page.get_by_role("button", name="Sound on")).to_be_visible()
+    expect(page.get_by_role("button", name="Sound: on")).to_be_visible()
     page.clock.run_for(1000)
     assert sounds(page)[-1] == "high"
     assert len(sounds(page)) == count + 1

@@ -16,7 +16,8 @@ def test_a_card_says_bed_severity_risk_limit_ages_reason_and_state(screens: Scre
     text = text_of(page, "2")
     for words in (
         "Okafor, D.", "*** HIGH", "1 h 35", "0.41", "alert above 0.18", "NEWS2 11",
-        "HR 115 4 min", "Temp 38.5 52 min", "lactate 4.1 mmol/L, high", "OPEN 04:1", "last contact",
+        "HR 115 4 min", "Temp 38.5 52 min", "lactate 4.1 mmol/L, high", "OPEN for 04:1",
+        "last contact",
     ):  # fmt: skip
         assert words in text
 
@@ -25,11 +26,30 @@ def test_states_are_words(screens: Screens) -> None:
     page = screens.open()
     states = {
         "1": "No alert", "7": "ACKNOWLEDGED a.nurse 10:04", "9": "TECHNICAL", "10": "℞ antibiotic",
-        "15": "ENDED NOT SEEN 09:47", "17": "SNOOZED 12:", "19": "indeterminate",
-        "20": "ALARM PAUSED treated", "22": "OVERDUE 12:",
+        "15": "ENDED NOT SEEN 09:47", "17": "SNOOZED 12:", "19": "indeterminate too few values",
+        "20": "ALARM PAUSED treated", "22": "OVERDUE by 12:",
     }  # fmt: skip
     for number, words in states.items():
         assert words in text_of(page, number), number
+
+
+def test_long_waits_are_hours_that_look_like_no_time_of_day(
+    screens: Screens, stub: BoardStub
+) -> None:
+    stub.change("2", {"changed": stamp(65), "respond_by": None})
+    stub.change("22", {"respond_by": stamp(60 * 32 + 15)})
+    page = screens.open()
+    assert "OPEN for 1 h 05" in text_of(page, "2")
+    assert "OVERDUE by 32 h 15" in text_of(page, "22")
+
+
+def test_no_reason_is_cut_off(screens: Screens, stub: BoardStub) -> None:
+    reason = {"variable": "etco2", "value": 35.0, "unit": "mm[Hg]", "direction": "timing"}
+    stub.change("2", {"reasons": [{**reason, "age_minutes": 0, "contribution": 1.0}]})
+    page = screens.open()
+    text = of_bed(page, "2").locator(".reason")
+    expect(text).to_have_text("end-tidal CO2 35 mmHg, how often measured")
+    assert text.evaluate("e => e.scrollWidth <= e.clientWidth && e.scrollHeight <= e.clientHeight")
 
 
 def test_cards_stand_in_the_order_of_beds_and_arrivals_move_no_other(

@@ -9,7 +9,7 @@ from streamer.core.codec import CorruptState, Era, encode
 from streamer.core.lstm_network import Architecture
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.variables import INDEX
+from streamer.core.variables import INDEX, N_VARIABLES
 from tests.support.board import NOW_MS, BoardTrial, alert, at, risk, stay
 
 
@@ -20,10 +20,15 @@ def stored_stay() -> bytes:
     table["started"][slot] = 1
     table["origin_ms"][slot] = NOW_MS - HOUR_MS
     table["open_bin"][slot] = 1
-    for bin_, value in ((0, 91.0), (1, 104.0)):
-        table["ring_value"][slot, bin_, heart_rate] = value
-        table["ring_offset_ms"][slot, bin_, heart_rate] = 60_000
-        table["ring_rank"][slot, bin_, heart_rate] = 1
+    table.layers["ring"].write_places(
+        slot,
+        np.array([heart_rate, N_VARIABLES + heart_rate]),
+        {
+            "value": np.array([91.0, 104.0]),
+            "offset_ms": np.array([60_000, 60_000]),
+            "rank": np.array([1, 1]),
+        },
+    )
     table["last_value"][slot, INDEX["lactate"]] = 4.1
     table["last_ms"][slot, INDEX["lactate"]] = NOW_MS - 60_000
     (stored,) = encode(table, np.array([slot]), Era("3fa9c1d20b77", 4))

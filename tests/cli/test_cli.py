@@ -14,7 +14,7 @@ from streamer.datasets.cohort import DataError
 from streamer.local import LocalStackError
 from streamer.ports.log import LogUnavailable
 from streamer.ports.states import StoreUnavailable
-from streamer.sim.scenario import ScenarioError
+from streamer.sim.knobs import ScenarioError
 
 
 @pytest.mark.parametrize(

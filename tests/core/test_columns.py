@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core.columns import Columns, decode
+from streamer.core.columns import Columns, Parsed, PlainCells, decode, to_columns
 from streamer.core.events import Kind
+from streamer.core.observations import Observation
 from streamer.core.reasons import Reason, ValueProblem
 from streamer.core.records import Record
 from streamer.core.time import HOUR_MS
@@ -128,3 +129,36 @@ def test_far_future(ahead_ms: int, limit_ms: int | None, refused: bool) -> None:
 def test_values_that_stand_twice_in_json_count_once_the_last() -> None:
     value = b'{"patient_id":"p","time":1795255200000,"values":{"ph":7.1,"ph":7.4}}'
     assert cells(decode([record(value)], None)) == {"ph": np.float32(7.4)}
+
+
+def test_values_that_are_kept_apart_are_judged_as_those_of_the_event_itself() -> None:
+    """A table of plain values, as the archive has it, beside an event that names a unit."""
+    charted: list[dict[str, float | None]] = [
+        {"heart_rate": 80.0, "temperature": 37.0},
+        {"temperature": 98.6},
+        {},
+        {"heart_rate": 900.0, "spo2": 97.0},
+    ]
+    units = [None, {"temperature": "[degF]"}, None, None]
+    times = np.arange(4, dtype=np.int64)
+    kinds = np.full(4, int(Kind.OBSERVATION), np.uint8)
+
+    def parsed(events: list[Observation], cells: PlainCells | None = None) -> Parsed:
+        return Parsed(events, np.arange(4), times, times, kinds, {}, cells=cells)
+
+    whole = to_columns(parsed([Observation("p", i, charted[i], units[i]) for i in range(4)]))
+    apart = [(i, n, v) for i in (0, 3) for n, v in charted[i].items()]
+    cells = PlainCells(
+        np.array([i for i, _, _ in apart], np.intp),
+        np.array([INDEX[name] for _, name, _ in apart], np.int16),
+        np.array([value for _, _, value in apart], np.float64),
+    )
+    kept = to_columns(
+        parsed(
+            [Observation("p", i, charted[i] if i == 1 else {}, units[i]) for i in range(4)], cells
+        )
+    )
+    for name in ("cell_start", "variable", "value", "rank"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(whole, name))
+    assert kept.losses == whole.losses
+    assert whole.losses.total() == 1

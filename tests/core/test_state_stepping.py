@@ -7,8 +7,8 @@ import pytest
 
 from streamer.core import features, state_stepping
 from streamer.core.cleaning import clean
+from streamer.core.hour_ring import LATE_BINS
 from streamer.core.model import Model
-from streamer.core.stays import LATE_BINS
 from streamer.core.variables import N_VARIABLES, VARIABLES
 from tests.support.event_stream import (
     Event,

@@ -8,7 +8,7 @@ import pytest
 
 from streamer.core.stays import NEVER
 from streamer.core.time import HOUR_MS
-from tests.core.test_lifecycle import NETWORK, stream
+from tests.core.test_stay_lifecycle import NETWORK, stream
 from tests.support.event_stream import (
     ORIGIN_MS,
     Event,

@@ -53,3 +53,26 @@ def test_every_field_of_a_new_stay_has_its_initial_value() -> None:
         if name not in ("memory", "anchor_memory"):  # the empty memory is not one number
             expected = np.full(field.shape, field.initial, field.dtype)
             assert table[name][slot].tobytes() == expected.tobytes(), name
+
+
+def test_many_patients_get_fresh_slots_at_once() -> None:
+    table = StayTable(SMALL, capacity=1)
+    used = table.add("used", 0)
+    table["h"][used] = 5
+    table["origin_ms"][used] = 7
+    table.locations[used] = ("W", "1")
+    table.remove("used")
+    slots = table.add_many([str(i) for i in range(100)], 3, filled=("origin_ms",))
+    assert table.names(slots) == [str(i) for i in range(100)]
+    assert table.slots_in(3).tolist() == sorted(slots.tolist())
+    alone = StayTable(SMALL)
+    one = alone.add("alone", 3)
+    for name in table.fields.keys() - {"origin_ms"}:
+        expected = np.broadcast_to(alone[name][one], table[name][slots].shape)
+        np.testing.assert_array_equal(table[name][slots], expected)
+    assert table.locations[used] == ("", "")
+    assert table.touched[slots].all()
+    with pytest.raises(ValueError, match="already has a slot"):
+        table.add_many(["another", "7"], 0)
+    with pytest.raises(ValueError, match="already has a slot"):
+        table.add_many(["twice", "twice"], 0)

@@ -16,6 +16,10 @@ MIDNIGHT: Final = datetime(2026, 11, 21, tzinfo=UTC)
 MIDNIGHT_MS: Final = 1_795_219_200_000
 DAY: Final = [MIDNIGHT + timedelta(seconds=second) for second in range(86_400)]
 
+# Seconds of a day that are tried one by one: seven has no factor in common with 60 nor with 24, so
+# every hour comes with every minute, and every minute with every second.
+STEP: Final = 7
+
 
 def refusal(read: Callable[[Any], int], time: object) -> str:
     """What is said of a time that is refused; nothing of one that is not."""
@@ -40,7 +44,7 @@ RFC_3339: dict[str, Callable[[datetime], str]] = {
 def test_every_second_of_a_day_is_read(form: Callable[[datetime], str]) -> None:
     texts = [form(moment) for moment in DAY]
     expected = MIDNIGHT_MS + 1000 * np.arange(86_400)
-    assert [read_ms(text) for text in texts[::7]] == expected[::7].tolist()
+    assert [read_ms(text) for text in texts[::STEP]] == expected[::STEP].tolist()
     ms, sure = read_many_ms(texts)
     assert sure.all() or not sure.any()  # what is not read at once is left to `read_ms`
     assert np.array_equal(ms[sure], expected[sure])
@@ -70,10 +74,10 @@ NEAR: dict[str, tuple[Callable[[datetime], str], str]] = {
 
 
 @pytest.mark.parametrize(("form", "hint"), NEAR.values(), ids=NEAR)
-def test_every_second_of_a_day_in_a_near_form_is_refused_with_a_hint(
+def test_seconds_of_a_day_in_a_near_form_are_refused_with_a_hint(
     form: Callable[[datetime], str], hint: str
 ) -> None:
-    texts = [form(moment) for moment in DAY]
+    texts = [form(moment) for moment in DAY[::STEP]]
     assert not [text for text in texts if hint not in refusal(read_ms, text)]
     assert not read_many_ms(texts)[1].any()
 
@@ -90,10 +94,10 @@ NUMBERS: dict[str, tuple[Callable[[int], int], str]] = {
 
 
 @pytest.mark.parametrize(("form", "hint"), NUMBERS.values(), ids=NUMBERS)
-def test_every_second_of_a_day_as_another_number_is_refused_with_a_hint(
+def test_seconds_of_a_day_as_another_number_are_refused_with_a_hint(
     form: Callable[[int], int], hint: str
 ) -> None:
-    numbers = [form(MIDNIGHT_MS // 1000 + second) for second in range(86_400)]
+    numbers = [form(MIDNIGHT_MS // 1000 + second) for second in range(0, 86_400, STEP)]
     assert not [number for number in numbers if hint not in refusal(check_ms, number)]
 
 

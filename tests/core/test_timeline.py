@@ -5,8 +5,9 @@ from itertools import permutations
 import numpy as np
 import pytest
 
+from streamer.core.hour_ring import NOT_MEASURED, RING
 from streamer.core.lstm_network import Architecture
-from streamer.core.stays import NOT_MEASURED, RING, StayTable
+from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import (
     PLAIN,

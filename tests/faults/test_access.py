@@ -5,31 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import (
-    ACL,
-    ACLFilter,
     ACLOperation,
-    ACLPermissionType,
-    ACLResourcePatternType,
-    ResourcePattern,
-    ResourcePatternFilter,
-    ResourceType,
 )
 
 from bench.services import ServiceProcess, environment, running, settings_of
@@ -41,10 +28,17 @@ from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
 from streamer.local.ports import choose
 from streamer.ports.log import LogNotAllowed, LogUnavailable
-from streamer.service.health import ReasonJson
 from streamer.service.topics import ensure_topics
+from tests.support.access_rights import (
+    Users,
+    command,
+    grant_in_kafka,
+    make_redis_users,
+    metric,
+    reasons,
+    rules_in_force,
+)
 from tests.support.certificates import Authority
-from tests.support.paths import ROOT
 from tests.support.secure_kafka import SecureKafka, secure_kafka, token_of
 from tests.support.wait import wait_until
 from trainer.registry.lease import Lease
@@ -155,123 +149,6 @@ def test_a_client_certificate_opens_the_connection(kafka: SecureKafka) -> None:
 # --- rights
 
 
-def grant_in_kafka(kafka: SecureKafka, folder: Path, variables: Mapping[str, str]) -> None:
-    """Runs the shipped script; Kafka's own tool, which takes a second a call, is played."""
-    calls = folder / "calls"
-    tool = folder / "kafka-acls.sh"
-    tool.write_text(
-        f"#!{sys.executable}\nimport json, sys\n"
-        f"open({str(calls)!r}, 'a').write(json.dumps(sys.argv[1:]) + '\\n')\n"
-    )
-    tool.chmod(0o755)
-    subprocess.run(
-        [ROOT / "deploy/acl/kafka.sh", "--bootstrap-server", kafka.address],
-        env={"PATH": f"{folder}:{os.environ['PATH']}", **variables}, check=True,
-    )  # fmt: skip
-    rules = [rule for call in calls.read_text().splitlines() for rule in rules_of(json.loads(call))]
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
-        admin.create_acls(rules)
-
-
-def rules_of(arguments: list[str]) -> list[ACL]:
-    """The rules that `kafka-acls.sh` makes of its arguments."""
-    assert arguments[:2] == ["--bootstrap-server", arguments[1]]
-    assert arguments[2] == "--add"
-    options: dict[str, list[str]] = {}
-    for name, value in zip(arguments[3::2], arguments[4::2], strict=True):
-        options.setdefault(name, []).append(value)
-    pattern = options.pop("--resource-pattern-type", ["literal"])[0].upper()
-    (principal,) = options.pop("--allow-principal")
-    operations = options.pop("--operation")
-    kinds = {
-        "--topic": ResourceType.TOPIC,
-        "--group": ResourceType.GROUP,
-        "--transactional-id": ResourceType.TRANSACTIONAL_ID,
-    }
-    return [
-        ACL(
-            principal=principal,
-            host="*",
-            operation=ACLOperation[re.sub(r"(?<=[a-z])(?=[A-Z])", "_", operation).upper()],
-            permission_type=ACLPermissionType.ALLOW,
-            resource_pattern=ResourcePattern(kinds[kind], name, ACLResourcePatternType[pattern]),
-        )
-        for kind, names in options.items()
-        for name in names
-        for operation in operations
-    ]
-
-
-def rules_in_force(kafka: SecureKafka) -> list[ACL]:
-    anything = ACLFilter(
-        principal=None, host="*", operation=ACLOperation.ANY,
-        permission_type=ACLPermissionType.ANY,
-        resource_pattern=ResourcePatternFilter(
-            ResourceType.ANY, None, ACLResourcePatternType.ANY
-        ),
-    )  # fmt: skip
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
-        rules: list[ACL] = admin.describe_acls(anything)[0]
-    return rules
-
-
-def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, str]) -> None:
-    files = {}
-    for user in ("streamer", "trainer", "viewer", "canary"):
-        file = folder / f"{user}.password"
-        file.write_text(f"{user}-s3cret\n")
-        files[f"{user.upper()}_PASSWORD_FILE"] = str(file)
-    address = urlsplit(stack.redis_admin)
-    subprocess.run(
-        [ROOT / "deploy/acl/redis.sh", "-h", "127.0.0.1", "-p", str(address.port),
-         "--user", str(address.username)],
-        env={"PATH": os.environ["PATH"], "REDISCLI_AUTH": str(address.password),
-             **files, **variables},
-        check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-class Users:
-    """The environment of each user's programs."""
-
-    def __init__(self, kafka: SecureKafka, stack: LocalStack, names: Mapping[str, str]) -> None:
-        self._kafka = kafka
-        self._redis_port = urlsplit(stack.redis).port
-        self._names = names
-
-    def __call__(self, user: str, **settings: str) -> dict[str, str]:
-        redis = user if user in {"streamer", "viewer", "trainer", "canary"} else "streamer"
-        return dict(self._names) | {
-            "KAFKA_BOOTSTRAP_SERVERS": self._kafka.sasl,
-            "REDIS_URL": f"redis://{redis}:{redis}-s3cret@127.0.0.1:{self._redis_port}/0",
-            "STREAMER_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
-            "STREAMER_KAFKA_SSL_CAFILE": str(self._kafka.authority.ca),
-            "STREAMER_KAFKA_SASL_MECHANISM": "PLAIN",
-            "STREAMER_KAFKA_SASL_USERNAME": user,
-            "STREAMER_KAFKA_SASL_PASSWORD": f"{user}-s3cret",
-            **settings,
-        }  # fmt: skip
-
-
-def command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "streamer", *arguments],
-        env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
-def reasons(port: int) -> list[ReasonJson] | None:
-    """The reasons of `/readyz`; ``None`` while nothing answers."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        with contextlib.closing(connection):
-            connection.request("GET", "/readyz")
-            answer: list[ReasonJson] = json.loads(connection.getresponse().read())["reasons"]
-            return answer
-    except OSError:
-        return None
-
-
 def observation(patient: str, **values: float) -> bytes:
     content = {"patient_id": patient, "time": int(time.time() * 1000), "values": values}
     return json.dumps(content).encode()
@@ -294,6 +171,7 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
             stack, topic_prefix, http_port=port, partitions=2, kafka_session_timeout_ms=6_000
         )
         as_admin = settings_of(names)
+        denied_before = kafka.denials  # other tests use this broker without any right
         ensure_topics(as_admin)
         grant_in_kafka(kafka, tmp_path, names)
         make_redis_users(stack, tmp_path, names)
@@ -348,9 +226,51 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
                 RedisModels(redis).publish("not-a-model", bundle, 0)
             with connect(stack.redis_admin) as admin:
                 admin.delete("{vigil:models}:champion")
-                assert kafka.denials == []
+                assert kafka.denials == denied_before
                 assert admin.acl_log() == []
                 _refusals_have_their_own_words(user, admin, port, kafka)
+
+
+def _canaries_are_left_out_and_patients_go_on(user: Users, port: int, kafka: SecureKafka) -> None:
+    """Without the right to write a canary's topics the service works, and says it once."""
+    settings = settings_of(user("streamer"))
+    topics_of_canaries = {settings.topic_risk_canary, settings.topic_alerts_canary}
+    rules = [
+        rule
+        for rule in rules_in_force(kafka)
+        if rule.resource_pattern.resource_name in topics_of_canaries
+        and rule.principal == "User:streamer"
+    ]
+    assert {rule.operation for rule in rules} >= {ACLOperation.WRITE}
+    viewer = settings_of(user("viewer"))
+    sender = settings_of(user("sender"))
+    with contextlib.ExitStack() as opened:
+        admin = opened.enter_context(
+            contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address))
+        )
+        out = opened.enter_context(contextlib.closing(KafkaProducer(**sender.kafka_connection())))
+        risks = opened.enter_context(
+            contextlib.closing(committed_reader(viewer.kafka_connection(), viewer.topic_risk))
+        )
+        admin.delete_acls(rules)
+        unheard = command(user("canary", STREAMER_CANARY_SECONDS="12"), "canary", "--once")
+        assert unheard.returncode == 1, unheard.stdout
+        out.send(sender.topic_vitals, observation("p5", heart_rate=80.0), b"p5")
+        wait_until(
+            lambda: any(
+                record.key == b"p5"
+                for records in risks.poll(timeout_ms=50).values()
+                for record in records
+            ),
+            30,
+            "the risk of a patient",
+        )
+        assert reasons(port) == []
+        assert metric(port, "vigil_topics_left_out") == 2
+        shown = command(user("streamer"), "check")
+        assert f"{settings.topic_risk_canary} is missing, or hidden" in shown.stdout
+        admin.create_acls(rules)
+        wait_until(lambda: metric(port, "vigil_topics_left_out") == 0, 30, "the topics")
 
 
 def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: SecureKafka) -> None:
@@ -380,6 +300,7 @@ def _refusals_have_their_own_words(user: Users, admin: Any, port: int, kafka: Se
         kafka_admin.create_acls(rules)
     wait_until(lambda: reasons(port) == [], 60, "readiness")
 
+    _canaries_are_left_out_and_patients_go_on(user, port, kafka)
     hidden = command(user("sender"), "alerts", "--from-beginning", "--json")
     assert hidden.returncode == 1
     assert "Kafka does not allow this user to use a topic" in hidden.stderr

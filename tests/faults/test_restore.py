@@ -87,15 +87,11 @@ def lose(stack: LocalStack) -> None:
 def marks(trial: ServiceTrial, log_id: str) -> dict[int, int]:
     """The last mark of each partition, an offset."""
     topic = KafkaStateTopic(trial.settings.kafka_connection(), trial.settings.topic_states)
-    marks_of = {}
-    for number in range(N_PARTITIONS):
-        snapshot = Snapshot(None, {})
-        for page in topic.read(number):
-            for record in page:
-                snapshot.add(record, log_id)
-        if snapshot.mark is not None:
-            marks_of[number] = snapshot.mark.since
-    return marks_of
+    snapshots = {number: Snapshot(None, {}) for number in range(N_PARTITIONS)}
+    for page in topic.read():
+        for record in page:
+            snapshots[record.partition].add(record, log_id)
+    return {n: snapshot.mark.since for n, snapshot in snapshots.items() if snapshot.mark}
 
 
 def forget_history(trial: ServiceTrial) -> None:

@@ -12,7 +12,7 @@ import pytest
 from bench.parity import TOLERANCE, offline_risks
 from streamer.bundles import bundle
 from streamer.bundles.build import build
-from streamer.core.stays import LATE_BINS
+from streamer.core.hour_ring import LATE_BINS
 from streamer.core.time import HOUR_MS
 from streamer.core.variables import INDEX, VARIABLES
 from streamer.datasets.cohort import Cohort, site

@@ -270,7 +270,6 @@ def test_a_lost_home_is_not_given_away_in_a_restore(monkeypatch: pytest.MonkeyPa
     n_outputs = len(fake.broker.outputs)
     fake.kill(process)
     fake.states.wipe()
-    fake.states._home_partitions.clear()
     read, process = fake.state_topic.read, fake.process(max_batch=1)
 
     def of_partition_0(partition: int) -> Iterator[Sequence[StateRecord]]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from streamer.core.canary import canary_id
 from streamer.ports.log import Interrupted, LogNotAllowed, MembershipLost, NameTaken
 from streamer.service import failed_transactions, metrics
 from streamer.service.failed_transactions import FailedTransactions
 from tests.support.fake_service import (
+    TOPICS,
+    Event,
     FakeProcess,
     FakeService,
     event,
@@ -95,6 +100,48 @@ def test_a_name_that_is_taken_now_and_then_is_a_restart(
     for _ in range(10):
         clock.now += 31
         failed.note(NameTaken("the epoch of the producer is over"))
+
+
+def test_a_canary_that_may_not_be_answered_stops_nobody() -> None:
+    """One transaction fails; then canaries are left out until the right is there again."""
+    fake = FakeService(LIBRARY, n_partitions=1)
+    process = fake.process()
+    fake.broker.denied = {TOPICS.risk_canary, TOPICS.alerts_canary}
+    fake.drain(process)
+    process.step()  # the next poll tells
+    assert process.worker.not_ready == []
+    assert left_out() == 2
+    fake.send([*canary(0), event(0, "p", 0, values={"heart_rate": 80})])
+    fake.drain(process)
+    assert [m["patient_id"] for m in fake.messages("risk")] == ["p"]
+    assert not fake.messages(TOPICS.risk_canary)
+    fake.broker.denied = set()
+    fake.drain(process)
+    assert left_out() == 0
+    fake.send(canary(1))
+    fake.drain(process)
+    assert fake.messages(TOPICS.risk_canary)
+    fake.broker.denied = {TOPICS.risk_canary}
+    fake.send([*canary(2), event(0, "p", 5, values={"heart_rate": 80})])
+    failed = metrics.REGISTRY.get_sample_value("vigil_interrupted_total") or 0
+    fake.drain(process)
+    assert metrics.REGISTRY.get_sample_value("vigil_interrupted_total") == failed + 1
+    process.step()
+    assert [m["patient_id"] for m in fake.messages("risk")] == ["p", "p"]
+    assert left_out() == 1
+
+
+def canary(k: int) -> list[Event]:
+    patient = canary_id("one", 0, k)
+    admission: dict[str, Any] = {"type": "admission", "age": 60}
+    return [
+        event(0, patient, 10 * k, processing="T", **fields)
+        for fields in (admission, {"values": {"heart_rate": 70}}, {"type": "discharge"})
+    ]
+
+
+def left_out() -> float | None:
+    return metrics.REGISTRY.get_sample_value("vigil_topics_left_out")
 
 
 def series(name: str, partition: int) -> float | None:

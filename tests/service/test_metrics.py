@@ -19,12 +19,13 @@ from streamer.service import metrics
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
 from tests.support.fake_service import FakeService, library, random_log
 from tests.support.paths import ROOT
+from trainer.archive import series as archive_series
 
 BY_PROCESS = {"partition", "model", "source"}
 """Labels whose values are known only while running: as many as partitions, one, and 101."""
 MOST_SERIES = 25
-LISTED = [*CATALOGUE, *series.CATALOGUE]
-"""Of the service and of the canary: rules and dashboard ask for both."""
+LISTED = [*CATALOGUE, *archive_series.CATALOGUE, *series.CATALOGUE]
+"""Of the service, the archive and the canary: rules and dashboard ask for all."""
 
 
 def scraped() -> dict[str, Metric]:
@@ -124,6 +125,7 @@ def test_the_dashboard_asks_for_what_exists_and_shows_nearly_all() -> None:
         "vigil_new_patients_total",
         "vigil_source_behind_seconds",
         "vigil_transactions_failed",
+        "vigil_topics_left_out",
         "vigil_stays_restored_total",
         "vigil_states_unsent",
         "vigil_states_sent_bytes_total",

@@ -5,6 +5,7 @@ import pytest
 from streamer.adapters.memory.states import MemoryStates
 from streamer.core.codec import Era
 from streamer.core.columns import Columns, decode
+from streamer.ports.states import HomesLost
 from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition
 from tests.support.event_stream import Event, discharge, observation, record
@@ -37,6 +38,9 @@ def test_a_new_patient_is_at_home_where_the_first_event_came(cache: StayCache) -
     states = MemoryStates()
     states.claim_partition("topic-a", 0, 1, ["q"])
     events = columns(observation(1, "q"), observation(1, "r"), discharge(1, "s"))
+    with pytest.raises(HomesLost):
+        cache.claim_partition(states, OWNED, events, [1, 1, 1])
+    states.complete_homes("topic-a")
     assert cache.claim_partition(states, OWNED, events, [1, 1, 1]) == {"q": 0}
     assert states.claim_partition("topic-a", 2, 1, ["q", "r", "s"]) == {"q": 0, "r": 1}
 

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import pytest
+
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
+from streamer.adapters.kafka.topics import TopicStatus
+from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 from streamer.service.takeover import REBUILD_MS
-from streamer.service.topics import AUDIT_MS, RETENTION_MS, wanted
+from streamer.service.topics import AUDIT_MS, RETENTION_MS, check_widths, wanted
 
 SETTINGS = Settings(partitions=4)
 
@@ -27,3 +31,17 @@ def test_topics_that_are_read_again_are_kept_longer_than_a_rebuild_reaches() -> 
         assert configs[name]["retention.ms"] == AUDIT_MS
     assert configs["stays"] == {"cleanup.policy": "compact"}
     assert configs["vitals.rejected.replayed"] == {"cleanup.policy": "compact"}
+
+
+@pytest.mark.parametrize(("canary", "is_refused"), [(4, False), (2, True), (0, False)])
+def test_a_narrower_output_is_refused_and_a_hidden_canary_topic_is_not(
+    canary: int, is_refused: bool
+) -> None:
+    """A record for a missing partition fails a transaction; a hidden topic is left out."""
+    widths = {topic.name: 4 for topic in wanted(SETTINGS)} | {"risk.canary": canary}
+    statuses = [TopicStatus(name, width, False, None) for name, width in widths.items()]
+    if is_refused:
+        with pytest.raises(LogUnavailable, match=r"risk\.canary has 2"):
+            check_widths(SETTINGS, statuses)
+    else:
+        check_widths(SETTINGS, statuses)

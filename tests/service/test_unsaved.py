@@ -12,7 +12,7 @@ import pytest
 from streamer.core import codec
 from streamer.core.stays import StayTable
 from streamer.ports.states import StateWrite
-from tests.service.test_suspects import dead_letters
+from tests.service.test_poison_records import dead_letters
 from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import (
     Event,

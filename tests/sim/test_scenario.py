@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.sim.scenario import Scenario, ScenarioError, Wire, load_scenario, parse_scenario
+from streamer.sim.knobs import ScenarioError
+from streamer.sim.scenario import Scenario, Wire, load_scenario, parse_scenario
 
 
 def test_a_scenario_names_all_its_faults() -> None:
@@ -21,6 +22,10 @@ def test_a_scenario_names_all_its_faults() -> None:
         ("{", "not JSON"),
         ('{"bed": 3}', "bed is not a knob; did you mean beds"),
         ('{"wire": 3}', "wire must be an object"),
+        ('{"treatment": 3}', "treatment must be an object"),
+        ('{"treatment": {"effect": 11}}', "treatment.effect must lie from 0 to 10"),
+        ('{"treatment": {"shape": "flat"}}', "one of exponential, plateau, delayed; it is 'flat'"),
+        ('{"treatment": {"dose": 1}}', "treatment.dose is not a knob"),
         ('{"beds": 1.5}', "beds must be a whole number; it is 1.5"),
         ('{"wire": {"late_share": true}}', "wire.late_share must be a number from 0 to 1"),
         ('{"wire": {"lab_delay_min_minutes": 99}}', "lab_delay_min_minutes is above"),

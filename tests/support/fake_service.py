@@ -60,7 +60,9 @@ class FaultyStates(MemoryStates):
             raise StoreUnavailable("the answer was lost")
 
     def wipe(self) -> None:
+        """Loses everything."""
         self._partitions.clear()
+        self.lose_homes()
 
     def snapshot(self) -> Any:
         return copy.deepcopy(self._partitions)
@@ -85,7 +87,7 @@ class FakeProcess:
     """One worker with its log; ``at`` holds a fault for each point between two effects."""
 
     def __init__(self, fake: FakeService, max_batch: int) -> None:
-        self.log = MemoryLog(fake.broker, max_batch)
+        self.log = MemoryLog(fake.broker, max_batch, (TOPICS.risk_canary, TOPICS.alerts_canary))
         self.at: dict[str, Callable[[], None]] = {}
         config = WorkerConfig(
             TOPICS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 import pytest
 
@@ -12,5 +13,5 @@ import pytest
 def drawing_nothing() -> Iterator[None]:
     """Fits draw nothing while the block lasts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.fit._draw", lambda *_: None)
+        patch.setattr(import_module("trainer.fit"), "_draw", lambda *_: None)
         yield

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from streamer.bundles.build import build
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import write_parquet
-from trainer import fit as fitting
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
 from trainer.data.known_stays import known_stays
@@ -26,6 +26,7 @@ from trainer.progress import Reporter
 from trainer.training.checkpoint import FILE
 
 QUIET = Reporter(Console(quiet=True))
+fitting = import_module("trainer.fit")  # of the package this is the function of the notebook
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +198,7 @@ def test_too_few_patients_are_refused_with_every_reason(tmp_path: Path) -> None:
     assert all(f"{side} patients is septic" in str(caught.value) for side in ("train", "test"))
 
 
-def test_a_fit_that_goes_on_keeps_encoder_scaling_and_forecast(
+def test_a_fit_that_goes_on_moves_every_layer_a_little_and_keeps_scaling_and_pieces(
     fitted: tuple[Fitted, Path], tmp_path: Path
 ) -> None:
     start = fitted[0].bundle
@@ -211,7 +212,12 @@ def test_a_fit_that_goes_on_keeps_encoder_scaling_and_forecast(
         if not np.array_equal(weights, after.network.weights[name])
     }
     assert {"glance_head", "memory_head", "bias"} <= changed
-    assert not any(name.startswith(("first", "second", "binned", "edges")) for name in changed)
+    assert not any(name.startswith(("binned", "edges")) for name in changed)
+    moved = [name for name in changed if name.startswith(("first", "second"))]
+    assert moved
+    for name in moved:  # it goes on from the weights, and does not begin anew
+        old, new = before.network.weights[name], after.network.weights[name]
+        assert np.abs(new - old).mean() < 0.2 * np.abs(old).mean()
     assert np.array_equal(before.scaling.mean, after.scaling.mean)
     assert (before.forecaster is None) == (after.forecaster is None)
     manifest = result.bundle.manifest

@@ -95,8 +95,8 @@ def test_variables_that_a_bundle_does_not_name_change_no_risk(
     cohort = read_task_stays([table], TASK).take(range(3))
     events = [m.value for m in replay(cohort, 1_700_000_000_000) if m.topic == "vitals"]
     more = [
-        {**event, "values": {**event["values"], "platelets": 40, "sbp": 70, "ph": 7.1}}
-        if event["type"] == "observation"
+        {**event, "values": {**values, "platelets": 40, "sbp": 70, "ph": 7.1}}
+        if isinstance(values := event.get("values"), dict)
         else event
         for event in events
     ]

@@ -20,12 +20,19 @@ from trainer.archive.arrow import listed, times_ms, where
 from trainer.archive.delta_table import ArchiveTable, Move, NoTable
 from trainer.archive.message_rows import MakeRows
 from trainer.archive.pseudonyms import KEY_PROPERTY, PatientNames
-from trainer.archive.schemas import ALERTS, ERASED, EVENTS, GAPS, OUTCOMES, SCORES, TABLES
+from trainer.archive.schemas import ACTIONS, ALERTS, ERASED, EVENTS, GAPS, OUTCOMES, SCORES, TABLES
 from trainer.archive.writer import Gap, TopicWriter
 from trainer.errors import InputError
 
-TOPICS: Final = {"vitals": EVENTS, "outcomes": OUTCOMES, "risk": SCORES, "alerts": ALERTS}
-"""The table of each topic, by the name that the streamer's settings give it a default for."""
+READERS: Final = {
+    "vitals": EVENTS,
+    "outcomes": OUTCOMES,
+    "risk": SCORES,
+    "alerts": ALERTS,
+    "actions": ACTIONS,
+}
+"""The table of each reader. A reader is named after its topic; `actions` reads the alerts, too: a
+commit is one table's, so a table has offsets of its own."""
 
 _GAPS_APP: Final = "gaps"
 
@@ -75,17 +82,17 @@ class Archive:
         clock: Callable[[], float] = time.monotonic,
         fault: Fault = no_fault,
     ) -> TopicWriter:
-        """The writer of one of ``TOPICS``.
+        """The writer of one of ``READERS``.
 
         Args:
-            topic: key of ``TOPICS``.
-            log: the topic.
+            topic: key of ``READERS``.
+            log: its topic.
             flush_s: seconds after which a batch is written.
             future_limit_ms: as the streamer's: a later event is kept as rejected.
             clock: seconds that never go back.
             fault: called between two effects.
         """
-        spec = TOPICS[topic]
+        spec = READERS[topic]
         writer = TopicWriter(
             log,
             self.table(spec.name),
@@ -113,6 +120,7 @@ class Archive:
             "alerts": lambda records, topic_id: message_rows.of_alerts(
                 records, topic_id, names, "champion"
             ),
+            "actions": lambda records, topic_id: message_rows.of_actions(records, topic_id, names),
         }
         return makers[topic]
 

@@ -24,9 +24,9 @@ import pyarrow.parquet as pq
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import array, where
 from trainer.archive.delta_table import ArchiveTable, Conflict, NoTable
-from trainer.archive.schemas import ALERTS, ERASED, EVENTS, OUTCOMES, SCORES, STAYS
+from trainer.archive.schemas import ACTIONS, ALERTS, ERASED, EVENTS, OUTCOMES, SCORES, STAYS
 
-_HOLDING: Final = (EVENTS, OUTCOMES, SCORES, ALERTS, STAYS)
+_HOLDING: Final = (EVENTS, OUTCOMES, SCORES, ALERTS, ACTIONS, STAYS)
 
 
 @dataclass(frozen=True, slots=True)

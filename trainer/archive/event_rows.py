@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from streamer.core.columns import Parsed, parse_records, without_canaries
+from streamer.core.columns import Parsed, PlainCells, parse_records, without_canaries
 from streamer.core.demographics import ICU_TYPES, MAX_LOCATION, SEXES
 from streamer.core.events import Fields, Kind
 from streamer.core.numbers import read_number, read_years
@@ -31,6 +31,7 @@ _DETAILS: Final = (
     "class", "action", "dose", "unit",
 )  # fmt: skip
 _KINDS: Final = tuple(kind.name.lower() for kind in Kind)
+_NUMBERS: Final = {kind.name.lower(): int(kind) for kind in Kind}
 
 
 def of_records(
@@ -86,30 +87,34 @@ def to_parsed(rows: pa.Table) -> Parsed:
     """Events of rows that were not refused, in their order."""
     matrix = np.column_stack([array(rows, name) for name in VALUES]).astype(np.float64)
     event, variable = np.nonzero(~np.isnan(matrix))
-    names = [VALUES[i] for i in variable.tolist()]
-    numbers = matrix[event, variable].tolist()
-    ends = np.cumsum(np.bincount(event, minlength=len(rows))).tolist()
-    values = [
-        dict(zip(names[begin:end], numbers[begin:end], strict=True))
-        for begin, end in zip([0, *ends[:-1]], ends, strict=True)
-    ]
-    for i, withdrawn in _present(rows, "withdrawn"):
-        values[i].update(dict.fromkeys(withdrawn))
-    units = dict(_present(rows, "units"))
+    units, withdrawn = dict(_present(rows, "units")), dict(_present(rows, "withdrawn"))
+    patients, revisions = listed(rows, "patient"), listed(rows, "revision")
     time_ms = times_ms(rows, "time")
-    kind = np.array([Kind[name.upper()] for name in listed(rows, "kind")], np.uint8)
-    patients = listed(rows, "patient")
-    revisions = listed(rows, "revision")
+    nothing: dict[str, float | None] = {}
     events = [
-        Observation(patient, time, value, dict(units[i]) if i in units else None, revision)
-        for i, (patient, time, value, revision) in enumerate(
-            zip(patients, time_ms.tolist(), values, revisions, strict=True)
-        )
+        Observation(patient, time, nothing, None, revision)
+        for patient, time, revision in zip(patients, time_ms.tolist(), revisions, strict=True)
     ]
+    # Units are converted, and values withdrawn, event by event as they came.
+    by_name = sorted(units.keys() | withdrawn.keys())
+    for i in by_name:
+        columns = np.flatnonzero(~np.isnan(matrix[i])).tolist()
+        values = {VALUES[k]: float(matrix[i, k]) for k in columns} | dict.fromkeys(
+            withdrawn.get(i, ())
+        )
+        named = dict(units[i]) if i in units else None
+        events[i] = Observation(patients[i], int(time_ms[i]), values, named, revisions[i])
+    plain = np.ones(len(rows), np.bool_)
+    plain[by_name] = False
+    apart = plain[event]
+    event, variable = event[apart], variable[apart]
+    cells = PlainCells(event, variable.astype(np.int16), matrix[event, variable])
+    kind = np.array([_NUMBERS[name] for name in listed(rows, "kind")], np.uint8)
     others = np.flatnonzero(kind != Kind.OBSERVATION)
     particulars = rows.select(list(_DETAILS)).take(others).to_pylist()
     details = {i: _fields(fields) for i, fields in zip(others.tolist(), particulars, strict=True)}
-    return Parsed(events, np.arange(len(rows)), time_ms, times_ms(rows, "logged"), kind, details)
+    record, logged_ms = np.arange(len(rows)), times_ms(rows, "logged")
+    return Parsed(events, record, time_ms, logged_ms, kind, details, cells=cells)
 
 
 _UNITS: Final = pa.map_(pa.string(), pa.string())

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from streamer.core.hour_ring import LATE_BINS
 from streamer.core.hour_rows import StayRows
-from streamer.core.stays import LATE_BINS
 from streamer.core.time import HOUR_MS
 from trainer.archive.arrow import array, listed, times_ms
 from trainer.archive.delta_table import ArchiveTable, NewFile, NoTable

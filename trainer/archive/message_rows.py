@@ -1,4 +1,4 @@
-"""Outcomes, risks and alerts of the log as rows of the archive."""
+"""Outcomes, risks, alerts and people's answers of the log as rows of the archive."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from streamer.core.answers import read_alert_id
 from streamer.core.events import EventRejected, milliseconds
 from streamer.core.records import Records
 from trainer.archive.pseudonyms import PatientNames
-from trainer.archive.schemas import ALERTS, OUTCOMES, SCORES, TableSpec
+from trainer.archive.schemas import ACTIONS, ALERTS, OUTCOMES, SCORES, TableSpec
 
 OUTCOME_TYPES: Final = ("sepsis_onset", "no_sepsis", "unknown")
 VERDICT: Final = "verdict"
@@ -84,6 +84,41 @@ def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) 
             }
         )
     return _table(rows, ALERTS)
+
+
+def of_actions(records: Records, topic_id: str, names: PatientNames) -> pa.Table:
+    """Rows of ``actions``: one for each answer of a person among the alerts, refused ones too.
+
+    The person stands under a pseudonym, with the role; name, station and note are not kept. A
+    verdict is here, since the service writes it as a phase of its alert; it is never a label.
+    """
+    rows: list[Row] = []
+    for i, content in _messages(records):
+        by = content.get("by")
+        if not isinstance(by, dict) or not isinstance(by.get("user"), str):
+            continue  # vitals or a deadline
+        started, number = _alert(content.get("alert_id"))
+        rows.append(
+            _record(records, i, topic_id)
+            | {
+                "patient": names.name(str(content["patient_id"])),
+                "time": milliseconds(content["time"]) * _US,
+                "started": started,
+                "number": number,
+                "action": content.get("action") or content.get("phase"),
+                "refusal": content.get("refusal"),
+                "revision": content.get("revision"),
+                "state": content.get("state"),
+                "minutes": content.get("minutes"),
+                "reason": _text(content.get("reason")),
+                "verdict": content.get("verdict"),
+                "user": names.person(by["user"]),
+                "user_role": _text(by.get("role")),
+                "action_id": content.get("action_id"),
+                "model": content.get("model"),
+            }
+        )
+    return _table(rows, ACTIONS)
 
 
 def _alert(text: object) -> tuple[int | None, int | None]:

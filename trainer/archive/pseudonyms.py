@@ -41,6 +41,12 @@ class PatientNames:
         """The patient's name in the archive."""
         return self.of(patient)[0]
 
+    def person(self, user: str) -> str:
+        """The name of somebody who answers alerts; never that of a patient with the same id."""
+        if self.key is None:
+            return user
+        return hmac.new(self.key, b"person\0" + user.encode(), hashlib.sha256).hexdigest()[:_DIGITS]
+
     def of(self, patient: str) -> tuple[str, int]:
         """The patient's name in the archive, and the position in the split, 0 to 9999."""
         known = self._known.get(patient)

@@ -43,6 +43,13 @@ _ALERT: Final = (
     ("phase", pa.string()), ("severity", pa.string()), ("model", pa.string()),
     ("role", pa.string()),
 )  # fmt: skip
+_ACTION: Final = (
+    ("patient", pa.string()), ("time", TIME), ("started", TIME), ("number", pa.int32()),
+    ("action", pa.string()), ("refusal", pa.string()), ("revision", pa.int32()),
+    ("state", pa.string()), ("minutes", pa.int32()), ("reason", pa.string()),
+    ("verdict", pa.string()), ("user", pa.string()), ("user_role", pa.string()),
+    ("action_id", pa.string()), ("model", pa.string()),
+)  # fmt: skip
 _STAY: Final = (
     ("patient", pa.string()), ("split", pa.int16()), ("partition", pa.int32()), ("origin", TIME),
     ("admitted", pa.bool_()), ("first_bin", pa.int32()), ("hours", pa.int32()), ("newest", TIME),
@@ -90,9 +97,10 @@ EVENTS: Final = TableSpec(
 OUTCOMES: Final = TableSpec("outcomes", _columns(_RECORD, _OUTCOME))
 SCORES: Final = TableSpec("scores", _columns(_RECORD, _SCORE))
 ALERTS: Final = TableSpec("alerts", _columns(_RECORD, _ALERT))
+ACTIONS: Final = TableSpec("actions", _columns(_RECORD, _ACTION))
 STAYS: Final = TableSpec(
     "stays", _columns(_STAY, tuple((name, pa.list_(pa.float32())) for name in VALUES))
 )
 ERASED: Final = TableSpec("erased", _columns(_ERASURE))
 GAPS: Final = TableSpec("gaps", _columns(_GAP))
-TABLES: Final = (EVENTS, OUTCOMES, SCORES, ALERTS, STAYS, ERASED, GAPS)
+TABLES: Final = (EVENTS, OUTCOMES, SCORES, ALERTS, ACTIONS, STAYS, ERASED, GAPS)

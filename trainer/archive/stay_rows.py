@@ -16,7 +16,7 @@ from streamer.core.hour_rows import NO_NETWORK, HourRows, StayRows
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import DAY_MS
 from trainer.archive import event_rows
-from trainer.archive.arrow import as_times, in_order, is_null, where
+from trainer.archive.arrow import array, as_times, in_order, is_null, where
 from trainer.archive.schemas import STATIC, STAYS, VALUES
 
 CHUNK: Final = 100_000  # events folded at once: the hours of many stays side by side
@@ -115,7 +115,12 @@ def as_table(
 def good_rows(parts: Iterable[pa.Table]) -> pa.Table:
     """Rows that were not refused, in the order of their offsets."""
     rows = pa.concat_tables(parts)
-    return in_order(where(rows, is_null(rows, "refused")), "offset")
+    is_good = is_null(rows, "refused")
+    if not is_good.all():
+        rows = where(rows, is_good)
+    # Files of the writer are in order; only merged ones are sorted by patient.
+    offsets = array(rows, "offset")
+    return rows if (np.diff(offsets) > 0).all() else in_order(rows, "offset")
 
 
 def _times(times: Iterable[int]) -> Any:

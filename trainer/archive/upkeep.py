@@ -16,7 +16,7 @@ from streamer.core.time import DAY_MS
 from trainer.archive.arrow import array, in_order, times_ms
 from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NewFile, NoTable
 from trainer.archive.fold import by_partition, newest_logged_ms
-from trainer.archive.schemas import ALERTS, EVENTS, GAPS, OUTCOMES, SCORES, STAYS
+from trainer.archive.schemas import ACTIONS, ALERTS, EVENTS, GAPS, OUTCOMES, SCORES, STAYS
 
 _VERSIONS_KEPT: Final = 10  # of stays: what a run of the last days was made of can be read again
 _GRACE_HOURS: Final = 24  # a file that is younger may be of a commit that is under way
@@ -36,7 +36,7 @@ def tidy(root: Path, keep_days: int, pinned: Sequence[int] = ()) -> UpkeepReport
 
     Args:
         root: folder of the archive.
-        keep_days: events, outcomes, scores and alerts of earlier days are dropped.
+        keep_days: events, outcomes, scores, alerts and actions of earlier days are dropped.
         pinned: versions of ``stays`` that are never deleted.
     """
     try:
@@ -48,7 +48,7 @@ def tidy(root: Path, keep_days: int, pinned: Sequence[int] = ()) -> UpkeepReport
     n_dropped = _drop_days(root, events, today - timedelta(days=keep_days))
     n_dropped += sum(
         _drop_files(root, name, now_ms - keep_days * DAY_MS)
-        for name in (OUTCOMES.name, SCORES.name, ALERTS.name)
+        for name in (OUTCOMES.name, SCORES.name, ALERTS.name, ACTIONS.name)
     )
     n_merged = _merge(events, today)
     n_deleted = sum(_sweep(root, name, pinned) for name in (EVENTS.name, STAYS.name))
@@ -118,7 +118,7 @@ def _drop_days(root: Path, events: ArchiveTable, first: date) -> int:
 
 def _drop_files(root: Path, name: str, before_ms: int) -> int:
     """Drops the files whose records are all older; a file is some minutes of the log."""
-    spec = next(spec for spec in (OUTCOMES, SCORES, ALERTS) if spec.name == name)
+    spec = next(spec for spec in (OUTCOMES, SCORES, ALERTS, ACTIONS) if spec.name == name)
     try:
         table = ArchiveTable(root, spec)
     except NoTable:

@@ -73,6 +73,7 @@ class TopicWriter:
 
     Attributes:
         fault: called between any two effects, with a name; tests kill the process there.
+        n_rows, n_conflicts, n_gaps: committed, and met, since the start.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class TopicWriter:
         self._batch = _Batch()
         self.lag = 0
         """Records of owned partitions that were not read, as last looked up."""
+        self.n_rows = self.n_conflicts = self.n_gaps = 0
         self._left: dict[int, int] = {}
 
     def step(self, timeout_s: float) -> int:
@@ -135,13 +137,21 @@ class TopicWriter:
             self.fault("before_commit")
             moves = {self._app(p): Move(self._watermarks[p], n) for p, n in moved.items()}
             self._table.commit(adds, moves=moves)
+            self.n_rows += sum(new.n_rows for new in adds)
             self.fault("after_commit")
         except Conflict as conflict:
             _log.warning("archive conflict", table=self._table.spec.name, detail=str(conflict))
             self._unplaced |= set(self._positions)
+            self.n_conflicts += 1
             return
         self._positions |= moved
         self._watermarks |= moved
+
+    @property
+    def uncommitted_s(self) -> float:
+        """Seconds since the first record was read that is not committed; 0 when there is none."""
+        batch = self._batch
+        return self._clock() - batch.since_s if batch.n_records else 0.0
 
     def close(self) -> None:
         """Leaves the group; what is not committed is read again by the next owner."""
@@ -191,6 +201,7 @@ class TopicWriter:
             watermark = self._table.offset(self._app(partition))
             if watermark is not None and watermark < first:
                 self._on_gap(Gap(self._topic_id, partition, watermark, first))
+                self.n_gaps += 1
             position = first if watermark is None else max(watermark, first)
             self._log.seek(partition, position)
             self._positions[partition], self._watermarks[partition] = position, watermark
@@ -230,7 +241,7 @@ class ArchiveRun:
     """Archives several topics in turn, in one process.
 
     Args:
-        writers: one for each topic, by the topic's name.
+        writers: one for each table, by a name that logs show.
     """
 
     def __init__(self, writers: dict[str, TopicWriter]) -> None:
@@ -240,14 +251,14 @@ class ArchiveRun:
     def step(self, timeout_s: float) -> int:
         """Polls each topic once; returns the number of records read."""
         n_read = 0
-        for topic, writer in self._writers.items():
+        for reader, writer in self._writers.items():
             try:
                 n_read += writer.step(timeout_s / len(self._writers))
-                self._unreachable.pop(topic, None)
+                self._unreachable.pop(reader, None)
             except LogUnavailable as error:
-                if not self._unreachable[topic]:
-                    _log.warning("log unavailable", topic=topic, detail=str(error))
-                self._unreachable[topic] += 1
+                if not self._unreachable[reader]:
+                    _log.warning("log unavailable", reader=reader, detail=str(error))
+                self._unreachable[reader] += 1
         return n_read
 
     def close(self) -> None:

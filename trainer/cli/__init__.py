@@ -23,12 +23,14 @@ from trainer.cli import (
     evaluate,
     example,
     explain,
+    export,
     fit,
     keys,
     models,
     recalibrate,
     run,
     runs,
+    score,
     tune,
 )
 from trainer.errors import InputError, WrongUsage
@@ -51,6 +53,8 @@ app.command()(describe.describe)
 app.command()(fit.fit)
 app.command()(tune.tune)
 app.command()(evaluate.evaluate)
+app.command()(score.score)
+app.command()(export.export)
 app.command()(recalibrate.recalibrate)
 app.command()(compare.compare)
 app.command()(explain.explain)
@@ -68,6 +72,8 @@ app.add_typer(example.app, name="example")
 
 # Packages of the extra `train`.
 _EXTRA: Final = ("torch", "pyarrow", "matplotlib", "sklearn", "lightgbm", "optuna", "apscheduler")
+
+_OTHER_EXTRAS: Final = {"deltalake": "loop", "onnx": "onnx", "pandas": "notebook"}
 
 
 def main() -> None:
@@ -87,7 +93,7 @@ def main() -> None:
         _end("Error:", [str(error)], 1)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        extra = "loop" if package == "deltalake" else "train"
+        extra = _OTHER_EXTRAS.get(package, "train")
         if package not in _EXTRA and extra == "train":
             raise
         _end("Error:", [f"{package} is not installed: pip install 'vigil-icu[{extra}]'"], 2)

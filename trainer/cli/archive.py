@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from streamer.cli.listening import listening
 from streamer.process.audit import audited
 from streamer.process.terminal import say, say_json
 from streamer.service.settings import Settings
@@ -46,9 +47,10 @@ def run(
         typer.Option(min=0, help="Exit after so many seconds without a new record."),
     ] = None,
 ) -> None:
-    """Archive vitals, outcomes, risks and alerts until SIGTERM; each record once.
+    """Archive vitals, outcomes, risks, alerts and people's answers until SIGTERM; each record once.
 
     Several may run: they share the partitions. Kafka is reached by the streamer's settings.
+    Metrics: http://127.0.0.1:8001 (TRAINER_HTTP_PORT).
     """
     settings = TrainerSettings()
     archive = _archive(settings)
@@ -57,7 +59,9 @@ def run(
     from streamer.adapters.kafka.log import KafkaLog  # noqa: PLC0415 - help needs no Kafka
     from streamer.adapters.kafka.options import KafkaOptions  # noqa: PLC0415
     from streamer.process.signals import stop_on_signal  # noqa: PLC0415
-    from trainer.archive.archive import TOPICS  # noqa: PLC0415
+    from streamer.service.http import as_metrics, serving_routes  # noqa: PLC0415
+    from trainer.archive.archive import READERS  # noqa: PLC0415
+    from trainer.archive.series import registry_of  # noqa: PLC0415
     from trainer.archive.upkeep import tidy  # noqa: PLC0415
     from trainer.archive.writer import ArchiveRun  # noqa: PLC0415
     from trainer.registry.logs import configure  # noqa: PLC0415
@@ -68,35 +72,40 @@ def run(
         "outcomes": kafka.topic_outcomes,
         "risk": kafka.topic_risk,
         "alerts": kafka.topic_alerts,
+        "actions": kafka.topic_alerts,
     }
     with stop_on_signal() as stop:
         writers = {}
-        for topic in TOPICS:
+        for reader, spec in READERS.items():
             options = KafkaOptions(
                 kafka.kafka_connection(),
-                names[topic],
-                f"{settings.group}-{topic}",  # members of a group must read the same topic
+                names[reader],
+                f"{settings.group}-{reader}",  # members of a group must read the same topic
                 transactional_id="",
                 outputs=(),
                 session_timeout_ms=kafka.kafka_session_timeout_ms,
             )
-            writers[names[topic]] = archive.writer(
-                topic,
+            writers[spec.name] = archive.writer(
+                reader,
                 KafkaLog(options),
                 settings.archive_flush_s,
                 future_limit_ms=kafka.future_limit_ms,
             )
         running = ArchiveRun(writers)
-        read_at = tidied_at = time.monotonic()
-        while not stop.is_set():
-            if running.step(_POLL_S):
-                read_at = time.monotonic()
-            elif exit_when_idle is not None and time.monotonic() - read_at >= exit_when_idle:
-                break
-            if time.monotonic() - tidied_at >= _UPKEEP_S:
-                tidy(archive.root, settings.keep_days)
-                tidied_at = time.monotonic()
-        running.close()
+        host, port = kafka.http_host, settings.http_port
+        scraped = registry_of(writers)
+        served = serving_routes(host, port, {"/metrics": lambda: as_metrics(scraped)})
+        with listening(served, host, port, "TRAINER_HTTP_PORT"):
+            read_at = tidied_at = time.monotonic()
+            while not stop.is_set():
+                if running.step(_POLL_S):
+                    read_at = time.monotonic()
+                elif exit_when_idle is not None and time.monotonic() - read_at >= exit_when_idle:
+                    break
+                if time.monotonic() - tidied_at >= _UPKEEP_S:
+                    tidy(archive.root, settings.keep_days)
+                    tidied_at = time.monotonic()
+            running.close()
 
 
 @app.command()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import sys
 import tempfile
@@ -12,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
+import structlog
 import typer
 
 from streamer.local import LocalStack
@@ -61,23 +64,31 @@ def demo(
             "TRAINER_ARCHIVE": str(folder / "archive"),
             "TRAINER_ARCHIVE_KEY": "demo",
             "TRAINER_ARCHIVE_FLUSH_S": "2",
+            "TRAINER_HTTP_PORT": "0",
             "TRAINER_REGISTRY": str(folder / "registry"),
             "TRAINER_AUDIT_FILE": str(folder / "audit.jsonl"),
             "TRAINER_PATIENTS_KEY_FILE": str(folder / "patients.key"),
         }
-        from trainer.loop.demo import Acts, Stage  # noqa: PLC0415 - after the environment is set
+        from trainer.loop.demo import SEPTIC, Acts, Stage  # noqa: PLC0415 - after the environment is set
 
         def tell(line: str) -> None:
             seconds = int(time.monotonic() - began)
             say(f"{seconds // 60}:{seconds % 60:02} {line}")
 
+        # What the runs log stands in the lines of the acts, in words.
+        level = structlog.make_filtering_bound_logger(logging.WARNING)
+        structlog.configure(wrapper_class=level)
         stage = Stage(folder, stays, seed, POLICY, KNOBS, tell, stop)
         tell("simulated patients; the margins of this policy are too wide for people")
         acts = Acts(stage)
         running.enter_context(_child("trainer", ["archive", "run"], folder, stop))
         running.enter_context(_child("streamer", ["run"], folder, stop))
         acts.past()
-        ward = ["simulate", "--beds=12", "--speed=1200", f"--seed={seed + 1}"]
+        (folder / "ward.json").write_text(json.dumps({"sepsis_share": SEPTIC}))
+        ward = [
+            "simulate", f"--scenario={folder / 'ward.json'}", "--beds=40", "--vitals-every=300",
+            "--speed=1200", f"--seed={seed + 1}",
+        ]  # fmt: skip
         running.enter_context(_child("streamer", ward, folder, stop))
         running.enter_context(acts.following())
         acts.fold()

@@ -34,8 +34,8 @@ def describe(
     from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415 - help needs no pyarrow
     from streamer.datasets.task_stays import read_task_stays  # noqa: PLC0415
     from trainer.cli.tables import report_tables  # noqa: PLC0415
+    from trainer.data.finding import Kind  # noqa: PLC0415
     from trainer.data.report import DataReport  # noqa: PLC0415
-    from trainer.data.report_checks import Kind  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
     with Reporter().follow("reading") as progress:

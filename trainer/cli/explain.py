@@ -125,7 +125,7 @@ def _explain(
     from streamer.bundles import build  # noqa: PLC0415
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415
-    from trainer.data.training_patients import seen_of  # noqa: PLC0415
+    from trainer.data.known_stays import known_stays  # noqa: PLC0415
     from trainer.explain.explanation import explain, index_of  # noqa: PLC0415
     from trainer.explain.json_output import to_json  # noqa: PLC0415
     from trainer.explain.text import sentences  # noqa: PLC0415
@@ -134,12 +134,13 @@ def _explain(
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
         cohort = read_2019(paths, need_label=False, progress=progress)
-    stay = cohort.take([index_of(patient, cohort.patient_ids)])
-    seen = seen_of(bundle.manifest)
-    if seen is not None and patient in seen:
+    index = index_of(patient, cohort.patient_ids)
+    stay, known = cohort.take([index]), known_stays(bundle.manifest, cohort)
+    if known is not None and known.seen[index]:
+        renamed = ", known by its content under another id," * bool(known.under_other_ids[index])
         reporter.say(
-            f"note: bundle {bundle.shown_id} was fitted or chosen with the help of {patient}, "
-            "which may flatter its risks"
+            f"note: bundle {bundle.shown_id} was fitted or chosen with the help of "
+            f"{patient}{renamed or ','} which may flatter its risks"
         )
     explanation = explain(model, stay, follow)
     drawn = [] if picture is None else _draw(explanation, picture)

@@ -23,6 +23,7 @@ from trainer.cli.options import (
 )
 from trainer.errors import InputError
 from trainer.settings import TrainerSettings
+from trainer.training.epoch_logs import faults_of, opened
 from trainer.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -91,6 +92,16 @@ def fit(
             min=0, help="Fit K times, so that each person is a test patient once; at least 3."
         ),
     ] = 0,
+    log: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND,KIND",
+            help="Write a line an epoch: csv (always), tensorboard, mlflow, as far as installed.",
+        ),
+    ] = "csv",
+    device: Annotated[
+        str, typer.Option(help="Train on this device: auto, cpu, cuda, cuda:1.")
+    ] = "auto",
     threads: Threads = None,
 ) -> None:
     """Train a model bundle: split by patient, train, calibrate, choose thresholds, evaluate.
@@ -110,6 +121,8 @@ def fit(
     """
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
+    kinds = [kind for kind in log.split(",") if kind]
+    faults += faults_of(kinds)
     check_writable("--out", out, faults)
     check_bundle("--against", against, faults)
     check_bundle("--from", start, faults)
@@ -128,8 +141,13 @@ def fit(
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.reports.card import figure  # noqa: PLC0415
+    from trainer.training.device import use_device  # noqa: PLC0415
 
     use_threads(threads, settings)
+    try:
+        use_device(device)
+    except ValueError as error:
+        refuse([f"--device {error}"])
     lineage = Lineage(
         against=bundles.load(against) if against else None,
         start=bundles.load(start) if start else None,
@@ -145,15 +163,16 @@ def fit(
         ).lines():
             say(line)
         return
-    fitted = fit_bundle(
-        Stays(paths, rule, task),
-        out,
-        recipe,
-        reporter=Reporter(),
-        resume=resume,
-        n_bootstrap=bootstrap,
-        lineage=lineage,
-    )
+    with opened(kinds, out) as logs:
+        fitted = fit_bundle(
+            Stays(paths, rule, task),
+            out,
+            recipe,
+            reporter=Reporter(logs=logs),
+            resume=resume,
+            n_bootstrap=bootstrap,
+            lineage=lineage,
+        )
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
@@ -162,9 +181,9 @@ def fit(
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
-            f"{n_septic} septic patients to learn from, and some hundred are needed: `trainer "
-            "recalibrate` makes the shipped bundle fit your patients, and a fit on the public data "
-            "and yours together (--data twice) learns from both"
+            f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
+            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, and a "
+            "fit on the public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)

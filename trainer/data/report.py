@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass
 
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import Cohort
+from trainer.data.finding import Finding, Kind
 from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019
-from trainer.data.report_checks import Finding, Kind, findings
+from trainer.data.report_checks import findings
 from trainer.data.variable_figures import stay_figures, variable_figures
 from trainer.errors import UnfitData
 

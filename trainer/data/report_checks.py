@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -19,7 +17,9 @@ from numpy.typing import NDArray
 from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES, Variable
 from streamer.datasets.cohort import NO_LABEL, Cohort
+from trainer.data.finding import Finding, Kind
 from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019
+from trainer.data.shape_checks import shape_findings
 from trainer.data.stay_content import stay_content
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -34,23 +34,6 @@ MOST_DROPPED: Final = 0.02
 ALL_DROPPED: Final = 0.9
 LEAST_MEASURED: Final = 6
 """Values in a row that no other stay has by chance: on the public data 0.05 % of such rows."""
-
-
-class Kind(StrEnum):
-    """How bad a finding is."""
-
-    REFUSAL = "refused"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was found: how bad it is, its short name, and a sentence with the figures."""
-
-    kind: Kind
-    name: str
-    text: str
 
 
 def findings(
@@ -73,6 +56,7 @@ def findings(
         *_copies(cohort),
         *_people(cohort),
         *_lengths(stays),
+        *shape_findings(cohort, variables, stays),
     ]
     by_stay = cohort.task is not None and cohort.task.label.of == "stay"
     if (cohort.label != NO_LABEL).all() and not by_stay:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streamer.bundles.manifest import FORECAST, Metrics
+from streamer.core.forecast import ForecastHead
 from streamer.core.model import Model
 from trainer.data.dataset import Material
 from trainer.forecast.baselines import fit_baselines
@@ -13,7 +14,12 @@ from trainer.training.recipe import Recipe
 
 
 def fit_forecast(
-    model: Model, material: Material, recipe: Recipe, reporter: Reporter, n_bootstrap: int
+    model: Model,
+    material: Material,
+    recipe: Recipe,
+    reporter: Reporter,
+    n_bootstrap: int,
+    start: ForecastHead | None = None,
 ) -> Metrics:
     """Gives a finished model a forecast head, unless the recipe does without one.
 
@@ -23,6 +29,7 @@ def fit_forecast(
         recipe: knobs.
         reporter: shows the progress.
         n_bootstrap: replicates of the intervals.
+        start: a head to go on from.
 
     Returns:
         The forecast's part of the manifest's metrics: figures on test patients, and the
@@ -31,7 +38,7 @@ def fit_forecast(
     if not recipe.forecast_epochs:
         return {}
     with reporter.follow("forecast") as progress:
-        model.forecaster = train_head(model.network, material, recipe, progress)
+        model.forecaster = train_head(model.network, material, recipe, progress, start)
     baselines = fit_baselines(material)
     figures = forecast_figures(model, baselines, material.side("test"), n_bootstrap)
     return {FORECAST: {"test": figures, "baselines": baselines.to_json()}}

@@ -52,6 +52,15 @@ class TorchForecastHead(nn.Module):
         up = (softplus(above) + LEAST_WIDTH) * self.stretch
         return torch.stack([median - down, median, median + up], dim=-1)
 
+    @classmethod
+    def of(cls, head: ForecastHead) -> TorchForecastHead:
+        """The module of a head that foretells, with a copy of its weights, to be trained on."""
+        module = cls(head.size)
+        module.load_state_dict(
+            {name: torch.from_numpy(weights.copy()) for name, weights in head.weights.items()}
+        )
+        return module
+
     def in_numpy(self) -> ForecastHead:
         """The head that foretells, with a copy of these weights."""
         return ForecastHead(self.size, arrays(self))

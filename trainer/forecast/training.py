@@ -29,18 +29,24 @@ _SEED_APART: Final = 1_000_003  # draws of other numbers than the encoder's unde
 
 
 def train_head(
-    network: Network, material: Material, recipe: Recipe, progress: Progress | None = None
+    network: Network,
+    material: Material,
+    recipe: Recipe,
+    progress: Progress | None = None,
+    start: ForecastHead | None = None,
 ) -> ForecastHead:
     """Trains the head by the pinball loss (Koenker and Bassett 1978) on training patients.
 
-    The weights of the epoch that is best on validation patients are kept; then the intervals are
-    widened or narrowed to hold four of five values of validation patients.
+    The weights of the epoch that is best on validation patients are kept, those of a start among
+    them; then the intervals are widened or narrowed to hold four of five values of validation
+    patients.
 
     Args:
         network: trained; it is not changed.
         material: data; test stays are not looked at.
         recipe: knobs.
         progress: called with steps done and steps in all.
+        start: a head to go on from; a new one is made where absent.
     """
     rows = material.rows_of(material.split.train)
     validation = material.rows_of(material.split.validation)
@@ -49,16 +55,24 @@ def train_head(
     out = outputs(network, scaling, material.dataset(fitted_on))
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed + _SEED_APART)
-        size = HeadSize(built.shape[1], out.shape[1], recipe.forecast_units)
-        head = TorchForecastHead(size)
-        head.scale.copy_(torch.from_numpy(_scale(built, future, rows)))
+        if start is None:
+            size = HeadSize(built.shape[1], out.shape[1], recipe.forecast_units)
+            head = TorchForecastHead(size)
+            head.scale.copy_(torch.from_numpy(_scale(built, future, rows)))
+        else:
+            head = TorchForecastHead.of(start)
+        stretch = head.stretch.clone()
+        torch.nn.init.ones_(head.stretch)
         n_batches = -(-len(rows) // recipe.batch_hours)
         total, step = n_batches * recipe.forecast_epochs, 0
         optimizer = torch.optim.AdamW(
             head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         average = copy.deepcopy(head.state_dict())
-        predict, best, least = copy.deepcopy(head), average, np.inf
+        predict, best, least = copy.deepcopy(head), copy.deepcopy(average), np.inf
+        if start is not None:
+            least = pinball(*_predicted(head, material, future, out, validation)).item()
+            head.train()
         for epoch in range(recipe.forecast_epochs):
             order = np.random.default_rng([recipe.seed, epoch]).permutation(rows)
             for batch in np.array_split(order, n_batches):
@@ -79,7 +93,7 @@ def train_head(
                 best, least = copy.deepcopy(average), loss
     head.load_state_dict(best)
     quantiles, target = _predicted(head, material, future, out, validation)
-    head.stretch.copy_(_stretch(quantiles, target))
+    head.stretch.copy_(_stretch(quantiles, target, stretch))
     return head.in_numpy()
 
 
@@ -127,11 +141,14 @@ def _predicted(
     return torch.cat(quantiles), torch.cat(targets)
 
 
-def _stretch(quantiles: Tensor, target: Tensor) -> Tensor:
-    """The factor of each interval ``(5, 6)`` by which it holds its share of the targets."""
+def _stretch(quantiles: Tensor, target: Tensor, before: Tensor) -> Tensor:
+    """The factor of each interval ``(5, 6)`` by which it holds its share of the targets.
+
+    Where too few values are known it is the one ``before``.
+    """
     low, median, high = quantiles.unbind(-1)
     needed = torch.maximum((target - median) / (high - median), (median - target) / (median - low))
-    stretch = torch.ones(target.shape[1:])
+    stretch = before.clone()
     for cell in np.ndindex(*target.shape[1:]):  # vital sign, hour
         factors = needed[(slice(None), *cell)].numpy()
         known = factors[~np.isnan(factors)]

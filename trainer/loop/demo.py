@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from streamer.adapters.kafka.read import follow
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.models import RedisModels
 from streamer.bundles.acceptance import Trust
 from streamer.bundles.bundle import short
+from streamer.cli.progress import Report
 from streamer.core.alert_messages import Content
 from streamer.core.time import HOUR_MS, rfc3339
 from streamer.feeds.message import Message
@@ -31,14 +32,15 @@ from streamer.sim.ward import ward
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable, NoTable
 from trainer.archive.fold import fold
-from trainer.archive.schemas import EVENTS, OUTCOMES
+from trainer.archive.schemas import EVENTS, OUTCOMES, TableSpec
 from trainer.archive.source import SCHEME, ArchiveSource
 from trainer.data.split import side_of
-from trainer.loop.child_process import Limits, default_threads
+from trainer.loop.child_process import LOG, Limits, default_threads, last_line
 from trainer.loop.plan import Plan
 from trainer.loop.promoting import note_promoted, refuse_closed
-from trainer.loop.record import Records, RunRecord
+from trainer.loop.record import CandidateResult, Records, RunRecord
 from trainer.loop.runs import Retraining
+from trainer.progress import Reporter
 from trainer.registry import policy as policies
 from trainer.registry import publishing
 from trainer.registry.lease import Lease
@@ -48,7 +50,8 @@ from trainer.settings import TrainerSettings
 _DAYS_AGO: Final = 20  # the past ends before the live ward begins, which works off two weeks
 _LIVE_DAYS: Final = 15  # younger alerts are the live ward's
 _STAY_HOURS: Final = 58.0  # of a bed, with the time that it stands empty
-_SEPTIC: Final = 0.6
+SEPTIC: Final = 0.6
+"""Share of the stays that become septic: in minutes nobody waits for one in fourteen."""
 _PATIENCE_S: Final = 120.0
 _PERSON: Final = "the demo"
 
@@ -101,16 +104,18 @@ class Acts:
         plan = Plan([f"{SCHEME}{self._archive}"], stage.knobs, default_threads(), Limits(1.0, 4), 0)
         self._retraining = Retraining(plan, self.registry, self._channel, Lease(client), stage.stop)
         self._alerts = _Alerts(self._settings, stage.tell)
+        self._reporter = Reporter()
         self.went_well = True
 
     def past(self) -> None:
         """Past stays and what became of them, into the topics and the archive."""
         tell, scenario = self._stage.tell, self._past_ward()
-        counts: Counter[str] = Counter()
-        self._send(_counted(ward(scenario), counts))
+        messages = list(ward(scenario))
+        counts = Counter(message.topic for message in messages)
+        self._send(messages)
         tell(f"{counts['vitals']:,} events and {counts['outcomes']:,} outcomes of past stays sent")
-        self._until(lambda: self._rows(EVENTS) >= counts["vitals"], "the events in the archive")
-        self._until(lambda: self._rows(OUTCOMES) >= counts["outcomes"], "the outcomes in it")
+        self._until_archived(EVENTS, counts["vitals"])
+        self._until_archived(OUTCOMES, counts["outcomes"])
         missing = counts["vitals"] - self._rows(EVENTS)
         self._expect(missing == 0, f"archived {self._rows(EVENTS):,} events, {missing} missing")
         champion = self._retraining.begin()
@@ -135,7 +140,7 @@ class Acts:
     def first_run(self) -> None:
         """A run on labels as they are: its candidate passes, and waits for a person."""
         self._stage.tell("run 1: the champion recalibrated, and fitted on from its weights")
-        self._show(record := self._retraining.once("demo"))
+        self._show(record := self._run("demo"))
         self._expect(record.ended == "asks", f"run 1 {record.ended}: {record.why[:160]}")
         self._candidate = record.candidate or ""
 
@@ -159,7 +164,8 @@ class Acts:
         tell, champion = self._stage.tell, self.registry.find("champion")
         n = self._sabotage()
         tell(f"sabotage: {n} outcomes of the stays to learn from belong to others now")
-        self._show(record := self._retraining.once("demo, sabotaged"))
+        tell("run 2: what run 1 did, and a fit anew, from wrong labels")
+        self._show(record := self._run("demo, sabotaged"))
         is_out = record.ended == "kept" and self.registry.find("champion") == champion
         self._expect(is_out, f"run 2 {record.ended}: {record.why[:160]}")
 
@@ -178,7 +184,7 @@ class Acts:
             start_ms=now_ms - (_DAYS_AGO * 24 + hours) * HOUR_MS,
             hours=float(hours),
             vitals_every_s=3600.0,
-            sepsis_share=_SEPTIC,
+            sepsis_share=SEPTIC,
             outcome_delay_hours=2.0,
         )
 
@@ -198,29 +204,58 @@ class Acts:
                 value["time"] = rfc3339(round(onset.timestamp() * 1000) - 6 * HOUR_MS)
             messages.append(Message(decided_ms, "outcomes", message.key, value))
         before = self._rows(OUTCOMES)
-        self._send(iter(messages))
-        self._until(lambda: self._rows(OUTCOMES) >= before + len(messages), "the outcomes in it")
+        self._send(messages)
+        self._until_archived(OUTCOMES, before + len(messages))
         return len(messages)
 
-    def _send(self, messages: Iterator[Message]) -> None:
+    def _run(self, reason: str) -> RunRecord:
+        """One run; meanwhile its log's newest line is shown."""
+        done = threading.Event()
+
+        def show(report: Report) -> None:
+            while not done.wait(1.0):
+                logs = sorted(self.registry.folder.glob(f"runs/*/{LOG}"))
+                report.update(last_line(logs[-1]) if logs else "begins")
+
+        with Report(f"run ({reason})") as report:
+            watcher = threading.Thread(target=show, args=(report,), daemon=True)
+            watcher.start()
+            try:
+                return self._retraining.once(reason)
+            finally:
+                done.set()
+                watcher.join()
+
+    def _send(self, messages: Sequence[Message]) -> None:
         topics = {
             "vitals": self._settings.topic_vitals,
             "outcomes": self._settings.topic_outcomes,
         }
-        publish(
-            messages,
-            self._settings.kafka_connection(),
-            topics,
-            speed=None,
-            stop=self._stage.stop,
-            progress=lambda _sent, _due: None,
-        )
+        with self._reporter.follow("sent") as move:
+            publish(
+                messages,
+                self._settings.kafka_connection(),
+                topics,
+                speed=None,
+                stop=self._stage.stop,
+                progress=lambda sent, _due: move(sent, len(messages)),
+            )
 
-    def _rows(self, table: Any) -> int:
+    def _rows(self, table: TableSpec) -> int:
         try:
             return sum(rows for rows, _ in ArchiveTable(self._archive, table).sizes())
         except NoTable:
             return 0
+
+    def _until_archived(self, table: TableSpec, n: int) -> None:
+        with self._reporter.follow(f"archived {table.name}") as move:
+
+            def is_there() -> bool:
+                rows = self._rows(table)
+                move(min(rows, n), n)
+                return rows >= n
+
+            self._until(is_there, f"{n:,} {table.name} in the archive")
 
     def _until(self, holds: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _PATIENCE_S
@@ -237,11 +272,22 @@ class Acts:
     def _show(self, record: RunRecord) -> None:
         if self._stage.stop.is_set():
             raise Stopped("stopped during a run")
-        for made in record.candidates:
-            utility = "" if made.utility is None else f"utility {made.utility:.2f}"
-            self._stage.tell(f"  {made.kind} {made.model[:12]} {utility} ({made.seconds:g} s)")
-            for gate in made.gates:
-                self._stage.tell(f"    {gate.verdict:12} {gate.name}: {gate.text}")
+        for line in (line for made in record.candidates for line in candidate_lines(made)):
+            self._stage.tell(line)
+
+
+def candidate_lines(made: CandidateResult) -> list[str]:
+    """A candidate for people: its figures, the open gates in one line, and each closed one."""
+    if made.utility is None or made.champion_utility is None:
+        return [f"  {made.kind}: {made.why}"]
+    lines = [
+        f"  {made.kind}, model {short(made.model)}, made in {made.seconds:.0f} s: utility "
+        f"{made.utility:.2f} on the deciding stays, the champion's {made.champion_utility:.2f}"
+    ]
+    is_open = [gate.name for gate in made.gates if gate.verdict == "pass"]
+    lines.append(f"    gates that pass: {', '.join(is_open)}")
+    closed = [gate for gate in made.gates if gate.verdict != "pass"]
+    return [*lines, *(f"    {gate.verdict}: {gate.name}: {gate.text}" for gate in closed)]
 
 
 class _Alerts:
@@ -297,9 +343,3 @@ class _Alerts:
                 f"alert {message['time']} {message['patient_id']} risk {message['risk']:.2f}, "
                 f"model {message['model']}"
             )
-
-
-def _counted(messages: Iterator[Message], counts: Counter[str]) -> Iterator[Message]:
-    for message in messages:
-        counts[message.topic] += 1
-        yield message

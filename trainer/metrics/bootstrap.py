@@ -40,6 +40,7 @@ def replicates(
     n_replicates: int,
     seed: int = DEFAULT_SEED,
     progress: Progress | None = None,
+    names: Sequence[str] = METRICS,
 ) -> NDArray[np.float64]:
     """Figures of several models on the same resampled patients.
 
@@ -48,9 +49,10 @@ def replicates(
         n_replicates: 1000 for intervals that are reported.
         seed: the same seed draws the same patients.
         progress: called with (replicates done, of).
+        names: the figures, some of ``METRICS``.
 
     Returns:
-        (models, replicates, len(METRICS)).
+        (models, replicates, len(names)).
 
     Raises:
         ValueError: models that were measured on different numbers of stays.
@@ -58,10 +60,10 @@ def replicates(
     n = measures[0].n_stays
     if any(measure.n_stays != n for measure in measures):
         raise ValueError("a paired bootstrap needs every model measured on the same stays")
-    figures = np.empty((len(measures), n_replicates, len(METRICS)))
+    figures = np.empty((len(measures), n_replicates, len(names)))
     for replicate, weight in enumerate(resamples(n, n_replicates, seed, progress)):
         for i, measure in enumerate(measures):
-            figures[i, replicate] = list(measure.figures(weight).values())
+            figures[i, replicate] = list(measure.figures(weight, names).values())
     return figures
 
 
@@ -91,10 +93,12 @@ def paired_intervals(
     return percentiles(both[0] - both[1])
 
 
-def percentiles(figures: NDArray[np.float64]) -> dict[str, tuple[float, float]]:
-    """The 95 % interval of each of ``METRICS`` over replicates ``(replicates, len(METRICS))``."""
+def percentiles(
+    figures: NDArray[np.float64], names: Sequence[str] = METRICS
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval of each of ``names`` over replicates ``(replicates, len(names))``."""
     by_name = {}
-    for i, name in enumerate(METRICS):
+    for i, name in enumerate(names):
         values = figures[:, i][~np.isnan(figures[:, i])]
         low, high = np.quantile(values, TAILS) if len(values) else (np.nan, np.nan)
         by_name[name] = (float(low), float(high))

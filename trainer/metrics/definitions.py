@@ -6,8 +6,9 @@ So the plain figure (each stay once) and a bootstrap replicate are the same code
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -201,37 +202,40 @@ class Measure:
         self._other_rows = self._rows * self._other
         self._other_rows_on = np.add.reduceat(on.astype(np.float64), first) * self._other
 
-    def figures(self, weight: NDArray[np.float64] | None = None) -> dict[str, float]:
-        """All of ``METRICS``; NaN where one is undefined, as without a positive row.
+    def figures(
+        self, weight: NDArray[np.float64] | None = None, names: Sequence[str] = METRICS
+    ) -> dict[str, float]:
+        """These of ``METRICS``; NaN where one is undefined, as without a positive row.
 
         Args:
             weight: (N,) how often each stay counts; once each where absent.
+            names: which of them; the calibration line takes as long as all others together.
         """
         w = np.ones(self.n_stays) if weight is None else weight
-        rows = self._rows @ w
-        ranks = self._ranking.weigh(w)
-        line = self._calibration_line(w)
-        gainable = self._gainable @ w
-        values = (
-            self._gained @ w / gainable if gainable > 0 else math.nan,
-            ranks.auroc,
-            ranks.auprc,
-            self._patients.weigh(w).auroc,
-            np.abs(w @ self._gap).sum() / rows,
-            self._squared @ w / rows,
-            line[0],
-            line[1],
-            ranks.ppv,
-            self._alerts @ w / (rows / 24),
-            _share(self._foreseen, self._septic, w),
-            _share(self._true_alerts, self._alerts, w),
-            self._median_lead(w),
-            _share(self._on_near, self._septic, w),
-            _share(self._on_at_onset, self._septic, w),
-            _share(self._other_on, self._other, w),
-            _share(self._other_rows_on, self._other_rows, w),
-        )
-        return {name: float(value) for name, value in zip(METRICS, values, strict=True)}
+        rows = float(self._rows @ w)
+        gainable = float(self._gainable @ w)
+        ranks = cache(lambda: self._ranking.weigh(w))
+        line = cache(lambda: self._calibration_line(w))
+        values: dict[str, Callable[[], float]] = {
+            "utility": lambda: float(self._gained @ w) / gainable if gainable > 0 else math.nan,
+            "auroc": lambda: ranks().auroc,
+            "auprc": lambda: ranks().auprc,
+            "patient_auroc": lambda: self._patients.weigh(w).auroc,
+            "ece": lambda: np.abs(w @ self._gap).sum() / rows,
+            "brier": lambda: float(self._squared @ w) / rows,
+            "calibration_slope": lambda: line()[0],
+            "calibration_intercept": lambda: line()[1],
+            "ppv_at_80_sensitivity": lambda: ranks().ppv,
+            "alerts_per_patient_day": lambda: float(self._alerts @ w) / (rows / 24),
+            "alert_sensitivity": lambda: _share(self._foreseen, self._septic, w),
+            "alert_ppv": lambda: _share(self._true_alerts, self._alerts, w),
+            "lead_hours_median": lambda: self._median_lead(w),
+            "alerted_within_48h": lambda: _share(self._on_near, self._septic, w),
+            "alerted_at_onset": lambda: _share(self._on_at_onset, self._septic, w),
+            "non_septic_stays_alerted": lambda: _share(self._other_on, self._other, w),
+            "non_septic_hours_alerted": lambda: _share(self._other_rows_on, self._other_rows, w),
+        }
+        return {name: values[name]() for name in names}
 
     def _calibration_line(self, w: NDArray[np.float64]) -> NDArray[np.float64]:
         if np.isnan(self._line).any():

@@ -20,12 +20,15 @@ from trainer.data.known_stays import known_stays
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.metrics.bootstrap import percentiles, replicates
-from trainer.metrics.definitions import METRICS, Measure, Scored
+from trainer.metrics.definitions import Measure, Scored
 from trainer.metrics.subgroups import subgroups
 from trainer.registry.gates import DEFAULT, Difference, Evidence, Limits, Subgroup
 
 N_BOOTSTRAP: Final = 1000
 """Replicates: the ends of an interval decide, and with 1000 there are 50 beyond each."""
+
+DECISIVE: Final = ("utility", "auroc")
+"""The figures whose differences the gates ask for."""
 
 LEAST_SEPTIC: Final = 1  # without any, utility and AUROC are undefined
 
@@ -39,8 +42,8 @@ class Comparison:
         champion: model id of the bundle in force.
         n_patients: stays of patients held out from both.
         n_septic: septic ones among them.
-        difference_ci: 95 % interval of candidate minus champion, paired by patient; empty where
-            nothing could be compared.
+        difference_ci: 95 % interval of candidate minus champion in each of ``DECISIVE``, paired by
+            patient; empty where nothing could be compared.
         evidence: for the gates; ``None`` where nothing could be compared.
         why: why nothing could be compared; else empty.
     """
@@ -108,7 +111,7 @@ def compare_bundles(
         champion.model_id,
         len(stays),
         n_septic,
-        percentiles(differences),
+        percentiles(differences, DECISIVE),
         evidence,
         "",
     )
@@ -131,10 +134,10 @@ def evidence_of(
         limits: say which gain counts, and which subgroups are large enough.
 
     Returns:
-        the evidence, and the differences ``(n_bootstrap, len(METRICS))``.
+        the evidence, and the differences ``(n_bootstrap, len(DECISIVE))``.
     """
     measures = Measure(ours), Measure(theirs)
-    drawn = replicates(measures, n_bootstrap)
+    drawn = replicates(measures, n_bootstrap, names=DECISIVE)
     differences = drawn[0] - drawn[1]
     evidence = Evidence(
         int(_septic(ours).sum()),
@@ -163,7 +166,8 @@ def _by_subgroup(
     for name, stays in groups.items():
         n_septic, low, high = int(septic[stays].sum()), np.nan, np.nan
         if n_septic >= limits.least_septic_subgroup:
-            drawn = replicates([Measure(one.take(stays)) for one in scored], n_bootstrap)
+            measures = [Measure(one.take(stays)) for one in scored]
+            drawn = replicates(measures, n_bootstrap, names=DECISIVE)
             difference = _difference(drawn[0] - drawn[1], "auroc", limits.gain)
             low, high = difference.low, difference.high
         judged[name] = Subgroup(n_septic, low, high)
@@ -171,7 +175,7 @@ def _by_subgroup(
 
 
 def _difference(differences: NDArray[np.float64], name: str, gain: float) -> Difference:
-    values = differences[:, METRICS.index(name)]
+    values = differences[:, DECISIVE.index(name)]
     values = values[~np.isnan(values)]
     if not len(values):
         return Difference(np.nan, np.nan, np.nan, 0.0)

@@ -96,6 +96,16 @@ Subgroups (all hospitals together; small groups have wide intervals):
 ## Thresholds
 {rules}
 
+## At another hospital
+What it is worth at a hospital that it was not trained at is not known from these figures.
+Use it there in this order, and let the figures of your own patients decide each step:
+1. **Silent first**: run it where nobody is paged, keep what streams by and the outcomes
+   (`trainer archive run`), and look at utility, AUROC, calibration and alerts on your own stays.
+2. **Recalibrate** (`trainer recalibrate`, from 20 septic stays on): calibration, thresholds and
+   alert budget for your share of septic patients. It does not mend a ranking that is poor.
+3. **Retrain** on your stays (`trainer run`, `trainer fit --from`), judged on patients that serve
+   for nothing else. If none of it is better than what you have, do not use it.
+
 ## What was not shown
 - No use at a bedside, no effect on any patient's outcome, and no comparison with clinicians.
 - No hospital other than those above, no later years, and no prospective hour: charting habits are

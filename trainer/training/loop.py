@@ -19,6 +19,7 @@ from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.device import training_device
 from trainer.training.encoder import FrozenHours, train_encoder
 from trainer.training.loss import Objective
 from trainer.training.optimizer import optimizer_step, rate_at
@@ -66,7 +67,7 @@ def train(
     """Trains the encoder on single hours, then the LSTM on whole stays.
 
     The second part goes on until the validation score gets no better, or for ``recipe.epochs``. A
-    network to go on from has its encoder already: its LSTM and both heads are trained further.
+    network to go on from is trained further in both parts, by its own scaling and pieces.
 
     Args:
         material: data; test stays are not looked at.
@@ -77,19 +78,17 @@ def train(
         report: called with the figures of each epoch over whole stays.
         validate: for labels that are no sepsis labels; by utility and AUROC where absent.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = training_device()
     cohort, stays = material.cohort, material.split.train
     torch.manual_seed(recipe.seed * EPOCHS_PER_SEED)
-    network = (
-        _new_network(material, recipe, soft_labels)
-        if material.start is None
-        else TorchNetwork.of(material.start)
-    ).to(device)
     objective = Objective(cohort, recipe, soft_labels, device)
+    network = (
+        _new_network(material, recipe, soft_labels, objective)
+        if material.start is None
+        else TorchNetwork.of(material.start).requires_grad_(True)
+    ).to(device)
     run = checkpoint.load(device) if checkpoint is not None else None
-    if run is None and material.start is None:
-        with torch.no_grad():
-            network.bias.copy_(objective.log_odds(material.rows_of(stays)))
+    if run is None:
         train_encoder(network, material, objective, recipe, progress)
     optimizer = _optimizer_of_lstm(network, recipe, heads=material.start is not None)
     if run is None:
@@ -171,18 +170,23 @@ def _finished(run: Run, recipe: Recipe) -> bool:
     return epochs >= recipe.epochs or epochs - run.best_epoch >= recipe.patience
 
 
-def _new_network(material: Material, recipe: Recipe, soft_labels: SoftLabels) -> TorchNetwork:
+def _new_network(
+    material: Material, recipe: Recipe, soft_labels: SoftLabels, objective: Objective
+) -> TorchNetwork:
+    rows = material.rows_of(material.split.train)
     network = TorchNetwork(architecture_of(recipe))
     columns, edges = choose_piecewise_encoding(
         material.built,
         material.scaling,
-        material.rows_of(material.split.train),
+        rows,
         soft_labels.gain,
         recipe.binned,
         recipe.bins,
     )
     network.binned.copy_(torch.from_numpy(columns))
     network.edges.copy_(torch.from_numpy(edges))
+    with torch.no_grad():
+        network.bias.copy_(objective.log_odds(rows))
     return network
 
 

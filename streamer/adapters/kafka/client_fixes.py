@@ -117,6 +117,11 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
 
         self._net.run(answer)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether records were fetched that no poll has handed over yet."""
+        return bool(self._fetcher._completed_fetches or self._fetcher._next_partition_records)
+
     def known_position(self, tp: TopicPartition) -> int | None:
         """The offset that is read next, as far as it is known: `position` may ask the group."""
         state = self._subscription.assignment.get(tp)

@@ -28,7 +28,9 @@ from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.ends import Ends
 from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
 from streamer.adapters.kafka.fetched import DamagedBatch
+from streamer.adapters.kafka.fresh import add_fresh
 from streamer.adapters.kafka.group import has_all_partitions
+from streamer.adapters.kafka.optional_topics import OptionalTopics
 from streamer.adapters.kafka.options import (
     ASK_TIMEOUT_MS,
     TRANSACTION_TIMEOUT_MS,
@@ -88,6 +90,7 @@ class KafkaLog:
         with kafka_errors():
             self._consumer = new_consumer(options, self._listener)
         self._membership: ConsumerGroupMetadata | None = None  # of the partitions we own
+        self._optional = OptionalTopics(options.connection, options.optional)
         self._recovery = TransactionRecovery(options.connection, options.outputs, options.group_id)
         self._producer: BatchProducer | None = None
         self._has_committed = False  # since the last recovery
@@ -102,8 +105,11 @@ class KafkaLog:
         damaged: dict[int, str] = {}
         gone: set[int] = set()
         with kafka_errors(), self._noting_hang():
+            has_waiting = self._consumer.has_waiting
             try:
                 fetched = self._consumer.poll(timeout_ms=int(timeout_s * 1000))
+                if has_waiting and fetched:
+                    self._is_hung = add_fresh(self._consumer, fetched)
             except NoOffsetForPartitionError:
                 fetched = {}  # gained for the first time ever: the take-over sets its position
             except DamagedBatch as error:
@@ -131,14 +137,18 @@ class KafkaLog:
         for tp in map(self._tp, gained):
             self._consumer.pause(tp)
             self._consumer.seek(tp, 0)
-        polled = Polled(sorted(gained), sorted(lost), topic=self._described())
+        self._optional.ask_again()
+        polled = Polled(
+            sorted(gained), sorted(lost), topic=self._described(), left_out=self._optional.left_out
+        )
         # A gained partition has no position yet: its records come again after the seek.
-        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition not in gained}
+        kept = now - gained
+        parts = {tp.partition: parts for tp, parts in fetched.items() if tp.partition in kept}
         polled.records = Records.joined(list(chain.from_iterable(parts.values())))
         self._clock.follow(polled.records)
         polled.positions = self._moved()
-        polled.damaged = {p: why for p, why in damaged.items() if p in now - gained}
-        polled.gone = gone & (now - gained)
+        polled.damaged = {p: why for p, why in damaged.items() if p in kept}
+        polled.gone = gone & kept
         polled.is_spare = self._is_spare and not now
         positions = {self._tp(p): position for p, position in self._reported.items()}
         polled.left = self._ends.left(self._consumer, positions)
@@ -228,7 +238,7 @@ class KafkaLog:
         began = time.monotonic()
         try:
             producer.begin_transaction()
-            futures = producer.send_all(outputs, self._clock.stamp_ms())
+            futures = producer.send_all(self._optional.kept(outputs), self._clock.stamp_ms())
             producer.send_offsets_to_transaction(positions, membership)
             # kafka-python would commit without a batch that has expired or was lost in a change of
             # epoch: only its future fails. So the commit waits until every batch has arrived.
@@ -253,11 +263,12 @@ class KafkaLog:
             with contextlib.suppress(*NO_ANSWER):
                 self._producer.close(timeout=0)
             self._producer = None
+        self._optional.ask()
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
             producer = new_producer(self._options)
             producer.most_bytes = self._batches.most_bytes
-            self._recovery.recover(producer)
+            self._recovery.recover(producer, self._optional.left_out)
         self._producer = producer
         self._has_committed = False
 

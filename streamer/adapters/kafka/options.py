@@ -39,7 +39,8 @@ class KafkaOptions:
 
     ``connection`` is passed to every client as it is (``bootstrap_servers``, security).
     ``transactional_id`` must be stable and unique per instance: it fences a paused twin.
-    ``outputs`` are all topics that producers of this id write to. ``session_timeout_ms``: a
+    ``outputs`` are all topics that producers of this id write to; ``optional``: those of them that
+    it does without, if this user may not write them. ``session_timeout_ms``: a
     consumer that is silent for this long loses its partitions. ``max_poll_interval_ms``: so does
     one that does not poll for this long. ``fetch_wait_ms``: a broker without records waits this
     long before it answers a fetch.
@@ -50,6 +51,7 @@ class KafkaOptions:
     group_id: str
     transactional_id: str
     outputs: Sequence[str]
+    optional: Sequence[str] = ()
     session_timeout_ms: int = 6_000
     max_poll_records: int = 8_000
     max_poll_interval_ms: int = 300_000

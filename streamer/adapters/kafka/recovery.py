@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from kafka import TopicPartition
@@ -55,10 +55,14 @@ class TransactionRecovery:
         self._group = group
         self._last: TransactionState | None = None
 
-    def recover(self, producer: BatchProducer) -> None:
+    def recover(self, producer: BatchProducer, left_out: Collection[str] = ()) -> None:
         """Makes a producer the only one of its transactional id, with nothing open of earlier ones.
 
         The producer is closed if this fails: otherwise it would go on trying, and fence the next.
+
+        Args:
+            producer: a new one.
+            left_out: topics that cannot be written now, so nothing can be ended there.
 
         Raises:
             KafkaError: a broker does not answer, or refuses.
@@ -72,7 +76,8 @@ class TransactionRecovery:
                 producer.init_transactions()
                 if self._last is not None:
                     commit = self._last is TransactionState.COMPLETE_COMMIT
-                    producer.end_all(self._partitions(producer), self._group, commit=commit)
+                    tps = self._partitions(producer, left_out)
+                    producer.end_all(tps, self._group, commit=commit)
                     _last_state(admin, name)  # returns when all markers are written
             self._last = None
         except BaseException:
@@ -85,9 +90,11 @@ class TransactionRecovery:
             **self._connection, bootstrap_timeout_ms=wait_ms, request_timeout_ms=wait_ms
         )
 
-    def _partitions(self, producer: BatchProducer) -> list[TopicPartition]:
+    def _partitions(
+        self, producer: BatchProducer, left_out: Collection[str]
+    ) -> list[TopicPartition]:
         tps = []
-        for topic in self._topics:
+        for topic in (topic for topic in self._topics if topic not in left_out):
             try:
                 numbers = producer.partitions_for(topic)
             except KafkaTimeoutError as error:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kafka import TopicPartition
 
 from streamer.adapters.kafka.errors import kafka_errors
-from streamer.adapters.kafka.read import committed_reader
+from streamer.adapters.kafka.read import committed_reader, partitions_of
 from streamer.ports.log import LogUnavailable
 from streamer.ports.state_topic import StateRecord
 
@@ -31,24 +31,32 @@ class KafkaStateTopic:
         self._connection = connection
         self._topic = topic
 
-    def read(self, partition: int) -> Iterator[Sequence[StateRecord]]:
+    def read(self, partition: int | None = None) -> Iterator[Sequence[StateRecord]]:
         """See ``StateTopic``."""
-        tp = TopicPartition(self._topic, partition)
         with kafka_errors():
+            if partition is None:
+                tps = partitions_of(self._connection, self._topic)[self._topic]
+                if not tps:
+                    return
+            else:
+                tps = [TopicPartition(self._topic, partition)]
             reader = committed_reader(self._connection)
             with contextlib.closing(reader):
-                reader.assign([tp])
+                reader.assign(tps)
                 # The end of what is committed. A transaction behind it may still be open; what is
                 # before it is consistent by itself: its last mark says from where to replay.
-                end = reader.end_offsets([tp])[tp]
-                reader.seek_to_beginning(tp)
+                ends = reader.end_offsets(tps)
+                reader.seek_to_beginning(*tps)
                 heard = time.monotonic()
-                while reader.position(tp) < end:
+                while any(reader.position(tp) < end for tp, end in ends.items()):
                     polled = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
-                    records = polled.get(tp, [])
+                    records = [record for tp in tps for record in polled.get(tp, ())]
                     if records:
                         heard = time.monotonic()
-                        yield [StateRecord(r.key or b"", r.value, dict(r.headers)) for r in records]
+                        yield [
+                            StateRecord(r.partition, r.key or b"", r.value, dict(r.headers))
+                            for r in records
+                        ]
                     elif time.monotonic() - heard > _SILENCE_S:
                         raise LogUnavailable(
                             f"Kafka: topic {self._topic} cannot be read to its end"

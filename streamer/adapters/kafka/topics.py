@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kafka.admin import ConfigResource
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import AuthorizationError, TopicAlreadyExistsError
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import kafka_errors
 
+_WRITES: Final = {"WRITE", "ALL"}
 # A broker that is up answers at once; a person who waits wants to know soon that it is away.
 _REACH_TIMEOUT_MS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSpec:
-    """A topic as it should be; ``configs`` are set on a topic that is created."""
+    """A topic as it should be; ``configs`` are set on a topic that is created.
+
+    Without an optional one the service works: that it may not be created or seen stops nothing.
+    """
 
     name: str
     partitions: int
     configs: Mapping[str, str]
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class TopicStatus:
     partitions: int
     created: bool
     fault: str | None
+    is_optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,25 @@ def ensure(
     with kafka_errors():
         admin = TidyAdmin(**connection, bootstrap_timeout_ms=_REACH_TIMEOUT_MS)
         with contextlib.closing(admin):
-            partitions = _partitions(admin, wanted)
+            described = _described(admin, wanted)
+            partitions = _partitions(described)
             missing = [topic for topic in wanted if topic.name not in partitions]
             if create and missing:
-                _create(admin, missing, replication)
-                partitions |= _partitions(admin, missing)
-    created = {topic.name for topic in missing} if create else set()
+                _create(admin, [one for one in missing if not one.is_optional], replication)
+                with contextlib.suppress(AuthorizationError):
+                    _create(admin, [one for one in missing if one.is_optional], replication)
+                described += _described(admin, missing)
+                partitions = _partitions(described)
+            writable = {one["name"] for one in described if may_be_written(one)}
+    created = {topic.name for topic in missing if topic.name in partitions} if create else set()
     return [
-        _status(topic, partitions.get(topic.name, 0), topic.name in created) for topic in wanted
+        _status(
+            topic,
+            partitions.get(topic.name, 0),
+            topic.name in created,
+            is_writable=topic.name in writable,
+        )
+        for topic in wanted
     ]
 
 
@@ -92,12 +109,20 @@ def read_settings(connection: Mapping[str, Any], names: Sequence[str]) -> list[T
     ]
 
 
-def _partitions(admin: Any, topics: list[TopicSpec]) -> dict[str, int]:
-    """How many partitions each topic has; one that is missing or hidden is left out.
+def may_be_written(described: Mapping[str, Any]) -> bool:
+    """Whether a described topic is there, and this user may write it."""
+    operations = described.get("authorized_operations")
+    # A broker before 2.3 does not say: a failure will.
+    return bool(described["partitions"]) and (not operations or bool(_WRITES & set(operations)))
 
-    Only these topics are asked for: a description of all that a large cluster has takes seconds.
-    """
-    described = admin.describe_topics([topic.name for topic in topics])
+
+def _described(admin: Any, topics: list[TopicSpec]) -> list[Mapping[str, Any]]:
+    """Only these topics: a description of all that a large cluster has takes seconds."""
+    return list(admin.describe_topics([topic.name for topic in topics]))
+
+
+def _partitions(described: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many partitions each topic has; one that is missing or hidden is left out."""
     return {one["name"]: len(one["partitions"]) for one in described if one["partitions"]}
 
 
@@ -110,12 +135,14 @@ def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:
         }
         for topic in missing
     }
+    if not topics:
+        return
     # Of two processes that start at once and see them missing, one is late.
     with contextlib.suppress(TopicAlreadyExistsError):
         admin.create_topics(topics, wait_for_metadata=True)
 
 
-def _status(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
+def _status(wanted: TopicSpec, partitions: int, created: bool, *, is_writable: bool) -> TopicStatus:
     fault = None
     if partitions == 0:
         fault = "is missing, or hidden from this user; run `streamer topics`"
@@ -124,4 +151,6 @@ def _status(wanted: TopicSpec, partitions: int, created: bool) -> TopicStatus:
             f"has {partitions} partitions where {wanted.partitions} are needed: outputs go to the "
             "partition of their input"
         )
-    return TopicStatus(wanted.name, partitions, created, fault)
+    elif wanted.is_optional and not is_writable:
+        fault = "may not be written by this user: services leave out what belongs there"
+    return TopicStatus(wanted.name, partitions, created, fault, wanted.is_optional)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from streamer.core.records import Record, Records
@@ -37,6 +37,7 @@ class MemoryBroker:
         holders: the member that last learned that it owns a partition.
         damaged: (partition, offset) pairs at which nothing can be read.
         unreadable: the fault of bytes that are not a record, by partition and offset.
+        denied: topics that nobody may write.
         unsettled: partitions whose offsets a transaction that is open may still move.
     """
 
@@ -52,6 +53,7 @@ class MemoryBroker:
         self.holders: dict[int, MemoryLog] = {}
         self.damaged: set[tuple[int, int]] = set()
         self.unreadable: dict[tuple[int, int], str] = {}
+        self.denied: set[str] = set()
         self.unsettled: set[int] = set()
         self._markers: set[tuple[int, int]] = set()
 
@@ -139,10 +141,18 @@ class MemoryLog:
     Args:
         broker: shared by all members.
         max_poll_records: most records that one poll returns.
+        optional: topics that a transaction does without where they are denied.
     """
 
-    def __init__(self, broker: MemoryBroker, max_poll_records: int = 2_000) -> None:
+    def __init__(
+        self,
+        broker: MemoryBroker,
+        max_poll_records: int = 2_000,
+        optional: Collection[str] = (),
+    ) -> None:
         self._broker = broker
+        self._optional = frozenset(optional)
+        self._left_out: frozenset[str] = frozenset()
         self._max = max_poll_records
         self._owned: set[int] = set()
         self._positions: dict[int, int] = {}
@@ -174,7 +184,11 @@ class MemoryLog:
         for partition in lost:
             self._positions.pop(partition, None)
         is_spare = not now and len(broker.members) > len(broker.partitions)
-        polled = Polled(sorted(gained), sorted(lost), is_spare=is_spare, topic=broker.topic)
+        self._left_out &= broker.denied
+        polled = Polled(
+            sorted(gained), sorted(lost), is_spare=is_spare, topic=broker.topic,
+            left_out=self._left_out,
+        )  # fmt: skip
         read: list[Record] = []
         # A partition that was gained in this poll has no position yet.
         for partition in sorted(now & self._positions.keys()):
@@ -251,7 +265,8 @@ class MemoryLog:
     ) -> None:
         """See ``EventLog``."""
         refused, self.refuse_next = self.refuse_next, False
-        if not self.allowed:
+        outputs = [output for output in outputs if output.topic not in self._left_out]
+        if not self.allowed or any(output.topic in self._broker.denied for output in outputs):
             self._broken = True
             raise TransactionNotAllowed("the log does not allow this user to write")
         is_answer_lost, self.lose_next_answer = self.lose_next_answer, False
@@ -276,6 +291,7 @@ class MemoryLog:
     def recover(self) -> None:
         """See ``EventLog``."""
         self._ask()
+        self._left_out = self._optional & self._broker.denied
         self._broken = False
 
     def topic(self) -> Topic:

@@ -25,10 +25,11 @@ class MemoryStateTopic:
         self._topic = topic
         self.available = True
 
-    def read(self, partition: int) -> Iterator[Sequence[StateRecord]]:
+    def read(self, partition: int | None = None) -> Iterator[Sequence[StateRecord]]:
         """See ``StateTopic``."""
         if not self.available:
             raise LogUnavailable("the memory log is switched off")
         for output in self._broker.outputs:
-            if (output.topic, output.partition) == (self._topic, partition):
-                yield [StateRecord(output.key or b"", output.value, dict(output.headers))]
+            if output.topic == self._topic and partition in (None, output.partition):
+                headers = dict(output.headers)
+                yield [StateRecord(output.partition, output.key or b"", output.value, headers)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streamer.ports.states import Fenced, Lease, StateWrite, StoreUnavailable
+from streamer.ports.states import Fenced, HomesLost, Lease, StateWrite, StoreUnavailable
 
 
 @dataclass(slots=True)
@@ -25,6 +25,7 @@ class MemoryStates:
         self._partitions: dict[int, _Partition] = {}
         self._widths: dict[str, int] = {}
         self._home_partitions: dict[tuple[str, str], int] = {}  # by topic id and patient
+        self._complete: set[str] = set()  # ids of topics
         self.available = True
 
     def take(self, partition: int) -> Lease:
@@ -39,15 +40,34 @@ class MemoryStates:
         return self._widths.setdefault(log_id, n_partitions)
 
     def claim_partition(
-        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
+        self,
+        log_id: str,
+        partition: int,
+        epoch: int,
+        patients: Sequence[str],
+        *,
+        are_new: bool = False,
     ) -> dict[str, int]:
         """See ``StateStore``."""
         del epoch  # one process: no owner acts late
         self._ask()
+        unknown = [p for p in patients if (log_id, p) not in self._home_partitions]
+        if are_new and unknown and log_id not in self._complete:
+            raise HomesLost("the memory store may lack home partitions")
         home_partitions = {
             p: self._home_partitions.setdefault((log_id, p), partition) for p in patients
         }
         return {patient: home for patient, home in home_partitions.items() if home != partition}
+
+    def complete_homes(self, log_id: str) -> None:
+        """See ``StateStore``."""
+        self._ask()
+        self._complete.add(log_id)
+
+    def lose_homes(self) -> None:
+        """Loses all home partitions, for tests."""
+        self._home_partitions.clear()
+        self._complete.clear()
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""

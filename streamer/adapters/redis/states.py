@@ -15,7 +15,7 @@ from streamer.adapters.redis import scripts
 from streamer.adapters.redis.client import Client
 from streamer.adapters.redis.errors import redis_errors
 from streamer.adapters.redis.scripts import Call, Script
-from streamer.ports.states import Fenced, Lease, StateWrite
+from streamer.ports.states import Fenced, HomesLost, Lease, StateWrite
 
 _EPOCH, _WATERMARK = b"__epoch__", b"__wm__"
 # Stays are kept apart from the fields of the partition, whatever a patient is called.
@@ -51,13 +51,16 @@ else redis.call('HSET', KEYS[1], '__wm__', ARGV[3]) end
 return 'saved'
 """)
 # A home is `PARTITION EPOCH`. The first claim holds, and a later owner of the same partition raises
-# its epoch. Patients come in pairs with their home of the form before, or an empty text. The answer
-# lists patients with another home partition, each followed by it.
+# its epoch. Patients come in pairs with their home of the form before, or an empty text. A new one
+# gets none in a hash that may have lost some. The answer lists patients with another home
+# partition, each followed by it.
 _CLAIM: Final = Script("""
 local elsewhere = {}
-for i = 3, #ARGV, 2 do
+local is_closed = ARGV[3] ~= '' and not redis.call('HGET', KEYS[1], ARGV[3])
+for i = 4, #ARGV, 2 do
   local home = redis.call('HGET', KEYS[1], ARGV[i])
   if not home and ARGV[i + 1] ~= '' then home = ARGV[i + 1] .. ' 0' end
+  if not home and is_closed then return 'lost' end
   local partition, epoch = string.match(home or '', '^(%d+) (%d+)$')
   if not partition or partition == ARGV[1] then
     if tonumber(epoch or '-1') < tonumber(ARGV[2]) then
@@ -70,6 +73,9 @@ for i = 3, #ARGV, 2 do
 end
 return elsewhere
 """)
+_COMPLETE: Final = Script("return redis.call('HSET', KEYS[1], ARGV[1], '1')")
+# In each hash of homes, as a Cluster may lose some of them. No patient id has a control character.
+_IS_COMPLETE: Final = b"\0complete"
 # A patient keeps the home partition if a later owner of the partition has claimed it since.
 _LEAVE: Final = Script("""
 for i = 3, #ARGV do
@@ -129,7 +135,13 @@ class RedisStates:
         return int(first)
 
     def claim_partition(
-        self, log_id: str, partition: int, epoch: int, patients: Sequence[str]
+        self,
+        log_id: str,
+        partition: int,
+        epoch: int,
+        patients: Sequence[str],
+        *,
+        are_new: bool = False,
     ) -> dict[str, int]:
         """See ``StateStore``."""
         encoded = [patient.encode() for patient in patients]
@@ -139,11 +151,21 @@ class RedisStates:
             former = self._former_homes(log_id, encoded)
             for key, bucket in self._home_hashes(log_id, encoded):
                 pairs = chain.from_iterable((name, former.get(name, b"")) for name in bucket)
-                calls.append(Call(key, (partition, epoch, *pairs)))
-            for answer in scripts.run(self._redis, _CLAIM, calls):
+                needed = _IS_COMPLETE if are_new else b""
+                calls.append(Call(key, (partition, epoch, needed, *pairs)))
+            answers = scripts.run(self._redis, _CLAIM, calls)
+            if b"lost" in answers:
+                raise HomesLost("the state store may lack home partitions")
+            for answer in answers:
                 homes = zip(answer[::2], answer[1::2], strict=True)
                 elsewhere |= {patient.decode(): int(home) for patient, home in homes}
         return elsewhere
+
+    def complete_homes(self, log_id: str) -> None:
+        """See ``StateStore``."""
+        keys = [self._home_hash(log_id, number) for number in range(_HOME_HASHES)]
+        with redis_errors():
+            scripts.run(self._redis, _COMPLETE, [Call(key, (_IS_COMPLETE,)) for key in keys])
 
     def pages(self, partition: int) -> Iterator[Mapping[str, bytes]]:
         """See ``StateStore``."""
@@ -230,9 +252,12 @@ class RedisStates:
         for patient in patients:
             by_hash.setdefault(zlib.crc32(patient) % _HOME_HASHES, []).append(patient)
         for number, bucket in by_hash.items():
-            key = f"{self._namespace}:homes:{{{self._topic}/h{number}}}:{log_id}"
+            key = self._home_hash(log_id, number)
             for begin in range(0, len(bucket), _PATIENTS_A_SCRIPT):
                 yield key, bucket[begin : begin + _PATIENTS_A_SCRIPT]
+
+    def _home_hash(self, log_id: str, number: int) -> str:
+        return f"{self._namespace}:homes:{{{self._topic}/h{number}}}:{log_id}"
 
     def _former_hash(self, log_id: str) -> str:
         """The one hash of all homes that version 0.1 wrote; the version after this forgets it."""

@@ -54,8 +54,8 @@ function onKey(event) {
   const patient = state.screen === "patient" ? state.patient : patientOf(document.activeElement);
   const view = patient ? viewFor(patient) : null;
   const acts = {
-    a: () => view && mayAct() && answerable(view) && ask("acknowledge", patient),
-    s: () => view && mayAct() && view.card.alert?.on && !state.wall && ask("snooze", patient),
+    a: () => view && mayAct() && ask(answerable(view) ? "acknowledge" : "nothing", patient),
+    s: () => view && mayAct() && !state.wall && ask(view.card.alert?.on ? "snooze" : "nothing", patient),
     "/": () => document.getElementById("find")?.focus(),
     m: mute,
     p: () => !state.wall && choose("privacy", !state.privacy),

@@ -30,7 +30,9 @@ function RiskLine({ view }) {
     return html`<p class="risk"><b>?${severity && html` <${Technical} />`}</b><small>${W.noDataFor(view.contact ? span(now() - view.contact) : "")}</small></p>`;
   }
   if (!risk || risk.indeterminate) {
-    return html`<p class="risk"><b class="words">${risk ? W.indeterminate : W.noRisk}</b></p>`;
+    return html`<p class="risk">
+      <b class="words">${risk ? W.indeterminate : W.noRisk}</b>${risk && html`<small>${W.tooFew}</small>`}
+    </p>`;
   }
   const [arrow, word] = W.trend[risk.trend];
   return html`<p class="risk">

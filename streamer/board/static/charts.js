@@ -67,7 +67,8 @@ export function Chart(props) {
         height,
         ms: 1,
         tzDate: (time) => uPlot.tzDate(new Date(time), zone()),
-        padding: [6, 8, 0, 0],
+        // Room for half a number at the top, for half a time at the right.
+        padding: [10, 20, 0, 0],
         legend: { show: false },
         cursor: { sync: { key: "patient" }, drag: { x: false, y: false }, points: { size: 7 } },
         scales: {

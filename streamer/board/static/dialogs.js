@@ -38,10 +38,9 @@ function Modal({ title, children }) {
   </dialog>`;
 }
 
-export const Help = () => html`<${Modal} title=${W.help}>
-  <${Keys} />
-  <div class="buttons"><button data-first onClick=${close}>${W.dialog.close}</button></div>
-</${Modal}>`;
+const Close = () => html`<div class="buttons"><button data-first onClick=${close}>${W.dialog.close}</button></div>`;
+
+export const Help = () => html`<${Modal} title=${W.help}><${Keys} /><${Close} /></${Modal}>`;
 
 export const Keys = () => html`<dl class="keys">
   ${W.keys.map(([key, text]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${text}</dd></div>`)}
@@ -112,7 +111,8 @@ function Subject({ view }) {
   </div>`;
 }
 
-const BOUND = ["acknowledge", "unacknowledge", "snooze", "resume"]; // to one revision
+/** Actions that belong to one revision of an alert. */
+const BOUND = ["acknowledge", "unacknowledge", "snooze", "resume"];
 
 /** What a confirmation belongs to. */
 function boundTo(kind, view) {
@@ -157,6 +157,8 @@ function ActionForm({ kind, patient }) {
   const gone = !state.cards.has(patient);
   last.current = view;
   if (!view) return html`<p>${W.dialog.gone}</p>`;
+  // A key that answers, where there is nothing to answer.
+  if (kind === "nothing") return html`<${Subject} view=${view} /><p>${W.dialog.nothingNote}</p><${Close} />`;
   const bound = boundTo(kind, view);
   if (asked.current.at(-1)?.key !== bound.key) asked.current.push(bound);
   const newest = asked.current.at(-1);

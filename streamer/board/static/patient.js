@@ -6,10 +6,11 @@ import { Chart } from "./charts.js";
 import { Bar } from "./shapes.js";
 import { ask, disconnectedSince, go, mayAct, state, viewFor } from "./store.js";
 import { dayTime, ms, now, span } from "./time.js";
-import { answerable, bedText, nameFor, particulars, riskText, stateLine, treatedText } from "./view.js";
+import { answerable, bedText, isOld, nameFor, particulars, riskText, stateLine, treatedText } from "./view.js";
 import { W, nameOf, reasonText, unitOf, valueOf } from "./words.js";
 
-const LOAD_MS = 5000; // A change of the card loads the details again, at most this often.
+/** A change of the card loads the details again, at most this often. */
+const LOAD_MS = 5000;
 const CHARTS = [
   ["heart_rate", ["heart_rate"], "/min", 0],
   ["map", ["map", "sbp"], "mmHg", 0],
@@ -43,6 +44,11 @@ function useDetails(patient) {
   }, [patient, card?.last_contact, card?.alert?.phase, card?.alert?.changed, card?.state]);
   return [details, error];
 }
+
+const usual = ({ low, high }) =>
+  low == null ? (high == null ? "" : `≤ ${high}`) : high == null ? `≥ ${low}` : `${low}–${high}`;
+
+const raises = ({ phase }) => ["start", "escalate"].includes(phase);
 
 /** Times in which an alert was on, with its severity then. */
 function spansOf(alerts, end) {
@@ -87,31 +93,36 @@ function Values({ details, time }) {
       <tbody>
         ${(details?.values ?? []).map((v) => {
           const beyond = v.high != null && v.value > v.high ? "above" : v.low != null && v.value < v.low ? "below" : "";
-          const old = time - ms(v.time) > 24 * 3600e3;
+          const old = isOld(v.variable, (time - ms(v.time)) / 60e3);
           return html`<tr key=${v.variable} class=${`${beyond && "beyond"} ${old ? "old" : ""}`}>
             <th scope="row">${nameOf(v.variable)}</th>
             <td>
-              <b>${valueOf(v.variable, v.value)}</b> ${unitOf(v.unit)}
+              <b>${valueOf(v.variable, v.value)}${old && "?"}</b> ${unitOf(v.unit)}
               ${beyond && html` <span class="word">${beyond === "above" ? "↑" : "↓"} ${W.patient[beyond]}</span>`}
             </td>
             <td>${span(time - ms(v.time))}</td>
-            <td class="muted">${v.low == null && v.high == null ? "" : `${v.low ?? ""}–${v.high ?? ""}`}</td>
+            <td class="muted">${usual(v)}</td>
           </tr>`;
         })}
       </tbody>
     </table>
+    <p class="muted note">${W.patient.oldNote}</p>
   </section>`;
 }
 
-function Reasons({ card }) {
+/** The reasons are those of the newest start or rise: values and ages are of that time. */
+function Reasons({ card, details }) {
   const reasons = card.alert?.reasons ?? [];
+  const alert = details?.alerts?.find((a) => a.alert_id === card.alert?.alert_id);
+  const raised = alert?.messages.findLast(raises);
+  const at = reasons.length > 0 && ms(raised?.time ?? card.alert.started);
   const most = Math.max(0.001, ...reasons.map((r) => r.contribution));
   return html`<section>
-    <h2>${W.patient.reasons}</h2>
+    <h2>${W.patient.reasons}${at && html` <small>${W.patient.reasonsAt(dayTime(at))}</small>`}</h2>
     ${reasons.length === 0 && html`<p class="muted">${W.patient.noReasons}</p>`}
     <ol class="reasons">
       ${reasons.map((reason) => html`<li key=${reason.variable}>
-        <span>${reasonText(reason)} <small class="muted">${span(reason.age_minutes * 60e3)}</small></span>
+        <span>${reasonText(reason)} <small class="muted">${W.patient.ageThen(span(reason.age_minutes * 60e3))}</small></span>
         <${Bar} share=${reason.contribution / most} />
       </li>`)}
     </ol>
@@ -129,7 +140,7 @@ function History({ details, time }) {
       ${lines.map((line, i) => html`<li key=${i} class=${line.severity}>
         <time>${dayTime(ms(line.time))}</time>
         <span>
-          <b>${W.phases[line.phase] ?? line.phase}</b>${["start", "escalate"].includes(line.phase) ? ` ${W.severity[line.severity]}` : ""}
+          <b>${W.phases[line.phase] ?? line.phase}</b>${raises(line) ? ` ${W.severity[line.severity]}` : ""}
           ${line.refusal && `: ${W.refusal[line.refusal] ?? line.refusal}`}
           ${line.by && ` ${W.patient.by(line.by.name || line.by.user)}`}
           ${line.note && html`<q>${line.note}</q>`}
@@ -198,7 +209,7 @@ export function Patient({ patient }) {
       <${Charts} card=${card} details=${details} end=${time} />
       <div class="facts">
         <${Actions} view=${view} />
-        <${Reasons} card=${card} />
+        <${Reasons} card=${card} details=${details} />
         <${Values} details=${details} time=${time} />
         <${History} details=${details} time=${time} />
       </div>

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { Keys } from "./dialogs.js";
 import { Bar, Shape } from "./shapes.js";
 import { go, state, viewFor, views } from "./store.js";
-import { dayTime, hourMinute, ms, now, span, timer, zone } from "./time.js";
+import { dayTime, hourMinute, ms, now, span, zone } from "./time.js";
 import { byBed, bandText, nameFor, particulars, riskText, stateLine, treatedText, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
 
@@ -99,7 +99,7 @@ export function Handover() {
   };
   const line = (a) =>
     [
-      `${bandText(a.severity)} ${dayTime(ms(a.started))}–${a.ended ? dayTime(ms(a.ended)) : W.alerts.still}`,
+      `${bandText(a.severity)} ${a.ended ? `${dayTime(ms(a.started))}–${dayTime(ms(a.ended))}` : W.alerts.since(dayTime(ms(a.started)))}`,
       stateOf(a),
       ...(a.reasons ?? []).slice(0, 2).map(reasonText),
     ].join(" · ");
@@ -136,7 +136,7 @@ export function Burden() {
   const [days, setDays] = useState("7");
   const [b, error] = useLoaded("/api/burden", { days });
   const most = Math.max(1, ...(b?.by_day ?? []).map((d) => d.starts));
-  const time = (seconds) => (seconds == null ? W.burden.none : timer(seconds * 1000));
+  const time = (seconds) => (seconds == null ? W.burden.none : span(seconds * 1000));
   const v = b?.verdicts;
   return html`<main class="sheet">
     <h1>${W.burden.title}</h1>
@@ -145,7 +145,7 @@ export function Burden() {
     </form>
     <${Failure} error=${error} />
     ${b && html`<div class="tiles">
-      <${Tile} value=${b.starts_per_bed_day?.toFixed(2) ?? W.burden.none} words=${W.burden.starts} note=${W.burden.startsNote(b.starts, b.beds, b.days)} />
+      <${Tile} value=${b.starts_per_bed_day?.toFixed(2) ?? W.burden.none} words=${W.burden.starts} note=${W.burden.startsNote(b.starts, b.bed_days)} />
       <${Tile} value=${time(b.acknowledge_p50_s)} words=${W.burden.ack} note=${W.burden.ackNote(time(b.acknowledge_p90_s))} />
       <${Tile} value=${percent(b.overdue_share)} words=${W.burden.overdue} note=${W.burden.overdueNote} />
       <${Tile} value=${percent(v?.ppv)} words=${W.burden.ppv} note=${v?.n ? W.burden.ppvNote(v.n, v.true, v.false, v.unsure) : W.burden.noVerdicts} />
@@ -224,7 +224,7 @@ export function About() {
     <${Keys} />
     <h2>${W.about.licences}</h2>
     <ul>
-      ${(vendor?.files ?? []).map((f) => html`<li key=${f.name + f.file}>
+      ${(vendor?.files ?? []).filter((f) => /js$/.test(f.file)).map((f) => html`<li key=${f.name + f.file}>
         ${f.name} ${f.version}, <a href=${VENDOR.replace("manifest.json", f.licence_file)}>${f.licence}</a>
       </li>`)}
     </ul>

@@ -62,15 +62,10 @@ export function span(length) {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** The shortest form of an age: `3m`, `5h`. @param {number} minutes */
+/** The shortest form of an age: `3 min`, `5 h`. @param {number} minutes */
 export const shortAge = (minutes) =>
   minutes < 60 ? `${Math.max(0, Math.floor(minutes))} min` : `${Math.floor(minutes / 60)} h`;
 
-/** `04:12`, from an hour on `1:04:12`. @param {number} length in ms */
-export function timer(length) {
-  const seconds = Math.max(0, Math.floor(length / 1000));
-  const two = (n) => String(n).padStart(2, "0");
-  const hours = Math.floor(seconds / 3600);
-  const rest = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
-  return hours ? `${hours}:${rest}` : rest;
-}
+/** `04:12`, from an hour on `1 h 04`: nothing that looks like a time of day. @param {number} length in ms */
+export const timer = (length) =>
+  length >= 3600e3 ? span(length) : new Date(Math.max(0, length) || 0).toISOString().slice(14, 19);

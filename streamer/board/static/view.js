@@ -6,6 +6,8 @@ const ENDED_KEPT_MS = 12 * 3600e3; // an ended, unseen alert stays this long
 const CONFIRM_MS = 5000; // an action that is not confirmed by then is called so
 const GREY_MINUTES = 120;
 const GONE_MINUTES = 360;
+const OLD_MINUTES = 1440;
+const VITAL_SIGNS = new Set([...Object.keys(VITALS), "sbp", "dbp", "etco2"]);
 
 /**
  * The state of a card now. The server judges timers at the patient's next record; while the
@@ -116,6 +118,10 @@ export function stateLine(view, now) {
       return W.noAlert;
   }
 }
+
+/** Whether a value is shown as old: a vital sign after 2 hours, any other value after a day. */
+export const isOld = (variable, minutes) =>
+  minutes > (VITAL_SIGNS.has(variable) ? GREY_MINUTES : OLD_MINUTES);
 
 /** The vital signs of a card: text, age and how old they look. */
 export function vitalsOf(card, now) {

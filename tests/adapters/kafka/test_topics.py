@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaConnectionError, TopicAlreadyExistsError
+from kafka.errors import (
+    KafkaConnectionError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 
 from streamer.adapters.kafka import topics
 from streamer.adapters.kafka.topics import TopicSpec, ensure, read_settings
-from streamer.ports.log import LogUnavailable
+from streamer.ports.log import LogNotAllowed, LogUnavailable
 
 WANTED = [TopicSpec("vitals", 4, {"retention.ms": "1"}), TopicSpec("risk", 4, {})]
 
@@ -19,12 +24,15 @@ class Cluster:
         self.partitions = partitions
         self.created: dict[str, object] = {}
         self.is_late = False
+        self.denied: set[str] = set()
 
     def admin(self, **_: object) -> Cluster:
         return self
 
     def create_topics(self, wanted: dict[str, dict[str, Any]], wait_for_metadata: bool) -> None:
         assert wait_for_metadata
+        if self.denied & wanted.keys():
+            raise TopicAuthorizationFailedError
         self.created |= wanted
         self.partitions |= {name: topic["num_partitions"] for name, topic in wanted.items()}
         if self.is_late:
@@ -33,7 +41,14 @@ class Cluster:
     def describe_topics(self, names: list[str]) -> list[dict[str, object]]:
         replicas = {"replica_nodes": [1, 2]}
         n_partitions = self.partitions
-        return [{"name": n, "partitions": [replicas] * n_partitions.get(n, 0)} for n in names]
+        return [
+            {
+                "name": n,
+                "partitions": [replicas] * n_partitions.get(n, 0),
+                "authorized_operations": ["READ"] if n in self.denied else ["READ", "WRITE"],
+            }
+            for n in names
+        ]
 
     def describe_configs(self, resources: list[Any], config_filter: str) -> dict[str, Any]:
         assert config_filter == "all"
@@ -74,6 +89,19 @@ def test_without_creation_a_missing_topic_is_a_fault(cluster: Cluster) -> None:
     assert not vitals.created
     assert vitals.fault == "is missing, or hidden from this user; run `streamer topics`"
     assert not cluster.created
+
+
+def test_an_optional_topic_that_may_not_be_made_or_written_stops_nothing(cluster: Cluster) -> None:
+    hidden = TopicSpec("hidden", 4, {}, is_optional=True)
+    unwritable = TopicSpec("risk", 2, {}, is_optional=True)
+    cluster.denied = {"hidden", "risk"}
+    first, vitals, risk = ensure({}, [hidden, WANTED[0], unwritable], replication=1)
+    assert (vitals.partitions, vitals.fault) == (4, None)
+    assert (first.created, first.partitions, first.is_optional) == (False, 0, True)
+    assert "is missing, or hidden" in (first.fault or "")
+    assert "may not be written by this user" in (risk.fault or "")
+    with pytest.raises(LogNotAllowed):
+        ensure({}, [replace(hidden, is_optional=False)], replication=1)
 
 
 def test_settings_have_the_least_number_of_replicas(cluster: Cluster) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from streamer.adapters.memory.log import MemoryBroker
@@ -16,7 +17,7 @@ from trainer.archive.delta_table import ArchiveTable
 from trainer.archive.erase import erase
 from trainer.archive.fold import fold
 from trainer.archive.pseudonyms import PatientNames
-from trainer.archive.schemas import EVENTS, OUTCOMES, STAYS
+from trainer.archive.schemas import ACTIONS, EVENTS, OUTCOMES, STAYS
 from trainer.data.cohort import load_cohort
 
 KEYED = PatientNames(b"a key of this test")
@@ -73,3 +74,18 @@ def test_a_log_that_is_read_again_does_not_bring_the_patient_back(
     names = listed(ArchiveTable(root, EVENTS).read_all(["patient"]), "patient")
     assert KEYED.name(patient) not in names
     assert len(names) > 100
+
+
+def test_peoples_answers_about_the_patient_are_erased_too(tmp_path: Path) -> None:
+    alerts = MemoryBroker(1)
+    for patient in (b"p1", b"p2"):
+        value = {
+            "patient_id": patient.decode(), "time": START_MS, "phase": "acknowledge",
+            "alert_id": None, "by": {"user": "a.nurse"},
+        }  # fmt: skip
+        alerts.append(0, patient, orjson.dumps(value), START_MS)
+    kept = archive(tmp_path, {"actions": alerts}, KEYED)
+    erase(kept, "p1", by="dpo", reason="asked for it")
+    rows = ArchiveTable(tmp_path, ACTIONS).read_all(["patient", "user"])
+    assert listed(rows, "patient") == [KEYED.name("p2")]
+    assert listed(rows, "user") == [KEYED.person("a.nurse")]

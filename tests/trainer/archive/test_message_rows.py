@@ -7,10 +7,11 @@ import pytest
 
 from streamer.core.records import Record, Records
 from trainer.archive.arrow import listed
-from trainer.archive.message_rows import of_alerts
+from trainer.archive.message_rows import of_actions, of_alerts, of_outcomes
 from trainer.archive.pseudonyms import PatientNames
 
 START = "2026-11-21T10:00:00Z"
+PLAIN = PatientNames(None)
 
 
 def alert_row(**fields: Any) -> tuple[object, object, object]:
@@ -38,3 +39,44 @@ def test_an_alert_is_named_by_its_start_and_number() -> None:
 )
 def test_an_answer_about_no_alert_has_a_row_without_one(phase: str, alert_id: object) -> None:
     assert alert_row(phase=phase, alert_id=alert_id) == (phase, False, None)
+
+
+FEEDBACK = {
+    "patient_id": "a/b", "time": START, "phase": "feedback", "alert_id": f"a/b/{START}/2",
+    "revision": 1, "state": "open", "reason": "known_cause", "verdict": "false", "note": "Doe, J",
+    "action_id": "0b0c5b0e-4c9e-4f0c-9d0e-8a2f5a1d7f11",
+    "by": {"user": "a.nurse", "name": "A. Nurse", "role": "nurse", "station": "desk 2"},
+}  # fmt: skip
+
+
+def action_rows(names: PatientNames, **changes: Any) -> list[dict[str, Any]]:
+    record = Record(0, 7, 1_000, b"a/b", orjson.dumps(FEEDBACK | changes))
+    return of_actions(Records.of([record]), "topic", names).to_pylist()
+
+
+def test_an_answer_is_kept_with_who_gave_it_as_a_pseudonym_and_no_free_text() -> None:
+    names = PatientNames(b"key")
+    (row,) = action_rows(names)
+    assert (row["action"], row["verdict"], row["reason"]) == ("feedback", "false", "known_cause")
+    assert (row["patient"], row["number"], row["user_role"]) == (names.name("a/b"), 2, "nurse")
+    assert row["user"] == names.person("a.nurse")
+    text = " ".join(str(value) for value in row.values())
+    assert not [word for word in ("a.nurse", "A. Nurse", "a/b", "desk 2", "Doe") if word in text]
+    assert names.person("a/b") != names.name("a/b")
+
+
+def test_a_refused_answer_says_what_it_was() -> None:
+    (row,) = action_rows(PLAIN, phase="refused", action="snooze", refusal="too_long", verdict=None)
+    assert (row["action"], row["refusal"], row["user"]) == ("snooze", "too_long", "a.nurse")
+
+
+def test_vitals_and_deadlines_are_no_answers() -> None:
+    assert action_rows(PLAIN, phase="overdue", by=None) == []
+    assert action_rows(PLAIN, phase="start", by=None) == []
+
+
+def test_a_verdict_among_the_outcomes_is_no_label() -> None:
+    content = {"type": "verdict", "patient_id": "a/b", "time": START, "verdict": "true"}
+    record = Record(0, 7, 1_000, b"a/b", orjson.dumps(content))
+    (row,) = of_outcomes(Records.of([record]), "topic", PLAIN).to_pylist()
+    assert (row["refused"], row["patient"], row["type"]) == ("verdict", None, None)

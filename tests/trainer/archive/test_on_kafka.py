@@ -61,7 +61,7 @@ def test_stays_on_kafka_are_archived_once_though_a_writer_is_killed(
     surroundings = os.environ | variables | {
         "PYTHONPATH": os.pathsep.join(sys.path), "TRAINER_ARCHIVE": str(root),
         "TRAINER_ARCHIVE_IDS": "plain", "TRAINER_ARCHIVE_FLUSH_S": "0",
-        "TRAINER_GROUP": f"{topic_prefix}archive",
+        "TRAINER_GROUP": f"{topic_prefix}archive", "TRAINER_HTTP_PORT": "0",
     }  # fmt: skip
     running = [subprocess.Popen(command, env=surroundings) for _ in range(2)]
     try:

@@ -4,14 +4,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib.image
 import pytest
 
-from tests.support.small_models import random_bundle
+from streamer.bundles.build import make
+from streamer.bundles.manifest import Provenance
+from tests.support.small_models import balanced, random_bundle, random_model
 from tests.support.synthetic_cohort import learnable_file
 from tests.support.synthetic_stays import Row, stay, write_parquet
+from trainer.data.cohort import load_cohort
+from trainer.data.known_stays import contents_of
+from trainer.data.training_patients import SeenPatients
 from trainer.explain.suggestions import Kind
 from trainer.explain.text import NO_DRUGS
 
@@ -69,6 +74,25 @@ def test_without_a_patient_stays_are_suggested(trainer: Any, options: list[objec
     result = trainer("explain", *options)
     assert result.code == 0
     assert named[0]["patient"] in result.out
+
+
+def test_a_training_patient_is_known_under_another_id(trainer: Any, tmp_path: Path) -> None:
+    file = learnable_file(tmp_path, 80)
+    cohort = load_cohort([file])
+    model = balanced(random_model(3))
+    seen = {
+        "seen": SeenPatients.of([f"others-{i}" for i in range(80)]).to_text(),
+        "seen_content": SeenPatients.of(contents_of(cohort)).to_text(),
+    }
+    make(model, cast(Provenance, {"data": seen}), "").save(tmp_path / "bundle")
+    named = cohort.patient_ids[4]
+    arguments = ["--data", file, "--model", tmp_path / "bundle", "--json"]
+    result = trainer("explain", named, *arguments)
+    assert result.code == 0, result.err
+    assert f"{named}, known by its content under another id, which may flatter" in result.err
+    other = learnable_file(tmp_path, 80, seed=7)
+    result = trainer("explain", named, "--data", other, *arguments[2:])
+    assert (result.code, result.err) == (0, "")
 
 
 def test_an_unknown_patient_is_answered_with_similar_ids(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from streamer.core.model import Model
 from tests.support.small_models import random_model
 from tests.support.wandering_stays import FORECAST_RECIPE
 from trainer.data.dataset import Material
@@ -46,3 +47,20 @@ def test_the_pinball_loss_is_least_at_the_quantiles() -> None:
         assert pinball(torch.tensor(wrong).expand(1001, 1, 1, 3), target) > best
     unknown = torch.full((1001, 1, 1), torch.nan)
     assert pinball(torch.zeros(1001, 1, 1, 3), unknown) == 0
+
+
+def test_a_head_that_goes_on_learns_a_moved_network_and_keeps_its_start_where_that_is_better(
+    trained: Model, material: Material
+) -> None:
+    start = trained.forecaster
+    assert start is not None
+    moved = random_model(seed=2).network
+    gentle = replace(FORECAST_RECIPE, forecast_epochs=1, learning_rate=1e-3)
+    went_on = train_head(moved, material, gentle, start=start)
+    assert not np.array_equal(went_on.weights["first.weight"], start.weights["first.weight"])
+    np.testing.assert_array_equal(went_on.weights["scale"], start.weights["scale"])
+    wild = replace(gentle, learning_rate=10.0)
+    kept = train_head(trained.network, material, wild, start=start)
+    for name in ("first.weight", "second.weight", "second.bias"):
+        assert np.array_equal(kept.weights[name], start.weights[name]), name
+    np.testing.assert_allclose(kept.weights["stretch"], start.weights["stretch"], rtol=1e-5)

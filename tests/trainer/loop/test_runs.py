@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +25,7 @@ from tests.support.few_stays import ASKS, FEW, OnFewStays
 from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle, useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
+from tests.support.wait import wait_until
 from trainer.loop import runs
 from trainer.loop.child import Order, Report
 from trainer.loop.child_process import ChildEnd, NoReport
@@ -265,6 +271,50 @@ def test_a_trainer_that_slept_past_its_lease_is_fenced(
     assert in_force is not None
     assert in_force.model_id == useless_champion().model_id
     assert start().begin() == in_force  # nor is it published by a later start
+
+
+def test_a_trainer_process_that_is_stopped_past_its_lease_publishes_nothing(
+    start: Start,
+    report: Report,
+    registry: Registry,
+    stack: LocalStack,
+    redis: Redis,
+    topic_prefix: str,
+    tmp_path: Path,
+) -> None:
+    lease_key, go = f"{{{topic_prefix}:trainer}}:lease", tmp_path / "go"
+    (tmp_path / "report.json").write_text(report.model_dump_json())
+    theirs = tmp_path / "theirs"
+    shutil.copytree(registry.folder, theirs)
+    words = [str(theirs), stack.redis, topic_prefix, "1000", str(tmp_path / "report.json"), str(go)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.waiting_trainer", *words],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    try:
+        assert process.stdout is not None
+        while (line := process.stdout.readline()) and line != "training\n":
+            pass
+        assert line == "training\n"
+        process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: not redis.exists(lease_key), 30, "the end of its lease")
+        assert start().once().ended == "promoted"
+        in_force = RedisModels(redis, topic_prefix).champion()
+        go.touch()
+        process.send_signal(signal.SIGCONT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait(10)
+    assert "fenced: " in said
+    assert in_force is not None
+    assert in_force.version == 2
+    assert RedisModels(redis, topic_prefix).champion() == in_force
+    kept = Registry(theirs, Trust(allow_unsigned=True))
+    assert [r.ended for r in Records(theirs).all()] == ["fenced"]
+    assert kept.aliases().champion == useless_champion().model_id
 
 
 def test_a_lost_lease_and_a_failed_child_leave_the_champion(

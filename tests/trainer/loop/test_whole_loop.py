@@ -187,6 +187,7 @@ def archive(stack: LocalStack, prefix: str, root: Path) -> None:
     variables = environment(stack, prefix, partitions=2) | {
         "TRAINER_ARCHIVE": str(root), "TRAINER_ARCHIVE_KEY": "secret",
         "TRAINER_ARCHIVE_FLUSH_S": "0", "TRAINER_GROUP": f"{prefix}archive",
+        "TRAINER_HTTP_PORT": "0",
         "PYTHONPATH": os.pathsep.join(sys.path),
     }  # fmt: skip
     subprocess.run(

@@ -1,0 +1,1 @@
+"""The trainer in a notebook: DataFrames in, DataFrames out."""

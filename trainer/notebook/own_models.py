@@ -1,0 +1,132 @@
+"""Models of any kind beside each other, by the rules of `trainer compare`.
+
+A model is asked for one number an hour, which rises with the risk. Calibration and thresholds are
+chosen on validation patients, figures are those of test patients: a hash of the patient says which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.core.alerts import Phase
+from streamer.datasets.cohort import Cohort
+from trainer.data.cohort import load_cohort
+from trainer.data.split import split_patients
+from trainer.decisions.alert_replay import alert_on, alert_phases
+from trainer.decisions.operating_point import choose_operating_point
+from trainer.errors import InputError
+from trainer.metrics.bootstrap import paired_intervals
+from trainer.metrics.definitions import Measure, Scored
+from trainer.notebook.frames import as_file
+from trainer.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from trainer.notebook.frames import DataFrame
+
+    Scores: TypeAlias = DataFrame | NDArray[np.floating]
+
+RISK_COLUMNS = ("risk", "risk_6h", "score")
+
+
+class Predicts(Protocol):
+    """Anything that scores stays."""
+
+    def predict(self, stays: DataFrame, /) -> Scores:
+        """A number for each row, or a table with ``risk``, and perhaps ``patient`` and ``hour``."""
+
+
+def compare(
+    models: Mapping[str, Predicts | Path | str],
+    stays: DataFrame,
+    *,
+    n_bootstrap: int = 200,
+) -> DataFrame:
+    """Figures of several models on the same test patients.
+
+    Args:
+        models: by name; each has ``predict(stays)``, or is a file of scores (`.csv`, `.parquet`)
+            with the columns ``patient``, ``hour`` (ICULOS) and ``risk``.
+        stays: a row an hour, with labels. Patients of the training side are asked for as well, and
+            count for nothing.
+        n_bootstrap: replicates of the intervals of the utility above that of the first model.
+
+    Returns:
+        a row a model with every metric, ``threshold``, and ``utility_gain`` with its ends.
+
+    Raises:
+        InputError: scores that are not one finite number for each hour.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    recipe = Recipe()
+    with as_file(stays) as file:
+        cohort = load_cohort([file])
+    split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
+    measures: dict[str, Measure] = {}
+    rows: dict[str, dict[str, float]] = {}
+    for name, model in models.items():
+        scores = _in_order(_scores(model, stays), stays, cohort, name)
+        side = cohort.take(split.validation)
+        point, _ = choose_operating_point(
+            scores[cohort.rows_of(split.validation)], side, recipe.alert_budget
+        )
+        test = cohort.take(split.test)
+        risk = point.calibration.risks(scores[cohort.rows_of(split.test)])
+        phases = alert_phases(risk, test.starts, point.policy)
+        measures[name] = Measure(
+            Scored(
+                test.patient_ids,
+                test.starts,
+                test.label,
+                risk,
+                risk > point.threshold,
+                phases == Phase.START,
+                alert_on(phases, test.starts),
+            )
+        )
+        rows[name] = {"threshold": point.threshold, **measures[name].figures()}
+    first = next(iter(measures))
+    for name, measure in measures.items():
+        low, high = paired_intervals(measure, measures[first], n_bootstrap)["utility"]
+        gain = rows[name]["utility"] - rows[first]["utility"]
+        rows[name] |= {"utility_gain": gain, "utility_gain_low": low, "utility_gain_high": high}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _scores(model: Predicts | Path | str, stays: DataFrame) -> Scores:
+    import pandas as pd  # noqa: PLC0415
+
+    if isinstance(model, Path | str):
+        file = Path(model)
+        if not file.is_file():
+            raise InputError(f"{file}: there is no such file of scores")
+        return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
+    return model.predict(stays)
+
+
+def _in_order(scores: Scores, stays: DataFrame, cohort: Cohort, name: str) -> NDArray[np.float64]:
+    """(R,) the scores in the order of the cohort, which is sorted by patient."""
+    patients, hours = stays["patient"].astype(str).tolist(), stays["ICULOS"].astype(int).tolist()
+    numbers = scores
+    if not isinstance(scores, np.ndarray) and hasattr(scores, "columns"):
+        column = next((c for c in RISK_COLUMNS if c in scores.columns), None)
+        if column is None:
+            raise InputError(f"{name}: no column {', '.join(RISK_COLUMNS)} among its scores")
+        if {"patient", "hour"} <= set(scores.columns):
+            patients, hours = scores["patient"].astype(str).tolist(), scores["hour"].tolist()
+        numbers = scores[column].to_numpy()
+    values = np.asarray(numbers, np.float64).ravel()
+    if len(values) != len(patients):
+        raise InputError(f"{name}: {len(values):,} scores for {len(patients):,} hours")
+    by_hour = dict(zip(zip(patients, map(int, hours), strict=True), values.tolist(), strict=True))
+    names = np.repeat(np.array(cohort.patient_ids, object), cohort.lengths).tolist()
+    wanted = zip(names, cohort.iculos.tolist(), strict=True)
+    ordered = np.array([by_hour.get(hour, np.nan) for hour in wanted])
+    if missing := int((~np.isfinite(ordered)).sum()):
+        raise InputError(f"{name}: no finite score for {missing:,} of {len(ordered):,} hours")
+    return ordered

@@ -1,0 +1,1 @@
+"""Stays scored in bulk, labelled or not, by the pass of the service."""
