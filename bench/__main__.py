@@ -80,7 +80,7 @@ def measure(env: BenchEnv, extent: Extent, engines: Sequence[Engine]) -> Iterato
     yield _unless_failed(lambda: state_only(env, loads[-1]))
     for n_stays in extent.memory_stays:
         yield _unless_failed(partial(many_stays, env, n_stays))
-    yield _unless_failed(lambda: beds_table(env, extent.beds_events, extent.beds, extent.window_s))
+    yield _unless_failed(lambda: beds_table(env, extent.beds_events, extent.beds))
 
 
 def _unless_failed(measurement: Callable[[], str]) -> str:

@@ -30,10 +30,12 @@ import pyarrow.parquet as pq
 from kafka import KafkaConsumer, TopicPartition
 
 from bench.services import ServiceProcess, environment, running, settings_of
+from streamer.core.events import milliseconds
 from streamer.core.variables import INDEX
 from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.local import LocalStack
+from streamer.process.terminal import say
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 from streamer.sim.scenario import Scenario
@@ -108,13 +110,7 @@ def _is_same(row: Content, event: Content) -> bool:
     values = {name: value for name, value in event.get("values", {}).items() if name in INDEX}
     kept = {name: row[name] for name in INDEX if row[name] is not None}
     time_ms = round(row["time"].timestamp() * 1000)
-    return kept == values and time_ms == _ms(event["time"])
-
-
-def _ms(text: str) -> int:
-    from streamer.core.events import milliseconds  # noqa: PLC0415 - of one field alone
-
-    return milliseconds(text)
+    return kept == values and time_ms == milliseconds(event["time"])
 
 
 def rows_of(files: Sequence[Path]) -> Iterator[Content]:
@@ -182,7 +178,7 @@ def main(arguments: Sequence[str]) -> int:
         files = live_files(folder / "archive" / "events")
         comparison = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
-    _say(
+    say(
         f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
         f"{n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
         f"{comparison.missing} missing, {comparison.doubled} doubled, "
@@ -244,11 +240,6 @@ def _until_archived(table: Path, n: int) -> None:
         if sum(pq.read_metadata(file).num_rows for file in live_files(table)) >= n:
             return
         time.sleep(1)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

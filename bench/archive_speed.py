@@ -22,6 +22,7 @@ import orjson
 import pyarrow as pa
 
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.process.terminal import say
 from streamer.sim.scenario import Scenario
 from streamer.sim.ward import ward
 from trainer.archive.archive import Archive
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         seconds = min(_timed(lambda f=f: _archive(f, broker))[0] for f in folders)  # type: ignore[misc]
         table = ArchiveTable(folders[0], EVENTS)
         size = sum(n_bytes for _, n_bytes in table.sizes())
-        _say(f"archived {n / seconds:,.0f} events/s with parsing; {size / n:.1f} bytes an event")
+        say(f"archived {n / seconds:,.0f} events/s with parsing; {size / n:.1f} bytes an event")
         now_ms = newest_logged_ms(table)
 
         def fold() -> int:
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
 
         runs = [_timed(fold) for _ in range(options.rounds)]
         seconds, n_stays = min(runs)
-        _say(f"folded {n / seconds:,.0f} events/s into {n_stays} stays, reading the files included")
+        say(f"folded {n / seconds:,.0f} events/s into {n_stays} stays, reading the files included")
     return 0
 
 
@@ -88,11 +89,6 @@ def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
     began = time.process_time()
     result = work()
     return time.process_time() - began, result
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

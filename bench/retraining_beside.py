@@ -30,6 +30,7 @@ from bench.machine import describe
 from bench.services import ServiceProcess, environment, running
 from streamer.bundles.bundle import SHIPPED
 from streamer.local import LocalStack
+from streamer.process.terminal import say
 from trainer.archive.export import export
 from trainer.data.cohort import load_cohort
 from trainer.loop.child import Order, Report
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
             least_septic_fit=1,
         )
         alone_s = _seconds(order, folder / "alone")
-        _say(
+        say(
             f"{describe()}; {options.stays} stays, {order.threads} threads of the child, "
             f"{options.rate} events/s and a ward of 20 beds at 60 times its pace"
         )
@@ -84,8 +85,8 @@ def main(arguments: Sequence[str]) -> int:
                 beside = latency(env, OURS, "beside-", options.rate, min(_MOST_S, 1.5 * alone_s))
                 child.join()
     times, p99 = took[0] / alone_s, float(np.percentile(beside.risk_ms, 99))
-    _say(f"child: {alone_s:.0f} s alone, {took[0]:.0f} s beside the services, {times:.2f} times")
-    _say(f"event to risk without the child: {_shown(before)}; beside it: {_shown(beside)}")
+    say(f"child: {alone_s:.0f} s alone, {took[0]:.0f} s beside the services, {times:.2f} times")
+    say(f"event to risk without the child: {_shown(before)}; beside it: {_shown(beside)}")
     return 0 if times <= MOST_TIMES and p99 <= MOST_P99_MS else 1
 
 
@@ -106,11 +107,6 @@ def _seconds(order: Order, folder: Path) -> float:
 def _shown(measured: Latency) -> str:
     p50, p99 = np.percentile(measured.risk_ms, (50, 99))
     return f"p50 {p50:.0f} ms, p99 {p99:.0f} ms ({len(measured.risk_ms):,} events)"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

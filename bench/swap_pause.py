@@ -33,6 +33,7 @@ from bench.services import ServiceProcess, environment, running, settings_of
 from streamer.core.time import HOUR_MS
 from streamer.feeds.publish import publish
 from streamer.local import LocalStack
+from streamer.process.terminal import say
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
         with running([service]), contextlib.closing(_consumer(settings)) as consumer:
             _work_off(settings, consumer, options.stays)
             pause = _measured(settings, consumer, stack.redis, options.stays, options.rate)
-    _say(
+    say(
         f"{options.stays:,} stays on one partition, {options.rate} events/s: the longest time "
         f"without a risk is {pause.swap_ms:.0f} ms in the swap, {pause.before_ms:.0f} ms before; "
         f"the first risk of the new model comes {pause.first_ms:.0f} ms after its publication "
@@ -184,11 +185,6 @@ def _send(settings: Settings, stays: int, rate: int, stop: threading.Event) -> N
             producer.send(settings.topic_vitals, orjson.dumps(event), patient.encode())
             sent += 1
     producer.close()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

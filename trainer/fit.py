@@ -42,6 +42,7 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.epoch_logs import CSV_FILE, csv_log
 from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
@@ -384,9 +385,9 @@ def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: 
     )
     history = {"best_epoch": run.best_epoch, "epochs": run.history}
     (out / f"{HISTORY}.json").write_text(json.dumps(history, indent=1) + "\n")
-    lines = [",".join(run.history[0])]
-    lines += [",".join(f"{value:.6g}" for value in epoch.values()) for epoch in run.history]
-    (out / f"{HISTORY}.csv").write_text("\n".join(lines) + "\n")
+    log = csv_log(out / CSV_FILE)
+    for epoch in run.history:  # whole, also of a fit that went on, or that nobody watched
+        log(epoch)
 
 
 def _tell(reporter: Reporter, epoch: Epoch) -> None:

@@ -91,7 +91,7 @@ def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:
     """
     widths = {topic.name: topic.partitions for topic in topics}
     needed = widths[settings.topic_vitals]
-    optional = (settings.topic_risk_canary, settings.topic_alerts_canary)
+    optional = {topic.name for topic in canary_topics(settings)}
     narrow = [
         f"{name} has {widths[name]}"
         for name in (

@@ -69,17 +69,11 @@ def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) 
     """
     rows: list[Row] = []
     for i, content in _messages(records):
-        started, number = _alert(content.get("alert_id"))
         rows.append(
-            _record(records, i, topic_id)
+            _of_alert(records, i, topic_id, content, names)
             | {
-                "patient": names.name(str(content["patient_id"])),
-                "time": milliseconds(content["time"]) * _US,
-                "started": started,
-                "number": number,
                 "phase": content.get("phase"),
                 "severity": content.get("severity"),
-                "model": content.get("model"),
                 "role": role,
             }
         )
@@ -97,14 +91,9 @@ def of_actions(records: Records, topic_id: str, names: PatientNames) -> pa.Table
         by = content.get("by")
         if not isinstance(by, dict) or not isinstance(by.get("user"), str):
             continue  # vitals or a deadline
-        started, number = _alert(content.get("alert_id"))
         rows.append(
-            _record(records, i, topic_id)
+            _of_alert(records, i, topic_id, content, names)
             | {
-                "patient": names.name(str(content["patient_id"])),
-                "time": milliseconds(content["time"]) * _US,
-                "started": started,
-                "number": number,
                 "action": content.get("action") or content.get("phase"),
                 "refusal": content.get("refusal"),
                 "revision": content.get("revision"),
@@ -115,10 +104,23 @@ def of_actions(records: Records, topic_id: str, names: PatientNames) -> pa.Table
                 "user": names.person(by["user"]),
                 "user_role": _text(by.get("role")),
                 "action_id": content.get("action_id"),
-                "model": content.get("model"),
             }
         )
     return _table(rows, ACTIONS)
+
+
+def _of_alert(
+    records: Records, i: int, topic_id: str, content: Content, names: PatientNames
+) -> Row:
+    """What the rows of all messages about an alert begin with."""
+    started, number = _alert(content.get("alert_id"))
+    return _record(records, i, topic_id) | {
+        "patient": names.name(str(content["patient_id"])),
+        "time": milliseconds(content["time"]) * _US,
+        "started": started,
+        "number": number,
+        "model": content.get("model"),
+    }
 
 
 def _alert(text: object) -> tuple[int | None, int | None]:

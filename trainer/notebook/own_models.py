@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.alerts import Phase
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.split import split_patients
-from trainer.decisions.alert_replay import alert_on, alert_phases
 from trainer.decisions.operating_point import choose_operating_point
 from trainer.errors import InputError
 from trainer.metrics.bootstrap import paired_intervals
-from trainer.metrics.definitions import Measure, Scored
+from trainer.metrics.definitions import Measure
 from trainer.notebook.frames import as_file
 from trainer.training.recipe import Recipe
 
@@ -76,19 +74,7 @@ def compare(
             scores[cohort.rows_of(split.validation)], side, recipe.alert_budget
         )
         test = cohort.take(split.test)
-        risk = point.calibration.risks(scores[cohort.rows_of(split.test)])
-        phases = alert_phases(risk, test.starts, point.policy)
-        measures[name] = Measure(
-            Scored(
-                test.patient_ids,
-                test.starts,
-                test.label,
-                risk,
-                risk > point.threshold,
-                phases == Phase.START,
-                alert_on(phases, test.starts),
-            )
-        )
+        measures[name] = Measure(point.apply(test, scores[cohort.rows_of(split.test)]))
         rows[name] = {"threshold": point.threshold, **measures[name].figures()}
     first = next(iter(measures))
     for name, measure in measures.items():

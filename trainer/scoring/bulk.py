@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
 from streamer.core.assessment import Cause
-from streamer.core.cleaning import clean_cells
-from streamer.core.columns import Columns
+from streamer.core.columns import Columns, Parsed, PlainCells, to_columns
 from streamer.core.events import Fields, Kind
 from streamer.core.forecast import FORECAST_VITALS, HOURS, LEVELS
 from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
+from streamer.core.observations import Observation
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import PLAIN
 from streamer.datasets.cohort import Cohort, Progress
+from trainer.decisions.alert_replay import alert_on
 
 ADMITTED_MS: Final = 946_684_800_000  # 2000-01-01: risks depend on hours since admission alone
 STAYS_AT_ONCE: Final = 512  # some 20,000 hours: a table of 40 MB, and waves as wide as a service's
@@ -94,11 +94,8 @@ def _score(model: Model, cohort: Cohort, forecast: bool) -> ScoredStays:
 
 def _on(cohort: Cohort, phase: NDArray[np.uint8], severity: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """(R,) severity of the alert that is on after each row, from those of its changes."""
-    row = np.arange(cohort.n_rows)
-    first = np.repeat(cohort.starts[:-1], cohort.lengths)
-    latest = np.maximum.accumulate(np.where(phase != Phase.NONE, row, -1))
-    is_on = (latest >= first) & (phase[latest] != Phase.END)
-    return np.where(is_on, severity[latest], 0).astype(np.uint8)
+    latest = np.maximum.accumulate(np.where(phase != Phase.NONE, np.arange(cohort.n_rows), -1))
+    return np.where(alert_on(phase, cohort.starts), severity[latest], 0).astype(np.uint8)
 
 
 def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
@@ -114,25 +111,22 @@ def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
     values = np.full((len(rows), cohort.values.shape[1]), np.nan, np.float32)
     values[is_row] = cohort.values[rows[is_row]]
     event, measured = np.nonzero(~np.isnan(values))
-    variable = measured.astype(np.int16)
-    cells, not_finite, outside = clean_cells(variable, values[event, variable].astype(np.float64))
-    good = ~(not_finite | outside)
-    counts = np.bincount(event[good], minlength=len(rows))
+    cells = PlainCells(event, measured.astype(np.int16), values[event, measured].astype(np.float64))
     times = ADMITTED_MS + time_ms[order].astype(np.int64)
-    columns = Columns(
+    nothing: dict[str, float | None] = {}
+    parsed = Parsed(
+        [
+            Observation(cohort.patient_ids[i], time, nothing)
+            for i, time in zip(stay.tolist(), times.tolist(), strict=True)
+        ],
         np.arange(len(rows)),
-        [cohort.patient_ids[i] for i in stay.tolist()],
         times,
         times,
         kind,
         {int(e): _particulars(cohort, int(stay[e])) for e in np.flatnonzero(~is_row)},
-        np.concatenate([[0], np.cumsum(counts)]).astype(np.intp),
-        variable[good],
-        cells[good],
-        np.full(int(good.sum()), PLAIN, np.uint16),
-        sources=[None] * len(rows),
+        cells=cells,
     )
-    return columns, rows
+    return to_columns(parsed), rows
 
 
 def _particulars(cohort: Cohort, stay: int) -> Fields:

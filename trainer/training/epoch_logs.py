@@ -38,7 +38,7 @@ def opened(kinds: Sequence[str], out: Path) -> Iterator[list[Log]]:
             ``MLFLOW_TRACKING_URI`` says.
     """
     with ExitStack() as stack:
-        logs: list[Log] = [_csv(out / CSV_FILE)]
+        logs: list[Log] = [csv_log(out / CSV_FILE)]
         if TENSORBOARD in kinds:
             library: Any = import_module("torch.utils.tensorboard")
             writer = library.SummaryWriter(str(out / _FOLDER))
@@ -53,7 +53,9 @@ def opened(kinds: Sequence[str], out: Path) -> Iterator[list[Log]]:
         yield logs
 
 
-def _csv(file: Path) -> Log:
+def csv_log(file: Path) -> Log:
+    """A line an epoch in a CSV file, which the first epoch begins anew."""
+
     def write(figures: Mapping[str, float]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)  # not before data that may be refused
         is_first = figures["epoch"] == 1 or not file.exists()

@@ -10,6 +10,7 @@ import torch
 
 from tests.support.compare_task import material_of
 from tests.support.synthetic_cohort import learnable_file
+from trainer.compare.models import sequences
 from trainer.compare.models.recurrent import RECURRENT
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
@@ -38,9 +39,7 @@ def fit(family: Family, task: Task) -> FittedSequence:
 
 def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = iter([0.5, 0.9, 0.7])
-    monkeypatch.setattr(
-        "trainer.compare.models.sequences._validation_score", lambda _: next(scores)
-    )
+    monkeypatch.setattr(sequences, "_validation_score", lambda _: next(scores))
     stays = material().split.validation
     kept = fit(RECURRENT[0], Task(material(), 0, 1)).scores(stays)
     scores = iter([0.9, 0.7, 0.5])
