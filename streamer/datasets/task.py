@@ -174,6 +174,10 @@ class Task(_Part):
         """
         return tuple(f"{hours}h" for hours in self.horizons)
 
+    def to_json(self) -> Mapping[str, object]:
+        """As a bundle keeps it; ``parse_task`` reads it."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 def read_task(file: Path) -> Task:
     """Reads a task file.

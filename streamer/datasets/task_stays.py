@@ -7,7 +7,7 @@ measurement to its last one; hours in between without a row are empty.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -51,9 +51,10 @@ def read_task_stays(paths: Sequence[Path], task: Task, *, need_label: bool = Tru
 
 
 def _stays(table: Table, tables: TaskTables, task: Task, need_label: bool) -> Cohort:
-    names = table.patients(task.columns.patient)
-    hours = np.floor(table.hours(task.columns.hour) - task.columns.first_hour + _TINY)
-    ids, stay = _numbered(names)
+    patients = table.patients(task.columns.patient)
+    ids, stay = patients.texts, patients.codes
+    times = table.hours(task.columns.hour)
+    hours = np.floor(times - task.columns.first_hour + _TINY)
     inside = (hours >= 0) & (hours < LONGEST_STAY_HOURS)
     if not inside.all():
         _log.warning(
@@ -63,7 +64,7 @@ def _stays(table: Table, tables: TaskTables, task: Task, need_label: bool) -> Co
     rows = np.flatnonzero(inside)
     if not len(rows):
         raise DataError(f"{table.file}: no row lies in the hours of a stay; look at columns.hour")
-    order = np.lexsort((table.hours(task.columns.hour)[rows], stay[rows]))  # stable in time
+    order = np.lexsort((times[rows], stay[rows]))  # stable in time
     rows = rows[order]
     stay, hour = stay[rows], hours[rows].astype(np.int64)
     kept = np.unique(stay)
@@ -82,9 +83,7 @@ def _stays(table: Table, tables: TaskTables, task: Task, need_label: bool) -> Co
     def of_stay(name: str | None) -> list[str | None]:
         if name is None:
             return [None] * len(ids)
-        cells: dict[str, str | None] = {}
-        for patient, cell in _particulars(tables.static or table, task.columns, name):
-            cells[patient] = cells.get(patient) or cell
+        cells = _particulars(tables.static or table, task.columns, name)
         return [cells.get(patient) for patient in ids]
 
     def texts(name: str | None) -> NDArray[np.str_] | None:
@@ -118,19 +117,18 @@ def _stays(table: Table, tables: TaskTables, task: Task, need_label: bool) -> Co
     )
 
 
-def _particulars(
-    source: Table, columns: ColumnsPart, name: str
-) -> Iterator[tuple[str, str | None]]:
-    """Patients and their cells of a column; of a long table, of a parameter."""
+def _particulars(source: Table, columns: ColumnsPart, name: str) -> dict[str, str]:
+    """The first cell of a column of each patient who has one; of a long table, of a parameter."""
     patients = source.patients(columns.patient)
-    is_long = columns.parameter in source.table.column_names
-    if not is_long or columns.parameter is None or columns.value is None:
-        yield from zip(patients, source.texts(name), strict=True)
-        return
-    parameters, cells = source.texts(columns.parameter), source.texts(columns.value)
-    for patient, parameter, cell in zip(patients, parameters, cells, strict=True):
-        if parameter == name:
-            yield patient, cell
+    if columns.parameter in source.table.column_names and columns.parameter and columns.value:
+        cells = source.coded(columns.value)
+        rows = np.flatnonzero(source.coded(columns.parameter).are(name) & (cells.codes >= 0))
+    else:
+        cells = source.coded(name)
+        rows = np.flatnonzero(cells.codes >= 0)
+    stays, first = np.unique(patients.codes[rows], return_index=True)
+    texts = cells.codes[rows[first]]
+    return {patients.texts[i]: cells.texts[j] for i, j in zip(stays, texts, strict=True)}
 
 
 def _values(
@@ -140,14 +138,14 @@ def _values(
     values = np.full((n_rows, N_VARIABLES), np.nan, np.float32)
     parameter = None
     if task.columns.parameter is not None and task.columns.value is not None:
-        parameter = np.array(table.texts(task.columns.parameter), np.str_)[rows]
+        parameter = table.coded(task.columns.parameter)
         charted = table.numbers(task.columns.value)[rows]
     columns = [(name, part.unit, c) for name, part in task.variables.items() for c in part.names]
     for name, unit, column in columns:
         cells = table.numbers(column)[rows] if parameter is None else charted
         measured = np.isfinite(cells)
         if parameter is not None:
-            measured &= parameter == column
+            measured &= parameter.are(column)[rows]
         convert = _conversion(name, unit)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, which cleaning drops
             # Ordered by time, and where two hit one hour, numpy keeps the last.
@@ -186,7 +184,7 @@ def _labels(source: Table, task: Task, grid: _Grid, need_label: bool) -> NDArray
         )
     patients = source.patients(part.patient or task.columns.patient)
     index = {patient: i for i, patient in enumerate(ids)}
-    stay = np.array([index.get(patient, -1) for patient in patients])
+    stay = np.array([index.get(patient, -1) for patient in patients.texts])[patients.codes]
     without = sorted(set(range(len(ids))) - set(stay[stay >= 0].tolist()))
     if without:
         raise DataError(
@@ -217,13 +215,6 @@ def _first_of(stay: NDArray[np.intp], hours: Floats, n_stays: int) -> Floats:
     there = (stay >= 0) & ~np.isnan(hours)
     np.minimum.at(least, stay[there], hours[there])
     return least
-
-
-def _numbered(names: Sequence[str]) -> tuple[list[str], NDArray[np.intp]]:
-    """The names in the order in which they come, each once, and the number of each row's."""
-    number: dict[str, int] = {}
-    rows = np.array([number.setdefault(name, len(number)) for name in names], np.intp)
-    return list(number), rows
 
 
 def _years(cells: list[str | None], file: Path, name: str) -> NDArray[np.float32]:

@@ -28,6 +28,23 @@ _MS_PER_HOUR: Final = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
+class Coded:
+    """A column of texts.
+
+    Attributes:
+        texts: each once, in the order in which they come.
+        codes: ``(R,)`` the number of each row's text; -1 where the cell is empty.
+    """
+
+    texts: list[str]
+    codes: NDArray[np.int64]
+
+    def are(self, text: str) -> NDArray[np.bool_]:
+        """``(R,)`` whether a row has this text."""
+        return self.codes == (self.texts.index(text) if text in self.texts else len(self.texts))
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table, and the file it is of."""
 
@@ -47,10 +64,12 @@ class Table:
             )
         return self.table[name]
 
-    def texts(self, name: str) -> list[str | None]:
+    def coded(self, name: str) -> Coded:
         """A column as texts."""
-        cells = self.column(name).cast(pa.string()).to_pylist()
-        return [None if cell is None else cell.strip() for cell in cells]
+        cells = pc.utf8_trim_whitespace(self.column(name).cast(pa.string()))
+        texts = [text for text in pc.unique(cells).to_pylist() if text]
+        codes = pc.index_in(cells, value_set=pa.array(texts, pa.string()))
+        return Coded(texts, pc.fill_null(codes, -1).to_numpy().astype(np.int64))
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """A column as floats, NaN where it is empty; true is 1."""
@@ -59,20 +78,20 @@ class Table:
             column = column.cast(pa.int8())
         return numbers(column, name, lambda row: f"{self.file}, row {row + 1}")
 
-    def patients(self, name: str) -> list[str]:
+    def patients(self, name: str) -> Coded:
         """A column of ids.
 
         Raises:
             DataError: one is missing.
         """
-        ids = self.texts(name)
-        if None in ids or "" in ids:
-            row = next(i for i, cell in enumerate(ids) if not cell)
-            raise DataError(f"{self.file}, row {row + 1}: no {name}")
-        return [cell or "" for cell in ids]
+        ids = self.coded(name)
+        without = np.flatnonzero(ids.codes < 0)
+        if len(without):
+            raise DataError(f"{self.file}, row {without[0] + 1}: no {name}")
+        return ids
 
     def hours(self, name: str) -> NDArray[np.float64]:
-        """A column of hours: numbers, durations, or `hh:mm`.
+        """A column of hours: numbers, durations, or `hh:mm`; NaN where it is empty.
 
         Raises:
             DataError: a cell is none of them.
@@ -82,12 +101,14 @@ class Table:
             ms = pc.cast(column, pa.duration("ms")).cast(pa.int64())
             hours: NDArray[np.float64] = ms.to_numpy() / _MS_PER_HOUR
             return hours
-        first = next((cell for cell in column.to_pylist() if cell is not None), None)
-        if not isinstance(first, str) or ":" not in first:
+        if not pa.types.is_string(getattr(column.type, "value_type", column.type)):
+            return self.numbers(name)
+        clock = self.coded(name)
+        if not any(":" in text for text in clock.texts):
             return self.numbers(name)
         try:
-            return np.array([_clock(cell) for cell in column.to_pylist()])
-        except (AttributeError, ValueError) as error:
+            return np.array([*map(_clock, clock.texts), np.nan])[clock.codes]
+        except ValueError as error:
             raise DataError(f"{self.file}: {name}: {error}, expected hh:mm") from error
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import pytest
 
@@ -11,8 +11,10 @@ from streamer.datasets.cohort import DataError
 from streamer.datasets.task import parse_task, read_task, shipped
 from tests.support.task_files import TASKS
 
+Content: TypeAlias = dict[str, object]
 
-def content(**changes: Any) -> dict[str, Any]:
+
+def content(**changes: object) -> Content:
     return {**tomllib.loads((TASKS / "our-icu.toml").read_text()), **changes}
 
 
@@ -41,7 +43,7 @@ def test_the_shipped_task_and_those_of_the_docs_are_read() -> None:
         ({"name": "Sep sis"}, "name: .*pattern"),
     ],
 )
-def test_a_fault_says_its_place_and_the_line_to_write(changes: dict[str, Any], fault: str) -> None:
+def test_a_fault_says_its_place_and_the_line_to_write(changes: Content, fault: str) -> None:
     with pytest.raises(DataError, match=fault):
         parse_task(content(**changes), "task.toml")
 
@@ -64,4 +66,4 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
 def test_a_task_is_the_same_out_of_a_bundle() -> None:
     for file in TASKS.glob("*.toml"):
         task = read_task(file)
-        assert parse_task(task.model_dump(mode="json", exclude_defaults=True), "bundle") == task
+        assert parse_task(task.to_json(), "bundle") == task

@@ -15,7 +15,14 @@ from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort
 
 TASKS = Path(__file__).parents[2] / "docs" / "tasks"
-YAIB_COLUMNS = {"hr": "heart_rate", "temp": "temperature", "lact": "lactate"}
+YAIB_DYNAMIC = [
+    *("alb", "alp", "alt", "ast", "be", "bicar", "bili", "bili_dir", "bnd", "bun", "ca", "cai"),
+    *("ck", "ckmb", "cl", "crea", "crp", "dbp", "fgn", "fio2", "glu", "hgb", "hr", "inr_pt", "k"),
+    *("lact", "lymph", "map", "mch", "mchc", "mcv", "methb", "mg", "na", "neut", "o2sat", "pco2"),
+    *("ph", "phos", "plt", "po2", "ptt", "resp", "sbp", "temp", "tnt", "urine", "wbc"),
+]
+"""The columns of `dyn.parquet`, as that project's configuration of its tasks lists them."""
+YAIB_MEASURED = {"hr": "heart_rate", "temp": "temperature", "lact": "lactate"}
 
 
 def write_yaib(folder: Path, cohort: Cohort, *, of_stay: bool = False) -> Path:
@@ -23,26 +30,22 @@ def write_yaib(folder: Path, cohort: Cohort, *, of_stay: bool = False) -> Path:
     folder.mkdir()
     stay = [int(cohort.patient_ids[i][1:]) for i in cohort.patient_of_row]
     time = pa.array([timedelta(hours=int(hour) - 1) for hour in cohort.iculos], pa.duration("us"))
-    dyn: dict[str, Any] = {"stay_id": stay, "time": time}
-    for column, name in YAIB_COLUMNS.items():
+    dyn: dict[str, object] = {"stay_id": stay, "time": time}
+    dyn |= {column: pa.nulls(cohort.n_rows, pa.float64()) for column in YAIB_DYNAMIC}
+    for column, name in YAIB_MEASURED.items():
         dyn[column] = cohort.values[:, INDEX[name]].astype(np.float64)
-    others = [line.split(" = ")[1] for line in _yaib_lines()]
-    dyn |= {c: pa.nulls(cohort.n_rows, pa.float64()) for c in others if c not in dyn}
     pq.write_table(pa.table(dyn), folder / "dyn.parquet")
     ids = [int(patient[1:]) for patient in cohort.patient_ids]
     sex = [str(word).capitalize() for word in cohort.sex]
-    static = {"stay_id": ids, "age": cohort.age.astype(np.float64), "sex": sex}
+    height = weight = pa.nulls(len(ids), pa.float64())
+    static = {"stay_id": ids, "age": cohort.age.astype(np.float64), "sex": sex,
+              "height": height, "weight": weight}  # fmt: skip
     pq.write_table(pa.table(static), folder / "sta.parquet")
-    outcome: dict[str, Any] = {"stay_id": stay, "time": time, "label": cohort.label == 1}
+    outcome: dict[str, object] = {"stay_id": stay, "time": time, "label": cohort.label == 1}
     if of_stay:
         outcome = {"stay_id": ids, "label": cohort.septic}
     pq.write_table(pa.table(outcome), folder / "outc.parquet")
     return folder
-
-
-def _yaib_lines() -> list[str]:
-    text = (TASKS / "yaib-sepsis.toml").read_text().split("[variables]")[1]
-    return [line.replace('"', "") for line in text.split("\n") if line]
 
 
 def write_own(file: Path, cohort: Cohort) -> Path:
