@@ -79,11 +79,8 @@ class EventFold:
             matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can
-        # who is invented: by a clock that is days ahead, patients would expire.
-        moves_clock = batch.on_home_partition & ~columns.needs_stay & ~columns.is_canary
         batch.days, begins, expiries = expiry.follow(
-            self.table, batch.partitions, columns.logged_ms, moves_clock, noted_days
+            self.table, columns, batch.partitions, batch.on_home_partition, noted_days
         )
         outcome.new_days = [(event, int(batch.days[event])) for event in begins]
         begin = 0

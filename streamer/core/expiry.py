@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.columns import Columns
 from streamer.core.stays import Slots, StayTable
 from streamer.core.time import DAY_MS
 
@@ -43,21 +44,24 @@ class Passage(NamedTuple):
 
 def follow(
     table: StayTable,
+    columns: Columns,
     partitions: NDArray[np.int32],
-    logged_ms: NDArray[np.int64],
-    moves_clock: NDArray[np.bool_],
+    on_home_partition: NDArray[np.bool_],
     noted: Days | None = None,
 ) -> Passage:
     """Follows the clock of each partition through a batch.
 
     Args:
         table: the stays before the events.
-        partitions: ``(E,)`` the input partition of each event.
-        logged_ms: ``(E,)`` timestamps of their records.
-        moves_clock: ``(E,)`` false where an event may belong to no stay.
+        columns: the events.
+        partitions: ``(E,)`` the input partition of each.
+        on_home_partition: ``(E,)`` whether it is that of its patient's stay.
         noted: the days where they do not follow from the stays, ``NOT_NOTED`` elsewhere.
     """
-    days = np.where(moves_clock, logged_ms // DAY_MS, 0)
+    # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can who
+    # is invented: by a clock that is days ahead, patients would expire.
+    moves_clock = on_home_partition & ~columns.needs_stay & ~columns.is_canary
+    days = np.where(moves_clock, columns.logged_ms // DAY_MS, 0)
     is_noted = np.zeros(len(days), np.bool_)
     if noted is not None:
         is_noted = noted != NOT_NOTED
