@@ -42,6 +42,7 @@ from trainer.reports.fit_pictures import draw_fit
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.loop import architecture_of, train, trained
+from trainer.training.needs import needs_of
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
@@ -177,6 +178,7 @@ def fit(
         stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter, stays.task)
     )
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
+    reporter.say(needs_of(cohort.n_rows, recipe).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)

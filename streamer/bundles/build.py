@@ -29,6 +29,7 @@ from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.variables import INDEX, VARIABLES, unnamed
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
+_LONGEST_OUTCOME: Final = 80  # as of a task file
 # Of JSON and weights that anybody may have written.
 _BROKEN: Final = (
     ArithmeticError,
@@ -93,6 +94,9 @@ def build(bundle: Bundle) -> Model:
             _forecaster(manifest.get(FORECAST), head, size),
         )
         model.horizons = horizons
+        model.outcome = bundle.outcome
+        is_plain = model.outcome.isprintable() and 0 < len(model.outcome) <= _LONGEST_OUTCOME
+        _require(is_plain, f"its outcome {ascii(model.outcome)[:80]}")
         model.unread = _unread(manifest)
         return model
     except BundleError:

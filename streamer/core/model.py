@@ -17,6 +17,7 @@ Floats = NDArray[np.float32]
 
 CLIP: Final = 6.0  # standard deviations; a charting error inside the limits must not own the state
 ID_DIGITS: Final = 12  # of a model's id where messages and people see it; decisions take all 64
+SEPSIS: Final = "sepsis"  # what risks are of, in words, unless a bundle has a task of its own
 DECIMALS: Final = 7  # risks are decided on and written with these, so both sides see one number
 
 
@@ -105,6 +106,7 @@ class Model:
         policy: the alert thresholds, from the alert budget.
         forecaster: what foretells vital signs; not every bundle has one.
         horizons: names of the three, as messages have them.
+        outcome: what they are risks of, in words.
         unread: columns of hour rows that the model was not fitted on: the variables that its task
             does not name.
     """
@@ -136,6 +138,7 @@ class Model:
         self.policy = policy
         self.forecaster = forecaster
         self.horizons: tuple[str, ...] = HORIZONS
+        self.outcome = SEPSIS
         self.unread: NDArray[np.intp] = np.empty(0, np.intp)
 
     @property

@@ -119,7 +119,7 @@ class Task(_Part):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-    outcome: Annotated[str, Field(min_length=1, max_length=80)]
+    outcome: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^\P{C}+$")]
     horizons: tuple[int, int, int] = (FIRST_HORIZON_HOURS, 24, 48)
     label: LabelPart
     columns: ColumnsPart

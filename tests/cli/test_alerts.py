@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streamer.cli import alerts
+from streamer.service.model_facts import ModelFacts, ModelShelf
 from streamer.service.settings import Settings
 
 ALERT = {
@@ -39,6 +40,30 @@ def test_what_a_person_did_about_an_alert_has_no_risk() -> None:
     assert readable(act) == (
         "2026-11-21T10:05:00Z  acknowledge -      p1           sepsis within 6 h: -  NEWS2 -"
     )
+
+
+def test_a_line_says_what_the_risk_of_its_model_is_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"aaaa": ModelFacts(outcome="death in hospital"), "bbbb": ModelFacts()}
+    asked: list[str] = []
+
+    def read(_shelf: ModelShelf, model: str) -> ModelFacts:
+        asked.append(model)
+        return facts[model]
+
+    def follow(*_: object, **_options: bool) -> Iterator[bytes | None]:
+        for model in ("aaaa", "aaaa", "bbbb", None):
+            yield json.dumps(ALERT | {"model": model}).encode()
+
+    monkeypatch.setattr(alerts, "follow", follow)
+    monkeypatch.setattr(ModelShelf, "read", read)
+    alerts.show_alerts(Settings(), from_beginning=True, as_json=False, stop=threading.Event())
+    lines = [line.split("p1           ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert [line.split(" within")[0] for line in lines] == [
+        "death in hospital", "death in hospital", "risk", "sepsis",
+    ]  # fmt: skip
+    assert asked == ["aaaa", "bbbb"]
 
 
 NO_ALERTS = (

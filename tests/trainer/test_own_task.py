@@ -25,6 +25,7 @@ from tests.support.task_files import TASKS, write_own
 from trainer.evaluate import evaluate, task_of
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
+from trainer.recalibrate import recalibrate
 
 QUIET = Reporter(Console(quiet=True))
 PLAIN = replace(QUICK, teacher_share=0.0, reading_epochs=2, epochs=2, forecast_epochs=0)
@@ -106,3 +107,14 @@ def test_variables_that_a_bundle_does_not_name_change_no_risk(
     )
     assert alone == with_more
     assert len(alone) >= cohort.n_rows
+
+
+def test_a_site_recalibrates_a_bundle_of_another_task(
+    files: tuple[Path, Bundle], tmp_path: Path
+) -> None:
+    _, bundle = files
+    table = write_own(tmp_path / "more.csv", read_2019([learnable_file(tmp_path, 200)]))
+    done = recalibrate(bundle, [table], tmp_path, reporter=QUIET, n_bootstrap=20)
+    assert task_of(done.bundle) == TASK
+    assert done.bundle.card.startswith("# Model card: hourly risk: onset of sepsis, calibrated")
+    assert build(done.bundle).horizons == ("6h", "12h", "36h")

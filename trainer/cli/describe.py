@@ -31,19 +31,14 @@ def describe(
     task = task_in(task_file, faults)
     refuse(faults)
 
-    from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415 - help needs no pyarrow
-    from streamer.datasets.task_stays import read_task_stays  # noqa: PLC0415
-    from trainer.cli.tables import report_tables  # noqa: PLC0415
+    from trainer.cli.tables import report_tables  # noqa: PLC0415 - help needs none of it
+    from trainer.data.cohort import load_unlabelled  # noqa: PLC0415
     from trainer.data.finding import Kind  # noqa: PLC0415
     from trainer.data.report import DataReport  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
     with Reporter().follow("reading") as progress:
-        cohort = (
-            read_2019(paths, need_label=False, progress=progress)
-            if task is None
-            else read_task_stays(paths, task, need_label=False)
-        )
+        cohort = load_unlabelled(paths, progress, task)
     report = DataReport.of(cohort)
     if as_json:
         say_json(report.to_json())

@@ -31,6 +31,24 @@ class Counts:
     n_positive_rows: int
 
 
+def load_unlabelled(
+    paths: Iterable[Path], progress: Progress | None = None, task: Task | None = None
+) -> Cohort:
+    """Reads stays whose labels may be missing, in the order of the files.
+
+    Args:
+        paths: PhysioNet 2019 files and folders, or those of the task.
+        progress: called with (files done, files in all).
+        task: reads files by it, instead of as PhysioNet 2019.
+
+    Raises:
+        DataError: see ``read_2019`` and ``read_task_stays``.
+    """
+    if task is None:
+        return read_2019([*paths], need_label=False, progress=progress)
+    return read_task_stays([*paths], task, need_label=False)
+
+
 def load_cohort(
     paths: Iterable[Path], progress: Progress | None = None, task: Task | None = None
 ) -> Cohort:

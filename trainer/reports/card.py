@@ -132,7 +132,7 @@ _RULES: Final = """\
 - an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
 
 _SITE_TEMPLATE: Final = """\
-# Model card: hourly sepsis risk, calibrated for a site
+# Model card: hourly {title}, calibrated for a site
 
 Network, scaling and forecast are those of bundle {source}, whose card stands below.
 Calibration, threshold and alert policy were chosen anew on patients of one site; for that site, the
@@ -251,6 +251,7 @@ def write_site_card(
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     seen = made["chosen_on_seen"]
     new = _SITE_TEMPLATE.format(
+        title=_outcome(about.get("task"))["title"],
         source=made["from"][:ID_DIGITS],
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],
