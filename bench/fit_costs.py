@@ -1,4 +1,4 @@
-"""What a fit costs: seconds and peak memory of each part, beside what it said before it began.
+"""Costs of a fit: seconds and peak memory of each part, beside what it said before it began.
 
 Rounds and epochs take no memory of their own, so few of them show the memory of all. Stays are
 drawn from the files, again and again under other ids where there are fewer.

@@ -48,6 +48,7 @@ def test_the_bundle_keeps_its_task_and_its_card_speaks_of_it(files: tuple[Path, 
     assert task_of(bundle) == TASK
     assert "within 12 and within 36 hours" in bundle.card
     assert "hourly risk: onset of sepsis" in bundle.card
+    assert "It sees\n6 vital signs" in bundle.card
     assert set(bundle.manifest["calibration"]) == {"6h", "12h", "36h"}
 
 

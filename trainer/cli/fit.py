@@ -176,12 +176,13 @@ def fit(
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
+    of_what = "" if task is None else ", whose risks are of sepsis,"
     for line in fitted.beside.lines():
-        say(f"the shipped bundle beside it: {line}")
+        say(f"the shipped bundle{of_what} beside it: {line}")
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
         say(
-            f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
+            f"{n_septic} {'septic patients' if task is None else 'with the outcome'} to learn from, and some hundred are needed: --from goes "
             "on from a bundle with your patients, `trainer recalibrate` makes it fit them, and a "
             "fit on the public data and yours together (--data twice) learns from both"
         )

@@ -57,8 +57,9 @@ def gather(cohort: Cohort, rule: SplitRule, reporter: Reporter) -> tuple[Materia
     split = rule.split(cohort)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
+    kind = "septic" if cohort.task is None else "with the outcome"
     reporter.say(
-        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
+        f"{data['n_patients']} stays, {data['n_septic']} {kind}, {data['n_rows']} hours; "
         + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
     )
     with reporter.follow("building features") as progress:

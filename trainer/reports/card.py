@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
+from streamer.core.variables import VARIABLES
 from trainer.forecast.table import forecast_rows
 
 SHOWN: Final = {
@@ -59,7 +60,7 @@ _TEMPLATE: Final = """\
 ## What it is
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
-34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+{n_variables} vital signs and laboratory values, whether and how long ago each was measured, their trends, and
 age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from the labels and,
 for {teacher_share:.0%} of the target, from gradient-boosted trees fitted on other training
 patients. It gives three calibrated probabilities:
@@ -187,10 +188,7 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     words = _outcome(about.get("task"))
     return _TEMPLATE.format(
-        title=words["title"],
-        outcome=words["outcome"],
-        longer=words["longer"],
-        label_note=words["label_note"],
+        **words,
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
@@ -213,6 +211,7 @@ def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
     """The words of a card that depend on the task."""
     if task is None:
         return {
+            "n_variables": str(len(VARIABLES)),
             "title": "sepsis risk",
             "outcome": "onset of sepsis (Sepsis-3, as the challenge labels it)",
             "longer": "within 24 and within 48 hours",
@@ -220,6 +219,7 @@ def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
         }
     _, middle, long = cast(Sequence[int], task.get("horizons", (6, 24, 48)))
     return {
+        "n_variables": str(len(cast(Mapping[str, object], task["variables"]))),
         "title": f"risk: {task['outcome']}",
         "outcome": f"the outcome ({task['outcome']})",
         "longer": f"within {middle} and within {long} hours",

@@ -1,4 +1,4 @@
-"""What a fit needs, said before it begins: memory and time, by the hours of stays and the knobs.
+"""Needs of a fit, said before it begins: memory and time, by the hours of stays and the knobs.
 
 The greatest need is either the trees', whose table of windows is the widest, or the encoded hours'
 that the LSTM goes over. `bench/fit_costs.py` measures both, beside what is said here.
