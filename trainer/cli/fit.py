@@ -181,10 +181,11 @@ def fit(
         say(f"the shipped bundle{of_what} beside it: {line}")
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
+        kind = "septic patients" if task is None else "patients with the outcome"
         say(
-            f"{n_septic} {'septic patients' if task is None else 'with the outcome'} to learn from, and some hundred are needed: --from goes "
-            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, and a "
-            "fit on the public data and yours together (--data twice) learns from both"
+            f"{n_septic} {kind} to learn from, and some hundred are needed: --from goes on from a "
+            "bundle with your patients, `trainer recalibrate` makes it fit them, and a fit on the "
+            "public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)

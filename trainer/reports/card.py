@@ -60,7 +60,7 @@ _TEMPLATE: Final = """\
 ## What it is
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
-{n_variables} vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+{n} vital signs and laboratory values, whether and how long ago each was measured, their trends, and
 age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from the labels and,
 for {teacher_share:.0%} of the target, from gradient-boosted trees fitted on other training
 patients. It gives three calibrated probabilities:
@@ -211,7 +211,7 @@ def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
     """The words of a card that depend on the task."""
     if task is None:
         return {
-            "n_variables": str(len(VARIABLES)),
+            "n": str(len(VARIABLES)),
             "title": "sepsis risk",
             "outcome": "onset of sepsis (Sepsis-3, as the challenge labels it)",
             "longer": "within 24 and within 48 hours",
@@ -219,7 +219,7 @@ def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
         }
     _, middle, long = cast(Sequence[int], task.get("horizons", (6, 24, 48)))
     return {
-        "n_variables": str(len(cast(Mapping[str, object], task["variables"]))),
+        "n": str(len(cast(Mapping[str, object], task["variables"]))),
         "title": f"risk: {task['outcome']}",
         "outcome": f"the outcome ({task['outcome']})",
         "longer": f"within {middle} and within {long} hours",
