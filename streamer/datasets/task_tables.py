@@ -41,7 +41,9 @@ class Coded:
 
     def are(self, text: str) -> NDArray[np.bool_]:
         """``(R,)`` whether a row has this text."""
-        return self.codes == (self.texts.index(text) if text in self.texts else len(self.texts))
+        code = self.texts.index(text) if text in self.texts else len(self.texts)
+        rows: NDArray[np.bool_] = self.codes == code
+        return rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,11 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     words = _outcome(about.get("task"))
     return _TEMPLATE.format(
-        **words,
+        n=words["n"],
+        title=words["title"],
+        outcome=words["outcome"],
+        longer=words["longer"],
+        label_note=words["label_note"],
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
