@@ -115,8 +115,12 @@ def step(
         ``(n, N_FEATURES)`` features in the order of ``NAMES``, NaN where unknown, and the memory
         after this hour.
     """
-    measured = ~np.isnan(rows)
-    new = _remember(rows, measured, memory)
+    new = remember(rows, memory)
+    return seen(rows, bins, static, new), new
+
+
+def seen(rows: Floats, bins: NDArray[np.int32], static: Floats, new: Floats) -> Floats:
+    """Builds what the network sees of hours, as ``step`` does; ``new`` is the memory after each."""
     raw, slow = new[:, _LAST], new[:, _SLOW_MEAN]
     features = np.empty((len(rows), N_FEATURES), np.float32)
 
@@ -126,7 +130,7 @@ def step(
     before = new[:, _BEFORE].copy()
     before[:, _LOGGED] = np.log1p(before[:, _LOGGED])
     np.subtract(last, before, out=change)
-    features[:, _MEASURED] = measured
+    features[:, _MEASURED] = ~np.isnan(rows)
     features[:, _LOG_SINCE] = np.log1p(new[:, _SINCE])
     features[:, _LOG_COUNT] = np.log1p(new[:, _COUNT])
 
@@ -135,24 +139,28 @@ def step(
     np.sqrt(new[:, _VARIANCE], out=features[:, _SPREAD])
     _fill_ratios(features[:, _RATIOS], raw)
     _fill_clock_and_static(features[:, _CLOCK_AND_STATIC], bins, static)
-    return features, new
+    return features
 
 
-def _remember(rows: Floats, measured: NDArray[np.bool_], memory: Floats) -> Floats:
+def remember(rows: Floats, memory: Floats) -> Floats:
+    """Takes one hour row of each stay into its memory; arguments as those of ``step``."""
+    measured = ~np.isnan(rows)
     new = memory.copy()
     new[:, _LAST] = np.where(measured, rows, memory[:, _LAST])
     new[:, _SINCE] = np.where(measured, 0, np.minimum(memory[:, _SINCE] + 1, LONGEST_HOURS))
     new[:, _BEFORE] = np.where(measured, memory[:, _LAST], memory[:, _BEFORE])
     new[:, _COUNT] += measured
 
-    seen = measured[:, _VITALS]
+    known = measured[:, _VITALS]
     value = rows[:, _VITALS]
     fast, slow, variance = memory[:, _FAST_MEAN], memory[:, _SLOW_MEAN], memory[:, _VARIANCE]
     first = np.isnan(slow)
     gap = value - np.where(first, value, slow)
-    new[:, _FAST_MEAN] = np.where(seen, np.where(first, value, fast + _FAST * (value - fast)), fast)
-    new[:, _SLOW_MEAN] = np.where(seen, np.where(first, value, slow + _SLOW * gap), slow)
-    new[:, _VARIANCE] = np.where(seen, (1 - _SLOW) * (variance + _SLOW * gap * gap), variance)
+    new[:, _FAST_MEAN] = np.where(
+        known, np.where(first, value, fast + _FAST * (value - fast)), fast
+    )
+    new[:, _SLOW_MEAN] = np.where(known, np.where(first, value, slow + _SLOW * gap), slow)
+    new[:, _VARIANCE] = np.where(known, (1 - _SLOW) * (variance + _SLOW * gap * gap), variance)
     return new
 
 
