@@ -161,3 +161,9 @@ def test_limits_give_finite_features() -> None:
 def test_indices_of_ratios_stand_where_names_say() -> None:
     assert features.OWNER[features.NAMES.index("shock_index")] == INDEX["heart_rate"]
     assert features.OWNER[features.NAMES.index("spo2_fio2")] == INDEX["fio2"]
+
+
+def test_vital_signs_are_neighbours_in_the_table_so_a_slice_takes_them() -> None:
+    vital = np.array([variable.is_vital for variable in VARIABLES])
+    assert vital[features._VITALS].all()
+    assert vital[features._VITALS].sum() == vital.sum()

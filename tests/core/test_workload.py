@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamer.core import late_events, state_stepping
+from streamer.core import state_stepping
 from streamer.core.columns import decode
 from streamer.core.hour_step import step_hour
+from streamer.core.matrix_blocks import Floats
 from streamer.core.model import Model
 from streamer.core.records import Record
 from streamer.core.scoring import Scorer
@@ -77,8 +78,14 @@ def test_no_batch_takes_more_steps_than_were_counted(
         rows += len(slots) + 40
         step_hour(table, model, slots, *rest)
 
-    for module in (late_events, state_stepping):
-        monkeypatch.setattr(module, "step_hour", counting)
+    def counting_again(model: Model, seen: Floats, h: Floats, c: Floats, sizes: list[int]) -> None:
+        nonlocal rows
+        rows += len(seen) + 40 * len(sizes)
+        advance(model, seen, h, c, sizes)
+
+    advance = Model.advance
+    monkeypatch.setattr(state_stepping, "step_hour", counting)
+    monkeypatch.setattr(Model, "advance", counting_again)
     fresh = scorer()
     for most_rows in (5_000, 50_000):
         n = within(fresh, log(*events), most_rows)
