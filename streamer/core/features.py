@@ -101,12 +101,46 @@ def step(
     """
     measured = ~np.isnan(rows)
     new = _remember(rows, measured, memory)
+    return _build(new, measured, bins, static), new
+
+
+def step_silence(
+    hours: int, bins: NDArray[np.int32], static: Floats, memory: Floats
+) -> tuple[Floats, Floats]:
+    """Builds hours in which nothing is measured, bit for bit as ``step`` does one by one.
+
+    Args:
+        hours: how many, at least 1.
+        bins: ``(n,)`` the first of them.
+        static: ``(n, 4)`` as ``STATIC``.
+        memory: ``(n, MEMORY_SIZE)`` after the hour before; it is not changed.
+
+    Returns:
+        ``(hours, n, N_FEATURES)`` features, and the memory after the last hour.
+    """
+    n = len(memory)
+    passed = np.arange(hours, dtype=np.int32)[:, None]
+    new = np.broadcast_to(memory, (hours, n, MEMORY_SIZE)).copy()
+    # Whole numbers of hours: a sum of ones and one sum have the same bits.
+    since = memory[:, _SINCE] + (passed[..., None] + 1).astype(np.float32)
+    new[..., _SINCE] = np.minimum(since, LONGEST_HOURS)
+    nothing = np.zeros((hours * n, N_VARIABLES), np.bool_)
+    each_static = np.broadcast_to(static, (hours, *static.shape)).reshape(-1, static.shape[1])
+    flat = new.reshape(-1, MEMORY_SIZE)
+    built = _build(flat, nothing, (bins + passed).reshape(-1), each_static)
+    return built.reshape(hours, n, N_FEATURES), new[-1]
+
+
+def _build(
+    new: Floats, measured: NDArray[np.bool_], bins: NDArray[np.int32], static: Floats
+) -> Floats:
+    """Features of hours from the memory after each, and what was measured in it."""
     last = new[:, _LAST].copy()
     before = new[:, _BEFORE].copy()
     last[:, _LOGGED] = np.log1p(last[:, _LOGGED])
     before[:, _LOGGED] = np.log1p(before[:, _LOGGED])
 
-    features = np.empty((len(rows), N_FEATURES), np.float32)
+    features = np.empty((len(new), N_FEATURES), np.float32)
     column = 0
     for block in (
         last,
@@ -122,7 +156,7 @@ def step(
     ):
         features[:, column : column + block.shape[1]] = block
         column += block.shape[1]
-    return features, new
+    return features
 
 
 def _remember(rows: Floats, measured: NDArray[np.bool_], memory: Floats) -> Floats:

@@ -7,7 +7,7 @@ network (``trainer.training.torch_network``); a test holds both together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -149,20 +149,42 @@ class Network:
             Logits ``(T, B, 3)``, and the LSTM's output ``(T, B, hidden)`` after each step.
         """
         size, (n_steps, n_stays, _) = self.architecture, x.shape
-        read = self.encode(x.reshape(n_steps * n_stays, -1)).reshape(n_steps, n_stays, -1)
         logits = np.empty((n_steps, n_stays, len(HORIZONS)), np.float32)
         out = np.empty((n_steps, n_stays, size.hidden), np.float32)
+        h, c = np.zeros((2, n_stays, size.layers, size.hidden), np.float32)
+        for step, rows, views in self._chain(x, h, c):
+            logits[step, rows] = views.logits[: rows.stop - rows.start]
+            out[step, rows] = h[rows, -1]
+        return logits, out
+
+    def walk(self, x: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats]:
+        """Steps each stay by several hours: the chain of single steps, bit for bit.
+
+        Args:
+            x: ``(T, n, F)`` standardised features.
+            h: ``(n, layers, hidden)`` hidden state.
+            c: ``(n, layers, hidden)`` cell state.
+
+        Returns:
+            h and c after the last step, shaped as they came.
+        """
+        h, c = h.copy(), c.copy()
+        for _ in self._chain(x, h, c):
+            pass
+        return h, c
+
+    def _chain(self, x: Floats, h: Floats, c: Floats) -> Iterator[tuple[int, slice, Views]]:
+        """Steps h and c in place; yields each step's number, its stays and where its logits are."""
+        n_steps, n_stays, _ = x.shape
+        read = self.encode(x.reshape(n_steps * n_stays, -1)).reshape(n_steps, n_stays, -1)
         work = self._work()
         for rows, views in work.turns(n_stays):
             n = rows.stop - rows.start
-            h, c = np.zeros((2, n, size.layers, size.hidden), np.float32)
             for step in range(n_steps):
                 views.read[:n] = read[step, rows]
-                self._remember(views, h, c, h, c)
-                logits[step, rows] = views.logits[:n]
-                out[step, rows] = h[:, -1]
+                self._remember(views, h[rows], c[rows], h[rows], c[rows])
+                yield step, rows, views
         self._spare.append(work)
-        return logits, out
 
     def encode(self, x: Floats) -> Floats:
         """Reads ``(n, F)`` standardised hours, each for itself; returns ``(n, encoder)``."""

@@ -159,6 +159,19 @@ class Model:
         logits, h1, c1 = self.network.step(self.scaling.apply(features), h, c)
         return logits.astype(np.float64), h1, c1
 
+    def walk(self, features: Floats, h: Floats, c: Floats) -> tuple[Floats, Floats]:
+        """Steps each stay by several hours, as ``step`` does one by one.
+
+        Args:
+            features: ``(T, n, F)`` raw features.
+            h: ``(n, layers, hidden)`` hidden state.
+            c: ``(n, layers, hidden)`` cell state.
+
+        Returns:
+            h and c after the last step, shaped as they came.
+        """
+        return self.network.walk(self.scaling.apply(features), h, c)
+
     def forecast(self, features: Floats, out: Floats) -> Floats:
         """Foretells the vital signs of ``forecast.FORECAST_VITALS`` for ``forecast.HOURS``.
 

@@ -106,6 +106,8 @@ def test_the_whole_sequence_is_the_chain_of_its_steps(size: Architecture) -> Non
         stepped, h, c = network.step(row, h, c)
         assert stepped.tobytes() == expected.tobytes()
         assert h[:, -1].tobytes() == remembered.tobytes()
+    walked = network.walk(x[10:], *network.walk(x[:10], np.zeros_like(h), np.zeros_like(c)))
+    assert [state.tobytes() for state in walked] == [h.tobytes(), c.tobytes()]
 
 
 @EACH
