@@ -4,7 +4,7 @@
 
 An event is sent every 0.2 s on each of two partitions, or of so many. Its wait is the time from its
 record to that of its risk, as their producers stamp both. What is lost comes back at once, as a
-supervisor would bring it. Every event has one risk: those without are lost, and none may come twice.
+supervisor would bring it. Every event has one risk: those without are lost, none may come twice.
 
 When Redis loses everything, services speak on from memory until they notice at their next save.
 Then states are restored from the topic. So there are two figures: the wait, and the time from the
@@ -44,7 +44,7 @@ _STILL: Final = 1_000
 _STEADY: Final = "steady-"
 _WIPED: Final = "Redis loses everything"
 _HEAD: Final = """\
-| loss | longest wait, on the worst and the best partition | risks from restored states after | lost | doubled |
+| loss | longest wait, worst and best partition | risks from restored states after | lost | doubled |
 |---|---|---|---|---|"""
 _DEADLINE_S: Final = 120.0
 _STEP_MS: Final = 61_000  # of event time: each event is a new evaluation
