@@ -44,7 +44,7 @@ _STILL: Final = 1_000
 _STEADY: Final = "steady-"
 _WIPED: Final = "Redis loses everything"
 _HEAD: Final = """\
-| loss | longest wait, worst and best partition | risks from restored states after | lost | doubled |
+| loss | longest wait, worst, best partition | risks from restored states after | lost | doubled |
 |---|---|---|---|---|"""
 _DEADLINE_S: Final = 120.0
 _STEP_MS: Final = 61_000  # of event time: each event is a new evaluation

@@ -124,10 +124,10 @@ def measure(
         cpu_s = sum(sum(psutil.Process(s.pid).cpu_times()[:2]) for s in services)
     n_events, after = (lost.stays * n for n in (lost.before + lost.seconds, lost.seconds))
     return (
-        f"{lost.stays:,} stays, {n_events:,} events at 1 Hz (written in {filled_s:.0f} s), {after:,} "
-        f"of them after the mark ({lost.seconds} s), {n_services} services: restored in {now_s:.1f} s "
-        f"from their start (all partitions taken after {taken_s or now_s:.1f} s), {cpu_s:.1f} s of "
-        "processor time."
+        f"{lost.stays:,} stays, {n_events:,} events at 1 Hz (written in {filled_s:.0f} s), "
+        f"{after:,} of them after the mark ({lost.seconds} s), {n_services} services: restored in "
+        f"{now_s:.1f} s from their start (all partitions taken after {taken_s or now_s:.1f} s), "
+        f"{cpu_s:.1f} s of processor time."
     )
 
 
