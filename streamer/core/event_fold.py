@@ -365,7 +365,6 @@ class EventFold:
         if silent.any():
             follower.pass_silence(slots[silent], targets[silent])
             timeline.open_after_silence(table, slots[silent], targets[silent])
-            slots, targets = slots[~silent], targets[~silent]
         while (behind := table["open_bin"][slots] < targets).any():
             slots, targets = slots[behind], targets[behind]
             follower.close(slots)
