@@ -1,4 +1,4 @@
-"""Reads of large answers: all that is there, in few calls, with faults as kafka-python says them."""
+"""Large answers are read to their end in few calls; faults are said in kafka-python's words."""
 
 from __future__ import annotations
 
