@@ -173,7 +173,7 @@ def stay_content(
         "admitted": rfc3339_or_none(summary.admitted_ms),
         "discharged": rfc3339_or_none(summary.discharged_ms),
         "pause": pause,
-        "alert": orjson.loads(alert) if alert else None,
+        "alert": orjson.Fragment(alert) if alert else None,
         "antibiotic_since": rfc3339_or_none(summary.antibiotic_since_ms),
         "time": rfc3339(notice.time_ms),
         "model": model.shown_id,
