@@ -176,7 +176,7 @@ class EventFold:
         self._follower.pass_time(batch, others)
         for event in others.tolist():
             slot = int(batch.slots[event])
-            if columns.kind[event] == _ACTION:
+            if Kind(columns.kind[event]) is _ACTION:
                 self._follower.act(batch, event)
                 continue
             try:
@@ -266,7 +266,7 @@ class EventFold:
         if batch.columns.logged_ms[event] <= 0:  # without a clock: as late as all that was seen
             clock_ms = max(clock_ms, int(self.table["newest_ms"][slot]))
         problems = batch.outcome.problems
-        match batch.columns.kind[event]:
+        match Kind(batch.columns.kind[event]):
             case Kind.ADMISSION:
                 stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
             case Kind.DISCHARGE:
