@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import random
+from typing import Any
 
 import orjson
 import pytest
@@ -103,7 +104,7 @@ def test_pauses_and_refusals_without_an_alert_are_kept_apart() -> None:
 
 
 @pytest.mark.parametrize("fields", [{"news2": 10**30}, {"last": {"heart_rate": [80.0, -(10**30)]}}])
-def test_a_number_that_no_page_can_read_costs_its_message(fields: dict[str, object]) -> None:
+def test_a_number_that_no_page_can_read_costs_its_message(fields: dict[str, Any]) -> None:
     """Written by another program, it would end the thread that publishes all the others."""
     trial = BoardTrial()
     trial.write(risk(0.05))
