@@ -87,6 +87,19 @@ def test_models_are_signed_unless_somebody_says_otherwise() -> None:
     )
 
 
+def test_what_works_under_a_name_keeps_it_in_the_next_container() -> None:
+    """A new container has another host name, and could not end the transaction of a killed one."""
+    services = compose()["services"]
+    named = [
+        name
+        for name, program in OURS.items()
+        if program == "streamer" and services[name]["command"] in (["run"], ["canary"])
+    ]
+    assert named == ["streamer", "canary"]
+    for name in named:
+        assert services[name]["environment"]["STREAMER_INSTANCE"] == name
+
+
 def test_every_image_is_pinned_by_digest() -> None:
     services = compose()["services"]
     theirs = [each["image"] for name, each in services.items() if name not in OURS]
