@@ -22,10 +22,10 @@ from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little
-from trainer.data.known_stays import is_public
+from trainer.data.known_stays import is_public, not_fitted_on
 from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
-from trainer.decisions.operating_point import CalibratedModel, calibrate
+from trainer.decisions.operating_point import CalibratedModel, calibrate, enough_to_choose
 from trainer.decisions.predictions import (
     Predictions,
     figures_of,
@@ -49,9 +49,6 @@ from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, te
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 SOFT_LABELS = "teacher.npz"
-
-LEAST_CHOSEN_ON: Final = 20
-"""Septic stays, as for recalibration: two numbers need ten each."""
 
 LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
@@ -181,6 +178,8 @@ def fit(
     if lineage.sets_apart:
         rest, others = material.split.deciding_apart(cohort.owners, recipe.salt)
         test, deciding = material.dataset(rest), material.dataset(others)
+    if lineage.start is not None:
+        test = replace(test, stays=unknown_to(lineage.start, material, test.stays, reporter))
     refuse_too_little(cohort, material.split, test.stays)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -271,13 +270,32 @@ def goes_on_from(
     return replace(material, scaling=model.scaling, start=model.network), summary
 
 
+def unknown_to(
+    start: Bundle, material: Material, test: NDArray[np.int64], reporter: Reporter
+) -> NDArray[np.int64]:
+    """The test stays without those that the bundle gone on from was fitted on.
+
+    Its split may have been another one: its own training patients would flatter the figures.
+    """
+    left = not_fitted_on(start.manifest, material.cohort, test)
+    if len(left) < len(test):
+        validation = material.split.validation
+        n = len(validation) - len(not_fitted_on(start.manifest, material.cohort, validation))
+        reporter.say(
+            f"warning: bundle {start.shown_id} was fitted on {len(test) - len(left)} of the "
+            f"{len(test)} test patients, who are left out, and on {n} of the {len(validation)} "
+            "validation patients, so that risks may be too extreme: give the split of the bundle"
+        )
+    return left
+
+
 def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:
     """The stays that calibration and thresholds are chosen on: validation, unless it is too small.
 
     A site that begins has some septic validation stays; a choice on three of them is luck, worse
     than one on stays that the weights were fitted to.
     """
-    if cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
+    if enough_to_choose(int(cohort.septic[split.validation].sum())):
         return split.validation
     return np.sort(np.concatenate([split.train, split.validation]))
 
