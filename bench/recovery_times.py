@@ -336,7 +336,7 @@ def main() -> int:
             with tempfile.TemporaryDirectory() as folder:
                 recovery = measure(loss, Path(folder), chosen.partitions)
             restored = "" if math.isnan(recovery.restored_s) else f"{recovery.restored_s:.1f} s"
-            both_ends = recovery.longest_s[:1] + recovery.longest_s[-1:]
+            both_ends = [recovery.longest_s[0], recovery.longest_s[-1]]
             longest = ", ".join(f"{seconds:.2f} s" for seconds in both_ends)
             print(
                 f"| {loss.name} | {longest} | {restored} | {recovery.lost} of "

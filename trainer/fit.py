@@ -21,8 +21,8 @@ from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
-from trainer.data.gathering import also_seen, gather, read, refuse_too_little
-from trainer.data.known_stays import is_public, not_fitted_on
+from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
+from trainer.data.known_stays import is_public
 from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate, enough_to_choose
@@ -268,25 +268,6 @@ def goes_on_from(
     )
     summary = {**summary, **also_seen(start.manifest, known)}
     return replace(material, scaling=model.scaling, start=model.network), summary
-
-
-def unknown_to(
-    start: Bundle, material: Material, test: NDArray[np.int64], reporter: Reporter
-) -> NDArray[np.int64]:
-    """The test stays without those that the bundle gone on from was fitted on.
-
-    Its split may have been another one: its own training patients would flatter the figures.
-    """
-    left = not_fitted_on(start.manifest, material.cohort, test)
-    if len(left) < len(test):
-        validation = material.split.validation
-        n = len(validation) - len(not_fitted_on(start.manifest, material.cohort, validation))
-        reporter.say(
-            f"warning: bundle {start.shown_id} was fitted on {len(test) - len(left)} of the "
-            f"{len(test)} test patients, who are left out, and on {n} of the {len(validation)} "
-            "validation patients, so that risks may be too extreme: give the split of the bundle"
-        )
-    return left
 
 
 def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:

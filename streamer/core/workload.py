@@ -66,7 +66,7 @@ def _costs(
     time_ms: Integers, is_observation: NDArray[np.bool_], group: Integers, newest_ms: Integers
 ) -> tuple[Integers, Integers, Integers]:
     """Rows and calls of each event, and how many of its patient come before it, by patient."""
-    place = np.arange(len(time_ms))
+    order = np.arange(len(time_ms))
     is_first = np.diff(group, prepend=-1) != 0
     known_ms = newest_ms[group[is_first]]
     first_ms = np.where(known_ms == NEVER, time_ms[is_first], known_ms)
@@ -78,7 +78,7 @@ def _costs(
     rows = np.clip(hours, 0, _MOST_HOURS) + 1
     calls = np.where(hours > RING, rows // _SILENT_HOURS + _SILENT_CALLS, rows)
     again = LATE_BINS * ((hours < 0) | ~is_observation)
-    before = place - np.maximum.accumulate(np.where(is_first, place, 0))
+    before = order - np.maximum.accumulate(np.where(is_first, order, 0))
     return rows + again, calls + again, before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
@@ -98,8 +99,10 @@ def test_a_model_that_knows_the_test_patients_is_refused(folder: Path) -> None:
     stays = trainer.load(folder / "our_icu.parquet")
     shipped = trainer.Model.from_pretrained()
     seen = SeenPatients.of(stays["patient"].unique().tolist()).to_text()
-    data = {**shipped.bundle.manifest["data"], "seen": seen}
-    knows = replace(shipped.bundle, manifest={**shipped.bundle.manifest, "data": data})
+    manifest = copy.deepcopy(shipped.bundle.manifest)
+    manifest["data"]["seen"] = seen
+    manifest["model"] = replace(shipped.bundle, manifest=manifest).model_id
+    knows = replace(shipped.bundle, manifest=manifest)
     with pytest.raises(InputError, match=r"flatterer was fitted on \d+ of the \d+ test patients"):
         trainer.compare({"shipped": shipped, "flatterer": trainer.Model(knows)}, stays)
 
