@@ -218,9 +218,9 @@ def test_records_of_another_topic_are_passed_over() -> None:
     fake.broker.recreate()
     assert snapshot(fake, 0).stays == {}
     assert snapshot(fake, 0).mark is None
-    with capture_logs() as said:
+    with capture_logs() as logged:
         Restore(fake.state_topic, fake.states).snapshot(0, fake.broker.topic_id, 8)
-    assert "of another input topic" in said[0]["reason"]
+    assert "of another input topic" in logged[0]["reason"]
 
 
 @pytest.mark.parametrize("running", [False, True])
