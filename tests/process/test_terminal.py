@@ -93,7 +93,7 @@ def test_commands_under_a_terminal_show_what_is_foreign_on_lines_of_its_own() ->
         part.partition("\r\n")[0]: part.split("\r\n")[1:-1] for part in text.split("== ")[1:]
     }
     assert {name: len(printed) for name, printed in commands.items()} == {
-        "alerts": 3, "alerts as JSON": 3, "patient": 7, "check": 2, "rejected list": 6,
+        "alerts": 3, "alerts as JSON": 3, "patient": 7, "check": 3, "rejected list": 6,
         "rejected show": 10, "models list": 2, "models show": 4, "log": 2,
     }  # fmt: skip
     for name, printed in commands.items():
