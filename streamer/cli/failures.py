@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,11 @@ from streamer.sim.knobs import ScenarioError
 
 _OF_BOARD: Final = {"argon2", "itsdangerous", "sse_starlette", "starlette", "uvicorn"}
 
+# A disk, a right or a limit of the machine: nothing that a traceback explains.
+_OF_THE_MACHINE: Final = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+    errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
 _WRONG: Final = "The configuration is wrong:"
 
 
@@ -44,6 +50,8 @@ def describe(error: Exception) -> tuple[str, int] | None:
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _OF_BOARD:
             library = (error.name or "").partition(".")[0]
             return f"Error: the board needs {library}: pip install 'vigil-icu[board]'", 2
+        case OSError() if error.errno in _OF_THE_MACHINE:
+            return f"Error: {error}", 1
         case LocalStackError() | LogUnavailable() | StoreUnavailable():
             return f"Error: {error}", 1
         case _:
