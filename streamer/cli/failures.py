@@ -50,9 +50,14 @@ def describe(error: Exception) -> tuple[str, int] | None:
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _OF_BOARD:
             library = (error.name or "").partition(".")[0]
             return f"Error: the board needs {library}: pip install 'vigil-icu[board]'", 2
-        case OSError() if error.errno in _OF_THE_MACHINE:
-            return f"Error: {error}", 1
-        case LocalStackError() | LogUnavailable() | StoreUnavailable():
+        case _ if _is_of_the_world(error):
             return f"Error: {error}", 1
         case _:
             return None
+
+
+def _is_of_the_world(error: Exception) -> bool:
+    """Whether a server or the machine fails, and not the program."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return True
+    return isinstance(error, LocalStackError | LogUnavailable | StoreUnavailable)
