@@ -66,7 +66,7 @@ class EventFold:
             noted_days: see `expiry.follow`.
         """
         n = len(columns.patients)
-        outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
+        outcome = Outcome([], list(columns.rejections), columns.losses.copy(), n_events=n)
         batch = Batch(
             columns,
             np.asarray(partitions, np.int32),
@@ -265,15 +265,15 @@ class EventFold:
         time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
         if batch.columns.logged_ms[event] <= 0:  # without a clock: as late as all that was seen
             clock_ms = max(clock_ms, int(self.table["newest_ms"][slot]))
-        problems = batch.outcome.problems
+        losses = batch.outcome.losses
         match Kind(batch.columns.kind[event]):
             case Kind.ADMISSION:
-                stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
+                stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, losses)
             case Kind.DISCHARGE:
                 cancelled = bool(fields.get("cancelled"))
                 stay_lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
             case Kind.TRANSFER:
-                stay_lifecycle.transfer(self.table, slot, time_ms, fields, problems)
+                stay_lifecycle.transfer(self.table, slot, time_ms, fields, losses)
             case _:
                 stay_lifecycle.medicate(self.table, slot, time_ms, fields)
 
@@ -393,8 +393,7 @@ class EventFold:
         )
         for cell in cells[folded.conflicts].tolist():
             name = VARIABLES[columns.variable[cell]].name
-            columns.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
-            batch.outcome.problems[ValueProblem.CONFLICT] += 1
+            batch.outcome.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
         changed = np.zeros(len(events), np.bool_)
         changed[owner[folded.changed]] = True
         return changed

@@ -200,7 +200,7 @@ def _result(
     if not result.n_live:
         return result
     if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
-        result.problems, result.losses = outcome.problems, columns.losses
+        result.problems, result.losses = outcome.problems, outcome.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     is_live_event = is_live[columns.record]
     counted = is_live_event & ~columns.is_canary

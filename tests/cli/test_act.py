@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from streamer.adapters.kafka import action_answers, actions
+from streamer.adapters.kafka import action_answers, actions, read
 from streamer.cli import app
 from streamer.core.actions import ACTION_MAC, is_signed, read_action
 
@@ -26,10 +26,12 @@ class Kafka:
     Attributes:
         stay: the last record of the patient on `stays`.
         answer: fields of the phase that the service says; ``None``: it says nothing.
+        has_stays: whether the topic `stays` exists.
     """
 
     stay: bytes | None = STAY
     answer: dict[str, Any] | None = field(default_factory=dict)
+    has_stays: bool = True
     written: list[tuple[int, bytes, bytes, dict[str, bytes]]] = field(default_factory=list)
 
     @property
@@ -66,6 +68,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     monkeypatch.setattr(actions, "KafkaActionLog", lambda *_: topics)
     monkeypatch.setattr(action_answers, "AnswerReader", lambda *_: topics)
     monkeypatch.setattr(action_answers, "last_value", lambda *_: topics.stay)
+    monkeypatch.setattr(read, "is_there", lambda *_: topics.has_stays)
     return topics
 
 
@@ -126,6 +129,13 @@ def test_a_patient_of_whom_nothing_is_known_is_named(kafka: Kafka, stay: bytes |
     assert result.exit_code == 1
     assert "Nothing is known of patient 'p1'" in result.output
     assert not kafka.written
+
+
+def test_a_missing_topic_is_told_from_an_unknown_patient(kafka: Kafka) -> None:
+    kafka.stay, kafka.has_stays = None, False
+    result = act("p1", "acknowledge")
+    assert result.exit_code == 1
+    assert "topic stays is missing; run `streamer topics`" in result.output
 
 
 @pytest.mark.parametrize(
