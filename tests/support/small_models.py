@@ -57,7 +57,7 @@ def random_weights(size: Architecture, seed: int) -> Weights:
         numbers[:whole] = _box_muller(numbers[:whole])
         if whole < len(numbers):
             numbers[-16:] = _box_muller(drawn(16))
-        return (numbers / shape[1] ** 0.5).astype(np.float32).reshape(shape)
+        return (numbers / np.float64(shape[1]) ** 0.5).astype(np.float32).reshape(shape)
 
     weights = {name: np.zeros(shape, np.float32) for name, shape in size.shapes().items()}
     for name in ("first", "second"):
