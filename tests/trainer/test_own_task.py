@@ -75,8 +75,8 @@ def test_streamed_risks_are_those_of_the_trainer(
     assert len(risks) == cohort.n_rows
     keys = zip(cohort.patient_of_row.tolist(), (cohort.iculos - 1).tolist(), strict=True)
     rows = [risks[cohort.patient_ids[i], bin_] for i, bin_ in keys]
-    found = np.array([[row["6h"], row["12h"], row["36h"]] for row in rows])
-    assert np.abs(found - predictions.risks).max() <= 1e-5
+    horizons = np.array([[row["6h"], row["12h"], row["36h"]] for row in rows])
+    assert np.abs(horizons - predictions.risks).max() <= 1e-5
 
 
 def test_a_bundle_with_horizons_that_fall_is_refused(files: tuple[Path, Bundle]) -> None:
