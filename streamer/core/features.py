@@ -119,6 +119,33 @@ def step(
     return seen(rows, bins, static, new), new
 
 
+def step_silence(
+    hours: int, bins: NDArray[np.int32], static: Floats, memory: Floats
+) -> tuple[Floats, Floats]:
+    """Builds hours in which nothing is measured, bit for bit as ``step`` does one by one.
+
+    Args:
+        hours: how many, at least 1.
+        bins: ``(n,)`` the first of them.
+        static: ``(n, 4)`` as ``STATIC``.
+        memory: ``(n, MEMORY_SIZE)`` after the hour before; it is not changed.
+
+    Returns:
+        ``(hours * n, N_FEATURES)`` features, those of all stays' first hours first, and the memory
+        after the last hour.
+    """
+    n = len(memory)
+    passed = np.arange(hours, dtype=np.int32)[:, None]
+    new = np.broadcast_to(memory, (hours, n, MEMORY_SIZE)).copy()
+    # Whole numbers of hours: a sum of ones and one sum have the same bits.
+    since = memory[:, _SINCE] + (passed[..., None] + 1).astype(np.float32)
+    new[..., _SINCE] = np.minimum(since, LONGEST_HOURS)
+    nothing = np.full((hours * n, N_VARIABLES), np.nan, np.float32)
+    each_static = np.broadcast_to(static, (hours, *static.shape)).reshape(-1, static.shape[1])
+    flat = new.reshape(-1, MEMORY_SIZE)
+    return seen(nothing, (bins + passed).reshape(-1), each_static, flat), new[-1]
+
+
 def seen(rows: Floats, bins: NDArray[np.int32], static: Floats, new: Floats) -> Floats:
     """Builds what the network sees of hours, as ``step`` does; ``new`` is the memory after each."""
     raw, slow = new[:, _LAST], new[:, _SLOW_MEAN]
