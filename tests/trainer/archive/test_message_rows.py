@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -85,7 +86,7 @@ def test_a_verdict_among_the_outcomes_is_no_label() -> None:
 RISK = {"patient_id": "a/b", "time": START, "bin": 3, "risk": 0.1, "model": "3fa9c1d20b77"}
 
 
-def records(*contents: dict[str, Any], timestamp_ms: int = 1_000) -> Records:
+def records(*contents: Mapping[str, object], timestamp_ms: int = 1_000) -> Records:
     return Records.of(
         Record(0, i, timestamp_ms, b"a/b", orjson.dumps(content))
         for i, content in enumerate(contents)
@@ -99,8 +100,8 @@ def records(*contents: dict[str, Any], timestamp_ms: int = 1_000) -> Records:
         {"positive": "no"}, {"horizons": {"24h": "x"}},
     ],
 )  # fmt: skip
-def test_a_risk_of_another_program_costs_itself(changes: dict[str, Any]) -> None:
-    rows = of_risks(records(RISK | changes, RISK), "topic", PLAIN, "champion")
+def test_a_risk_of_another_program_costs_itself(changes: Mapping[str, object]) -> None:
+    rows = of_risks(records({**RISK, **changes}, RISK), "topic", PLAIN, "champion")
     assert listed(rows, "offset") == [1]
 
 
