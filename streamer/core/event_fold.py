@@ -28,7 +28,6 @@ from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import Cells
 from streamer.core.variables import VARIABLES
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
@@ -177,7 +176,7 @@ class EventFold:
         self._follower.pass_time(batch, others)
         for event in others.tolist():
             slot = int(batch.slots[event])
-            if columns.kind[event] == _ACTION:
+            if Kind(columns.kind[event]) is _ACTION:
                 self._follower.act(batch, event)
                 continue
             try:
@@ -267,7 +266,7 @@ class EventFold:
         if batch.columns.logged_ms[event] <= 0:  # without a clock: as late as all that was seen
             clock_ms = max(clock_ms, int(self.table["newest_ms"][slot]))
         losses = batch.outcome.losses
-        match batch.columns.kind[event]:
+        match Kind(batch.columns.kind[event]):
             case Kind.ADMISSION:
                 stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, losses)
             case Kind.DISCHARGE:
@@ -362,10 +361,11 @@ class EventFold:
         """
         table, follower = self.table, self._follower
         follower.refresh(slots)
-        while True:
-            behind = table["open_bin"][slots] < targets
-            if not behind.any():
-                return
+        silent = targets - table["open_bin"][slots] > RING
+        if silent.any():
+            follower.pass_silence(slots[silent], targets[silent])
+            timeline.open_after_silence(table, slots[silent], targets[silent])
+        while (behind := table["open_bin"][slots] < targets).any():
             slots, targets = slots[behind], targets[behind]
             follower.close(slots)
             opening = table["open_bin"][slots] + 1
@@ -384,7 +384,7 @@ class EventFold:
         folded = timeline.fold(
             self.table,
             slots[owner],
-            Cells(
+            timeline.Cells(
                 columns.time_ms[events][owner],
                 columns.variable[cells],
                 columns.value[cells],

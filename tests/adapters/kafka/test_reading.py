@@ -44,7 +44,7 @@ def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
         return sum(polled) == N * n
 
     wait_until(all_read, DEADLINE_S, "reading the backlog")
-    assert max(polled) <= N * (options.PARTITION_FETCH_BYTES // size + 1)
+    assert max(polled) <= N * (options.partition_fetch_bytes(N) // size + 1)
 
 
 def test_headers_above_their_bound_are_not_passed_on(backend: KafkaLogBackend) -> None:
