@@ -73,8 +73,8 @@ def test_every_command_of_a_page_is_one(page: Path) -> None:
 
 
 def test_the_law_finds_commands_and_faults() -> None:
-    found = [command for page in PAGES for command in commands_of(page)]
-    assert len(found) > 180
+    commands = [command for page in PAGES for command in commands_of(page)]
+    assert len(commands) > 180
     for wrong in ("streamer ran", "streamer alerts --form-beginning", "trainer fit --epochs x"):
         program, *words = wrong.split()
         with pytest.raises(Exception, match=r"No such command|form-beginning|valid integer"):
