@@ -43,7 +43,7 @@ async def begin_session(request: Request) -> Response:
     body = await read_body(request)
     try:
         asked = msgspec.json.decode(body, type=_Credentials)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "body", "The body is {user, password}.") from None
     address, now_s = request.client.host if request.client else "", context.now_s()
     # Names are tried from many addresses, and addresses try many names.

@@ -135,7 +135,7 @@ def _stay(settings: Settings, patient_id: str) -> Stay:
         raise typer.Exit(1)
     try:
         return msgspec.json.decode(value or b"", type=Stay)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         say(f"Nothing is known of patient {patient_id!r} on {topic}.", error=True)
         raise typer.Exit(1) from None
 
@@ -154,7 +154,7 @@ def _record(content: ActionContent) -> bytes:
 def _answers(value: bytes, action_id: str) -> bool:
     try:
         message = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # of another program
         return False
     return isinstance(message, dict) and message.get("action_id") == action_id
 

@@ -126,7 +126,9 @@ def test_a_kiosk_looks_for_ninety_days(trial: BoardTrial) -> None:
 
 def test_a_body_that_is_no_login_is_refused(trial: BoardTrial) -> None:
     with trial.client() as client:
-        for body in ("{", "[]", '{"user": 1, "password": "x"}', '{"user": "' + "x" * 5_000 + '"}'):
+        deep = '{"user": "a", "password": "b", "x": ' + "[" * 2_000 + "]" * 2_000 + "}"
+        long = '{"user": "' + "x" * 5_000 + '"}'
+        for body in ("{", "[]", '{"user": 1, "password": "x"}', long, deep):
             headers = ORIGIN | {"content-type": "application/json"}
             answer = client.post("/api/session", content=body, headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (400, "body")

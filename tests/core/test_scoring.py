@@ -123,8 +123,11 @@ def test_a_record_is_refused_once_whether_by_decoding_or_by_scoring() -> None:
 
 def test_a_decoded_batch_can_be_scored_again_and_counts_the_same() -> None:
     """As it is after a transaction that did not go through."""
-    other = [observation(0, mood=1, heart_rate=80), observation(0, heart_rate=90)]
-    events = [admission(age=500, sex="M"), *other]
+    events = [
+        admission(age=500, sex="M"),
+        observation(0, mood=1, heart_rate=80),
+        observation(0, heart_rate=90),
+    ]
     columns = decode([record(b"x"), *map(record, events)], None)
     for _ in range(2):
         outcome = Scorer(NETWORK, StayTable(NETWORK.architecture), 0).score(columns, [0] * 3)

@@ -102,19 +102,6 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
-def test_the_page_scrapes_each_port_and_the_rules() -> None:
-    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/metrics.md").read_text(), re.DOTALL)
-    config = yaml.safe_load(block)
-    (job,) = config["scrape_configs"]
-    targets = [target for each in job["static_configs"] for target in each["targets"]]
-    streamer, trainer = Settings.model_fields, TrainerSettings.model_fields
-    assert {int(target.partition(":")[2]) for target in targets} == {
-        *(streamer[f"{name}http_port"].default for name in ("", "canary_", "board_")),
-        trainer["http_port"].default,
-    }
-    assert [name for name in config["rule_files"] if (ROOT / "deploy/prometheus" / name).exists()]
-
-
 def test_each_rule_is_seen_to_fire() -> None:
     folder = ROOT / "deploy/prometheus"
     (group,) = yaml.safe_load((folder / "rules.yml").read_text())["groups"]
@@ -126,6 +113,19 @@ def test_each_rule_is_seen_to_fire() -> None:
         if looked["exp_alerts"]
     }
     assert fires == {rule["alert"] for rule in group["rules"]}
+
+
+def test_the_page_scrapes_each_port_and_the_rules() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/metrics.md").read_text(), re.DOTALL)
+    config = yaml.safe_load(block)
+    (job,) = config["scrape_configs"]
+    targets = [target for each in job["static_configs"] for target in each["targets"]]
+    streamer, trainer = Settings.model_fields, TrainerSettings.model_fields
+    assert {int(target.partition(":")[2]) for target in targets} == {
+        *(streamer[f"{name}http_port"].default for name in ("", "canary_", "board_")),
+        trainer["http_port"].default,
+    }
+    assert [name for name in config["rule_files"] if (ROOT / "deploy/prometheus" / name).exists()]
 
 
 def test_operations_has_a_first_step_for_each_rule() -> None:

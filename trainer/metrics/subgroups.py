@@ -34,7 +34,7 @@ def subgroups(cohort: Cohort) -> dict[str, NDArray[np.int64]]:
         "age": np.isnan(cohort.age),
         "unit": ~(groups["medical unit"] | groups["surgical unit"]),
     }
-    groups |= {f"{what} unknown": chosen for what, chosen in unknown.items()}
+    groups |= {f"{what} unknown": who for what, who in unknown.items() if not who.all()}
     septic = cohort.septic
     return {
         name: np.flatnonzero(chosen)

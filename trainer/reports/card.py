@@ -52,8 +52,8 @@ _TEMPLATE: Final = """\
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
 34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
-age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}. It
-gives three calibrated probabilities:
+age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}
+patients. It gives three calibrated probabilities:
 that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
 within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
 that hour.
@@ -179,12 +179,12 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
     )
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     return _TEMPLATE.format(
-        **{name: recipe[name] for name in ("encoder", "hidden", "layers")},
-        **provenance_words(about),
+        **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=f"`{data['sha256'][:16]}`",
         sides=sides,
+        **provenance_words(about),
         n_test=test["n_patients"],
         n_test_septic=test["n_septic"],
         n_test_rows=test["n_rows"],

@@ -48,11 +48,12 @@ def _left_out(about: Figures) -> str:
 
 
 def _target(teacher_share: float) -> str:
+    """What the 6 h risk learned from; the word that follows is `patients`."""
     if not teacher_share:
-        return "the labels alone"
+        return "the labels alone, of training"
     return (
         f"the labels and,\nfor {teacher_share:.0%} of the target, from gradient-boosted trees "
-        "fitted on other training\npatients"
+        "fitted on other training"
     )
 
 

@@ -230,10 +230,10 @@ def test_damage_is_said_read_again_after_a_while_and_holds_up_no_other(tmp_path:
     broker.damaged.add((0, 3))
     log = MemoryLog(broker)
     archiver = Archive(tmp_path, PLAIN).writer("vitals", log, NEVER_FLUSHED_S, clock=lambda: now[0])
-    with capture_logs() as said:
+    with capture_logs() as logged:
         for _ in range(10):
             archiver.step(0)
-    assert [line["partition"] for line in said if line["event"] == "archive damaged"] == [0]
+    assert [line["partition"] for line in logged if line["event"] == "archive damaged"] == [0]
     archiver.flush()
     kept = expected(broker)
     assert archived(tmp_path) == [at for at in kept if at[0] == 1 or at[1] < 3]

@@ -17,8 +17,10 @@ def test_no_stay_is_hidden_for_what_is_unknown_of_it(tmp_path: Path) -> None:
         cohort,
         sex=np.where(gone, "unknown", cohort.sex),
         age=np.where(gone, np.float32(np.nan), cohort.age),
-        icu_type=np.where(gone, "unknown", cohort.icu_type),
+        icu_type=np.where(gone, "unknown", "medical"),
     )
+    nobody_wrote = replace(cohort, icu_type=np.full(len(cohort), "unknown"))
+    assert not [name for name in subgroups(nobody_wrote) if "unit" in name]  # it is all of them
     groups = subgroups(cohort)
     for kind in ("sex", "age", "unit"):
         np.testing.assert_array_equal(groups[f"{kind} unknown"], np.flatnonzero(gone))

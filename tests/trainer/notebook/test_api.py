@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,12 @@ import pandas as pd
 import pytest
 
 import trainer
+from streamer.bundles.build import make
 from streamer.datasets.cohort import DataError
 from streamer.datasets.physionet2019 import read_2019
 from tests.support.paths import ROOT
 from tests.support.plain_fit import drawing_nothing
+from tests.support.small_models import random_model
 from tests.support.synthetic_cohort import KNOBS, learnable_file
 from trainer.data.training_patients import SeenPatients
 from trainer.errors import InputError, WrongUsage
@@ -99,10 +99,9 @@ def test_a_model_that_knows_the_test_patients_is_refused(folder: Path) -> None:
     stays = trainer.load(folder / "our_icu.parquet")
     shipped = trainer.Model.from_pretrained()
     seen = SeenPatients.of(stays["patient"].unique().tolist()).to_text()
-    manifest = copy.deepcopy(shipped.bundle.manifest)
-    manifest["data"]["seen"] = seen
-    manifest["model"] = replace(shipped.bundle, manifest=manifest).model_id
-    knows = replace(shipped.bundle, manifest=manifest)
+    knows = make(
+        random_model(seed=1), {"data": {**shipped.bundle.manifest["data"], "seen": seen}}, ""
+    )
     with pytest.raises(InputError, match=r"flatterer was fitted on \d+ of the \d+ test patients"):
         trainer.compare({"shipped": shipped, "flatterer": trainer.Model(knows)}, stays)
 

@@ -15,7 +15,10 @@ ABOUT: Figures = {
     "metrics": {"test": {"n_patients": 4875}},
     "split": SPLIT,
 }
-FEW: Figures = {**ABOUT, "data": {"sides": {"validation": {"n_septic": 19}}}}
+FEW: Figures = {
+    **ABOUT,
+    "data": {"sides": {**ABOUT["data"]["sides"], "validation": {"n_septic": 19}}},
+}
 FEWER = {"started_from": "0123456789abcdef", "metrics": {"test": {"n_patients": 4000}}}
 
 
