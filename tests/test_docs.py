@@ -127,6 +127,19 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     assert {name for name in names if f"/{name.rstrip('/')}" not in ENDS} == set()
 
 
+def test_every_file_that_a_program_names_to_people_exists() -> None:
+    """Words of the code that are a path in `deploy/` or `docs/`; a decision is named by number."""
+    words = {
+        word
+        for folder in ("streamer", "trainer")
+        for source in (ROOT / folder).rglob("*.py")
+        for word in re.findall(r"\b(?:deploy|docs)/[\w./-]*\w", source.read_text())
+    }
+    assert len(words) > 5
+    missing = {word for word in words if not (ROOT / word).exists()}
+    assert {word for word in missing if not list(ROOT.glob(f"{word}-*.md"))} == set()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#\s]+)\)", page.read_text())

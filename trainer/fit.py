@@ -21,11 +21,11 @@ from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
-from trainer.data.gathering import also_seen, gather, read, refuse_too_little
+from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
 from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
-from trainer.decisions.operating_point import CalibratedModel, calibrate
+from trainer.decisions.operating_point import CalibratedModel, calibrate, enough_to_choose
 from trainer.decisions.predictions import (
     Predictions,
     figures_of,
@@ -49,9 +49,6 @@ from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, te
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 SOFT_LABELS = "teacher.npz"
-
-LEAST_CHOSEN_ON: Final = 20
-"""Septic stays, as for recalibration: two numbers need ten each."""
 
 LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
@@ -181,6 +178,8 @@ def fit(
     if lineage.sets_apart:
         rest, others = material.split.deciding_apart(cohort.owners, recipe.salt)
         test, deciding = material.dataset(rest), material.dataset(others)
+    if lineage.start is not None:
+        test = replace(test, stays=unknown_to(lineage.start, material, test.stays, reporter))
     refuse_too_little(cohort, material.split, test.stays)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -277,7 +276,7 @@ def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:
     A site that begins has some septic validation stays; a choice on three of them is luck, worse
     than one on stays that the weights were fitted to.
     """
-    if cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
+    if enough_to_choose(int(cohort.septic[split.validation].sum())):
         return split.validation
     return np.sort(np.concatenate([split.train, split.validation]))
 

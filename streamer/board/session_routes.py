@@ -18,6 +18,8 @@ from streamer.board.sessions import COOKIE, Session
 from streamer.board.users import is_secret_of
 
 _log = structlog.get_logger()
+AGAIN: Final = "again"
+"""In the query of what a page asks for again by itself, whoever sits in front of it."""
 # Each check of a password takes 19 MiB for some 30 ms: two at a time bound both.
 _CHECKS: Final = anyio.CapacityLimiter(2)
 
@@ -83,6 +85,8 @@ async def check_secret(hashed: str | None, secret: str) -> bool:
 
 def keep_session(request: Request, answer: Response) -> None:
     """Notes that a person did something: the session is not idle."""
+    if AGAIN in request.query_params:
+        return
     login = context_of(request).login
     session = None if login is None else login.sessions.read(request.cookies.get(COOKIE))
     if login is not None and session is not None:

@@ -79,12 +79,15 @@ def act(
     # loads the core and Kafka's client, which the other commands start without
     from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
     from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
-    from streamer.core.actions import signature_headers  # noqa: PLC0415
+    from streamer.core.actions import OF_PATIENT, ActionKind, signature_headers  # noqa: PLC0415
     from streamer.core.time import rfc3339  # noqa: PLC0415
 
     settings = Settings()
     stay = _stay(settings, patient_id)
     last = stay.alert or LastAlert()
+    if (alert_id or last.alert_id) is None and action in set(ActionKind) - {*OF_PATIENT}:
+        say(f"Patient {patient_id!r} has had no alert: nothing to {action}.", error=True)
+        raise typer.Exit(1)
     content: ActionContent = {
         "type": "action",
         "action": action,
@@ -161,4 +164,8 @@ def _show(answer: bytes, *, as_json: bool) -> None:
     else:
         say(readable(alert))
     if alert.refusal is not None:
+        from streamer.core.answers import ActionRefusal  # noqa: PLC0415 - see `act`
+
+        if alert.refusal in set(ActionRefusal):  # a newer service may have others
+            say(f"Refused: {ActionRefusal(alert.refusal).sentence}", error=True)
         raise typer.Exit(1)

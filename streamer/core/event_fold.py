@@ -20,6 +20,7 @@ from streamer.core.canary_stays import CanaryStays
 from streamer.core.columns import Columns
 from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
+from streamer.core.expiry import Days
 from streamer.core.follower import Follower
 from streamer.core.hour_ring import LATE_BINS, RING
 from streamer.core.parallel_waves import Plan, Run, is_away, is_due, plan, turns
@@ -27,7 +28,6 @@ from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import Cells
 from streamer.core.variables import VARIABLES
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
@@ -55,6 +55,7 @@ class EventFold:
         columns: Columns,
         partitions: Sequence[int],
         home_partitions: Mapping[str, int] | None = None,
+        noted_days: Days | None = None,
     ) -> Outcome:
         """Takes a batch of events into the stays.
 
@@ -62,6 +63,7 @@ class EventFold:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
             home_partitions: by patient, for stays that are not in the table.
+            noted_days: see `expiry.follow`.
         """
         n = len(columns.patients)
         outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
@@ -76,12 +78,10 @@ class EventFold:
             matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can
-        # who is invented: by a clock that is days ahead, patients would expire.
-        moves_clock = batch.on_home_partition & ~columns.needs_stay & ~columns.is_canary
-        batch.days, expiries = expiry.follow(
-            self.table, batch.partitions, columns.logged_ms, moves_clock
+        batch.days, begins, expiries = expiry.follow(
+            self.table, columns, batch.partitions, batch.on_home_partition, noted_days
         )
+        outcome.new_days = [(event, int(batch.days[event])) for event in begins]
         begin = 0
         for event in expiries:
             self._stretch(batch, np.arange(begin, event))
@@ -361,10 +361,11 @@ class EventFold:
         """
         table, follower = self.table, self._follower
         follower.refresh(slots)
-        while True:
-            behind = table["open_bin"][slots] < targets
-            if not behind.any():
-                return
+        silent = targets - table["open_bin"][slots] > RING
+        if silent.any():
+            follower.pass_silence(slots[silent], targets[silent])
+            timeline.open_after_silence(table, slots[silent], targets[silent])
+        while (behind := table["open_bin"][slots] < targets).any():
             slots, targets = slots[behind], targets[behind]
             follower.close(slots)
             opening = table["open_bin"][slots] + 1
@@ -383,7 +384,7 @@ class EventFold:
         folded = timeline.fold(
             self.table,
             slots[owner],
-            Cells(
+            timeline.Cells(
                 columns.time_ms[events][owner],
                 columns.variable[cells],
                 columns.value[cells],

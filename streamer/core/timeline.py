@@ -339,6 +339,14 @@ def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
         layer.clear(slots, bins % RING)
 
 
+def open_after_silence(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
+    """Opens bins more than a ring after the open ones of stays: nothing is left in their rings."""
+    for layer in table.layers.values():
+        layer.clear(slots)
+    table["anchor_bin"][slots] = bins - RING
+    table["open_bin"][slots] = bins
+
+
 def cells_of(table: StayTable, slot: int) -> Cells:
     """Returns what the ring of one stay holds, withdrawn moments included."""
     open_bin = int(table["open_bin"][slot])

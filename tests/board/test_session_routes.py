@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamer.board.people import Role
+from streamer.board.session_routes import AGAIN
 from streamer.board.users import hash_password
 from streamer.core.time import HOUR_MS, MINUTE_MS
 from tests.support.board import ORIGIN, PASSWORD, BoardTrial, risk
@@ -102,6 +103,11 @@ def test_a_session_ends_after_half_an_hour_without_use_or_a_shift(trial: BoardTr
         assert client.get("/api/board").status_code == 200, "looking is no use"
         trial.now_ms += MINUTE_MS
         assert client.get("/api/board").status_code == 401
+    with trial.client("a.nurse") as client:
+        for _ in range(3):
+            trial.now_ms += 10 * MINUTE_MS
+            last = client.get(f"/api/patients/p1?{AGAIN}=true").status_code
+        assert last == 401, "a page that loads by itself is no use"
     with trial.client("a.nurse") as client:
         for _ in range(12 * 2 + 1):
             trial.now_ms += 29 * MINUTE_MS

@@ -108,6 +108,7 @@ def test_a_refusal_is_said_and_fails(kafka: Kafka) -> None:
     result = act("p1", "resume")
     assert result.exit_code == 1
     assert "refused: not_snoozed" in result.output
+    assert "nothing to resume" in result.output
 
 
 def test_without_an_answer_it_says_how_to_send_the_same_again(kafka: Kafka) -> None:
@@ -149,7 +150,10 @@ def test_what_the_service_would_reject_is_wrong_usage(
 
 def test_a_patient_without_an_alert_can_be_paused_and_not_acknowledged(kafka: Kafka) -> None:
     kafka.stay = b'{"partition": 1, "alert": null}'
-    assert act("p1", "acknowledge").exit_code == 2
+    nothing = act("p1", "acknowledge")
+    assert nothing.exit_code == 1
+    assert "has had no alert: nothing to acknowledge" in nothing.output
+    assert act("p1", "dance").exit_code == 2
     assert act("p1", "pause", "--minutes", "30", "--reason", "treated").exit_code == 0
     assert kafka.written[0][0] == 1
     assert kafka.action["alert_id"] is None

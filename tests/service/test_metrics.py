@@ -100,6 +100,26 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
+def test_each_rule_is_seen_to_fire() -> None:
+    folder = ROOT / "deploy/prometheus"
+    (group,) = yaml.safe_load((folder / "rules.yml").read_text())["groups"]
+    cases = yaml.safe_load((folder / "rules_test.yml").read_text())["tests"]
+    fires = {
+        looked["alertname"]
+        for case in cases
+        for looked in case["alert_rule_test"]
+        if looked["exp_alerts"]
+    }
+    assert fires == {rule["alert"] for rule in group["rules"]}
+
+
+def test_operations_has_a_first_step_for_each_rule() -> None:
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    page = (ROOT / "docs/operations.md").read_text().partition("## When Prometheus calls")[2]
+    listed = re.findall(r"`(Vigil\w+)`(?=[^|]*\| )", page)
+    assert sorted(listed) == sorted(rule["alert"] for rule in group["rules"])
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 def test_the_rules_fire_when_they_should() -> None:
     folder = ROOT / "deploy/prometheus"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
 
 from streamer.bundles import known_risks
@@ -49,7 +53,13 @@ def balanced(model: Model) -> Model:
 
 
 def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
-    """A bundle of ``random_model``."""
+    """A bundle of ``random_model``; its manifest is the caller's own."""
+    bundle = _random_bundle(seed, hidden, layers)
+    return replace(bundle, manifest=deepcopy(bundle.manifest))
+
+
+@cache
+def _random_bundle(seed: int, hidden: int, layers: int) -> Bundle:
     model = balanced(random_model(seed, hidden, layers))
     return make(model, {}, f"# An untrained model, seed {seed}\n")
 

@@ -42,7 +42,7 @@ class AnswerBytes(KafkaBytes):  # type: ignore[misc]
 
     def read(self, nbytes: int | None = None) -> bytes:
         """Returns the next bytes, all that are left by default."""
-        begin = self._idx
+        begin: int = self._idx  # type: ignore[has-type]  # of kafka-python, which has no types
         end = len(self) if nbytes is None else min(begin + nbytes, len(self))
         self._idx = end
         return bytes(memoryview(self)[begin:end])

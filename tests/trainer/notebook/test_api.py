@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from streamer.datasets.physionet2019 import read_2019
 from tests.support.paths import ROOT
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import KNOBS, learnable_file
+from trainer.data.training_patients import SeenPatients
 from trainer.errors import InputError, WrongUsage
 from trainer.notebook.frames import as_file, as_frame
 
@@ -90,6 +93,18 @@ def test_own_models_are_compared_and_bad_scores_are_named(folder: Path) -> None:
         trainer.compare({"short": Short()}, stays)
     with pytest.raises(InputError, match="no such file"):
         trainer.compare({"x": "absent.csv"}, stays)
+
+
+def test_a_model_that_knows_the_test_patients_is_refused(folder: Path) -> None:
+    stays = trainer.load(folder / "our_icu.parquet")
+    shipped = trainer.Model.from_pretrained()
+    seen = SeenPatients.of(stays["patient"].unique().tolist()).to_text()
+    manifest = copy.deepcopy(shipped.bundle.manifest)
+    manifest["data"]["seen"] = seen
+    manifest["model"] = replace(shipped.bundle, manifest=manifest).model_id
+    knows = replace(shipped.bundle, manifest=manifest)
+    with pytest.raises(InputError, match=r"flatterer was fitted on \d+ of the \d+ test patients"):
+        trainer.compare({"shipped": shipped, "flatterer": trainer.Model(knows)}, stays)
 
 
 def test_faults_are_those_of_the_commands(folder: Path) -> None:
