@@ -34,8 +34,8 @@ from streamer.service.takeover import Partition
 
 _log = structlog.get_logger()
 
-# Some 12 ms of one core to encode, and 2 MB: the patients of all partitions wait for it. A partition
-# is saved whole, so one of more stays takes longer.
+# Some 12 ms of one core to encode, and 2 MB: the patients of all partitions wait for it. A
+# partition is saved whole, so one of more stays takes longer.
 _MOST_STAYS: Final = 250
 
 
