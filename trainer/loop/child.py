@@ -112,6 +112,8 @@ def limit_itself(memory_gb: float) -> None:
     The address space is no measure: importing PyTorch alone takes 3 GB of it, and uses 0.5 GB.
     """
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    with contextlib.suppress(OSError):  # a container may forbid it; niceness alone is left then
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     n_bytes = round(memory_gb * 2**30)
