@@ -35,13 +35,13 @@ least_septic_frozen = 5
 least_septic_newest = 0
 """
 KNOBS: Final = ("alert_budget=1",)
-"""More than half of these patients become septic: a budget for a ward would miss most of them."""
+"""So many of these patients become septic that a budget for a ward would miss most of them."""
 
 
 def demo(
     stays: Annotated[
-        int, typer.Option(min=200, help="Simulated past stays, some; most become septic.")
-    ] = 600,
+        int, typer.Option(min=200, help="Simulated past stays, some; 40 % become septic.")
+    ] = 1200,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the wards.")] = 7,
 ) -> None:
     """Show the closed loop: past stays, archive, labels, two runs, a promotion under load.
@@ -69,7 +69,7 @@ def demo(
             "TRAINER_AUDIT_FILE": str(folder / "audit.jsonl"),
             "TRAINER_PATIENTS_KEY_FILE": str(folder / "patients.key"),
         }
-        from trainer.loop.demo import SEPTIC, Acts, Stage  # noqa: PLC0415 - after the environment is set
+        from trainer.loop.demo import LIVE_SEPTIC, Acts, Stage  # noqa: PLC0415 - after the environment is set
 
         def tell(line: str) -> None:
             seconds = int(time.monotonic() - began)
@@ -79,12 +79,12 @@ def demo(
         level = structlog.make_filtering_bound_logger(logging.WARNING)
         structlog.configure(wrapper_class=level)
         stage = Stage(folder, stays, seed, POLICY, KNOBS, tell, stop)
-        tell("simulated patients; the margins of this policy are too wide for people")
+        tell("all patients are simulated; the margins of this policy are too wide for people")
         acts = Acts(stage)
         running.enter_context(_child("trainer", ["archive", "run"], folder, stop))
         running.enter_context(_child("streamer", ["run"], folder, stop))
         acts.past()
-        (folder / "ward.json").write_text(json.dumps({"sepsis_share": SEPTIC}))
+        (folder / "ward.json").write_text(json.dumps({"sepsis_share": LIVE_SEPTIC}))
         ward = [
             "simulate", f"--scenario={folder / 'ward.json'}", "--beds=40", "--vitals-every=300",
             "--speed=1200", f"--seed={seed + 1}",
@@ -92,11 +92,11 @@ def demo(
         running.enter_context(_child("streamer", ward, folder, stop))
         running.enter_context(acts.following())
         acts.fold()
-        acts.first_run()
-        acts.promotion()
-        acts.sabotaged_run()
+        if acts.first_run():
+            acts.promotion()
+            acts.sabotaged_run()
         acts.records()
-        tell("done" if acts.went_well else "not as it should have been")
+        tell("done" if acts.went_well else "not as it should have been: see above")
         went_well = acts.went_well
     if not went_well:
         raise typer.Exit(1)

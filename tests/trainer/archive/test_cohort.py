@@ -13,7 +13,7 @@ from streamer.core.cleaning import clean
 from streamer.datasets.cohort import Cohort, DataError
 from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
-from tests.support.archived_log import START_MS, archive, brokers, shuffled
+from bench.archived_log import START_MS, archive, brokers, shuffled
 from tests.support.paths import ROOT
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file

@@ -10,7 +10,7 @@ import pytest
 
 from streamer.adapters.memory.log import MemoryBroker
 from streamer.feeds.replay import replay
-from tests.support.archived_log import START_MS, archive, brokers
+from bench.archived_log import START_MS, archive, brokers
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable

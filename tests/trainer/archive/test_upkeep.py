@@ -9,7 +9,7 @@ import pytest
 from streamer.adapters.memory.log import MemoryLog
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
-from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
