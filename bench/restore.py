@@ -145,7 +145,7 @@ def fill(settings: Settings, n_stays: int, n_seconds: int) -> None:
                 )
                 for i, patient in enumerate(patients)
             ]
-            mark = mark_record(settings.topic_states, origin, Mark(0, origin.era))
+            mark = mark_record(settings.topic_states, origin, Mark(0, origin.era, None))
             for outputs in (
                 [*records, mark],
                 *_log(settings, number, patients, n_seconds, newest_ms),

@@ -20,6 +20,7 @@ from streamer.core.canary_stays import CanaryStays
 from streamer.core.columns import Columns
 from streamer.core.day_limit import DayLimit
 from streamer.core.events import EventRejected, Kind
+from streamer.core.expiry import Days
 from streamer.core.follower import Follower
 from streamer.core.hour_ring import LATE_BINS, RING
 from streamer.core.parallel_waves import Plan, Run, is_away, is_due, plan, turns
@@ -55,6 +56,7 @@ class EventFold:
         columns: Columns,
         partitions: Sequence[int],
         home_partitions: Mapping[str, int] | None = None,
+        noted_days: Days | None = None,
     ) -> Outcome:
         """Takes a batch of events into the stays.
 
@@ -62,6 +64,7 @@ class EventFold:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
             home_partitions: by patient, for stays that are not in the table.
+            noted_days: see `expiry.follow`.
         """
         n = len(columns.patients)
         outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
@@ -76,12 +79,10 @@ class EventFold:
             matters=matters(columns),
         )
         self._find_home_partitions(batch, home_partitions or {})
-        # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can
-        # who is invented: by a clock that is days ahead, patients would expire.
-        moves_clock = batch.on_home_partition & ~columns.needs_stay & ~columns.is_canary
-        batch.days, expiries = expiry.follow(
-            self.table, batch.partitions, columns.logged_ms, moves_clock
+        batch.days, begins, expiries = expiry.follow(
+            self.table, columns, batch.partitions, batch.on_home_partition, noted_days
         )
+        outcome.new_days = [(event, int(batch.days[event])) for event in begins]
         begin = 0
         for event in expiries:
             self._stretch(batch, np.arange(begin, event))

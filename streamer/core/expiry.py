@@ -3,55 +3,89 @@
 The clock of a partition is the latest record timestamp among the events that its stays have taken.
 So it follows from the stays and the position in the log, never from when or in which batch an event
 is read. Event times cannot move it: old data that is fed in today stays for days.
+
+Stays that were restored are ahead of the events that are read: their days come from where they were
+noted, until all stays are at the same event again.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.columns import Columns
 from streamer.core.stays import Slots, StayTable
 from streamer.core.time import DAY_MS
 
 KEPT_DAYS: Final = 15
 """A day more than the two weeks of silence after which an event begins a new stay in any case."""
 
+NOT_NOTED: Final = -1
+
 Days = NDArray[np.int64]
+"""``(E,)`` days since the epoch."""
+
+
+class Passage(NamedTuple):
+    """How the clocks of the partitions pass through a batch.
+
+    Attributes:
+        days: the day of the log at each event.
+        begins: the events, rising, with which a day of their partition begins.
+        expiries: those of them before which stays of their partition may expire.
+    """
+
+    days: Days
+    begins: list[int]
+    expiries: list[int]
 
 
 def follow(
     table: StayTable,
+    columns: Columns,
     partitions: NDArray[np.int32],
-    logged_ms: NDArray[np.int64],
-    moves_clock: NDArray[np.bool_],
-) -> tuple[Days, list[int]]:
+    on_home_partition: NDArray[np.bool_],
+    noted: Days | None = None,
+) -> Passage:
     """Follows the clock of each partition through a batch.
 
     Args:
         table: the stays before the events.
-        partitions: ``(E,)`` the input partition of each event.
-        logged_ms: ``(E,)`` timestamps of their records.
-        moves_clock: ``(E,)`` false where an event may belong to no stay.
-
-    Returns:
-        ``(E,)`` the day of the log at each event, and the events, rising, before which stays of
-        their partition may expire.
+        columns: the events.
+        partitions: ``(E,)`` the input partition of each.
+        on_home_partition: ``(E,)`` whether it is that of its patient's stay.
+        noted: the days where they do not follow from the stays, ``NOT_NOTED`` elsewhere.
     """
-    days = np.where(moves_clock, logged_ms // DAY_MS, 0)
+    # What may be of no stay cannot move the clock: nobody could tell later that it did. Nor can who
+    # is invented: by a clock that is days ahead, patients would expire.
+    moves_clock = on_home_partition & ~columns.needs_stay & ~columns.is_canary
+    days = np.where(moves_clock, columns.logged_ms // DAY_MS, 0)
+    is_noted = np.zeros(len(days), np.bool_)
+    if noted is not None:
+        is_noted = noted != NOT_NOTED
+        days = np.where(is_noted, noted, days)
+    begins: list[int] = []
     expiries: list[int] = []
     for partition in np.unique(partitions).tolist():
         events = np.flatnonzero(partitions == partition)
         seen = _last_seen(table, partition)
         latest = seen.max(initial=0)
-        day = np.maximum(np.maximum.accumulate(days[events]), latest)
+        day = np.maximum.accumulate(days[events])
+        day = np.where(is_noted[events], day, np.maximum(day, latest))
         days[events] = day
+        begun = np.diff(day, prepend=min(latest, day[0])) > 0
+        begins += events[begun].tolist()
         oldest = min(seen.min(initial=day[0]), day[0])
         if day[-1] - oldest > KEPT_DAYS:
-            rises = np.diff(day, prepend=latest) > 0
-            expiries += events[rises & (day - oldest > KEPT_DAYS)].tolist()
-    return days, sorted(expiries)
+            expiries += events[begun & (day - oldest > KEPT_DAYS)].tolist()
+    return Passage(days, sorted(begins), sorted(expiries))
+
+
+def clock(table: StayTable, partition: int) -> int:
+    """The day of a partition's log that follows from its stays; 0 without any."""
+    return int(_last_seen(table, partition).max(initial=0))
 
 
 def touch(table: StayTable, slots: NDArray[Any], days: Days) -> None:

@@ -34,6 +34,7 @@ class Outcome:
     problems: Counter[ValueProblem] = field(default_factory=Counter)
     newcomers: list[int] = field(default_factory=list)  # events of whose patient nothing was known
     notices: list[Answer | StayNotice] = field(default_factory=list)
+    new_days: list[tuple[int, int]] = field(default_factory=list)  # event, and day it begins
     n_events: int = 0
     n_late: int = 0  # observations of an hour that was closed already
     n_redundant: int = 0  # observations that changed nothing

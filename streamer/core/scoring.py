@@ -15,6 +15,7 @@ from streamer.core import late_events, state_stepping
 from streamer.core.assessment import EndReason, assess
 from streamer.core.columns import Columns
 from streamer.core.event_fold import EventFold
+from streamer.core.expiry import Days
 from streamer.core.model import Model
 from streamer.core.responding import Responding
 from streamer.core.responses import DEFAULT_POLICY, ResponsePolicy
@@ -52,6 +53,7 @@ class Scorer:
         columns: Columns,
         partitions: Sequence[int],
         home_partitions: Mapping[str, int] | None = None,
+        noted_days: Days | None = None,
     ) -> Outcome:
         """Takes a batch of events into the stays.
 
@@ -59,8 +61,9 @@ class Scorer:
             columns: the decoded events, in the order of the log.
             partitions: the input partition of each event.
             home_partitions: by patient, for stays that are not in the table.
+            noted_days: see `expiry.follow`.
         """
-        return self._folding.fold(columns, partitions, home_partitions)
+        return self._folding.fold(columns, partitions, home_partitions, noted_days)
 
 
 class _Recurrence(Responding):

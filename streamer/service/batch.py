@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamer.core import codec
 from streamer.core.canary import is_canary_key
 from streamer.core.columns import Columns
+from streamer.core.expiry import NOT_NOTED, Days
 from streamer.core.messages import COMMON_HEADERS, MessageKind, own_headers, rejected, write
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.records import Records
@@ -78,6 +79,7 @@ class Result:
         begun: partition and patient of each stay that has begun, of silent records as well; of
             canaries, each that has events.
         ended: the same of those that were let go.
+        new_days: partition, offset and day of each record with which a day of the log begins.
         recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
         measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
         n_risks: risk messages.
@@ -97,6 +99,7 @@ class Result:
     new_patients: Counter[int] = field(default_factory=Counter)
     begun: list[tuple[int, str]] = field(default_factory=list)
     ended: list[tuple[int, str]] = field(default_factory=list)
+    new_days: list[tuple[int, int, int]] = field(default_factory=list)
     recorded_ms: Milliseconds = field(default_factory=_no_times)
     measured_ms: Milliseconds = field(default_factory=_no_times)
     n_risks: int = 0
@@ -137,9 +140,26 @@ def process(
         topics: names of the topics.
     """
     with metrics.STAGE.labels(Stage.SCORE).time():
-        outcome = scorer.score(batch.columns, batch.partitions, batch.home_partitions)
+        outcome = scorer.score(
+            batch.columns, batch.partitions, batch.home_partitions, _noted_days(batch, owned)
+        )
     with metrics.STAGE.labels(Stage.WRITE).time():
         return _result(scorer, batch, outcome, owned, topics)
+
+
+def _noted_days(batch: ModelBatch, owned: Mapping[int, Partition]) -> Days | None:
+    """The day of the log at each event that is replayed into stays of which some are ahead."""
+    records = batch.columns.record
+    numbers, offsets = batch.records.partition[records], batch.records.offset[records]
+    noted: Days | None = None
+    for number, partition in owned.items():
+        if (restored := partition.restored) is None or restored.days is None:
+            continue
+        if noted is None:
+            noted = np.full(len(records), NOT_NOTED, np.int64)
+        replayed = (numbers == number) & (offsets < restored.whole_from)
+        noted[replayed] = restored.days.at(offsets[replayed])
+    return noted
 
 
 def _result(
@@ -164,6 +184,10 @@ def _result(
         (partitions[notice.event], notice.patient)
         for notice in outcome.notices
         if isinstance(notice, StayNotice) and notice.summary is None
+    ]
+    result.new_days = [
+        (partitions[event], records.offset.item(columns.record.item(event)), day)
+        for event, day in outcome.new_days
     ]
     messages = write(
         outcome,

@@ -3,9 +3,9 @@
 A store that is lost is restored from this topic (`service.restore`), not from the history of the
 log. Each changed stay goes out once in ``states_s`` seconds, with the offset that is committed in
 the same transaction; one that begins or ends, in the transaction that moves past that event: who
-has a stay is known for every committed offset. A mark says below which offset every change is in
-the topic. So states, messages and offsets move together, and any prefix of the topic is consistent
-by itself.
+has a stay is known for every committed offset. So is the day of the log, by which stays expire. A
+mark says below which offset every change is in the topic. So states, messages and offsets move
+together, and any prefix of the topic is consistent by itself.
 
 A new owner does not know what its predecessor has sent: it sends every stay of the partition in
 the first round, and writes no mark before that. Until then the last mark holds.
@@ -21,14 +21,15 @@ from typing import Final
 import numpy as np
 import structlog
 
-from streamer.core import codec
+from streamer.core import codec, expiry
 from streamer.core.codec import Era
 from streamer.core.scoring import Scorer
 from streamer.ports.log import Output
 from streamer.ports.states import Fenced, StateStore, StoreUnavailable
 from streamer.service import metrics
 from streamer.service.batch import Result
-from streamer.service.state_records import Mark, Origin, mark_record, stay_record
+from streamer.service.log_days import LogDays
+from streamer.service.state_records import Mark, Origin, day_record, mark_record, stay_record
 from streamer.service.stay_cache import StayCache
 from streamer.service.takeover import Partition
 from streamer.service.unsent import UNKNOWN, UnsentStays
@@ -74,9 +75,10 @@ class Changelog:
             partition: the partition.
             unknown: patients of whom the topic may have something else than they are now.
         """
-        if self.is_on:
-            partition.unsent = UnsentStays(self._n_turns)
-            partition.unsent.note(unknown, UNKNOWN)
+        if not self.is_on:
+            return
+        partition.unsent = UnsentStays(self._n_turns, self._days(partition))
+        partition.unsent.note(unknown, UNKNOWN)
 
     def note(
         self,
@@ -94,7 +96,7 @@ class Changelog:
                 expires.
             starts: the first offset of the batch, by partition.
             owned: the partitions of this process.
-            result: which stays have begun and ended.
+            result: which stays have begun and ended, and which days of the log have begun.
         """
         if not self.is_on:
             return
@@ -109,6 +111,9 @@ class Changelog:
             turned = [p for n, p in (*result.begun, *result.ended) if n == number]
             unsent.note_at_once(turned, start)
             unsent.note(compress(names, numbers == number), start)
+        for number, offset, day in result.new_days:
+            if (unsent := owned[number].unsent) is not None:
+                unsent.begin_day(offset, day)
 
     def collect(self, owned: Mapping[int, Partition], offsets: Mapping[int, int]) -> list[Output]:
         """Returns the records that go out with these offsets; they count as sent.
@@ -128,6 +133,8 @@ class Changelog:
             taken = unsent.take(max(0, _MOST_STAYS - len(outputs)))
             if taken:
                 outputs += self._stays(partition, unsent, taken, offset)
+            origin = _origin(partition)
+            outputs += [day_record(self._topic, origin, *begun) for begun in unsent.take_days()]
             outputs += self._mark(partition, unsent, offset)
         return outputs
 
@@ -161,9 +168,16 @@ class Changelog:
         in_memory = set(taken).difference(evicted)
         outputs = self._stays(partition, unsent, [p for p in taken if p in in_memory], offset)
         if not unsent:
-            mark = unsent.marked = Mark(offset, era)
+            mark = unsent.marked = Mark(offset, era, unsent.days.before(offset))
             outputs.append(mark_record(self._topic, _origin(partition), mark))
         return outputs
+
+    def _days(self, partition: Partition) -> LogDays:
+        restored = partition.restored
+        if restored is not None and restored.days is not None:
+            return restored.days
+        table = self._cache.scorers[partition.era.model_id].table
+        return LogDays(partition.position - 1, expiry.clock(table, partition.number))
 
     def _turn(self) -> int:
         return int(self.clock() * self._n_turns / self._states_s)
@@ -175,8 +189,11 @@ class Changelog:
         if not self._may_mark(unsent):
             return []
         floor = unsent.floor
-        mark = Mark(offset if floor is None else floor, partition.era)
-        if floor == UNKNOWN or mark == unsent.marked:
+        if floor == UNKNOWN:
+            return []
+        since = offset if floor is None else floor
+        mark = Mark(since, partition.era, unsent.days.before(since))
+        if mark == unsent.marked:
             return []
         unsent.marked, unsent.marked_at, unsent.has_sent = mark, self.clock(), False
         return [mark_record(self._topic, _origin(partition), mark)]

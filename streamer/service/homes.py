@@ -12,7 +12,7 @@ import structlog
 
 from streamer.ports.state_topic import StateTopic
 from streamer.ports.states import StateStore
-from streamer.service.state_records import MARK_KEY
+from streamer.service.state_records import OF_NO_STAY
 
 _log = structlog.get_logger()
 
@@ -55,7 +55,10 @@ class LostHomes:
         known: dict[int, dict[str, None]] = {}
         for page in self._topic.read() if self._topic is not None else ():
             for record in page:
-                if record.key == MARK_KEY or record.headers.get("log") != log_id.encode():
+                if (
+                    record.key.startswith(OF_NO_STAY)
+                    or record.headers.get("log") != log_id.encode()
+                ):
                     continue
                 patients = known.setdefault(record.partition, {})
                 patient = record.key.decode(errors="replace")

@@ -292,7 +292,9 @@ class Ownership:
         if snapshot is not None and mark is not None:
             if mark.since < start.position:
                 _log.error("events are gone that restored stays may lack", partition=number)
-            partition.restored = Restored(mark.since, snapshot.firsts(), snapshot.last)
+            partition.restored = Restored(
+                mark.since, snapshot.firsts(), snapshot.last, snapshot.log_days()
+            )
         is_empty = taken.watermark is None and mark is None
         n_stays = 0
         if not is_empty:

@@ -17,6 +17,7 @@ from streamer.core.codec import Era
 from streamer.core.time import HOUR_MS
 from streamer.ports.log import EventLog
 from streamer.ports.states import Lease, StateWrite
+from streamer.service.log_days import LogDays
 from streamer.service.unsent import UnsentStays
 
 REBUILD_MS: Final = 52 * HOUR_MS
@@ -42,11 +43,13 @@ class Restored:
         firsts: the first offset that a stay does not include, by its patient's key.
         whole_from: from this position on, all stays include the same events. Whoever has no stay
             has begun none before it: such events were refused, and are passed over.
+        days: of the log from ``since`` on; ``None`` if an earlier version did not note them.
     """
 
     since: int
     firsts: Mapping[bytes | None, int]
     whole_from: int
+    days: LogDays | None
 
 
 @dataclass(slots=True)

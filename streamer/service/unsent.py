@@ -11,6 +11,7 @@ from math import inf
 from typing import Final
 from zlib import crc32
 
+from streamer.service.log_days import LogDays
 from streamer.service.state_records import Mark
 
 UNKNOWN: Final = -1
@@ -24,12 +25,14 @@ class UnsentStays:
         marked: what the last mark said; ``None`` before the first.
         marked_at: when that was, by the clock of `service.changelog`.
         has_sent: whether stays were sent since the last mark.
+        days: of the log, from the take-over of the partition on.
 
     Args:
         n_turns: turns of a round; the first call of ``pass_to`` begins it.
+        days: of the log, as far as they are known.
     """
 
-    def __init__(self, n_turns: int) -> None:
+    def __init__(self, n_turns: int, days: LogDays) -> None:
         self._since: dict[str, int] = {}
         self._of_turn: list[list[str]] = [[] for _ in range(n_turns)]
         self._due: list[str] = []
@@ -38,6 +41,8 @@ class UnsentStays:
         self.marked: Mark | None = None
         self.marked_at = -inf
         self.has_sent = False
+        self.days = days
+        self._new_days: list[tuple[int, int]] = []
 
     def __len__(self) -> int:
         return len(self._since)
@@ -64,6 +69,16 @@ class UnsentStays:
         for patient in patients:
             self._since.setdefault(patient, offset)
             self._at_once.append(patient)
+
+    def begin_day(self, offset: int, day: int) -> None:
+        """Notes a day of the log: the topic must know it with the record that begins it."""
+        if self.days.begin(offset, day):
+            self._new_days.append((offset, day))
+
+    def take_days(self) -> list[tuple[int, int]]:
+        """Returns the days that the topic does not have, with the offset of their first record."""
+        taken, self._new_days = self._new_days, []
+        return taken
 
     def pass_to(self, turn: int) -> None:
         """Makes the stays due whose turn has come since the last call."""

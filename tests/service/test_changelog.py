@@ -266,7 +266,7 @@ def test_a_lost_home_is_not_given_away_in_a_restore(monkeypatch: pytest.MonkeyPa
 
     come((0, "q"), (1, "p"))
     come((0, "p"), (0, "p"), (0, "z"))
-    assert snapshot(fake, 0).mark == Mark(1, Era(LIBRARY.in_force().model_id))
+    assert snapshot(fake, 0).mark == Mark(1, Era(LIBRARY.in_force().model_id), START_MS // DAY_MS)
     n_outputs = len(fake.broker.outputs)
     fake.kill(process)
     fake.states.wipe()

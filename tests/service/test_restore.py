@@ -12,7 +12,7 @@ from streamer.core import codec
 from streamer.core.codec import Era
 from streamer.ports.log import LogUnavailable
 from streamer.service import ownership
-from streamer.service.state_records import MARK_KEY, Snapshot
+from streamer.service.state_records import OF_NO_STAY, Snapshot
 from tests.service.test_eviction import cut
 from tests.service.test_worker import LIBRARY, assert_same
 from tests.support.fake_service import (
@@ -133,7 +133,7 @@ def test_a_changed_stay_goes_out_once_a_round_and_all_are_spread_over_it() -> No
         before = len(fake.broker.outputs)
         process.step()
         sent = [o for o in fake.broker.outputs[before:] if o.topic == TOPICS.states]
-        per_step.append(sum(output.key != MARK_KEY for output in sent))
+        per_step.append(sum(not (output.key or b"").startswith(OF_NO_STAY) for output in sent))
     of_rounds = per_step[states_s:]  # the first round begins when the partition is taken
     assert sum(of_rounds) == (n_rounds - 1) * len(patients)
     assert max(of_rounds) < len(patients) / 4
