@@ -1,9 +1,9 @@
-"""A fit on the archive of replayed stays against a fit on their files: the same weights, to the byte.
+"""A fit on the archive of replayed stays and one on their files: the same weights, to the byte.
 
-The stays are replayed with their observations up to 40 hours late, each sent one to three times, and
-an archiver is cut off with a batch in its hands. What is archived and folded must be the stays of
-the files: a fit on them gives the same weights and figures. Under pseudonyms sides, counts and the
-figures of the shipped model are the same, and no raw id is left.
+The stays are replayed with their observations up to 40 hours late, each sent one to three times,
+and an archiver is cut off with a batch in its hands. What is archived and folded must be the stays
+of the files: a fit on them gives the same weights and figures. Under pseudonyms sides, counts and
+the figures of the shipped model are the same, and no raw id is left.
 
     python -m bench.archived_fit --data dev_A.parquet --stays 2000
 """

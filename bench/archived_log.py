@@ -25,6 +25,7 @@ NEVER_FLUSHED_S = 1e9
 
 
 def partition_of(patient: str) -> int:
+    """The partition of a patient's records."""
     return zlib.crc32(patient.encode()) % N_PARTITIONS
 
 

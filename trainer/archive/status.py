@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
-from streamer.core.time import rfc3339
+import numpy as np
+import pyarrow as pa
+
+from streamer.core.time import HOUR_MS, rfc3339
 from streamer.datasets.cohort import DataError
-from trainer.archive.arrow import listed, times_ms
+from trainer.archive.arrow import array, listed, times_ms
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable, NoTable
 from trainer.archive.schemas import EVENTS, GAPS, TABLES
 from trainer.archive.source import ArchiveSource
+
+MOST_BACK_MS: Final = HOUR_MS
+"""Brokers differ by less, and a leader may change; senders put their own time on a record."""
 
 
 class TableStatus(TypedDict):
@@ -70,11 +76,28 @@ def status(root: Path) -> Status:
 
 
 def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
-    newest_ms = 0
-    for path in events.paths():
-        logged = times_ms(events.read(path, ["logged"]), "logged")
-        newest_ms = max(newest_ms, int(logged.max(initial=0)))
-    seen.newest_record = rfc3339(newest_ms) if newest_ms else None
+    """The newest record, and whether the log's clock ever went back: stays mature by it."""
+    names = ["topic_id", "partition", "offset", "logged"]
+    parts = [events.read(path, names) for path in events.paths()]
+    if not sum(part.num_rows for part in parts):
+        return
+    rows = pa.concat_tables(parts)
+    logged = times_ms(rows, "logged")
+    seen.newest_record = rfc3339(int(logged.max()))
+    partition = array(rows, "partition")
+    # Offsets of a topic that was made anew begin again.
+    topic = np.unique(np.array(listed(rows, "topic_id"), np.str_), return_inverse=True)[1]
+    log = topic * (int(partition.max()) + 1) + partition
+    order = np.lexsort((array(rows, "offset"), log))
+    for own in np.split(order, np.flatnonzero(np.diff(log[order])) + 1):
+        back = np.maximum.accumulate(logged[own]) - logged[own]
+        if back.max() > MOST_BACK_MS:
+            first = own[np.flatnonzero(back > MOST_BACK_MS)[0]]
+            seen.faults.append(
+                f"{events.spec.name}, partition {partition[first]}: the clock of the log went back by "
+                f"{back.max() / HOUR_MS:.1f} h at {rfc3339(int(logged[first]))}; stays mature by "
+                "the latest time that it showed"
+            )
 
 
 def _look_at_gaps(root: Path, seen: Status) -> None:

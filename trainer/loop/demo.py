@@ -146,8 +146,8 @@ class Acts:
     def first_run(self) -> bool:
         """A run on labels as they are; whether a candidate passes, which waits for a person."""
         self._stage.tell(
-            "run 1 begins: it recalibrates the model in force, goes on from its weights, and judges "
-            "both on stays that neither has seen"
+            "run 1 begins: it recalibrates the model in force, trains its weights further, and "
+            "judges both on stays that neither has seen"
         )
         self._show(record := self._run("demo"))
         self._candidate = record.candidate or ""

@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bench.archived_log import START_MS, archive, brokers
 from streamer.adapters.memory.log import MemoryBroker
 from streamer.feeds.replay import replay
-from bench.archived_log import START_MS, archive, brokers
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from streamer.adapters.memory.log import MemoryLog
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
-from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
