@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
@@ -23,7 +22,6 @@ from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little
 from trainer.data.known_stays import is_public
-from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
@@ -41,6 +39,7 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.cross_fitting import to_choose_on
 from trainer.training.epoch_logs import CSV_FILE, csv_log
 from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
@@ -49,9 +48,6 @@ from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, te
 
 BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
 SOFT_LABELS = "teacher.npz"
-
-LEAST_CHOSEN_ON: Final = 20
-"""Septic stays, as for recalibration: two numbers need ten each."""
 
 LEAST_DRAWN: Final = 20
 """Replicates of the difference to the shipped bundle, where intervals were not asked for."""
@@ -204,12 +200,10 @@ def fit(
             material, recipe, soft_labels, checkpoint, progress, lambda e: _tell(reporter, e)
         )
 
-    calibrated = calibrate(
-        trained(run, recipe).in_numpy(),
-        material.scaling,
-        material.dataset(choosing(material.cohort, material.split)),
-        recipe.alert_budget,
-    )
+    with reporter.follow("calibration") as progress:
+        chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
+    network = trained(run, recipe).in_numpy()
+    calibrated = calibrate(network, material.scaling, chosen_on, recipe.alert_budget, unseen)
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
     head = None if lineage.start is None else build.build(lineage.start).forecaster
@@ -269,17 +263,6 @@ def goes_on_from(
     )
     summary = {**summary, **also_seen(start.manifest, known)}
     return replace(material, scaling=model.scaling, start=model.network), summary
-
-
-def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:
-    """The stays that calibration and thresholds are chosen on: validation, unless it is too small.
-
-    A site that begins has some septic validation stays; a choice on three of them is luck, worse
-    than one on stays that the weights were fitted to.
-    """
-    if cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
-        return split.validation
-    return np.sort(np.concatenate([split.train, split.validation]))
 
 
 def learn_from_trees(

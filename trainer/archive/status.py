@@ -94,9 +94,9 @@ def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
         if back.max() > MOST_BACK_MS:
             first = own[np.flatnonzero(back > MOST_BACK_MS)[0]]
             seen.faults.append(
-                f"{events.spec.name}, partition {partition[first]}: the clock of the log went back by "
-                f"{back.max() / HOUR_MS:.1f} h at {rfc3339(int(logged[first]))}; stays mature by "
-                "the latest time that it showed"
+                f"{events.spec.name}, partition {partition[first]}: the clock of the log went back "
+                f"by {back.max() / HOUR_MS:.1f} h at {rfc3339(int(logged[first]))}; stays mature "
+                "by the latest time that it showed"
             )
 
 

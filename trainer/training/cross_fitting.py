@@ -26,10 +26,38 @@ from trainer.training.loop import Validate, train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
 
+LEAST_CHOSEN_ON: Final = 20
+"""Septic stays, as for recalibration: two numbers need ten each."""
+
 FOLDS: Final = 5
 """Four fifths of the known stays are about as many as the network itself learned from."""
 
 _SALT: Final = "cross-fitting"
+
+
+def to_choose_on(
+    material: Material,
+    recipe: Recipe,
+    soft_labels: SoftLabels,
+    run: Run,
+    progress: Progress | None = None,
+) -> tuple[Dataset, NDArray[np.float64] | None]:
+    """The stays that calibration and thresholds are chosen on: validation, unless it is too small.
+
+    A site that begins has some septic validation stays, and a choice on three of them is luck. So
+    all known stays serve then; where a network went on from a bundle, as others see them that did
+    not learn from them. A fit anew of so few stays is advised against, and looks for itself.
+
+    Returns:
+        the stays, and their logits ``(R, 3)``; ``None`` for those of the network itself.
+    """
+    split = material.split
+    if material.cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
+        return material.dataset(split.validation), None
+    known = material.dataset(np.sort(np.concatenate([split.train, split.validation])))
+    if material.start is None:
+        return known, None
+    return known, cross_fitted_logits(material, recipe, soft_labels, run, progress)
 
 
 def folds(cohort: Cohort, stays: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -78,7 +106,7 @@ def cross_fitted_logits(
             validate=_until(run.best_epoch),
         )
         network = trained(other, recipe).in_numpy()
-        dataset = Dataset(material.cohort, material.built, apart)
+        dataset = material.dataset(apart)
         rows = dataset.rows
         logits[rows] = cohort_logits(uncalibrated(network, material.scaling), dataset)[rows]
         if progress is not None:
