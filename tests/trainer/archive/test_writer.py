@@ -20,7 +20,6 @@ from deltalake.exceptions import DeltaError
 
 from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from trainer.archive import delta_table
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
@@ -194,7 +193,7 @@ def test_a_full_disk_loses_and_doubles_nothing_and_the_archive_goes_on_once_ther
     with monkeypatch.context() as patch:
         no_room = OSError(errno.ENOSPC, "No space left on device")
         if full == "file":
-            patch.setattr(delta_table.pq, "write_table", raising(no_room))
+            patch.setattr(pq, "write_table", raising(no_room))
         elif full == "log":
             failing = raising(DeltaError("No space left on device"))
             patch.setattr(DeltaTable, "create_write_transaction", failing)
