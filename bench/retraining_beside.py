@@ -66,7 +66,8 @@ def main(arguments: Sequence[str]) -> int:
         alone_s = _seconds(order, folder / "alone")
         say(
             f"{describe()}; {options.stays} stays, {order.threads} threads of the child "
-            f"({order.priority}), {options.rate} events/s and a ward of 20 beds at 60 times its pace"
+            f"({order.priority}), {options.rate} events/s and a ward of 20 beds at 60 times its "
+            "pace"
         )
         with LocalStack() as stack:
             cores = Cores((), ())
