@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
@@ -17,6 +18,7 @@ from streamer.local.ports import LOOPBACK
 
 _BEHIND_S: Final = 1.0
 _DEADLINE_S: Final = 60.0  # for a promotion and a synchronisation, on a busy machine
+_ASK_AGAIN_S: Final = 15.0
 _POLL_S: Final = 0.1
 _MIGRATE_MS: Final = 5_000
 _CUTS: Final = 5
@@ -115,13 +117,28 @@ class FailoverLane(FaultLane):
                 copy.close()
 
     def _ask_for_failover(self, master: int, replica: int) -> None:
+        """Asks again while nothing comes of it: a node that was held up gives a failover up."""
+        again_at = -math.inf
+
+        def is_done() -> bool:
+            nonlocal again_at
+            if self._group.role(master) != "master":
+                return True
+            if time.monotonic() > again_at:
+                again_at = time.monotonic() + _ASK_AGAIN_S
+                with contextlib.suppress(ResponseError):  # one is under way, or no replica is ready
+                    self._ask(replica)
+            return False
+
+        self._wait(is_done, "a failover")
+
+    def _ask(self, replica: int) -> None:
         if self._group.is_cluster:
             with self._group.client(replica) as client:
                 client.execute_command("CLUSTER FAILOVER")
         else:
             with self._group.client(self._group.sentinels[0]) as client:
                 client.execute_command("SENTINEL FAILOVER", MASTER_NAME)
-        self._wait(lambda: self._group.role(master) != "master", "a failover")
 
     def _move_slots(self, source: int) -> None:
         """Moves every slot of a master that has keys to another one, and back."""
@@ -140,7 +157,7 @@ class FailoverLane(FaultLane):
         give_up_at = time.monotonic() + _DEADLINE_S
         while not condition():
             if time.monotonic() > give_up_at:
-                raise TimeoutError(f"Redis: no {what} within {_DEADLINE_S:.0f} s")
+                raise TimeoutError(f"Redis: {what} did not come within {_DEADLINE_S:.0f} s")
             time.sleep(_POLL_S)
 
 
