@@ -41,8 +41,8 @@ smaller teacher makes a fit anew a matter of half a minute."""
 
 def demo(
     stays: Annotated[
-        int, typer.Option(min=200, help="Simulated past stays, some; a third become septic.")
-    ] = 1200,
+        int, typer.Option(min=200, help="Simulated past stays, some; 40 % become septic.")
+    ] = 900,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the wards.")] = 7,
 ) -> None:
     """Show the closed loop: past stays, archive, labels, two runs, a promotion under load.

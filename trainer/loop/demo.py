@@ -53,7 +53,7 @@ _STAY_HOURS: Final = 58.0  # of a bed, with the time that it stands empty
 LIVE_SEPTIC: Final = 0.6
 """Share of the ward's stays that become septic: in minutes nobody waits for one in fourteen."""
 
-_PAST_SEPTIC: Final = 0.35
+_PAST_SEPTIC: Final = 0.4
 """The same of past stays. With more, onset is so near in every hour that a model that is calibrated
 on them calls each hour positive, and no service takes it."""
 _PATIENCE_S: Final = 120.0
