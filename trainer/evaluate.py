@@ -124,15 +124,15 @@ def who_counts(
         how += ", without those who decided on its promotion"
     if known is None:
         return stays, f"{how}; which patients the bundle was fitted on is unknown here"
-    renamed = known.under_other_ids[stays]
-    if renamed.any():
-        how += (
-            f"; {renamed.sum()} of them left out, since the bundle was fitted on the same stays "
-            "under other ids"
+    seen = known.among(stays)
+    if seen.any():
+        renamed = known.under_other_ids[stays][seen].all()
+        how += f"; {seen.sum()} of them left out, since the bundle was fitted on " + (
+            "the same stays under other ids" if renamed else "them"
         )
-    if renamed.all():
+    if seen.all():
         raise NothingToEvaluate(f"{how}: nobody is left")
-    return stays[~renamed], f"{how}; nobody it was fitted on, by {_known_by(known)}{_alike(known)}"
+    return stays[~seen], f"{how}; nobody it was fitted on, by {_known_by(known)}{_alike(known)}"
 
 
 def _known_by(known: KnownStays | None) -> str:

@@ -20,7 +20,7 @@ from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
-from trainer.data.gathering import also_seen, gather, read, refuse_too_little
+from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
 from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate
@@ -177,6 +177,8 @@ def fit(
     if lineage.sets_apart:
         rest, others = material.split.deciding_apart(cohort.owners, recipe.salt)
         test, deciding = material.dataset(rest), material.dataset(others)
+    if lineage.start is not None:
+        test = replace(test, stays=unknown_to(lineage.start, material, test.stays, reporter))
     refuse_too_little(cohort, material.split, test.stays)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -202,8 +204,9 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
-    network = trained(run, recipe).in_numpy()
-    calibrated = calibrate(network, material.scaling, chosen_on, recipe.alert_budget, unseen)
+    calibrated = calibrate(
+        trained(run, recipe).in_numpy(), material.scaling, chosen_on, recipe.alert_budget, unseen
+    )
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
     head = None if lineage.start is None else build.build(lineage.start).forecaster

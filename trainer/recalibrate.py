@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.gathering import also_seen, read
+from trainer.data.known_stays import not_fitted_on
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
@@ -163,6 +164,8 @@ def recalibrate(
     cohort = data if isinstance(data, Cohort) else read(data, reporter)
     apart = decides_elsewhere
     split = own_split(bundle, cohort, apart=apart)
+    held_out = not_fitted_on(bundle.manifest, cohort, split.test)
+    split = replace(split, test=held_out)
     chosen_on = np.sort(np.concatenate([split.train, split.validation]))
     refuse_too_few(cohort, chosen_on, split.test, 1 if apart else LEAST_JUDGED)
     known = n_seen(bundle, cohort.take(chosen_on))

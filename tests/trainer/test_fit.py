@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,8 +19,10 @@ from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stay
 from tests.support.synthetic_stays import write_parquet
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
+from trainer.data.gathering import gather, unknown_to
 from trainer.data.known_stays import known_stays
 from trainer.data.split import side_of
+from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError, TooLittleData
 from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
 from trainer.progress import Reporter
@@ -228,3 +231,21 @@ def test_a_fit_that_goes_on_moves_every_layer_a_little_and_keeps_scaling_and_pie
     with pytest.raises(InputError, match="size"):
         other = replace(recipe, hidden=recipe.hidden + 1)
         fit(own, tmp_path, other, reporter=QUIET, lineage=Lineage(start=start))
+
+
+def test_a_fit_that_goes_on_is_not_judged_on_patients_of_its_start(
+    fitted: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    start = fitted[0].bundle
+    cohort = load_cohort([learnable_file(tmp_path, 80)])  # those that the start was fitted on
+    material, _ = gather(cohort, ByHash("another salt"), QUIET)
+    output = io.StringIO()
+    listening = Reporter(Console(file=output, width=1000))
+    left = unknown_to(start, material, material.split.test, listening)
+    sides = np.array([side_of(patient) for patient in cohort.patient_ids])
+    assert set(left) <= set(material.split.test)
+    assert (sides[left] == "test").all()
+    assert len(left) >= (sides[material.split.test] == "test").sum() - 1  # a false answer
+    assert "test patients, who are left out" in output.getvalue()
+    own, _ = gather(cohort, ByHash(), QUIET)
+    np.testing.assert_array_equal(unknown_to(start, own, own.split.test, QUIET), own.split.test)

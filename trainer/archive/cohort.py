@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,8 +100,12 @@ def read_archive(
     is_plain = stays.properties.get(KEY_PROPERTY) == PLAIN
     all_ids = _ids(spans, rows, is_plain)
     ids = [all_ids[i] for i in chosen]
+    first = {
+        span.patient: id_ for span, id_ in zip(reversed(spans), reversed(all_ids), strict=True)
+    }
+    persons = np.array([first[spans[i].patient] for i in chosen], np.str_)
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    cohort = _cohort(rows.take(chosen), ids, kept).take(order)
+    cohort = replace(_cohort(rows.take(chosen), ids, kept), persons=persons).take(order)
     return ArchivedStays(
         cohort,
         discharge_ms[chosen][order],

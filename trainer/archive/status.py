@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from streamer.core.time import HOUR_MS, rfc3339
 from streamer.datasets.cohort import DataError
-from trainer.archive.arrow import array, listed, times_ms
+from trainer.archive.arrow import array, is_logged_time, listed, times_ms, where
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable, NoTable
+from trainer.archive.fold import newest_logged_ms
 from trainer.archive.schemas import EVENTS, GAPS, TABLES
 from trainer.archive.source import ArchiveSource
 
@@ -64,7 +65,11 @@ def status(root: Path) -> Status:
     if EVENTS.name not in seen.tables:
         seen.faults.append(f"{root}: no events; `trainer archive run` writes them")
         return seen
-    _look_at_clock(ArchiveTable(root, EVENTS), seen)
+    events = ArchiveTable(root, EVENTS)
+    newest_ms = newest_logged_ms(events)
+    seen.newest_record = rfc3339(newest_ms) if newest_ms else None
+    if newest_ms:
+        _look_at_clock(events, seen)
     _look_at_gaps(root, seen)
     try:
         stays = read_archive(ArchiveSource(root))
@@ -76,14 +81,13 @@ def status(root: Path) -> Status:
 
 
 def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
-    """The newest record, and whether the log's clock ever went back: stays mature by it."""
+    """Whether the log's clock ever went back: stays mature by it."""
     names = ["topic_id", "partition", "offset", "logged"]
-    parts = [events.read(path, names) for path in events.paths()]
-    if not sum(part.num_rows for part in parts):
+    rows = pa.concat_tables([events.read(path, names) for path in events.paths()])
+    rows = where(rows, is_logged_time(times_ms(rows, "logged")))
+    if not rows.num_rows:
         return
-    rows = pa.concat_tables(parts)
     logged = times_ms(rows, "logged")
-    seen.newest_record = rfc3339(int(logged.max()))
     partition = array(rows, "partition")
     # Offsets of a topic that was made anew begin again.
     topic = np.unique(np.array(listed(rows, "topic_id"), np.str_), return_inverse=True)[1]

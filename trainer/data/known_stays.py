@@ -65,6 +65,11 @@ class KnownStays:
         rate = self.false_rate * (1 if self.by_content is None else 2)
         return SeenPatients.beyond_chance(int(seen.sum()), len(seen), rate)
 
+    def among(self, stays: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """(n,) which of some stays the bundle was fitted on; none where chance explains them."""
+        seen = self.seen[stays]
+        return seen & bool(self.beyond_chance(seen))
+
     @property
     def under_other_ids(self) -> NDArray[np.bool_]:
         """(N,) the stays that are known by their content alone; none where chance explains it."""
@@ -89,6 +94,22 @@ def known_stays(manifest: Manifest, cohort: Cohort) -> KnownStays | None:
     comparable = np.array([text is not None for text in texts], np.bool_)
     rate = max(part.false_rate for part in (ids, contents) if part is not None)
     return KnownStays(by_id, by_content, comparable, rate)
+
+
+def not_fitted_on(
+    manifest: Manifest, cohort: Cohort, stays: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Those of some stays that a bundle was not fitted on; all of them where it does not say.
+
+    A split of other data, another salt or a file can put on a test side whom the bundle knows.
+
+    Args:
+        manifest: of the bundle.
+        cohort: all stays.
+        stays: (n,) indices into it.
+    """
+    known = known_stays(manifest, cohort)
+    return stays if known is None else stays[~known.among(stays)]
 
 
 def content_of(manifest: Manifest) -> SeenPatients | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,15 @@ _UNCHOSEN_POLICY = AlertPolicy(medium=0.5, high=1.0, off=0.25)
 _STRAIGHT = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
 
 
+LEAST_CHOSEN_ON: Final = 20
+"""Septic stays, as for recalibration: two numbers need ten each."""
+
+
+def enough_to_choose(n_septic: int) -> bool:
+    """Whether calibration and thresholds can be chosen on patients with so many septic stays."""
+    return n_septic >= LEAST_CHOSEN_ON
+
+
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """The rules from the score of an hour to a risk, a yes and an alert.
@@ -61,6 +71,7 @@ class OperatingPoint:
             phases == Phase.START,
             alert_on(phases, side.starts),
             side.sites,
+            side.owners,
         )
 
 

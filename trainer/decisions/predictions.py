@@ -83,6 +83,7 @@ class Predictions:
             self.alert_starts,
             self.alert_on,
             self.cohort.sites,
+            self.cohort.owners,
         )
 
     def write(self, file: Path) -> None:

@@ -15,6 +15,7 @@ from trainer.data.dataset import Dataset
 from trainer.forecast.baselines import NAMES, Baselines
 from trainer.forecast.hours import Floats, Future, outputs
 from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples
+from trainer.metrics.definitions import numbered
 
 ForecastFigures: TypeAlias = dict[str, Any]
 """``hours``, the hours ahead, and by vital sign its figures, each a list by hour."""
@@ -52,7 +53,7 @@ def forecast_figures(
         figures[name] = {"unit": VARIABLES[INDEX[name]].ucum}
         figures[name]["n"] = sums["n"].sum(axis=0)[vital].astype(int).tolist()
         figures[name] |= {key: _listed(value[vital]) for key, value in means.items()}
-    for baseline, ends in _paired(sums, n_bootstrap).items():
+    for baseline, ends in _paired(sums, n_bootstrap, numbered(dataset.part.owners)).items():
         for vital, name in enumerate(FORECAST_VITALS):
             figures[name][f"mae_minus_{baseline}_ci"] = [_listed(pair) for pair in ends[vital]]
     return figures
@@ -107,13 +108,13 @@ def _means(sums: Sums, weight: NDArray[np.float64]) -> Sums:
     return {name: total / n for name, total in totals.items() if name != "n"}
 
 
-def _paired(sums: Sums, n_bootstrap: int) -> Sums:
-    """The intervals ``(5, 6, 2)`` of our error minus that of each baseline."""
+def _paired(sums: Sums, n_bootstrap: int, person: NDArray[np.int64]) -> Sums:
+    """The intervals ``(5, 6, 2)`` of our error minus that of a baseline, by resampled persons."""
     if not n_bootstrap:
         return {}
     wanted = {name: sums[name] for name in ("n", "mae", *(f"mae_{other}" for other in NAMES))}
-    weights = resamples(len(sums["n"]), n_bootstrap, DEFAULT_SEED)
-    drawn = [_means(wanted, weight) for weight in weights]
+    weights = resamples(int(person.max()) + 1, n_bootstrap, DEFAULT_SEED)
+    drawn = [_means(wanted, weight[person]) for weight in weights]
     return {
         other: np.moveaxis(
             np.quantile([d["mae"] - d[f"mae_{other}"] for d in drawn], TAILS, axis=0),

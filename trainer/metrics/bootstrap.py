@@ -1,4 +1,5 @@
-"""Bootstrap intervals over patients: the rows of a stay are not independent, the stays are."""
+"""Bootstrap intervals over patients: the rows of a stay are not independent, nor are the stays of a
+person; persons are."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ def replicates(
     progress: Progress | None = None,
     names: Sequence[str] = METRICS,
 ) -> NDArray[np.float64]:
-    """Figures of several models on the same resampled patients.
+    """Figures of several models on the same resampled patients, each with all stays of the person.
 
     Args:
         measures: of the same stays in the same order; one is fine.
@@ -57,11 +58,13 @@ def replicates(
     Raises:
         ValueError: models that were measured on different numbers of stays.
     """
-    n = measures[0].n_stays
-    if any(measure.n_stays != n for measure in measures):
+    person = measures[0].person
+    if any(not np.array_equal(measure.person, person) for measure in measures):
         raise ValueError("a paired bootstrap needs every model measured on the same stays")
+    n = int(person.max()) + 1
     figures = np.empty((len(measures), n_replicates, len(names)))
-    for replicate, weight in enumerate(resamples(n, n_replicates, seed, progress)):
+    for replicate, drawn in enumerate(resamples(n, n_replicates, seed, progress)):
+        weight = drawn[person]
         for i, measure in enumerate(measures):
             figures[i, replicate] = list(measure.figures(weight, names).values())
     return figures

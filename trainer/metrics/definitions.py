@@ -67,6 +67,7 @@ class Scored:
         alert_starts: (R,) whether an alert starts at this row, by the alert rules.
         alert_on: (R,) whether the stay is under an alert after this row.
         sites: (N,) the hospital of each stay, empty where unknown; ``None``: nobody said.
+        owners: N names, equal for stays of one person; ``None``: each is a person's only one.
     """
 
     patient_ids: Sequence[str]
@@ -77,6 +78,7 @@ class Scored:
     alert_starts: NDArray[np.bool_]
     alert_on: NDArray[np.bool_]
     sites: NDArray[np.str_] | None = None
+    owners: Sequence[str] | None = None
 
     def take(self, stays: NDArray[np.integer]) -> Scored:
         """These stays alone, in the order given."""
@@ -92,6 +94,7 @@ class Scored:
             self.alert_starts[rows],
             self.alert_on[rows],
             None if self.sites is None else self.sites[stays],
+            None if self.owners is None else [self.owners[i] for i in stays],
         )
 
     def at_site(self, name: str) -> Scored:
@@ -130,6 +133,16 @@ def foreseeing(
     return np.asarray(alert_starts & (hours_from_onset(label, starts) >= -window_hours))
 
 
+def numbered(owners: Sequence[str]) -> NDArray[np.int64]:
+    """(N,) the number of each name, by first appearance.
+
+    >>> numbered(["b", "a", "b"]).tolist()
+    [0, 1, 0]
+    """
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(owners))}
+    return np.array([numbers[name] for name in owners], np.int64)
+
+
 class Measure:
     """The figures of one model on one set of stays, as a function of the weights of the stays.
 
@@ -158,6 +171,7 @@ class Measure:
     def __init__(self, scored: Scored) -> None:
         first, label, risk = scored.starts[:-1], scored.label, scored.risk
         self.n_stays = len(first)
+        self.person = numbered(scored.patient_ids if scored.owners is None else scored.owners)
         stay = np.repeat(np.arange(self.n_stays), np.diff(scored.starts))
         self._rows = np.diff(scored.starts).astype(np.float64)
         self._ranking = Ranking(label, risk, stay)

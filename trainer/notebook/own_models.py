@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
+from trainer.data.known_stays import not_fitted_on
 from trainer.data.split import split_patients
 from trainer.decisions.operating_point import choose_operating_point
 from trainer.errors import InputError
@@ -57,7 +59,8 @@ def compare(
         a row a model with every metric, ``threshold``, and ``utility_gain`` with its ends.
 
     Raises:
-        InputError: scores that are not one finite number for each hour.
+        InputError: scores that are not one finite number for each hour, or a bundle's model that
+            was fitted on test patients.
     """
     import pandas as pd  # noqa: PLC0415
 
@@ -65,6 +68,8 @@ def compare(
     with as_file(stays) as file:
         cohort = load_cohort([file])
     split = split_patients(cohort.owners, recipe.salt, recipe.fractions)
+    for name, model in models.items():
+        _refuse_seen(name, model, cohort.take(split.test))
     measures: dict[str, Measure] = {}
     rows: dict[str, dict[str, float]] = {}
     for name, model in models.items():
@@ -82,6 +87,18 @@ def compare(
         gain = rows[name]["utility"] - rows[first]["utility"]
         rows[name] |= {"utility_gain": gain, "utility_gain_low": low, "utility_gain_high": high}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def _refuse_seen(name: str, model: object, test: Cohort) -> None:
+    """A bundle knows whom it was fitted on: with another salt test patients may be among them."""
+    bundle = getattr(model, "bundle", None)
+    if not isinstance(bundle, Bundle):
+        return
+    if n_seen := len(test) - len(not_fitted_on(bundle.manifest, test, np.arange(len(test)))):
+        raise InputError(
+            f"{name} was fitted on {n_seen} of the {len(test)} test patients, so its figures would "
+            "flatter it: models are compared by the split of `fit` without salt and fractions"
+        )
 
 
 def _scores(model: Predicts | Path | str, stays: DataFrame) -> Scores:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
 from trainer.forecast.table import forecast_rows
+from trainer.reports.provenance_words import VALIDATION, chosen_on, provenance_words
 
 SHOWN: Final = {
     "utility": "normalised utility (PhysioNet 2019)",
@@ -19,7 +20,7 @@ SHOWN: Final = {
     "ece": "expected calibration error",
     "brier": "Brier score",
     "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept",
+    "calibration_intercept": "calibration intercept, beside that slope",
     "alerts_per_patient_day": "alert starts per patient-day",
     "alert_sensitivity": "septic stays in which an alert starts from 48 hours before onset on",
     "alert_ppv": "share of alert starts that are such alerts",
@@ -51,8 +52,7 @@ _TEMPLATE: Final = """\
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
 34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
-age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from the labels and,
-for {teacher_share:.0%} of the target, from gradient-boosted trees fitted on other training
+age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}
 patients. It gives three calibrated probabilities:
 that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
 within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
@@ -69,9 +69,8 @@ where it was not evaluated on that hospital's own patients first.
 {source}
 
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint {fingerprint}.
-Patients were split by a hash of their id (salt `{salt}`): {sides}.
-Scaling comes from training patients alone; stopping, calibration and thresholds from validation
-patients alone. The test patients served for the figures below; no choice in a fit rests on them.
+Patients were split {rule}: {sides}.
+{chosen} The test patients served for the figures below; no choice in a fit rests on them.{left_out}
 
 ## Figures on held-out test patients
 {n_test:,} stays, {n_test_septic:,} septic, {n_test_rows:,} hours. In brackets the 95 % interval of
@@ -109,6 +108,7 @@ Use it there in this order, and let the figures of your own patients decide each
   corrections are not in them.
 - The longer horizons (24 h, 48 h) count a stay that ended without sepsis as negative to its last
   hour.
+- Chance in the fit itself: it is one, with one seed. The intervals are of other patients.
 - The calibration slope and intercept hold for the share of septic patients found here. Elsewhere,
   calibrate again.
 
@@ -118,9 +118,9 @@ kept. The whole recipe, the scaling and every figure are in `manifest.json`.
 """
 
 _RULES: Final = """\
-- **positive** above {threshold:.4f}: best official utility on validation patients.
+- **positive** above {threshold:.4f}: best official utility on {patients} patients.
 - **alert** (medium) above {medium:.4f}: detects most septic stays within {budget} alert starts per
-  patient-day on validation patients ({cost:.2f} there, {sensitivity:.0%} of septic stays detected).
+  patient-day on {patients} patients ({cost:.2f} there, {sensitivity:.0%} of septic stays detected).
 - **high** above {high:.4f}: {high_words}.
 - an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
 
@@ -184,6 +184,7 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=f"`{data['sha256'][:16]}`",
         sides=sides,
+        **provenance_words(about),
         n_test=test["n_patients"],
         n_test_septic=test["n_septic"],
         n_test_rows=test["n_rows"],
@@ -191,7 +192,7 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         table=_table(columns, tuple(SHOWN), SHOWN),
         subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
         forecast=_forecast(about["metrics"].get(FORECAST)),
-        rules=_rules(thresholds, about["alert_budget"]),
+        rules=_rules(thresholds, about["alert_budget"], chosen_on(about)),
         **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
         **{name: about["training"][name] for name in ("epochs", "best_epoch")},
     )
@@ -231,17 +232,18 @@ def write_site_card(
         n_judged_septic=judged["n_septic"],
         n_bootstrap=about["metrics"]["n_bootstrap"],
         table="\n".join(lines),
-        rules=_rules(thresholds, about["alert_budget"]),
+        rules=_rules(thresholds, about["alert_budget"], VALIDATION),
     )
     return new + "".join(
         f"#{line}" if line.startswith("#") else line for line in card.splitlines(keepends=True)
     )
 
 
-def _rules(thresholds: dict[str, float], budget: Figures) -> str:
+def _rules(thresholds: dict[str, float], budget: Figures, patients: str) -> str:
     never_high = thresholds["high"] >= 1
     return _RULES.format(
         **thresholds,
+        patients=patients,
         high_words="never, since too few stays would tell it apart from medium"
         if never_high
         else "a stay that exceeds it is twice as likely septic as one that exceeds medium",

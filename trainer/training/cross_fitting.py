@@ -19,15 +19,12 @@ from streamer.datasets.cohort import Cohort, Progress
 from trainer.archive.stay_ids import fraction_of
 from trainer.data.dataset import Dataset, Material
 from trainer.data.split import Split
-from trainer.decisions.operating_point import uncalibrated
+from trainer.decisions.operating_point import enough_to_choose, uncalibrated
 from trainer.decisions.predictions import cohort_logits
 from trainer.training.checkpoint import Epoch, Run
 from trainer.training.loop import Validate, train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
-
-LEAST_CHOSEN_ON: Final = 20
-"""Septic stays, as for recalibration: two numbers need ten each."""
 
 FOLDS: Final = 5
 """Four fifths of the known stays are about as many as the network itself learned from."""
@@ -52,7 +49,7 @@ def to_choose_on(
         the stays, and their logits ``(R, 3)``; ``None`` for those of the network itself.
     """
     split = material.split
-    if material.cohort.septic[split.validation].sum() >= LEAST_CHOSEN_ON:
+    if enough_to_choose(int(material.cohort.septic[split.validation].sum())):
         return material.dataset(split.validation), None
     known = material.dataset(np.sort(np.concatenate([split.train, split.validation])))
     if material.start is None:

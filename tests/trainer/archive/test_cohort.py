@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from bench.archived_log import START_MS, archive, brokers, shuffled
+from bench.archived_log import PLAIN, START_MS, archive, brokers, shuffled
 from streamer.core.cleaning import clean
+from streamer.core.time import DAY_MS
 from streamer.datasets.cohort import Cohort, DataError
 from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
@@ -42,8 +44,10 @@ def assert_same_stays(kept: Cohort, read: Cohort) -> None:
         one, other = getattr(kept, field.name), getattr(read, field.name)
         if field.name == "values":
             other = clean(other)
-        if field.name not in ("patient_ids", "sites"):  # an archive is of one site
+        # An archive is of one site, and knows who came twice.
+        if field.name not in ("patient_ids", "sites", "persons"):
             np.testing.assert_array_equal(one, other, field.name)
+    assert kept.owners == read.owners
     assert fingerprint(kept) == fingerprint(read)
 
 
@@ -94,6 +98,23 @@ def test_pseudonyms_leave_sides_and_counts_as_they_are_and_no_id_behind(tmp_path
     assert not [p for p in read.patient_ids if p.encode() in content]
     with pytest.raises(ValueError, match="salt"):
         split_patients(kept.patient_ids, salt="another")
+
+
+@pytest.mark.parametrize("names", [PLAIN, KEYED], ids=["plain", "pseudonyms"])
+def test_the_stays_of_a_readmitted_patient_are_of_one_person(
+    tmp_path: Path, names: PatientNames
+) -> None:
+    read = files(tmp_path, 12)
+    again = replay(read, START_MS + 40 * DAY_MS)
+    archive(tmp_path / "archive", brokers([*replay(read, START_MS), *again]), names)
+    fold(tmp_path / "archive")
+    kept = load_cohort([Path(f"archive:{tmp_path / 'archive'}")])
+    assert set(Counter(kept.owners).values()) == {2}
+    assert set(kept.owners) <= set(kept.patient_ids)
+    if names is PLAIN:
+        assert set(kept.owners) == set(read.patient_ids)
+    sides = zip(kept.owners, kept.patient_ids, strict=True)
+    assert all(side_of(owner) == side_of(patient) for owner, patient in sides)
 
 
 def test_an_earlier_version_reads_as_it_did(tmp_path: Path) -> None:

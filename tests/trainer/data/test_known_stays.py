@@ -15,7 +15,7 @@ from tests.support.paths import DATA
 from tests.support.physionet_files import needs_public_data
 from tests.support.synthetic_cohort import learnable_file
 from trainer.data.cohort import load_cohort
-from trainer.data.known_stays import contents_of, is_public, known_stays, named_sites
+from trainer.data.known_stays import contents_of, is_public, known_stays, named_sites, not_fitted_on
 from trainer.data.public_2019 import public_2019
 from trainer.data.stay_content import N_CHANGES, stay_content
 from trainer.data.training_patients import SeenPatients
@@ -74,6 +74,20 @@ def test_the_same_stays_under_other_ids_are_known(cohort: Cohort, manifest: Mani
     assert known.beyond_chance(known.seen) >= 45
     assert known.under_other_ids.sum() >= 45
     assert known.seen[50:].sum() <= 2  # false answers are one in 120
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+def test_a_test_side_that_a_bundle_was_fitted_on_is_left_out(
+    cohort: Cohort, manifest: Manifest, renamed: bool
+) -> None:
+    asked = under_other_ids(cohort) if renamed else cohort
+    stays = np.arange(40, 80)
+    left = not_fitted_on(manifest, asked, stays)
+    assert set(left) <= set(range(40, 80))
+    assert (left >= 50).sum() >= 28  # false answers are one in 120, by id and by content
+    assert (left < 50).sum() <= 2 * renamed  # those with little measured
+    assert not_fitted_on(manifest, asked, stays[10:]).tolist() == list(range(50, 80))
+    assert not_fitted_on({}, asked, stays) is stays
 
 
 def test_other_stays_under_the_same_ids_are_not(

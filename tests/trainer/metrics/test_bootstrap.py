@@ -82,3 +82,18 @@ def test_progress_counts_replicates() -> None:
         Measure(random_scored(6, 30)), 3, progress=lambda done, total: seen.append((done, total))
     )
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_all_stays_of_a_person_are_drawn_together() -> None:
+    once = random_scored(7, 60)
+    twice = replace(once.take(np.tile(np.arange(60), 2)), owners=[*once.patient_ids] * 2)
+    names = ("utility", "auroc", "brier", "alert_sensitivity")
+    apart = replace(twice, owners=[f"{i}" for i in range(120)])
+    of_once, of_persons, of_stays = (
+        replicates([Measure(scored)], 200, names=names)[0] for scored in (once, twice, apart)
+    )
+    # A person who was written down twice says no more than once; taken for two, by a root of two.
+    np.testing.assert_allclose(of_persons, of_once, rtol=0, atol=1e-12)
+    assert (of_stays.std(axis=0) < 0.85 * of_persons.std(axis=0)).all()
+    two = np.array([1, 61])
+    assert twice.take(two).owners == [once.patient_ids[1]] * 2

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 
 import trainer
+from streamer.bundles.build import make
 from streamer.datasets.cohort import DataError
 from streamer.datasets.physionet2019 import read_2019
 from tests.support.paths import ROOT
 from tests.support.plain_fit import drawing_nothing
+from tests.support.small_models import random_model
 from tests.support.synthetic_cohort import KNOBS, learnable_file
+from trainer.data.training_patients import SeenPatients
 from trainer.errors import InputError, WrongUsage
 from trainer.notebook.frames import as_file, as_frame
 
@@ -90,6 +93,17 @@ def test_own_models_are_compared_and_bad_scores_are_named(folder: Path) -> None:
         trainer.compare({"short": Short()}, stays)
     with pytest.raises(InputError, match="no such file"):
         trainer.compare({"x": "absent.csv"}, stays)
+
+
+def test_a_model_that_knows_the_test_patients_is_refused(folder: Path) -> None:
+    stays = trainer.load(folder / "our_icu.parquet")
+    shipped = trainer.Model.from_pretrained()
+    seen = SeenPatients.of(stays["patient"].unique().tolist()).to_text()
+    knows = make(
+        random_model(seed=1), {"data": {**shipped.bundle.manifest["data"], "seen": seen}}, ""
+    )
+    with pytest.raises(InputError, match=r"flatterer was fitted on \d+ of the \d+ test patients"):
+        trainer.compare({"shipped": shipped, "flatterer": trainer.Model(knows)}, stays)
 
 
 def test_faults_are_those_of_the_commands(folder: Path) -> None:

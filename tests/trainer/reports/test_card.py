@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 from streamer.bundles.manifest import Figures
+from trainer.data.split import SIDES
 from trainer.reports.card import SHOWN, figure, interval, write_card, write_site_card
 from trainer.training.recipe import Recipe
 
@@ -10,7 +11,11 @@ COUNTS = {"n_patients": 40, "n_septic": 12, "n_rows": 1234}
 TEST: Figures = {**COUNTS, **dict.fromkeys(SHOWN, 0.5), "auroc_ci": [0.45, 0.55]}
 THRESHOLDS = {"threshold": 0.0123, "medium": 0.03, "high": 0.09, "off": 0.018}
 ABOUT: Figures = {
-    "data": {**COUNTS, "sha256": "ab" * 32, "sides": {"train": COUNTS, "test": COUNTS}},
+    "data": {
+        **COUNTS,
+        "sha256": "ab" * 32,
+        "sides": {side: {**COUNTS, "n_septic": 30} for side in SIDES},
+    },
     "recipe": Recipe().to_json(),
     "training": {"epochs": 8, "best_epoch": 5},
     "metrics": {

@@ -9,6 +9,7 @@ import torch
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.training_material import material_of, without_teacher
 from trainer.data.dataset import Material
+from trainer.decisions import operating_point
 from trainer.training import cross_fitting
 from trainer.training.checkpoint import Run
 from trainer.training.cross_fitting import FOLDS, cross_fitted_logits, folds, to_choose_on
@@ -100,11 +101,11 @@ def test_few_septic_validation_stays_are_not_chosen_on_alone(
     without = without_teacher(material)
     monkeypatch.setattr(cross_fitting, "cross_fitted_logits", lambda *_: np.zeros((1, 3)))
     n_septic = int(material.cohort.septic[material.split.validation].sum())
-    monkeypatch.setattr(cross_fitting, "LEAST_CHOSEN_ON", n_septic)
+    monkeypatch.setattr(operating_point, "LEAST_CHOSEN_ON", n_septic)
     enough, unseen = to_choose_on(material, SHORT, without, run)
     assert np.array_equal(enough.stays, material.split.validation)
     assert unseen is None
-    monkeypatch.setattr(cross_fitting, "LEAST_CHOSEN_ON", n_septic + 1)
+    monkeypatch.setattr(operating_point, "LEAST_CHOSEN_ON", n_septic + 1)
     for start, looks_for_itself in ((material.start, False), (None, True)):
         few, unseen = to_choose_on(replace(material, start=start), SHORT, without, run)
         assert np.array_equal(few.stays, known_of(material))

@@ -21,6 +21,7 @@ from trainer.data.labels import HORIZON_HOURS
 from trainer.data.rolling import Floats
 from trainer.data.split import Side
 from trainer.metrics.bootstrap import DEFAULT_SEED, TAILS, resamples
+from trainer.metrics.definitions import numbered
 from trainer.metrics.ranking import Ranking, auroc
 from trainer.training.tree_settings import BASE_SETTINGS, TreeSettings
 
@@ -185,7 +186,8 @@ def _trees(data: _OutcomeData) -> Iterator[NDArray[np.float64]]:
 def _row(name: str, data: _OutcomeData, score: NDArray[np.float64]) -> DailyRow:
     test = data.sides["test"]
     positive = data.days.positive[test]
-    _, patient = np.unique(data.days.stay[test], return_inverse=True)
+    person = numbered(data.task.material.cohort.owners)
+    _, patient = np.unique(person[data.days.stay[test]], return_inverse=True)
     ranking = Ranking(positive, score[test], patient)
     n = int(patient.max()) + 1 if len(patient) else 0
     whole = ranking.weigh(np.ones(n))

@@ -30,7 +30,8 @@ _REST: Final = tuple(name for name in SHOWN if name not in COMPARED)
 _HEAD: Final = """\
 # Model families on the same patients
 
-Made by `trainer compare`; nothing in it was written by hand. The final LSTM is model `{model}`.
+Made by `trainer compare`, which shows every model that it was given.
+The final LSTM is model `{model}`.
 It is loaded as it is shipped, everything else was fitted for this page.
 
 ## In short
