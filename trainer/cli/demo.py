@@ -32,11 +32,11 @@ pace = { least_days_between = 0 }
 [data]
 labelled_share = 0.5
 least_septic_frozen = 5
+least_septic_fit = 100_000
 least_septic_newest = 0
 """
-KNOBS: Final = ("alert_budget=1", "teacher_folds=2", "teacher_windows=0")
-"""So many of these patients become septic that a ward's budget of alerts would miss most of them; a
-smaller teacher makes a fit anew a matter of half a minute."""
+KNOBS: Final = ("alert_budget=1",)
+"""So many of these patients become septic that a ward's budget of alerts would miss most of them."""
 
 
 def demo(
@@ -92,6 +92,7 @@ def demo(
         ]  # fmt: skip
         running.enter_context(_child("streamer", ward, folder, stop))
         running.enter_context(acts.following())
+        acts.live()
         acts.fold()
         if acts.first_run():
             acts.promotion()

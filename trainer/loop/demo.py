@@ -143,6 +143,12 @@ class Acts:
             f"outcome and count, {int(cohort.septic.sum())} are septic"
         )
 
+    def live(self) -> None:
+        """The live ward, once the service has worked off the past."""
+        self._stage.tell("the service works off the past stays, then a live ward of 40 beds")
+        self._until(lambda: self._alerts.n_risks > 0, "a risk of the live ward")
+        self._stage.tell("it is up to date: risks of the live ward come")
+
     def first_run(self) -> bool:
         """A run on labels as they are; whether a candidate passes, which waits for a person."""
         self._stage.tell(
@@ -178,7 +184,7 @@ class Acts:
         tell, champion = self._stage.tell, self.registry.find("champion")
         n = self._sabotage()
         tell(f"sabotage: outcomes of {n} stays to learn from are those of other stays now")
-        tell("run 2 begins: as run 1, from wrong labels; and a fit anew")
+        tell("run 2 begins: as run 1, from wrong labels")
         self._show(record := self._run("demo, sabotaged"))
         is_out = record.ended == "kept" and self.registry.find("champion") == champion
         words = f"the gates keep {short(champion)} in force" if is_out else _ending(record)
@@ -327,8 +333,13 @@ class _Alerts:
         self.n = 0
 
     def risks_of(self, model: str) -> int:
-        """Risks that a model has given."""
+        """Risks of the live ward that a model has given."""
         return self._models[model]
+
+    @property
+    def n_risks(self) -> int:
+        """Risks of the live ward."""
+        return self._models.total()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -356,7 +367,8 @@ class _Alerts:
             hear(json.loads(value))
 
     def _hear_risk(self, message: Content) -> None:
-        self._models[str(message.get("model"))] += 1
+        if message["time"] >= self._since:
+            self._models[str(message.get("model"))] += 1
 
     def _hear_alert(self, message: Content) -> None:
         if message.get("phase") != "start" or message["time"] < self._since:
