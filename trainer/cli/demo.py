@@ -36,7 +36,7 @@ least_septic_fit = 100_000
 least_septic_newest = 0
 """
 KNOBS: Final = ("alert_budget=1",)
-"""So many of these patients become septic that a ward's budget of alerts would miss most of them."""
+"""So many of these patients become septic that a ward's budget of alerts would miss most."""
 
 
 def demo(
