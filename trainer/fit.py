@@ -21,8 +21,8 @@ from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
-from trainer.data.gathering import also_seen, gather, read, refuse_too_little
-from trainer.data.known_stays import is_public, not_fitted_on
+from trainer.data.gathering import gather, read, refuse_too_little
+from trainer.data.known_stays import is_public
 from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate, enough_to_choose
@@ -33,7 +33,6 @@ from trainer.decisions.predictions import (
     subgroup_figures,
     without_id,
 )
-from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
@@ -42,7 +41,8 @@ from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.epoch_logs import CSV_FILE, csv_log
-from trainer.training.loop import architecture_of, train, trained
+from trainer.training.going_on import goes_on_from, unknown_to
+from trainer.training.loop import train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
@@ -248,45 +248,6 @@ def fine_tuning_of(start: Bundle) -> Recipe:
     """
     budget = start.manifest.get("alert_budget", {}).get("budget")
     return Recipe().fine_tuning(build.build(start).architecture, budget)
-
-
-def goes_on_from(
-    start: Bundle, recipe: Recipe, material: Material, summary: DataSummary
-) -> tuple[Material, DataSummary]:
-    """The material with a bundle's weights and scaling; its patients are known to both then.
-
-    Raises:
-        InputError: the recipe has other sizes.
-    """
-    model = build.build(start)
-    if model.architecture != architecture_of(recipe):
-        raise InputError(
-            "the knobs of a network's size are those of the bundle that it starts from"
-        )
-    known = material.cohort.take(
-        np.sort(np.concatenate([material.split.train, material.split.validation]))
-    )
-    summary = {**summary, **also_seen(start.manifest, known)}
-    return replace(material, scaling=model.scaling, start=model.network), summary
-
-
-def unknown_to(
-    start: Bundle, material: Material, test: NDArray[np.int64], reporter: Reporter
-) -> NDArray[np.int64]:
-    """The test stays without those that the bundle gone on from was fitted on.
-
-    Its split may have been another one: its own training patients would flatter the figures.
-    """
-    left = not_fitted_on(start.manifest, material.cohort, test)
-    if len(left) < len(test):
-        validation = material.split.validation
-        n = len(validation) - len(not_fitted_on(start.manifest, material.cohort, validation))
-        reporter.say(
-            f"warning: bundle {start.shown_id} was fitted on {len(test) - len(left)} of the "
-            f"{len(test)} test patients, who are left out, and on {n} of the {len(validation)} "
-            "validation patients, so that risks may be too extreme: give the split of the bundle"
-        )
-    return left
 
 
 def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:

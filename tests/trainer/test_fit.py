@@ -24,9 +24,10 @@ from trainer.data.known_stays import known_stays
 from trainer.data.split import side_of
 from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError, TooLittleData
-from trainer.fit import Fitted, Lineage, fine_tuning_of, fit, unknown_to
+from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
 from trainer.progress import Reporter
 from trainer.training.checkpoint import FILE
+from trainer.training.going_on import unknown_to
 
 QUIET = Reporter(Console(quiet=True))
 fitting = import_module("trainer.fit")  # of the package this is the function of the notebook
