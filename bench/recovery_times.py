@@ -1,10 +1,10 @@
 """Delay of risks after each loss: a steady ward, one loss, the longest wait of an event.
 
-    python -m bench.recovery_times
+    python -m bench.recovery_times [--only WORDS] [--partitions N]
 
-An event is sent every 0.2 s on each of two partitions. Its wait is the time from its record to that
-of its risk, as their producers stamp both. What is lost comes back at once, as a supervisor would
-bring it. Every event has one risk: those without are lost, and none may come twice.
+An event is sent every 0.2 s on each of two partitions, or of so many. Its wait is the time from its
+record to that of its risk, as their producers stamp both. What is lost comes back at once, as a
+supervisor would bring it. Every event has one risk: those without are lost, none may come twice.
 
 When Redis loses everything, services speak on from memory until they notice at their next save.
 Then states are restored from the topic. So there are two figures: the wait, and the time from the
@@ -36,7 +36,6 @@ from streamer.local import LocalStack
 from streamer.service.settings import Settings
 from streamer.service.topics import ensure_topics
 
-_PARTITIONS: Final = 2
 _EVERY_S: Final = 0.2
 _BEFORE_S: Final = 10.0  # two rounds of states: each stay is in the topic, and marks are
 _AFTER_S: Final = 30.0
@@ -45,7 +44,7 @@ _STILL: Final = 1_000
 _STEADY: Final = "steady-"
 _WIPED: Final = "Redis loses everything"
 _HEAD: Final = """\
-| loss | longest waits, by partition | risks from restored states after | lost | doubled |
+| loss | longest wait, worst, best partition | risks from restored states after | lost | doubled |
 |---|---|---|---|---|"""
 _DEADLINE_S: Final = 120.0
 _STEP_MS: Final = 61_000  # of event time: each event is a new evaluation
@@ -79,9 +78,9 @@ class Ward:
         self._risks = Tail(settings, settings.topic_risk)
         self._n = 0
         self.sent: list[Any] = []
-        self.seen = [-1] * _PARTITIONS  # number of the last event whose risk was read
+        self.seen = [-1] * settings.partitions  # number of the last event whose risk was read
         for number in range(_STILL):
-            self._send(number % _PARTITIONS, f"still-{number}")
+            self._send(number % settings.partitions, f"still-{number}")
 
     def send(self, until: Callable[[], bool]) -> None:
         """Sends at an even pace until a condition holds.
@@ -94,7 +93,7 @@ class Ward:
         while not until():
             if time.monotonic() > give_up_at:
                 raise RuntimeError("the service did not catch up")
-            for partition in range(_PARTITIONS):
+            for partition in range(len(self.seen)):
                 self.sent.append(self._send(partition, f"{_STEADY}{partition}"))
             self._n += 1
             due_at = max(due_at + _EVERY_S, time.monotonic())
@@ -220,7 +219,7 @@ class Figures(NamedTuple):
     """What a loss cost.
 
     Attributes:
-        longest_s: the longest wait of an event on each partition, the longer one first.
+        longest_s: the longest wait of an event on each partition, the longest first.
         restored_s: from the loss to the first risk from restored states on every partition; NaN
             where no states were lost.
         lost: events without a risk.
@@ -235,7 +234,7 @@ class Figures(NamedTuple):
     events: int
 
 
-def measure(loss: Loss, folder: Path) -> Figures:
+def measure(loss: Loss, folder: Path, partitions: int = 2) -> Figures:
     """Runs a ward through a loss.
 
     Raises:
@@ -243,7 +242,7 @@ def measure(loss: Loss, folder: Path) -> Figures:
     """
     with LocalStack() as stack:
         variables = environment(
-            stack, "recovery-", partitions=_PARTITIONS, kafka_session_timeout_ms=6_000,
+            stack, "recovery-", partitions=partitions, kafka_session_timeout_ms=6_000,
             states_seconds=_STATES_S,
         )  # fmt: skip
         settings = settings_of(variables)
@@ -279,10 +278,10 @@ def measure(loss: Loss, folder: Path) -> Figures:
             waits, doubled = ward.waits()
         restored_s = math.nan
         if _WIPED in loss.name:
-            restored_s = _restored_at(services, since, waits) - since
+            restored_s = _restored_at(services, since, waits, partitions) - since
         after = [wait for wait in waits if wait.sent > since - 2]
         return Figures(
-            sorted(map(partial(_longest_s, after), range(_PARTITIONS)), reverse=True),
+            sorted(map(partial(_longest_s, after), range(partitions)), reverse=True),
             restored_s,
             sum(math.isnan(wait.risk) for wait in waits),
             doubled,
@@ -301,13 +300,15 @@ def _has_taken(service: ServiceProcess) -> bool:
     return "partition taken" in service.log
 
 
-def _restored_at(services: Sequence[ServiceProcess], since: float, waits: Sequence[Wait]) -> float:
+def _restored_at(
+    services: Sequence[ServiceProcess], since: float, waits: Sequence[Wait], partitions: int
+) -> float:
     """When each partition had published a risk from restored states, the last of them.
 
     Raises:
         RuntimeError: a partition was not restored.
     """
-    taken_at = [math.inf] * _PARTITIONS
+    taken_at = [math.inf] * partitions
     for line in (line for service in services for line in service.log.splitlines()):
         entry = json.loads(line) if line.startswith("{") else {}
         if entry.get("event") == "partition taken" and entry["restored"]:
@@ -318,7 +319,7 @@ def _restored_at(services: Sequence[ServiceProcess], since: float, waits: Sequen
         raise RuntimeError(f"not restored: {taken_at}")
     return max(
         min(w.risk for w in waits if w.partition == number and w.risk > taken_at[number])
-        for number in range(_PARTITIONS)
+        for number in range(partitions)
     )
 
 
@@ -326,15 +327,17 @@ def main() -> int:
     """Measures each loss and prints a table in Markdown; 1 if an event was lost or doubled."""
     parser = argparse.ArgumentParser(prog="python -m bench.recovery_times", description=__doc__)
     parser.add_argument("--only", default="", help="only losses with this in their name")
-    only = parser.parse_args().only
+    parser.add_argument("--partitions", type=int, default=2, help="of each topic (default: 2)")
+    chosen = parser.parse_args()
     print(f"On {describe()}.\n\n{_HEAD}", flush=True)
     wrong = 0
     for loss in LOSSES:
-        if only in loss.name:
+        if chosen.only in loss.name:
             with tempfile.TemporaryDirectory() as folder:
-                recovery = measure(loss, Path(folder))
+                recovery = measure(loss, Path(folder), chosen.partitions)
             restored = "" if math.isnan(recovery.restored_s) else f"{recovery.restored_s:.1f} s"
-            longest = ", ".join(f"{seconds:.2f} s" for seconds in recovery.longest_s)
+            both_ends = [recovery.longest_s[0], recovery.longest_s[-1]]
+            longest = ", ".join(f"{seconds:.2f} s" for seconds in both_ends)
             print(
                 f"| {loss.name} | {longest} | {restored} | {recovery.lost} of "
                 f"{recovery.events:,} | {recovery.doubled} |",

@@ -1,8 +1,12 @@
 """Time to restore a lost Redis from the topic of states: `python -m bench.restore`.
 
+    python -m bench.restore                              ten minutes of log after the mark
+    python -m bench.restore --before 3000 --seconds 660  the last minutes of an hour of log
+
 The topic is filled as services leave it: each stay with an offset of its own, spread evenly over a
 round, and a mark at the begin of the round. The log holds that round at one event a second and
-stay; what is older than the mark is never read, so an hour or a day before it makes no difference.
+stay; what is older than the mark (`--before`) is never read, so an hour or a day before it makes no
+difference.
 Services start with an empty Redis; the time ends when the last stay is where the messages are.
 """
 
@@ -15,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import psutil
@@ -35,7 +39,7 @@ from streamer.core import codec
 from streamer.core.codec import Era
 from streamer.core.columns import decode
 from streamer.core.records import Record, Records
-from streamer.core.time import HOUR_MS
+from streamer.core.time import DAY_MS, HOUR_MS
 from streamer.local import LocalStack
 from streamer.ports.log import Output
 from streamer.service.batch import ModelBatch, Topics, process
@@ -58,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.restore", description=__doc__)
     parser.add_argument("--stays", type=int, default=10_000)
     parser.add_argument("--seconds", type=int, default=600, help="of log after the mark")
+    parser.add_argument("--before", type=int, default=0, help="seconds of log before the mark")
     parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--services", type=int, default=2)
     chosen = parser.parse_args(arguments)
@@ -65,21 +70,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder, LocalStack() as stack:
         print(
             measure(
-                stack, Path(folder), "restore-", chosen.stays, chosen.seconds, chosen.partitions,
-                chosen.services,
+                stack, Path(folder), "restore-",
+                Lost(chosen.stays, chosen.seconds, chosen.before),
+                chosen.partitions, chosen.services,
             )
         )  # fmt: skip
     return 0
 
 
+class Lost(NamedTuple):
+    """What is lost, and the log of it: ``stays``, seconds after the mark and before it."""
+
+    stays: int
+    seconds: int
+    before: int = 0
+
+
 def measure(
-    stack: LocalStack,
-    folder: Path,
-    prefix: str,
-    n_stays: int,
-    n_seconds: int,
-    n_partitions: int,
-    n_services: int,
+    stack: LocalStack, folder: Path, prefix: str, lost: Lost, n_partitions: int, n_services: int
 ) -> str:
     """Fills the topics, starts services with an empty Redis, and times their way back.
 
@@ -89,7 +97,9 @@ def measure(
     variables = environment(stack, prefix, partitions=n_partitions)
     settings = settings_of(variables)
     ensure_topics(settings)
-    fill(settings, n_stays, n_seconds)
+    filling = time.monotonic()
+    fill(settings, lost)
+    filled_s = time.monotonic() - filling
     ends = commit_all(settings)
     services = [
         ServiceProcess(variables | {"STREAMER_INSTANCE": f"w{i}"}, folder / f"w{i}.log")
@@ -112,16 +122,19 @@ def measure(
                 raise MeasurementFailed(f"states did not come back: {services[0].log[-1_000:]}")
             time.sleep(_LOOK_S)
         cpu_s = sum(sum(psutil.Process(s.pid).cpu_times()[:2]) for s in services)
+    n_events, after = (lost.stays * n for n in (lost.before + lost.seconds, lost.seconds))
     return (
-        f"{n_stays:,} stays, {sum(ends.values()):,} events after the mark ({n_seconds} s at 1 Hz), "
-        f"{n_services} services: restored in {now_s:.1f} s from their start (all partitions taken "
-        f"after {taken_s or now_s:.1f} s), {cpu_s:.1f} s of processor time."
+        f"{lost.stays:,} stays, {n_events:,} events at 1 Hz (written in {filled_s:.0f} s), "
+        f"{after:,} of them after the mark ({lost.seconds} s), {n_services} services: restored in "
+        f"{now_s:.1f} s from their start (all partitions taken after {taken_s or now_s:.1f} s), "
+        f"{cpu_s:.1f} s of processor time."
     )
 
 
-def fill(settings: Settings, n_stays: int, n_seconds: int) -> None:
+def fill(settings: Settings, lost: Lost) -> None:
     """Writes log and topic of states, as services leave them in the midst of a round."""
     model_id, kinds, newest_ms = stay_kinds()
+    n_seconds, begin_ms = lost.seconds, newest_ms - 1000 * lost.before
     options = KafkaOptions(
         settings.kafka_connection(),
         settings.topic_vitals,
@@ -133,22 +146,25 @@ def fill(settings: Settings, n_stays: int, n_seconds: int) -> None:
         producer.init_transactions()
         log_id = _topic_id(settings)
         for number in range(settings.partitions):
-            patients = [f"stay-{i}" for i in range(number, n_stays, settings.partitions)]
+            patients = [f"stay-{i}" for i in range(number, lost.stays, settings.partitions)]
             origin, n = Origin(number, log_id, Era(model_id)), len(patients)
+            marked = lost.before * n
             records = [
                 stay_record(
                     settings.topic_states,
                     origin,
                     patient,
                     kinds[i % _KINDS],
-                    i * n_seconds // n * n,
+                    marked + i * n_seconds // n * n,
                 )
                 for i, patient in enumerate(patients)
             ]
-            mark = mark_record(settings.topic_states, origin, Mark(0, origin.era, None))
+            mark = mark_record(
+                settings.topic_states, origin, Mark(marked, origin.era, newest_ms // DAY_MS)
+            )
             for outputs in (
                 [*records, mark],
-                *_log(settings, number, patients, n_seconds, newest_ms),
+                *_log(settings, number, patients, lost.before + n_seconds, begin_ms),
             ):
                 producer.begin_transaction()
                 producer.send_all(outputs)

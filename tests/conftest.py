@@ -22,6 +22,16 @@ from tests.support.xdist_scheduler import OneByOne, turn
 gc.set_threshold(50_000, 20, 20)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while tests are collected: there is none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 @pytest.fixture(scope="session")
 def stack(pytestconfig: pytest.Config) -> Iterator[LocalStack]:
     """A running Kafka and Redis: `stack.kafka` is `host:port`, `stack.redis` a URL.

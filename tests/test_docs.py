@@ -73,6 +73,19 @@ def test_the_readme_lists_every_setting_as_the_code_describes_it() -> None:
     assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == setting_rows()
 
 
+def test_every_setting_that_is_named_anywhere_exists() -> None:
+    """In pages, programs and the compose file; a name that ends with `_` stands for several."""
+    known = {"STREAMER_PARTITION"}  # a slip of the pen, in an example of `did_you_mean`
+    for program in (Settings, TrainerSettings):
+        known |= {program.variable(field) for field in program.model_fields}
+        known |= {f"{program.variable(field)}_FILE" for field in program.secret_fields()}
+    sources = [path for name in ("streamer", "trainer") for path in (ROOT / name).rglob("*.py")]
+    text = "".join(path.read_text() for path in [*PAGES, *sources, ROOT / "docker-compose.yml"])
+    named = set(re.findall(r"\b(?:STREAMER|TRAINER)_[A-Z][A-Z0-9_]*[A-Z0-9]\b(?!_)", text))
+    assert len(named) > 90
+    assert named <= known
+
+
 def test_operations_lists_every_reason_and_problem() -> None:
     text = (ROOT / "docs/operations.md").read_text()
     assert {f"| `{reason}` | {reason.sentence} |" for reason in Reason} <= set(text.splitlines())
@@ -125,6 +138,19 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
     """Short forms are allowed: `core/x.py` is `streamer/core/x.py`; NAME stands for any name."""
     names = {name for name in files_named(page) if "NAME" not in name}
     assert {name for name in names if f"/{name.rstrip('/')}" not in ENDS} == set()
+
+
+def test_every_file_that_a_program_names_to_people_exists() -> None:
+    """Words of the code that are a path in `deploy/` or `docs/`; a decision is named by number."""
+    words = {
+        word
+        for folder in ("streamer", "trainer")
+        for source in (ROOT / folder).rglob("*.py")
+        for word in re.findall(r"\b(?:deploy|docs)/[\w./-]*\w", source.read_text())
+    }
+    assert len(words) > 5
+    missing = {word for word in words if not (ROOT / word).exists()}
+    assert {word for word in missing if not list(ROOT.glob(f"{word}-*.md"))} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

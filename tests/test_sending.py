@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from streamer.core.events import EventRejected
 from streamer.monitor import Monitor
+from streamer.service.settings import Settings
 from tests.support.event_stream import Event
 from tests.support.paths import ROOT
 
@@ -52,6 +54,49 @@ def test_no_example_is_rejected_and_no_value_of_it_is_lost(title: str) -> None:
     _, rejections = monitor.update_many(EXAMPLES[title])
     assert not rejections
     assert set(monitor.problems) <= {"censored"}
+
+
+def test_the_first_event_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program of the page, with a producer that keeps what it is given."""
+    sent: list[tuple[str, bytes, bytes]] = []
+
+    class Producer:
+        def __init__(self, *, bootstrap_servers: str) -> None:
+            assert bootstrap_servers == Settings().kafka_bootstrap_servers
+
+        def send(self, topic: str, *, key: bytes, value: bytes) -> None:
+            sent.append((topic, key, value))
+
+        def flush(self) -> None:
+            assert sent
+
+    monkeypatch.setattr("kafka.KafkaProducer", Producer)
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    exec(program, {})
+    ((topic, key, value),) = sent
+    monitor = Monitor()
+    risk, *_ = monitor.update(json.loads(value))
+    assert (topic, key) == ("vitals", risk["patient_id"].encode())
+    assert not monitor.problems
+
+
+def test_an_admission_in_place_of_a_transfer_forgets_the_hours_before() -> None:
+    admission, before, transfer, after = section("A02")
+    again = admission | {"time": transfer["time"]}
+    messages, _ = Monitor(risk_interval_s=0).update_many([admission, before, again, after])
+    assert messages[-1]["bin"] == 0
+    with pytest.raises(EventRejected, match="before_admission"):
+        monitor = Monitor()
+        for event in (admission, again, before):
+            monitor.update(event)
+
+
+def test_data_of_a_day_after_a_discharge_go_on_with_the_stay() -> None:
+    """A limit that the README names."""
+    admission, before, discharge, _ = section("A03")
+    after = before | {"time": "2026-11-22T12:00:00Z"}
+    messages, _ = Monitor().update_many([admission, before, discharge, after])
+    assert messages[-1]["bin"] == 28
 
 
 def test_a_corrected_result_counts_as_if_it_had_been_sent_at_once() -> None:

@@ -21,7 +21,7 @@ from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
-from trainer.data.gathering import gather, read, refuse_too_little
+from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
 from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
@@ -33,6 +33,7 @@ from trainer.decisions.predictions import (
     subgroup_figures,
     without_id,
 )
+from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
@@ -41,8 +42,7 @@ from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.epoch_logs import CSV_FILE, csv_log
-from trainer.training.going_on import goes_on_from, unknown_to
-from trainer.training.loop import train, trained
+from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
@@ -248,6 +248,26 @@ def fine_tuning_of(start: Bundle) -> Recipe:
     """
     budget = start.manifest.get("alert_budget", {}).get("budget")
     return Recipe().fine_tuning(build.build(start).architecture, budget)
+
+
+def goes_on_from(
+    start: Bundle, recipe: Recipe, material: Material, summary: DataSummary
+) -> tuple[Material, DataSummary]:
+    """The material with a bundle's weights and scaling; its patients are known to both then.
+
+    Raises:
+        InputError: the recipe has other sizes.
+    """
+    model = build.build(start)
+    if model.architecture != architecture_of(recipe):
+        raise InputError(
+            "the knobs of a network's size are those of the bundle that it starts from"
+        )
+    known = material.cohort.take(
+        np.sort(np.concatenate([material.split.train, material.split.validation]))
+    )
+    summary = {**summary, **also_seen(start.manifest, known)}
+    return replace(material, scaling=model.scaling, start=model.network), summary
 
 
 def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:

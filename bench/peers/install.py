@@ -45,7 +45,7 @@ def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[st
             _share(folder)
             return python, known["missing"]
     print(f"Installing the peers into {folder.name} (once, a minute)", file=sys.stderr, flush=True)
-    venv.create(folder, clear=True, with_pip=True, symlinks=os.name != "nt")
+    venv.create(folder, clear=True, symlinks=os.name != "nt")
     missing = dict[str, str]()
     for peer, packages in PACKAGES.items():
         reason = _install(python, packages, pins)
@@ -59,8 +59,9 @@ def environment(folder: Path = FOLDER, pins: Path = PINS) -> tuple[Path, dict[st
 
 def _install(python: Path, packages: Sequence[str], pins: Path) -> str | None:
     """Installs packages at their pinned versions; returns the reason of a failure, in a line."""
-    command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-               "--quiet", "--only-binary", ":all:", "-c", str(pins), *packages]  # fmt: skip
+    command = [sys.executable, "-m", "pip", "--python", str(python), "install",
+               "--disable-pip-version-check", "--no-input", "--quiet", "--only-binary", ":all:",
+               "-c", str(pins), *packages]  # fmt: skip
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=_DEADLINE_S, check=False

@@ -5,10 +5,11 @@
 #
 # All arguments go to Kafka's own kafka-acls.sh, which must be on PATH. The topics must exist: run
 # `streamer topics` as an administrator. Names are those of the service's settings. A principal that
-# is set to nothing gets no right. The trainer needs none: it does not read Kafka.
+# is set to nothing gets no right. The trainer needs none, but `trainer archive run` is the archiver.
 set -eu
 
 group=${STREAMER_GROUP:-vigil}
+archive_group=${TRAINER_GROUP:-vigil-archive}
 vitals=${STREAMER_TOPIC_VITALS:-vitals}
 alerts=${STREAMER_TOPIC_ALERTS:-alerts}
 risk=${STREAMER_TOPIC_RISK:-risk}
@@ -25,6 +26,7 @@ viewer=${VIEWER_PRINCIPAL-User:viewer}
 actor=${ACTOR_PRINCIPAL-User:actor}
 replayer=${REPLAYER_PRINCIPAL-User:replayer}
 canary=${CANARY_PRINCIPAL-User:canary}
+archiver=${ARCHIVER_PRINCIPAL-User:archiver}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
 grant() {
@@ -81,3 +83,7 @@ grant "$replayer" Read -- --topic "$rejected"
 grant "$replayer" Write -- --topic "$vitals"
 grant "$replayer" Read Write -- --topic "$rejected.replayed"
 grant "$replayer" Write -- --transactional-id "replay-of-$rejected"
+
+# archiver: `trainer archive run` keeps what streams by, in a group for each of its tables.
+grant "$archiver" Read -- --topic "$vitals" --topic "$outcomes" --topic "$risk" --topic "$alerts"
+grant "$archiver" Read -- --group "$archive_group-" --resource-pattern-type prefixed

@@ -4,7 +4,8 @@
 #
 #   REDISCLI_AUTH=... STREAMER_PASSWORD_FILE=f deploy/acl/redis.sh -h HOST --user admin
 #
-# All arguments go to redis-cli. A user whose NAME_PASSWORD_FILE is not set is left alone. In a
+# All arguments go to redis-cli. A user whose NAME_PASSWORD_FILE is not set is left alone. It ends
+# with 1 at the first user whom the server refuses, or whose file is missing or empty. In a
 # Cluster and behind Sentinels run it for each server, or keep users in an aclfile. Afterwards switch
 # the default user off: redis-cli ACL SETUSER default off. Write rules to disk by ACL SAVE, or
 # CONFIG REWRITE where there is no aclfile.
@@ -18,8 +19,19 @@ user() {
     file=$2
     shift 2
     if [ -z "$file" ]; then return; fi
-    printf '>%s' "$(cat "$file")" |
-        redis-cli $connection -x ACL SETUSER "$name" reset on resetchannels -@all "$@"
+    password=$(cat "$file")
+    if [ -z "$password" ]; then
+        echo "$name: $file is empty" >&2
+        exit 1
+    fi
+    # redis-cli ends with 0 when the server refuses, so its answer is read
+    answer=$(printf '>%s' "$password" |
+        redis-cli $connection -x ACL SETUSER "$name" reset on resetchannels -@all "$@")
+    if [ "$answer" != OK ]; then
+        echo "$name: the server says: $answer" >&2
+        exit 1
+    fi
+    echo "$name: OK"
 }
 connection=$*
 # What the client of a Cluster asks before it can find a key.

@@ -22,7 +22,7 @@ Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 
 def _of_person(handler: Handler) -> Handler:
-    """A request that a person makes, unlike a stream: it keeps the session."""
+    """A request that a person makes, unlike a stream or a reload: it keeps the session."""
 
     async def handle(request: Request) -> Response:
         answer = await handler(request)

@@ -5,11 +5,15 @@ Fields that an older service does not write have defaults: the board lives with 
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
 from streamer.core.time import BadTimeError, read_ms
+
+_LARGEST: Final = 2**53 - 1
+Integer = Annotated[int, msgspec.Meta(ge=-_LARGEST, le=_LARGEST)]
+"""A number that every page can read; a message with a larger one is none."""
 
 
 class Actor(msgspec.Struct):
@@ -29,7 +33,7 @@ class MessageReason(msgspec.Struct):
     value: float
     unit: str
     direction: str
-    age_minutes: int
+    age_minutes: Integer
     contribution: float = 0.0
 
 
@@ -59,11 +63,11 @@ class AlertMessage(msgspec.Struct):
     threshold: float | None = None
     reasons: list[MessageReason] = []
     model: str | None = None
-    partition: int = 0
-    offset: int = 0
+    partition: Integer = 0
+    offset: Integer = 0
     reason: str | None = None
-    revision: int | None = None
-    acknowledged: int | None = None
+    revision: Integer | None = None
+    acknowledged: Integer | None = None
     state: str | None = None
     respond_by: str | None = None
     snoozed_until: str | None = None
@@ -82,8 +86,8 @@ class AlertMessage(msgspec.Struct):
 class RiskData(msgspec.Struct):
     """How much the risk rests on."""
 
-    hours_of_data: int = 0
-    oldest_vital_minutes: int | None = None
+    hours_of_data: Integer = 0
+    oldest_vital_minutes: Integer | None = None
     values_missing: list[str] = []
 
 
@@ -93,15 +97,15 @@ class RiskMessage(msgspec.Struct):
     patient_id: str
     time: str
     risk: float
-    bin: int = 0
+    bin: Integer = 0
     positive: bool = False
-    news2: int | None = None
-    qsofa: int | None = None
+    news2: Integer | None = None
+    qsofa: Integer | None = None
     data: RiskData = msgspec.field(default_factory=RiskData)
-    last: dict[str, tuple[float, int]] = {}
+    last: dict[str, tuple[float, Integer]] = {}
     model: str | None = None
-    partition: int = 0
-    offset: int = 0
+    partition: Integer = 0
+    offset: Integer = 0
 
 
 class StayMessage(msgspec.Struct):
@@ -120,8 +124,8 @@ class StayMessage(msgspec.Struct):
     antibiotic_since: str | None = None
     time: str | None = None
     model: str | None = None
-    partition: int = 0
-    offset: int = 0
+    partition: Integer = 0
+    offset: Integer = 0
 
 
 Message = TypeVar("Message", AlertMessage, RiskMessage, StayMessage)

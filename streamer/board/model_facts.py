@@ -39,10 +39,6 @@ class ModelShelf:
         self._open_channel = open_channel
         self._facts: dict[str, ModelFacts] = {}
 
-    def known(self, shown_id: str | None) -> ModelFacts:
-        """Returns what was read before; nothing is asked."""
-        return self._facts.get(shown_id or "", UNKNOWN)
-
     def read(self, shown_id: str) -> ModelFacts:
         """Returns the facts of a model, unknown ones where its bundle is not to be had now."""
         if shown_id not in self._facts:

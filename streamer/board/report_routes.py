@@ -24,6 +24,8 @@ from streamer.board.requests import read_number
 from streamer.core.time import DAY_MS
 from streamer.ports.log import LogUnavailable
 
+# Each reads days of a topic. People's actions are written from the same threads: they never wait.
+_READERS: Final = anyio.CapacityLimiter(2)
 _AUDIT_DAYS: Final = 7  # where no `since` is asked for
 _MOST_DAYS: Final = 90
 
@@ -50,7 +52,7 @@ async def show_burden(request: Request) -> Response:
         now_ms, spans = context.board.now_ms, list(_spans(context, audience))
         shown_id = context.board.fold.model
         messages, facts = await anyio.to_thread.run_sync(
-            _ask, context, now_ms - days * DAY_MS, audience, shown_id
+            _ask, context, now_ms - days * DAY_MS, audience, shown_id, limiter=_READERS
         )
         counted = burden.count(messages, spans, days, now_ms, facts)
         context.burdens.keep(days, audience, context.now_s(), counted)
@@ -64,7 +66,9 @@ async def _rows(request: Request) -> list[AuditRow]:
     since_ms = context.board.now_ms - _AUDIT_DAYS * DAY_MS if since is None else epoch_ms(since)
     if since_ms is None:
         raise Refused(400, "since", "since is an RFC 3339 time.")
-    messages = await anyio.to_thread.run_sync(_messages, context, since_ms, audience)
+    messages = await anyio.to_thread.run_sync(
+        _messages, context, since_ms, audience, limiter=_READERS
+    )
     answered = [row for row in map(audit.row, messages) if row is not None]
     known = {row["action_id"] for row in answered}
     waiting = [
@@ -95,11 +99,11 @@ def _messages(context: Context, since_ms: int, audience: Audience) -> list[Alert
     written_ms = 0 if context.board.config.clock == "log" else since_ms
     try:
         with contextlib.closing(context.open_log()) as log:
-            records = [record for batch in log.alerts_since(written_ms) for record in batch]
+            records = (record for batch in log.alerts_since(written_ms) for record in batch)
+            messages = (read(AlertMessage, record.value or b"") for record in records)
+            return [m for m in messages if m is not None and audience.sees(m.ward)]
     except LogUnavailable:
         raise Refused(503, "kafka_away", "Kafka does not answer.") from None
-    messages = [read(AlertMessage, record.value or b"") for record in records]
-    return [m for m in messages if m is not None and audience.sees(m.ward)]
 
 
 def _spans(context: Context, audience: Audience) -> Iterator[Span]:

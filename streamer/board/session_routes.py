@@ -18,6 +18,8 @@ from streamer.board.sessions import COOKIE, Session
 from streamer.board.users import is_secret_of
 
 _log = structlog.get_logger()
+AGAIN: Final = "again"
+"""In the query of what a page asks for again by itself, whoever sits in front of it."""
 # Each check of a password takes 19 MiB for some 30 ms: two at a time bound both.
 _CHECKS: Final = anyio.CapacityLimiter(2)
 
@@ -41,7 +43,7 @@ async def begin_session(request: Request) -> Response:
     body = await read_body(request)
     try:
         asked = msgspec.json.decode(body, type=_Credentials)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "body", "The body is {user, password}.") from None
     address, now_s = request.client.host if request.client else "", context.now_s()
     # Names are tried from many addresses, and addresses try many names.
@@ -83,6 +85,8 @@ async def check_secret(hashed: str | None, secret: str) -> bool:
 
 def keep_session(request: Request, answer: Response) -> None:
     """Notes that a person did something: the session is not idle."""
+    if AGAIN in request.query_params:
+        return
     login = context_of(request).login
     session = None if login is None else login.sessions.read(request.cookies.get(COOKIE))
     if login is not None and session is not None:

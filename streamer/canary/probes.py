@@ -113,7 +113,7 @@ class Probe:
         return ""
 
 
-_FAULTY: Final = (AttributeError, KeyError, TypeError, ValueError)
+_FAULTY: Final = (AttributeError, KeyError, OverflowError, TypeError, ValueError)
 
 
 def hear(

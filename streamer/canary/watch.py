@@ -121,7 +121,7 @@ class Watch:
                 continue
             try:
                 message = json.loads(record.value or b"")
-            except ValueError:
+            except (ValueError, RecursionError):
                 message = None
             fault = hear(probe, message, record.partition, now_s, expected_of)
             if fault:

@@ -79,12 +79,15 @@ def act(
     # loads the core and Kafka's client, which the other commands start without
     from streamer.adapters.kafka.action_answers import AnswerReader  # noqa: PLC0415
     from streamer.adapters.kafka.actions import KafkaActionLog  # noqa: PLC0415
-    from streamer.core.actions import signature_headers  # noqa: PLC0415
+    from streamer.core.actions import OF_PATIENT, ActionKind, signature_headers  # noqa: PLC0415
     from streamer.core.time import rfc3339  # noqa: PLC0415
 
     settings = Settings()
     stay = _stay(settings, patient_id)
     last = stay.alert or LastAlert()
+    if (alert_id or last.alert_id) is None and action in set(ActionKind) - {*OF_PATIENT}:
+        say(f"Patient {patient_id!r} has had no alert: nothing to {action}.", error=True)
+        raise typer.Exit(1)
     content: ActionContent = {
         "type": "action",
         "action": action,
@@ -112,8 +115,9 @@ def act(
     if answer is None:
         say(
             f"Sent to {settings.topic_vitals}, partition {stay.partition}, offset {offset}, and "
-            f"not confirmed within {wait:g} s. Is the service running? An action that it has seen "
-            f"before has no second answer. To send the same one again: --action-id {wanted}",
+            f"not confirmed within {wait:g} s. Is the service running? `streamer rejected list` "
+            "says whether it was rejected. An action that it has seen before has no second answer. "
+            f"To send the same one again: --action-id {wanted}",
             error=True,
         )
         raise typer.Exit(1)
@@ -122,14 +126,17 @@ def act(
 
 def _stay(settings: Settings, patient_id: str) -> Stay:
     from streamer.adapters.kafka.action_answers import last_value  # noqa: PLC0415 - see `act`
+    from streamer.adapters.kafka.read import is_there  # noqa: PLC0415
 
-    value = last_value(
-        settings.kafka_connection(), settings.topic_stays, patient_id.encode(), _FIND_S
-    )
+    connection, topic = settings.kafka_connection(), settings.topic_stays
+    value = last_value(connection, topic, patient_id.encode(), _FIND_S)
+    if value is None and not is_there(connection, topic):
+        say(f"Error: topic {topic} is missing; run `streamer topics`", error=True)
+        raise typer.Exit(1)
     try:
         return msgspec.json.decode(value or b"", type=Stay)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        say(f"Nothing is known of patient {patient_id!r} on {settings.topic_stays}.", error=True)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        say(f"Nothing is known of patient {patient_id!r} on {topic}.", error=True)
         raise typer.Exit(1) from None
 
 
@@ -147,7 +154,7 @@ def _record(content: ActionContent) -> bytes:
 def _answers(value: bytes, action_id: str) -> bool:
     try:
         message = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):  # of another program
         return False
     return isinstance(message, dict) and message.get("action_id") == action_id
 
@@ -161,4 +168,8 @@ def _show(answer: bytes, *, as_json: bool) -> None:
     else:
         say(readable(alert))
     if alert.refusal is not None:
+        from streamer.core.answers import ActionRefusal  # noqa: PLC0415 - see `act`
+
+        if alert.refusal in set(ActionRefusal):  # a newer service may have others
+            say(f"Refused: {ActionRefusal(alert.refusal).sentence}", error=True)
         raise typer.Exit(1)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
 
-from streamer.adapters.kafka.read import follow
+from streamer.adapters.kafka.read import follow, is_there
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import NOTHING, say, say_json
 from streamer.service.settings import Settings
+
+_PHASE: Final = len("unacknowledge")  # the longest phase
+_LOOK_AGAIN_S: Final = 1.0  # for a topic that is missing
 
 
 class AlertReason(msgspec.Struct):
@@ -49,6 +52,9 @@ class Alert(msgspec.Struct):
     reasons: list[AlertReason] = []
     state: str | None = None
     by: Person | None = None
+    reason: str | None = None
+    minutes: float | None = None
+    verdict: str | None = None
     note: str | None = None
     refusal: str | None = None
 
@@ -67,7 +73,8 @@ def alerts(
 ) -> None:
     """Follow the alerts until Ctrl-C, readable or as JSON lines.
 
-    A record that is no alert is passed over, and standard error says so.
+    A record that is no alert is passed over, and standard error says so. A topic that is missing
+    is waited for.
     """
     with stop_on_signal() as stop:
         show_alerts(Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop)
@@ -96,8 +103,18 @@ def show_alerts(
 def _values(
     settings: Settings, *, from_beginning: bool, stop: threading.Event
 ) -> Iterator[bytes | None]:
-    connection = settings.kafka_connection()
-    yield from follow(connection, settings.topic_alerts, stop, from_beginning=from_beginning)
+    connection, topic = settings.kafka_connection(), settings.topic_alerts
+    if not is_there(connection, topic):
+        say(
+            f"Topic {topic} is missing: waiting for it. `streamer topics` makes it, and so does "
+            "`streamer run`; else look at STREAMER_TOPIC_ALERTS",
+            error=True,
+        )
+        while not is_there(connection, topic):
+            if stop.wait(_LOOK_AGAIN_S):
+                return
+        from_beginning = True  # whatever it has by now is new
+    yield from follow(connection, topic, stop, from_beginning=from_beginning)
 
 
 def read(value: bytes | None) -> Alert:
@@ -117,13 +134,20 @@ def read(value: bytes | None) -> Alert:
 def readable(alert: Alert) -> str:
     """Writes an alert on one line for people."""
     fields = [
-        alert.time, f"{alert.phase:9} {alert.severity:6} {alert.patient_id:12} {_risk(alert)}",
+        alert.time,
+        f"{alert.phase:{_PHASE}} {alert.severity:6} {alert.patient_id:12} {_risk(alert)}",
         f"NEWS2 {NOTHING if alert.news2 is None else alert.news2}",
-    ]  # fmt: skip
+    ]
     if alert.by is not None:
         fields.append(f"by {alert.by.user}")
     if alert.refusal is not None:
         fields.append(f"refused: {alert.refusal}")
+    if alert.minutes is not None:
+        fields.append(f"{alert.minutes:g} min")
+    if alert.verdict is not None:
+        fields.append(f"verdict: {alert.verdict}")
+    if alert.reason is not None:
+        fields.append(alert.reason)
     if alert.state is not None:
         fields.append(alert.state)
     if alert.note:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -19,13 +20,16 @@ def check(
 
     Exits with 1 when the service would not work.
     """
-    bad = False
+    levels: Counter[Level] = Counter()
     for finding in checks(Settings()):
-        bad |= finding.level is Level.BAD
+        levels[finding.level] += 1
         if as_json:
             content = {"check": finding.check, "level": finding.level, "says": finding.message}
             say_json(content)
         else:
             say(f"{finding.level:5} {finding.check:12} {finding.message}")
-    if bad:
+    if not as_json:
+        warnings = "1 warning" if levels[Level.WARN] == 1 else f"{levels[Level.WARN]} warnings"
+        say(f"{levels[Level.BAD]} bad, {warnings}")
+    if levels[Level.BAD]:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from typing import Final
 
@@ -18,6 +19,11 @@ from streamer.sim.knobs import ScenarioError
 
 _OF_BOARD: Final = {"argon2", "itsdangerous", "sse_starlette", "starlette", "uvicorn"}
 
+# A disk, a right or a limit of the machine: nothing that a traceback explains.
+_OF_THE_MACHINE: Final = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM,
+    errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
 _WRONG: Final = "The configuration is wrong:"
 
 
@@ -44,7 +50,14 @@ def describe(error: Exception) -> tuple[str, int] | None:
         case ModuleNotFoundError() if (error.name or "").partition(".")[0] in _OF_BOARD:
             library = (error.name or "").partition(".")[0]
             return f"Error: the board needs {library}: pip install 'vigil-icu[board]'", 2
-        case LocalStackError() | LogUnavailable() | StoreUnavailable():
+        case _ if _is_of_the_world(error):
             return f"Error: {error}", 1
         case _:
             return None
+
+
+def _is_of_the_world(error: Exception) -> bool:
+    """Whether a server or the machine fails, and not the program."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+        return True
+    return isinstance(error, LocalStackError | LogUnavailable | StoreUnavailable)

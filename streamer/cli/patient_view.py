@@ -180,7 +180,7 @@ def _history(settings: Settings, patient: str, partition: int) -> list[_RiskMess
     risks = []
     for value in values[-HISTORY:]:
         # what is no risk message was written by something else, and is nothing to show
-        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             risks.append(msgspec.json.decode(value, type=_RiskMessage))
     return risks
 

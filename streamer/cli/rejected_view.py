@@ -17,7 +17,7 @@ from streamer.process.terminal import printable, table
 from streamer.service.dead_letters import Overview, Replay
 
 _MOST_SHOWN: Final = 16_384  # characters of a payload; --json has all of it
-_DETAIL: Final = 60
+_DETAIL: Final = 120  # characters in a list; `show` has all of it
 
 
 class Base64(TypedDict):
@@ -129,7 +129,7 @@ def overview_lines(overview: Overview) -> Iterator[str]:
                 rejected.key,
                 str(rejected.origin or "-"),
                 "" if standing is Standing.WAITING else standing,
-                printable(rejected.headers.get("detail", ""))[:_DETAIL],
+                _short(printable(rejected.headers.get("detail", ""))),
             )
             for rejected, standing in overview.newest
         ]
@@ -197,6 +197,10 @@ def replay_lines(done: Replay, *, dry_run: bool) -> Iterator[str]:
         yield f"{n:8}  left alone: {standing}{hint}"
     if dry_run and done.chosen:
         yield "Nothing was done. Add --yes to do it."
+
+
+def _short(detail: str) -> str:
+    return detail if len(detail) <= _DETAIL else f"{detail[: _DETAIL - 3]}..."
 
 
 def _meaning(reason: str) -> str:

@@ -77,12 +77,12 @@ def alert_content(wave: Assessments, row: int, position: tuple[int, int], model:
         position: partition and offset of the record behind it.
         model: the one that spoke.
     """
-    patient, news2 = wave.patients[row], int(wave.news2[row])
+    patient, news2, phase = wave.patients[row], int(wave.news2[row]), Phase(wave.phase[row])
     content: Content = {
         "alert_id": alert_id(patient, int(wave.alert_start_ms[row]), int(wave.alert_number[row])),
         "patient_id": patient,
         "time": rfc3339(int(wave.time_ms[row])),
-        "phase": Phase(wave.phase[row]).name.lower(),
+        "phase": phase.name.lower(),
         "severity": SEVERITIES[wave.severity[row]],
         "risk": float(wave.risks[row, 0]),
         "threshold": model.policy.medium,
@@ -93,7 +93,7 @@ def alert_content(wave: Assessments, row: int, position: tuple[int, int], model:
         "partition": position[0],
         "offset": position[1],
     }
-    if wave.phase[row] == Phase.END:
+    if phase is Phase.END:
         content["reason"] = str(wave.end_reason)
     return content | _standing(wave.standings[row])
 
@@ -173,7 +173,7 @@ def stay_content(
         "admitted": rfc3339_or_none(summary.admitted_ms),
         "discharged": rfc3339_or_none(summary.discharged_ms),
         "pause": pause,
-        "alert": orjson.loads(alert) if alert else None,
+        "alert": orjson.Fragment(alert) if alert else None,
         "antibiotic_since": rfc3339_or_none(summary.antibiotic_since_ms),
         "time": rfc3339(notice.time_ms),
         "model": model.shown_id,

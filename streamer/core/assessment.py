@@ -220,11 +220,8 @@ def _causes(
     rows = np.flatnonzero((phase == Phase.START) | (phase == Phase.ESCALATE))
     if not len(rows):
         return {}
-    seen = evaluation.features[rows]
     newest = table["last_value"][slots[rows]]
-    added = explain.contributions(
-        model, seen, evaluation.h[rows], evaluation.c[rows], ~np.isnan(newest)
-    )
+    added = explain.contributions(model, evaluation, rows, ~np.isnan(newest))
     orders = np.argsort(-added, axis=1, kind="stable")[:, : explain.MOST_REASONS]
     at, rank = np.nonzero(np.take_along_axis(added, orders, axis=1) >= explain.LEAST_CONTRIBUTION)
     variable = orders[at, rank]

@@ -16,7 +16,7 @@ from streamer.core.canary import is_canary
 from streamer.core.cleaning import clean_cells
 from streamer.core.events import NEEDS_STAY, EventRejected, Fields, Kind, parse
 from streamer.core.observations import Observation, observation_of, read_plain
-from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem, by_problem
 from streamer.core.records import Record, Records
 from streamer.core.time import PLAUSIBLE_MS
 from streamer.core.variables import INDEX, VARIABLES, to_canonical
@@ -99,10 +99,7 @@ class Columns:
     @property
     def problems(self) -> Counter[ValueProblem]:
         """How many values were dropped or are not what was sent, by reason."""
-        problems: Counter[ValueProblem] = Counter()
-        for loss, count in self.losses.items():
-            problems[loss.problem] += count
-        return problems
+        return by_problem(self.losses)
 
     def cells_of(self, events: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Returns the indices of all values of ``events``, and which of ``events`` each is of."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -147,8 +148,9 @@ def read(
 ) -> DeadLetter:
     """Reads a record of the rejected topic; headers that are missing or odd are no error."""
     texts = {name: content.decode(errors="replace") for name, content in headers if content}
-    try:
-        origin = Origin(texts["topic"], int(texts["partition"]), int(texts["offset"]))
-    except (KeyError, ValueError):
-        origin = None
+    origin: Origin | None = None
+    with contextlib.suppress(KeyError, ValueError):
+        partition, position = int(texts["partition"]), int(texts["offset"])
+        if min(partition, position) >= 0:
+            origin = Origin(texts["topic"], partition, position)
     return DeadLetter(offset, time_ms, key, value, texts, origin)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.numbers import read_number, read_years
-from streamer.core.reasons import ValueProblem
+from streamer.core.reasons import Loss, ValueProblem
 
 Floats = NDArray[np.float32]
 
@@ -18,6 +18,9 @@ SEX_CODES: Final = {"female": 0.0, "male": 1.0}
 ICU_TYPE_CODES: Final = {"medical": 0.0, "surgical": 1.0, "other": 2.0}
 SEXES: Final = (*SEX_CODES, "other", "unknown")
 ICU_TYPES: Final = (*ICU_TYPE_CODES, "unknown")
+HOURS: Final = "hours_since_hospital_admission"
+PARTICULARS: Final = ("age", "sex", "icu_type", HOURS, "ward", "bed", "label")
+"""Fields of an admission that may be lost without it."""
 MAX_AGE_YEARS: Final = 120
 MAX_HOSPITAL_HOURS: Final = 24 * 3660  # ten years: anything more is a charting error
 MAX_LABEL: Final = 40  # characters
@@ -52,61 +55,62 @@ def static_rows(
     )
 
 
-def static_of(fields: Mapping[str, Any], problems: Counter[ValueProblem]) -> Floats:
+def static_of(fields: Mapping[str, Any], losses: Counter[Loss]) -> Floats:
     """Returns the static input ``(4,)`` of an admission as it came; counts what is wrong with it.
 
     >>> lost = Counter()
     >>> static_of({"age": "> 89", "sex": "M", "icu_type": "medical"}, lost).tolist()
     [90.0, nan, 0.0, nan]
-    >>> sorted(lost)
-    [<ValueProblem.CENSORED: 'censored'>, <ValueProblem.UNKNOWN_CODE: 'unknown_code'>]
+    >>> sorted((loss.variable, loss.problem.value) for loss in lost)
+    [('age', 'censored'), ('sex', 'unknown_code')]
     """
-    numbers = (
-        read_years(fields.get("age")),
-        read_number(fields.get("hours_since_hospital_admission")),
+    numbers = {"age": read_years(fields.get("age")), HOURS: read_number(fields.get(HOURS))}
+    age, hours = (
+        np.array([np.nan if number is None else number]) for number, _ in numbers.values()
     )
-    age, hours = (np.array([np.nan if number is None else number]) for number, _ in numbers)
-    sex = _word(fields.get("sex"), SEXES, problems)
-    icu_type = _word(fields.get("icu_type"), ICU_TYPES, problems)
+    sex = _word(fields, "sex", SEXES, losses)
+    icu_type = _word(fields, "icu_type", ICU_TYPES, losses)
     static: Floats = static_rows(age, [sex], [icu_type], hours)[0]
-    for (number, problem), kept in zip(numbers, static[[0, 3]], strict=True):
+    for (name, (number, problem)), kept in zip(numbers.items(), static[[0, 3]], strict=True):
         if problem is not None:
-            problems[problem] += 1
+            losses[Loss(problem, name, None)] += 1
         elif number is not None and not np.isfinite(number):
-            problems[ValueProblem.NOT_FINITE] += 1
+            losses[Loss(ValueProblem.NOT_FINITE, name, None)] += 1
         if number is not None and np.isfinite(number) and np.isnan(kept):
-            problems[ValueProblem.OUT_OF_LIMITS] += 1
+            losses[Loss(ValueProblem.OUT_OF_LIMITS, name, None)] += 1
     return static
 
 
-def location_of(
-    fields: Mapping[str, Any], problems: Counter[ValueProblem]
-) -> tuple[str | None, str | None]:
+def location_of(fields: Mapping[str, Any], losses: Counter[Loss]) -> tuple[str | None, str | None]:
     """Returns ward and bed of an admission as it came; ``None`` where one is absent or no text."""
-    return _text(fields.get("ward"), problems), _text(fields.get("bed"), problems)
+    return _text(fields, "ward", losses), _text(fields, "bed", losses)
 
 
-def label_of(fields: Mapping[str, Any], problems: Counter[ValueProblem]) -> str | None:
+def label_of(fields: Mapping[str, Any], losses: Counter[Loss]) -> str | None:
     """Returns the label of an admission as it came; ``None`` where it is absent or no text."""
-    return _text(fields.get("label"), problems, MAX_LABEL)
+    return _text(fields, "label", losses, MAX_LABEL)
 
 
-def _text(value: object, problems: Counter[ValueProblem], most: int = MAX_LOCATION) -> str | None:
+def _text(
+    fields: Mapping[str, Any], name: str, losses: Counter[Loss], most: int = MAX_LOCATION
+) -> str | None:
+    value = fields.get(name)
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        problems[ValueProblem.NOT_TEXT] += 1
+        losses[Loss(ValueProblem.NOT_TEXT, name, None)] += 1
         return None
     if len(value) > most:
-        problems[ValueProblem.TOO_LONG] += 1
+        losses[Loss(ValueProblem.TOO_LONG, name, None)] += 1
         return None
     return value
 
 
-def _word(value: object, words: Sequence[str], problems: Counter[ValueProblem]) -> str:
+def _word(fields: Mapping[str, Any], name: str, words: Sequence[str], losses: Counter[Loss]) -> str:
+    value = fields.get(name)
     if value is None:
         return "unknown"
     if isinstance(value, str) and value in words:
         return value
-    problems[ValueProblem.UNKNOWN_CODE] += 1
+    losses[Loss(ValueProblem.UNKNOWN_CODE, name, None)] += 1
     return "unknown"

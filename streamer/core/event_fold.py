@@ -28,7 +28,6 @@ from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.timeline import Cells
 from streamer.core.variables import VARIABLES
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
@@ -67,7 +66,7 @@ class EventFold:
             noted_days: see `expiry.follow`.
         """
         n = len(columns.patients)
-        outcome = Outcome([], list(columns.rejections), columns.problems.copy(), n_events=n)
+        outcome = Outcome([], list(columns.rejections), columns.losses.copy(), n_events=n)
         batch = Batch(
             columns,
             np.asarray(partitions, np.int32),
@@ -177,7 +176,7 @@ class EventFold:
         self._follower.pass_time(batch, others)
         for event in others.tolist():
             slot = int(batch.slots[event])
-            if columns.kind[event] == _ACTION:
+            if Kind(columns.kind[event]) is _ACTION:
                 self._follower.act(batch, event)
                 continue
             try:
@@ -266,15 +265,15 @@ class EventFold:
         time_ms, clock_ms = int(batch.columns.time_ms[event]), int(batch.clock_ms[event])
         if batch.columns.logged_ms[event] <= 0:  # without a clock: as late as all that was seen
             clock_ms = max(clock_ms, int(self.table["newest_ms"][slot]))
-        problems = batch.outcome.problems
-        match batch.columns.kind[event]:
+        losses = batch.outcome.losses
+        match Kind(batch.columns.kind[event]):
             case Kind.ADMISSION:
-                stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, problems)
+                stay_lifecycle.admit(self.table, slot, time_ms, clock_ms, fields, losses)
             case Kind.DISCHARGE:
                 cancelled = bool(fields.get("cancelled"))
                 stay_lifecycle.discharge(self.table, slot, time_ms, clock_ms, cancelled=cancelled)
             case Kind.TRANSFER:
-                stay_lifecycle.transfer(self.table, slot, time_ms, fields, problems)
+                stay_lifecycle.transfer(self.table, slot, time_ms, fields, losses)
             case _:
                 stay_lifecycle.medicate(self.table, slot, time_ms, fields)
 
@@ -362,10 +361,11 @@ class EventFold:
         """
         table, follower = self.table, self._follower
         follower.refresh(slots)
-        while True:
-            behind = table["open_bin"][slots] < targets
-            if not behind.any():
-                return
+        silent = targets - table["open_bin"][slots] > RING
+        if silent.any():
+            follower.pass_silence(slots[silent], targets[silent])
+            timeline.open_after_silence(table, slots[silent], targets[silent])
+        while (behind := table["open_bin"][slots] < targets).any():
             slots, targets = slots[behind], targets[behind]
             follower.close(slots)
             opening = table["open_bin"][slots] + 1
@@ -384,7 +384,7 @@ class EventFold:
         folded = timeline.fold(
             self.table,
             slots[owner],
-            Cells(
+            timeline.Cells(
                 columns.time_ms[events][owner],
                 columns.variable[cells],
                 columns.value[cells],
@@ -393,8 +393,7 @@ class EventFold:
         )
         for cell in cells[folded.conflicts].tolist():
             name = VARIABLES[columns.variable[cell]].name
-            columns.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
-            batch.outcome.problems[ValueProblem.CONFLICT] += 1
+            batch.outcome.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
         changed = np.zeros(len(events), np.bool_)
         changed[owner[folded.changed]] = True
         return changed

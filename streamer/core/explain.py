@@ -37,25 +37,23 @@ _TIMING_COLUMNS: Final = np.array(
 
 
 def contributions(
-    model: Model, seen: Floats, h: Floats, c: Floats, known: NDArray[np.bool_]
+    model: Model, evaluation: Evaluation, rows: NDArray[np.intp], known: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Returns ``(n, 34)`` what each variable adds to the 6 h logit of this step.
 
     Args:
         model: the model that evaluated.
-        seen: ``(n, F)`` raw features of the step.
-        h: ``(n, layers, hidden)`` hidden state before the step.
-        c: ``(n, layers, hidden)`` cell state before the step.
+        evaluation: of stays.
+        rows: ``(n,)`` those in question.
         known: ``(n, 34)`` which variables were ever measured; the others add nothing.
     """
-    row, variable = np.nonzero(known)
-    without = seen[row]
+    nth, variable = np.nonzero(known)
+    row = rows[nth]
+    without = evaluation.features[row]
     without[_OF_VARIABLE[variable]] = np.nan
-    rows = np.concatenate([np.arange(len(seen)), row])  # each step as it was, then the variants
-    logits, _, _ = model.step(np.concatenate([seen, without]), h[rows], c[rows])
-    risk_logit = logits[:, 0]
+    logits, _, _ = model.step(without, evaluation.h[row], evaluation.c[row])
     added = np.zeros(known.shape)
-    added[row, variable] = risk_logit[row] - risk_logit[len(seen) :]
+    added[nth, variable] = evaluation.logits[row, 0] - logits[:, 0]
     return added
 
 

@@ -29,6 +29,12 @@ class Follower(Protocol):
     def leave_ring(self, slots: Slots, bins: NDArray[np.int32]) -> None:
         """These bins leave the ring: their rows are final, and gone after the call."""
 
+    def pass_silence(self, slots: Slots, until: NDArray[np.int64]) -> None:
+        """All bins before ``until`` close, and all hours that the ring has leave it.
+
+        The open one is the last in which something came; more than a ring of silent ones follow.
+        """
+
     def evaluate(self, batch: Batch, events: Events) -> None:
         """The stays of these events are at an evaluation point."""
 

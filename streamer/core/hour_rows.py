@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from streamer.core.assessment import EndReason
 from streamer.core.follower import Follower
+from streamer.core.hour_ring import RING
 from streamer.core.lstm_network import Architecture
 from streamer.core.scored_batch import Batch, Events
 from streamer.core.stays import Slots, StayTable
 from streamer.core.timeline import Floats, rows_at
+from streamer.core.variables import N_VARIABLES
 
 NO_NETWORK = Architecture(n_features=1, hidden=1, encoder=1)
 """Of a table whose stays are folded and never stepped."""
@@ -73,6 +75,15 @@ class HourRows(Follower):
         """Keeps rows that no later event can change."""
         for slot, row in zip(slots.tolist(), rows_at(self._table, slots, bins), strict=True):
             self._left_ring.setdefault(slot, []).append(row)
+
+    def pass_silence(self, slots: Slots, until: NDArray[np.int64]) -> None:
+        """Keeps the rows of the ring, and those of the silent hours that leave it after them."""
+        for slot, silent_until in zip(slots, until.tolist(), strict=True):
+            newest = int(self._table["open_bin"][slot])
+            bins = np.arange(int(self._table["anchor_bin"][slot]) + 1, newest + 1)
+            rows = rows_at(self._table, np.full(len(bins), slot, np.intp), bins)
+            silent = np.full((silent_until - RING - newest, N_VARIABLES), np.nan, np.float32)
+            self._left_ring.setdefault(int(slot), []).extend([*rows, *silent])
 
     def evaluate(self, batch: Batch, events: Events) -> None:
         """Nothing is asked of an hour before it has ended."""

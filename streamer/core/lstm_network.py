@@ -7,7 +7,7 @@ network (``trainer.training.torch_network``); a test holds both together.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -135,6 +135,7 @@ class Network:
             views.x[:n] = x[rows]
             self._encode(views)
             self._remember(views, h[rows], c[rows], h1[rows], c1[rows])
+            views.heads()
             logits[rows] = views.logits[:n]
         self._spare.append(work)
         return logits, h1, c1
@@ -159,10 +160,31 @@ class Network:
             for step in range(n_steps):
                 views.read[:n] = read[step, rows]
                 self._remember(views, h, c, h, c)
+                views.heads()
                 logits[step, rows] = views.logits[:n]
                 out[step, rows] = h[:, -1]
         self._spare.append(work)
         return logits, out
+
+    def advance(self, x: Floats, h: Floats, c: Floats, sizes: Sequence[int]) -> None:
+        """Steps stays by several hours: the chain of single steps, bit for bit.
+
+        Args:
+            x: ``(sum of sizes, F)`` standardised features, those of all stays' first hours first.
+            h: ``(n, layers, hidden)`` hidden state; changed in place.
+            c: ``(n, layers, hidden)`` cell state; changed in place.
+            sizes: of each hour, how many of the stays have it: the first ones. It never rises.
+        """
+        read = self.encode(x)
+        work = self._work()
+        begin = 0
+        for size in sizes:
+            for rows, views in work.turns(size):
+                n = rows.stop - rows.start
+                views.read[:n] = read[begin : begin + n]
+                self._remember(views, h[rows], c[rows], h[rows], c[rows])
+                begin += n
+        self._spare.append(work)
 
     def encode(self, x: Floats) -> Floats:
         """Reads ``(n, F)`` standardised hours, each for itself; returns ``(n, encoder)``."""
@@ -199,7 +221,7 @@ class Network:
         np.maximum(views.read, self._zeros, out=views.read)
 
     def _remember(self, views: Views, h: Floats, c: Floats, h1: Floats, c1: Floats) -> None:
-        """Steps the LSTM from ``views.read``, h and c; fills h1, c1 and ``views.logits``.
+        """Steps the LSTM from ``views.read``, h and c; fills h1, c1 and what the heads read.
 
         sigmoid(x) = (tanh(x / 2) + 1) / 2, so one call of tanh serves all four gates. `_gates`
         halves the weights, which is exact; the outer halvings are the two products with 0.5.
@@ -221,7 +243,6 @@ class Network:
             np.multiply(views.candidate, 0.5, views.new[layer])
             h1[:, layer] = views.new[layer][:n]
             c1[:, layer] = memory[:n]
-        views.heads()
 
 
 def check_shapes(weights: Weights, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -53,6 +53,8 @@ class Message(NamedTuple):
         key: of the message.
         value: JSON; ``None`` for a tombstone: what was said under the key before is over.
         time: as the content has it; empty for a tombstone.
+        phase: of an alert, as its content has it.
+        severity: the same.
     """
 
     kind: MessageKind
@@ -60,6 +62,8 @@ class Message(NamedTuple):
     key: bytes
     value: bytes | None
     time: str
+    phase: str = ""
+    severity: str = ""
 
     @property
     def content(self) -> Content:
@@ -122,7 +126,8 @@ def write(
 
 def _message(kind: MessageKind, record: int, patient: str, content: Content) -> Message:
     value = orjson.dumps(content) if content else None
-    return Message(kind, record, patient.encode(), value, content.get("time", ""))
+    of_alert = (content["phase"], content["severity"]) if kind == "alert" else ()
+    return Message(kind, record, patient.encode(), value, content.get("time", ""), *of_alert)
 
 
 def headers(message: Message, record: Record) -> list[tuple[str, bytes]]:
@@ -136,12 +141,12 @@ def own_headers(message: Message, origin: Origin) -> list[tuple[str, bytes]]:
     The id follows from the input record, so a message that is read twice can be told. It has the
     time, since an event that begins a stay may also end the alert of the one before.
     """
-    kind, _, key, _, time = message
+    kind, _, key, _, time, phase, _ = message
     partition, offset, timestamp_ms, record_key, trace = origin
     stamp = (time or rfc3339(timestamp_ms)).encode()  # a tombstone has that of its record
     # Of several stays that are let go at one record of another patient, each has an id of its own.
     whose = b"" if key == record_key else b"/" + key
-    if kind == "alert" and (phase := message.content["phase"]) in RESPONSE_PHASES:
+    if phase in RESPONSE_PHASES:
         whose += b"/" + phase.encode()  # one record may cause several
     listed = [
         ("ce_id", b"%b/%d/%d/%b%b" % (_KINDS[kind], partition, offset, stamp, whose)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -158,6 +159,10 @@ class Model:
         """
         logits, h1, c1 = self.network.step(self.scaling.apply(features), h, c)
         return logits.astype(np.float64), h1, c1
+
+    def advance(self, features: Floats, h: Floats, c: Floats, sizes: Sequence[int]) -> None:
+        """Steps stays by several hours, see ``Network.advance``; ``features`` are raw."""
+        self.network.advance(self.scaling.apply(features), h, c, sizes)
 
     def forecast(self, features: Floats, out: Floats) -> Floats:
         """Foretells the vital signs of ``forecast.FORECAST_VITALS`` for ``forecast.HOURS``.

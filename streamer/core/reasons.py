@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -104,8 +105,9 @@ _PROBLEM_SENTENCES = {
     ValueProblem.UNKNOWN_UNIT: "Its unit is none that the variable comes in; it is missing.",
     ValueProblem.UNKNOWN_VARIABLE: "Its name is none of the 34 variables; it is passed over.",
     ValueProblem.UNKNOWN_CODE: "`sex` or `icu_type` is none of its words; it is missing.",
-    ValueProblem.NOT_TEXT: "`ward` or `bed` is no text; it is missing.",
-    ValueProblem.TOO_LONG: "`ward` or `bed` is over 128 characters; it is missing.",
+    ValueProblem.NOT_TEXT: "`ward`, `bed` or `label` is no text; it is missing.",
+    ValueProblem.TOO_LONG: "`ward` or `bed` is over 128 characters, or `label` over 40; it is "
+    "missing.",
     ValueProblem.CONFLICT: "Another value of the same time and `revision` came; the greater one is "
     "taken. A correction needs a greater `revision`.",
 }
@@ -117,6 +119,14 @@ class Loss(NamedTuple):
     problem: ValueProblem
     variable: str
     unit: str | None
+
+
+def by_problem(losses: Counter[Loss]) -> Counter[ValueProblem]:
+    """How many values were lost for each reason."""
+    problems: Counter[ValueProblem] = Counter()
+    for loss, count in losses.items():
+        problems[loss.problem] += count
+    return problems
 
 
 @dataclass(frozen=True, slots=True)

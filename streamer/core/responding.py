@@ -19,7 +19,7 @@ from streamer.core.assessment import Assessments, EndReason
 from streamer.core.responses import ResponsePolicy
 from streamer.core.scored_batch import Batch, Events
 from streamer.core.standings import Standing, standing
-from streamer.core.stay_notices import StayNotice, StaySummary, changed_summary, summary_of
+from streamer.core.stay_notices import StayNotice, StaySummary, changed_summary, is_news, summary_of
 from streamer.core.stays import StayTable
 
 
@@ -146,8 +146,8 @@ class Responding:
 
     def _note(self, batch: Batch, event: int, slot: int) -> None:
         """Says a stay whose alert has changed."""
-        # What is said now is known as such.
-        summary = changed_summary(self._table, slot) or summary_of(self._table, slot)
+        summary = summary_of(self._table, slot)
+        is_news(self._table, slot, summary)  # it is said in any case
         self._notice(batch, event, slot, summary)
 
     def _notice(self, batch: Batch, event: int, slot: int, summary: StaySummary) -> None:

@@ -12,7 +12,7 @@ from streamer.core.answers import Answer
 from streamer.core.assessment import Assessments
 from streamer.core.columns import Columns
 from streamer.core.parallel_waves import Run
-from streamer.core.reasons import Reason, Rejection, ValueProblem
+from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem, by_problem
 from streamer.core.stay_notices import StayNotice
 from streamer.core.stays import Slots
 from streamer.core.timeline import PLAIN
@@ -31,13 +31,18 @@ class Outcome:
 
     assessments: list[Assessments] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
-    problems: Counter[ValueProblem] = field(default_factory=Counter)
+    losses: Counter[Loss] = field(default_factory=Counter)
     newcomers: list[int] = field(default_factory=list)  # events of whose patient nothing was known
     notices: list[Answer | StayNotice] = field(default_factory=list)
     new_days: list[tuple[int, int]] = field(default_factory=list)  # event, and day it begins
     n_events: int = 0
     n_late: int = 0  # observations of an hour that was closed already
     n_redundant: int = 0  # observations that changed nothing
+
+    @property
+    def problems(self) -> Counter[ValueProblem]:
+        """How many values and particulars were dropped or are not what was sent, by reason."""
+        return by_problem(self.losses)
 
 
 @dataclass(slots=True)

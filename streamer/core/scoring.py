@@ -86,6 +86,9 @@ class _Recurrence(Responding):
     def leave_ring(self, slots: Slots, bins: NDArray[np.int32]) -> None:
         state_stepping.slide_anchor(self._table, self._model, slots, bins)
 
+    def pass_silence(self, slots: Slots, until: NDArray[np.int64]) -> None:
+        state_stepping.pass_silence(self._table, self._model, slots, until)
+
     def evaluate(self, batch: Batch, events: Events) -> None:
         assessments = assess(
             self._table,

@@ -15,7 +15,7 @@ from streamer.core import stay_rules
 from streamer.core.demographics import label_of, location_of, static_of
 from streamer.core.events import ANTIBIOTIC, MEDICATION_CLASSES, EventRejected, Fields, Kind
 from streamer.core.hour_ring import LATE_BINS, RING
-from streamer.core.reasons import Reason, ValueProblem
+from streamer.core.reasons import Loss, Reason
 from streamer.core.stays import NEVER, Notes, StayTable
 from streamer.core.time import HOUR_MS
 from streamer.core.timeline import cells_of, clear_rows, fold
@@ -109,7 +109,7 @@ def admit(
     time_ms: int,
     clock_ms: int,
     fields: Fields,
-    problems: Counter[ValueProblem],
+    losses: Counter[Loss],
 ) -> None:
     """Applies an admission: a new stay, or corrected particulars and time of the one that runs.
 
@@ -122,25 +122,25 @@ def admit(
         time_ms: of the admission.
         clock_ms: timestamp of its record.
         fields: of the event.
-        problems: particulars that cannot be used are counted here.
+        losses: particulars that cannot be used are counted here.
 
     Raises:
         EventRejected: it is of a past stay, or two weeks earlier than all that was seen.
     """
     if is_repeated(table, slot, time_ms, fields):
         return
-    static = static_of(fields, problems)
-    label = label_of(fields, problems)
+    static = static_of(fields, losses)
+    label = label_of(fields, losses)
     if time_ms > clock_ms:
         table["admission_due_ms"][slot] = time_ms
         table["due_static"][slot] = static
         if table["origin_ms"][slot] == NEVER:
-            _locate(table, slot, time_ms, fields, problems)
+            _locate(table, slot, time_ms, fields, losses)
     else:
         _admit(table, slot, time_ms)
         table["admission_due_ms"][slot] = NEVER  # the later admission in the log counts
         _describe(table, slot, static)
-        _locate(table, slot, time_ms, fields, problems)
+        _locate(table, slot, time_ms, fields, losses)
     if label is not None:
         table.notes[slot] = replace(table.notes[slot], label=label)
     seen = table["admissions_seen"][slot]
@@ -273,7 +273,7 @@ def transfer(
     slot: int,
     time_ms: int,
     fields: Fields,
-    problems: Counter[ValueProblem],
+    losses: Counter[Loss],
 ) -> None:
     """Notes where a patient is; the latest time wins, of equal times the greater ward and bed.
 
@@ -287,7 +287,7 @@ def transfer(
     here = (str(fields.get("ward") or ""), str(fields.get("bed") or ""))
     if time_ms == table["location_ms"][slot] and here < table.locations[slot]:
         return  # of two transfers at one time the same one wins, whatever their order
-    _locate(table, slot, time_ms, fields, problems)
+    _locate(table, slot, time_ms, fields, losses)
 
 
 def medicate(table: StayTable, slot: int, time_ms: int, fields: Fields) -> None:
@@ -324,10 +324,10 @@ def _locate(
     slot: int,
     time_ms: int,
     fields: Fields,
-    problems: Counter[ValueProblem],
+    losses: Counter[Loss],
 ) -> None:
     ward, bed = table.locations[slot]
-    new_ward, new_bed = location_of(fields, problems)
+    new_ward, new_bed = location_of(fields, losses)
     if time_ms >= table["location_ms"][slot] and (new_ward or new_bed):
         table.locations[slot] = (new_ward or ward, new_bed or bed)
         table["location_ms"][slot] = time_ms

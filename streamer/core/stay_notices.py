@@ -85,15 +85,20 @@ def summary_of(table: StayTable, slot: int) -> StaySummary:
 
 def changed_summary(table: StayTable, slot: int) -> StaySummary | None:
     """Returns what people see of a stay that has begun, if it is not what was said last."""
-    if table["origin_ms"][slot] == NEVER:
-        return None
     summary = summary_of(table, slot)
+    return summary if is_news(table, slot, summary) else None
+
+
+def is_news(table: StayTable, slot: int, summary: StaySummary) -> bool:
+    """Whether a stay has begun and this is not what was said of it last; it counts as said now."""
+    if table["origin_ms"][slot] == NEVER:
+        return False
     checksum = np.uint32(crc32(repr(summary).encode(errors="replace")) or 1)
     if checksum == table["notice"][slot]:
-        return None
+        return False
     table["notice"][slot] = checksum
     table.touched[slot] = True
-    return summary
+    return True
 
 
 def _known(time_ms: np.int64) -> int | None:

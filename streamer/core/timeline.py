@@ -82,7 +82,7 @@ class Folded:
 
     Attributes:
         changed: ``(n,)`` it changed the value of its hour, or the moment that it is of.
-        conflicts: ``(n,)`` another value of the same moment and revision was known.
+        conflicts: ``(n,)`` another value of its moment and revision was known, or came with it.
     """
 
     changed: Mask
@@ -107,7 +107,7 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     new = _Entries(offset_ms << _RANK_BITS | cells.rank, cells.value)
     top = _Entries.read(table.layers["ring"], at)
     changed = new.beats(top)
-    enters, conflicts = changed.copy(), np.zeros(len(at), np.bool_)
+    enters, conflicts = changed.copy(), changed & (new.key == top.key)
     behind = np.flatnonzero(~changed)  # few: most moments are newer than all that is known
     if len(behind):
         late, above = new[behind], top[behind]
@@ -120,7 +120,9 @@ def fold(table: StayTable, slots: Slots, cells: Cells) -> Folded:
     newest = np.flatnonzero(~enters)
     entering = np.flatnonzero(enters)
     if len(entering):
-        newest = np.append(newest, entering[_enter(table, at[entering], new[entering])])
+        greatest, contradicted = _enter(table, at[entering], new[entering])
+        newest = np.append(newest, entering[greatest])
+        conflicts[entering[contradicted]] = True
         table["dirty"][slots[changed & (bins < table["open_bin"][slots])]] = 1
     _fold_newest(table, slots, cells, newest)
     return Folded(changed, conflicts)
@@ -171,13 +173,16 @@ class _Entries:
         return differs
 
 
-def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
+def _enter(
+    table: StayTable, at: NDArray[np.int64], new: _Entries
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Keeps the two newest moments of each cell, of those that are stored and those that come.
 
     Returns:
-        For each cell that entries come for, the index of the newest.
+        For each cell that entries come for, the index of the newest; the indices of entries that
+        another one of their moment and revision contradicts.
     """
-    moments = _moments(at, new)
+    moments, contradicted = _moments(at, new)
     cells = at[moments]
     ends = np.flatnonzero(np.append(cells[1:] != cells[:-1], True))
     newest, at = moments[ends], cells[ends]
@@ -185,20 +190,27 @@ def _enter(table: StayTable, at: NDArray[np.int64], new: _Entries) -> NDArray[np
     second = new[moments[below]]
     second.key = np.where((ends > 0) & (cells[below] == at), second.key, -1)
     _keep_two(table, at, new[newest], second)
-    return newest
+    return newest, contradicted
 
 
-def _moments(at: NDArray[np.int64], new: _Entries) -> NDArray[np.intp]:
-    """The indices of the greatest entry of each moment, sorted by cell, then by moment."""
+def _moments(at: NDArray[np.int64], new: _Entries) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The indices of the greatest entry of each moment, sorted by cell, then by moment.
+
+    And those of entries that a greater value of the same moment and revision contradicts.
+    """
+    contradicted = np.empty(0, np.intp)
     packed = at << (_OFFSET_BITS + _RANK_BITS) | new.key
     order = np.argsort(packed)
     in_order = packed[order]
     if (in_order[1:] == in_order[:-1]).any():  # the greater value is to be last
         order = np.lexsort((new.value, packed))
         in_order = packed[order]
+        entries = new[order]
+        same = in_order[1:] == in_order[:-1]
+        contradicted = order[:-1][same & entries[1:].contradicts(entries[:-1])]
     moment = in_order >> _RANK_BITS
     greatest: NDArray[np.intp] = order[np.append(moment[1:] != moment[:-1], True)]
-    return greatest
+    return greatest, contradicted
 
 
 def _keep_two(table: StayTable, at: NDArray[np.int64], newest: _Entries, second: _Entries) -> None:
@@ -337,6 +349,14 @@ def clear_rows(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
     """Empties the rows of the ring that bins use which open now."""
     for layer in table.layers.values():
         layer.clear(slots, bins % RING)
+
+
+def open_after_silence(table: StayTable, slots: Slots, bins: NDArray[Any]) -> None:
+    """Opens bins more than a ring after the open ones of stays: nothing is left in their rings."""
+    for layer in table.layers.values():
+        layer.clear(slots)
+    table["anchor_bin"][slots] = bins - RING
+    table["open_bin"][slots] = bins
 
 
 def cells_of(table: StayTable, slot: int) -> Cells:

@@ -77,8 +77,17 @@ def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 def _configuration(settings: Settings) -> Iterator[Finding]:
     for name, value in settings:
-        shown = str(settings.redis_address if name == "redis_url" else value)
+        shown = _as_written(settings.redis_address if name == "redis_url" else value)
         yield Finding("setting", Level.OK, f"{settings.variable(name)}={shown}")
+
+
+def _as_written(value: object) -> str:
+    """A value as the environment and the README have it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value)
 
 
 def _security(settings: Settings) -> Iterator[Finding]:

@@ -260,11 +260,26 @@ def _of_fields(cls: type[EnvironmentSettings], error: ValidationError) -> Iterat
     for fault in error.errors(include_url=False):
         field = ".".join(str(part) for part in fault["loc"])
         variable = cls.variable(field) if field in cls.model_fields else field
-        message = fault["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+        value = fault["input"] if isinstance(fault["input"], str) else ""
+        value = "" if variable in secret else value
+        if fault["type"] == "string_pattern_mismatch":
+            odd = _odd_characters(str(fault["ctx"]["pattern"]), value)
+            message = f"has characters that are not allowed in it: {odd}" if odd else "is no name"
+        elif fault["type"] == "bool_parsing":
+            message = "must be true or false"
+        else:
+            message = fault["msg"].removeprefix("Value error, ").partition(", unable to parse")[0]
+            message = message.replace("Input should be", "must be", 1)
         own_words = fault["type"] in {"value_error", "setting"}
-        if not own_words and variable not in secret and isinstance(fault["input"], str):
-            message += f", not {fault['input']!r}"
+        if not own_words and value:
+            message += f", not {value!r}"
         yield Fault(variable, message)
+
+
+def _odd_characters(pattern: str, value: str) -> str:
+    """The characters of a value that its pattern allows nowhere behind a letter."""
+    odd = dict.fromkeys(char for char in value if not re.search(pattern, f"a{char}"))
+    return " ".join(map(repr, odd))
 
 
 def _details(fault: Fault) -> InitErrorDetails:

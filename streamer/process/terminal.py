@@ -6,8 +6,10 @@ module alone; `tests/process/test_terminal.py` reads their source for other ways
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
@@ -38,10 +40,20 @@ def printable(content: str | bytes | None) -> str:
 
 
 def say(line: str, *, error: bool = False) -> None:
-    """Prints one line, whatever is in it, on standard output or standard error."""
+    """Prints one line, whatever is in it, on standard output or standard error.
+
+    Raises:
+        OSError: it cannot be written, as to a file on a full disk; the error names the stream.
+    """
     stream = sys.stderr if error else sys.stdout
-    stream.write(printable(line) + "\n")
-    stream.flush()
+    try:
+        stream.write(printable(line) + "\n")
+        stream.flush()
+    except OSError as fault:
+        if fault.errno != errno.EPIPE:  # a reader that has enough is told nothing
+            fault.filename = stream.name
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left in the buffer
+        raise
 
 
 def say_lines(lines: Iterable[str], *, error: bool = False) -> None:

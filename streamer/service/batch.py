@@ -200,7 +200,7 @@ def _result(
     if not result.n_live:
         return result
     if not result.n_silent:  # the scorer counts the whole batch: a mixed one stays uncounted
-        result.problems, result.losses = outcome.problems, columns.losses
+        result.problems, result.losses = outcome.problems, outcome.losses
         result.n_late, result.n_redundant = outcome.n_late, outcome.n_redundant
     is_live_event = is_live[columns.record]
     counted = is_live_event & ~columns.is_canary
@@ -228,7 +228,7 @@ def _result(
     }
     origins = records.origins([message.record for message in messages])
     for message, origin in zip(messages, origins, strict=True):
-        kind, _, key, value, _ = message
+        kind, _, key, value, _, phase, severity = message
         is_canary = is_canary_key(key)
         topic = topic_of[kind, is_canary]
         if topic is None:
@@ -236,8 +236,7 @@ def _result(
         if kind == "risk":
             result.n_risks += not is_canary
         elif kind == "alert" and not is_canary:
-            content = message.content
-            result.alerts[content["phase"], content["severity"]] += 1
+            result.alerts[phase, severity] += 1
         own = own_headers(message, origin)
         result.outputs.append(Output(topic, origin[0], key, value, own, COMMON_HEADERS[kind]))
     return result

@@ -168,8 +168,9 @@ class Changelog:
         in_memory = set(taken).difference(evicted)
         outputs = self._stays(partition, unsent, [p for p in taken if p in in_memory], offset)
         if not unsent:
-            mark = unsent.marked = Mark(offset, era, unsent.days.before(offset))
-            outputs.append(mark_record(self._topic, _origin(partition), mark))
+            outputs += self._note_mark(
+                partition, unsent, Mark(offset, era, unsent.days.before(offset))
+            )
         return outputs
 
     def _days(self, partition: Partition) -> LogDays:
@@ -192,10 +193,16 @@ class Changelog:
         if floor == UNKNOWN:
             return []
         since = offset if floor is None else floor
-        mark = Mark(since, partition.era, unsent.days.before(since))
+        return self._note_mark(
+            partition, unsent, Mark(since, partition.era, unsent.days.before(since))
+        )
+
+    def _note_mark(self, partition: Partition, unsent: UnsentStays, mark: Mark) -> list[Output]:
+        """The record of a mark, none if the topic has it: who is idle has nothing to say."""
+        unsent.has_sent = False
         if mark == unsent.marked:
             return []
-        unsent.marked, unsent.marked_at, unsent.has_sent = mark, self.clock(), False
+        unsent.marked, unsent.marked_at = mark, self.clock()
         return [mark_record(self._topic, _origin(partition), mark)]
 
     def _stays(

@@ -10,6 +10,7 @@ from typing import Final, TypedDict
 
 import structlog
 
+from streamer.core.demographics import PARTICULARS
 from streamer.core.reasons import Loss, ValueProblem
 from streamer.core.variables import INDEX
 from streamer.process.terminal import printable
@@ -17,6 +18,7 @@ from streamer.service import metrics
 
 _SAID: Final = {
     ValueProblem.UNKNOWN_UNIT, ValueProblem.UNKNOWN_VARIABLE, ValueProblem.NOT_A_NUMBER,
+    ValueProblem.UNKNOWN_CODE, ValueProblem.NOT_TEXT,
 }  # fmt: skip
 """What an interface does to every value of a kind; artefacts and bounds come one by one."""
 _MOST_LINES: Final = (
@@ -46,7 +48,7 @@ class Losses:
     def count(self, losses: Counter[Loss]) -> None:
         """Counts the losses of a batch whose messages are out."""
         for loss, number in losses.items():
-            if loss.variable in INDEX:
+            if loss.variable in INDEX or loss.variable in PARTICULARS:
                 shown = Loss(loss.problem, loss.variable, _shown(loss.unit))
             else:  # a name that is none of ours may be anything, even a patient: it is not shown
                 shown = Loss(loss.problem, metrics.OTHER_VARIABLE, None)

@@ -142,7 +142,7 @@ OTHER_VARIABLE: Final = "other"
 VALUES_LOST: Final = _counter(
     "values_lost_total",
     "values",
-    "The same by variable, without particulars of admissions; `other` is none of the 34.",
+    "The same by variable or particular of an admission; `other` is none of them.",
     variable=(OTHER_VARIABLE,),  # a variable that loses nothing needs no series
 )
 NEW_PATIENTS: Final = _counter(

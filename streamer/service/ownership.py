@@ -154,14 +154,15 @@ class Ownership:
             StoreUnavailable: the store does not answer; call again.
         """
         now = time.monotonic()
-        due = {number for number, untaken in self.untaken.items() if untaken.retry_at <= now}
-        due |= {
-            number
-            for number, blocked in self.blocked.items()
-            if number not in self.owned and now - blocked.checked_at > RETRY_BLOCKED_S
-        }
+        due_at = {number: untaken.retry_at for number, untaken in self.untaken.items()}
+        for number, blocked in self.blocked.items():
+            if number not in self.owned:
+                due_at.setdefault(number, blocked.checked_at + RETRY_BLOCKED_S)
+        due = [number for number in sorted(due_at) if due_at[number] <= now]
+        # Who has waited longest comes first: some that fail slowly would hold up all the others.
+        due.sort(key=due_at.__getitem__)
         described: Topic | None = None
-        for number in sorted(due):
+        for number in due:
             if time.monotonic() - now > _TAKING_S:
                 return
             try:
@@ -239,6 +240,8 @@ class Ownership:
         self._described = described
 
     def _take(self, number: int, log_id: str, in_force: Model) -> None:
+        # A take-over that failed half way has left stays, which may be old by now.
+        self._cache.clear(number)
         taken, snapshot = self._states.take(number), None
         if taken.watermark is None:
             snapshot = self._snapshot(number, log_id)

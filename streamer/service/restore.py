@@ -59,6 +59,8 @@ class Restore:
         why = ""
         if snapshot.mark is None:
             why = "no mark yet: services of this version have not run for long enough"
+            if snapshot.n_foreign and not snapshot.stays:
+                why = "its records are of another input topic, or of another program"
         elif max(snapshot.mark.since, snapshot.last) > committed:
             why = f"it is ahead of the committed offset {committed}, which was set back"
         if why:

@@ -123,7 +123,7 @@ class Snapshot:
                 self._days[day] = int(record.headers["w"])
             else:
                 self.stays[record.key.decode()] = int(record.headers["w"]), record.value
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             self.n_foreign += 1
 
     @property

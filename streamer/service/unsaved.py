@@ -34,9 +34,9 @@ from streamer.service.takeover import Partition
 
 _log = structlog.get_logger()
 
-# Some 0.1 s of one core to encode: the patients of all partitions wait for it. A partition is saved
-# whole, so one of more stays takes longer.
-_MOST_STAYS: Final = 2_000
+# Some 12 ms of one core to encode, and 2 MB: the patients of all partitions wait for it. One that
+# has more stays takes longer, since a partition is saved whole.
+_MOST_STAYS: Final = 250
 
 
 class UnsavedStates:

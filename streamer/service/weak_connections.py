@@ -67,4 +67,4 @@ def _of_redis(settings: Settings) -> Iterator[str]:
             "authority signed. Remove it"
         )
     if not address.password and not (address.tls and address.tls.certificate):
-        yield f"Redis: REDIS_URL has no password: {_ANYBODY}. Give it a user (deploy/acl/redis)"
+        yield f"Redis: REDIS_URL has no password: {_ANYBODY}. Give it a user (deploy/acl/redis.sh)"

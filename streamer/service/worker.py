@@ -83,7 +83,6 @@ class Worker:
     ) -> None:
         self._log = log
         self._states = states
-        self._config = config
         self._fault = fault or no_fault
         self._library = library
         self._active = ActiveModel(library)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from bench.board_stub import BoardStub
 from bench.board_ward import alert, stamp
+from streamer.board.session_routes import AGAIN
 from tests.board.bed import of_bed
 from tests.board.conftest import Screens
 
@@ -42,6 +45,18 @@ def test_a_patient_has_curves_values_with_ages_and_limits_reasons_and_history(
     ]  # fmt: skip
     page.keyboard.press("Escape")
     expect(of_bed(page, "2")).to_be_focused()
+
+
+def test_what_a_page_asks_for_by_itself_is_marked(screens: Screens, stub: BoardStub) -> None:
+    """Else a session would not end while a patient is open, whoever sits in front of it."""
+    page = screens.open()
+    with page.expect_request(re.compile("/api/patients/")) as opened:
+        of_bed(page, "2").click()
+    page.wait_for_selector(".history li")
+    with page.expect_request(re.compile("/api/patients/")) as loaded_again:
+        stub.change("2", last_contact=stamp(1))
+    marks = [f"{AGAIN}=true" in asked.value.url for asked in (opened, loaded_again)]
+    assert marks == [False, True]
 
 
 def test_an_old_vital_sign_is_grey_with_a_question_mark_as_on_the_card(

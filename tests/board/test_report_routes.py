@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
+from streamer.adapters.memory.ward import MemoryWardLog
 from streamer.board.people import Role
 from tests.support.board import (
     ACTION_ID,
@@ -100,3 +105,32 @@ def test_times_of_a_replay_are_not_those_of_its_records() -> None:
     with trial.client() as client:
         assert len(client.get("/api/audit").json()["rows"]) == 1
         assert client.get("/api/burden?days=1").json()["starts"] == 1
+
+
+def test_reports_that_take_long_hold_up_no_action() -> None:
+    trial, reading, read_on = BoardTrial(), threading.Semaphore(0), threading.Event()
+    trial.write(stay(), risk(), alert("start", -50))
+
+    def open_slowly() -> MemoryWardLog:
+        reading.release()
+        read_on.wait(60)
+        return trial.ward.open()
+
+    def set_threads(n: int) -> None:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = n
+
+    trial.app.state.context = replace(trial.context, open_log=open_slowly)
+    with trial.client() as client, ThreadPoolExecutor(4) as people:
+        assert client.portal is not None
+        client.portal.call(set_threads, 4)
+        asked = [people.submit(client.get, f"/api/burden?days={days}") for days in range(1, 5)]
+        assert reading.acquire(timeout=10)
+        assert reading.acquire(timeout=10)
+        gives_up = threading.Timer(5, read_on.set)
+        gives_up.start()
+        answer = client.post("/api/alerts/actions", json=action(), headers=ORIGIN)
+        assert answer.status_code == 202
+        assert not read_on.is_set(), "it waited for the reports"
+        gives_up.cancel()
+        read_on.set()
+        assert {one.result(10).status_code for one in asked} == {200}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamer.board.people import Role
+from streamer.board.session_routes import AGAIN
 from streamer.board.users import hash_password
 from streamer.core.time import HOUR_MS, MINUTE_MS
 from tests.support.board import ORIGIN, PASSWORD, BoardTrial, risk
@@ -103,6 +104,11 @@ def test_a_session_ends_after_half_an_hour_without_use_or_a_shift(trial: BoardTr
         trial.now_ms += MINUTE_MS
         assert client.get("/api/board").status_code == 401
     with trial.client("a.nurse") as client:
+        for _ in range(3):
+            trial.now_ms += 10 * MINUTE_MS
+            last = client.get(f"/api/patients/p1?{AGAIN}=true").status_code
+        assert last == 401, "a page that loads by itself is no use"
+    with trial.client("a.nurse") as client:
         for _ in range(12 * 2 + 1):
             trial.now_ms += 29 * MINUTE_MS
             last = client.get("/api/alerts").status_code
@@ -120,7 +126,9 @@ def test_a_kiosk_looks_for_ninety_days(trial: BoardTrial) -> None:
 
 def test_a_body_that_is_no_login_is_refused(trial: BoardTrial) -> None:
     with trial.client() as client:
-        for body in ("{", "[]", '{"user": 1, "password": "x"}', '{"user": "' + "x" * 5_000 + '"}'):
+        deep = '{"user": "a", "password": "b", "x": ' + "[" * 2_000 + "]" * 2_000 + "}"
+        long = '{"user": "' + "x" * 5_000 + '"}'
+        for body in ("{", "[]", '{"user": 1, "password": "x"}', long, deep):
             headers = ORIGIN | {"content-type": "application/json"}
             answer = client.post("/api/session", content=body, headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (400, "body")

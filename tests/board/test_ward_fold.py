@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import random
+from typing import Any
 
 import orjson
+import pytest
 
 from streamer.board.follower import changes
 from streamer.board.ward_fold import WardFold
@@ -98,3 +101,14 @@ def test_pauses_and_refusals_without_an_alert_are_kept_apart() -> None:
     assert [(a["action_id"], a["refusal"]) for a in trial.card()["answers"]] == [
         ("one", None), ("two", "unknown_alert"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("fields", [{"news2": 10**30}, {"last": {"heart_rate": [80.0, -(10**30)]}}])
+def test_a_number_that_no_page_can_read_costs_its_message(fields: dict[str, Any]) -> None:
+    """Written by another program, it would end the thread that publishes all the others."""
+    trial = BoardTrial()
+    trial.write(risk(0.05))
+    value = json.dumps(risk(0.9, **fields)).encode()
+    trial.board.apply(changes([WardRecord("risk", NOW_MS, b"p1", value)], TOPICS))
+    trial.board.publish()
+    assert trial.card()["risk"]["value"] == 0.05

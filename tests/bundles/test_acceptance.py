@@ -20,8 +20,8 @@ LONGEST_S = 5.0  # a service answers nobody while it looks at a bundle
 
 
 @pytest.fixture(scope="module")
-def bad() -> list[Bad]:
-    return list(bad_bundles())
+def bad() -> tuple[Bad, ...]:
+    return bad_bundles()
 
 
 def refusal(bundle: bundles.Bundle, trust: Trust = OURS) -> Refusal:
@@ -30,7 +30,7 @@ def refusal(bundle: bundles.Bundle, trust: Trust = OURS) -> Refusal:
     return refused.value.reason
 
 
-def test_each_bad_bundle_is_refused_for_what_it_is(bad: list[Bad]) -> None:
+def test_each_bad_bundle_is_refused_for_what_it_is(bad: tuple[Bad, ...]) -> None:
     assert {one.reason for one in bad} == set(Refusal) - {Refusal.MISSING}
     for one in bad:
         began = time.monotonic()

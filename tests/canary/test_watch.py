@@ -82,8 +82,10 @@ def test_the_slowest_step_makes_it_late() -> None:
         ([START, {**END, "alert_id": "b"}], "another alert"),
         ([RISK_0, RISK_1, START, {**END, "partition": 3}], "heard of partition 3"),
         ([b"no json"], "no JSON object"),
+        ([b"[" * 100_000], "no JSON object"),
         ([[]], "no JSON object"),
         ([{"bin": "x"}], "cannot be read"),
+        ([{**RISK_0, "bin": float("inf")}], "cannot be read"),
     ],
 )
 def test_what_must_not_be_heard_is_wrong(messages: list[object], why: str) -> None:

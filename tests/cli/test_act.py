@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from streamer.adapters.kafka import action_answers, actions
+from streamer.adapters.kafka import action_answers, actions, read
 from streamer.cli import app
 from streamer.core.actions import ACTION_MAC, is_signed, read_action
 
@@ -26,10 +26,12 @@ class Kafka:
     Attributes:
         stay: the last record of the patient on `stays`.
         answer: fields of the phase that the service says; ``None``: it says nothing.
+        has_stays: whether the topic `stays` exists.
     """
 
     stay: bytes | None = STAY
     answer: dict[str, Any] | None = field(default_factory=dict)
+    has_stays: bool = True
     written: list[tuple[int, bytes, bytes, dict[str, bytes]]] = field(default_factory=list)
 
     @property
@@ -66,6 +68,7 @@ def kafka(monkeypatch: pytest.MonkeyPatch) -> Kafka:
     monkeypatch.setattr(actions, "KafkaActionLog", lambda *_: topics)
     monkeypatch.setattr(action_answers, "AnswerReader", lambda *_: topics)
     monkeypatch.setattr(action_answers, "last_value", lambda *_: topics.stay)
+    monkeypatch.setattr(read, "is_there", lambda *_: topics.has_stays)
     return topics
 
 
@@ -108,6 +111,7 @@ def test_a_refusal_is_said_and_fails(kafka: Kafka) -> None:
     result = act("p1", "resume")
     assert result.exit_code == 1
     assert "refused: not_snoozed" in result.output
+    assert "nothing to resume" in result.output
 
 
 def test_without_an_answer_it_says_how_to_send_the_same_again(kafka: Kafka) -> None:
@@ -125,6 +129,13 @@ def test_a_patient_of_whom_nothing_is_known_is_named(kafka: Kafka, stay: bytes |
     assert result.exit_code == 1
     assert "Nothing is known of patient 'p1'" in result.output
     assert not kafka.written
+
+
+def test_a_missing_topic_is_told_from_an_unknown_patient(kafka: Kafka) -> None:
+    kafka.stay, kafka.has_stays = None, False
+    result = act("p1", "acknowledge")
+    assert result.exit_code == 1
+    assert "topic stays is missing; run `streamer topics`" in result.output
 
 
 @pytest.mark.parametrize(
@@ -149,7 +160,10 @@ def test_what_the_service_would_reject_is_wrong_usage(
 
 def test_a_patient_without_an_alert_can_be_paused_and_not_acknowledged(kafka: Kafka) -> None:
     kafka.stay = b'{"partition": 1, "alert": null}'
-    assert act("p1", "acknowledge").exit_code == 2
+    nothing = act("p1", "acknowledge")
+    assert nothing.exit_code == 1
+    assert "has had no alert: nothing to acknowledge" in nothing.output
+    assert act("p1", "dance").exit_code == 2
     assert act("p1", "pause", "--minutes", "30", "--reason", "treated").exit_code == 0
     assert kafka.written[0][0] == 1
     assert kafka.action["alert_id"] is None

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from streamer.cli import alerts
+from streamer.core.alerts import Phase
+from streamer.core.answers import RESPONSE_PHASES
 from streamer.service.settings import Settings
 
 ALERT = {
@@ -24,7 +26,7 @@ def readable(content: Mapping[str, object]) -> str:
 
 def test_an_alert_is_one_line_for_people() -> None:
     assert readable(ALERT) == (
-        "2026-11-21T10:00:00Z  start     medium p1           sepsis within 6 h: 31.4% "
+        "2026-11-21T10:00:00Z  start         medium p1           sepsis within 6 h: 31.4% "
         "(alert above 18.0%)  NEWS2 7  lactate 4.1 mmol/L (high, 25 min)"
     )
 
@@ -37,8 +39,21 @@ def test_without_reasons_and_score_the_line_is_shorter() -> None:
 def test_what_a_person_did_about_an_alert_has_no_risk() -> None:
     act = {"time": "2026-11-21T10:05:00Z", "phase": "acknowledge", "patient_id": "p1"}
     assert readable(act) == (
-        "2026-11-21T10:05:00Z  acknowledge -      p1           sepsis within 6 h: -  NEWS2 -"
+        "2026-11-21T10:05:00Z  acknowledge   -      p1           sepsis within 6 h: -  NEWS2 -"
     )
+
+
+def test_what_a_person_said_is_on_the_line() -> None:
+    act = {"time": "2026-11-21T10:05:00Z", "patient_id": "p1", "by": {"user": "a.nurse"}}
+    judged = readable(act | {"phase": "feedback", "verdict": "false", "note": "drain"})
+    assert judged.endswith("by a.nurse  verdict: false  'drain'")
+    snoozed = readable(act | {"phase": "snooze", "minutes": 15, "reason": "busy"})
+    assert snoozed.endswith("by a.nurse  15 min  busy")
+
+
+def test_the_phases_stand_in_one_column() -> None:
+    phases = (*(phase.name for phase in Phase), *RESPONSE_PHASES)
+    assert max(map(len, phases)) == alerts._PHASE
 
 
 NO_ALERTS = (
@@ -64,9 +79,37 @@ def test_the_topic_is_followed_past_records_that_are_no_alerts(
         yield value
 
     monkeypatch.setattr(alerts, "follow", follow)
+    monkeypatch.setattr(alerts, "is_there", lambda *_: True)
     alerts.show_alerts(
         Settings(), from_beginning=from_beginning, as_json=as_json, stop=threading.Event()
     )
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [json.dumps(ALERT) if as_json else readable(ALERT)] * 2
     assert shown.err.count("is no alert") == len(shown.err.splitlines()) == len(NO_ALERTS)
+
+
+def test_a_missing_topic_is_named_and_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that it has when it is made is new."""
+    answers = iter((False, False, True))
+    monkeypatch.setattr(alerts, "is_there", lambda *_: next(answers))
+    monkeypatch.setattr(alerts, "_LOOK_AGAIN_S", 0)
+
+    def follow(*_: Any, from_beginning: bool) -> Iterator[bytes]:
+        assert from_beginning
+        yield json.dumps(ALERT).encode()
+
+    monkeypatch.setattr(alerts, "follow", follow)
+    alerts.show_alerts(Settings(), from_beginning=False, as_json=False, stop=threading.Event())
+    shown = capsys.readouterr()
+    assert shown.out.strip() == readable(ALERT)
+    assert shown.err.count("Topic alerts is missing") == 1
+    assert "`streamer topics`" in shown.err
+
+
+def test_a_missing_topic_is_waited_for_until_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alerts, "is_there", lambda *_: False)
+    stop = threading.Event()
+    stop.set()
+    alerts.show_alerts(Settings(), from_beginning=False, as_json=False, stop=stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import subprocess
 import sys
@@ -71,6 +72,7 @@ def test_a_slip_of_the_pen_is_wrong_usage() -> None:
         (DataError("no such file"), 2),
         (LocalStackError("the port is in use"), 1),
         (StoreUnavailable("Redis is away"), 1),
+        (PermissionError(errno.EACCES, "Permission denied", "/var/lib/vigil"), 1),
     ],
 )
 def test_a_failure_is_told_in_a_sentence(error: Exception, code: int) -> None:
@@ -87,6 +89,9 @@ def test_wrong_settings_are_told_by_their_names() -> None:
     assert text.startswith("The configuration is wrong:\n  STREAMER_PARTITIONS: ")
 
 
-@pytest.mark.parametrize("error", [KeyError("a bug"), ModuleNotFoundError(name="kafka")])
+@pytest.mark.parametrize(
+    "error",
+    [KeyError("a bug"), FileNotFoundError(errno.ENOENT, "gone"), ModuleNotFoundError(name="kafka")],
+)
 def test_a_bug_has_its_traceback(error: Exception) -> None:
     assert describe(error) is None

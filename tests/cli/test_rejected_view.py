@@ -93,3 +93,4 @@ def test_a_list_names_each_reason_in_full_however_long_the_line_is() -> None:
     assert len(lines) == 1 + 3 + 1 + 1 + 3
     for letter in letters:
         assert sum(letter.reason in line.split() for line in lines) == 2
+    assert [line.endswith(f"{'d' * 117}...") for line in lines[-3:]] == [True] * 3

@@ -60,6 +60,12 @@ def test_headers_of_somebody_else_are_no_error(name: str, value: bytes | None) -
     assert read(7, 0, None, None, []).reason == ""
 
 
+@pytest.mark.parametrize("name", ["partition", "offset"])
+def test_a_place_below_0_is_none(name: str) -> None:
+    """A replay to partition -1 would fail, and with it all records of its transaction."""
+    assert read(7, 0, None, None, [*HEADERS, (name, b"-1")]).origin is None
+
+
 def test_what_became_of_it() -> None:
     assert rejected().standing(set()) is Standing.WAITING
     assert rejected().standing({6, 8}) is Standing.WAITING

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.core.demographics import location_of, static_of, static_rows
+from streamer.core.demographics import PARTICULARS, location_of, static_of, static_rows
 from streamer.core.events import Fields
 from streamer.core.features import STATIC
 from streamer.core.numbers import read_number
-from streamer.core.reasons import ValueProblem
+from streamer.core.reasons import Loss, ValueProblem
 
 CENSORED, NOT_A_NUMBER = ValueProblem.CENSORED, ValueProblem.NOT_A_NUMBER
 
@@ -79,10 +79,11 @@ def test_a_value_as_it_came(
 def test_particulars_of_an_admission(
     fields: Fields, static: dict[str, float], problems: list[str]
 ) -> None:
-    counted: Counter[ValueProblem] = Counter()
+    counted: Counter[Loss] = Counter()
     read = static_of(fields, counted)
     assert {n: v for n, v in zip(STATIC, read.tolist(), strict=True) if not math.isnan(v)} == static
-    assert sorted(p.value for p in counted.elements()) == problems
+    assert sorted(loss.problem.value for loss in counted.elements()) == problems
+    assert {loss.variable for loss in counted} <= {*fields} & {*PARTICULARS}
 
 
 @given(
@@ -117,6 +118,7 @@ def test_the_trainer_and_the_stream_keep_the_same(
 def test_ward_and_bed(
     fields: Fields, location: tuple[str | None, str | None], problems: list[str]
 ) -> None:
-    counted: Counter[ValueProblem] = Counter()
+    counted: Counter[Loss] = Counter()
     assert location_of(fields, counted) == location
-    assert sorted(p.value for p in counted.elements()) == problems
+    assert sorted(loss.problem.value for loss in counted.elements()) == problems
+    assert {loss.variable for loss in counted} <= {*fields} & {*PARTICULARS}

@@ -20,8 +20,12 @@ def test_a_contribution_is_the_logit_that_is_lost_without_the_variable() -> None
     seen = rng.uniform(0, 60, (4, features.N_FEATURES)).astype(np.float32)
     h, c = rng.normal(size=(2, 4, 1, 8)).astype(np.float32)
     known = rng.random((4, N_VARIABLES)) < 0.7
-    added = explain.contributions(model, seen, h, c, known)
-    before = model.step(seen, h, c)[0][:, 0]
+    logits = model.step(seen, h, c)[0]
+    evaluation = Evaluation(seen, h, c, logits, model.risks(logits))
+    added = explain.contributions(model, evaluation, np.arange(4), known)
+    some = explain.contributions(model, evaluation, np.array([3, 1]), known[[3, 1]])
+    assert (some == added[[3, 1]]).all()
+    before = logits[:, 0]
     for variable in range(N_VARIABLES):
         without = seen.copy()
         without[:, variable == features.OWNER] = np.nan

@@ -143,6 +143,20 @@ def test_a_stay_is_the_same_bits_in_any_batch() -> None:
         assert sequence(rows[:, stays].copy()).tobytes() == together[:, stays].tobytes()
 
 
+@pytest.mark.parametrize("hours", [1, 48, 400])
+def test_silent_hours_at_once_are_those_of_one_by_one(hours: int) -> None:
+    memory, static = features.empty_memory(5), np.repeat(UNKNOWN, 5, 0)
+    for row in random_rows(4, 6, stays=5):
+        _, memory = features.step(row, np.zeros(5, np.int32), static, memory)
+    bins = np.arange(5, dtype=np.int32) * 50 - 60
+    at_once, after = features.step_silence(hours, bins, static, memory)
+    nothing = np.full((5, N_VARIABLES), np.nan, np.float32)
+    for hour, seen in enumerate(at_once.reshape(hours, 5, -1)):
+        expected, memory = features.step(nothing, bins + np.int32(hour), static, memory)
+        assert seen.tobytes() == expected.tobytes()
+    assert after.tobytes() == memory.tobytes()
+
+
 def test_memory_is_an_argument_and_is_not_changed() -> None:
     rows = random_rows(3, 1, stays=4)[0]
     memory = features.empty_memory(4)
@@ -161,3 +175,9 @@ def test_limits_give_finite_features() -> None:
 def test_indices_of_ratios_stand_where_names_say() -> None:
     assert features.OWNER[features.NAMES.index("shock_index")] == INDEX["heart_rate"]
     assert features.OWNER[features.NAMES.index("spo2_fio2")] == INDEX["fio2"]
+
+
+def test_vital_signs_are_neighbours_in_the_table_so_a_slice_takes_them() -> None:
+    vital = np.array([variable.is_vital for variable in VARIABLES])
+    assert vital[features._VITALS].all()
+    assert vital[features._VITALS].sum() == vital.sum()

@@ -76,6 +76,15 @@ def test_late_values_are_where_they_belong_and_hours_without_events_are_empty() 
     assert rates(stay)[70] == 50
 
 
+@pytest.mark.parametrize("gap", [48, 49, 50, 51, 200])
+def test_silent_hours_are_empty_rows(gap: int) -> None:
+    [stay] = Fold().take([*long_stay(60), observation(59 + gap, heart_rate=50)], 1000).finish()
+    assert rates(stay)[:60] == [60.0 + h for h in range(60)]
+    assert len(stay.rows) == 60 + gap
+    assert np.isnan(stay.rows[60:-1]).all()
+    assert rates(stay)[-1] == 50
+
+
 def test_the_next_stay_hands_over_the_one_before() -> None:
     events = [
         *long_stay(60),

@@ -109,6 +109,25 @@ def test_the_whole_sequence_is_the_chain_of_its_steps(size: Architecture) -> Non
 
 
 @EACH
+@pytest.mark.parametrize("sizes", [(), (1,), (150, 150, 9, 1), (5,) * 20])
+def test_hours_of_stays_are_the_chain_of_their_steps(
+    size: Architecture, sizes: tuple[int, ...]
+) -> None:
+    network = Network(size, random_weights(size))
+    n = max(sizes, default=3)
+    _, h, c = random_stays(size, n)
+    x = random_stays(size, sum(sizes), seed=1)[0]
+    h1, c1 = h.copy(), c.copy()
+    network.advance(x, h1, c1, sizes)
+    begin = 0
+    for of_hour in sizes:
+        stepped = network.step(x[begin : begin + of_hour], h[:of_hour], c[:of_hour])
+        _, h[:of_hour], c[:of_hour] = stepped
+        begin += of_hour
+    assert (h1.tobytes(), c1.tobytes()) == (h.tobytes(), c.tobytes())
+
+
+@EACH
 @pytest.mark.parametrize("at", [1, 15, 29])
 def test_nothing_looks_ahead(size: Architecture, at: int) -> None:
     network = Network(size, random_weights(size))

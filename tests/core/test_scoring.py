@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamer.core.columns import decode
-from streamer.core.reasons import ValueProblem
+from streamer.core.reasons import Loss, ValueProblem
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.variables import INDEX
@@ -122,12 +122,22 @@ def test_a_record_is_refused_once_whether_by_decoding_or_by_scoring() -> None:
 
 
 def test_a_decoded_batch_can_be_scored_again_and_counts_the_same() -> None:
-    columns = decode(
-        [record(b"x"), record(admission(age=500)), record(observation(0, mood=1))], None
-    )
+    """As it is after a transaction that did not go through."""
+    events = [
+        admission(age=500, sex="M"),
+        observation(0, mood=1, heart_rate=80),
+        observation(0, heart_rate=90),
+    ]
+    columns = decode([record(b"x"), *map(record, events)], None)
     for _ in range(2):
-        outcome = Scorer(NETWORK, StayTable(NETWORK.architecture), 0).score(columns, [0, 0])
-        assert sum(outcome.problems.values()) == 2
+        outcome = Scorer(NETWORK, StayTable(NETWORK.architecture), 0).score(columns, [0] * 3)
+        assert outcome.losses == {
+            Loss(ValueProblem.OUT_OF_LIMITS, "age", None): 1,
+            Loss(ValueProblem.UNKNOWN_CODE, "sex", None): 1,
+            Loss(ValueProblem.UNKNOWN_VARIABLE, "mood", None): 1,
+            Loss(ValueProblem.CONFLICT, "heart_rate", None): 1,
+        }
+        assert outcome.problems.total() == 4
         assert len(outcome.rejections) == 1
 
 

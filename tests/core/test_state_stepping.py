@@ -191,6 +191,25 @@ def test_a_long_gap_is_stepped_hour_by_hour() -> None:
     assert bins([m.content for m in gap.messages]) == [0, 336]
 
 
+@pytest.mark.parametrize("gap", [49, 50, 51, 99, 335])
+def test_after_a_silence_all_is_as_if_each_hour_had_been_stepped(gap: int) -> None:
+    rows = course(60, seed=gap)
+    events = [observation(i, **row) for i, row in enumerate(rows)]
+    # Another patient whose silence is shorter, in the same batch.
+    events += [observation(40, "q", lactate=3), observation(40 + gap // 2, "q", ph=7.1)]
+    after = [observation(59 + gap, lactate=2), observation(59 + gap + 0.5, ph=7.3)]
+    late = observation(59 + gap - LATE_BINS + 0.5, lactate=9.5)  # the oldest hour of the ring
+    silent, hourly = Stream(TWO, SELDOM_S), Stream(TWO, SELDOM_S)
+    silent.take(ADMISSION, *events, *after)
+    hourly.take(ADMISSION, *events, *(observation(60 + i) for i in range(gap - 1)), *after)
+    assert_same(silent.committed(), hourly.committed())
+    silent.take(late)
+    hourly.take(late)
+    assert_same(silent.committed(), hourly.committed())
+    assert silent.risks() == hourly.risks()
+    assert silent.rejections == hourly.rejections == []
+
+
 def test_events_before_the_first_seen_have_negative_bins_where_no_admission_is_known() -> None:
     stream = Stream(ONE)
     stream.take(

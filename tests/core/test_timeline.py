@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from streamer.core.time import HOUR_MS
 from streamer.core.timeline import (
     PLAIN,
     Cells,
+    Folded,
     bin_of,
     cells_of,
     clear_rows,
@@ -35,9 +36,14 @@ def stay(open_bin: int = 0) -> tuple[StayTable, int]:
 
 
 def put(table: StayTable, slot: int, *cells: tuple[int, int, float]) -> list[bool]:
-    """Folds cells of (milliseconds since the origin, variable, value)."""
+    """Folds cells of (milliseconds since the origin, variable, value); says which changed."""
+    changed: list[bool] = folded(table, slot, *cells).changed.tolist()
+    return changed
+
+
+def folded(table: StayTable, slot: int, *cells: tuple[int, int, float]) -> Folded:
     elapsed, variables, values = zip(*cells, strict=True)
-    folded = fold(
+    return fold(
         table,
         np.full(len(cells), slot),
         Cells(
@@ -47,8 +53,6 @@ def put(table: StayTable, slot: int, *cells: tuple[int, int, float]) -> list[boo
             np.full(len(cells), PLAIN, np.uint16),
         ),
     )
-    changed: list[bool] = folded.changed.tolist()
-    return changed
 
 
 @pytest.mark.parametrize(
@@ -76,6 +80,24 @@ def test_the_latest_counts_and_of_equal_times_the_greatest(order: tuple[int, ...
         assert table["last_value"][slot, PH] == np.float32(7.3)
         assert table["last_ms"][slot, PH] == ORIGIN_MS + 20
         assert table["dirty"][slot] == 0
+
+
+@pytest.mark.parametrize("order", list(permutations((7.1, 7.2, 7.3))))
+@pytest.mark.parametrize("cuts", [(), (1,), (2,), (1, 2)])
+def test_values_of_one_moment_contradict_each_other_in_any_order_and_batches(
+    order: tuple[float, ...], cuts: tuple[int, ...]
+) -> None:
+    """The second and each further one is counted; another moment and a repetition are none."""
+    table, slot = stay()
+    n_conflicts = 0
+    for begin, end in pairwise((0, *cuts, len(order))):
+        cells = [(20, PH, value) for value in order[begin:end]]
+        n_conflicts += folded(table, slot, *cells).conflicts.sum()
+    assert n_conflicts == 2
+    again = folded(table, slot, (20, PH, 7.3), (20, PH, 7.3), (30, PH, 7.0), (20, LACTATE, 2.0))
+    assert not again.conflicts.any()
+    below = folded(table, slot, (20, PH, 7.4))  # of the moment before the newest
+    assert below.conflicts.all()
 
 
 def test_only_what_is_new_changes_anything() -> None:

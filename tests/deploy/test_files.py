@@ -87,6 +87,19 @@ def test_models_are_signed_unless_somebody_says_otherwise() -> None:
     )
 
 
+def test_what_works_under_a_name_keeps_it_in_the_next_container() -> None:
+    """A new container has another host name, and could not end the transaction of a killed one."""
+    services = compose()["services"]
+    named = [
+        name
+        for name, program in OURS.items()
+        if program == "streamer" and services[name]["command"] in (["run"], ["canary"])
+    ]
+    assert named == ["streamer", "canary"]
+    for name in named:
+        assert services[name]["environment"]["STREAMER_INSTANCE"] == name
+
+
 def test_every_image_is_pinned_by_digest() -> None:
     services = compose()["services"]
     theirs = [each["image"] for name, each in services.items() if name not in OURS]
@@ -296,6 +309,37 @@ def test_a_target_installs_what_it_needs(tmp_path: Path, target: str, extras: se
     planned = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
     (installed,) = re.findall(r"pip install .* -e '\.\[(.*)\]'", planned)
     assert set(installed.split(",")) == extras
+
+
+def test_every_extra_that_is_named_exists_and_each_is_on_the_page() -> None:
+    extras = set(project()["optional-dependencies"])
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    sources = [path for name in ("streamer", "trainer") for path in (ROOT / name).rglob("*.py")]
+    text = "".join(path.read_text() for path in [*pages, *sources])
+    lists = re.findall(r"(?:vigil-icu|'\.)\[([a-z,]+)\]", text)
+    assert {extra for list_ in lists for extra in list_.split(",")} <= extras
+    page = (ROOT / "docs/images.md").read_text()
+    assert set(re.findall(r"^\| `vigil-icu\[(\w+)\]`", page, re.MULTILINE)) == extras
+
+
+def test_no_page_installs_from_an_index_what_is_on_none() -> None:
+    """A block is copied as it stands, by somebody who has nothing yet."""
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        blocks = re.findall(r"^```.*?^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        assert not [block for block in blocks if "pip install 'vigil-icu" in block], page
+
+
+def test_the_readme_has_the_sizes_of_the_page_of_the_images() -> None:
+    row = r"^\| (?:streamer|trainer)[^|]*\| (\d+ MB) \| ([^|]+) \|$"
+    streamer, trainer = re.findall(row, (ROOT / "README.md").read_text(), re.MULTILINE)
+    page = (ROOT / "docs/images.md").read_text()
+    layers, resident = (
+        [cell.strip() for cell in line.strip("|").split("|")][1:]
+        for line in page.splitlines()
+        if line.startswith(("| our layer", "| resident"))
+    )
+    assert [streamer[0], trainer[0]] == [layers[0], layers[1].partition(" and")[0]]
+    assert [streamer[1], trainer[1]] == resident
 
 
 def test_ci_runs_the_one_gate() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from streamer.service.health import Health
 from streamer.service.http import as_json, serving, serving_routes
 from streamer.service.settings import Settings
 from tests.service.test_http import free_port
+from tests.support.paths import ROOT
 from tests.support.small_models import balanced, forecasting_model, random_bundle
 
 
@@ -27,6 +29,21 @@ def findings(monkeypatch: pytest.MonkeyPatch, port: int, key: str = "") -> dict[
         monkeypatch.setattr(checks, name, lambda _settings: iter(()))
     settings = Settings(http_port=port, log_key=SecretStr(key))
     return {finding.check: finding for finding in checks.checks(settings)}
+
+
+def test_settings_are_shown_as_the_readme_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line can be copied into an env file."""
+    monkeypatch.delenv("STREAMER_AUDIT_FILE")  # of all tests
+    rows = re.findall(
+        r"^\| `(STREAMER_\w+|KAFKA_\w+)` \| (.+?) \|",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    defaults = {name: "" if shown == "(empty)" else shown.strip("`") for name, shown in rows}
+    lines = [finding.message for finding in checks._configuration(Settings())]
+    shown = dict(line.split("=", 1) for line in lines)
+    shown.pop("REDIS_URL")  # that of a stack on this machine, where one runs
+    assert shown == defaults
 
 
 def test_a_service_on_this_machine_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ def test_variable_unit_and_number_are_named(monkeypatch: pytest.MonkeyPatch) -> 
         Counter(
             {
                 Loss(ValueProblem.UNKNOWN_UNIT, "lactate", "furlong\x1b[2J"): 12,
+                Loss(ValueProblem.UNKNOWN_CODE, "sex", None): 2,
                 Loss(ValueProblem.OUT_OF_LIMITS, "ph", None): 1,
                 Loss(ValueProblem.UNKNOWN_VARIABLE, "Mary Smith", None): 3,
                 Loss(ValueProblem.CENSORED, "troponin_i", None): 99,
@@ -34,9 +35,17 @@ def test_variable_unit_and_number_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     sentence = ValueProblem.UNKNOWN_UNIT.sentence
     assert [finding.message for finding in findings] == [
         f"lactate in {'furlong' + chr(92) + 'x1b[2J'!r}: 12 values since the service started. "
-        + sentence,
-        "other: 3 values since the service started. " + ValueProblem.UNKNOWN_VARIABLE.sentence,
-        "ph: 1 value since the service started. " + ValueProblem.OUT_OF_LIMITS.sentence,
+        + sentence
+        + " It takes mmol/L, mg/dL, meq/L, and other units of the same quantities.",
+        "other: 3 values since the service started. "
+        + ValueProblem.UNKNOWN_VARIABLE.sentence
+        + " The names are in docs/variables.md.",
+        "sex: 2 values since the service started. "
+        + ValueProblem.UNKNOWN_CODE.sentence
+        + " It takes female, male, other, unknown.",
+        "ph: 1 value since the service started. "
+        + ValueProblem.OUT_OF_LIMITS.sentence
+        + " It takes 6.6 to 7.9 [pH], which a value without a unit is taken to be in.",
     ]
     assert {finding.level for finding in findings} == {Level.WARN}
 

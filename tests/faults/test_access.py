@@ -217,6 +217,14 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
             assert heard.returncode == 0, (heard.stdout, heard.stderr)
             replayed = command(user("replayer"), "rejected", "replay", "--yes")
             assert replayed.returncode == 0, replayed.stderr
+            archive = tmp_path / "archive"
+            kept = command(
+                user("archiver", TRAINER_ARCHIVE=str(archive), TRAINER_ARCHIVE_KEY="of-a-test",
+                     TRAINER_HTTP_PORT="0", TRAINER_ARCHIVE_FLUSH_S="1"),
+                "archive", "run", "--exit-when-idle", "2", program="trainer",
+            )  # fmt: skip
+            assert kept.returncode == 0, kept.stderr
+            assert list(archive.glob("events/**/*.parquet"))
             with connect(user("trainer")["REDIS_URL"]) as redis:
                 lease = Lease(redis)
                 assert lease.acquire()

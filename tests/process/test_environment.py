@@ -20,6 +20,8 @@ class Settings(EnvironmentSettings):
     beds: int = Field(default=8, ge=1)
     name: str = "icu"
     note: str = ""
+    topic: str = Field(default="vitals", pattern=r"^[a-z.]*[a-z][a-z.]*$")
+    quiet: bool = False
     http_port: int = 8000
     door_code: SecretStr = SecretStr("")
 
@@ -52,8 +54,23 @@ def test_all_faults_come_at_once_and_name_their_variable(monkeypatch: pytest.Mon
         "to the secret, use WARD_DOOR_CODE_FILE",
         "WARD_NAME: has quotes around it, which an env file keeps: remove them",
         "WARD_NOTES: is not a setting; did you mean WARD_NOTE?",
-        "WARD_BEDS: Input should be a valid integer, not 'many'",
+        "WARD_BEDS: must be a valid integer, not 'many'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("WARD_TOPIC", "no such!", "has characters that are not allowed in it: ' ' '!'"),
+        ("WARD_TOPIC", "..", "is no name"),
+        ("WARD_QUIET", "yup", "must be true or false"),
+        ("WARD_BEDS", "0", "must be greater than or equal to 1"),
+    ],
+)
+def test_a_fault_is_said_in_words_of_ours(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    assert faults(monkeypatch, **{name: value}) == [f"{name}: {message}, not {value!r}"]
 
 
 @pytest.mark.parametrize("value", [" icu", "icu\t", "icu\r", "a\nb", "\x1b[2J"])
@@ -148,7 +165,7 @@ def test_a_service_of_kubernetes_whose_name_makes_a_setting_is_passed_over(
     monkeypatch.setenv("WARD_HTTP_PORT", "tcp://10.0.0.7:80")
     assert Settings().http_port == 8000
     assert faults(monkeypatch, WARD_HTTP_PORT="tcp") == [
-        "WARD_HTTP_PORT: Input should be a valid integer, not 'tcp'"
+        "WARD_HTTP_PORT: must be a valid integer, not 'tcp'"
     ]
 
 

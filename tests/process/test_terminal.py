@@ -93,7 +93,7 @@ def test_commands_under_a_terminal_show_what_is_foreign_on_lines_of_its_own() ->
         part.partition("\r\n")[0]: part.split("\r\n")[1:-1] for part in text.split("== ")[1:]
     }
     assert {name: len(printed) for name, printed in commands.items()} == {
-        "alerts": 3, "alerts as JSON": 3, "patient": 7, "check": 2, "rejected list": 6,
+        "alerts": 3, "alerts as JSON": 3, "patient": 7, "check": 3, "rejected list": 6,
         "rejected show": 10, "models list": 2, "models show": 4, "log": 2,
     }  # fmt: skip
     for name, printed in commands.items():
@@ -107,3 +107,16 @@ def _read(terminal_end: int) -> bytes:
         return os.read(terminal_end, 65536)
     except OSError:  # the child has closed its end
         return b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("program", ["streamer", "trainer"])
+def test_output_to_a_full_disk_ends_a_command_with_a_sentence(program: str) -> None:
+    words = {"streamer": ["check"], "trainer": ["policy", "show"]}[program]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", program, *words],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert ended.stderr == "Error: [Errno 28] No space left on device: '<stdout>'\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import Any, Final
 from zlib import crc32
 
@@ -29,8 +30,10 @@ from tests.support.fake_service import (
     FakeService,
     answered_log,
     event,
+    library,
     stays_in,
 )
+from tests.support.small_models import random_bundle
 
 SEEDS: Final = (1, 4)
 MINUTE_MS: Final = 60_000
@@ -286,6 +289,29 @@ def test_a_lost_home_is_not_given_away_in_a_restore(monkeypatch: pytest.MonkeyPa
     assert set(stays_in(fake.states, 1)) == {"p"}
     assert not process.worker.blocked
     assert len(fake.broker.outputs) == n_outputs, "a replay says nothing"
+
+
+def test_a_swap_leaves_a_quiet_partition_nothing_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each idle round would be an empty transaction, until the next event."""
+    models, channel = library(5)
+    fake = FakeService(models, n_partitions=1)
+    fake.states_s = 60
+    process = fake.process()
+    for minute in (0, 1):
+        fake.send([event(0, "p", minute, values={"heart_rate": 70})])
+        fake.drain(process)
+        steps(process, 100 - 99 * minute)  # the second one is not sent when the model comes
+    bundle = random_bundle(6)
+    channel.publish(bundle.model_id, bundle.to_bytes(), 1)
+    process.worker._active._refreshed = -inf
+    steps(process, 1)
+    mark = snapshot(fake, 0).mark
+    assert mark is not None
+    assert mark.era == Era(bundle.model_id, 1)
+    transactions: list[object] = []
+    monkeypatch.setattr(process.log, "transact", lambda *written: transactions.append(written))
+    steps(process, 100)
+    assert transactions == []
 
 
 def test_nothing_goes_out_where_there_is_no_topic() -> None:

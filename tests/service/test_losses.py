@@ -38,6 +38,14 @@ def test_each_variable_and_unit_is_said_once_and_counted_each_time() -> None:
     assert lost(metrics.OTHER_VARIABLE) == before[1] + 2
 
 
+def test_a_particular_of_an_admission_is_said_by_its_name() -> None:
+    """The codes of HL7, M and F, would cost the sex of every patient without a word."""
+    before = lost("sex")
+    code = Loss(ValueProblem.UNKNOWN_CODE, "sex", None)
+    assert logged(code) == [{"reason": "unknown_code", "variable": "sex", "unit": None}]
+    assert lost("sex") == before + 2
+
+
 def test_artefacts_and_bounds_are_counted_and_not_said() -> None:
     before = lost("heart_rate")
     assert not logged(

@@ -17,9 +17,11 @@ from streamer.adapters.memory.log import MemoryLog
 from streamer.canary import series
 from streamer.service import metrics
 from streamer.service.metrics import CATALOGUE, REGISTRY, Kind
+from streamer.service.settings import Settings
 from tests.support.fake_service import FakeService, library, random_log
 from tests.support.paths import ROOT
 from trainer.archive import series as archive_series
+from trainer.settings import TrainerSettings
 
 BY_PROCESS = {"partition", "model", "source"}
 """Labels whose values are known only while running: as many as partitions, one, and 101."""
@@ -98,6 +100,39 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert names, rule["alert"]
         assert set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])) <= labels
         assert rule["labels"]["severity"] in {"warning", "critical"}
+
+
+def test_each_rule_is_seen_to_fire() -> None:
+    folder = ROOT / "deploy/prometheus"
+    (group,) = yaml.safe_load((folder / "rules.yml").read_text())["groups"]
+    cases = yaml.safe_load((folder / "rules_test.yml").read_text())["tests"]
+    fires = {
+        looked["alertname"]
+        for case in cases
+        for looked in case["alert_rule_test"]
+        if looked["exp_alerts"]
+    }
+    assert fires == {rule["alert"] for rule in group["rules"]}
+
+
+def test_the_page_scrapes_each_port_and_the_rules() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/metrics.md").read_text(), re.DOTALL)
+    config = yaml.safe_load(block)
+    (job,) = config["scrape_configs"]
+    targets = [target for each in job["static_configs"] for target in each["targets"]]
+    streamer, trainer = Settings.model_fields, TrainerSettings.model_fields
+    assert {int(target.partition(":")[2]) for target in targets} == {
+        *(streamer[f"{name}http_port"].default for name in ("", "canary_", "board_")),
+        trainer["http_port"].default,
+    }
+    assert [name for name in config["rule_files"] if (ROOT / "deploy/prometheus" / name).exists()]
+
+
+def test_operations_has_a_first_step_for_each_rule() -> None:
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    page = (ROOT / "docs/operations.md").read_text().partition("## When Prometheus calls")[2]
+    listed = re.findall(r"`(Vigil\w+)`(?=[^|]*\| )", page)
+    assert sorted(listed) == sorted(rule["alert"] for rule in group["rules"])
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")

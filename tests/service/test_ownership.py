@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sequence
 from unittest.mock import ANY
 
 import pytest
 
+from streamer.ports.log import LogUnavailable
+from streamer.ports.states import StateWrite, StoreUnavailable
 from streamer.service import metrics, ownership
 from tests.support.fake_service import (
     FakeService,
@@ -80,6 +84,64 @@ def test_where_all_messages_are_out_a_new_model_needs_no_old_one() -> None:
         fake.drain(process)
     assert gone.outputs_by_patient() == seen.outputs_by_patient()
     assert gone.stored_stays() == seen.stored_stays()
+
+
+def test_partitions_that_fail_slowly_hold_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try takes longer than one round has for all of them, and as long until the next."""
+    fake = FakeService(LIBRARY, n_partitions=4)
+    process, now = fake.process(), [1_000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def committed(partition: int) -> int | None:
+        if partition in (0, 1):
+            now[0] += 0.3
+            raise LogUnavailable("a transaction is open")
+        return fake.broker.committed.get(partition)
+
+    monkeypatch.setattr(process.log, "committed", committed)
+    for _ in range(8):
+        process.step()
+        now[0] += 0.3
+    fake.send([event(p, f"p{p}", 0, values={"heart_rate": 70}) for p in range(4)])
+    process.step()
+    assert fake.broker.committed == {2: 1, 3: 1}
+
+
+def test_a_take_over_that_failed_leaves_no_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restored stays are in memory when the store fails; then another service goes on with them."""
+    log = [event(0, "p", minute, values={"heart_rate": 70 + minute}) for minute in (0, 61, 125)]
+    fake = FakeService(LIBRARY, n_partitions=1)
+    fake.states_s = 4
+    fake.send(log[:1])
+    process = fake.process()
+    fake.drain(process)
+    for _ in range(20):  # the topic of states has all, and a mark
+        process.step()
+    fake.kill(process)
+    fake.states.wipe()
+    first, save = fake.process(), fake.states.save
+
+    def save_but_the_last(changes: Sequence[StateWrite]) -> None:
+        if any(change.watermark is not None for change in changes):
+            raise StoreUnavailable("away")
+        save(changes)
+
+    monkeypatch.setattr(fake.states, "save", save_but_the_last)
+    for _ in range(3):
+        first.step()
+    assert len(first.worker.cache) == 1, "nothing was left behind: this test shows nothing"
+    monkeypatch.setattr(fake.states, "save", save)
+    fake.kill(first)
+    second = fake.process()
+    fake.send(log[1:])
+    fake.drain(second)
+    fake.kill(second)
+    fake.send([event(0, "p", 126, values={"resp_rate": 20})])
+    fake.drain(first)
+    expected = FakeService(LIBRARY, n_partitions=1)
+    expected.send([*log, event(0, "p", 126, values={"resp_rate": 20})])
+    expected.drain(expected.process())
+    assert fake.stored_stays() == expected.stored_stays()
 
 
 def test_one_partition_that_is_not_settled_holds_up_no_other() -> None:

@@ -123,7 +123,7 @@ def test_it_is_set_aside_once_though_services_die_and_come_back() -> None:
 
 def test_a_batch_is_bounded_by_its_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events a fortnight apart are few records and much work; another partition goes on."""
-    monkeypatch.setattr(batch_scoring, "MOST_ROWS", 30_000)
+    monkeypatch.setattr(batch_scoring, "MOST_ROWS", 3_000)
     fortnight = 13.9 * 24 * 60
     events = [event(0, "p", i * fortnight, values={"heart_rate": 80}) for i in range(10)]
     fake = FakeService(LIBRARY, n_partitions=2)

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from streamer.core import codec
 from streamer.core.codec import Era
 from streamer.ports.log import LogUnavailable
 from streamer.service import ownership
+from streamer.service.restore import Restore
 from streamer.service.state_records import OF_NO_STAY, Snapshot
 from tests.service.test_eviction import cut
 from tests.service.test_worker import LIBRARY, assert_same
@@ -216,6 +218,9 @@ def test_records_of_another_topic_are_passed_over() -> None:
     fake.broker.recreate()
     assert snapshot(fake, 0).stays == {}
     assert snapshot(fake, 0).mark is None
+    with capture_logs() as logged:
+        Restore(fake.state_topic, fake.states).snapshot(0, fake.broker.topic_id, 8)
+    assert "of another input topic" in logged[0]["reason"]
 
 
 @pytest.mark.parametrize("running", [False, True])

@@ -35,6 +35,7 @@ WARD = Scenario(beds=50, seed=2019, vitals_every_s=3600)
 SEPTIC_WARD = Scenario(beds=50, seed=77, sepsis_share=1.0)
 FAR_FUTURE_MS = 2**60
 VITALS = ("heart_rate", "resp_rate", "map", "sbp", "temperature", "spo2")
+READ = {name: VARIABLES[INDEX[name]] for name in VITALS}
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def test_temperature_and_heart_rate_peak_in_the_afternoon(stays: list[Stay]) -> 
 
 
 def consumed(scenario: Scenario, stay: Stay) -> Array:
-    """The hours of a stay (whole hours, 34) as a consumer of its messages sees them."""
+    """The hours of a stay (whole hours, 34) as a consumer of its messages sees the vital signs."""
     hours = stay.course.hours
     table = np.full((hours, N_VARIABLES), np.nan)
     newest = np.full((hours, N_VARIABLES), -np.inf)
@@ -225,9 +226,9 @@ def consumed(scenario: Scenario, stay: Stay) -> Array:
 def accepted(event: dict[str, object]) -> Iterator[tuple[int, float]]:
     values, units = event["values"], event.get("units", {})
     assert isinstance(values, dict) and isinstance(units, dict)
-    for name, value in values.items():
-        variable = VARIABLES[INDEX[name]]
-        canonical = to_canonical(variable, value, units.get(name, variable.ucum))
+    for name in READ.keys() & values.keys():
+        variable = READ[name]
+        canonical = to_canonical(variable, values[name], units.get(name, variable.ucum))
         if canonical is not None and variable.low <= canonical <= variable.high:
             yield INDEX[name], canonical
 

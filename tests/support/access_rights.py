@@ -32,6 +32,12 @@ from tests.support.secure_kafka import SecureKafka
 
 
 def grant_in_kafka(kafka: SecureKafka, folder: Path, variables: Mapping[str, str]) -> None:
+    """Makes the rules of the shipped script."""
+    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
+        admin.create_acls(shipped_rules(folder, kafka.address, variables))
+
+
+def shipped_rules(folder: Path, address: str, variables: Mapping[str, str]) -> list[ACL]:
     """Runs the shipped script; Kafka's own tool, which takes a second a call, is played."""
     calls = folder / "calls"
     tool = folder / "kafka-acls.sh"
@@ -41,12 +47,10 @@ def grant_in_kafka(kafka: SecureKafka, folder: Path, variables: Mapping[str, str
     )
     tool.chmod(0o755)
     subprocess.run(
-        [ROOT / "deploy/acl/kafka.sh", "--bootstrap-server", kafka.address],
+        [ROOT / "deploy/acl/kafka.sh", "--bootstrap-server", address],
         env={"PATH": f"{folder}:{os.environ['PATH']}", **variables}, check=True,
     )  # fmt: skip
-    rules = [rule for call in calls.read_text().splitlines() for rule in rules_of(json.loads(call))]
-    with contextlib.closing(KafkaAdminClient(bootstrap_servers=kafka.address)) as admin:
-        admin.create_acls(rules)
+    return [rule for call in calls.read_text().splitlines() for rule in rules_of(json.loads(call))]
 
 
 def rules_of(arguments: list[str]) -> list[ACL]:
@@ -129,9 +133,11 @@ class Users:
         }  # fmt: skip
 
 
-def command(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def command(
+    environment: Mapping[str, str], *arguments: str, program: str = "streamer"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "streamer", *arguments],
+        [sys.executable, "-m", program, *arguments],
         env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
 

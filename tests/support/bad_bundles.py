@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -74,8 +75,13 @@ def colliding() -> tuple[Bundle, Bundle]:
     return one, other
 
 
-def bad_bundles() -> Iterator[Bad]:
+@cache
+def bad_bundles() -> tuple[Bad, ...]:
     """Every kind of bad bundle; what can be signed is, so that it is refused for what it is."""
+    return tuple(_bad_bundles())
+
+
+def _bad_bundles() -> Iterator[Bad]:
     base = random_bundle(5)
     packed, whole = good(5).to_bytes(), base.model_id
     deep = b'{"model":' + b"[" * 200_000 + b"]" * 200_000 + b"}"

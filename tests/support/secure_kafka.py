@@ -16,7 +16,7 @@ from streamer.local.kafka import KafkaServer
 from streamer.local.ports import LOOPBACK, choose_other_than
 from tests.support.certificates import Authority
 
-USERS: Final = ("streamer", "sender", "viewer", "replayer", "canary")
+USERS: Final = ("streamer", "sender", "viewer", "replayer", "canary", "archiver")
 _HANDLER: Final = (
     "org.apache.kafka.common.security.oauthbearer.internals.unsecured."
     "OAuthBearerUnsecuredValidatorCallbackHandler"

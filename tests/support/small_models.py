@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from streamer.bundles import known_risks
 from streamer.bundles.build import make
@@ -10,7 +15,8 @@ from streamer.bundles.bundle import Bundle
 from streamer.core import features
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import HeadSize
-from streamer.core.lstm_network import HORIZONS, Architecture, Network
+from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
+from streamer.core.matrix_blocks import Floats
 from streamer.core.model import Calibration, Model, Scaling
 
 # Random weights give risks around one half; these thresholds lie where they cross often.
@@ -19,21 +25,62 @@ POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
 
 def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
     """A model with random weights and believable scaling."""
-    # Loaded here: most tests of servers need no model, and loading takes two seconds.
-    import torch  # noqa: PLC0415
-
-    from trainer.training.torch_network import TorchNetwork  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # with networks this small, threads cost more than they save
-    torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    network = TorchNetwork(Architecture(features.N_FEATURES, hidden, layers)).in_numpy()
+    size = Architecture(features.N_FEATURES, hidden, layers)
+    network = Network(size, random_weights(size, seed))
     scaling = Scaling(
         rng.uniform(0, 50, features.N_FEATURES).astype(np.float32),
         rng.uniform(1, 30, features.N_FEATURES).astype(np.float32),
     )
     line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
     return Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
+
+
+def random_weights(size: Architecture, seed: int) -> Weights:
+    """The weights that ``TorchNetwork`` begins with, but for rounding, without loading PyTorch.
+
+    That takes two seconds, and most tests of servers need nothing else of it.
+    """
+    bits = np.random.RandomState(seed)._bit_generator  # a Mersenne twister, as PyTorch's
+
+    def drawn(n: int) -> NDArray[np.float64]:
+        return bits.random_raw(n) % 2**24 / 2**24
+
+    def uniform(shape: tuple[int, ...], most: float) -> Floats:
+        numbers = (2 * drawn(int(np.prod(shape))) - 1) * float(np.float32(most))
+        return numbers.astype(np.float32).reshape(shape)
+
+    def normal(shape: tuple[int, ...]) -> Floats:
+        """By Box and Muller, 16 at once; of what is left, with its neighbours, drawn anew."""
+        numbers = drawn(int(np.prod(shape)))
+        whole = len(numbers) // 16 * 16
+        numbers[:whole] = _box_muller(numbers[:whole])
+        if whole < len(numbers):
+            numbers[-16:] = _box_muller(drawn(16))
+        return (numbers / np.float64(shape[1]) ** 0.5).astype(np.float32).reshape(shape)
+
+    weights = {name: np.zeros(shape, np.float32) for name, shape in size.shapes().items()}
+    for name in ("first", "second"):
+        most = weights[f"{name}.weight"].shape[1] ** -0.5
+        for part in ("weight", "bias"):
+            weights[f"{name}.{part}"] = uniform(weights[f"{name}.{part}"].shape, most)
+    for layer in range(size.layers):
+        for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+            name = f"lstm.{part}_l{layer}"
+            numbers = uniform(weights[name].shape, size.hidden**-0.5)
+            if part.startswith("weight"):
+                weights[name] = numbers
+        weights[f"lstm.bias_ih_l{layer}"][size.hidden : 2 * size.hidden] = 1  # forget gates open
+    for name in ("glance_head", "memory_head"):
+        weights[name] = normal(weights[name].shape)
+    return {**weights, "binned": np.zeros(0, np.int64)}
+
+
+def _box_muller(uniform: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normal numbers of as many uniform ones, 0 to 1, a multiple of 16."""
+    first, second = uniform.reshape(-1, 2, 8).swapaxes(0, 1)
+    radius, angle = np.sqrt(-2 * np.log(1 - first)), 2 * np.pi * second
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).reshape(-1)
 
 
 def balanced(model: Model) -> Model:
@@ -49,7 +96,13 @@ def balanced(model: Model) -> Model:
 
 
 def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
-    """A bundle of ``random_model``."""
+    """A bundle of ``random_model``; its manifest is the caller's own."""
+    bundle = _random_bundle(seed, hidden, layers)
+    return replace(bundle, manifest=deepcopy(bundle.manifest))
+
+
+@cache
+def _random_bundle(seed: int, hidden: int, layers: int) -> Bundle:
     model = balanced(random_model(seed, hidden, layers))
     return make(model, {}, f"# An untrained model, seed {seed}\n")
 
@@ -63,11 +116,14 @@ def useless_champion() -> Bundle:
 
 def forecasting_model(seed: int = 0, layers: int = 1) -> Model:
     """The same as ``random_model``, with a forecast head of random weights."""
-    import torch  # noqa: PLC0415 - see `random_model`
+    import torch  # noqa: PLC0415 - see `random_weights`
 
     from trainer.forecast.head import TorchForecastHead  # noqa: PLC0415
+    from trainer.training.torch_network import TorchNetwork  # noqa: PLC0415
 
     model = random_model(seed, layers=layers)
+    torch.manual_seed(seed)
+    TorchNetwork(model.architecture)  # a head is drawn after the network
     head = TorchForecastHead(HeadSize(features.N_FEATURES, model.architecture.hidden, units=8))
     torch.nn.init.normal_(head.second.weight)
     head.scale.copy_(torch.tensor([10.0, 12.0, 4.0, 2.0, 0.5]))

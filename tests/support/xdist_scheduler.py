@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 _ROOT = Path(__file__).parents[2]
 
@@ -22,6 +23,16 @@ class OneByOne(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     def __init__(self, config: pytest.Config, log: Producer) -> None:
         super().__init__(config, log)
         config.option.loadscopereorder = False  # the order of the collection is `turn`
+
+    def mark_test_complete(
+        self, node: WorkerController, item_index: int, duration: float = 0
+    ) -> None:
+        """Forget what is over: after each test xdist counts the open ones among all there were."""
+        super().mark_test_complete(node, item_index, duration)
+        work = self.assigned_work[node]
+        scope = self._split_scope(self.registered_collections[node][item_index])
+        if all(work[scope].values()):
+            del work[scope]
 
     def _split_scope(self, nodeid: str) -> str:
         return shared_by(nodeid.partition("::")[0]) or nodeid

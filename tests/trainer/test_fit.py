@@ -19,7 +19,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stay
 from tests.support.synthetic_stays import write_parquet
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import build_features
-from trainer.data.gathering import gather
+from trainer.data.gathering import gather, unknown_to
 from trainer.data.known_stays import known_stays
 from trainer.data.split import side_of
 from trainer.data.split_rules import ByHash
@@ -27,7 +27,6 @@ from trainer.errors import InputError, ResumeError, TooLittleData
 from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
 from trainer.progress import Reporter
 from trainer.training.checkpoint import FILE
-from trainer.training.going_on import unknown_to
 
 QUIET = Reporter(Console(quiet=True))
 fitting = import_module("trainer.fit")  # of the package this is the function of the notebook

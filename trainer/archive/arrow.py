@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from streamer.core.time import PLAUSIBLE_MS
 from trainer.archive.schemas import TIME
 
 US: Final = 1000
@@ -38,6 +39,14 @@ def as_times(ms: NDArray[np.int64], is_none: NDArray[np.bool_] | None = None) ->
     """Times as a column."""
     numbers: Any = pa.array(ms * US, pa.int64(), mask=is_none)
     return numbers.cast(TIME)
+
+
+def is_logged_time(timestamp_ms: Any) -> Any:
+    """Which timestamps of records are times; others would set the archive's clock for ever.
+
+    A sender of microseconds is refused by the streamer for the same reason.
+    """
+    return timestamp_ms <= PLAUSIBLE_MS
 
 
 def where(rows: pa.Table, chosen: NDArray[np.bool_]) -> pa.Table:

@@ -2,9 +2,11 @@
 
 1. A row in ``erased``: writers drop the patient's records from then on, also when they read the log
    from its beginning again.
-2. Files that hold the patient are rewritten without; repeated until no version in force holds any,
-   since a writer may have committed in between.
-3. Every other file on disk that holds the patient, of earlier versions or of none, is deleted.
+2. A fence: who has written files before that, and commits them now, conflicts and looks again.
+3. Files that hold the patient are rewritten without; repeated until no version in force holds any,
+   since somebody may have laid the same files out anew in between.
+4. Every other file on disk that holds the patient, of earlier versions or of none, is deleted: none
+   of them can be committed any more.
 
 Nothing is deleted by a predicate: Delta would write the name into its log, where it stays.
 """
@@ -59,6 +61,7 @@ def erase(archive: Archive, patient: str, by: str, reason: str) -> Erasure:
             table = ArchiveTable(archive.root, spec)
         except NoTable:
             continue
+        table.fence()
         while holding := [path for path in table.paths() if _holds(table.folder / path, name)]:
             try:
                 n_rows += _rewrite(table, holding, name)

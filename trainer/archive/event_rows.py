@@ -21,7 +21,7 @@ from streamer.core.observations import Observation
 from streamer.core.records import Records
 from streamer.core.stay_lifecycle import admission_checksum
 from streamer.core.variables import INDEX, N_VARIABLES
-from trainer.archive.arrow import array, as_times, is_null, listed, times_ms
+from trainer.archive.arrow import array, as_times, is_logged_time, is_null, listed, times_ms
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.schemas import EVENTS, VALUES
 
@@ -50,7 +50,7 @@ def of_records(
         "topic_id": pa.array([topic_id] * n, pa.string()),
         "partition": pa.array(records.partition),
         "offset": pa.array(records.offset),
-        "logged": as_times(records.timestamp_ms),
+        "logged": as_times(records.timestamp_ms, ~is_logged_time(records.timestamp_ms)),
         "patient": _spread(n, good, [name for name, _ in named], pa.string()),
         "split": _spread(n, good, [position for _, position in named], pa.int16()),
         "kind": _spread(n, good, [_KINDS[kind] for kind in parsed.kind.tolist()], pa.string()),

@@ -19,7 +19,7 @@ import pyarrow as pa
 from streamer.core.hour_ring import LATE_BINS
 from streamer.core.hour_rows import StayRows
 from streamer.core.time import HOUR_MS
-from trainer.archive.arrow import array, listed, times_ms
+from trainer.archive.arrow import array, is_logged_time, listed, times_ms
 from trainer.archive.delta_table import ArchiveTable, NewFile, NoTable
 from trainer.archive.schemas import EVENTS, GAPS, STAYS
 from trainer.archive.stay_rows import as_table, fold_partition, good_rows
@@ -73,6 +73,7 @@ def fold(root: Path) -> FoldReport:
     """
     events = ArchiveTable(root, EVENTS)
     stays = ArchiveTable.open_or_create(root, STAYS, _key_of(events))
+    events.reload()  # patients are erased from events first: stays of older ones would conflict
     before = stays.paths()
     now_ms = newest_logged_ms(events)
     gaps = _gaps(root)
@@ -110,11 +111,11 @@ def fold(root: Path) -> FoldReport:
 
 def newest_logged_ms(events: ArchiveTable) -> int:
     """The log's own time: the greatest timestamp of an archived record; 0 without any."""
-    newest = [
-        int(times_ms(events.read(path, ["logged"]), "logged").max(initial=0))
-        for path in events.paths()
-    ]
-    return max(newest, default=0)
+    newest_ms = 0
+    for path in events.paths():
+        logged_ms = times_ms(events.read(path, ["logged"]), "logged")
+        newest_ms = max(newest_ms, int(logged_ms[is_logged_time(logged_ms)].max(initial=0)))
+    return newest_ms
 
 
 def _key_of(table: ArchiveTable) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import orjson
@@ -11,6 +11,7 @@ import pyarrow as pa
 from streamer.core.answers import read_alert_id
 from streamer.core.events import EventRejected, milliseconds
 from streamer.core.records import Records
+from trainer.archive.arrow import is_logged_time
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.schemas import ACTIONS, ALERTS, OUTCOMES, SCORES, TableSpec
 
@@ -23,6 +24,10 @@ _MOST_ALERTS: Final = 2**31 - 1  # of the column
 Role = Literal["champion", "shadow"]
 Row = dict[str, object]
 Content = Mapping[str, Any]
+
+
+_DOES_NOT_FIT: Final = (pa.ArrowException, OverflowError)
+"""What pyarrow raises for a value of another type than that of its column, or beyond its range."""
 
 
 class _Refused(ValueError):
@@ -45,20 +50,23 @@ def of_risks(records: Records, topic_id: str, names: PatientNames, role: Role) -
     """Rows of ``scores``: of each (patient, bin, model) the last risk of the batch."""
     rows: dict[tuple[object, ...], Row] = {}
     for i, content in _messages(records):
-        horizons = content.get("horizons") or {}
+        horizons, bin_, model = (content.get(name) for name in ("horizons", "bin", "model"))
+        if not isinstance(bin_, int) or not isinstance(model, str):
+            continue  # no risk of ours
+        horizons = horizons if isinstance(horizons, dict) else {}
         name = names.name(str(content["patient_id"]))
-        rows[name, content.get("bin"), content.get("model")] = _record(records, i, topic_id) | {
+        rows[name, bin_, model] = _record(records, i, topic_id) | {
             "patient": name,
             "time": milliseconds(content["time"]) * _US,
-            "bin": content.get("bin"),
+            "bin": bin_,
             "risk": content.get("risk"),
             "risk24": horizons.get("24h"),
             "risk48": horizons.get("48h"),
             "positive": content.get("positive"),
-            "model": content.get("model"),
+            "model": model,
             "role": role,
         }
-    return _table(rows.values(), SCORES)
+    return _table(list(rows.values()), SCORES)
 
 
 def of_alerts(records: Records, topic_id: str, names: PatientNames, role: Role) -> pa.Table:
@@ -134,8 +142,20 @@ def _alert(text: object) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _table(rows: Any, spec: TableSpec) -> pa.Table:
-    return pa.Table.from_pylist(list(rows), schema=spec.schema)
+def _table(rows: Sequence[Row], spec: TableSpec) -> pa.Table:
+    """Rows as a table; one that does not fit its columns costs itself: it is no message of ours."""
+    try:
+        return pa.Table.from_pylist(rows, schema=spec.schema)
+    except _DOES_NOT_FIT:
+        return pa.Table.from_pylist([row for row in rows if _fits(row, spec)], schema=spec.schema)
+
+
+def _fits(row: Row, spec: TableSpec) -> bool:
+    try:
+        pa.Table.from_pylist([row], schema=spec.schema)
+    except _DOES_NOT_FIT:
+        return False
+    return True
 
 
 def _record(records: Records, i: int, topic_id: str) -> Row:
@@ -143,8 +163,12 @@ def _record(records: Records, i: int, topic_id: str) -> Row:
         "topic_id": topic_id,
         "partition": int(records.partition[i]),
         "offset": int(records.offset[i]),
-        "logged": int(records.timestamp_ms[i]) * _US,
+        "logged": _logged(int(records.timestamp_ms[i])),
     }
+
+
+def _logged(timestamp_ms: int) -> int | None:
+    return timestamp_ms * _US if is_logged_time(timestamp_ms) else None
 
 
 def _messages(records: Records) -> list[tuple[int, Content]]:

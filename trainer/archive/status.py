@@ -8,9 +8,10 @@ from typing import TypedDict
 
 from streamer.core.time import rfc3339
 from streamer.datasets.cohort import DataError
-from trainer.archive.arrow import listed, times_ms
+from trainer.archive.arrow import listed
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable, NoTable
+from trainer.archive.fold import newest_logged_ms
 from trainer.archive.schemas import EVENTS, GAPS, TABLES
 from trainer.archive.source import ArchiveSource
 
@@ -58,7 +59,8 @@ def status(root: Path) -> Status:
     if EVENTS.name not in seen.tables:
         seen.faults.append(f"{root}: no events; `trainer archive run` writes them")
         return seen
-    _look_at_clock(ArchiveTable(root, EVENTS), seen)
+    newest_ms = newest_logged_ms(ArchiveTable(root, EVENTS))
+    seen.newest_record = rfc3339(newest_ms) if newest_ms else None
     _look_at_gaps(root, seen)
     try:
         stays = read_archive(ArchiveSource(root))
@@ -67,14 +69,6 @@ def status(root: Path) -> Status:
     except DataError as error:
         seen.faults.append(str(error))
     return seen
-
-
-def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
-    newest_ms = 0
-    for path in events.paths():
-        logged = times_ms(events.read(path, ["logged"]), "logged")
-        newest_ms = max(newest_ms, int(logged.max(initial=0)))
-    seen.newest_record = rfc3339(newest_ms) if newest_ms else None
 
 
 def _look_at_gaps(root: Path, seen: Status) -> None:

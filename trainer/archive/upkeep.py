@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,17 @@ from streamer.core.time import DAY_MS
 from trainer.archive.arrow import array, in_order, times_ms
 from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NewFile, NoTable
 from trainer.archive.fold import by_partition, newest_logged_ms
-from trainer.archive.schemas import ACTIONS, ALERTS, EVENTS, GAPS, OUTCOMES, SCORES, STAYS
+from trainer.archive.schemas import (
+    ACTIONS,
+    ALERTS,
+    EVENTS,
+    GAPS,
+    OUTCOMES,
+    SCORES,
+    STAYS,
+    TABLES,
+    TableSpec,
+)
 
 _VERSIONS_KEPT: Final = 10  # of stays: what a run of the last days was made of can be read again
 _GRACE_HOURS: Final = 24  # a file that is younger may be of a commit that is under way
@@ -31,13 +40,12 @@ class UpkeepReport:
     n_deleted: int
 
 
-def tidy(root: Path, keep_days: int, pinned: Sequence[int] = ()) -> UpkeepReport:
+def tidy(root: Path, keep_days: int) -> UpkeepReport:
     """Does all of the upkeep; a conflict leaves a part for the next time.
 
     Args:
         root: folder of the archive.
         keep_days: events, outcomes, scores, alerts and actions of earlier days are dropped.
-        pinned: versions of ``stays`` that are never deleted.
     """
     try:
         events = ArchiveTable(root, EVENTS)
@@ -47,11 +55,11 @@ def tidy(root: Path, keep_days: int, pinned: Sequence[int] = ()) -> UpkeepReport
     today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
     n_dropped = _drop_days(root, events, today - timedelta(days=keep_days))
     n_dropped += sum(
-        _drop_files(root, name, now_ms - keep_days * DAY_MS)
-        for name in (OUTCOMES.name, SCORES.name, ALERTS.name, ACTIONS.name)
+        _drop_files(root, spec, now_ms - keep_days * DAY_MS)
+        for spec in (OUTCOMES, SCORES, ALERTS, ACTIONS)
     )
     n_merged = _merge(events, today)
-    n_deleted = sum(_sweep(root, name, pinned) for name in (EVENTS.name, STAYS.name))
+    n_deleted = sum(_sweep(root, spec) for spec in TABLES)
     return UpkeepReport(n_merged, n_dropped, n_deleted)
 
 
@@ -70,20 +78,21 @@ def _merge(events: ArchiveTable, today: date) -> int:
         if day >= today or not parts:
             continue
         adds: list[NewFile] = []
-        for (topic_id, partition), files in parts.items():
-            rows = in_order(
-                pa.concat_tables([events.read(path) for path in files]), "patient", "offset"
-            )
-            offsets = array(rows, "offset")
-            name = f"{topic_id}-{partition}-{offsets.min()}-{offsets.max() + 1}-{uuid.uuid4().hex}"
-            adds.append(events.write(f"day={day}/{name}.parquet", rows))
         try:
+            for (topic_id, partition), files in parts.items():
+                rows = in_order(
+                    pa.concat_tables([events.read(path) for path in files]), "patient", "offset"
+                )
+                offsets = array(rows, "offset")
+                begin, end = offsets.min(), offsets.max() + 1
+                name = f"{topic_id}-{partition}-{begin}-{end}-{uuid.uuid4().hex}"
+                adds.append(events.write(f"day={day}/{name}.parquet", rows))
             events.commit(
                 adds, [path for few in parts.values() for path in few], changes_rows=False
             )
-            n_merged += 1
-        except Conflict:
-            events.reload()
+        except (Conflict, FileNotFoundError):  # patients are being erased: the next time
+            return n_merged
+        n_merged += 1
     return n_merged
 
 
@@ -116,9 +125,8 @@ def _drop_days(root: Path, events: ArchiveTable, first: date) -> int:
     return len(dropped)
 
 
-def _drop_files(root: Path, name: str, before_ms: int) -> int:
+def _drop_files(root: Path, spec: TableSpec, before_ms: int) -> int:
     """Drops the files whose records are all older; a file is some minutes of the log."""
-    spec = next(spec for spec in (OUTCOMES, SCORES, ALERTS, ACTIONS) if spec.name == name)
     try:
         table = ArchiveTable(root, spec)
     except NoTable:
@@ -136,15 +144,13 @@ def _drop_files(root: Path, name: str, before_ms: int) -> int:
     return len(dropped)
 
 
-def _sweep(root: Path, name: str, pinned: Sequence[int]) -> int:
+def _sweep(root: Path, spec: TableSpec) -> int:
     """Deletes files that no version names that is still to be read."""
-    spec = EVENTS if name == EVENTS.name else STAYS
     try:
         table = ArchiveTable(root, spec)
     except NoTable:
         return 0
     kept: list[int] = []
     if spec is STAYS:
-        newest = range(max(0, table.version - _VERSIONS_KEPT + 1), table.version + 1)
-        kept = sorted({*pinned, *newest})
+        kept = list(range(max(0, table.version - _VERSIONS_KEPT + 1), table.version + 1))
     return table.sweep(_GRACE_HOURS, kept)

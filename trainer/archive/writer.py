@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +34,7 @@ from trainer.archive.message_rows import MakeRows
 
 MOST_RECORDS: Final = 50_000
 MOST_BYTES: Final = 16 * 1024 * 1024
+_DAMAGED_S: Final = 30.0  # until damaged records are read again: only the way here may be bad
 
 _log = structlog.get_logger()
 
@@ -99,6 +100,7 @@ class TopicWriter:
         self._positions: dict[int, int] = {}  # where the next file of each owned one begins
         self._watermarks: dict[int, int | None] = {}  # W as it was read; ``None``: never written
         self._unplaced: set[int] = set()  # owned, and yet to be read on from W
+        self._damaged_until_s: dict[int, float] = {}  # owned, and not read until then
         self._batch = _Batch()
         self.lag = 0
         """Records of owned partitions that were not read, as last looked up."""
@@ -115,6 +117,9 @@ class TopicWriter:
         if polled.lost:
             self._release(polled.lost)
         self._unplaced |= set(polled.gained) | (polled.gone & self._positions.keys())
+        if polled.topic is not None and polled.topic.topic_id != self._topic_id:
+            self._unplaced |= self._positions.keys()  # made anew: its offsets begin anew
+        self._rest(polled.damaged)
         self._left |= polled.left
         # A partition that is read anew from W must not keep what was read of it before.
         self._take(polled.records, polled.positions)
@@ -164,6 +169,17 @@ class TopicWriter:
         is_full = batch.n_records >= MOST_RECORDS or batch.n_bytes >= MOST_BYTES
         return is_full or self._clock() - batch.since_s >= self._flush_s
 
+    def _rest(self, damaged: Mapping[int, str]) -> None:
+        """Leaves damaged partitions alone for a while: each poll would try them again at once."""
+        now_s = self._clock()
+        for partition, why in damaged.items():
+            _log.error("archive damaged", table=self._table.spec.name, partition=partition, why=why)
+            self._log.pause([partition])
+            self._damaged_until_s[partition] = now_s + _DAMAGED_S
+        for partition in [p for p, until_s in self._damaged_until_s.items() if until_s <= now_s]:
+            self._log.resume([partition])
+            del self._damaged_until_s[partition]
+
     def _take(self, records: Records, positions: dict[int, int]) -> None:
         batch = self._batch
         if not batch.next_offsets and positions:
@@ -179,6 +195,7 @@ class TopicWriter:
             self._positions.pop(partition, None)
             self._unplaced.discard(partition)
             self._left.pop(partition, None)
+            self._damaged_until_s.pop(partition, None)
         self._forget(set(partitions))
 
     def _forget(self, partitions: set[int]) -> None:

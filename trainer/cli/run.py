@@ -88,15 +88,16 @@ def run(
 
     faults += check(folder)
     trigger = None
+    interval = every or ("" if cron else settings.every)
+    named = ("--every", "TRAINER_EVERY") if interval else ("--cron", "TRAINER_CRON")
     try:
-        interval = every or ("" if cron else settings.every)
         trigger = (
             schedule.interval_trigger(interval)
             if interval
             else schedule.cron_trigger(cron or settings.cron)
         )
     except ValueError as error:
-        faults.append(str(error))
+        faults.append(f"{named[0] if every or cron else named[1]}: {error}")
     refuse(faults)
     assert trigger is not None
     assert client is not None

@@ -10,11 +10,12 @@ from typing import Final, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.bundles.bundle import Bundle
 from streamer.bundles.manifest import DataSummary, Manifest
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
-from trainer.data.known_stays import content_of, contents_of
+from trainer.data.known_stays import content_of, contents_of, not_fitted_on
 from trainer.data.report import DataReport
 from trainer.data.split import SIDES, Split
 from trainer.data.split_rules import SplitRule
@@ -130,3 +131,22 @@ def also_seen(manifest: Manifest, cohort: Cohort) -> Seen:
         if content is not None:
             part["seen_content"] = replace(content, key=key).also(contents_of(cohort)).to_text()
     return part
+
+
+def unknown_to(
+    start: Bundle, material: Material, test: NDArray[np.int64], reporter: Reporter
+) -> NDArray[np.int64]:
+    """The test stays without those that the bundle gone on from was fitted on.
+
+    Its split may have been another one: its own training patients would flatter the figures.
+    """
+    left = not_fitted_on(start.manifest, material.cohort, test)
+    if len(left) < len(test):
+        validation = material.split.validation
+        n = len(validation) - len(not_fitted_on(start.manifest, material.cohort, validation))
+        reporter.say(
+            f"warning: bundle {start.shown_id} was fitted on {len(test) - len(left)} of the "
+            f"{len(test)} test patients, who are left out, and on {n} of the {len(validation)} "
+            "validation patients, so that risks may be too extreme: give the split of the bundle"
+        )
+    return left

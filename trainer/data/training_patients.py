@@ -15,17 +15,16 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles.manifest import Manifest
+from trainer.atomic import write_secret_once
 from trainer.errors import InputError
 from trainer.settings import TrainerSettings
 
@@ -147,11 +146,8 @@ def own_key(*, make: bool = False) -> bytes | None:
         return None
     if make and not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with (
-            contextlib.suppress(FileExistsError),
-            open(file, "x", opener=partial(os.open, mode=0o600)) as written,
-        ):
-            written.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        with contextlib.suppress(FileExistsError):
+            write_secret_once(file, f"{secrets.token_hex(_KEY_BYTES)}\n".encode())
     try:
         text = file.read_text().strip()
     except FileNotFoundError:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamer.datasets.cohort import Progress
+from trainer.training.optimizer import AdamW
 
 AT_ONCE: Final = 2048  # sequences of similar length in a batch of predictions
 
@@ -114,7 +115,7 @@ def fit(
     torch.manual_seed(schedule.seed)
     draws = np.random.default_rng(schedule.seed)
     network = make()
-    optimizer = torch.optim.Adam(network.parameters(), lr=schedule.rate)
+    optimizer = AdamW(network.parameters())
     kept, least, best = copy.deepcopy(network.state_dict()), np.inf, 0
     for epoch in range(1, schedule.epochs + 1):
         network.train()
@@ -124,10 +125,10 @@ def fit(
         for first in range(0, len(order), schedule.batch):
             batch = train.take(order[first : first + schedule.batch])
             wrong = loss(network(batch.x)[batch.known], batch.y[batch.known])
-            optimizer.zero_grad(set_to_none=True)
+            optimizer.zero_grad()
             wrong.backward()  # type: ignore[no-untyped-call]  # torch gives it no type
             nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
+            optimizer.step(schedule.rate)
         predicted = torch.from_numpy(predict(network, validation))
         now = float(loss(predicted[validation.known], validation.y[validation.known]))
         if now < least:

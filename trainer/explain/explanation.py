@@ -16,6 +16,7 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.cleaning import clean
 from streamer.core.explain import contributions
 from streamer.core.model import Floats, Model
+from streamer.core.state_stepping import Evaluation
 from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.labels import onset_rows
@@ -113,8 +114,9 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
     run = unroll(model, stay, values[None])
     features = run.features[0]
     known = np.logical_or.accumulate(~np.isnan(values), axis=0)
-    added = contributions(model, features, run.h[0], run.c[0], known)
     risks = model.risks(run.logits[0])
+    hours = Evaluation(features, run.h[0], run.c[0], run.logits[0], risks)
+    added = contributions(model, hours, np.arange(len(features)), known)
     hour = stay.iculos.astype(np.int64)
     peak = int(risks[:, 0].argmax())
     measurements = (

@@ -16,7 +16,7 @@ from streamer.datasets.cohort import Progress
 from trainer.data.dataset import Material
 from trainer.forecast.head import TorchForecastHead
 from trainer.forecast.hours import Floats, Future, Rows, last_known, outputs
-from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.optimizer import AdamW, optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 
 COVERAGE: Final = LEVELS[-1] - LEVELS[0]
@@ -65,9 +65,7 @@ def train_head(
         torch.nn.init.ones_(head.stretch)
         n_batches = -(-len(rows) // recipe.batch_hours)
         total, step = n_batches * recipe.forecast_epochs, 0
-        optimizer = torch.optim.AdamW(
-            head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        optimizer = AdamW(head.parameters(), recipe.weight_decay)
         average = copy.deepcopy(head.state_dict())
         predict, best, least = copy.deepcopy(head), copy.deepcopy(average), np.inf
         if start is not None:

@@ -66,7 +66,7 @@ def replayed(history: Sequence[HistoryEntry]) -> Aliases:
         match entry["what"]:
             case "promoted":
                 aliases = promoted(aliases, model)
-            case "rolled back":
+            case "rolled back" if model != aliases.champion:  # else another's was, and none of ours
                 # Champions after the one that was returned to are not before it any more.
                 before = aliases.before
                 while before and before[-1] != model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from streamer.bundles import known_risks
 from streamer.bundles.build import build
 from streamer.bundles.bundle import CARD, KNOWN, SIGNATURES, Bundle
 from streamer.bundles.signatures import ModelKey, Signature, signed_message
-from trainer.atomic import write_atomically
+from trainer.atomic import write_atomically, write_secret_once
 from trainer.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,13 +82,9 @@ def new(folder: Path, name: str) -> SigningKey:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = folder / f"{name}{SUFFIX}"
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        write_secret_once(file, content)
     except FileExistsError:
         raise InputError(f"{file} is there already; choose another name") from None
-    with os.fdopen(descriptor, "wb") as written:
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
     return SigningKey(name, private)
 
 

@@ -1,4 +1,4 @@
-"""How a fit came about, in the words of its card: what was learned from, split and chosen on."""
+"""Provenance of a fit, in the words of its card: what was learned from, split and chosen on."""
 
 from __future__ import annotations
 

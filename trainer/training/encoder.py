@@ -23,7 +23,7 @@ from torch.nn.functional import dropout
 from streamer.datasets.cohort import Progress
 from trainer.data.dataset import Material
 from trainer.training.loss import Objective
-from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.optimizer import AdamW, optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 from trainer.training.torch_network import TorchNetwork
 
@@ -79,7 +79,7 @@ def train_encoder(
     """
     device = network.bias.device
     learns = [p for n, p in network.named_parameters() if not n.startswith(("lstm", "memory_head"))]
-    optimizer = torch.optim.AdamW(learns, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = AdamW(learns, recipe.weight_decay)
     average = copy.deepcopy(network.state_dict())
     rows = material.rows_of(material.split.train)
     n_batches = -(-len(rows) // recipe.batch_hours)

@@ -22,7 +22,7 @@ from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.device import training_device
 from trainer.training.encoder import FrozenHours, train_encoder
 from trainer.training.loss import Objective
-from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.optimizer import AdamW, optimizer_step, rate_at
 from trainer.training.piecewise import choose_piecewise_encoding
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
@@ -148,9 +148,7 @@ def train(
     return run
 
 
-def _optimizer_of_lstm(
-    network: TorchNetwork, recipe: Recipe, *, heads: bool
-) -> torch.optim.Optimizer:
+def _optimizer_of_lstm(network: TorchNetwork, recipe: Recipe, *, heads: bool) -> AdamW:
     """Leaves the LSTM and its head to be trained, with ``heads`` the encoder's as well."""
     learns = [network.memory_head, *network.lstm.parameters()]
     if heads:
@@ -158,7 +156,7 @@ def _optimizer_of_lstm(
     network.requires_grad_(False)
     for parameter in learns:
         parameter.requires_grad_(True)
-    return torch.optim.AdamW(learns, lr=recipe.memory_rate, weight_decay=recipe.weight_decay)
+    return AdamW(learns, recipe.weight_decay)
 
 
 def _draws(recipe: Recipe, epoch: int) -> np.random.Generator:

@@ -10,6 +10,7 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.net.compat import KafkaNetClient
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
+from streamer.adapters.kafka import large_answers  # noqa: F401  # in force for every client
 from streamer.adapters.kafka.answers import PunctualNet
 
 
@@ -116,6 +117,10 @@ class ResumingConsumer(KafkaConsumer):  # type: ignore[misc]
             """Does nothing."""
 
         self._net.run(answer)
+
+    def fetch_at_most(self, n_bytes: int) -> None:
+        """Bounds one partition's part of the fetches from now on."""
+        self._fetcher.config["max_partition_fetch_bytes"] = n_bytes
 
     @property
     def has_waiting(self) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from kafka.cluster import ClusterMetadata
 from kafka.errors import (
     AuthorizationError,
+    IllegalSaslStateError,
     SaslAuthenticationFailedError,
     UnsupportedSaslMechanismError,
 )
@@ -86,6 +87,9 @@ class Failure:
     @property
     def _cause(self) -> str:
         text = str(self.error)
+        if isinstance(self.error, IllegalSaslStateError):
+            other = self.protocol.removeprefix("SASL_")
+            return f"it asks for no password on this port: set {_PROTOCOL} to {other} ({text})"
         if isinstance(self.error, UnsupportedSaslMechanismError):
             return f"it does not offer this mechanism; see STREAMER_KAFKA_SASL_MECHANISM ({text})"
         if isinstance(self.error, EndedDuringAuthentication):

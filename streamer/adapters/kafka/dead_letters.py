@@ -114,8 +114,8 @@ class RejectedTopic:
         if not self._has_marks:
             return marks
         for mark in self._whole(self._options.marks):
-            topic_id, _, offset = mark.key.decode().partition("/")
-            if topic_id == self._topic_id:
+            topic_id, _, offset = (mark.key or b"").decode(errors="replace").partition("/")
+            if topic_id == self._topic_id and offset.isdecimal():  # all others are no marks of ours
                 marks[int(offset)] = mark.timestamp
         return marks
 

@@ -1,4 +1,4 @@
-"""What has come since the last poll, for the batch that is polled now.
+"""Fresh records: what has come since the last poll, for the batch that is polled now.
 
 The consumer asks for more as soon as it has handed records over. The answer to that is as old as
 the last batch: all that came while the batch was scored and committed is not in it, and would wait

@@ -37,6 +37,7 @@ from streamer.adapters.kafka.options import (
     KafkaOptions,
     new_consumer,
     new_producer,
+    partition_fetch_bytes,
 )
 from streamer.adapters.kafka.output_timestamps import OutputTimestamps
 from streamer.adapters.kafka.producer import BatchProducer
@@ -128,6 +129,8 @@ class KafkaLog:
         lost = (self._owned - now) | (self._owned & revoked)
         gained = now - (self._owned - lost)
         self._owned = now
+        if lost or gained:
+            self._consumer.fetch_at_most(partition_fetch_bytes(len(now)))
         for partition in lost:
             self._reported.pop(partition, None)
             self._ends.forget(partition)

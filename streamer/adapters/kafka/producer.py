@@ -8,10 +8,8 @@ Reasons and costs: docs/decisions/012.
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
@@ -44,13 +42,29 @@ def _varint(number: int) -> bytes:
     return bytes(encoded)
 
 
-_SMALL: Final = [_varint(number) for number in range(16_384)]
-_NULL: Final = _varint(-1)
+class _Numbers(dict[int, bytes]):
+    """Variable-length integers by their values; the small ones are kept."""
+
+    def __missing__(self, number: int) -> bytes:
+        encoded = _varint(number)
+        if len(self) < _MOST_KEPT:
+            self[number] = encoded
+        return encoded
 
 
-def _length(content: bytes) -> bytes:
-    size = len(content)
-    return _SMALL[size] if size < len(_SMALL) else _varint(size)
+class _Names(dict[str, bytes]):
+    """Encoded names of headers, the few that the service writes."""
+
+    def __missing__(self, name: str) -> bytes:
+        content = name.encode()
+        encoded = self[name] = _NUMBER[len(content)] + content
+        return encoded
+
+
+_MOST_KEPT: Final = 16_384
+_NUMBER: Final = _Numbers()
+_NAME: Final = _Names()
+_NULL: Final = _NUMBER[-1]
 
 
 class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no types
@@ -209,7 +223,7 @@ def _batches(outputs: Sequence[Output], most_bytes: int, timestamp_ms: int) -> I
     for output in outputs:
         if output.common is not common:
             common = output.common
-            prefix = b"".join(chain.from_iterable(map(_header, common)))
+            prefix = b"".join(_NAME[name] + _NUMBER[len(text)] + text for name, text in common)
         record = _encode(output, prefix, len(encoded))
         if encoded and size + len(record) > most_bytes:
             yield _Records(encoded, timestamp_ms)
@@ -230,26 +244,15 @@ def _encode(output: Output, common: bytes, index: int) -> bytes:
         index: its offset in the batch, whose timestamp it shares.
     """
     _, _, key, value, headers, shared = output
-    parts: list[bytes] = [
+    parts = [
         b"\0\0",  # no attributes, and no time after the batch's
-        _SMALL[index] if index < len(_SMALL) else _varint(index),
-        *((_NULL,) if key is None else (_length(key), key)),
-        *((_NULL,) if value is None else (_length(value), value)),
-        _SMALL[len(shared) + len(headers)],
+        _NUMBER[index],
+        *((_NULL,) if key is None else (_NUMBER[len(key)], key)),
+        *((_NULL,) if value is None else (_NUMBER[len(value)], value)),
+        _NUMBER[len(shared) + len(headers)],
         common,
     ]
-    for header in headers:
-        parts += _header(header)
+    for name, content in headers:
+        parts += (_NAME[name], _NUMBER[len(content)], content)
     record = b"".join(parts)
-    return _length(record) + record
-
-
-def _header(header: tuple[str, bytes]) -> tuple[bytes, bytes, bytes]:
-    name, value = header
-    return _name(name), _length(value), value
-
-
-@functools.cache  # the few names that the service writes
-def _name(name: str) -> bytes:
-    encoded = name.encode()
-    return _length(encoded) + encoded
+    return _NUMBER[len(record)] + record

@@ -70,6 +70,17 @@ def partitions_of(
     }
 
 
+def is_there(connection: Mapping[str, Any], topic: str) -> bool:
+    """Whether a topic exists.
+
+    Raises:
+        LogNotAllowed: this user may not see it.
+        LogUnavailable: no broker answers.
+    """
+    with kafka_errors():
+        return bool(partitions_of(connection, topic)[topic])
+
+
 def follow(
     connection: Mapping[str, Any], topic: str, stop: threading.Event, *, from_beginning: bool
 ) -> Iterator[bytes]:

@@ -86,11 +86,11 @@ def _translated(error: Exception) -> StoreUnavailable:
         text = text.replace(secret, "**********")
     lower = text.lower()
     if isinstance(error, NoPermissionError) or any(words in lower for words in _IN_A_SCRIPT):
-        return StoreNotAllowed(f"Redis does not allow it: {text}. See deploy/acl/redis")
-    if isinstance(error, AuthenticationError | AuthorizationError) or "wrongpass" in lower:
-        return StoreNotAllowed(f"Redis refuses user or password of REDIS_URL: {text}")
+        return StoreNotAllowed(f"Redis does not allow it: {text}. See deploy/acl/redis.sh")
     if "noauth" in lower or "authentication required" in lower:
         return StoreNotAllowed(f"Redis asks for a password, and REDIS_URL has none: {text}")
+    if isinstance(error, AuthenticationError | AuthorizationError) or "wrongpass" in lower:
+        return StoreNotAllowed(f"Redis refuses user or password of REDIS_URL: {text}")
     if isinstance(error, ReadOnlyError | Demoted) or "is now a slave" in lower:
         return StoreReadOnly(
             "Redis: it is a read-only replica. After a failover it passes by itself; otherwise "

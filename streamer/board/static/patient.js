@@ -31,7 +31,8 @@ function useDetails(patient) {
     const timer = setTimeout(async () => {
       loaded.current = Date.now();
       try {
-        const document = await api.get(`/api/patients/${encodeURIComponent(patient)}`);
+        const again = details?.patient === patient || "";
+        const document = await api.get(`/api/patients/${encodeURIComponent(patient)}`, { again });
         if (!dropped) setDetails(document), setError(null);
       } catch (failure) {
         if (!dropped) setError(failure);

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from kafka.errors import SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+from kafka.errors import (
+    IllegalSaslStateError,
+    SaslAuthenticationFailedError,
+    UnsupportedSaslMechanismError,
+)
 
 from streamer.adapters.kafka.connections import EndedDuringAuthentication, Failure
+
+PROTOCOL = "STREAMER_KAFKA_SECURITY_PROTOCOL"
 
 
 def failure(error: Exception, protocol: str = "SSL", *, is_bootstrap: bool = True) -> Failure:
@@ -27,6 +33,16 @@ def test_a_failure_says_its_cause_in_plain_words(error: Exception, words: str) -
     text = str(failure(error))
     assert text.startswith("kafka-1:9093 (from KAFKA_BOOTSTRAP_SERVERS): ")
     assert words in text
+
+
+@pytest.mark.parametrize(
+    ("protocol", "other"), [("SASL_PLAINTEXT", "PLAINTEXT"), ("SASL_SSL", "SSL")]
+)
+def test_a_port_without_passwords_names_the_protocol_that_it_takes(
+    protocol: str, other: str
+) -> None:
+    text = str(failure(IllegalSaslStateError(), protocol))
+    assert f"asks for no password on this port: set {PROTOCOL} to {other} (" in text
 
 
 def test_an_address_that_a_broker_gave_is_the_brokers_setting() -> None:

@@ -51,3 +51,11 @@ def test_the_producer_gives_up_when_the_broker_ends_its_transaction(
     assert configs["transactional_id"] == "member-1"
     assert configs["delivery_timeout_ms"] <= configs["transaction_timeout_ms"]
     assert configs["max_block_ms"] <= configs["transaction_timeout_ms"]
+
+
+def test_what_is_owned_fills_a_batch_and_no_part_is_more_than_a_fetch_may_have() -> None:
+    parts = [options.partition_fetch_bytes(n) for n in range(1, 100)]
+    assert parts == sorted(parts, reverse=True)
+    assert parts[0] == options.PARTITION_FETCH_BYTES
+    # 200 bytes are a row of vital signs with its key, and what a batch adds.
+    assert all(n * part >= 8_000 * 200 for n, part in enumerate(parts, 1) if n > 1)

@@ -13,7 +13,9 @@ from kafka.coordinator.consumer import ConsumerCoordinator
 from kafka.net.connection import KafkaConnection
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
-from kafka.net.transport import KafkaSSLTransport
+from kafka.net.transport import KafkaSSLTransport, KafkaTCPTransport
+from kafka.protocol.frame import KafkaBytes
+from kafka.protocol.parser import KafkaProtocol
 from kafka.record.default_records import DefaultRecordBatch
 from kafka.record.legacy_records import LegacyRecordBatch
 from kafka.record.memory_records import MemoryRecords
@@ -81,6 +83,20 @@ def test_connections_are_made_where_they_are_watched() -> None:
     assert "self._sock.do_handshake()" in inspect.getsource(
         inspect.unwrap(KafkaSSLTransport.handshake)
     )
+
+
+def test_answers_are_read_by_names_of_these_modules() -> None:
+    built = inspect.getsource(KafkaConnectionManager._build_transport)
+    assert "transport = KafkaTCPTransport(self._net, sock, host=node.host)" in built
+    reads = inspect.getsource(KafkaTCPTransport._read_from_sock)
+    assert "recvd_data, err = self._sock_recv()" in reads
+    assert "self._rbuffer = KafkaBytes(nbytes)" in inspect.getsource(KafkaProtocol.receive_bytes)
+    assert list(inspect.signature(KafkaBytes.read).parameters) == ["self", "nbytes"]
+
+
+def test_a_fetch_asks_for_so_many_bytes_of_a_partition_as_is_set_by_then() -> None:
+    source = inspect.getsource(Fetcher._create_fetch_requests)
+    assert "partition_max_bytes=self.config['max_partition_fetch_bytes']" in source
 
 
 def test_a_wait_for_the_network_thread_is_where_it_is_broken_off() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from kafka.record.default_records import DefaultRecordBatch
 
-from streamer.adapters.kafka import fetched, options
+from streamer.adapters.kafka import fetched, log
 from streamer.local import LocalStack
 from tests.support.log_backends import (
     DEADLINE_S,
@@ -28,9 +28,10 @@ def backend(stack: LocalStack, topic_prefix: str) -> Iterator[KafkaLogBackend]:
 
 
 def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
-    backend: KafkaLogBackend,
+    backend: KafkaLogBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size, n = 300_000, 12
+    monkeypatch.setattr(log, "partition_fetch_bytes", lambda n_owned: 200_000 * n_owned)
     for partition in range(N):
         for _ in range(n):
             backend.producer.send(backend.vitals, bytes(size), b"p", None, partition, TIME_MS)
@@ -44,7 +45,7 @@ def test_a_poll_of_a_backlog_holds_a_fetch_of_each_partition_at_most(
         return sum(polled) == N * n
 
     wait_until(all_read, DEADLINE_S, "reading the backlog")
-    assert max(polled) <= N * (options.PARTITION_FETCH_BYTES // size + 1)
+    assert max(polled) <= N * (200_000 * N // size + 1)
 
 
 def test_headers_above_their_bound_are_not_passed_on(backend: KafkaLogBackend) -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import orjson
+import pyarrow as pa
 import pytest
 
-from streamer.adapters.memory.log import MemoryBroker
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.feeds.replay import replay
-from tests.support.archived_log import START_MS, archive, brokers
+from tests.support.archived_log import NEVER_FLUSHED_S, START_MS, archive, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
+from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
-from trainer.archive.delta_table import ArchiveTable
+from trainer.archive.delta_table import ArchiveTable, Conflict, NewFile
 from trainer.archive.erase import erase
 from trainer.archive.fold import fold
 from trainer.archive.pseudonyms import PatientNames
@@ -89,3 +91,52 @@ def test_peoples_answers_about_the_patient_are_erased_too(tmp_path: Path) -> Non
     rows = ArchiveTable(tmp_path, ACTIONS).read_all(["patient", "user"])
     assert listed(rows, "patient") == [KEYED.name("p2")]
     assert listed(rows, "user") == [KEYED.person("a.nurse")]
+
+
+@pytest.mark.parametrize("moment", ["before_files", "before_commit"])
+def test_who_writes_meanwhile_neither_keeps_the_patient_nor_loses_another(
+    tmp_path: Path, topics: dict[str, MemoryBroker], moment: str
+) -> None:
+    root = tmp_path / "archive"
+    kept = Archive(root, KEYED)
+    patient = next(r.key.decode() for r in topics["vitals"].partitions[0] if r.key is not None)
+    n_erasures = 0
+
+    def erase_once(point: str) -> None:
+        nonlocal n_erasures
+        if point == moment and not n_erasures:
+            n_erasures += 1
+            erase(Archive(root, KEYED), patient, by="dpo", reason="asked for it")
+
+    log = MemoryLog(topics["vitals"])
+    drain(kept.writer("vitals", log, NEVER_FLUSHED_S, fault=erase_once))
+    drain(kept.writer("vitals", MemoryLog(topics["vitals"]), NEVER_FLUSHED_S))
+    names = listed(ArchiveTable(root, EVENTS).read_all(["patient"]), "patient")
+    assert n_erasures == 1
+    assert KEYED.name(patient) not in names
+    of_patient = sum(
+        r.key == patient.encode() for records in topics["vitals"].partitions for r in records
+    )
+    assert len(names) == sum(map(len, topics["vitals"].partitions)) - of_patient
+
+
+def test_a_fold_meanwhile_brings_no_stay_back(
+    tmp_path: Path, topics: dict[str, MemoryBroker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "archive"
+    kept = archive(root, topics, KEYED)
+    patient = next(r.key.decode() for r in topics["vitals"].partitions[0] if r.key is not None)
+    write = ArchiveTable.write
+
+    def write_and_erase(table: ArchiveTable, path: str, rows: pa.Table) -> NewFile:
+        new = write(table, path, rows)
+        if table.spec is STAYS:
+            monkeypatch.setattr(ArchiveTable, "write", write)
+            erase(kept, patient, by="dpo", reason="asked for it")
+        return new
+
+    monkeypatch.setattr(ArchiveTable, "write", write_and_erase)
+    with pytest.raises(Conflict):
+        fold(root)
+    fold(root)
+    assert rows_of(root, KEYED.name(patient)) == 0

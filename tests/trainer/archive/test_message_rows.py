@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -7,7 +8,7 @@ import pytest
 
 from streamer.core.records import Record, Records
 from trainer.archive.arrow import listed
-from trainer.archive.message_rows import of_actions, of_alerts, of_outcomes
+from trainer.archive.message_rows import of_actions, of_alerts, of_outcomes, of_risks
 from trainer.archive.pseudonyms import PatientNames
 
 START = "2026-11-21T10:00:00Z"
@@ -80,3 +81,44 @@ def test_a_verdict_among_the_outcomes_is_no_label() -> None:
     record = Record(0, 7, 1_000, b"a/b", orjson.dumps(content))
     (row,) = of_outcomes(Records.of([record]), "topic", PLAIN).to_pylist()
     assert (row["refused"], row["patient"], row["type"]) == ("verdict", None, None)
+
+
+RISK = {"patient_id": "a/b", "time": START, "bin": 3, "risk": 0.1, "model": "3fa9c1d20b77"}
+
+
+def records(*contents: Mapping[str, object], timestamp_ms: int = 1_000) -> Records:
+    return Records.of(
+        Record(0, i, timestamp_ms, b"a/b", orjson.dumps(content))
+        for i, content in enumerate(contents)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bin": "x"}, {"bin": [3]}, {"bin": 2**40}, {"risk": "high"}, {"model": {}},
+        {"positive": "no"}, {"horizons": {"24h": "x"}},
+    ],
+)  # fmt: skip
+def test_a_risk_of_another_program_costs_itself(changes: Mapping[str, object]) -> None:
+    rows = of_risks(records({**RISK, **changes}, RISK), "topic", PLAIN, "champion")
+    assert listed(rows, "offset") == [1]
+
+
+def test_a_risk_with_strange_horizons_is_kept_without_them() -> None:
+    (row,) = of_risks(records(RISK | {"horizons": [1]}), "topic", PLAIN, "champion").to_pylist()
+    assert (row["risk"], row["risk24"]) == (0.1, None)
+
+
+def test_alerts_and_answers_of_another_program_cost_themselves() -> None:
+    start = {"patient_id": "a/b", "time": START, "phase": "start", "severity": "medium"}
+    alerts = of_alerts(records(start | {"phase": 7}, start), "topic", PLAIN, "champion")
+    assert listed(alerts, "offset") == [1]
+    answers = of_actions(records(FEEDBACK | {"minutes": "ten"}, FEEDBACK), "topic", PLAIN)
+    assert listed(answers, "offset") == [1]
+
+
+def test_a_timestamp_that_is_no_time_is_left_out() -> None:
+    outcome = {"type": "no_sepsis", "patient_id": "a/b", "time": START}
+    (row,) = of_outcomes(records(outcome, timestamp_ms=2**62), "topic", PLAIN).to_pylist()
+    assert (row["type"], row["logged"], row["refused"]) == ("no_sepsis", None, None)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orjson
 import pytest
 
-from streamer.adapters.memory.log import MemoryLog
+from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
 from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
+from trainer.archive import upkeep
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
 from trainer.archive.export import export
-from trainer.archive.fold import fold
+from trainer.archive.fold import fold, newest_logged_ms
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.repair import repair
-from trainer.archive.schemas import EVENTS
+from trainer.archive.schemas import EVENTS, OUTCOMES
 from trainer.archive.status import status
 from trainer.archive.upkeep import tidy
 from trainer.data.cohort import fingerprint, load_cohort
@@ -59,6 +61,34 @@ def test_days_beyond_retention_are_dropped_and_what_they_cut_never_trains(root: 
     assert 0 < len(offsets(root)) < n_before
     report = fold(root)
     assert report.n_incomplete == report.n_stays > 0
+
+
+def test_what_retention_drops_leaves_the_disk_in_every_table(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_GRACE_HOURS", 0)
+    for spec in (EVENTS, OUTCOMES):
+        table = ArchiveTable(root, spec)
+        assert len(list(table.folder.rglob("*.parquet"))) == len(table.paths()) > 0
+    assert tidy(root, keep_days=1).n_deleted > 0
+    for spec in (EVENTS, OUTCOMES):
+        table = ArchiveTable(root, spec)
+        on_disk = {p.relative_to(table.folder).as_posix() for p in table.folder.rglob("*.parquet")}
+        assert on_disk == set(table.paths()), spec.name
+    assert not ArchiveTable(root, OUTCOMES).paths(), "they are older: this test shows nothing"
+
+
+def test_a_record_whose_timestamp_is_no_time_does_not_set_the_clock(root: Path) -> None:
+    before_ms = newest_logged_ms(ArchiveTable(root, EVENTS))
+    broker = MemoryBroker(1)
+    event = {"patient_id": "p", "time": START_MS, "values": {}}
+    broker.append(0, b"p", orjson.dumps(event), START_MS * 1000)  # a sender of microseconds
+    drain(Archive(root, PLAIN).writer("vitals", MemoryLog(broker), NEVER_FLUSHED_S))
+    events = ArchiveTable(root, EVENTS)
+    assert "bad_timestamp" in listed(events.read_all(["refused"]), "refused")
+    assert newest_logged_ms(events) == before_ms
+    assert tidy(root, keep_days=730).n_merged > 0
+    fold(root)
 
 
 def test_exported_stays_are_read_as_files(root: Path, tmp_path: Path) -> None:

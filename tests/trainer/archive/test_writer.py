@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from structlog.testing import capture_logs
 
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
@@ -222,3 +223,42 @@ def test_files_are_on_disk_before_the_log_names_them(
     kinds = ["log" if "_delta_log" in name else "file" for name in synced]
     assert kinds.count("file") >= 2  # the file and its folder
     assert kinds.index("log") > len(kinds) - 1 - kinds[::-1].index("file")
+
+
+def test_damage_is_said_read_again_after_a_while_and_holds_up_no_other(tmp_path: Path) -> None:
+    broker, now = topic(), [0.0]
+    broker.damaged.add((0, 3))
+    log = MemoryLog(broker)
+    archiver = Archive(tmp_path, PLAIN).writer("vitals", log, NEVER_FLUSHED_S, clock=lambda: now[0])
+    with capture_logs() as logged:
+        for _ in range(10):
+            archiver.step(0)
+    assert [line["partition"] for line in logged if line["event"] == "archive damaged"] == [0]
+    archiver.flush()
+    kept = expected(broker)
+    assert archived(tmp_path) == [at for at in kept if at[0] == 1 or at[1] < 3]
+    broker.damaged.clear()
+    now[0] += 31
+    drain(archiver)
+    assert archived(tmp_path) == kept
+
+
+def test_a_topic_that_is_made_anew_meanwhile_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """It may hold more than was read of the one before, so that no offset is out of its range."""
+    broker = topic()
+    archiver = writer(tmp_path, broker, most=1_000)
+    archiver.step(0)
+    archiver.step(0)
+    archiver.flush()
+    n_before, more = len(archived(tmp_path)), topic()
+    broker.recreate()
+    broker.partitions = [records * 2 for records in more.partitions]
+    broker.partitions = [
+        [record._replace(offset=i) for i, record in enumerate(records)]
+        for records in broker.partitions
+    ]
+    drain(archiver)
+    rows = ArchiveTable(tmp_path, EVENTS).read_all(["topic_id", "offset"])
+    n_anew = listed(rows, "topic_id").count(broker.topic_id)
+    assert n_before > 0
+    assert n_anew == len(expected(broker))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -60,22 +58,3 @@ def test_a_missing_package_is_named(
     result = trainer("compare", "--data", data, "--out", tmp_path)
     assert result.code == 2
     assert "needs scikit-learn: pip install" in result.err
-
-
-def test_help_loads_no_heavy_package() -> None:
-    program = (
-        "import sys; from trainer.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "slow = ('torch', 'matplotlib', 'sklearn', 'lightgbm')\n"
-        "sys.exit(sum(name in sys.modules for name in slow))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "compare", "--help"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "--only" in done.stdout

@@ -1,11 +1,7 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from tests.support.example_files import (
     diabetes_csv,
@@ -51,19 +47,3 @@ def test_a_wrong_file_is_rejected(trainer: Any, tmp_path: Path) -> None:
     )
     assert result.code == 2
     assert "missing columns RecordID" in result.err
-
-
-@pytest.mark.parametrize("name", ["next-number", "drug-effects", "readmission", "mortality"])
-def test_help_loads_no_heavy_package(name: str) -> None:
-    program = (
-        "import sys; from trainer.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "sys.exit(sum(name in sys.modules for name in ('torch', 'matplotlib', 'lightgbm')))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, "example", name, "--help"],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert f"trainer example {name}" in done.stdout

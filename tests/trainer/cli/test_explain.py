@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -104,17 +103,8 @@ def test_an_unknown_patient_is_answered_with_similar_ids(
     assert "p000002" in result.err
 
 
-def test_help_loads_no_heavy_package() -> None:
-    program = (
-        "import sys; from trainer.cli import main\n"
-        "try: main()\n"
-        "except SystemExit: pass\n"
-        "sys.exit(sum(name in sys.modules for name in ('torch', 'matplotlib')))"
-    )
-    page = subprocess.run(
-        [sys.executable, "-c", program, "explain", "--help"],
-        capture_output=True, text=True, timeout=60, check=True,
-    ).stdout  # fmt: skip
+def test_help_has_examples_and_what_is_not_explained(trainer: Any) -> None:
+    page = trainer("explain", "--help").out
     for words in ("Examples", "trainer explain", "Drugs are not an input"):
         assert words in page
 

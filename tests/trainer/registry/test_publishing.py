@@ -11,7 +11,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused, Trust
 from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.ports.models import Superseded
-from tests.support.bad_bundles import KEY, STRANGER, bad_bundles, good
+from tests.support.bad_bundles import KEY, STRANGER, Bad, bad_bundles, good
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
 from trainer.registry import publishing
@@ -19,10 +19,12 @@ from trainer.registry.publishing import reconcile, seed
 from trainer.registry.registry import Registry
 
 BUNDLES = [random_bundle(seed) for seed in range(4)]
-
-
-BAD = list(bad_bundles())
 IDS = [bundle.model_id for bundle in BUNDLES]
+
+
+@pytest.fixture(scope="module")
+def bad() -> tuple[Bad, ...]:
+    return bad_bundles()
 
 
 @pytest.fixture
@@ -124,14 +126,14 @@ def test_publishing_at_the_same_moment_is_detected(
     assert reconcile(registry, channel).model_id == IDS[2]
 
 
-@pytest.mark.parametrize("bad", [1, 2, 9, 14])
+@pytest.mark.parametrize("which", [1, 2, 9, 14])
 def test_a_refused_publication_is_rolled_back_without_being_read(
-    registry: Registry, bad: int
+    registry: Registry, bad: tuple[Bad, ...], which: int
 ) -> None:
     channel = MemoryModels()
     filled(registry).promote(IDS[0], "")
     reconcile(registry, channel)
-    published = BAD[bad]
+    published = bad[which]
     channel.publish(published.model_id, published.packed, 1)
     back = publishing.rollback(registry, channel, "it is broken")
     assert (back.model_id, back.version) == (IDS[0], 3)
@@ -140,10 +142,10 @@ def test_a_refused_publication_is_rolled_back_without_being_read(
 
 
 def test_an_empty_registry_rolls_a_refused_publication_back_to_the_shipped_model(
-    registry: Registry,
+    registry: Registry, bad: tuple[Bad, ...]
 ) -> None:
     channel = MemoryModels()
-    channel.publish(BAD[0].model_id, BAD[0].packed, 0)
+    channel.publish(bad[0].model_id, bad[0].packed, 0)
     back = publishing.rollback(registry, channel, "")
     assert (back.model_id, back.version) == (bundles.load(SHIPPED).model_id, 2)
 

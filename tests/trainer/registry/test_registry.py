@@ -193,6 +193,7 @@ def test_torn_aliases_follow_from_the_history(registry: Registry, torn: str) -> 
         registry.promote(model, "")
     registry.note_published(7)
     registry.rollback("")
+    registry.note_rollback("another trainer's", "refused")
     registry.set_challenger(IDS[3], "")
     before = registry.aliases()
     (registry.folder / "aliases.json").write_text(torn)

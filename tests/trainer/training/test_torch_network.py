@@ -16,6 +16,7 @@ from streamer.core import features
 from streamer.core.forecast import FORECAST_VITALS, HOURS, HeadSize
 from streamer.core.lstm_network import HORIZONS, Architecture, Network
 from streamer.core.matrix_blocks import Floats
+from tests.support.small_models import random_weights
 from trainer.forecast.head import TorchForecastHead
 from trainer.training.torch_network import TorchNetwork, arrays
 
@@ -181,6 +182,19 @@ def test_forget_gates_start_open_and_biases_are_not_doubled(layers: int) -> None
             expected = torch.zeros(32)
             expected[8:16] = 1.0 if name.startswith("bias_ih") else 0.0
             assert torch.equal(bias.detach(), expected), name
+
+
+@pytest.mark.parametrize(("layers", "hidden"), [(1, 8), (2, 8), (1, 16)])
+def test_weights_drawn_without_torch_are_those_drawn_with_it(layers: int, hidden: int) -> None:
+    size = Architecture(features.N_FEATURES, hidden, layers)
+    torch.manual_seed(5)
+    expected, drawn = arrays(TorchNetwork(size)), random_weights(size, 5)
+    assert drawn.keys() == expected.keys() == size.shapes().keys()
+    for name, weights in drawn.items():
+        if name in {"glance_head", "memory_head"}:  # normal, by another cosine
+            np.testing.assert_allclose(weights, expected[name], rtol=0, atol=5e-7, err_msg=name)
+        else:
+            assert weights.tobytes() == expected[name].tobytes(), name
 
 
 def test_dropout_between_layers_only_where_there_are_two() -> None:

@@ -15,7 +15,7 @@ from trainer.compare.models.tables import SNAPSHOT, WINDOWS, ByHour, Table, exam
 from trainer.compare.protocol.family import Family, Settings, Task
 from trainer.data.rolling import Floats
 from trainer.metrics.ranking import auroc
-from trainer.training.optimizer import rate_at
+from trainer.training.optimizer import AdamW, rate_at
 
 EPOCHS: Final = 4  # the ranking of validation patients turns after two or three
 _BATCH: Final = 1024
@@ -49,7 +49,7 @@ def _dense(table: Table) -> Family:
         rate = hours.y.mean()
         # Starting at the mean risk saves the first hundreds of steps.
         nn.init.constant_(net.get_parameter("6.bias"), float(np.log(rate / (1 - rate))))
-        optimizer = torch.optim.AdamW(net.parameters(), weight_decay=_WEIGHT_DECAY)
+        optimizer = AdamW(net.parameters(), _WEIGHT_DECAY)
         y, weight = torch.from_numpy(hours.y.astype(np.float32)), torch.from_numpy(hours.weight)
 
         def score_rows(x: Floats) -> Floats:
@@ -67,13 +67,11 @@ def _dense(table: Table) -> Family:
             net.train()
             order = np.random.default_rng([task.seed, epoch]).permutation(len(y))
             for batch in np.array_split(order, n_batches):
-                for group in optimizer.param_groups:
-                    group["lr"] = _RATE * rate_at(step, _WARM_UP_STEPS, steps)
                 logits: Tensor = net(torch.from_numpy(hours.x[batch]))[:, 0]
                 loss = binary_cross_entropy_with_logits(logits, y[batch], weight[batch])
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
+                optimizer.step(_RATE * rate_at(step, _WARM_UP_STEPS, steps))
                 step += 1
                 if progress is not None:
                     progress(step, steps)

@@ -19,7 +19,7 @@ from trainer.data.dataset import Material
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auroc
 from trainer.training.loss import Objective
-from trainer.training.optimizer import optimizer_step, rate_at
+from trainer.training.optimizer import AdamW, optimizer_step, rate_at
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import no_soft_labels
 
@@ -86,9 +86,7 @@ def train(
     network = build()
     with torch.no_grad():
         network.heads.bias.copy_(objective.log_odds(material.rows_of(stays)))
-    optimizer = torch.optim.AdamW(
-        network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-    )
+    optimizer = AdamW(network.parameters(), recipe.weight_decay)
     average = copy.deepcopy(network.state_dict())
     judged = FittedSequence(material, read, copy.deepcopy(network), state_bytes)
     best, best_score = copy.deepcopy(average), -np.inf
