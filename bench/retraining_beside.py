@@ -49,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--data", type=Path, required=True, help="stays as PhysioNet 2019 has them")
     parser.add_argument("--stays", type=int, default=600)
     parser.add_argument("--rate", type=int, default=200, help="events a second")
+    parser.add_argument("--priority", choices=("leftover", "low"), default="leftover")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="vigil-beside-") as name:
         folder = Path(name)
@@ -60,11 +61,13 @@ def main(arguments: Sequence[str]) -> int:
             threads=default_threads(),
             least_septic_recalibrate=1,
             least_septic_fit=1,
+            priority=options.priority,
         )
         alone_s = _seconds(order, folder / "alone")
         say(
-            f"{describe()}; {options.stays} stays, {order.threads} threads of the child, "
-            f"{options.rate} events/s and a ward of 20 beds at 60 times its pace"
+            f"{describe()}; {options.stays} stays, {order.threads} threads of the child "
+            f"({order.priority}), {options.rate} events/s and a ward of 20 beds at 60 times its "
+            "pace"
         )
         with LocalStack() as stack:
             cores = Cores((), ())

@@ -39,6 +39,8 @@ from trainer.metrics.bootstrap import replicates
 from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
+from trainer.registry.gates import Verdict, gates
+from trainer.registry.promotion import evidence_of
 from trainer.training.recipe import Recipe
 
 DRAWN_ONCE_FROM: Final = 300
@@ -157,6 +159,7 @@ class Site:
                 result,
                 cpu_s=round(time.process_time() - started, 1),
                 measured={side: self._measured(bundle, side) for side in sides},
+                closed=self._closed(bundle, reporter) if "apart" in sides else None,
             )
         result.save(file)
         return result
@@ -170,6 +173,17 @@ class Site:
             measure.figures(),
             {name: many[:, i].tolist() for i, name in enumerate(SHOWN)},
         )
+
+    def _closed(self, bundle: Bundle, reporter: Reporter) -> list[str] | None:
+        """Gates that keep a bundle out where A's is in force; subgroups are not looked at."""
+        shipped = self.shipped(reporter)
+        if bundle.model_id == shipped.model_id:
+            return None
+        ours, theirs = (
+            predict(build.build(each), self._judged["apart"]).scored() for each in (bundle, shipped)
+        )
+        evidence, _ = evidence_of(ours, theirs, {}, self._n_bootstrap)
+        return [gate.name for gate in gates(evidence) if gate.verdict is not Verdict.PASS]
 
     def _bundle(self, cell: Cell, known: NDArray[np.int64], reporter: Reporter) -> Bundle:
         if cell.kind == "shipped":

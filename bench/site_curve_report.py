@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -87,6 +88,8 @@ class Result:
         known_septic: septic ones among them.
         not_made: why there is no such model; empty where there is one.
         measured: by side; the model that learned from all stays has only ``test``.
+        closed: gates that keep it out where the model as shipped is in force, judged on the
+            patients in no draw; ``None`` where they were not asked.
         cpu_s: processor seconds to make the model; 0 where it was there.
     """
 
@@ -97,6 +100,7 @@ class Result:
     known_septic: int = 0
     not_made: str = ""
     measured: dict[Side, Measured] = field(default_factory=dict)
+    closed: list[str] | None = None
     cpu_s: float = 0.0
 
     def save(self, file: Path) -> None:
@@ -206,10 +210,18 @@ class Curve:
         ]  # fmt: skip
         parts += [
             self._table(
-                BESIDE[name], [(WORDS[kind], self._plain(kind, name)) for kind in self.kinds]
+                f"{BESIDE[name]}, {self._whose(side)}",
+                [(WORDS[kind], self._plain(kind, name, side)) for kind in self.kinds],
             )
             for name in BESIDE
+            for side in SIDES
         ]
+        parts.append(
+            self._table(
+                f"gates that keep it out, {self._whose('apart')}",
+                [(WORDS[kind], self._closed(kind)) for kind in self.kinds if kind != "shipped"],
+            )
+        )
         return "\n\n".join(parts) + "\n"
 
     def _table(self, what: str, rows: Sequence[tuple[str, Sequence[str]]]) -> str:
@@ -253,16 +265,30 @@ class Curve:
             cells.append(f"**{text}**" if part.differs else text)
         return cells
 
-    def _plain(self, kind: str, metric: str) -> list[str]:
+    def _plain(self, kind: str, metric: str, side: Side) -> list[str]:
         cells = []
         for n in SEPTIC:
-            draws = [r for r in self.at(kind, n) if not r.not_made]
-            shown = draws and (n == 0) == (kind == "shipped")
-            cells.append(
-                f"{np.mean([r.measured['test'].figures[metric] for r in draws]):.2f}"
-                if shown
-                else ""
-            )
+            draws = [
+                r.measured[side].figures[metric]
+                for r in self.at(kind, n)
+                if side in r.measured and (n == 0) == (kind == "shipped")
+            ]
+            text = f"{np.mean(draws):.2f}" if draws else ""
+            if len(draws) > 1:
+                text += f" ({min(draws):.2f} to {max(draws):.2f})"
+            cells.append(text)
+        return cells
+
+    def _closed(self, kind: str) -> list[str]:
+        cells = []
+        for n in SEPTIC:
+            asked = [r.closed for r in self.at(kind, n) if n and r.closed is not None]
+            names = Counter(name for closed in asked for name in closed)
+            counted = [
+                f"{name} ({times} of {len(asked)})" if len(asked) > 1 else name
+                for name, times in names.items()
+            ]
+            cells.append(", ".join(counted) or "none" * bool(asked))
         return cells
 
     def draw(self, file: Path) -> None:

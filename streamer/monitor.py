@@ -29,7 +29,8 @@ class Monitor:
     """Watches patients inside one Python process.
 
     The messages are those of the `risk` and `alerts` topics, as dictionaries; ``partition`` is 0
-    and ``offset`` counts the events so far.
+    and ``offset`` counts the events so far. There is no clock of a log by which stays expire, so
+    memory grows with the number of patients: begin another monitor now and then.
 
     >>> monitor = Monitor(risk_interval_s=0)
     >>> messages = monitor.update(

@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
@@ -23,9 +22,8 @@ from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
-from trainer.data.split import Split
 from trainer.data.split_rules import ByHash, SplitRule
-from trainer.decisions.operating_point import CalibratedModel, calibrate, enough_to_choose
+from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     Predictions,
     figures_of,
@@ -41,6 +39,7 @@ from trainer.reports import plots
 from trainer.reports.card import write_card
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
+from trainer.training.cross_fitting import to_choose_on
 from trainer.training.epoch_logs import CSV_FILE, csv_log
 from trainer.training.loop import architecture_of, train, trained
 from trainer.training.recipe import Recipe
@@ -203,11 +202,10 @@ def fit(
             material, recipe, soft_labels, checkpoint, progress, lambda e: _tell(reporter, e)
         )
 
+    with reporter.follow("calibration") as progress:
+        chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
     calibrated = calibrate(
-        trained(run, recipe).in_numpy(),
-        material.scaling,
-        material.dataset(choosing(material.cohort, material.split)),
-        recipe.alert_budget,
+        trained(run, recipe).in_numpy(), material.scaling, chosen_on, recipe.alert_budget, unseen
     )
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
@@ -268,17 +266,6 @@ def goes_on_from(
     )
     summary = {**summary, **also_seen(start.manifest, known)}
     return replace(material, scaling=model.scaling, start=model.network), summary
-
-
-def choosing(cohort: Cohort, split: Split) -> NDArray[np.int64]:
-    """The stays that calibration and thresholds are chosen on: validation, unless it is too small.
-
-    A site that begins has some septic validation stays; a choice on three of them is luck, worse
-    than one on stays that the weights were fitted to.
-    """
-    if enough_to_choose(int(cohort.septic[split.validation].sum())):
-        return split.validation
-    return np.sort(np.concatenate([split.train, split.validation]))
 
 
 def learn_from_trees(

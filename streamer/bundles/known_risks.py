@@ -124,12 +124,25 @@ def check(model: Model, stays: Sequence[KnownStay]) -> None:
         )
     near = risks[:, :, 0][there[:, :, 0]]
     least, most = float(near.min()), float(near.max())
-    if not (least < model.policy.off and most > model.policy.medium and least < model.threshold):
+    faults = _one_sided(least, most, model)
+    if faults:
         raise ValueError(
-            f"the risks of its known inputs go from {least:.3g} to {most:.3g}, and not from below "
-            f"the end of an alert ({model.policy.off:.3g}) to above its start "
-            f"({model.policy.medium:.3g}): it would never alert, or always"
+            f"the risks of its known inputs go from {least:.3g} to {most:.3g}: "
+            f"{' and '.join(faults)}"
         )
+
+
+def _one_sided(least: float, most: float, model: Model) -> list[str]:
+    """What a model would always or never say, whose risks go from ``least`` to ``most``."""
+    off, start, yes = model.policy.off, model.policy.medium, model.threshold
+    faults = []
+    if most <= start:
+        faults.append(f"it would never alert, which takes more than {start:.3g}")
+    if least >= off:
+        faults.append(f"no alert would end, which takes less than {off:.3g}")
+    if least >= yes:
+        faults.append(f"every hour would be positive, which takes more than {yes:.3g}")
+    return faults
 
 
 def risks_of(model: Model, values: Floats, static: Floats) -> NDArray[np.float64]:

@@ -18,12 +18,17 @@ def patient(
 
     It reads Redis: while events come, up to STREAMER_SAVE_SECONDS (10) old.
 
-    Exits with 1 when nothing is known.
+    Exits with 1 when nothing is known, or the stored stay cannot be read.
     """
-    # loads numpy and the core, which the other commands start without
+    # load numpy and the core, which the other commands start without
     from streamer.cli.patient_view import describe, lines  # noqa: PLC0415
+    from streamer.core.codec import CorruptState  # noqa: PLC0415
 
-    view = describe(Settings(), patient_id)
+    try:
+        view = describe(Settings(), patient_id)
+    except CorruptState as error:
+        say(f"Error: {error}. The service says what becomes of it", error=True)
+        raise typer.Exit(1) from None
     if view is None:
         say(f"Nothing is known of patient {patient_id!r}.")
         raise typer.Exit(1)

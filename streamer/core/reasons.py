@@ -165,5 +165,5 @@ _REFUSAL_SENTENCES = {
     Refusal.BAD_SIGNATURE: "It was changed after a key that is trusted had signed it.",
     Refusal.UNSOUND: "A part is missing, out of its bounds, or of another version.",
     Refusal.NOT_REPRODUCED: "Its known inputs do not have their risks here, or it would never "
-    "alert, or always.",
+    "alert, or never stop, or call every hour positive.",
 }

@@ -10,7 +10,9 @@ import pytest
 from streamer.bundles import acceptance, known_risks
 from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import BundleRefused, Trust, accept, accept_bytes, signer
+from streamer.bundles.build import build
 from streamer.bundles.bundle import SHIPPED
+from streamer.core.alerts import AlertPolicy
 from streamer.core.reasons import Refusal
 from tests.support.bad_bundles import KEY, STRANGER, Bad, bad_bundles, colliding, good
 from tests.support.small_models import random_bundle
@@ -141,6 +143,21 @@ def test_known_inputs_of_anybody_are_checked(text: bytes) -> None:
         known_risks.parse(text)
     bundle = replace(random_bundle(1), known=text)
     assert refusal(bundle, Trust(allow_unsigned=True)) == Refusal.NOT_REPRODUCED
+
+
+def test_a_model_that_says_one_thing_for_ever_is_refused_with_what_it_would_say() -> None:
+    shipped = bundles.load(SHIPPED)
+    stays = known_risks.parse(shipped.known)
+    for threshold, policy, words in (
+        (1e-9, None, "every hour would be positive, which takes more than 1e-09"),
+        (None, AlertPolicy(0.998, 0.999, 0.01), "it would never alert"),
+        (None, AlertPolicy(0.1, 0.2, 1e-9), "no alert would end, which takes less than 1e-09"),
+    ):
+        model = build(shipped)
+        known_risks.check(model, stays)
+        model.threshold, model.policy = threshold or model.threshold, policy or model.policy
+        with pytest.raises(ValueError, match=words):
+            known_risks.check(model, stays)
 
 
 def test_known_inputs_of_the_shipped_model_spread_over_its_thresholds() -> None:

@@ -14,7 +14,7 @@ BAD = Finding("topic", Level.BAD, "vitals is missing; run `streamer topics`")
 
 
 @pytest.mark.parametrize(
-    ("found", "last", "code"),
+    ("findings", "last", "code"),
     [
         ((OK,), "0 bad, 0 warnings", 0),
         ((OK, WARN), "0 bad, 1 warning", 0),
@@ -22,13 +22,13 @@ BAD = Finding("topic", Level.BAD, "vitals is missing; run `streamer topics`")
     ],
 )
 def test_the_last_line_counts_what_is_not_good(
-    monkeypatch: pytest.MonkeyPatch, found: tuple[Finding, ...], last: str, code: int
+    monkeypatch: pytest.MonkeyPatch, findings: tuple[Finding, ...], last: str, code: int
 ) -> None:
-    monkeypatch.setattr(check, "checks", lambda _settings: iter(found))
+    monkeypatch.setattr(check, "checks", lambda _settings: iter(findings))
     shown = CliRunner().invoke(app, ["check"])
     *lines, end = shown.output.splitlines()
     assert (end, shown.exit_code) == (last, code)
-    assert [line.split()[:2] for line in lines] == [[f.level, f.check] for f in found]
+    assert [line.split()[:2] for line in lines] == [[f.level, f.check] for f in findings]
     as_json = CliRunner().invoke(app, ["check", "--json"])
     levels = [json.loads(line)["level"] for line in as_json.output.splitlines()]
-    assert (levels, as_json.exit_code) == ([f.level for f in found], code)
+    assert (levels, as_json.exit_code) == ([f.level for f in findings], code)

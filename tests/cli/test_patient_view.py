@@ -12,7 +12,7 @@ from streamer.adapters.memory.models import MemoryModels
 from streamer.adapters.redis.client import connect
 from streamer.adapters.redis.states import RedisStates
 from streamer.cli import app, patient_view
-from streamer.core.codec import Era, encode
+from streamer.core.codec import CorruptState, Era, encode
 from streamer.core.columns import decode
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
@@ -84,6 +84,15 @@ def test_a_stay_of_an_unknown_model_is_named_with_it(
 
 
 @pytest.mark.usefixtures("settings")
+def test_a_damaged_stay_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def damaged(_settings: Settings, patient: str) -> None:
+        raise CorruptState(patient, "checksum differs")
+
+    monkeypatch.setattr(patient_view, "describe", damaged)
+    result = CliRunner().invoke(app, ["patient", "p"])
+    assert (result.exit_code, "checksum differs" in result.output) == (1, True)
+
+
 def test_the_command_fails_where_nothing_is_known(stack: LocalStack, topic_prefix: str) -> None:
     result = CliRunner().invoke(
         app, ["patient", "nobody"], env=environment(stack, topic_prefix, partitions=1)

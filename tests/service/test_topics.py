@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.topics import TopicStatus
+from streamer.core.time import DAY_MS
 from streamer.ports.log import LogUnavailable
 from streamer.service.settings import Settings
 from streamer.service.takeover import REBUILD_MS
 from streamer.service.topics import AUDIT_MS, RETENTION_MS, check_widths, wanted
+from tests.support.paths import ROOT
 
 SETTINGS = Settings(partitions=4)
 
@@ -31,6 +35,18 @@ def test_topics_that_are_read_again_are_kept_longer_than_a_rebuild_reaches() -> 
         assert configs[name]["retention.ms"] == AUDIT_MS
     assert configs["stays"] == {"cleanup.policy": "compact"}
     assert configs["vitals.rejected.replayed"] == {"cleanup.policy": "compact"}
+
+
+def test_the_page_of_security_says_how_long_each_topic_is_kept() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    said = dict(re.findall(r"^\| `([\w.]+)` \| .+ \| (.+) \|$", page, re.MULTILINE))
+    kept = {topic.name: topic.configs for topic in wanted(SETTINGS)}
+    of_patients = kept.keys() - {"risk.canary", "alerts.canary"}
+    assert of_patients <= said.keys()
+    for name in of_patients:
+        days = int(kept[name].get("retention.ms", 0)) // DAY_MS
+        rule = "compacted" if "cleanup.policy" in kept[name] else "the broker's default"
+        assert (f"{days} days" if days else rule) in said[name], name
 
 
 @pytest.mark.parametrize(("canary", "is_refused"), [(4, False), (2, True), (0, False)])

@@ -44,11 +44,13 @@ def random_weights(size: Architecture, seed: int) -> Weights:
     bits = np.random.RandomState(seed)._bit_generator  # a Mersenne twister, as PyTorch's
 
     def drawn(n: int) -> NDArray[np.float64]:
-        return bits.random_raw(n) % 2**24 / 2**24
+        numbers: NDArray[np.float64] = bits.random_raw(n) % 2**24 / 2**24
+        return numbers
 
     def uniform(shape: tuple[int, ...], most: float) -> Floats:
         numbers = (2 * drawn(int(np.prod(shape))) - 1) * float(np.float32(most))
-        return numbers.astype(np.float32).reshape(shape)
+        rounded: Floats = numbers.astype(np.float32)
+        return rounded.reshape(shape)
 
     def normal(shape: tuple[int, ...]) -> Floats:
         """By Box and Muller, 16 at once; of what is left, with its neighbours, drawn anew."""
@@ -57,7 +59,8 @@ def random_weights(size: Architecture, seed: int) -> Weights:
         numbers[:whole] = _box_muller(numbers[:whole])
         if whole < len(numbers):
             numbers[-16:] = _box_muller(drawn(16))
-        return (numbers / np.float64(shape[1]) ** 0.5).astype(np.float32).reshape(shape)
+        rounded: Floats = (numbers / shape[1] ** 0.5).astype(np.float32)
+        return rounded.reshape(shape)
 
     weights = {name: np.zeros(shape, np.float32) for name, shape in size.shapes().items()}
     for name in ("first", "second"):

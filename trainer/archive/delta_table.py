@@ -35,6 +35,10 @@ class Conflict(RuntimeError):
     """Another process has committed what this commit rests on: forget it, and read the log."""
 
 
+class NotWritten(OSError):
+    """The log of a table could not be written, as on a full disk."""
+
+
 class NoTable(RuntimeError):
     """There is no such table, or no such version of it."""
 
@@ -172,6 +176,7 @@ class ArchiveTable:
 
         Raises:
             Conflict: another process has moved one of the offsets, or removed one of the files.
+            NotWritten: the log could not be written. It may hold the commit all the same: read it.
         """
         now_ms = int(time.time() * 1000)
         actions: list[AddAction | RemoveAction] = [
@@ -211,6 +216,8 @@ class ArchiveTable:
             )
         except CommitFailedError as error:
             raise Conflict(str(error)) from error
+        except DeltaError as error:
+            raise NotWritten(str(error)) from error
         self._sync_log()
         self.reload()
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import Final, TypedDict
 
-from streamer.core.time import rfc3339
+import numpy as np
+import pyarrow as pa
+
+from streamer.core.time import HOUR_MS, rfc3339
 from streamer.datasets.cohort import DataError
-from trainer.archive.arrow import listed
+from trainer.archive.arrow import array, is_logged_time, listed, times_ms, where
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable, NoTable
 from trainer.archive.fold import newest_logged_ms
 from trainer.archive.schemas import EVENTS, GAPS, TABLES
 from trainer.archive.source import ArchiveSource
+
+MOST_BACK_MS: Final = HOUR_MS
+"""Brokers differ by less, and a leader may change; senders put their own time on a record."""
 
 
 class TableStatus(TypedDict):
@@ -59,8 +65,11 @@ def status(root: Path) -> Status:
     if EVENTS.name not in seen.tables:
         seen.faults.append(f"{root}: no events; `trainer archive run` writes them")
         return seen
-    newest_ms = newest_logged_ms(ArchiveTable(root, EVENTS))
+    events = ArchiveTable(root, EVENTS)
+    newest_ms = newest_logged_ms(events)
     seen.newest_record = rfc3339(newest_ms) if newest_ms else None
+    if newest_ms:
+        _look_at_clock(events, seen)
     _look_at_gaps(root, seen)
     try:
         stays = read_archive(ArchiveSource(root))
@@ -69,6 +78,30 @@ def status(root: Path) -> Status:
     except DataError as error:
         seen.faults.append(str(error))
     return seen
+
+
+def _look_at_clock(events: ArchiveTable, seen: Status) -> None:
+    """Whether the log's clock ever went back: stays mature by it."""
+    names = ["topic_id", "partition", "offset", "logged"]
+    rows = pa.concat_tables([events.read(path, names) for path in events.paths()])
+    rows = where(rows, is_logged_time(times_ms(rows, "logged")))
+    if not rows.num_rows:
+        return
+    logged = times_ms(rows, "logged")
+    partition = array(rows, "partition")
+    # Offsets of a topic that was made anew begin again.
+    topic = np.unique(np.array(listed(rows, "topic_id"), np.str_), return_inverse=True)[1]
+    log = topic * (int(partition.max()) + 1) + partition
+    order = np.lexsort((array(rows, "offset"), log))
+    for own in np.split(order, np.flatnonzero(np.diff(log[order])) + 1):
+        back = np.maximum.accumulate(logged[own]) - logged[own]
+        if back.max() > MOST_BACK_MS:
+            first = own[np.flatnonzero(back > MOST_BACK_MS)[0]]
+            seen.faults.append(
+                f"{events.spec.name}, partition {partition[first]}: the clock of the log went back "
+                f"by {back.max() / HOUR_MS:.1f} h at {rfc3339(int(logged[first]))}; stays mature "
+                "by the latest time that it showed"
+            )
 
 
 def _look_at_gaps(root: Path, seen: Status) -> None:

@@ -7,6 +7,7 @@ The order of effects (W is the next offset that a table's log has of a partition
 3. Write a file for each partition and day; put them and their folders on disk.
 4. Commit the files and the next offsets, on the snapshot of 1; put the log on disk; reload.
 5. The commit conflicts: another process has moved W. Forget the batch, go to 1.
+6. A file or the log cannot be written, as on a full disk: forget the batch, wait, go to 1.
 
 A process that ends before 4 leaves files that no version names; one that ends after it has W where
 it read to. The group's committed offsets play no part.
@@ -34,6 +35,8 @@ from trainer.archive.message_rows import MakeRows
 
 MOST_RECORDS: Final = 50_000
 MOST_BYTES: Final = 16 * 1024 * 1024
+RETRY_S: Final = 10.0
+"""Between two attempts on a disk that takes nothing: what is read meanwhile would be read again."""
 _DAMAGED_S: Final = 30.0  # until damaged records are read again: only the way here may be bad
 
 _log = structlog.get_logger()
@@ -106,6 +109,8 @@ class TopicWriter:
         """Records of owned partitions that were not read, as last looked up."""
         self.n_rows = self.n_conflicts = self.n_gaps = 0
         self._left: dict[int, int] = {}
+        self._stuck_since_s: float | None = None  # since the disk takes nothing: a batch's first
+        self._retry_at_s = 0.0
 
     def step(self, timeout_s: float) -> int:
         """Polls once and writes what is due; returns the number of records read.
@@ -113,6 +118,13 @@ class TopicWriter:
         Raises:
             LogUnavailable: the log does not answer; nothing that was collected is lost.
         """
+        try:
+            return self._step(timeout_s)
+        except OSError as error:
+            self._wait_for_disk(error)
+            return 0
+
+    def _step(self, timeout_s: float) -> int:
         polled = self._log.poll(timeout_s)
         if polled.lost:
             self._release(polled.lost)
@@ -123,8 +135,9 @@ class TopicWriter:
         self._left |= polled.left
         # A partition that is read anew from W must not keep what was read of it before.
         self._take(polled.records, polled.positions)
-        if self._unplaced:
+        if self._unplaced and self._clock() >= self._retry_at_s:
             self._place_all()
+            self._log.resume(sorted(self._positions.keys() - self._damaged_until_s.keys()))
         self.lag = sum(self._left.values())
         if self._is_due():
             self.flush()
@@ -132,8 +145,16 @@ class TopicWriter:
 
     def flush(self) -> None:
         """Writes and commits what was collected; after a conflict it is read again."""
+        try:
+            self._flush()
+        except OSError as error:
+            self._wait_for_disk(error)
+
+    def _flush(self) -> None:
         batch, self._batch = self._batch, _Batch()
-        moved = {p: next_ for p, next_ in batch.next_offsets.items() if p in self._positions}
+        # What was polled of one that is yet to be read on from W may begin anywhere.
+        placed = self._positions.keys() - self._unplaced
+        moved = {p: next_ for p, next_ in batch.next_offsets.items() if p in placed}
         if not moved:
             return
         try:
@@ -151,10 +172,26 @@ class TopicWriter:
             return
         self._positions |= moved
         self._watermarks |= moved
+        if self._stuck_since_s is not None:
+            _log.info("archive is written again", table=self._table.spec.name)
+            self._stuck_since_s = None
+
+    def _wait_for_disk(self, error: OSError) -> None:
+        """Nothing was committed, or nobody knows: what the log says is read once there is room."""
+        now_s = self._clock()
+        if self._stuck_since_s is None:
+            _log.error("archive cannot be written", table=self._table.spec.name, detail=str(error))
+            self._stuck_since_s = now_s
+        self._unplaced |= set(self._positions)
+        self._forget(self._unplaced)
+        self._log.pause(sorted(self._positions))
+        self._retry_at_s = now_s + RETRY_S
 
     @property
     def uncommitted_s(self) -> float:
         """Seconds since the first record was read that is not committed; 0 when there is none."""
+        if self._stuck_since_s is not None:
+            return self._clock() - self._stuck_since_s
         batch = self._batch
         return self._clock() - batch.since_s if batch.n_records else 0.0
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+import structlog
 import typer
 
 from streamer.cli.listening import listening
@@ -103,7 +104,10 @@ def run(
                 elif exit_when_idle is not None and time.monotonic() - read_at >= exit_when_idle:
                     break
                 if time.monotonic() - tidied_at >= _UPKEEP_S:
-                    tidy(archive.root, settings.keep_days)
+                    try:
+                        tidy(archive.root, settings.keep_days)
+                    except OSError as error:  # a full disk; archiving waits for room by itself
+                        structlog.get_logger().error("upkeep not done", detail=str(error))
                     tidied_at = time.monotonic()
             running.close()
 

@@ -32,16 +32,17 @@ pace = { least_days_between = 0 }
 [data]
 labelled_share = 0.5
 least_septic_frozen = 5
+least_septic_fit = 100_000
 least_septic_newest = 0
 """
 KNOBS: Final = ("alert_budget=1",)
-"""More than half of these patients become septic: a budget for a ward would miss most of them."""
+"""So many of these patients become septic that a ward's budget of alerts would miss most."""
 
 
 def demo(
     stays: Annotated[
-        int, typer.Option(min=200, help="Simulated past stays, some; most become septic.")
-    ] = 600,
+        int, typer.Option(min=200, help="Simulated past stays, some; 40 % become septic.")
+    ] = 900,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the wards.")] = 7,
 ) -> None:
     """Show the closed loop: past stays, archive, labels, two runs, a promotion under load.
@@ -69,7 +70,7 @@ def demo(
             "TRAINER_AUDIT_FILE": str(folder / "audit.jsonl"),
             "TRAINER_PATIENTS_KEY_FILE": str(folder / "patients.key"),
         }
-        from trainer.loop.demo import SEPTIC, Acts, Stage  # noqa: PLC0415 - after the environment is set
+        from trainer.loop.demo import LIVE_SEPTIC, Acts, Stage  # noqa: PLC0415 - after the environment is set
 
         def tell(line: str) -> None:
             seconds = int(time.monotonic() - began)
@@ -79,24 +80,25 @@ def demo(
         level = structlog.make_filtering_bound_logger(logging.WARNING)
         structlog.configure(wrapper_class=level)
         stage = Stage(folder, stays, seed, POLICY, KNOBS, tell, stop)
-        tell("simulated patients; the margins of this policy are too wide for people")
+        tell("all patients are simulated; the margins of this policy are too wide for people")
         acts = Acts(stage)
         running.enter_context(_child("trainer", ["archive", "run"], folder, stop))
         running.enter_context(_child("streamer", ["run"], folder, stop))
         acts.past()
-        (folder / "ward.json").write_text(json.dumps({"sepsis_share": SEPTIC}))
+        (folder / "ward.json").write_text(json.dumps({"sepsis_share": LIVE_SEPTIC}))
         ward = [
             "simulate", f"--scenario={folder / 'ward.json'}", "--beds=40", "--vitals-every=300",
             "--speed=1200", f"--seed={seed + 1}",
         ]  # fmt: skip
         running.enter_context(_child("streamer", ward, folder, stop))
         running.enter_context(acts.following())
+        acts.live()
         acts.fold()
-        acts.first_run()
-        acts.promotion()
-        acts.sabotaged_run()
+        if acts.first_run():
+            acts.promotion()
+            acts.sabotaged_run()
         acts.records()
-        tell("done" if acts.went_well else "not as it should have been")
+        tell("done" if acts.went_well else "not as it should have been: see above")
         went_well = acts.went_well
     if not went_well:
         raise typer.Exit(1)

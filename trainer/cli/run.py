@@ -115,7 +115,7 @@ def run(
         sources,
         tuple(knobs),
         (settings.threads if threads is None else threads) or default_threads(),
-        Limits(settings.hours, settings.memory_gb),
+        Limits(settings.hours, settings.memory_gb, settings.priority),
     )
     configure(settings.log_format)
     with stop_on_signal() as stop:

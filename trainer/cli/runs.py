@@ -84,7 +84,7 @@ def repeat(
 
     settings, kept = TrainerSettings(), _registry(registry)
     earlier = Records(kept.folder).find(run)
-    limits = Limits(settings.hours, settings.memory_gb)
+    limits = Limits(settings.hours, settings.memory_gb, settings.priority)
     record = repeat_run(earlier, kept, limits, threading.Event())
     say(f"{record.id}: {record.why}")
     if not record.reproducible or record.ended != "kept":

@@ -130,7 +130,11 @@ def uncalibrated(network: Network, scaling: Scaling) -> Model:
 
 
 def calibrate(
-    network: Network, scaling: Scaling, validation: Dataset, alert_budget: float
+    network: Network,
+    scaling: Scaling,
+    validation: Dataset,
+    alert_budget: float,
+    unseen: NDArray[np.float64] | None = None,
 ) -> CalibratedModel:
     """Calibrates a trained network and chooses its thresholds.
 
@@ -139,12 +143,16 @@ def calibrate(
         scaling: of its features.
         validation: the stays that may be looked at.
         alert_budget: most alert starts per patient-day.
+        unseen: (R, 3) logits to choose by in place of the network's own, where it learned from
+            these stays.
 
     Raises:
         ValueError: no septic stay among them.
     """
     part = validation.part
-    logits = cohort_logits(uncalibrated(network, scaling), validation)[validation.rows]
+    if unseen is None:
+        unseen = cohort_logits(uncalibrated(network, scaling), validation)
+    logits = unseen[validation.rows]
     operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget)
     labels = horizon_labels(part.label, part.starts)
     longer = (

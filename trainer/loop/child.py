@@ -25,6 +25,7 @@ MADE: Final = "made.json"
 NICENESS: Final = 10  # a streamer on the same machine goes first
 OOM_SCORE: Final = 800  # and of the two, the kernel ends this one
 
+Priority = Literal["leftover", "low"]
 Kind = Literal["recalibrated", "fine-tuned", "fitted"]
 
 
@@ -45,6 +46,7 @@ class Order(BaseModel):
         limits: of the gates.
         frozen_until_ms: see ``Rules``.
         memory_gb: most memory for data.
+        priority: see ``limit_itself``.
     """
 
     what: Literal["make", "count"] = "make"
@@ -61,6 +63,7 @@ class Order(BaseModel):
     limits: Limits = Limits()
     frozen_until_ms: int | None = None
     memory_gb: float = 12
+    priority: Priority = "low"
 
 
 _NUMBERS = ConfigDict(ser_json_inf_nan="constants")  # a figure may be undefined
@@ -106,12 +109,20 @@ class Report(BaseModel):
     peak_memory_mb: float = 0.0
 
 
-def limit_itself(memory_gb: float) -> None:
+def limit_itself(memory_gb: float, priority: Priority) -> None:
     """Low priority, first to be ended when memory is short, and a bound on the memory for data.
 
     The address space is no measure: importing PyTorch alone takes 3 GB of it, and uses 0.5 GB.
+
+    Args:
+        memory_gb: the bound.
+        priority: `low` is niceness: a tenth of a busy processor, and whoever wakes waits until a
+            slice of it has ended. `leftover` is what nobody else wants, given up at once.
     """
     os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    if priority == "leftover":
+        with contextlib.suppress(OSError):  # a container may forbid it; niceness is left then
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     n_bytes = round(memory_gb * 2**30)
@@ -123,7 +134,7 @@ def limit_itself(memory_gb: float) -> None:
 def main(folder: Path) -> int:
     """Does what the order in a folder says; returns the exit status."""
     order = Order.model_validate_json((folder / ORDER).read_bytes())
-    limit_itself(order.memory_gb)
+    limit_itself(order.memory_gb, order.priority)
 
     from streamer.bundles.bundle import BundleError  # noqa: PLC0415 - after the limits are set
     from streamer.datasets.cohort import DataError  # noqa: PLC0415

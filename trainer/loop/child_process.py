@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from streamer.ports.states import StoreUnavailable
-from trainer.loop.child import MADE, ORDER, Order, Report
+from trainer.loop.child import MADE, ORDER, Order, Priority, Report
 from trainer.registry.lease import RENEW_S, Lease
 
 _log = structlog.get_logger()
@@ -60,10 +60,12 @@ class Limits:
     Attributes:
         hours: after which it is ended: one that hangs would hold the lease for ever.
         memory_gb: most memory for data.
+        priority: of its claim on the processor (``child.limit_itself``).
     """
 
     hours: float = MOST_HOURS
     memory_gb: float = 12
+    priority: Priority = "low"
 
 
 def default_threads() -> int:

@@ -50,10 +50,15 @@ from trainer.settings import TrainerSettings
 _DAYS_AGO: Final = 20  # the past ends before the live ward begins, which works off two weeks
 _LIVE_DAYS: Final = 15  # younger alerts are the live ward's
 _STAY_HOURS: Final = 58.0  # of a bed, with the time that it stands empty
-SEPTIC: Final = 0.6
-"""Share of the stays that become septic: in minutes nobody waits for one in fourteen."""
+LIVE_SEPTIC: Final = 0.6
+"""Share of the ward's stays that become septic: in minutes nobody waits for one in fourteen."""
+
+_PAST_SEPTIC: Final = 0.4
+"""The same of past stays. With more, onset is so near in every hour that a model that is calibrated
+on them calls each hour positive, and no service takes it."""
 _PATIENCE_S: Final = 120.0
 _PERSON: Final = "the demo"
+_SHOWN: Final = 160  # characters of a reason: `trainer runs show` has all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +115,17 @@ class Acts:
     def past(self) -> None:
         """Past stays and what became of them, into the topics and the archive."""
         tell, scenario = self._stage.tell, self._past_ward()
+        tell("past stays: what streamed by, and what became of each, goes into the archive")
         messages = list(ward(scenario))
         counts = Counter(message.topic for message in messages)
         self._send(messages)
-        tell(f"{counts['vitals']:,} events and {counts['outcomes']:,} outcomes of past stays sent")
+        tell(f"sent {counts['vitals']:,} events and {counts['outcomes']:,} outcomes")
         self._until_archived(EVENTS, counts["vitals"])
         self._until_archived(OUTCOMES, counts["outcomes"])
         missing = counts["vitals"] - self._rows(EVENTS)
         self._expect(missing == 0, f"archived {self._rows(EVENTS):,} events, {missing} missing")
         champion = self._retraining.begin()
-        tell(f"in force: {short(champion.model_id) if champion else 'nothing'}, as shipped")
+        tell(f"model in force: {short(champion.model_id) if champion else 'none'}, as shipped")
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -133,16 +139,29 @@ class Acts:
         stays = read_archive(ArchiveSource(self._archive))
         cohort = stays.cohort
         self._stage.tell(
-            f"folded: {done.n_stays:,} stays; {len(cohort):,} mature and labelled, "
-            f"{int(cohort.septic.sum())} septic"
+            f"the archive's events make {done.n_stays:,} stays; {len(cohort):,} of them have an "
+            f"outcome and count, {int(cohort.septic.sum())} are septic"
         )
 
-    def first_run(self) -> None:
-        """A run on labels as they are: its candidate passes, and waits for a person."""
-        self._stage.tell("run 1: the champion recalibrated, and fitted on from its weights")
+    def live(self) -> None:
+        """The live ward, once the service has worked off the past."""
+        self._stage.tell("the service works off the past stays, then a live ward of 40 beds")
+        self._until(lambda: self._alerts.n_risks > 0, "a risk of the live ward")
+        self._stage.tell("it is up to date: risks of the live ward come")
+
+    def first_run(self) -> bool:
+        """A run on labels as they are; whether a candidate passes, which waits for a person."""
+        self._stage.tell(
+            "run 1 begins: it recalibrates the model in force, trains its weights further, and "
+            "judges both on stays that neither has seen"
+        )
         self._show(record := self._run("demo"))
-        self._expect(record.ended == "asks", f"run 1 {record.ended}: {record.why[:160]}")
         self._candidate = record.candidate or ""
+        shown = short(self._candidate)
+        passes = record.ended == "asks"
+        words = f"{shown} passes all gates; the policy asks a person" if passes else _ending(record)
+        self._expect(passes, f"run 1 ends: {words}")
+        return passes
 
     def promotion(self) -> None:
         """A person promotes, and the model changes while alerts go on."""
@@ -156,23 +175,26 @@ class Acts:
         shown = short(self._candidate)
         self._until(lambda: self._alerts.risks_of(shown) > 0, "a risk of the new model")
         ms = round((time.monotonic() - started) * 1000)
-        tell(f"promoted by {_PERSON}: {shown}; first risk of it after {ms} ms, alerts went on")
+        tell(f"{_PERSON} promotes {shown}: its first risk comes after {ms} ms")
         self._until(lambda: self._alerts.n > before, "an alert after the swap")
+        tell("alerts went on while the model was exchanged")
 
     def sabotaged_run(self) -> None:
         """A run on labels of other stays: the gates keep its candidates out."""
         tell, champion = self._stage.tell, self.registry.find("champion")
         n = self._sabotage()
-        tell(f"sabotage: {n} outcomes of the stays to learn from belong to others now")
-        tell("run 2: what run 1 did, and a fit anew, from wrong labels")
+        tell(f"sabotage: outcomes of {n} stays to learn from are those of other stays now")
+        tell("run 2 begins: as run 1, from wrong labels")
         self._show(record := self._run("demo, sabotaged"))
         is_out = record.ended == "kept" and self.registry.find("champion") == champion
-        self._expect(is_out, f"run 2 {record.ended}: {record.why[:160]}")
+        words = f"the gates keep {short(champion)} in force" if is_out else _ending(record)
+        self._expect(is_out, f"run 2 ends: {words}")
 
     def records(self) -> None:
         """Both runs, as `trainer runs list` has them."""
+        self._stage.tell("on record:")
         for record in Records(self.registry.folder).all():
-            self._stage.tell(f"{record.id}  {record.ended}  {record.reason}: {record.why[:100]}")
+            self._stage.tell(f"  {record.id}  {record.reason}: {_ending(record)}")
 
     def _past_ward(self) -> Scenario:
         beds = 60
@@ -184,7 +206,7 @@ class Acts:
             start_ms=now_ms - (_DAYS_AGO * 24 + hours) * HOUR_MS,
             hours=float(hours),
             vitals_every_s=3600.0,
-            sepsis_share=SEPTIC,
+            sepsis_share=_PAST_SEPTIC,
             outcome_delay_hours=2.0,
         )
 
@@ -210,12 +232,12 @@ class Acts:
 
     def _run(self, reason: str) -> RunRecord:
         """One run; meanwhile its log's newest line is shown."""
-        done = threading.Event()
+        done, before = threading.Event(), self._logs()
 
         def show(report: Report) -> None:
             while not done.wait(1.0):
-                logs = sorted(self.registry.folder.glob(f"runs/*/{LOG}"))
-                report.update(last_line(logs[-1]) if logs else "begins")
+                lines = [last_line(log) for log in self._logs() - before]
+                report.update("".join(lines) or "reads the archive")
 
         with Report(f"run ({reason})") as report:
             watcher = threading.Thread(target=show, args=(report,), daemon=True)
@@ -225,6 +247,10 @@ class Acts:
             finally:
                 done.set()
                 watcher.join()
+
+    def _logs(self) -> set[Path]:
+        """Logs of the runs so far."""
+        return set(self.registry.folder.glob(f"runs/*/{LOG}"))
 
     def _send(self, messages: Sequence[Message]) -> None:
         topics = {
@@ -276,6 +302,11 @@ class Acts:
             self._stage.tell(line)
 
 
+def _ending(record: RunRecord) -> str:
+    """How a run ended, and why, in a line."""
+    return f"{record.ended}; {record.why[:_SHOWN]}"
+
+
 def candidate_lines(made: CandidateResult) -> list[str]:
     """A candidate for people: its figures, the open gates in one line, and each closed one."""
     if made.utility is None or made.champion_utility is None:
@@ -302,8 +333,13 @@ class _Alerts:
         self.n = 0
 
     def risks_of(self, model: str) -> int:
-        """Risks that a model has given."""
+        """Risks of the live ward that a model has given."""
         return self._models[model]
+
+    @property
+    def n_risks(self) -> int:
+        """Risks of the live ward."""
+        return self._models.total()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -331,7 +367,8 @@ class _Alerts:
             hear(json.loads(value))
 
     def _hear_risk(self, message: Content) -> None:
-        self._models[str(message.get("model"))] += 1
+        if message["time"] >= self._since:
+            self._models[str(message.get("model"))] += 1
 
     def _hear_alert(self, message: Content) -> None:
         if message.get("phase") != "start" or message["time"] < self._since:
@@ -340,6 +377,6 @@ class _Alerts:
         if time.monotonic() - self._said_at >= 1.0:
             self._said_at = time.monotonic()
             self._tell(
-                f"alert {message['time']} {message['patient_id']} risk {message['risk']:.2f}, "
-                f"model {message['model']}"
+                f"  alert at {message['time']} for {message['patient_id']}: risk "
+                f"{message['risk']:.2f} by model {message['model']}"
             )

@@ -22,7 +22,7 @@ class Plan:
         sources: files, folders and archives of stays; their content may change between runs.
         options: knobs, KNOB=VALUE.
         threads: of the child.
-        limits: of the child's time and memory.
+        limits: of the child's time, memory and claim on the processor.
         n_bootstrap: replicates of the intervals on a card.
     """
 
@@ -58,4 +58,5 @@ def order_of(plan: Plan, policy: PolicyInForce, registry: Path, champion: str) -
         limits=policy.policy.limits(),
         frozen_until_ms=frozen_until(registry) if archives else None,
         memory_gb=plan.limits.memory_gb,
+        priority=plan.limits.priority,
     )

@@ -24,6 +24,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.process.audit import failure_audited
 from trainer.loop.child import Made, Order, Report
 from trainer.loop.child_process import ChildEnd, run_child
+from trainer.loop.disk import shortage
 from trainer.loop.plan import Plan, order_of
 from trainer.loop.record import CandidateResult, End, GateResult, Records, RunRecord
 from trainer.loop.stays import set_frozen_until
@@ -123,6 +124,9 @@ class Retraining:
         mark = frozen(self._registry.folder)
         if mark is not None:
             record.ended, record.why = "skipped", str(mark)
+            return
+        if reason := shortage(self._registry.folder, self.plan.sources):
+            record.ended, record.why = "skipped", reason
             return
         try:
             if not self._lease.acquire():

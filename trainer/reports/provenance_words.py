@@ -77,8 +77,11 @@ def _chosen(about: Figures) -> str:
         )
     if chosen_on(about) == VALIDATION:
         return f"{scaling}; stopping, calibration and thresholds from validation\npatients alone."
+    seen = "risks may be too extreme."
+    if "started_from" in about:
+        seen = "each fifth as networks see it that did not learn from it."
     return (
         f"{scaling}; stopping from validation patients alone.\n"
         f"Only {_septic_validation_stays(about)} of these are septic, so calibration and "
-        "thresholds come from training and\nvalidation patients together: risks may be too extreme."
+        f"thresholds come from training and\nvalidation patients together: {seen}"
     )

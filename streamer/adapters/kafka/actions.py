@@ -7,14 +7,16 @@ hold back every reader of its partition. It may write an action twice, which cha
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaError
 
 from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import partitions_of
 from streamer.ports.log import LogUnavailable
 from streamer.ports.ward import Progress
@@ -26,10 +28,14 @@ _SETTLE_MS: Final = 500  # an offset that a transaction is about to move: ask ag
 
 
 class KafkaActionLog:
-    """See ``ActionLog``; it connects at the first action."""
+    """See ``ActionLog``; it connects at the first action, and anew after one that failed.
+
+    An idempotent producer may never recover from a failure. Actions are written by many threads.
+    """
 
     def __init__(self, connection: Callable[[], Mapping[str, Any]], topic: str) -> None:
         self._connection, self._topic = connection, topic
+        self._lock = threading.Lock()
         self._producer: Any = None
 
     def append(
@@ -42,37 +48,59 @@ class KafkaActionLog:
     ) -> int:
         """See ``ActionLog``."""
         give_up_at = time.monotonic() + _ACKNOWLEDGE_S
-        with kafka_errors():
-            sent = self._connected().send(
-                self._topic,
-                value,
-                key,
-                headers=list(headers),
-                partition=partition,
-                timestamp_ms=timestamp_ms,
-            )
-            offset: int = sent.get(timeout=max(0.1, give_up_at - time.monotonic())).offset
+        producer: Any = None
+        try:
+            with kafka_errors():
+                producer = self._connected()
+                sent = producer.send(
+                    self._topic,
+                    value,
+                    key,
+                    headers=list(headers),
+                    partition=partition,
+                    timestamp_ms=timestamp_ms,
+                )
+                offset: int = sent.get(timeout=max(0.1, give_up_at - time.monotonic())).offset
+        except LogUnavailable:
+            self._end(producer)
+            raise
         return offset
 
     def close(self) -> None:
         """Closes the connections; what waits for a broker that is away is given up."""
-        if self._producer is not None:
-            self._producer.close(timeout=1)
+        self._end(self._producer)
+
+    def _end(self, producer: Any) -> None:
+        with self._lock:
+            if producer is None or producer is not self._producer:
+                return  # another thread has ended it
+            self._producer = None
+        producer.give_up()
 
     def _connected(self) -> Any:
-        if self._producer is None:
-            self._producer = KafkaProducer(
-                **self._connection(),
-                enable_idempotence=True,
-                acks="all",
-                linger_ms=0,
-                bootstrap_timeout_ms=_ASK_MS,
-                max_block_ms=_ASK_MS,
-                request_timeout_ms=_ASK_MS,
-                delivery_timeout_ms=int(_ACKNOWLEDGE_S * 1000),
-                reconnect_backoff_max_ms=1_000,
-            )
-        return self._producer
+        if (known := self._producer) is not None:
+            return known
+        made = self._new_producer()  # in each thread: nobody waits for another's connection
+        with self._lock:
+            if self._producer is None:
+                self._producer = made
+                return made
+            known = self._producer
+        made.give_up()
+        return known
+
+    def _new_producer(self) -> Any:
+        return BatchProducer(
+            **self._connection(),
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            bootstrap_timeout_ms=_ASK_MS,
+            max_block_ms=_ASK_MS,
+            request_timeout_ms=_ASK_MS,
+            delivery_timeout_ms=int(_ACKNOWLEDGE_S * 1000),
+            reconnect_backoff_max_ms=1_000,
+        )
 
 
 class KafkaProgress:

@@ -141,11 +141,7 @@ class KafkaCanaryLog:
     def _end_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            try:
-                producer.close(timeout=1)
-            except (KafkaError, OSError):  # it waits for a broker that is away
-                with contextlib.suppress(KafkaError, OSError):
-                    producer.close(timeout=0)
+            producer.give_up()
         self._has_failed.clear()  # what was given up now has failed as well
 
     def _begin(self, partitions: Sequence[TopicPartition]) -> None:

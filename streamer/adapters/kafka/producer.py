@@ -8,12 +8,13 @@ Reasons and costs: docs/decisions/012.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError, NoError
+from kafka.errors import KafkaError, KafkaTimeoutError, NoError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.producer.transaction_manager import AddOffsetsToTxnHandler, FindCoordinatorHandler
@@ -175,6 +176,14 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         if timeout == 0:
             self._sender.force_close()
         super().close(timeout, null_logger)
+
+    def give_up(self) -> None:
+        """Closes within some seconds, also while a broker is away; what waits for it fails."""
+        try:
+            self.close(timeout=1)
+        except (KafkaError, OSError):
+            with contextlib.suppress(KafkaError, OSError):
+                self.close(timeout=0)
 
     def _wait_for(self, result: Any, request: str) -> None:
         self._sender.wakeup()

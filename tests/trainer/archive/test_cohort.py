@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from bench.archived_log import PLAIN, START_MS, archive, brokers, shuffled
 from streamer.core.cleaning import clean
 from streamer.core.time import DAY_MS
 from streamer.datasets.cohort import Cohort, DataError
 from streamer.datasets.physionet2019 import read_2019
 from streamer.feeds.replay import replay
-from tests.support.archived_log import PLAIN, START_MS, archive, brokers, shuffled
 from tests.support.paths import ROOT
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file

@@ -9,9 +9,9 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from bench.archived_log import NEVER_FLUSHED_S, START_MS, archive, brokers, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.feeds.replay import replay
-from tests.support.archived_log import NEVER_FLUSHED_S, START_MS, archive, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import json
 
+from bench.archived_log import PLAIN, START_MS
 from streamer.core.records import Record, Records
-from tests.support.archived_log import PLAIN, START_MS
 from tests.support.canaries import golden, probe
 from trainer.archive.arrow import listed
 from trainer.archive.event_rows import of_records, to_parsed

@@ -7,8 +7,8 @@ from pathlib import Path
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN
 from tests.support.paths import ROOT
 from trainer.archive.archive import Archive
 from trainer.archive.series import CATALOGUE, registry_of

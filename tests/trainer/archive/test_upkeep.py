@@ -7,10 +7,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
-from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive import upkeep
 from trainer.archive.archive import Archive

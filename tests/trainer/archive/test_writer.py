@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import orjson
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from structlog.testing import capture_logs
 
+from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from tests.support.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
 from trainer.archive.schemas import EVENTS, GAPS
-from trainer.archive.writer import TopicWriter
+from trainer.archive.writer import RETRY_S, TopicWriter
 
 N_EVENTS = 60
 FAULTS = ("before_files", "before_commit", "after_commit")
@@ -177,6 +181,44 @@ def run_until(root: str, point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     drain(writer(Path(root), topic(), fault=fault), flush_every=2)
+
+
+@pytest.mark.parametrize("full", ["file", "log", "after the log"])
+def test_a_full_disk_loses_and_doubles_nothing_and_the_archive_goes_on_once_there_is_room(
+    full: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker, now_s = topic(), [0.0]
+    member = writer(tmp_path, broker, clock=lambda: now_s[0])
+    other = writer(tmp_path, broker, clock=lambda: now_s[0])  # has half of the partitions
+    drain(other)
+    with monkeypatch.context() as patch:
+        no_room = OSError(errno.ENOSPC, "No space left on device")
+        if full == "file":
+            patch.setattr(pq, "write_table", raising(no_room))
+        elif full == "log":
+            failing = raising(DeltaError("No space left on device"))
+            patch.setattr(DeltaTable, "create_write_transaction", failing)
+        else:  # the entry is there, and could not be put on disk
+            patch.setattr(ArchiveTable, "_sync_log", raising(no_room))
+        for _ in range(6):
+            member.step(0)
+            member.flush()
+            now_s[0] += 4
+        assert member.uncommitted_s >= 16  # what an alarm looks at
+        assert member.n_rows == 0
+    for _ in range(4):  # before it tries again nothing is read, or it would be read twice
+        member.step(0)
+    now_s[0] += RETRY_S
+    drain(member, flush_every=1)
+    assert member.uncommitted_s == 0
+    assert archived(tmp_path) == expected(broker)
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
 
 
 def test_records_that_the_log_has_dropped_are_noted_once(tmp_path: Path) -> None:

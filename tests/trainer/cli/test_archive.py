@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import trainer.cli
+from bench.archived_log import START_MS, archive, brokers
 from streamer.feeds.replay import replay
-from tests.support.archived_log import START_MS, archive, brokers
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive.pseudonyms import PatientNames
 from trainer.data.cohort import load_cohort

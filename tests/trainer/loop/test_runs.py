@@ -29,7 +29,6 @@ from tests.support.wait import wait_until
 from trainer.loop import runs
 from trainer.loop.child import Order, Report
 from trainer.loop.child_process import ChildEnd, NoReport
-from trainer.loop.making import make
 from trainer.loop.plan import Plan, order_of
 from trainer.loop.promoting import GateClosed, note_promoted, refuse_closed
 from trainer.loop.record import Records, RunRecord
@@ -50,6 +49,9 @@ def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 @pytest.fixture(scope="module")
 def report(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Report:
     """What a child leaves: the useless champion beaten."""
+    # Loaded here: PyTorch takes two seconds of each process that collects tests.
+    from trainer.loop.making import make  # noqa: PLC0415
+
     folder = tmp_path_factory.mktemp("registry")
     champion = useless_champion()
     champion.save(folder / "bundles" / champion.model_id)

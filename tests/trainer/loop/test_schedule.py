@@ -62,6 +62,14 @@ def test_three_times_that_passed_while_nothing_ran_are_one_missed_run() -> None:
     assert missed(trigger, None, now) is None  # the first start missed nothing
 
 
+def test_a_clock_that_jumps_an_hour_misses_nothing_back_and_one_time_forward() -> None:
+    trigger = cron_trigger("0 * * * *")
+    last = datetime(2026, 7, 1, 3, 0, 5, tzinfo=UTC)
+    set_back, set_on = last - timedelta(hours=1), last + timedelta(hours=1)
+    assert missed(trigger, last, set_back) is None  # what ran at three does not run again
+    assert missed(trigger, last, set_on) == datetime(2026, 7, 1, 4, tzinfo=UTC)
+
+
 def test_two_jobs_never_run_together() -> None:
     stop, running, most, names = threading.Event(), 0, 0, list[str]()
 

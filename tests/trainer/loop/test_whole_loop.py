@@ -37,7 +37,6 @@ from trainer.data.cohort import load_cohort
 from trainer.data.split import side_of
 from trainer.loop import runs
 from trainer.loop.child import Report
-from trainer.loop.making import make
 from trainer.loop.plan import Plan
 from trainer.loop.promoting import GateClosed, note_promoted, refuse_closed
 from trainer.registry import publishing
@@ -179,6 +178,9 @@ def test_what_streams_by_becomes_the_next_model(
 
 
 def in_process(order: Any, folder: Path, *_: object) -> Report:
+    # Loaded here: PyTorch takes two seconds of each process that collects tests.
+    from trainer.loop.making import make  # noqa: PLC0415
+
     return make(order, folder)
 
 

@@ -1,4 +1,4 @@
-"""An input topic in memory with invented stays, and an archive that is filled from it."""
+"""Topics in memory with the replay of stays, and an archive that is filled from them."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ NEVER_FLUSHED_S = 1e9
 
 
 def partition_of(patient: str) -> int:
+    """The partition of a patient's records."""
     return zlib.crc32(patient.encode()) % N_PARTITIONS
 
 
@@ -69,9 +70,27 @@ def drain(writer: TopicWriter, flush_every: int = 0) -> None:
     writer.close()
 
 
-def archive(root: Path, topics: dict[str, MemoryBroker], names: PatientNames = PLAIN) -> Archive:
-    """Archives all topics into a folder."""
+def archive(
+    root: Path, topics: dict[str, MemoryBroker], names: PatientNames = PLAIN, cut_after: int = 0
+) -> Archive:
+    """Archives all topics into a folder.
+
+    Args:
+        root: of the archive.
+        topics: by name.
+        names: of the patients.
+        cut_after: polls after which a first archiver is cut off, with a batch that it has not
+            written; 0: there is no such archiver.
+    """
     kept = Archive(root, names)
     for topic, broker in topics.items():
+        if cut_after:
+            cut = MemoryLog(broker)
+            first = kept.writer(topic, cut, NEVER_FLUSHED_S)
+            for number in range(cut_after):
+                first.step(0)
+                if number == cut_after // 2:
+                    first.flush()
+            broker.expel(cut)
         drain(kept.writer(topic, MemoryLog(broker), NEVER_FLUSHED_S))
     return kept
