@@ -78,8 +78,8 @@ MUTATIONS: Final = (
     Mutation(
         "the archive: the log of a table is left in memory",
         "trainer/archive/delta_table.py",
-        "        self._sync_log()\n        self.reload()\n",
-        "        self.reload()\n",
+        "raise NotWritten(str(error)) from error\n        self._sync_log()\n",
+        "raise NotWritten(str(error)) from error\n",
         ("tests/trainer/archive/test_writer.py::test_files_are_on_disk_before_the_log_names_them",),
     ),
     Mutation(

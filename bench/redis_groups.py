@@ -86,10 +86,10 @@ class Group:
         return ""
 
     def replicas_of(self, port: int) -> list[int]:
-        """The ports of the replicas of a master that are in step with it."""
+        """The ports of the replicas of a master that are in step with it; none of a replica."""
         with self.client(port) as client:
             role: Any = client.role()
-        return [int(replica[1]) for replica in role[2]]
+        return [int(replica[1]) for replica in role[2]] if role[0] == b"master" else []
 
     def kill(self, port: int) -> None:
         """Ends a server at once."""

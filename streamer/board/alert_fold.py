@@ -13,6 +13,9 @@ from streamer.board.messages import AlertMessage, MessageReason, Treated, epoch_
 from streamer.core.answers import read_alert_id
 
 _RAISING: Final = {"start", "escalate"}
+_VITAL: Final = _RAISING | {"end"}
+MOST_MESSAGES: Final = 300
+"""People give some ten answers to an alert; a program that answers without end costs no memory."""
 # Snoozes and their ends move nothing on the attention list; a verdict and a refusal neither.
 _MOVING: Final = _RAISING | {"end", "acknowledge", "unacknowledge", "pause", "unpause"}
 _SEVERITIES: Final = {"medium", "high"}
@@ -27,7 +30,7 @@ class AlertFold:
         ended_by: why it ended: ``risk``, or that the patient left.
         state: of the response as the service wrote it; ``None`` where it writes none.
         overdue_revision: the revision that was last said to be overdue.
-        messages: all of them, in the order of the log, without their reasons.
+        messages: the last ones, in the order of the log, without their reasons; all of vitals.
     """
 
     alert_id: str
@@ -72,6 +75,9 @@ class AlertFold:
         kept = message.reasons
         message.reasons = []  # five of them a message would be most of the memory
         self.messages.append(message)
+        if len(self.messages) > MOST_MESSAGES:
+            of_people = (i for i, m in enumerate(self.messages) if m.phase not in _VITAL)
+            del self.messages[next(of_people, 1)]
         if message.phase in {"refused", "feedback"}:
             return
         self._vital(message, time_ms)
@@ -92,7 +98,7 @@ class AlertFold:
             self.ended_ms = self.ended_by = None
         elif message.phase == "end":
             self.ended_ms, self.ended_by = time_ms, message.reason
-        if message.risk is not None and message.phase in _RAISING | {"end"}:
+        if message.risk is not None and message.phase in _VITAL:
             self.risk = message.risk
         if message.threshold is not None:
             self.threshold = message.threshold

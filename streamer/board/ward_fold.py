@@ -32,7 +32,6 @@ class Bedside:
             start at different times choose the same.
         alerts: alerts of the last 48 hours and the newest one, by id.
         answers: the last actions and what became of them: id, phase, refusal.
-        notes: messages about no alert that is known: pauses without one, and refusals.
     """
 
     patient: str
@@ -45,7 +44,6 @@ class Bedside:
     answers: deque[tuple[str, str, str | None]] = field(
         default_factory=lambda: deque(maxlen=ANSWERS)
     )
-    notes: list[AlertMessage] = field(default_factory=list)
 
     @property
     def alert(self) -> AlertFold | None:
@@ -134,8 +132,7 @@ class WardFold:
             bedside.answers.append((message.action_id, message.phase, message.refusal))
         known = None if message.alert_id is None else bedside.alerts.get(message.alert_id)
         if message.alert_id is None or (known is None and message.phase == "refused"):
-            bedside.notes.append(message)
-            return
+            return  # a pause without an alert, or a refusal: the card has its answer
         if known is None:
             known = bedside.alerts[message.alert_id] = AlertFold.of(message)
             _forget_old(bedside, known.started_ms)
@@ -160,5 +157,3 @@ def _forget_old(bedside: Bedside, newest_ms: int) -> None:
             and (alert.ended_ms or newest_ms) < newest_ms - _ALERTS_KEPT_MS
         ):
             del bedside.alerts[alert_id]
-    cut = newest_ms - _ALERTS_KEPT_MS
-    bedside.notes = [note for note in bedside.notes if (epoch_ms(note.time) or newest_ms) >= cut]

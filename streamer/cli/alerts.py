@@ -78,8 +78,8 @@ def alerts(
 ) -> None:
     """Follow the alerts until Ctrl-C, readable or as JSON lines.
 
-    A record that is no alert is passed over, and standard error says so. A topic that is missing
-    is waited for.
+    A record that is no alert is passed over, and standard error says so; also that Kafka is away.
+    A topic that is missing is waited for.
     """
     with stop_on_signal() as stop:
         show_alerts(Settings(), from_beginning=from_beginning, as_json=as_json, stop=stop)
@@ -140,7 +140,14 @@ def _values(
             if stop.wait(_LOOK_AGAIN_S):
                 return
         from_beginning = True  # whatever it has by now is new
-    yield from follow(connection, topic, stop, from_beginning=from_beginning)
+    yield from follow(
+        connection, topic, stop, from_beginning=from_beginning, note=_say_whether_away
+    )
+
+
+def _say_whether_away(why: str) -> None:
+    words = f"No alert can come now. {why}" if why else "Kafka answers again."
+    say(words, error=True)
 
 
 def read(value: bytes | None) -> Alert:

@@ -13,6 +13,7 @@ from streamer.core.time import HOUR_MS
 from streamer.diagnose.finding import Finding, Level
 from streamer.service.takeover import REBUILD_MS
 
+_OLDEST_REDIS: Final = 7  # tried, and known to the rules of deploy/acl/redis.sh; Valkey says 7.2.4
 _REBUILD_HOURS: Final = REBUILD_MS // HOUR_MS
 
 
@@ -129,6 +130,10 @@ def check_redis(report: ServerReport, form: Form) -> Iterator[Finding]:
         message = "is a Sentinel, which keeps no states. Write REDIS_URL as redis+sentinel://"
         yield Finding("redis", Level.BAD, f"{name}{message}HOST:26379/NAME/0")
         return
+    version = str(info.get("redis_version", _OLDEST_REDIS))
+    if version.partition(".")[0].isdigit() and int(version.partition(".")[0]) < _OLDEST_REDIS:
+        message = f"is version {version}, which nobody tried; take Redis 7.0 or Valkey 8, or newer"
+        yield Finding("redis", Level.WARN, f"{name}{message}")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         message = f"maxmemory-policy is {policy}: Redis may throw patients' states away"

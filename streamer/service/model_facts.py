@@ -48,7 +48,9 @@ class ModelShelf:
                 model = self._find(shown_id)
             except (BundleError, StoreUnavailable, Unfetchable, OSError):
                 return UNKNOWN
-            self._facts[shown_id] = UNKNOWN if model is None else _facts(model)
+            if model is None:  # not there yet, or lost: it may be published again
+                return UNKNOWN
+            self._facts[shown_id] = _facts(model)
         return self._facts[shown_id]
 
     def _find(self, shown_id: str) -> Bundle | None:

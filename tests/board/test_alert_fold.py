@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from streamer.board.alert_fold import AlertFold
+from streamer.board.alert_fold import MOST_MESSAGES, AlertFold
 from streamer.board.messages import AlertMessage, epoch_ms, read
 from streamer.core.alert_messages import Content
 from tests.support.board import REASON, alert, at
@@ -78,3 +78,11 @@ def test_a_refused_action_changes_nothing_but_the_history() -> None:
 def test_an_acknowledgement_that_was_taken_back_is_nobodys() -> None:
     fold = folded(alert("start"), alert("acknowledge", 1, by=BY), alert("unacknowledge", 2, by=BY))
     assert (fold.acknowledged, fold.acknowledged_by) == (0, None)
+
+
+def test_answers_without_end_cost_no_memory_and_no_message_of_vitals() -> None:
+    answers = [alert("acknowledge", i, revision=1, by=BY) for i in range(MOST_MESSAGES + 50)]
+    fold = folded(alert("start"), *answers[:-1], alert("escalate", 400), answers[-1])
+    assert len(fold.messages) == MOST_MESSAGES
+    phases = [message.phase for message in fold.messages]
+    assert (phases[0], phases[-2:]) == ("start", ["escalate", "acknowledge"])

@@ -98,10 +98,12 @@ def test_the_topic_is_followed_past_records_that_are_no_alerts(
 ) -> None:
     value = json.dumps(ALERT).encode()
 
-    def follow(_connection: Any, topic: str, _stop: Any, **options: bool) -> Iterator[bytes | None]:
-        assert (topic, options) == ("alerts", {"from_beginning": from_beginning})
+    def follow(_connection: Any, topic: str, _stop: Any, **options: Any) -> Iterator[bytes | None]:
+        assert (topic, options["from_beginning"]) == ("alerts", from_beginning)
         yield value
         yield from NO_ALERTS
+        options["note"]("no broker answers")
+        options["note"]("")
         yield value
 
     monkeypatch.setattr(alerts, "follow", follow)
@@ -111,7 +113,9 @@ def test_the_topic_is_followed_past_records_that_are_no_alerts(
     )
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [json.dumps(ALERT) if as_json else readable(ALERT)] * 2
-    assert shown.err.count("is no alert") == len(shown.err.splitlines()) == len(NO_ALERTS)
+    *no_alerts, away, back = shown.err.splitlines()
+    assert sum("is no alert" in line for line in no_alerts) == len(no_alerts) == len(NO_ALERTS)
+    assert (away, back) == ("No alert can come now. no broker answers", "Kafka answers again.")
 
 
 def test_a_missing_topic_is_named_and_waited_for(
@@ -122,8 +126,8 @@ def test_a_missing_topic_is_named_and_waited_for(
     monkeypatch.setattr(alerts, "is_there", lambda *_: next(answers))
     monkeypatch.setattr(alerts, "_LOOK_AGAIN_S", 0)
 
-    def follow(*_: Any, from_beginning: bool) -> Iterator[bytes]:
-        assert from_beginning
+    def follow(*_: Any, **options: Any) -> Iterator[bytes]:
+        assert options["from_beginning"]
         yield json.dumps(ALERT).encode()
 
     monkeypatch.setattr(alerts, "follow", follow)

@@ -31,7 +31,9 @@ GOOD = {
     "retention.ms": "2592000000",
     "retention.bytes": "-1",
 }
-GOOD_REDIS = {"maxmemory_policy": "noeviction", "role": "master", "aof_enabled": 1}
+GOOD_REDIS = {
+    "redis_version": "7.2.4", "maxmemory_policy": "noeviction", "role": "master", "aof_enabled": 1,
+}  # fmt: skip
 GOOD_CONFIGS = {"appendfsync": "everysec", "min-replicas-to-write": "1"}
 
 
@@ -96,6 +98,7 @@ def test_the_rejected_topic_must_take_the_largest_record() -> None:
         ({"maxmemory_policy": "allkeys-lru"}, {}, Level.BAD, "maxmemory-policy is allkeys-lru"),
         ({"role": "slave"}, {}, Level.BAD, "read-only replica"),
         ({"aof_enabled": 0}, {}, Level.WARN, "appendonly is off"),
+        ({"redis_version": "6.2.14"}, {}, Level.WARN, "is version 6.2.14, which nobody tried"),
         ({}, {"appendfsync": "no"}, Level.WARN, "appendfsync is no"),
         ({"connected_slaves": 1}, {"min-replicas-to-write": "0"}, Level.WARN, "min-replicas"),
     ],

@@ -21,6 +21,7 @@ from trainer.data.split import split_patients
 from trainer.decisions.operating_point import choose_operating_point
 from trainer.errors import InputError
 from trainer.metrics.bootstrap import paired_intervals
+from trainer.metrics.calibration_error import logit
 from trainer.metrics.definitions import Measure
 from trainer.notebook.frames import as_file
 from trainer.training.recipe import Recipe
@@ -73,11 +74,12 @@ def compare(
     measures: dict[str, Measure] = {}
     rows: dict[str, dict[str, float]] = {}
     for name, model in models.items():
-        scores = _in_order(_scores(model, stays), stays, cohort, name)
-        side = cohort.take(split.validation)
-        point, _ = choose_operating_point(
-            scores[cohort.rows_of(split.validation)], side, recipe.alert_budget
+        rows_to_choose_on = cohort.rows_of(split.validation)
+        scores = _as_log_odds(
+            _in_order(_scores(model, stays), stays, cohort, name), rows_to_choose_on
         )
+        side = cohort.take(split.validation)
+        point, _ = choose_operating_point(scores[rows_to_choose_on], side, recipe.alert_budget)
         test = cohort.take(split.test)
         measures[name] = Measure(point.apply(test, scores[cohort.rows_of(split.test)]))
         rows[name] = {"threshold": point.threshold, **measures[name].figures()}
@@ -110,6 +112,18 @@ def _scores(model: Predicts | Path | str, stays: DataFrame) -> Scores:
             raise InputError(f"{file}: there is no such file of scores")
         return pd.read_csv(file) if file.suffix == ".csv" else pd.read_parquet(file)
     return model.predict(stays)
+
+
+def _as_log_odds(scores: NDArray[np.float64], validation: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(R,) the same order on the scale that calibration begins from, whatever the model's own is.
+
+    Probabilities become log odds; anything else gets the spread 1 over the validation rows, since a
+    line on heart rates would have to be flatter than calibration allows.
+    """
+    if scores.min() >= 0 and scores.max() <= 1:
+        return logit(scores)
+    spread = float(scores[validation].std())
+    return (scores - scores[validation].mean()) / (spread or 1.0)
 
 
 def _in_order(scores: Scores, stays: DataFrame, cohort: Cohort, name: str) -> NDArray[np.float64]:

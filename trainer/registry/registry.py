@@ -102,8 +102,9 @@ class Registry:
         if len(matches) == 1:
             return matches[0]
         if not matches:
+            folder = ", and no folder of a bundle has that name" if "/" in name else ""
             raise UnknownModel(
-                f"no model {name!r} in {self.folder}; `trainer models list` shows all"
+                f"no model {name!r} in {self.folder}{folder}; `trainer models list` shows all"
             )
         raise UnknownModel(f"{name!r} may be any of {', '.join(matches)}; give more digits")
 

@@ -32,7 +32,7 @@ class LargeReads(KafkaTCPTransport):  # type: ignore[misc]  # kafka-python has n
                 fault = KafkaConnectionError("socket disconnected")
         except (BlockingIOError, InterruptedError):
             pass
-        except OSError as error:
+        except Exception as error:  # of a socket that is gone by now, too
             fault = KafkaConnectionError(error)
         return b"".join(pieces), fault
 

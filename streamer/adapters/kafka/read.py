@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
-from streamer.adapters.kafka.errors import kafka_errors, refuse_hidden
+from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, refuse_hidden, translated
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
 from streamer.core.records import Records
@@ -19,6 +19,7 @@ from streamer.core.time import PLAUSIBLE_MS
 
 _POLL_MS: Final = 200
 _RECORDS_A_POLL: Final = 2_000
+_SILENT_S: Final = 10.0  # without a record; a broker that is up answers the question at once
 
 
 def committed_reader(
@@ -82,9 +83,22 @@ def is_there(connection: Mapping[str, Any], topic: str) -> bool:
 
 
 def follow(
-    connection: Mapping[str, Any], topic: str, stop: threading.Event, *, from_beginning: bool
+    connection: Mapping[str, Any],
+    topic: str,
+    stop: threading.Event,
+    *,
+    from_beginning: bool,
+    note: Callable[[str], None] = lambda _why: None,
 ) -> Iterator[bytes]:
     """Yields the values of a topic as they are committed, until ``stop`` is set.
+
+    Args:
+        connection: passed to the client as it is.
+        topic: the topic.
+        stop: ends it.
+        from_beginning: whether it starts at the first record that is kept, or after the last one.
+        note: called with why no broker answers any more, and with an empty text when one does
+            again: who waits for alerts must not take that silence for none.
 
     Raises:
         LogNotAllowed: this user may not read the topic; kafka-python would wait without a word.
@@ -94,10 +108,30 @@ def follow(
         partitions_of(connection, topic)  # a hidden topic is refused
         reader = committed_reader(connection, topic, from_beginning=from_beginning)
         with contextlib.closing(reader):
+            asked_at, away = time.monotonic(), ""
             while not stop.is_set():
-                for records in reader.poll(timeout_ms=_POLL_MS).values():
+                polled = reader.poll(timeout_ms=_POLL_MS)
+                before = away
+                if polled:
+                    asked_at, away = time.monotonic(), ""
+                elif time.monotonic() - asked_at > _SILENT_S:
+                    away = _why_away(reader)
+                    asked_at = time.monotonic()
+                if bool(away) != bool(before):
+                    note(away)
+                for records in polled.values():
                     for record in records:
                         yield record.value
+
+
+def _why_away(reader: KafkaConsumer) -> str:
+    """Why no broker answers; empty where one does."""
+    began = time.monotonic()
+    try:
+        reader.end_offsets(list(reader.assignment()), ASK_TIMEOUT_MS)
+    except NO_ANSWER as error:
+        return str(translated(error, began))
+    return ""
 
 
 def last_values(

@@ -61,6 +61,12 @@ def test_a_fault_of_the_socket_is_one_of_the_connection() -> None:
     assert isinstance(fault, KafkaConnectionError)
 
 
+def test_a_socket_that_is_gone_is_a_fault_as_well() -> None:
+    content, fault = LargeReads(None, None)._sock_recv()
+    assert content == b""
+    assert isinstance(fault, KafkaConnectionError)
+
+
 def test_an_answer_is_read_in_parts_and_to_its_end() -> None:
     answer = AnswerBytes(6)
     answer.write(b"abcdef")

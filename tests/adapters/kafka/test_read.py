@@ -4,8 +4,11 @@ import threading
 from collections.abc import Callable
 
 import pytest
+from kafka import TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from bench.services import environment, settings_of
+from streamer.adapters.kafka import read
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import follow, group_lag, last_values
 from streamer.local import LocalStack
@@ -77,3 +80,42 @@ def test_a_group_that_never_committed_lags_by_every_kept_record(settings: Settin
 def test_without_a_broker_the_log_is_unavailable(read: Callable[[], object]) -> None:
     with pytest.raises(LogUnavailable, match="Kafka"):
         read()
+
+
+class SilentReader:
+    """A reader without records, whose broker is away for some questions."""
+
+    def __init__(self, stop: threading.Event, answers: list[bool]) -> None:
+        self._stop, self._answers = stop, answers
+
+    def poll(self, timeout_ms: int) -> dict[TopicPartition, list[object]]:
+        del timeout_ms
+        if not self._answers:
+            self._stop.set()
+        return {}
+
+    def assignment(self) -> set[TopicPartition]:
+        return set()
+
+    def end_offsets(self, _partitions: object, _timeout_ms: int) -> None:
+        if self._answers and not self._answers.pop(0):
+            raise KafkaTimeoutError("no answer")
+
+    def close(self) -> None:
+        pass
+
+
+def test_who_follows_hears_that_the_broker_is_away_and_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop = threading.Event()
+    answers = [True, False, False, True, False, True, True]
+    monkeypatch.setattr(read, "_SILENT_S", -1.0)
+    monkeypatch.setattr(read, "partitions_of", lambda *_: {})
+    monkeypatch.setattr(
+        read, "committed_reader", lambda *_, **_options: SilentReader(stop, answers)
+    )
+    notes: list[str] = []
+    assert not list(follow(NOWHERE, "t", stop, from_beginning=True, note=notes.append))
+    assert ["no answer" in note for note in notes] == [True, False, True, False]
+    assert (notes[1], notes[3]) == ("", "")

@@ -95,6 +95,26 @@ def test_own_models_are_compared_and_bad_scores_are_named(folder: Path) -> None:
         trainer.compare({"x": "absent.csv"}, stays)
 
 
+def test_the_scale_of_a_models_scores_does_not_matter(folder: Path) -> None:
+    stays = trainer.load(folder / "our_icu.parquet")
+    pulse = Pulse().predict(stays)
+    scales = {"a minute": pulse, "a day": 1440 * pulse, "risk": 1 / (1 + np.exp(4 - pulse / 40))}
+
+    class Fixed:
+        def __init__(self, scores: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+            self.scores = scores
+
+        def predict(self, _: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+            return self.scores
+
+    table = trainer.compare({name: Fixed(s) for name, s in scales.items()}, stays, n_bootstrap=2)
+    a_minute, a_day = table.loc["a minute"], table.loc["a day"]
+    for name in ("utility", "ece", "alerts_per_patient_day", "calibration_slope"):
+        assert a_day[name] == pytest.approx(a_minute[name], rel=1e-6), name
+    assert table["utility"].nunique() == 1
+    assert (table["ece"] < 0.05).all()
+
+
 def test_a_model_that_knows_the_test_patients_is_refused(folder: Path) -> None:
     stays = trainer.load(folder / "our_icu.parquet")
     shipped = trainer.Model.from_pretrained()

@@ -92,6 +92,11 @@ def test_rollback_walks_back_through_the_champions(registry: Registry) -> None:
     assert registry.aliases().champion == IDS[0]
 
 
+def test_a_folder_that_is_missing_is_told_from_a_model(registry: Registry) -> None:
+    with pytest.raises(UnknownModel, match="no folder of a bundle has that name"):
+        registry.find("runs/first/bundle")
+
+
 def test_a_promoted_challenger_is_not_the_challenger_any_more(registry: Registry) -> None:
     filled(registry).promote(IDS[0], "")
     registry.set_challenger(IDS[1], "")

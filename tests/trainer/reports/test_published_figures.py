@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
+import pandas as pd
 import pytest
 
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED
-from tests.support.paths import ROOT
+from tests.support.paths import DATA, ROOT
+from tests.support.physionet_files import needs_public_data
 from trainer.compare.protocol.family import Level
+from trainer.data.split import side_of
 from trainer.reports.card import SHORT, SHOWN, figure
 
 README: Final = (ROOT / "README.md").read_text()
@@ -126,6 +129,16 @@ def test_the_card_has_the_figures_of_its_manifest() -> None:
     assert f"**high** above {policy['high']:.4f}" in BUNDLE.card
     assert f"below {policy['off']:.4f}" in BUNDLE.card
     assert f"({budget['starts_per_patient_day']:.2f} there" in BUNDLE.card
+
+
+@needs_public_data
+def test_the_card_counts_the_stays_that_are_positive_from_their_first_row() -> None:
+    n = 0
+    for hospital in "AB":
+        file = DATA / "cinc2019" / f"dev_{hospital}.parquet"
+        first = pd.read_parquet(file, columns=["patient", "SepsisLabel"]).drop_duplicates("patient")
+        n += sum(side_of(patient) == "test" for patient in first.patient[first.SepsisLabel == 1])
+    assert f"In {n} of the {TEST['n_septic']} septic test stays the label is 1" in BUNDLE.card
 
 
 def test_the_final_model_of_the_comparison_is_the_shipped_bundle() -> None:
