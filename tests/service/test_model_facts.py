@@ -7,7 +7,7 @@ from streamer.bundles.bundle import SHIPPED, Bundle, short
 from streamer.datasets.task import shipped
 from streamer.ports.states import StoreUnavailable
 from streamer.service.model_facts import UNKNOWN, ModelShelf
-from tests.support.small_models import balanced, random_model
+from tests.support.small_models import balanced, random_bundle, random_model
 
 
 def other_task(outcome: str) -> Bundle:
@@ -39,3 +39,19 @@ def test_an_outcome_that_would_write_on_a_terminal_is_not_shown() -> None:
     model, channel = other_task("death\x1b[2J"), MemoryModels()
     channel.publish(model.model_id, model.to_bytes(), 0)
     assert ModelShelf(lambda: channel).read(model.shown_id).outcome is None
+
+
+def test_a_model_that_is_published_later_is_known_then_and_read_once() -> None:
+    channel, bundle, looks = MemoryModels(), random_bundle(5), 0
+
+    def open_channel() -> MemoryModels:
+        nonlocal looks
+        looks += 1
+        return channel
+
+    shelf = ModelShelf(open_channel)
+    assert shelf.read(bundle.shown_id) is UNKNOWN
+    channel.publish(bundle.model_id, bundle.to_bytes(), 0)
+    facts = shelf.read(bundle.shown_id)
+    assert facts.alert_threshold == bundle.manifest["alert_policy"]["medium"]
+    assert (shelf.read(bundle.shown_id), looks) == (facts, 2)
