@@ -14,6 +14,7 @@ from streamer.bundles import build
 from streamer.bundles.bundle import NO_FORECAST, Bundle
 from streamer.bundles.manifest import FORECAST, Figures
 from streamer.datasets.cohort import Cohort
+from streamer.datasets.task import Task, parse_task
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.known_stays import KnownStays, known_stays
@@ -72,7 +73,7 @@ def evaluate(
     if forecast and not bundle.has_forecast:
         raise NothingToEvaluate(f"bundle {bundle.shown_id}: {NO_FORECAST}")
     with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
+        cohort = load_cohort(paths, progress, task_of(bundle))
     measured_on, how = who_counts(bundle, cohort, patients, rule)
     if how.startswith("warning") or patients != "all":
         reporter.say(how)
@@ -197,6 +198,16 @@ def overlap_warning(bundle: Bundle, cohort: Cohort, known: KnownStays | None) ->
         + ", so the figures flatter it; with --split test only patients that it was not fitted on "
         "count"
     )
+
+
+def task_of(bundle: Bundle) -> Task | None:
+    """The task of a bundle; ``None``: the shipped one.
+
+    Raises:
+        DataError: it is not a task of this version.
+    """
+    part = bundle.manifest.get("task")
+    return None if part is None else parse_task(part, f"the task of bundle {bundle.shown_id}")
 
 
 def n_seen(bundle: Bundle, cohort: Cohort) -> int | None:

@@ -19,13 +19,13 @@ from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
 from streamer.datasets.cohort import Cohort, Progress
+from streamer.datasets.task import Task
 from trainer.data.dataset import Material
 from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
 from trainer.data.split_rules import ByHash, SplitRule
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
-    Predictions,
     figures_of,
     predict,
     subgroup_figures,
@@ -35,18 +35,18 @@ from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.promotion import Comparison, compare_bundles
-from trainer.reports import plots
 from trainer.reports.card import write_card
+from trainer.reports.fit_pictures import draw_fit
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.cross_fitting import to_choose_on
-from trainer.training.epoch_logs import CSV_FILE, csv_log
 from trainer.training.loop import architecture_of, train, trained
+from trainer.training.needs import needs_of
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
 from trainer.training.teacher import SoftLabels, fit_teacher, no_soft_labels, teacher_knobs
 
-BUNDLE, PLOTS, COMPARISON, HISTORY = "bundle", "plots", "comparison.json", "history"
+BUNDLE, COMPARISON = "bundle", "comparison.json"
 SOFT_LABELS = "teacher.npz"
 
 LEAST_DRAWN: Final = 20
@@ -132,10 +132,12 @@ class Stays:
     Attributes:
         data: PhysioNet 2019 files or folders, archives, or stays that were read.
         rule: of the split; ``None``: a hash of the person, with the recipe's salt and fractions.
+        task: that files are read by; ``None``: sepsis, as of PhysioNet 2019.
     """
 
     data: Sequence[Path] | Cohort
     rule: SplitRule | None = None
+    task: Task | None = None
 
 
 def fit(
@@ -168,8 +170,11 @@ def fit(
         ResumeError: the checkpoint is of another recipe or other data.
     """
     stays = data if isinstance(data, Stays) else Stays(data)
-    cohort = stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter)
+    cohort = (
+        stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter, stays.task)
+    )
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
+    reporter.say(needs_of(cohort.n_rows, recipe).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
@@ -187,6 +192,7 @@ def fit(
         "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
         **({} if stays.rule is None else {"split": dict(stays.rule.to_json())}),
+        **({} if cohort.task is None else {"task": cohort.task.to_json()}),
     }
     if lineage.start is not None:
         made_of["from"] = lineage.start.model_id
@@ -222,14 +228,10 @@ def fit(
             n_bootstrap,
         )
     about = _about(calibrated, run, recipe, summary, figures)
-    about["split"] = rule.to_json()
-    if lineage.sets_apart:
-        about["split"]["decided"] = True
-    if lineage.start is not None:
-        about["started_from"] = lineage.start.model_id
+    about.update(_origin(cohort, rule, lineage))
     bundle = _bundle(calibrated.model, about, is_public(material.cohort))
     bundle.save(out / BUNDLE)
-    _draw(calibrated, run, predictions, out)
+    draw_fit(calibrated, run, predictions, out)
     comparison = None
     if lineage.against is not None and deciding is not None:
         comparison = compare_bundles(bundle, lineage.against, deciding)
@@ -336,37 +338,21 @@ def _about(
     }
 
 
+def _origin(cohort: Cohort, rule: SplitRule, lineage: Lineage) -> Provenance:
+    """What the bundle is of, where that differs from fit to fit."""
+    origin: Provenance = {"split": rule.to_json()}
+    if cohort.task is not None:
+        origin["task"] = cohort.task.to_json()
+    if lineage.sets_apart:
+        origin["split"]["decided"] = True
+    if lineage.start is not None:
+        origin["started_from"] = lineage.start.model_id
+    return origin
+
+
 def _bundle(model: Model, about: Provenance, on_public_data: bool) -> Bundle:
     thresholds = {"threshold": model.threshold, **asdict(model.policy)}
     return build.make(model, about, write_card(dict(about), thresholds, on_public_data))
-
-
-def _draw(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:
-    """Writes history and pictures; loss and utility of validation, the curves of test patients."""
-    folder = out / PLOTS
-    folder.mkdir(exist_ok=True)
-    label, risk = predictions.cohort.label, predictions.risks[:, 0]
-    losses = {
-        name: [epoch[key] for epoch in run.history]
-        for name, key in (
-            ("training patients, with dropout", "train_label_loss"),
-            ("validation patients", "validation_loss"),
-        )
-    }
-    whose = f"{len(predictions.cohort):,} test patients, {predictions.cohort.septic.sum():,} septic"
-    plots.plot_loss(losses, folder, run.best_epoch)
-    plots.plot_roc(label, risk, folder, whose)
-    plots.plot_precision_recall(label, risk, folder, whose)
-    plots.plot_reliability(label, risk, folder, whose)
-    plots.plot_alerts(predictions.scored(), folder, whose)
-    plots.plot_utility(
-        calibrated.thresholds, calibrated.utilities, calibrated.model.threshold, folder
-    )
-    history = {"best_epoch": run.best_epoch, "epochs": run.history}
-    (out / f"{HISTORY}.json").write_text(json.dumps(history, indent=1) + "\n")
-    log = csv_log(out / CSV_FILE)
-    for epoch in run.history:  # whole, also of a fit that went on, or that nobody watched
-        log(epoch)
 
 
 def _tell(reporter: Reporter, epoch: Epoch) -> None:

@@ -28,7 +28,7 @@ from trainer.data.known_stays import not_fitted_on
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
 from trainer.errors import TooLittleData
-from trainer.evaluate import n_seen, own_split
+from trainer.evaluate import n_seen, own_split, task_of
 from trainer.fit import BUNDLE, versions
 from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
@@ -161,7 +161,7 @@ def recalibrate(
         NothingToEvaluate: nobody is held out, or the bundle does not say how it was split.
     """
     model = build.build(bundle)
-    cohort = data if isinstance(data, Cohort) else read(data, reporter)
+    cohort = data if isinstance(data, Cohort) else read(data, reporter, task_of(bundle))
     apart = decides_elsewhere
     split = own_split(bundle, cohort, apart=apart)
     held_out = not_fitted_on(bundle.manifest, cohort, split.test)

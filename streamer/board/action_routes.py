@@ -53,9 +53,17 @@ async def act(request: Request) -> Response:
         raise Refused(
             503, "kafka_away", "Kafka does not confirm it: try again, it counts once."
         ) from None
-    board.posted.add(asked, person, board.now_ms)
+    if not _is_answered(context, asked):
+        board.posted.add(asked, person, board.now_ms)
     answer = {"action_id": asked.action_id.lower(), "partition": partition, "offset": offset}
     return JSONResponse(answer, 202)
+
+
+def _is_answered(context: Context, asked: ActionRequest) -> bool:
+    """Whether its phase has come: sooner than the log's answer, or to the same action before."""
+    bedside = context.board.fold.patients.get(asked.patient_id)
+    answers = () if bedside is None else bedside.answers
+    return asked.action_id.lower() in {action_id for action_id, _, _ in answers}
 
 
 def _partition(context: Context, person: Person, asked: ActionRequest) -> int:

@@ -123,7 +123,10 @@ class Limits(TypedDict):
 
 
 class System(TypedDict):
-    """Whether the board can be believed; a ``_since`` is null while all is well."""
+    """Whether the board can be believed; a ``_since`` is null while all is well.
+
+    ``outcome`` is what the risks of ``model`` are of, in words; null while that is unknown.
+    """
 
     time: str
     clock: Literal["wall", "log"]
@@ -136,6 +139,7 @@ class System(TypedDict):
     feed_since: str | None
     history: Literal["ok", "away"]
     model: str | None
+    outcome: str | None
     zone: str
     auth: Literal["session", "proxy", "none"]
     stale_minutes: int

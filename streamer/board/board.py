@@ -20,6 +20,7 @@ from streamer.board.posted import Posted
 from streamer.board.system import SystemWatch
 from streamer.board.ward_fold import WardFold
 from streamer.core.time import rfc3339, rfc3339_or_none
+from streamer.service.model_facts import ModelFacts
 
 
 class Tombstone(NamedTuple):
@@ -87,6 +88,7 @@ class Board:
         self.has_history = True
         self.wall_ms = wall_ms
         self._shown: dict[str, Shown] = {}
+        self._outcomes: dict[str, str] = {}  # by model
         self.posted = Posted()
         self.version = version("vigil-icu")
 
@@ -121,9 +123,12 @@ class Board:
         self.seq += bool(different)
         return different
 
-    def note_threshold(self, model: str, threshold: float) -> None:
-        """Notes the risk above which a model starts alerts; cards show it from now on."""
-        if self.fold.thresholds.get(model) != threshold:
+    def note_facts(self, model: str, facts: ModelFacts) -> None:
+        """Notes what the risks of a model are of, and above which one alerts start."""
+        if facts.outcome is not None:
+            self._outcomes[model] = facts.outcome
+        threshold = facts.alert_threshold
+        if threshold is not None and self.fold.thresholds.get(model) != threshold:
             self.fold.thresholds[model] = threshold
             self.fold.changed |= self._shown.keys()
 
@@ -182,6 +187,7 @@ class Board:
             "feed_since": rfc3339_or_none(watch.feed_since_ms),
             "history": "ok" if self.has_history else "away",
             "model": self.fold.model,
+            "outcome": self._outcomes.get(self.fold.model or ""),
             "zone": config.zone,
             "auth": config.auth,
             "stale_minutes": config.stale_minutes,

@@ -25,13 +25,13 @@ from streamer.board.guards import (
     read_roles,
 )
 from streamer.board.hub import Hub
-from streamer.board.model_facts import ModelShelf
 from streamer.board.server import wall_ms
 from streamer.board.sessions import LEAST_SECRET, Sessions
 from streamer.board.users import UsersFile, UsersFileError
 from streamer.ports.ward import WardTopics
 from streamer.process.environment import Fault
 from streamer.service.bootstrap import state_store
+from streamer.service.model_facts import ModelShelf
 from streamer.service.settings import Settings
 from streamer.service.weak_connections import weak_choices
 

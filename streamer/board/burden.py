@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from streamer.board.api import Burden, BurdenDay, Verdicts
 from streamer.board.messages import AlertMessage, epoch_ms
-from streamer.board.model_facts import ModelFacts
 from streamer.core.actions import VERDICTS
 from streamer.core.time import DAY_MS, rfc3339
+from streamer.service.model_facts import ModelFacts
 
 
 @dataclass(frozen=True, slots=True)

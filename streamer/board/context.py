@@ -14,13 +14,13 @@ from streamer.board.board import Audience, Board
 from streamer.board.burden_cache import BurdenCache
 from streamer.board.guards import Guard
 from streamer.board.hub import Hub
-from streamer.board.model_facts import ModelShelf
 from streamer.board.people import Person, Role
 from streamer.board.refusals import Refused
 from streamer.board.sessions import Sessions
 from streamer.board.users import UsersFile
 from streamer.ports.states import StateStore
 from streamer.ports.ward import ActionLog, WardLog
+from streamer.service.model_facts import ModelShelf
 
 
 @dataclass(frozen=True, slots=True)

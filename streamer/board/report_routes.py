@@ -17,12 +17,12 @@ from streamer.board.burden import Span
 from streamer.board.cards import is_on_ward, ward_of
 from streamer.board.context import Context, context_of
 from streamer.board.messages import AlertMessage, epoch_ms, read
-from streamer.board.model_facts import ModelFacts
 from streamer.board.people import Role
 from streamer.board.refusals import Refused
 from streamer.board.requests import read_number
 from streamer.core.time import DAY_MS
 from streamer.ports.log import LogUnavailable
+from streamer.service.model_facts import ModelFacts
 
 # Each reads days of a topic. People's actions are written from the same threads: they never wait.
 _READERS: Final = anyio.CapacityLimiter(2)

@@ -23,9 +23,9 @@ from streamer.board.app import make_app
 from streamer.board.board import Change
 from streamer.board.context import Context
 from streamer.board.follower import Follower, watch_progress
-from streamer.board.model_facts import ModelFacts
 from streamer.board.ward_fold import WardFold
 from streamer.ports.ward import Progress, ServiceProgress, WardTopics
+from streamer.service.model_facts import ModelFacts
 
 _log = structlog.get_logger()
 _GRACE_S: Final = 3  # streams end with `bye`; a browser that does not read is cut off
@@ -148,8 +148,8 @@ def _threads(
         facts = ModelFacts() if model is None else context.models.read(model)
 
         def apply() -> None:
-            if model is not None and facts.alert_threshold is not None:
-                board.note_threshold(model, facts.alert_threshold)
+            if model is not None:
+                board.note_facts(model, facts)
                 hub.wake()
             if answer is None:
                 board.watch.failed(board.wall_ms())

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, Final, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_weights
 from safetensors.numpy import save as save_weights
@@ -25,9 +26,10 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead
 from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import INDEX, VARIABLES, unnamed
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
+_LONGEST_OUTCOME: Final = 80  # as of a task file
 # Of JSON and weights that anybody may have written.
 _BROKEN: Final = (
     ArithmeticError,
@@ -73,23 +75,30 @@ def build(bundle: Bundle) -> Model:
         f"its content, with the hash {bundle.model_id}, does not match its id {ascii(named)[:80]}",
     )
     try:
+        horizons = _horizons(manifest)
         size = soundness.architecture(manifest)
         weights = load_weights(bundle.weights)
         head = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
         soundness.check_weights(size, weights)
         soundness.check_scaling(manifest["scaling"])
-        return Model(
+        model = Model(
             bundle.model_id,
             Network(size, weights),
             Scaling(
                 np.array(manifest["scaling"]["mean"], np.float32),
                 np.array(manifest["scaling"]["std"], np.float32),
             ),
-            tuple(_calibration(manifest, horizon) for horizon in HORIZONS),
+            tuple(_calibration(manifest, horizon) for horizon in horizons),
             soundness.threshold(manifest),
             AlertPolicy(**soundness.alert_policy(manifest)),
             _forecaster(manifest.get(FORECAST), head, size),
         )
+        model.horizons = horizons
+        model.outcome = bundle.outcome
+        is_plain = model.outcome.isprintable() and 0 < len(model.outcome) <= _LONGEST_OUTCOME
+        _require(is_plain, f"its outcome {ascii(model.outcome)[:80]}")
+        model.unread = _unread(manifest)
+        return model
     except BundleError:
         raise
     except _BROKEN as error:
@@ -114,7 +123,7 @@ def make(model: Model, about: Provenance, card: str) -> Bundle:
             "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
             "calibration": {
                 horizon: {"logits": cal.logits.tolist(), "calibrated": cal.calibrated.tolist()}
-                for horizon, cal in zip(HORIZONS, model.calibrations, strict=True)
+                for horizon, cal in zip(model.horizons, model.calibrations, strict=True)
             },
             "threshold": model.threshold,
             "alert_policy": asdict(model.policy),
@@ -134,6 +143,27 @@ def make(model: Model, about: Provenance, card: str) -> Bundle:
     bundle = Bundle(manifest, save_weights(weights), card, known_risks.make(model))
     manifest["model"] = bundle.model_id
     return bundle
+
+
+def _horizons(manifest: Manifest) -> tuple[str, ...]:
+    """The names of the horizons: those of the task, rising."""
+    task = manifest.get("task")
+    if task is None:
+        return HORIZONS
+    hours = task.get("horizons", [int(name[:-1]) for name in HORIZONS])
+    is_rising = len(hours) == len(HORIZONS) and all(type(h) is int and 0 < h < 1000 for h in hours)
+    _require(is_rising and hours == sorted(set(hours)), f"its horizons {ascii(hours)[:40]}")
+    return tuple(f"{h}h" for h in hours)
+
+
+def _unread(manifest: Manifest) -> NDArray[np.intp]:
+    """Columns of the variables that the task of the bundle does not name."""
+    task = manifest.get("task")
+    if task is None:
+        return np.empty(0, np.intp)
+    named = set(task["variables"])
+    _require(named <= set(INDEX), f"its task names the variables {ascii(named - set(INDEX))[:80]}")
+    return unnamed(named)
 
 
 def _calibration(manifest: Manifest, horizon: str) -> Calibration:

@@ -24,7 +24,7 @@ from typing import Final
 
 from streamer.bundles.manifest import FORECAST, Manifest, hashed_text, parse, to_text
 from streamer.bundles.signatures import Signature, parse_signatures, signatures_text
-from streamer.core.model import ID_DIGITS
+from streamer.core.model import ID_DIGITS, SEPSIS
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
 KNOWN, SIGNATURES = "known.json", "signatures.json"
@@ -101,6 +101,12 @@ class Bundle:
             digest.update(len(content).to_bytes(8) + content)
         digest.update(self.known)
         return digest.digest()
+
+    @property
+    def outcome(self) -> str:
+        """What the risks are of, in words; of a bundle that can be built, one line."""
+        task = self.manifest.get("task")
+        return SEPSIS if task is None else str(task["outcome"])
 
     @property
     def has_forecast(self) -> bool:

@@ -150,7 +150,7 @@ def risks_of(model: Model, values: Floats, static: Floats) -> NDArray[np.float64
     n_hours, n_stays, _ = values.shape
     memory = features.empty_memory(n_stays)
     built = np.empty((n_hours, n_stays, features.N_FEATURES), np.float32)
-    for hour, rows in enumerate(clean(values)):
+    for hour, rows in enumerate(model.inputs(clean(values))):
         bins = np.full(n_stays, hour, np.int32)
         built[hour], memory = features.step(rows, bins, static, memory)
     with np.errstate(all="ignore"):  # of a model that is yet to be tried

@@ -131,6 +131,7 @@ class Provenance(TypedDict, total=False):
         versions: of Vigil, PyTorch and NumPy.
         recalibration: of a bundle that was calibrated for a site.
         started_from: id of the bundle whose weights a site's own stays were fitted on from.
+        task: the task file, where it is not the shipped one (``datasets.task``).
     """
 
     data: DataSummary
@@ -142,6 +143,7 @@ class Provenance(TypedDict, total=False):
     versions: dict[str, str]
     recalibration: Recalibration
     started_from: str
+    task: Mapping[str, Any]
 
 
 class ScalingPart(TypedDict):

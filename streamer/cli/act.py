@@ -121,7 +121,7 @@ def act(
             error=True,
         )
         raise typer.Exit(1)
-    _show(answer, as_json=as_json)
+    _show(answer, settings, as_json=as_json)
 
 
 def _stay(settings: Settings, patient_id: str) -> Stay:
@@ -159,14 +159,14 @@ def _answers(value: bytes, action_id: str) -> bool:
     return isinstance(message, dict) and message.get("action_id") == action_id
 
 
-def _show(answer: bytes, *, as_json: bool) -> None:
-    from streamer.cli.alerts import read, readable  # noqa: PLC0415 - see `act`
+def _show(answer: bytes, settings: Settings, *, as_json: bool) -> None:
+    from streamer.cli.alerts import outcomes, read, readable  # noqa: PLC0415 - see `act`
 
     alert = read(answer)
     if as_json:
         say_json(json.loads(answer))
     else:
-        say(readable(alert))
+        say(readable(alert, outcomes(settings)(alert.model)))
     if alert.refusal is not None:
         from streamer.core.answers import ActionRefusal  # noqa: PLC0415 - see `act`
 

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Annotated, Final
 
 import msgspec
 import typer
 
 from streamer.adapters.kafka.read import follow, is_there
+from streamer.core.model import SEPSIS
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import NOTHING, say, say_json
 from streamer.service.settings import Settings
 
 _PHASE: Final = len("unacknowledge")  # the longest phase
 _LOOK_AGAIN_S: Final = 1.0  # for a topic that is missing
+UNKNOWN_OUTCOME: Final = "risk"
+"""Of a model that is neither shipped nor published any more, or without Redis."""
 
 
 class AlertReason(msgspec.Struct):
@@ -48,6 +52,7 @@ class Alert(msgspec.Struct):
     risk: float | None = None
     threshold: float | None = None
     horizon_hours: int = 6
+    model: str | None = None
     news2: int | None = None
     reasons: list[AlertReason] = []
     state: str | None = None
@@ -88,6 +93,7 @@ def show_alerts(
     Raises:
         LogUnavailable: no broker answers.
     """
+    outcome_of = outcomes(settings)
     for value in _values(settings, from_beginning=from_beginning, stop=stop):
         try:
             alert = read(value)
@@ -97,7 +103,27 @@ def show_alerts(
         if as_json:
             say_json(json.loads(value or b""))
         else:
-            say(readable(alert))
+            say(readable(alert, outcome_of(alert.model)))
+
+
+def outcomes(settings: Settings) -> Callable[[str | None], str]:
+    """Returns what the risks of a model are of, in words, by the id that its messages show.
+
+    Each model is looked for once. `risk` stands for one that is not to be had.
+    """
+
+    @cache
+    def outcome_of(model: str | None) -> str:
+        if model is None:
+            return SEPSIS
+        # Until a message comes, neither bundles nor Redis are needed.
+        from streamer.service import bootstrap  # noqa: PLC0415
+        from streamer.service.model_facts import ModelShelf  # noqa: PLC0415
+
+        shelf = ModelShelf(lambda: bootstrap.model_channel(settings))
+        return shelf.read(model).outcome or UNKNOWN_OUTCOME
+
+    return outcome_of
 
 
 def _values(
@@ -138,11 +164,12 @@ def read(value: bytes | None) -> Alert:
         raise ValueError(str(error)) from error
 
 
-def readable(alert: Alert) -> str:
-    """Writes an alert on one line for people."""
+def readable(alert: Alert, outcome: str = SEPSIS) -> str:
+    """Writes an alert on one line for people; ``outcome`` is that of its model."""
+    risk = _risk(alert, outcome)
     fields = [
         alert.time,
-        f"{alert.phase:{_PHASE}} {alert.severity:6} {alert.patient_id:12} {_risk(alert)}",
+        f"{alert.phase:{_PHASE}} {alert.severity:6} {alert.patient_id:12} {risk}",
         f"NEWS2 {NOTHING if alert.news2 is None else alert.news2}",
     ]
     if alert.by is not None:
@@ -164,9 +191,9 @@ def readable(alert: Alert) -> str:
     return "  ".join(fields)
 
 
-def _risk(alert: Alert) -> str:
+def _risk(alert: Alert, outcome: str) -> str:
     risk = NOTHING if alert.risk is None else f"{alert.risk:.1%}"
-    text = f"sepsis within {alert.horizon_hours} h: {risk}"
+    text = f"{outcome} within {alert.horizon_hours} h: {risk}"
     return text if alert.threshold is None else f"{text} (alert above {alert.threshold:.1%})"
 
 

@@ -12,7 +12,7 @@ from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
 from streamer.core.events import MEDICATION_CLASSES
-from streamer.core.lstm_network import HORIZONS
+from streamer.core.model import SEPSIS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
@@ -81,6 +81,7 @@ class PatientView(StayView, total=False):
     patient_id: Required[str]
     partition: Required[int]
     model: Required[str]
+    outcome: str
     risk_history: list[Risk]
     offset: int | None
 
@@ -121,15 +122,16 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
     risks = _history(settings, patient, partition)
     return {
         "patient_id": patient,
-        **_stay(stays, stays.slot_of[patient]),
+        **_stay(stays, stays.slot_of[patient], model.horizons),
         "risk_history": [{"time": risk.time, "bin": risk.bin, "risk": risk.risk} for risk in risks],
         "model": model_id,
+        "outcome": model.outcome,
         "partition": partition,
         "offset": risks[-1].offset if risks else None,
     }
 
 
-def _stay(stays: StayTable, slot: int) -> StayView:
+def _stay(stays: StayTable, slot: int, horizons: tuple[str, ...]) -> StayView:
     def at(name: str) -> Any:
         return stays[name][slot].tolist()
 
@@ -143,7 +145,7 @@ def _stay(stays: StayTable, slot: int) -> StayView:
         "discharge": None if at("discharge_ms") == NEVER else rfc3339(at("discharge_ms")),
         "newest_event": None if newest_ms == NEVER else rfc3339(newest_ms),
         "bin": at("open_bin") if at("started") else None,
-        "risk": dict(zip(HORIZONS, risk, strict=True)) if risk[0] == risk[0] else None,
+        "risk": dict(zip(horizons, risk, strict=True)) if risk[0] == risk[0] else None,
         "alert": {
             "severity": SEVERITIES[at("alert_severity")],
             "number": at("alert_number"),
@@ -192,7 +194,7 @@ def lines(view: PatientView) -> Iterator[str]:
             yield f"{name.replace('_', ' '):14} {particular}"
     if risk := view.get("risk"):
         by_horizon = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
-        yield f"{'sepsis risk':14} {by_horizon}"
+        yield f"{'risk':14} {view.get('outcome', SEPSIS)}: {by_horizon}"
     if alert := view.get("alert"):
         yield f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)"
     if medication := view.get("medication"):

@@ -29,15 +29,27 @@ def replay(
         float | None, typer.Option(help="Spread the admissions; default: all at the start.")
     ] = None,
     start: Start = None,
+    task: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="Read the files by this task file (docs/data.md)."
+        ),
+    ] = None,
 ) -> None:
     """Send recorded ICU stays as live events, in the order in which they happened.
 
     Example: `streamer replay training_setA --patients 100 --speed 3600`
     """
     from streamer.datasets.detect import read_recordings  # noqa: PLC0415 - of the extra `replay`
+    from streamer.datasets.task import read_task  # noqa: PLC0415
+    from streamer.datasets.task_stays import read_task_stays  # noqa: PLC0415
 
     pace = parse_speed(speed)
-    recorded = read_recordings(paths)
+    recorded = (
+        read_recordings(paths)
+        if task is None
+        else read_task_stays(paths, read_task(task), need_label=False)
+    )
     n = min(len(recorded), patients or len(recorded))
     longest = (
         int(recorded.iculos[: recorded.starts[n]].max()) + 2

@@ -25,6 +25,9 @@ def step_hour(
     """
     memory, h, c = prefix + "memory", prefix + "h", prefix + "c"
     seen, table[memory][slots] = features.step(
-        rows_at(table, slots, bins), bins, table["static"][slots], table[memory][slots]
+        model.inputs(rows_at(table, slots, bins)),
+        bins,
+        table["static"][slots],
+        table[memory][slots],
     )
     _, table[h][slots], table[c][slots] = model.step(seen, table[h][slots], table[c][slots])

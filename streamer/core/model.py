@@ -18,6 +18,7 @@ Floats = NDArray[np.float32]
 
 CLIP: Final = 6.0  # standard deviations; a charting error inside the limits must not own the state
 ID_DIGITS: Final = 12  # of a model's id where messages and people see it; decisions take all 64
+SEPSIS: Final = "sepsis"  # what risks are of, in words, unless a bundle has a task of its own
 DECIMALS: Final = 7  # risks are decided on and written with these, so both sides see one number
 
 
@@ -105,6 +106,10 @@ class Model:
             on validation patients).
         policy: the alert thresholds, from the alert budget.
         forecaster: what foretells vital signs; not every bundle has one.
+        horizons: names of the three, as messages have them.
+        outcome: what they are risks of, in words.
+        unread: columns of hour rows that the model was not fitted on: the variables that its task
+            does not name.
     """
 
     def __init__(
@@ -133,6 +138,9 @@ class Model:
         self.threshold = threshold
         self.policy = policy
         self.forecaster = forecaster
+        self.horizons: tuple[str, ...] = HORIZONS
+        self.outcome = SEPSIS
+        self.unread: NDArray[np.intp] = np.empty(0, np.intp)
 
     @property
     def shown_id(self) -> str:
@@ -143,6 +151,13 @@ class Model:
     def architecture(self) -> Architecture:
         """The sizes that the state of a stay is laid out by."""
         return self.network.architecture
+
+    def inputs(self, rows: Floats) -> Floats:
+        """Hour rows ``(..., 34)`` as the model reads them: what it was not fitted on is missing."""
+        if len(self.unread):
+            rows = rows.copy()
+            rows[..., self.unread] = np.nan
+        return rows
 
     def step(
         self, features: Floats, h: Floats, c: Floats

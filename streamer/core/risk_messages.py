@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from streamer.core.assessment import EXPECTED, SHOWN, Assessments
 from streamer.core.forecast import DIGITS, FORECAST_VITALS, HOURS
-from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import Model
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.core.variables import VARIABLES
@@ -31,12 +30,6 @@ _EXPECTED_NAMES: Final = [VARIABLES[v].name for v in EXPECTED]
 _BIT: Final = 1 << np.arange(len(EXPECTED))
 _ENCODE: Final = msgspec.json.Encoder().encode
 
-_Horizons = msgspec.defstruct(
-    "_Horizons",
-    [(f"within_{name}", float) for name in HORIZONS],
-    rename={f"within_{name}": name for name in HORIZONS},
-    gc=False,
-)
 _Last = msgspec.defstruct(
     "_Last",
     [(VARIABLES[v].name, tuple[float, int] | UnsetType, UNSET) for v in SHOWN],
@@ -87,7 +80,7 @@ def write_risks(
     # In a replay many stays share a time.
     written = {time_ms: rfc3339(time_ms) for time_ms in np.unique(wave.time_ms).tolist()}
     times = [written[time_ms] for time_ms in wave.time_ms.tolist()]
-    risks = [wave.risks[:, i].tolist() for i in range(len(HORIZONS))]
+    risks = [wave.risks[:, i].tolist() for i in range(len(model.horizons))]
     data = map(
         _Data,
         wave.hours_of_data.tolist(),
@@ -100,7 +93,7 @@ def write_risks(
         times,
         wave.bins.tolist(),
         risks[0],
-        map(_Horizons, *risks),
+        map(_horizons(model.horizons), *risks),
         repeat(model.threshold),
         (wave.risks[:, 0] > model.threshold).tolist(),
         _or_none(wave.qsofa),
@@ -112,6 +105,16 @@ def write_risks(
         repeat(UNSET) if wave.forecast is None else _forecasts(wave.forecast),
     )
     return list(map(_ENCODE, messages)), times
+
+
+@cache
+def _horizons(names: tuple[str, ...]) -> type[Struct]:
+    return msgspec.defstruct(
+        "_Horizons",
+        [(f"within_{name}", float) for name in names],
+        rename={f"within_{name}": name for name in names},
+        gc=False,
+    )
 
 
 @cache

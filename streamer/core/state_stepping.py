@@ -115,7 +115,10 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     late_events.refresh(table, model, slots)
     bins = table["open_bin"][slots]
     seen, table["provisional_memory"][slots] = features.step(
-        rows_at(table, slots, bins), bins, table["static"][slots], table["memory"][slots]
+        model.inputs(rows_at(table, slots, bins)),
+        bins,
+        table["static"][slots],
+        table["memory"][slots],
     )
     h, c = table["h"][slots], table["c"][slots]
     logits, table["provisional_h"][slots], table["provisional_c"][slots] = model.step(seen, h, c)

@@ -7,6 +7,7 @@ the German ICU core data set. The order is that of the columns of the PhysioNet 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -154,6 +155,11 @@ NO_VALUE: Final[NDArray[np.float64]] = np.array(
 Neither occurs among the 1,123,683 heart rates and 45,882 EtCO2 of PhysioNet 2019. 255 mmHg does.
 """
 FIO2: Final = INDEX["fio2"]
+
+
+def unnamed(names: Collection[str]) -> NDArray[np.intp]:
+    """Columns of the variables that are not among these names."""
+    return np.array([i for name, i in INDEX.items() if name not in names], np.intp)
 
 
 def fio2_fraction(value: NDArray[Any]) -> NDArray[Any]:

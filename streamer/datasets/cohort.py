@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from streamer.datasets.task import Task
 
 NO_LABEL: Final = -1
 """Stands in ``Cohort.label`` where the file has no label column."""
@@ -53,6 +56,7 @@ class Cohort:
         persons: (N,) the person, who may have several stays; empty: the patient id stands for
             one; ``None``: nobody said.
         dates: (N,) the day of admission, `2022-03-31`, empty where unknown; ``None``: nobody said.
+        task: that these stays were read by; ``None``: sepsis, as of PhysioNet 2019.
     """
 
     patient_ids: list[str]
@@ -67,6 +71,7 @@ class Cohort:
     sites: NDArray[np.str_] | None = None
     persons: NDArray[np.str_] | None = None
     dates: NDArray[np.str_] | None = None
+    task: Task | None = None
 
     def __len__(self) -> int:
         return len(self.patient_ids)
@@ -125,10 +130,10 @@ class Cohort:
             self.sex[chosen],
             self.icu_type[chosen],
             self.hours_since_hospital_admission[chosen],
-            *(
-                None if names is None else names[chosen]
-                for names in (self.sites, self.persons, self.dates)
-            ),
+            _chosen(self.sites, chosen),
+            _chosen(self.persons, chosen),
+            _chosen(self.dates, chosen),
+            self.task,
         )
 
 
@@ -151,7 +156,12 @@ def concatenate(cohorts: Sequence[Cohort]) -> Cohort:
         _joined([c.sites for c in cohorts], cohorts),
         _joined([c.persons for c in cohorts], cohorts),
         _joined([c.dates for c in cohorts], cohorts),
+        cohorts[0].task,
     )
+
+
+def _chosen(names: NDArray[np.str_] | None, stays: NDArray[np.int64]) -> NDArray[np.str_] | None:
+    return None if names is None else names[stays]
 
 
 def _joined(

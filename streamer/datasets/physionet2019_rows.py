@@ -93,7 +93,9 @@ def assemble(
         np.select([first["Gender"] == 0, first["Gender"] == 1], ["female", "male"], "unknown"),
         np.select([first["Unit1"] == 1, first["Unit2"] == 1], ["medical", "surgical"], "unknown"),
         np.maximum(-first["HospAdmTime"], 0).astype(np.float32),
-        *(_names(names or {}, column, starts) for column in NAME_COLUMNS),
+        _names(names or {}, SITE_COLUMN, starts),
+        _names(names or {}, PERSON_COLUMN, starts),
+        _names(names or {}, DATE_COLUMN, starts),
     )
 
 

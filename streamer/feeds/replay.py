@@ -141,7 +141,7 @@ class _Hours:
     def outcome(self, stay: int) -> tuple[str, int] | None:
         rows = self._cohort.rows(stay)
         label = self._cohort.label[rows]
-        if label[0] == NO_LABEL:
+        if label[0] == NO_LABEL or self._cohort.task is not None:  # an outcome is sepsis or not
             return None
         offset_ms = self.offset_ms[rows]
         if label.any():

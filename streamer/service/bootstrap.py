@@ -47,8 +47,13 @@ def model_library(settings: Settings) -> ModelLibrary:
     Raises:
         BundleError: the shipped model cannot be used.
     """
+    return ModelLibrary(model_channel(settings), settings.trust())
+
+
+def model_channel(settings: Settings) -> RedisModels:
+    """Returns the published models; it connects when it is first asked."""
     client = connect(settings.redis, _LOOK_TIMEOUT_S)
-    return ModelLibrary(RedisModels(client, own=f"vigil:{settings.group}:model"), settings.trust())
+    return RedisModels(client, own=f"vigil:{settings.group}:model")
 
 
 def worker(settings: Settings, health: Health) -> Worker:

@@ -201,3 +201,14 @@ def test_the_answer_of_the_service_is_on_the_card(trial: BoardTrial) -> None:
         assert card["answers"] == [
             {"action_id": ACTION_ID, "phase": "acknowledge", "refusal": None}
         ]
+
+
+def test_an_action_that_was_answered_before_waits_for_no_answer(trial: BoardTrial) -> None:
+    """One that is sent again has no second phase: it would count as unconfirmed for ever."""
+    with trial.client("a.nurse") as client:
+        assert client.post(PATH, json=action(), headers=ORIGIN).status_code == 202
+        assert [row["action_id"] for row in trial.board.posted.rows()] == [ACTION_ID]
+        trial.write(alert("acknowledge", 1, by={"user": "a.nurse"}, action_id=ACTION_ID))
+        assert trial.board.posted.rows() == []
+        assert client.post(PATH, json=action(), headers=ORIGIN).status_code == 202
+    assert trial.board.posted.rows() == []

@@ -5,9 +5,9 @@ import pytest
 
 from streamer.board.burden import Span, count, quantile
 from streamer.board.messages import AlertMessage, read
-from streamer.board.model_facts import ModelFacts
 from streamer.core.alert_messages import Content
 from streamer.core.time import DAY_MS, HOUR_MS
+from streamer.service.model_facts import ModelFacts
 from tests.support.board import NOW_MS, alert
 
 

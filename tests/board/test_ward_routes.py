@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import re
 
+from streamer.board.api import System
 from streamer.board.assets import Assets
+from streamer.board.board import Audience
+from streamer.service.model_facts import ModelFacts
 from tests.support.board import REASON, BoardTrial, alert, at, risk, stay
 
 
@@ -18,6 +21,19 @@ def test_the_snapshot_has_the_ward_in_the_order_of_beds() -> None:
         assert [c["patient"] for c in one["cards"]] == ["q"]
         assert one["wards"] == ["A", "B"], "to choose another"
         assert one["system"]["counts"]["beds"] == 1
+
+
+def test_the_board_says_what_the_risks_of_the_model_in_force_are_of() -> None:
+    trial = BoardTrial()
+    trial.write(stay("a"), risk(0.1, 0, "a", model="aaaa"))
+
+    def system() -> System:
+        return trial.board.system(Audience())
+
+    assert (system()["model"], system()["outcome"]) == ("aaaa", None)
+    trial.board.note_facts("bbbb", ModelFacts(outcome="readmission"))
+    trial.board.note_facts("aaaa", ModelFacts(outcome="death in hospital"))
+    assert system()["outcome"] == "death in hospital"
 
 
 def test_a_board_of_some_wards_shows_no_other() -> None:

@@ -22,9 +22,9 @@ def test_the_shipped_manifest_is_written_back_byte_for_byte() -> None:
 
 def test_every_part_of_the_shipped_manifest_has_a_type() -> None:
     manifest = bundles.load(SHIPPED).manifest
-    # Only a bundle that was calibrated for a site, or fitted on from another, has these parts.
-    parts_of_sites = {"recalibration", "started_from"}
-    assert set(Manifest.__annotations__) - parts_of_sites == set(manifest)
+    # Only a bundle that was calibrated for a site, fitted on from another, or has another task.
+    parts_of_others = {"recalibration", "started_from", "task"}
+    assert set(Manifest.__annotations__) - parts_of_others == set(manifest)
 
 
 def test_the_id_does_not_depend_on_itself_and_on_every_other_part() -> None:

@@ -10,6 +10,7 @@ import pytest
 from streamer.cli import alerts
 from streamer.core.alerts import Phase
 from streamer.core.answers import RESPONSE_PHASES
+from streamer.service.model_facts import ModelFacts, ModelShelf
 from streamer.service.settings import Settings
 
 ALERT = {
@@ -41,6 +42,31 @@ def test_what_a_person_did_about_an_alert_has_no_risk() -> None:
     assert readable(act) == (
         "2026-11-21T10:05:00Z  acknowledge   -      p1           sepsis within 6 h: -  NEWS2 -"
     )
+
+
+def test_a_line_says_what_the_risk_of_its_model_is_of(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    facts = {"aaaa": ModelFacts(outcome="death in hospital"), "bbbb": ModelFacts()}
+    asked: list[str] = []
+
+    def read(_shelf: ModelShelf, model: str) -> ModelFacts:
+        asked.append(model)
+        return facts[model]
+
+    def follow(*_: object, **_options: bool) -> Iterator[bytes | None]:
+        for model in ("aaaa", "aaaa", "bbbb", None):
+            yield json.dumps(ALERT | {"model": model}).encode()
+
+    monkeypatch.setattr(alerts, "is_there", lambda *_: True)
+    monkeypatch.setattr(alerts, "follow", follow)
+    monkeypatch.setattr(ModelShelf, "read", read)
+    alerts.show_alerts(Settings(), from_beginning=True, as_json=False, stop=threading.Event())
+    lines = [line.split("p1           ")[1] for line in capsys.readouterr().out.splitlines()]
+    assert [line.split(" within")[0] for line in lines] == [
+        "death in hospital", "death in hospital", "risk", "sepsis",
+    ]  # fmt: skip
+    assert asked == ["aaaa", "bbbb"]
 
 
 def test_what_a_person_said_is_on_the_line() -> None:

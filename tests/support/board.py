@@ -20,7 +20,6 @@ from streamer.board.context import Context, Login
 from streamer.board.follower import changes
 from streamer.board.guards import Guard, NoGuard, SessionGuard
 from streamer.board.hub import Hub
-from streamer.board.model_facts import ModelShelf
 from streamer.board.people import Role
 from streamer.board.sessions import Sessions
 from streamer.board.users import User, UsersFile, hash_password, hash_pin
@@ -28,6 +27,7 @@ from streamer.core.alert_messages import Content
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.ports.models import ModelChannel
 from streamer.ports.ward import WardRecord
+from streamer.service.model_facts import ModelShelf
 
 NOW_MS = 1_767_261_600_000  # 2026-01-01T10:00:00Z
 PASSWORD, PIN = "correct horse", "314159"

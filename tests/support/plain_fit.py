@@ -13,5 +13,5 @@ import pytest
 def drawing_nothing() -> Iterator[None]:
     """Fits draw nothing while the block lasts."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("trainer.fit"), "_draw", lambda *_: None)
+        patch.setattr(import_module("trainer.fit"), "draw_fit", lambda *_: None)
         yield

@@ -7,12 +7,13 @@ from typing import Annotated
 import typer
 
 from streamer.process.terminal import say, say_json
-from trainer.cli.options import Data, data_paths, refuse
+from trainer.cli.options import Data, TaskFile, data_paths, refuse, task_in
 from trainer.settings import TrainerSettings
 
 
 def describe(
     data: Data = None,
+    task_file: TaskFile = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object instead of tables.")
     ] = False,
@@ -27,16 +28,17 @@ def describe(
     """
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
+    task = task_in(task_file, faults)
     refuse(faults)
 
-    from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415 - help needs no pyarrow
-    from trainer.cli.tables import report_tables  # noqa: PLC0415
+    from trainer.cli.tables import report_tables  # noqa: PLC0415 - help needs none of it
+    from trainer.data.cohort import load_unlabelled  # noqa: PLC0415
     from trainer.data.finding import Kind  # noqa: PLC0415
     from trainer.data.report import DataReport  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
 
     with Reporter().follow("reading") as progress:
-        cohort = read_2019(paths, need_label=False, progress=progress)
+        cohort = load_unlabelled(paths, progress, task)
     report = DataReport.of(cohort)
     if as_json:
         say_json(report.to_json())

@@ -124,8 +124,9 @@ def _explain(
 ) -> None:
     from streamer.bundles import build  # noqa: PLC0415
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415
+    from trainer.data.cohort import load_unlabelled  # noqa: PLC0415
     from trainer.data.known_stays import known_stays  # noqa: PLC0415
+    from trainer.evaluate import task_of  # noqa: PLC0415
     from trainer.explain.explanation import explain, index_of  # noqa: PLC0415
     from trainer.explain.json_output import to_json  # noqa: PLC0415
     from trainer.explain.text import sentences  # noqa: PLC0415
@@ -133,7 +134,7 @@ def _explain(
     bundle = bundles.load(folder)
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
-        cohort = read_2019(paths, need_label=False, progress=progress)
+        cohort = load_unlabelled(paths, progress, task_of(bundle))
     index = index_of(patient, cohort.patient_ids)
     stay, known = cohort.take([index]), known_stays(bundle.manifest, cohort)
     if known is not None and known.seen[index]:
@@ -176,12 +177,13 @@ def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: R
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
     from trainer.data.dataset import Dataset, build_features  # noqa: PLC0415
     from trainer.decisions.predictions import predict  # noqa: PLC0415
+    from trainer.evaluate import task_of  # noqa: PLC0415
     from trainer.explain.suggestions import suggest, unseen_stays  # noqa: PLC0415
 
     bundle = bundles.load(folder)
     model = build.build(bundle)
     with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
+        cohort = load_cohort(paths, progress, task_of(bundle))
     cohort = cohort.take(unseen_stays(bundle, cohort))
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)

@@ -12,11 +12,13 @@ from streamer.process.terminal import say
 from trainer.cli.options import (
     Data,
     SplitFile,
+    TaskFile,
     Threads,
     check_bundle,
     check_writable,
     data_paths,
     refuse,
+    task_in,
     use_threads,
 )
 from trainer.errors import InputError
@@ -74,6 +76,7 @@ def fit(
             help="Go on from the weights of this bundle, with the stays of a site of your own.",
         ),
     ] = None,
+    task_file: TaskFile = None,
     split_file: SplitFile = None,
     split_date: Annotated[
         str | None,
@@ -123,6 +126,7 @@ def fit(
     check_writable("--out", out, faults)
     check_bundle("--against", against, faults)
     check_bundle("--from", start, faults)
+    task = task_in(task_file, faults)
     rule = _rule(split_file, split_date, faults)
     if folds:
         faults += _against_folds(folds, rule=rule, against=against, start=start, resume=resume)
@@ -154,12 +158,14 @@ def fit(
     if folds:
         from trainer.tune.folds import fit_folds  # noqa: PLC0415
 
-        for line in fit_folds(paths, out, recipe, folds, reporter=Reporter()).lines():
+        for line in fit_folds(
+            Stays(paths, task=task), out, recipe, folds, reporter=Reporter()
+        ).lines():
             say(line)
         return
     with opened(kinds, out) as logs:
         fitted = fit_bundle(
-            Stays(paths, rule),
+            Stays(paths, rule, task),
             out,
             recipe,
             reporter=Reporter(logs=logs),
@@ -170,14 +176,16 @@ def fit(
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
         say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
+    of_what = "" if task is None else ", whose risks are of sepsis,"
     for line in fitted.beside.lines():
-        say(f"the shipped bundle beside it: {line}")
+        say(f"the shipped bundle{of_what} beside it: {line}")
     n_septic = fitted.bundle.manifest["data"]["sides"]["train"]["n_septic"]
     if n_septic < ENOUGH_SEPTIC and lineage.start is None:
+        kind = "septic patients" if task is None else "patients with the outcome"
         say(
-            f"{n_septic} septic patients to learn from, and some hundred are needed: --from goes "
-            "on from a bundle with your patients, `trainer recalibrate` makes it fit them, and a "
-            "fit on the public data and yours together (--data twice) learns from both"
+            f"{n_septic} {kind} to learn from, and some hundred are needed: --from goes on from a "
+            "bundle with your patients, `trainer recalibrate` makes it fit them, and a fit on the "
+            "public data and yours together (--data twice) learns from both"
         )
     if fitted.comparison is not None:
         _say_gates(fitted.comparison)

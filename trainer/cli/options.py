@@ -16,6 +16,7 @@ from trainer.errors import WrongUsage
 from trainer.settings import TrainerSettings
 
 if TYPE_CHECKING:
+    from streamer.datasets.task import Task
     from trainer.registry.registry import Registry
 
 Data: TypeAlias = Annotated[
@@ -47,6 +48,16 @@ SplitFile: TypeAlias = Annotated[
         dir_okay=False,
         help="CSV file of the columns `patient` (or `person`) and `side` (train, validation, "
         "test): the split, instead of a hash of the person.",
+    ),
+]
+TaskFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--task",
+        exists=True,
+        dir_okay=False,
+        help="Read --data by this task file: outcome, label, columns, units (docs/data.md). "
+        "Default: sepsis, as in PhysioNet 2019.",
     ),
 ]
 Folder: TypeAlias = Annotated[
@@ -103,6 +114,18 @@ def open_registry(folder: Path, settings: TrainerSettings) -> Registry:
     trusted = parse_keys(settings.model_keys) + ((key.public,) if key is not None else ())
     trust = Trust(trusted, settings.unsigned_allowed())
     return Registry(folder, trust, key, settings.audit_file)
+
+
+def task_in(file: Path | None, faults: list[str]) -> Task | None:
+    """The task in a file; adds a fault if it is none."""
+    from streamer.datasets.cohort import DataError  # noqa: PLC0415
+    from streamer.datasets.task import read_task  # noqa: PLC0415
+
+    try:
+        return None if file is None else read_task(file)
+    except DataError as error:
+        faults.append(f"--task {error}")
+        return None
 
 
 def refuse(faults: list[str]) -> None:

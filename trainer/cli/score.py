@@ -46,7 +46,8 @@ def score(
 
     from streamer.bundles import build  # noqa: PLC0415
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from streamer.datasets.physionet2019 import read_2019  # noqa: PLC0415
+    from trainer.data.cohort import load_unlabelled  # noqa: PLC0415
+    from trainer.evaluate import task_of  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.scoring.bulk import score as score_stays  # noqa: PLC0415
     from trainer.scoring.table import write  # noqa: PLC0415
@@ -56,7 +57,7 @@ def score(
         raise InputError(f"bundle {bundle.shown_id}: {bundles.NO_FORECAST}")
     scorer, reporter = build.build(bundle), Reporter()
     with reporter.follow("reading") as progress:
-        cohort = read_2019(paths, need_label=False, progress=progress)
+        cohort = load_unlabelled(paths, progress, task_of(bundle))
     with reporter.follow("scoring") as progress:
         scored = score_stays(scorer, cohort, forecast=forecast, progress=progress)
         write(scored, scorer.threshold, out)

@@ -42,6 +42,7 @@ from trainer.data.gathering import gather, read
 from trainer.data.split_rules import ByHash
 from trainer.decisions.predictions import cohort_logits
 from trainer.errors import WrongUsage
+from trainer.evaluate import task_of
 from trainer.fit import versions
 from trainer.metrics.evaluation_json import SITES
 from trainer.progress import Reporter
@@ -100,7 +101,8 @@ def compare(
     plan = Plan.of(bundle, entrants, SoftLabelCache(results, recipe))
     refuse_unknown(options.only, plan.names)
 
-    material, data = gather(read(paths, reporter), ByHash(recipe.salt, recipe.fractions), reporter)
+    cohort = read(paths, reporter, task_of(bundle))
+    material, data = gather(cohort, ByHash(recipe.salt, recipe.fractions), reporter)
     refuse_other_patients(bundle, material, data["fitted_on"])
 
     task = Task(material, options.seed, torch.get_num_threads())

@@ -15,6 +15,8 @@ from streamer.bundles.manifest import Fingerprint
 from streamer.core.cleaning import clean
 from streamer.datasets.cohort import Cohort, DataError, Progress, concatenate
 from streamer.datasets.physionet2019 import read_2019
+from streamer.datasets.task import Task
+from streamer.datasets.task_stays import read_task_stays
 from trainer.archive.source import ArchiveSource
 from trainer.data.known_stays import named_sites
 
@@ -29,12 +31,33 @@ class Counts:
     n_positive_rows: int
 
 
-def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Cohort:
+def load_unlabelled(
+    paths: Iterable[Path], progress: Progress | None = None, task: Task | None = None
+) -> Cohort:
+    """Reads stays whose labels may be missing, in the order of the files.
+
+    Args:
+        paths: PhysioNet 2019 files and folders, or those of the task.
+        progress: called with (files done, files in all).
+        task: reads files by it, instead of as PhysioNet 2019.
+
+    Raises:
+        DataError: see ``read_2019`` and ``read_task_stays``.
+    """
+    if task is None:
+        return read_2019([*paths], need_label=False, progress=progress)
+    return read_task_stays([*paths], task, need_label=False)
+
+
+def load_cohort(
+    paths: Iterable[Path], progress: Progress | None = None, task: Task | None = None
+) -> Cohort:
     """Reads labelled stays, sorted by patient id whatever the order of the files.
 
     Args:
         paths: PhysioNet 2019 files and folders, and archives (`archive:FOLDER[@VERSION]`).
         progress: called with (files done, files in all).
+        task: reads files by it, instead of as PhysioNet 2019.
 
     ``sites`` holds the hospitals, as far as files or public ids name them.
 
@@ -48,7 +71,13 @@ def load_cohort(paths: Iterable[Path], progress: Progress | None = None) -> Coho
             files.append(path)
         else:
             archives.append(source)
-    parts = [read_2019(files, need_label=True, progress=progress)] if files or not archives else []
+    parts: list[Cohort] = []
+    if task is not None:
+        if archives:
+            raise DataError("an archive is read without --task: its stays have the shipped one")
+        parts.append(read_task_stays(files, task))
+    elif files or not archives:
+        parts.append(read_2019(files, need_label=True, progress=progress))
     if archives:
         # Deltalake is an extra of its own: files are read without it.
         from trainer.archive.cohort import read_archive  # noqa: PLC0415

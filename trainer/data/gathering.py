@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamer.bundles.bundle import Bundle
 from streamer.bundles.manifest import DataSummary, Manifest
 from streamer.datasets.cohort import Cohort
+from streamer.datasets.task import Task
 from trainer.data.cohort import counts, fingerprint, load_cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.known_stays import content_of, contents_of, not_fitted_on
@@ -27,15 +28,15 @@ LEAST_STAYS: Final = 24
 """With fewer stays, it is luck whether each of the three sides has a septic and another stay."""
 
 
-def read(paths: Sequence[Path], reporter: Reporter) -> Cohort:
-    """Reads labelled stays and says what is wrong with them.
+def read(paths: Sequence[Path], reporter: Reporter, task: Task | None = None) -> Cohort:
+    """Reads labelled stays, by a task or as PhysioNet 2019, and says what is wrong with them.
 
     Raises:
         DataError: files that cannot be read.
         UnfitData: stays that cannot be right.
     """
     with reporter.follow("reading") as progress:
-        cohort = load_cohort(paths, progress)
+        cohort = load_cohort(paths, progress, task)
     tell(DataReport.of(cohort), reporter)
     return cohort
 
@@ -57,8 +58,9 @@ def gather(cohort: Cohort, rule: SplitRule, reporter: Reporter) -> tuple[Materia
     split = rule.split(cohort)
     refuse_too_little(cohort, split)
     data = describe(cohort, split)
+    kind = "septic" if cohort.task is None else "with the outcome"
     reporter.say(
-        f"{data['n_patients']} stays, {data['n_septic']} septic, {data['n_rows']} hours; "
+        f"{data['n_patients']} stays, {data['n_septic']} {kind}, {data['n_rows']} hours; "
         + ", ".join(f"{data['sides'][side]['n_patients']} {side}" for side in SIDES)
     )
     with reporter.follow("building features") as progress:

@@ -7,11 +7,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.datasets.cohort import Cohort
+
 HORIZON_HOURS: Final = (6, 24, 48)
 """The heads, in order: soon, same day, next day."""
 
 LABEL_LEAD_HOURS: Final = 6
 """The challenge's SepsisLabel turns to 1 this long before onset."""
+
+
+def horizons_of(cohort: Cohort) -> tuple[int, ...]:
+    """The horizons of the task by which stays were read."""
+    return HORIZON_HOURS if cohort.task is None else cohort.task.horizons
 
 
 def onset_rows(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -43,8 +50,12 @@ def hours_from_onset(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDAr
     return hours
 
 
-def horizon_labels(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArray[np.int8]:
-    """(R, 3) whether onset is within each of ``HORIZON_HOURS`` of the row, or has happened.
+def horizon_labels(
+    label: NDArray[np.int8],
+    starts: NDArray[np.int64],
+    horizons: tuple[int, ...] = HORIZON_HOURS,
+) -> NDArray[np.int8]:
+    """(R, 3) whether onset is within each of the horizons of the row, or has happened.
 
     The first column is the challenge's label as given. The others begin 24 and 48 hours before
     onset and stay 1 to the end.
@@ -57,10 +68,11 @@ def horizon_labels(label: NDArray[np.int8], starts: NDArray[np.int64]) -> NDArra
     Args:
         label: (R,) the challenge's SepsisLabel.
         starts: (N + 1,) row offsets of the stays.
+        horizons: hours ahead; the first is that of the label.
 
     >>> horizon_labels(np.array([0] * 20 + [1], np.int8), np.array([0, 21]))[[0, 1, 2, 3, 20], 1]
     array([0, 0, 1, 1, 1], dtype=int8)
     """
     hours = hours_from_onset(label, starts)
-    later = [hours >= -horizon for horizon in HORIZON_HOURS[1:]]
+    later = [hours >= -horizon for horizon in horizons[1:]]
     return np.column_stack([label == 1, *later]).astype(np.int8)

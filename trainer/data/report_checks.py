@@ -58,7 +58,8 @@ def findings(
         *_lengths(stays),
         *shape_findings(cohort, variables, stays),
     ]
-    if (cohort.label != NO_LABEL).all():
+    by_stay = cohort.task is not None and cohort.task.label.of == "stay"
+    if (cohort.label != NO_LABEL).all() and not by_stay:
         everything += _labels(cohort, stays)
     order = list(Kind)
     return sorted(everything, key=lambda finding: order.index(finding.kind))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from streamer.core.alerts import AlertPolicy, Phase
 from streamer.core.lstm_network import HORIZONS, Network
 from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.variables import unnamed
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
-from trainer.data.labels import horizon_labels
+from trainer.data.labels import horizon_labels, horizons_of
 from trainer.decisions.alert_replay import (
     PolicyRule,
     alert_on,
@@ -154,7 +155,7 @@ def calibrate(
         unseen = cohort_logits(uncalibrated(network, scaling), validation)
     logits = unseen[validation.rows]
     operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget)
-    labels = horizon_labels(part.label, part.starts)
+    labels = horizon_labels(part.label, part.starts, horizons_of(part))
     longer = (
         Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
     )
@@ -162,5 +163,8 @@ def calibrate(
     model = Model(
         "", network, scaling, calibrations, operating_point.threshold, operating_point.policy
     )
+    if part.task is not None:
+        model.horizons = part.task.horizon_names
+        model.unread = unnamed(part.task.variables)
     risk = operating_point.calibration.risks(logits[:, 0])
     return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
+from streamer.core.variables import VARIABLES
 from trainer.forecast.table import forecast_rows
 from trainer.reports.provenance_words import VALIDATION, chosen_on, provenance_words
 
@@ -45,17 +46,26 @@ _OTHER: Final = """\
 Data of the institution that trained this bundle. Its licence and the consent to its use are that
 institution's to state."""
 
+_SEPSIS_LABEL: Final = """\
+That the label is right. It is Sepsis-3 from orders and cultures, and its onset is uncertain by
+  hours. Records of septic stays stop some 3 hours after onset, so hours later than that are hardly
+  represented."""
+
+_OWN_LABEL: Final = """\
+That the label is right: {outcome}. In this card a *septic* stay is one with this outcome, *onset*
+  is its hour, and the utility is that of the sepsis challenge, which was not made for it."""
+
 _TEMPLATE: Final = """\
-# Model card: hourly sepsis risk
+# Model card: hourly {title}
 
 ## What it is
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
-34 vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+{n} vital signs and laboratory values, whether and how long ago each was measured, their trends, and
 age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}
 patients. It gives three calibrated probabilities:
-that onset of sepsis (Sepsis-3, as the challenge labels it) comes within 6 hours or has happened,
-within 24 and within 48 hours. It runs strictly forwards in time: nothing after an hour is used for
+that {outcome} comes within 6 hours or has happened,
+{longer}. It runs strictly forwards in time: nothing after an hour is used for
 that hour.
 
 Intended use: research on early warning, retrospective and in silent mode, as decision support that
@@ -101,9 +111,7 @@ Use it there in this order, and let the figures of your own patients decide each
 - No hospital other than those above, no later years, and no prospective hour: charting habits are
   part of what the network sees, and they change from place to place and with time.
 - Fairness beyond the subgroups above: the data say nothing of ethnicity, language or insurance.
-- That the label is right. It is Sepsis-3 from orders and cultures, and its onset is uncertain by
-  hours. Records of septic stays stop some 3 hours after onset, so hours later than that are hardly
-  represented.
+- {label_note}
 - Values as a hospital sees them live. The data are hourly bins written afterwards; late results and
   corrections are not in them.
 - The longer horizons (24 h, 48 h) count a stay that ended without sepsis as negative to its last
@@ -125,7 +133,7 @@ _RULES: Final = """\
 - an alert **ends** below {off:.4f}, which is 0.6 of medium's odds."""
 
 _SITE_TEMPLATE: Final = """\
-# Model card: hourly sepsis risk, calibrated for a site
+# Model card: hourly {title}, calibrated for a site
 
 Network, scaling and forecast are those of bundle {source}, whose card stands below.
 Calibration, threshold and alert policy were chosen anew on patients of one site; for that site, the
@@ -178,7 +186,13 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         for side, counts in data["sides"].items()
     )
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
+    words = _outcome(about.get("task"))
     return _TEMPLATE.format(
+        n=words["n"],
+        title=words["title"],
+        outcome=words["outcome"],
+        longer=words["longer"],
+        label_note=words["label_note"],
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
@@ -196,6 +210,26 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
         **{name: about["training"][name] for name in ("epochs", "best_epoch")},
     )
+
+
+def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
+    """The words of a card that depend on the task."""
+    if task is None:
+        return {
+            "n": str(len(VARIABLES)),
+            "title": "sepsis risk",
+            "outcome": "onset of sepsis (Sepsis-3, as the challenge labels it)",
+            "longer": "within 24 and within 48 hours",
+            "label_note": _SEPSIS_LABEL,
+        }
+    _, middle, long = cast(Sequence[int], task.get("horizons", (6, 24, 48)))
+    return {
+        "n": str(len(cast(Mapping[str, object], task["variables"]))),
+        "title": f"risk: {task['outcome']}",
+        "outcome": f"the outcome ({task['outcome']})",
+        "longer": f"within {middle} and within {long} hours",
+        "label_note": _OWN_LABEL.format(outcome=task["outcome"]),
+    }
 
 
 def write_site_card(
@@ -222,6 +256,7 @@ def write_site_card(
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     seen = made["chosen_on_seen"]
     new = _SITE_TEMPLATE.format(
+        title=_outcome(about.get("task"))["title"],
         source=made["from"][:ID_DIGITS],
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from streamer.datasets.cohort import Cohort
-from trainer.data.labels import horizon_labels
+from trainer.data.labels import horizon_labels, horizons_of
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
 from trainer.training.teacher import SoftLabels
@@ -30,7 +30,9 @@ class Objective:
         self, cohort: Cohort, recipe: Recipe, soft_labels: SoftLabels, device: torch.device
     ) -> None:
         weight = hour_weights(cohort.label, cohort.starts, recipe.utility_weight)
-        targets = horizon_labels(cohort.label, cohort.starts).astype(np.float32)
+        targets = horizon_labels(cohort.label, cohort.starts, horizons_of(cohort)).astype(
+            np.float32
+        )
         self._labels = torch.from_numpy(targets.copy()).to(device)  # (R, 3)
         share = np.where(np.isnan(soft_labels.risk), 0, recipe.teacher_share).astype(np.float32)
         targets[:, 0] += share * (np.nan_to_num(soft_labels.risk) - targets[:, 0])

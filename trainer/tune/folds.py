@@ -7,7 +7,6 @@ on the k-th part of the persons, chooses on the next and learns from the others.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -60,12 +59,12 @@ class FoldFigures:
 
 
 def fit_folds(
-    data: Sequence[Path] | Cohort, out: Path, recipe: Recipe, n_folds: int, *, reporter: Reporter
+    data: Stays, out: Path, recipe: Recipe, n_folds: int, *, reporter: Reporter
 ) -> FoldFigures:
     """Fits a bundle for each fold, into ``fold-1`` and on, and writes ``folds.json``.
 
     Args:
-        data: as of ``fit``.
+        data: files or stays, and their task; the split is the folds'.
         out: gets the folds.
         recipe: knobs; its salt is the folds', its fractions follow from their number.
         n_folds: K, at least ``LEAST_FOLDS``.
@@ -76,7 +75,7 @@ def fit_folds(
     """
     if n_folds < LEAST_FOLDS:
         raise InputError(f"{n_folds} folds: at least {LEAST_FOLDS} are needed")
-    cohort = data if isinstance(data, Cohort) else read(data, reporter)
+    cohort = data.data if isinstance(data.data, Cohort) else read(data.data, reporter, data.task)
     figures = []
     for k in range(n_folds):
         reporter.say(f"fold {k + 1} of {n_folds}")

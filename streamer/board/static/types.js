@@ -18,7 +18,7 @@
  *   model: ?string, answers?: Answer[]}} Card
  * @typedef {{time: string, clock: "wall"|"log", log_time: ?string, kafka: string,
  *   kafka_since: ?string, scoring: string, scoring_since: ?string, feed: string,
- *   feed_since: ?string, history: string, model: ?string, zone: string, auth: string,
+ *   feed_since: ?string, history: string, model: ?string, outcome: ?string, zone: string, auth: string,
  *   stale_minutes: number, privacy: boolean, sound: boolean, version: string,
  *   settings: Record<string, number>}} System
  * @typedef {{user: string, name: string, role: string, kiosk: boolean, expires: ?string}} Session

@@ -126,10 +126,15 @@ export const W = {
     procedure: "procedure",
   },
   verdicts: { true: "Right: sepsis", false: "Wrong: no sepsis", unsure: "Unsure" },
-  feedbackReasons: {
+  /** Where the model in force tells the risk of something else. */
+  verdictsOf: (outcome) => ({ true: `Right: ${outcome}`, false: "Wrong", unsure: "Unsure" }),
+  sepsisReasons: {
     sepsis_treated: "Sepsis, being treated", sepsis_suspected: "Sepsis suspected",
-    other_infection: "Infection without sepsis", other_cause: "Another cause",
-    artefact: "Artefact or wrong value", too_late: "Came too late", cannot_tell: "Cannot tell",
+    other_infection: "Infection without sepsis",
+  },
+  otherReasons: {
+    other_cause: "Another cause", artefact: "Artefact or wrong value", too_late: "Came too late",
+    cannot_tell: "Cannot tell",
   },
   phases: {
     start: "started", escalate: "rose", end: "ended", acknowledge: "acknowledged",
@@ -229,6 +234,11 @@ export const W = {
       "Vigil watches the values of each patient and estimates the risk that sepsis begins within six hours or has begun.",
       "An alert is a reason to look at the patient. It is not a diagnosis. Most alerts are not followed by sepsis, and sepsis can begin without an alert.",
       "Vigil is not a medical device. It must not be used to decide on treatment.",
+    ],
+    /** The first two, where the model in force tells the risk of something else. */
+    textOf: (outcome) => [
+      `Vigil watches the values of each patient and estimates a risk within six hours: ${outcome}.`,
+      "An alert is a reason to look at the patient. It is not a diagnosis. It may be wrong, and what it warns of can come without an alert.",
     ],
     model: "Model",
     ppv: "Right alerts",

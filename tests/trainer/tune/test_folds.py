@@ -14,6 +14,7 @@ from tests.support.synthetic_cohort import QUICK, learnable_file
 from trainer.data.cohort import load_cohort
 from trainer.errors import InputError
 from trainer.evaluate import evaluate
+from trainer.fit import Stays
 from trainer.progress import Reporter
 from trainer.tune.folds import FILE, SHOWN, fit_folds
 
@@ -26,7 +27,7 @@ def test_every_patient_is_tested_once_and_figures_have_a_spread(
     quiet = Reporter(Console(quiet=True))
     file = learnable_file(tmp_path, 60)
     with drawing_nothing():
-        over = fit_folds(load_cohort([file]), tmp_path, PLAIN, 3, reporter=quiet)
+        over = fit_folds(Stays(load_cohort([file])), tmp_path, PLAIN, 3, reporter=quiet)
     assert sum(part["n_patients"] for part in over.of_fold) == 60
     figures = over.over_folds()
     for name in SHOWN:
@@ -41,4 +42,4 @@ def test_every_patient_is_tested_once_and_figures_have_a_spread(
 
 def test_two_folds_are_too_few(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 3"):
-        fit_folds([], tmp_path, QUICK, 2, reporter=Reporter(Console(quiet=True)))
+        fit_folds(Stays([]), tmp_path, QUICK, 2, reporter=Reporter(Console(quiet=True)))

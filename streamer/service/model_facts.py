@@ -1,4 +1,4 @@
-"""Facts of the model in force that the board shows: alert threshold, and how often it is right."""
+"""Facts of a model for those who show its messages: what its risks are of, how often rightly."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ class ModelFacts(NamedTuple):
         alert_threshold: risk above which an alert starts.
         alert_ppv: share of alert starts that were right, on test patients.
         source: where that figure comes from, for people.
+        outcome: what the risks are of, in words.
     """
 
     alert_threshold: float | None = None
     alert_ppv: float | None = None
     source: str | None = None
+    outcome: str | None = None
 
 
 UNKNOWN = ModelFacts()
@@ -70,4 +72,5 @@ def _facts(model: Bundle) -> ModelFacts:
     ppv = figures.get("alert_ppv") if isinstance(figures, dict) else None
     n = figures.get("n_patients") if isinstance(figures, dict) else None
     source = f"{n} test patients of the model's bundle" if ppv is not None else None
-    return ModelFacts(policy.get("medium"), ppv, source)
+    outcome = model.outcome if model.outcome.isprintable() else None
+    return ModelFacts(policy.get("medium"), ppv, source, outcome)
