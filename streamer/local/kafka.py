@@ -71,6 +71,9 @@ transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
 
+# A record that says nothing, twice a second by default, is a third of what an idle broker does.
+metadata.max.idle.interval.ms=5000
+
 # The cleaner's default buffer alone is a third of the heap.
 log.cleaner.dedupe.buffer.size=4194304
 num.network.threads=2

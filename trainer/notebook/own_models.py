@@ -122,8 +122,8 @@ def _as_log_odds(scores: NDArray[np.float64], validation: NDArray[np.int64]) -> 
     """
     if scores.min() >= 0 and scores.max() <= 1:
         return logit(scores)
-    spread = float(scores[validation].std())
-    return (scores - scores[validation].mean()) / (spread or 1.0)
+    middle, spread = float(scores[validation].mean()), float(scores[validation].std())
+    return (scores - middle) / (spread or 1.0)
 
 
 def _in_order(scores: Scores, stays: DataFrame, cohort: Cohort, name: str) -> NDArray[np.float64]:
