@@ -110,3 +110,24 @@ def test_an_upgrade_may_ship_another_model_and_rebuild_the_states() -> None:
     fake.send([event(0, "p", 4, values={"heart_rate": 80})])
     fake.drain(process)
     assert len({risk["model"] for risk in fake.messages("risk")}) == 2
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a partition that nobody has spoken for has no note of the model that speaks for the "
+    "others (docs/guarantees.md, limits)",
+)
+def test_a_new_partition_waits_for_the_model_that_speaks_for_the_others() -> None:
+    models, model_id = published()
+    fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=2)
+    first = fake.process()
+    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
+    fake.drain(first)
+    fake.kill(first)
+    models.wipe()  # as a failover does to what was published a moment ago
+    fake.library = ModelLibrary(models, UNSIGNED)
+    second = fake.process()
+    fake.send([event(1, "q", minute, values={"heart_rate": 80}) for minute in range(3)])
+    for _ in range(10):
+        second.step()
+    assert {risk["model"] for risk in fake.messages("risk")} == {model_id[:12]}
