@@ -162,7 +162,19 @@ class EventLog(Protocol):
         """Reads these partitions again."""
 
     def noted(self, partition: int) -> str | None:
-        """Returns the note that was committed with C, as ``committed`` has last found it."""
+        """Returns the note that was committed with C, as ``committed`` has last found it.
+
+        ``None`` without C, and before the first ``committed``.
+        """
+
+    def noted_elsewhere(self, partition: int) -> str | None:
+        """Returns the note of the first other partition of the topic that has one.
+
+        An empty one counts; a partition whose offset is not settled has none.
+
+        Raises:
+            LogUnavailable: the log does not answer.
+        """
 
     def transact(
         self,

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from streamer.core.codec import Era
-from streamer.core.model import ID_DIGITS, Model
+from streamer.core.model import Model
 from streamer.core.records import Records
 from streamer.ports.faults import Fault
 from streamer.ports.log import EventLog, LogNotAllowed, LogUnavailable, Polled, Topic
@@ -26,12 +26,14 @@ from streamer.service.state_records import Mark, Snapshot
 from streamer.service.stay_cache import StayCache, StaysUnreadable
 from streamer.service.takeover import (
     BlockedPartition,
+    ModelLost,
     Partition,
     PartitionBlocked,
     Restored,
     Start,
     UntakenPartition,
     block_changed_width,
+    block_lost_model,
     plan_start,
 )
 
@@ -157,7 +159,9 @@ class Ownership:
         due_at = {number: untaken.retry_at for number, untaken in self.untaken.items()}
         for number, blocked in self.blocked.items():
             if number not in self.owned:
-                due_at.setdefault(number, blocked.checked_at + RETRY_BLOCKED_S)
+                is_there = blocked.until_published and self._library.is_published
+                waits_s = 0.0 if is_there else RETRY_BLOCKED_S
+                due_at.setdefault(number, blocked.checked_at + waits_s)
         due = [number for number in sorted(due_at) if due_at[number] <= now]
         # Who has waited longest comes first: some that fail slowly would hold up all the others.
         due.sort(key=due_at.__getitem__)
@@ -331,7 +335,7 @@ class Ownership:
             PartitionBlocked: only a model that is lost may go on.
         """
         if taken.watermark is None and mark is None:
-            self._block_other_model(number, in_force)
+            self._block_lost_model(number, in_force)
             return in_force, taken.swaps
         if taken.model_id is None:
             return in_force, taken.swaps
@@ -339,13 +343,15 @@ class Ownership:
         if model is not None:
             return model, taken.swaps
         if mark is not None:
-            self._block_other_model(number, in_force)
+            self._block_lost_model(number, in_force)
         # Old weights are needed to step on to where the messages are, and for nothing else.
         elif start.position < start.silent_until:
             raise PartitionBlocked(
                 f"its states were stepped by model {taken.model_id}, which is not published "
                 "any more. Publish it again (`trainer models promote`, docs/operations.md)"
             )
+        else:
+            self._block_lost_model(number, in_force)
         return in_force, taken.swaps + 1
 
     def _unknown(self, partition: Partition, snapshot: Snapshot | None) -> list[str]:
@@ -355,19 +361,9 @@ class Ownership:
         of_topic = snapshot.stays if snapshot is not None else {}
         return list(dict.fromkeys([*self._cache.patients(partition.number), *of_topic]))
 
-    def _block_other_model(self, number: int, in_force: Model) -> None:
-        """Blocks lost states of a model that was lost with them.
-
-        Raises:
-            PartitionBlocked: another model spoke before, and only the shipped one is left.
-        """
-        noted = self._log.noted(number)
-        if noted and noted != in_force.model_id and not self._library.is_published:
-            raise PartitionBlocked(
-                f"its states are lost, and with them the published model {noted[:ID_DIGITS]} that "
-                f"spoke for it; {in_force.shown_id} would speak instead. Publish the one that is "
-                "to speak (`trainer models promote`, docs/operations.md)"
-            )
+    def _block_lost_model(self, number: int, in_force: Model) -> None:
+        if not self._library.is_published:
+            block_lost_model(self._log, number, in_force)
 
     def _put_off(self, number: int, error: LogUnavailable) -> None:
         now = time.monotonic()
@@ -383,8 +379,9 @@ class Ownership:
         if before is None or before.reason != why:
             _log.error("partition refused", partition=number, error=why, patient=block.patient)
         self.blocked[number] = BlockedPartition(
-            why, before.since if before else now, checked_at=now, until_read=until_read
-        )
+            why, before.since if before else now, checked_at=now, until_read=until_read,
+            until_published=isinstance(block, ModelLost),
+        )  # fmt: skip
 
     def _drop(self, number: int) -> None:
         self._pending.drop(number)

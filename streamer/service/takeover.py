@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from streamer.core.codec import Era
+from streamer.core.model import ID_DIGITS, Model
 from streamer.core.time import HOUR_MS
 from streamer.ports.log import EventLog
 from streamer.ports.states import Lease, StateWrite
@@ -141,6 +142,10 @@ class PartitionBlocked(RuntimeError):
         self.patient = patient
 
 
+class ModelLost(PartitionBlocked):
+    """Only the shipped model is left, and another one has spoken."""
+
+
 @dataclass(slots=True)
 class BlockedPartition:
     """An assigned partition that is not worked on.
@@ -151,12 +156,14 @@ class BlockedPartition:
         checked_at: the same, when the take-over was last tried.
         until_read: whether it stays blocked though it was taken, until its records can be read:
             damage shows at reading alone.
+        until_published: whether it waits for nothing but a published model.
     """
 
     reason: str
     since: float
     checked_at: float
     until_read: bool = False
+    until_published: bool = False
 
 
 @dataclass(slots=True)
@@ -264,6 +271,31 @@ def block_changed_width(first_width: int, n_partitions: int) -> None:
             f"the input topic has {n_partitions} partitions, and had {first_width} when its first "
             "states were saved: producers now send patients to other partitions than their states "
             "are on. Feed a new topic of the wanted width (docs/operations.md)"
+        )
+
+
+def block_lost_model(log: EventLog, partition: int, in_force: Model) -> None:
+    """Blocks a partition that a published model spoke for, where only the shipped one is left.
+
+    One that is new is for the model that speaks for the others.
+
+    Args:
+        log: has the notes of the committed offsets: which published model has spoken.
+        partition: its offset was asked for.
+        in_force: the shipped model.
+
+    Raises:
+        ModelLost: another model has spoken.
+        LogUnavailable: the log does not answer.
+    """
+    noted, whom = log.noted(partition), "it"
+    if noted is None:
+        noted, whom = log.noted_elsewhere(partition), "other partitions"
+    if noted and noted != in_force.model_id:
+        raise ModelLost(
+            f"the published model {noted[:ID_DIGITS]} that spoke for {whom} is lost; "
+            f"{in_force.shown_id} would speak instead. Publish the one that is to speak "
+            "(`trainer models promote`, docs/operations.md)"
         )
 
 

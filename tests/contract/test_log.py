@@ -73,9 +73,11 @@ class Contract:
         assert member.committed(0) is None
         member.transact([backend.output(b"a"), backend.output(b"b")], {0: 2})
         assert (member.committed(0), member.committed(1)) == (2, None)
+        assert (member.noted(1), member.noted_elsewhere(0)) == (None, None)
         member.transact([backend.output(b"c")], {0: 4, 1: 0}, {0: "a note"})
         assert (member.committed(0), member.committed(1)) == (4, 0)
-        assert (member.noted(0), member.noted(1) or None) == ("a note", None)
+        assert (member.noted(0), member.noted(1)) == ("a note", "")
+        assert (member.noted_elsewhere(0), member.noted_elsewhere(1)) == ("", "a note")
         assert backend.output_values() == [b"a", b"b", b"c"]
 
     def test_the_number_of_offsets_left_is_reported_now_and_then(self, backend: LogBackend) -> None:

@@ -112,22 +112,30 @@ def test_an_upgrade_may_ship_another_model_and_rebuild_the_states() -> None:
     assert len({risk["model"] for risk in fake.messages("risk")}) == 2
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a partition that nobody has spoken for has no note of the model that speaks for the "
-    "others (docs/guarantees.md, limits)",
-)
-def test_a_new_partition_waits_for_the_model_that_speaks_for_the_others() -> None:
+def test_a_new_partition_waits_for_the_model_that_speaks_for_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
     models, model_id = published()
     fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=2)
     first = fake.process()
     fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
     fake.drain(first)
     fake.kill(first)
+    content = models.fetch(model_id)
+    assert content is not None
     models.wipe()  # as a failover does to what was published a moment ago
     fake.library = ModelLibrary(models, UNSIGNED)
     second = fake.process()
-    fake.send([event(1, "q", minute, values={"heart_rate": 80}) for minute in range(3)])
+    fake.send(
+        [event(n, f"q{n}", minute, values={"heart_rate": 80}) for minute in (3, 4) for n in (0, 1)]
+    )
     for _ in range(10):
         second.step()
-    assert {risk["model"] for risk in fake.messages("risk")} == {model_id[:12]}
+    reasons = " ".join(second.worker.not_ready)
+    assert f"the published model {model_id[:12]} that spoke for it" in reasons
+    assert f"the published model {model_id[:12]} that spoke for other partitions" in reasons
+    assert len(fake.messages("risk")) == 3
+    models.publish(model_id, content, 0)  # is seen at once, not at the next try in half a minute
+    fake.drain(second)
+    assert [risk["model"] for risk in fake.messages("risk")] == [model_id[:12]] * 7

@@ -84,7 +84,7 @@ class KafkaLog:
         self._batches = BatchSize()
         self._ends = Ends()
         self._unsettled_since: dict[int, float] = {}
-        self._notes: dict[int, str] = {}
+        self._notes: dict[int, str | None] = {}
         self._is_spare = False
         self._is_hung = False
         self._listener = Assignment()
@@ -171,7 +171,7 @@ class KafkaLog:
                     "transaction of another instance is open; see docs/operations.md"
                 ) from error
         self._unsettled_since.pop(partition, None)
-        self._notes[partition] = committed.metadata if committed is not None else ""
+        self._notes[partition] = committed.metadata if committed is not None else None
         return None if committed is None else int(committed.offset)
 
     def bounds(self, partition: int) -> tuple[int, int]:
@@ -221,6 +221,17 @@ class KafkaLog:
     def noted(self, partition: int) -> str | None:
         """See ``EventLog``."""
         return self._notes.get(partition)
+
+    def noted_elsewhere(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        with kafka_errors():
+            numbers: set[int] = self._consumer.partitions_for_topic(self._options.topic) or set()
+            for other in sorted(numbers - {partition}):
+                with contextlib.suppress(UnstableOffsetCommitError):
+                    committed = self._consumer.settled_offset(self._tp(other), _ANSWER_MS)
+                    if committed is not None:
+                        return str(committed.metadata)
+        return None
 
     def transact(
         self,

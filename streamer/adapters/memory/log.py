@@ -257,6 +257,12 @@ class MemoryLog:
         """See ``EventLog``."""
         return self._broker.notes.get(partition)
 
+    def noted_elsewhere(self, partition: int) -> str | None:
+        """See ``EventLog``."""
+        self._ask()
+        others = self._broker.committed.keys() - {partition} - self._broker.unsettled
+        return self._broker.notes.get(min(others), "") if others else None
+
     def transact(
         self,
         outputs: Sequence[Output],
