@@ -254,6 +254,7 @@ def system(**changes: object) -> Json:
         "feed_since": None,
         "history": "ok",
         "model": MODEL,
+        "outcome": "sepsis",
         "zone": "Europe/Berlin",
         "auth": "session",
         "stale_minutes": 15,

@@ -12,13 +12,17 @@ from bench.board_ward import alert, stamp
 from streamer.board.session_routes import AGAIN
 from tests.board.bed import of_bed
 from tests.board.conftest import Screens
+from tests.support.wait import wait_until
+
+DEADLINE_S = 10.0
 
 
 def go(page: Page, screen: str) -> str:
     """Open a screen of the head; its text."""
     page.get_by_role("link", name=screen, exact=True).click()
     page.wait_for_selector("main.sheet h1")
-    page.wait_for_function("!document.querySelector('main').textContent.includes('undefined')")
+    is_whole = "!document.querySelector('main').textContent.includes('undefined')"
+    wait_until(lambda: page.evaluate(is_whole), DEADLINE_S, "a page without `undefined`")
     return page.locator("main").inner_text()
 
 
@@ -85,11 +89,13 @@ def test_the_curves_shrink_with_the_window(screens: Screens) -> None:
     of_bed(page, "2").click()
     page.wait_for_selector(".history li")
     page.set_viewport_size({"width": 1280, "height": 720})
-    page.wait_for_function(
+    fits = (
         "[...document.querySelectorAll('.charts, .chart canvas')].every((e, i, [panel]) =>"
         " e.getBoundingClientRect().right <= panel.getBoundingClientRect().right"
         " && panel.scrollWidth <= panel.clientWidth)"
     )
+    # Not `wait_for_function`: when it looks again it evaluates text, which the page's policy forbids.
+    wait_until(lambda: page.evaluate(fits), DEADLINE_S, "curves that fit the panel")
 
 
 def test_the_curve_of_risk_is_drawn_with_its_limit_and_alert(screens: Screens) -> None:

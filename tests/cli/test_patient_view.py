@@ -94,9 +94,9 @@ def test_a_damaged_stay_is_an_error_and_no_traceback(monkeypatch: pytest.MonkeyP
 
 
 def test_the_command_fails_where_nothing_is_known(stack: LocalStack, topic_prefix: str) -> None:
-    result = CliRunner().invoke(
-        app, ["patient", "nobody"], env=environment(stack, topic_prefix, partitions=1)
-    )
+    variables = environment(stack, topic_prefix, partitions=1)
+    ensure_topics(settings_of(variables))
+    result = CliRunner().invoke(app, ["patient", "nobody"], env=variables)
     assert result.exit_code == 1
     assert "Nothing is known of patient 'nobody'." in result.output
 

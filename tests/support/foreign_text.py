@@ -44,7 +44,10 @@ def _alerts(*, as_json: bool) -> None:
         EVIL.encode(),
         json.dumps({**ALERT, "risk": EVIL}).encode(),
     ]
-    with mock.patch.object(alerts, "follow", lambda *_, **__: iter(values)):
+    with (
+        mock.patch.object(alerts, "follow", lambda *_, **__: iter(values)),
+        mock.patch.object(alerts, "is_there", lambda *_: True),
+    ):
         alerts.alerts(from_beginning=True, as_json=as_json)
 
 

@@ -4,7 +4,7 @@
  */
 import { html, useLayoutEffect, useRef, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import { Shape } from "./shapes.js";
-import { act, otherOutcome, state, update, viewFor, views } from "./store.js";
+import { act, state, update, viewFor, views } from "./store.js";
 import { now } from "./time.js";
 import { answerable, attention, bandText, bedText, nameFor, stateLine } from "./view.js";
 import { W, reasonText } from "./words.js";
@@ -90,10 +90,9 @@ function Fields({ kind, view }) {
       <p class="muted">${W.dialog.pauseNote} ${W.dialog.comfortNote}</p>`;
   }
   if (kind === "feedback") {
-    const other = otherOutcome();
-    const reasons = other ? W.otherReasons : { ...W.sepsisReasons, ...W.otherReasons };
-    return html`<${Choice} name="verdict" legend=${W.dialog.verdict} options=${other ? W.verdictsOf(other) : W.verdicts} first />
-      <${Choice} name="reason" legend=${W.dialog.reason} options=${reasons} />
+    const outcome = state.system?.outcome;
+    return html`<${Choice} name="verdict" legend=${W.dialog.verdict} options=${W.verdictsOf(outcome)} first />
+      <${Choice} name="reason" legend=${W.dialog.reason} options=${W.feedbackReasonsOf(outcome)} />
       ${note}`;
   }
   return null;

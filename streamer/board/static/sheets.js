@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "./vendor/htm-preact-3.1.1.module.js";
 import * as api from "./api.js";
 import { Keys } from "./dialogs.js";
 import { Bar, Shape } from "./shapes.js";
-import { go, otherOutcome, state, viewFor, views } from "./store.js";
+import { go, state, viewFor, views } from "./store.js";
 import { dayTime, hourMinute, ms, now, span, zone } from "./time.js";
 import { byBed, bandText, nameFor, particulars, riskText, stateLine, treatedText, vitalsOf } from "./view.js";
 import { W, reasonText } from "./words.js";
@@ -197,7 +197,7 @@ export function Audit() {
         <td>${r.role}</td>
         <td>${W.actions[r.action] ?? r.action}</td>
         <td>${hide(r.patient)}</td>
-        <td>${W.snoozeReasons[r.reason] ?? W.pauseReasons[r.reason] ?? W.sepsisReasons[r.reason] ?? W.otherReasons[r.reason] ?? r.reason ?? "–"}</td>
+        <td>${W.reasonOf(r.reason)}</td>
         <td>${r.note ?? "–"}</td>
         <td>${outcome(r.outcome)}</td>
       </tr>`)}
@@ -211,11 +211,9 @@ export function About() {
   const [vendor] = useLoaded(VENDOR, {});
   const { system } = state;
   const ppv = burden?.model_ppv;
-  const other = otherOutcome();
-  const text = other ? [...W.about.textOf(other), ...W.about.text.slice(2)] : W.about.text;
   return html`<main class="sheet about">
     <h1>${W.about.title}</h1>
-    ${text.map((text, i) => html`<p key=${i} class=${i === 2 ? "warning" : ""}>${text}</p>`)}
+    ${W.about.textOf(state.system?.outcome).map((text, i) => html`<p key=${i} class=${i === 2 ? "warning" : ""}>${text}</p>`)}
     <dl class="facts">
       <div><dt>${W.about.model}</dt><dd>${system?.model ?? "–"}</dd></div>
       <div><dt>${W.about.ppv}</dt><dd>${ppv == null ? W.about.ppvUnknown : W.about.ppvText(percent(ppv), burden.model_ppv_source ?? "?")}</dd></div>

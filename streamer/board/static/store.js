@@ -53,10 +53,6 @@ export function update(changes = {}) {
   listeners.forEach((listener) => listener());
 }
 
-/** What the risks of the model in force are of, unless it is sepsis or unknown. */
-export const otherOutcome = () =>
-  [null, undefined, "sepsis"].includes(state.system?.outcome) ? null : state.system.outcome;
-
 /** The cards of the chosen ward in bed order, with their state now. */
 export function views() {
   const time = now();

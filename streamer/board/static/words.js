@@ -1,5 +1,10 @@
 /** All words of the board, in one place: to translate it, translate this file. */
 
+const SEPSIS = "sepsis";
+
+/** Whether the model in force tells the risk of sepsis, as far as is known. */
+const isSepsis = (outcome) => (outcome ?? SEPSIS) === SEPSIS;
+
 export const W = {
   product: "Vigil",
   notDevice: "Not a medical device",
@@ -125,17 +130,19 @@ export const W = {
     treated: "treated", comfort_care: "comfort care", known_cause: "known cause",
     procedure: "procedure",
   },
-  verdicts: { true: "Right: sepsis", false: "Wrong: no sepsis", unsure: "Unsure" },
-  /** Where the model in force tells the risk of something else. */
-  verdictsOf: (outcome) => ({ true: `Right: ${outcome}`, false: "Wrong", unsure: "Unsure" }),
-  sepsisReasons: {
-    sepsis_treated: "Sepsis, being treated", sepsis_suspected: "Sepsis suspected",
-    other_infection: "Infection without sepsis",
-  },
-  otherReasons: {
+  reasonOf: (reason) =>
+    W.snoozeReasons[reason] ?? W.pauseReasons[reason] ?? W.feedbackReasonsOf()[reason] ?? reason ?? "–",
+  verdictsOf: (outcome) => ({
+    true: `Right: ${outcome ?? SEPSIS}`, false: isSepsis(outcome) ? "Wrong: no sepsis" : "Wrong", unsure: "Unsure",
+  }),
+  feedbackReasonsOf: (outcome) => ({
+    ...(isSepsis(outcome) && {
+      sepsis_treated: "Sepsis, being treated", sepsis_suspected: "Sepsis suspected",
+      other_infection: "Infection without sepsis",
+    }),
     other_cause: "Another cause", artefact: "Artefact or wrong value", too_late: "Came too late",
     cannot_tell: "Cannot tell",
-  },
+  }),
   phases: {
     start: "started", escalate: "rose", end: "ended", acknowledge: "acknowledged",
     unacknowledge: "acknowledgement taken back", snooze: "snoozed", resume: "back to open",
@@ -230,15 +237,15 @@ export const W = {
   },
   about: {
     title: "About Vigil",
-    text: [
-      "Vigil watches the values of each patient and estimates the risk that sepsis begins within six hours or has begun.",
-      "An alert is a reason to look at the patient. It is not a diagnosis. Most alerts are not followed by sepsis, and sepsis can begin without an alert.",
-      "Vigil is not a medical device. It must not be used to decide on treatment.",
-    ],
-    /** The first two, where the model in force tells the risk of something else. */
     textOf: (outcome) => [
-      `Vigil watches the values of each patient and estimates a risk within six hours: ${outcome}.`,
-      "An alert is a reason to look at the patient. It is not a diagnosis. It may be wrong, and what it warns of can come without an alert.",
+      ...(isSepsis(outcome) ? [
+        "Vigil watches the values of each patient and estimates the risk that sepsis begins within six hours or has begun.",
+        "An alert is a reason to look at the patient. It is not a diagnosis. Most alerts are not followed by sepsis, and sepsis can begin without an alert.",
+      ] : [
+        `Vigil watches the values of each patient and estimates a risk within six hours: ${outcome}.`,
+        "An alert is a reason to look at the patient. It is not a diagnosis. It may be wrong, and what it warns of can come without an alert.",
+      ]),
+      "Vigil is not a medical device. It must not be used to decide on treatment.",
     ],
     model: "Model",
     ppv: "Right alerts",
