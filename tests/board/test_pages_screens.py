@@ -94,7 +94,7 @@ def test_the_curves_shrink_with_the_window(screens: Screens) -> None:
         " e.getBoundingClientRect().right <= panel.getBoundingClientRect().right"
         " && panel.scrollWidth <= panel.clientWidth)"
     )
-    # Not `wait_for_function`: when it looks again it evaluates text, which the page's policy forbids.
+    # `wait_for_function` evaluates text when it looks again, which the policy of the page forbids.
     wait_until(lambda: page.evaluate(fits), DEADLINE_S, "curves that fit the panel")
 
 
