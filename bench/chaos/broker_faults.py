@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource
 from kafka.errors import KafkaError
 
-from bench.broken_records import plant_unknown_codec
+from bench.broken_records import plant_unknown_codec, send_bomb
 from bench.chaos.fault_lane import FaultLane, deck
 from bench.chaos.tally import Tally
 from streamer.local import LocalStack
@@ -20,12 +22,14 @@ from streamer.service.settings import Settings
 
 REFUSES: Final = "broker refuses all risks"
 UNKNOWN_CODEC: Final = "a batch of an unknown codec"
+BOMB: Final = "400 MB in 400 KB of gzip"
 KINDS: Final = (
     "broker stopped and started",
     "broker killed (-9)",
     "broker frozen",
     REFUSES,
     UNKNOWN_CODEC,
+    BOMB,
 )
 # No risk is as small, so no transaction goes through; and what a broker has by default.
 _TOO_FEW_BYTES, _DEFAULT_BYTES = "100", "1048588"
@@ -63,6 +67,8 @@ class BrokerLane(FaultLane):
                     os.kill(self._server.pid, signal.SIGCONT)
             case "a batch of an unknown codec":
                 return kind if self._plant() else None
+            case "400 MB in 400 KB of gzip":
+                return kind if self._send_bomb() else None
             case _:
                 self._most_bytes(_TOO_FEW_BYTES)
                 try:
@@ -79,6 +85,16 @@ class BrokerLane(FaultLane):
             )
         except KafkaError:  # aborted then, so no reader sees it
             return False
+        return True
+
+    def _send_bomb(self) -> bool:
+        connection, topic = self._settings.kafka_connection(), self._settings.topic_vitals
+        number = self.draws.randrange(self._settings.partitions)
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+            try:
+                apart.submit(send_bomb, connection, topic, number).result()
+            except KafkaError:  # whether it arrived or not: it is marked
+                return False
         return True
 
     def _most_bytes(self, most: str) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
 
-from bench.broken_records import MARK
+from bench.broken_records import is_marked
 from bench.independent_oracle.judge import Answer, Judge
 from bench.independent_oracle.ledger import Record
 from bench.independent_oracle.network import Bundle
@@ -88,7 +88,7 @@ def _judge_partition(
     )
     for records in read_log(settings, number):
         for r in records:
-            is_unreadable = MARK in (r.value or b"")
+            is_unreadable = is_marked(r.value or b"")
             record = Record(number, r.offset, r.timestamp_ms, r.key, r.value, is_unreadable)
             one.take(record, answers.pop(r.offset, Answer()))
     result.faults["behind no record"] += len(answers)

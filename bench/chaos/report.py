@@ -16,9 +16,9 @@ ward at an even pace, with late, repeated and invalid ones among them, and break
 meanwhile. A lane of faults runs for each service, for one more service that comes and goes, for
 Redis, for the broker, for the sender and for a board, on which people answer alerts meanwhile. Each
 lane draws its faults from the seed, one after the other, so that faults of several targets meet.
-Among the records are some that no reader can parse, batches of an unknown codec, and record times
-in microseconds. The model is a published one: it is lost with Redis, and no other may speak. Then
-it lets the services finish, and compares
+Among the records are some that no reader can parse, batches of an unknown codec, some that unpack
+to 400 MB, and record times in microseconds. The model is a published one: it is lost with Redis,
+and no other may speak. Then it lets the services finish, and compares
 
 - every risk, alert and rejected event that a `read_committed` subscriber sees (key, value, headers
   and order), and

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import psutil
-from kafka import KafkaProducer
 
-from bench.broken_records import BAD_HEADERS, marked, plant_unknown_codec
+from bench.broken_records import BAD_HEADERS, marked, plant_unknown_codec, send_bomb
 from bench.one_bad_thing.scene import BAD, OTHERS, Scene, observation, wait_for
 
 NOW_MS: Final = int(time.time() * 1000)
 CODECS: Final = ("gzip", "snappy", "lz4", "zstd")
-BOMB_BYTES: Final = 400_000_000
 _MB: Final = 1_000_000
 _FORTNIGHT_MS: Final = 14 * 24 * 3_600_000 - 3_600_000
 _N_FORTNIGHTS: Final = 2_000
@@ -25,7 +22,6 @@ _FORTNIGHTS_FROM_MS: Final = 640_000_000_000  # in 1990; nothing may be earlier
 _FORTNIGHTS_S: Final = 120.0
 _STEADY_S: Final = 4.0
 _REFUSED_S: Final = 25.0
-_ACKNOWLEDGE_S: Final = 60.0
 
 
 class Figure(NamedTuple):
@@ -86,21 +82,15 @@ def unknown_codec(scene: Scene) -> list[Figure]:
     return [Figure("named within", named_s, 10), _others(scene, since + named_s, 1)]
 
 
-def _send_bomb(connection: dict[str, Any], topic: str) -> int:
-    """Sends it from a process of its own, since packing it would hold up the ward in this one."""
-    producer = KafkaProducer(**connection, compression_type="gzip", max_request_size=2 * BOMB_BYTES)
-    with contextlib.closing(producer):
-        sent = producer.send(topic, bytes(BOMB_BYTES), b"bomb", partition=BAD)
-        return int(sent.get(_ACKNOWLEDGE_S).offset)
-
-
 def bomb(scene: Scene) -> list[Figure]:
     """400 MB in 400 KB of gzip."""
     before = psutil.Process(scene.service.pid).memory_info().rss
     with scene.watched() as watch:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart:
+            # Packing it would hold up the ward in this process.
+            settings = scene.settings
             packing = apart.submit(
-                _send_bomb, scene.settings.kafka_connection(), scene.settings.topic_vitals
+                send_bomb, settings.kafka_connection(), settings.topic_vitals, BAD
             )
             since = time.time()
             offset = packing.result()
