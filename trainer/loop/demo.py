@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,7 @@ from streamer.core.time import HOUR_MS, rfc3339
 from streamer.feeds.message import Message
 from streamer.feeds.publish import publish
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics
+from streamer.service.topics import ensure_topics, wanted
 from streamer.sim.scenario import Scenario
 from streamer.sim.ward import ward
 from trainer.archive.cohort import read_archive
@@ -94,7 +94,7 @@ class Acts:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
         self._settings = Settings()
-        ensure_topics(self._settings)
+        _ensure_topics_without_end(self._settings)
         self._archive = stage.folder / "archive"
         self.registry = Registry(
             stage.folder / "registry",
@@ -319,6 +319,15 @@ def candidate_lines(made: CandidateResult) -> list[str]:
     lines.append(f"    gates that pass: {', '.join(is_open)}")
     closed = [gate for gate in made.gates if gate.verdict != "pass"]
     return [*lines, *(f"    {gate.verdict}: {gate.name}: {gate.text}" for gate in closed)]
+
+
+def _ensure_topics_without_end(settings: Settings) -> None:
+    """Creates topics that keep all: past stays are older than what a ward has."""
+    for_ever = {"retention.ms": "-1"}
+    ensure_topics(
+        settings,
+        [replace(spec, configs={**spec.configs, **for_ever}) for spec in wanted(settings)],
+    )
 
 
 class _Alerts:

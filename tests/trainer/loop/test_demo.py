@@ -11,13 +11,16 @@ from pathlib import Path
 import pytest
 
 from bench.services import ServiceProcess, environment, running
+from streamer.adapters.kafka.topics import TopicSpec
 from streamer.core.time import rfc3339
 from streamer.feeds.message import Message
 from streamer.local import LocalStack
+from streamer.service.settings import Settings
 from trainer.archive.cohort import read_archive
 from trainer.archive.schemas import EVENTS
 from trainer.archive.source import ArchiveSource
 from trainer.data.split import side_of
+from trainer.loop import demo as loop_demo
 from trainer.loop.demo import Acts, Stage, candidate_lines
 from trainer.loop.record import CandidateResult, GateResult
 
@@ -38,6 +41,14 @@ def test_a_candidate_is_shown_with_open_gates_in_one_line_and_each_closed_one() 
         "insufficient: AUROC: 23 septic stays",
     ]
     assert candidate_lines(CandidateResult(kind="fitted", why="too few")) == ["  fitted: too few"]
+
+
+def test_no_topic_of_the_demo_lets_past_stays_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[TopicSpec] = []
+    monkeypatch.setattr(loop_demo, "ensure_topics", lambda _settings, topics: made.extend(topics))
+    loop_demo._ensure_topics_without_end(Settings())
+    assert {spec.name for spec in made} >= {"vitals", "outcomes", "alerts", "risk"}
+    assert {spec.configs["retention.ms"] for spec in made} == {"-1"}
 
 
 @pytest.mark.integration
