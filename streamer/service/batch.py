@@ -149,16 +149,16 @@ def process(
 
 def _noted_days(batch: ModelBatch, owned: Mapping[int, Partition]) -> Days | None:
     """The day of the log at each event that is replayed into stays of which some are ahead."""
+    restored = {n: partition.restored for n, partition in owned.items() if partition.restored}
+    if not restored:  # nearly always
+        return None
     records = batch.columns.record
     numbers, offsets = batch.records.partition[records], batch.records.offset[records]
-    noted: Days | None = None
-    for number, partition in owned.items():
-        if (restored := partition.restored) is None or restored.days is None:
-            continue
-        if noted is None:
-            noted = np.full(len(records), NOT_NOTED, np.int64)
-        replayed = (numbers == number) & (offsets < restored.whole_from)
-        noted[replayed] = restored.days.at(offsets[replayed])
+    noted = np.full(len(records), NOT_NOTED, np.int64)
+    for number, replay in restored.items():
+        if replay.days is not None:
+            replayed = (numbers == number) & (offsets < replay.whole_from)
+            noted[replayed] = replay.days.at(offsets[replayed])
     return noted
 
 

@@ -342,16 +342,13 @@ class Ownership:
         model = self._library.get(taken.model_id)
         if model is not None:
             return model, taken.swaps
-        if mark is not None:
-            self._block_lost_model(number, in_force)
         # Old weights are needed to step on to where the messages are, and for nothing else.
-        elif start.position < start.silent_until:
+        if mark is None and start.position < start.silent_until:
             raise PartitionBlocked(
                 f"its states were stepped by model {taken.model_id}, which is not published "
                 "any more. Publish it again (`trainer models promote`, docs/operations.md)"
             )
-        else:
-            self._block_lost_model(number, in_force)
+        self._block_lost_model(number, in_force)
         return in_force, taken.swaps + 1
 
     def _unknown(self, partition: Partition, snapshot: Snapshot | None) -> list[str]:

@@ -10,7 +10,7 @@ from streamer.bundles.acceptance import Trust
 from streamer.ports.models import Champion
 from streamer.service import model_swap, ownership
 from streamer.service.models import ModelLibrary
-from tests.support.fake_service import FakeService, event
+from tests.support.fake_service import FakeProcess, FakeService, event
 from tests.support.small_models import random_bundle
 
 UNSIGNED = Trust(allow_unsigned=True)
@@ -29,6 +29,15 @@ def published(seed: int = 5) -> tuple[LosableModels, str]:
     models, content = LosableModels(), random_bundle(seed)
     models.publish(content.model_id, content.to_bytes(), 0)
     return models, content.model_id
+
+
+def spoken(models: LosableModels, n_partitions: int) -> tuple[FakeService, FakeProcess]:
+    """A service that has given three risks of one patient, on partition 0."""
+    fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=n_partitions)
+    process = fake.process()
+    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
+    fake.drain(process)
+    return fake, process
 
 
 def test_a_channel_that_was_wiped_gets_its_model_again() -> None:
@@ -56,10 +65,7 @@ def test_a_service_that_loses_states_and_models_speaks_with_the_same_model(
 ) -> None:
     monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
     models, model_id = published()
-    fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=1)
-    process = fake.process()
-    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
-    fake.drain(process)
+    fake, process = spoken(models, n_partitions=1)
     models.wipe()
     fake.states.wipe()
     fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3, 6)])
@@ -75,10 +81,7 @@ def test_services_that_start_after_the_loss_do_not_speak_with_the_shipped_model(
     monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
     monkeypatch.setattr(ownership, "RETRY_BLOCKED_S", -1.0)
     models, model_id = published()
-    fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=1)
-    process = fake.process()
-    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
-    fake.drain(process)
+    fake, process = spoken(models, n_partitions=1)
     fake.kill(process)
     content = models.fetch(model_id)
     assert content is not None
@@ -117,10 +120,7 @@ def test_a_new_partition_waits_for_the_model_that_speaks_for_the_others(
 ) -> None:
     monkeypatch.setattr(model_swap, "REFRESH_S", -1.0)
     models, model_id = published()
-    fake = FakeService(ModelLibrary(models, UNSIGNED), n_partitions=2)
-    first = fake.process()
-    fake.send([event(0, "p", minute, values={"heart_rate": 80}) for minute in range(3)])
-    fake.drain(first)
+    fake, first = spoken(models, n_partitions=2)
     fake.kill(first)
     content = models.fetch(model_id)
     assert content is not None
