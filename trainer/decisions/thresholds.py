@@ -74,20 +74,29 @@ class AlertChoice:
         threshold: an alert may start above this risk.
         starts_per_patient_day: alert starts for each 24 rows.
         sensitivity: share of septic stays with an alert start from 48 hours before onset on.
+        within: most alert starts per patient-day that it may cause.
     """
 
     threshold: float
     starts_per_patient_day: float
     sensitivity: float
+    within: float
 
     def to_json(self, budget: float) -> AlertBudget:
-        """The manifest's ``alert_budget``: this choice, and the budget that it was made within."""
-        return {
+        """The manifest's ``alert_budget``: this choice, and the budget of those who asked for it.
+
+        Args:
+            budget: most alert starts per patient-day; the choice may be within less.
+        """
+        kept: AlertBudget = {
             "budget": budget,
             "threshold": self.threshold,
             "starts_per_patient_day": self.starts_per_patient_day,
             "sensitivity": self.sensitivity,
         }
+        if self.within < budget:
+            kept["within"] = self.within
+        return kept
 
 
 def choose_alert_threshold(
@@ -119,14 +128,14 @@ def choose_alert_threshold(
     if not septic:
         raise ValueError("no septic stay among the validation patients: a threshold needs some")
     above = 1.0 - risk.max()
-    best = AlertChoice(float(risk.max() + above / 2), 0.0, 0.0)
+    best = AlertChoice(float(risk.max() + above / 2), 0.0, 0.0, budget_per_patient_day)
     candidates = _candidates(risk)
     for threshold, alerts in zip(candidates, alert_starts(candidates), strict=True):
         rate = float(alerts.sum() / (len(risk) / 24))
         sensitivity = np.isfinite(lead_hours(alerts, label, starts)).sum() / septic
         better = (sensitivity, -rate) > (best.sensitivity, -best.starts_per_patient_day)
         if rate <= budget_per_patient_day and better:
-            best = AlertChoice(threshold, rate, float(sensitivity))
+            best = AlertChoice(threshold, rate, float(sensitivity), budget_per_patient_day)
     return best
 
 

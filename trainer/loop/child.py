@@ -24,6 +24,8 @@ ORDER: Final = "order.json"
 MADE: Final = "made.json"
 NICENESS: Final = 10  # a streamer on the same machine goes first
 OOM_SCORE: Final = 800  # and of the two, the kernel ends this one
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
+_LEAST: Final = 19  # the lowest weight that there is
 
 Priority = Literal["leftover", "low"]
 Kind = Literal["recalibrated", "fine-tuned", "fitted"]
@@ -123,6 +125,11 @@ def limit_itself(memory_gb: float, priority: Priority) -> None:
     if priority == "leftover":
         with contextlib.suppress(OSError):  # a container may forbid it; niceness is left then
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Where Linux groups processes by session (sched_autogroup_enabled), both count only among
+    # those of this one, and a session as a whole has the same claim as a service's.
+    if os.getsid(0) == os.getpid():  # else it is the starter's session, too
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(_LEAST if priority == "leftover" else NICENESS))
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     n_bytes = round(memory_gb * 2**30)
