@@ -52,4 +52,4 @@ def most_alerts(n_starts: int, patient_days: float, highest_ratio: float) -> flo
     """
     if not n_starts:
         return math.inf
-    return n_starts / patient_days * highest_ratio / (1 + n_starts**-0.5)
+    return n_starts / patient_days * highest_ratio / (1 + 1 / math.sqrt(n_starts))

@@ -117,7 +117,10 @@ def test_sigterm_ends_trainer_and_child_within_ten_seconds(
     words += ["--registry", str(tmp_path / "registry"), "--threads", "1", "--set", "epochs=9999"]
     words += ["--set", "patience=9999"]
     trainer = subprocess.Popen(
-        words, env={**os.environ, "REDIS_URL": url}, stderr=subprocess.PIPE, text=True
+        words,
+        env={**os.environ, "REDIS_URL": url, "TRAINER_PRIORITY": "low"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         itself = psutil.Process(trainer.pid)

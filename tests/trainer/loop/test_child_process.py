@@ -51,7 +51,7 @@ def test_a_lost_lease_ends_the_child(
 
 def test_a_real_child_counts_and_one_without_memory_says_so(tmp_path: Path) -> None:
     file = learnable_file(tmp_path, 40)
-    order = Order(what="count", sources=[Source(name=str(file))])
+    order = Order(what="count", sources=[Source(name=str(file))], priority="normal")
     end = run_child(order, tmp_path, None, threading.Event(), Limits())
     assert isinstance(end, Report)
     assert (end.facts.n_stays, end.made) == (40, [])
