@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -122,9 +123,10 @@ class Lineage:
         """Whether the deciding side is left out of the test figures."""
         return self.against is not None or self.candidacy is not None
 
-    def within(self, budget: float) -> float:
-        """Most alert starts per patient-day that thresholds may be chosen for."""
-        return budget if self.candidacy is None else min(budget, self.candidacy.most_alerts)
+    @property
+    def as_now(self) -> float:
+        """Alert starts per patient-day of a candidate; without a run its budget alone holds."""
+        return math.inf if self.candidacy is None else self.candidacy.most_alerts
 
 
 NO_LINEAGE: Final = Lineage()
@@ -215,8 +217,8 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
-    network, within = trained(run, recipe).in_numpy(), lineage.within(recipe.alert_budget)
-    calibrated = calibrate(network, material.scaling, chosen_on, within, unseen)
+    network, budget = trained(run, recipe).in_numpy(), recipe.alert_budget
+    calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
     head = None if lineage.start is None else build.build(lineage.start).forecaster

@@ -179,8 +179,9 @@ def recalibrate(
         built = build_features(cohort, progress)
     budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
     budget = budget or Recipe().alert_budget
-    within = budget if candidacy is None else min(budget, candidacy.most_alerts)
-    calibrated = calibrate(model.network, model.scaling, Dataset(cohort, built, chosen_on), within)
+    as_now = math.inf if candidacy is None else candidacy.most_alerts
+    side = Dataset(cohort, built, chosen_on)
+    calibrated = calibrate(model.network, model.scaling, side, budget, as_now=as_now)
     calibrated.model.forecaster = model.forecaster
 
     test = Dataset(cohort, built, split.test)
