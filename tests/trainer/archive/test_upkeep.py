@@ -67,8 +67,11 @@ def test_risks_and_outcomes_are_merged_by_day_and_a_run_can_read_what_it_read(
         logged_ms = START_MS + hour * HOUR_MS
         patient = f"p{hour}"
         common = {"patient_id": patient, "time": logged_ms}
-        said = {"bin": hour, "risk": 0.1, "model": "3fa9c1d20b77"}
-        for topic, value in (("risk", common | said), ("outcomes", common | {"type": "no_sepsis"})):
+        scored = {"bin": hour, "risk": 0.1, "model": "3fa9c1d20b77"}
+        for topic, value in (
+            ("risk", common | scored),
+            ("outcomes", common | {"type": "no_sepsis"}),
+        ):
             of_partition[topic].append(hour % 2, patient.encode(), orjson.dumps(value), logged_ms)
     for topic, broker in of_partition.items():
         log = MemoryLog(broker, max_poll_records=4)
