@@ -24,7 +24,7 @@ from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
 from trainer.loop import runs
 from trainer.registry import keys
-from trainer.registry.policy import PolicyInForce
+from trainer.registry.policy import Policy, PolicyInForce, parse
 from trainer.registry.registry import Registry
 
 IN_FORCE_S = 10.0
@@ -99,6 +99,10 @@ def test_a_broken_policy_is_refused_and_a_freeze_stops_runs(
     few = learnable_file(tmp_path, 5)
     registry = Path(json.loads(trainer("policy", "show", "--json").out)["why"] or "x")
     assert registry == Path("x")
+    shown = trainer("policy").out
+    assert parse(shown.encode(), Path("policy.toml")) == Policy()
+    assert "the defaults" in shown
+    assert trainer("policy", "--json").out == trainer("policy", "show", "--json").out
     frozen = trainer("freeze", "--by", "Dr. A", "--reason", "new monitors")
     assert frozen.code == 0
     result = trainer("run", "--once", "--data", few)
