@@ -18,6 +18,7 @@ from trainer.cli.options import (
     refuse,
 )
 from trainer.cli.redis import connect
+from trainer.loop.child import SEPSIS_ALONE
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
 
@@ -48,6 +49,7 @@ def run(
     ] = None,
     threads: Threads = None,
     registry: Folder = None,
+    task: Annotated[Path | None, typer.Option("--task", hidden=True)] = None,
 ) -> None:
     """Make candidates on schedule, judge them, and ask a person, or promote by policy.
 
@@ -67,6 +69,8 @@ def run(
     `trainer run --data /data/icu --once --threads 2 --set seed=3`
     """
     settings, faults = TrainerSettings(), list[str]()
+    if task is not None:  # hidden: asked for by those who know it from `fit`
+        faults.append(f"--task {task}: {SEPSIS_ALONE}")
     sources = run_sources(data, settings, faults)
     folder = registry or settings.registry
     check_writable("--registry", folder, faults)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from trainer.cli.options import Data, Threads, check_writable, data_paths, refuse, use_threads
+from trainer.cli.options import (
+    Data,
+    TaskFile,
+    Threads,
+    check_writable,
+    data_paths,
+    refuse,
+    task_in,
+    use_threads,
+)
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
 from trainer.tune.space import chosen_knobs
@@ -36,6 +45,7 @@ def tune(
             "--set", metavar="KNOB=VALUE", help="Set a knob of the baseline recipe; repeatable."
         ),
     ] = None,
+    task_file: TaskFile = None,
     threads: Threads = None,
 ) -> None:
     """Search for a better recipe: train trials and score them on validation patients.
@@ -53,19 +63,21 @@ def tune(
     settings, faults = TrainerSettings(), list[str]()
     paths = data_paths(data, settings, faults)
     check_writable("--out", out, faults)
+    task = task_in(task_file, faults)
     base, wrong = Recipe().changed(fixed or [])
     searched, unknown = chosen_knobs(names)
     outside = [knob.out_of_range(base) for knob in searched if not knob.contains(base)]
     refuse([*faults, *wrong, *base.problems(), *unknown, *outside])
 
     from trainer.cli.tables import trials_table  # noqa: PLC0415
+    from trainer.fit import Stays  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.tune.search import tune as search_recipes  # noqa: PLC0415
     from trainer.tune.search import write  # noqa: PLC0415
 
     use_threads(threads, settings)
     search = search_recipes(
-        paths,
+        Stays(paths, task=task),
         out,
         base,
         reporter=Reporter(),

@@ -14,8 +14,6 @@ from typing import Final
 import numpy as np
 
 from streamer.bundles.manifest import Figures
-from streamer.datasets.cohort import Cohort
-from trainer.data.gathering import read
 from trainer.data.split_rules import LEAST_FOLDS, fold
 from trainer.errors import InputError
 from trainer.fit import Stays, fit
@@ -75,7 +73,7 @@ def fit_folds(
     """
     if n_folds < LEAST_FOLDS:
         raise InputError(f"{n_folds} folds: at least {LEAST_FOLDS} are needed")
-    cohort = data.data if isinstance(data.data, Cohort) else read(data.data, reporter, data.task)
+    cohort = data.read(reporter)
     figures = []
     for k in range(n_folds):
         reporter.say(f"fold {k + 1} of {n_folds}")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -20,9 +20,10 @@ import torch
 
 from streamer.core import features
 from trainer.data.dataset import Material
-from trainer.data.gathering import gather, read
+from trainer.data.gathering import gather
 from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError
+from trainer.fit import Stays
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
@@ -53,10 +54,11 @@ class _MadeOf(TypedDict):
     data: str
     features: str
     knobs: list[dict[str, KnobValue]]
+    task: Mapping[str, object] | None
 
 
 def tune(
-    paths: Sequence[Path],
+    data: Sequence[Path] | Stays,
     out: Path,
     base: Recipe,
     *,
@@ -70,7 +72,8 @@ def tune(
     Ctrl-C ends the search. Finished trials are kept, and the same call continues it.
 
     Args:
-        paths: PhysioNet 2019 files or folders, with labels.
+        data: PhysioNet 2019 files or folders, with labels; with a task or a split of their own,
+            ``Stays``.
         out: keeps the trials and the teachers' soft labels.
         base: the baseline recipe; knobs that are not searched keep its values.
         reporter: shows progress and a line for each trial.
@@ -85,13 +88,16 @@ def tune(
         InputError: Optuna or LightGBM is not installed.
     """
     library = _optuna()
-    material, data = gather(read(paths, reporter), ByHash(base.salt, base.fractions), reporter)
+    stays = data if isinstance(data, Stays) else Stays(data)
+    rule = stays.rule or ByHash(base.salt, base.fractions)
+    material, summary = gather(stays.read(reporter), rule, reporter)
     out.mkdir(parents=True, exist_ok=True)
     made_of: _MadeOf = {
         "recipe": base.to_json(),
-        "data": data["fitted_on"],
+        "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
         "knobs": [asdict(knob) for knob in knobs],
+        "task": None if stays.task is None else stays.task.to_json(),
     }
     study = _study(out, base.seed, made_of)
     if search_of(study, base).first is None:  # also if its trial was interrupted
@@ -101,7 +107,7 @@ def tune(
         values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
         trial.set_user_attr("knobs", values)
         recipe = replace(base, **values)
-        soft_labels = _soft_labels(material, recipe, out, data["fitted_on"], reporter)
+        soft_labels = _soft_labels(material, recipe, out, summary["fitted_on"], reporter)
 
         def report_epoch(epoch: Epoch) -> None:
             trial.set_user_attr("epochs", int(epoch["epoch"]))
@@ -181,7 +187,7 @@ def _study(out: Path, seed: int, made_of: _MadeOf) -> optuna.Study:
         ) from error
     before = study.user_attrs.get("made_of", made_of)
     for name, value in json.loads(json.dumps(made_of)).items():
-        if before[name] != value:
+        if before.get(name) != value:
             raise ResumeError(
                 f"{out} holds a search with another {name}; name another folder with --out"
             )
