@@ -1,6 +1,6 @@
 """Costs of a fit: seconds, processor seconds and greatest memory of each part.
 
-What the fit said before it began stands among its own lines. Rounds and epochs take no memory of
+What would be said before it stands beside them. Rounds and epochs take no memory of
 their own, so few of them show the memory of all. The stays are a part of those in the files, spread
 over them; they are written by another process, which is not measured.
 
@@ -29,7 +29,9 @@ from bench import machine
 from streamer.datasets.cohort import Progress
 from trainer.fit import fit
 from trainer.progress import Reporter
+from trainer.training.needs import needs_of
 from trainer.training.recipe import Recipe
+from trainer.training.speed import timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ def forget_peak() -> None:
 def write_part(paths: list[Path], n: int, file: Path) -> int:
     """Writes so many stays of the files into one, spread over them; returns how many there are."""
     names = pq.read_schema(paths[0]).names
-    ids = [pc.unique(pq.read_table(path, columns=["patient"])["patient"]) for path in paths]
-    every = pa.concat_arrays(ids)
+    columns = [pq.read_table(path, columns=["patient"])["patient"] for path in paths]
+    every = pa.concat_arrays([pc.unique(column.combine_chunks()) for column in columns])
     chosen = every.take(np.linspace(0, len(every) - 1, min(n, len(every))).astype(np.int64))
     with pq.ParquetWriter(file, pq.read_schema(paths[0]).remove_metadata()) as writer:
         for path in paths:
@@ -111,6 +113,7 @@ def main() -> int:
             n = other.submit(write_part, options.data, options.stays, file).result()
         if n < options.stays:
             parser.error(f"--stays {options.stays}: the files have {n}")
+        speed = timed(recipe)
         began, cpu = time.monotonic(), time.process_time()
         fitted = fit(
             [file], options.out or Path(folder) / "fit", recipe, reporter=reporter, n_bootstrap=0
@@ -123,8 +126,14 @@ def main() -> int:
         )
     print(machine.describe())
     print(
-        f"{options.stays} stays, {fitted.bundle.manifest['data']['n_rows']} hours, "
+        f"{options.stays} stays, {fitted.bundle.manifest['data']['n_rows']:,} hours, "
         f"{' '.join(options.knobs)}; model {fitted.bundle.shown_id}"
+    )
+    n_hours = fitted.bundle.manifest["data"]["n_rows"]
+    needs = needs_of(n_hours, recipe, speed)
+    print(
+        f"before: {needs.memory_gb:.2f} GB, {needs.seconds:.0f} s "
+        f"({speed.cell_s * 1e9:.3f} ns a cell, {speed.hour_s * 1e6:.2f} us an hour)"
     )
     for part in (*reporter.parts, rest):
         print(

@@ -18,7 +18,6 @@ from trainer.cli.options import (
     refuse,
 )
 from trainer.cli.redis import connect
-from trainer.loop.child import SEPSIS_ALONE
 from trainer.settings import TrainerSettings
 from trainer.training.recipe import Recipe
 
@@ -49,7 +48,6 @@ def run(
     ] = None,
     threads: Threads = None,
     registry: Folder = None,
-    task: Annotated[Path | None, typer.Option("--task", hidden=True)] = None,
 ) -> None:
     """Make candidates on schedule, judge them, and ask a person, or promote by policy.
 
@@ -58,6 +56,9 @@ def run(
     fitted on from its weights, a fit anew. Each is compared with the champion on a deciding side of
     patients that serve for nothing else. Every gate must be open (`trainer policy`). Then a
     named person promotes (`trainer models promote`), or the run does where the policy says so.
+
+    Runs are of sepsis, which is what an archive's labels say. For a task of your own fit by hand or
+    from cron, `trainer fit --task FILE`, and promote the bundle (`trainer models promote FOLDER`).
 
     Every run leaves a record (`trainer runs`). Several trainers may run: a lease lets one work at
     a time. SIGTERM ends a trainer and its child within 10 s.
@@ -69,8 +70,6 @@ def run(
     `trainer run --data /data/icu --once --threads 2 --set seed=3`
     """
     settings, faults = TrainerSettings(), list[str]()
-    if task is not None:  # hidden: asked for by those who know it from `fit`
-        faults.append(f"--task {task}: {SEPSIS_ALONE}")
     sources = run_sources(data, settings, faults)
     folder = registry or settings.registry
     check_writable("--registry", folder, faults)

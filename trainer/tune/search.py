@@ -64,7 +64,7 @@ def tune(
     *,
     reporter: Reporter,
     knobs: Sequence[Knob],
-    n_trials: int,
+    n_trials: int | None,
     timeout_s: float | None = None,
 ) -> Search:
     """Runs further trials and returns all that the folder holds.
@@ -78,7 +78,7 @@ def tune(
         base: the baseline recipe; knobs that are not searched keep its values.
         reporter: shows progress and a line for each trial.
         knobs: the knobs that are searched.
-        n_trials: number of further trials.
+        n_trials: number of further trials; ``None``: no limit.
         timeout_s: seconds after which no further trial begins.
 
     Raises:

@@ -21,7 +21,6 @@ from tests.support.few_stays import FEW
 from tests.support.running_service import service
 from tests.support.small_models import useless_champion
 from tests.support.synthetic_cohort import KNOBS, learnable_file
-from tests.support.task_files import TASKS
 from tests.support.wait import wait_until
 from trainer.loop import runs
 from trainer.registry import keys
@@ -92,12 +91,6 @@ def test_run_once_that_fails_ends_with_1_and_one_without_stays_waits(
     monkeypatch.setenv("TRAINER_MEMORY_GB", "0.05")
     assert trainer("run", "--once", "--data", few).code == 1
     assert redis_url.endswith("/8")
-
-
-def test_another_task_is_refused_with_the_way_to_do_it(trainer: Any, tmp_path: Path) -> None:
-    result = trainer("run", "--once", "--data", tmp_path, "--task", TASKS / "our-icu.toml")
-    assert result.code == 2
-    assert "`trainer fit --task FILE" in result.err
 
 
 def test_a_broken_policy_is_refused_and_a_freeze_stops_runs(
