@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import torch
 
 from bench import machine
 from streamer.datasets.cohort import Progress
@@ -31,7 +32,6 @@ from trainer.fit import fit
 from trainer.progress import Reporter
 from trainer.training.needs import needs_of
 from trainer.training.recipe import Recipe
-from trainer.training.speed import timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,6 @@ def main() -> int:
             n = other.submit(write_part, options.data, options.stays, file).result()
         if n < options.stays:
             parser.error(f"--stays {options.stays}: the files have {n}")
-        speed = timed(recipe)
         began, cpu = time.monotonic(), time.process_time()
         fitted = fit(
             [file], options.out or Path(folder) / "fit", recipe, reporter=reporter, n_bootstrap=0
@@ -130,11 +129,8 @@ def main() -> int:
         f"{' '.join(options.knobs)}; model {fitted.bundle.shown_id}"
     )
     n_hours = fitted.bundle.manifest["data"]["n_rows"]
-    needs = needs_of(n_hours, recipe, speed)
-    print(
-        f"before: {needs.memory_gb:.2f} GB, {needs.seconds:.0f} s "
-        f"({speed.cell_s * 1e9:.3f} ns a cell, {speed.hour_s * 1e6:.2f} us an hour)"
-    )
+    needs = needs_of(n_hours, recipe, torch.get_num_threads())
+    print(f"{'estimate':18} {needs.seconds:7.1f} s, {' ' * 15} peak {needs.memory_gb:.2f} GB")
     for part in (*reporter.parts, rest):
         print(
             f"{part.name:18} {part.seconds:7.1f} s, {part.cpu_seconds:7.1f} CPU s, "

@@ -183,7 +183,7 @@ def fit(
     stays = data if isinstance(data, Stays) else Stays(data)
     cohort = stays.read(reporter)
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
-    reporter.say(needs_of(cohort.n_rows, recipe).line())
+    reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads()).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)

@@ -1,9 +1,9 @@
 """Needs of a fit, said before it begins: memory and time, by the hours of stays and the knobs.
 
 Memory is most when LightGBM makes its own table of the wider view: the floats are there, what it
-makes of them, and a sample of 200,000 rows by which it cuts the columns into bins. Time is a count of
-the work times the speed of this machine, which was timed just before. `bench/fit_costs.py` prints both
-beside what a fit took, and the factors below are fitted to it.
+makes of them, and a sample of 200,000 rows by which it cuts columns into bins. Time is a count of
+the work times what a piece of it took. `bench/fit_costs.py` prints both beside what a fit took;
+`docs/training.md` has the runs that the factors were fitted to, and those that checked them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from streamer.core.features import N_FEATURES
 from streamer.core.variables import N_VARIABLES
 from trainer.data.windows import WINDOW_NAMES
 from trainer.training.recipe import Recipe
-from trainer.training.speed import Speed
 
 BASE_GB: Final = 0.85
 """Python and its libraries, of which PyTorch is the largest."""
@@ -29,15 +28,28 @@ _CELL_BYTES: Final = 6.2
 
 _SAMPLED: Final = 200_000
 _SAMPLED_BYTES: Final = 11.4
-"""Rows that LightGBM draws to cut columns into bins, and what a cell of them takes: a double and the
-number of its row, where it is not 0."""
+"""Rows that LightGBM draws to cut columns into bins, and what a cell of them takes: a double and
+the number of its row, where it is not 0."""
 
-USUAL: Final = Speed(1.5e-9, 1.2e-5)
-"""Of two cores of a server; fits that are short on it are not timed."""
+_TREE_S: Final = 2.0e-9
+_TABLE_S: Final = 1.6e-7
+"""Processor seconds for a cell of the trees' tables: of one tree; of the table and its risks."""
+
+_READING_S: Final = 7e-5
+_REMEMBERING_S: Final = 7e-5
+_FORECAST_S: Final = 5e-5
+_ONCE_S: Final = 3e-5
+"""Processor seconds for an hour: in an epoch of the encoder, of the LSTM and of the forecast, and
+for all else. The work of an encoder of other size goes with its units."""
+
+_SHARED: Final = 0.8
+"""Share of a second thread that is of use, and of each after it up to ``_MOST_THREADS``."""
+_MOST_THREADS: Final = 8
+
+SPREAD: Final = (0.6, 1.8)
+"""A fit took so many times the estimate at least and at most, on processors of ten years."""
 
 LEAST_SAID_S: Final = 60.0
-SPREAD: Final = (0.7, 1.6)
-"""Least and most of what a fit took, divided by the estimate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +58,13 @@ class Needs:
 
     Attributes:
         memory_gb: the most at one time.
-        seconds: the estimate.
+        seconds: the estimate of its time.
+        threads: that the time is of.
     """
 
     memory_gb: float
-    seconds: float
-
-    @property
-    def is_long(self) -> bool:
-        """Whether its time is worth a word."""
-        return self.seconds >= LEAST_SAID_S
+    seconds: float = 0.0
+    threads: int = 1
 
     def line(self) -> str:
         """In words, with what the machine has where that is too little."""
@@ -64,38 +73,47 @@ class Needs:
         return f"needs some {self.memory_gb:.1f} GB of memory{short}{self._time()}"
 
     def _time(self) -> str:
-        if not self.is_long:
+        if self.seconds < LEAST_SAID_S:
             return ""
         low, high = (self.seconds * factor / 60 for factor in SPREAD)
-        if high < 100:
-            return f"; takes some {low:.0f} to {max(high, low + 1):.0f} minutes at the speed of now"
-        return f"; takes some {low / 60:.1f} to {high / 60:.1f} hours at the speed of now"
+        span, unit = (f"{low:.0f} to {high:.0f}", "minutes")
+        if low >= 60:
+            span, unit = (f"{low / 60:.1f} to {high / 60:.1f}", "hours")
+        on = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"; takes some {span} {unit} with {on} that no other program wants"
 
 
-def memory_of(n_hours: int, recipe: Recipe) -> float:
-    """The most memory of a fit, GB.
+def needs_of(n_hours: int, recipe: Recipe, threads: int = 1) -> Needs:
+    """The needs of a fit.
 
     Args:
         n_hours: of all stays.
         recipe: its knobs; the sides are taken to have its fractions of the hours.
+        threads: that it may use.
     """
+    return Needs(_memory_gb(n_hours, recipe), _seconds(n_hours, recipe, threads), threads)
+
+
+def _memory_gb(n_hours: int, recipe: Recipe) -> float:
     train, validation, _ = recipe.fractions
-    width = max(_widths(recipe), default=0)
     rows = train * n_hours
+    width = max(_widths(recipe), default=0)
     trees = width * (rows * _CELL_BYTES + min(rows, _SAMPLED) * _SAMPLED_BYTES)
     encoded = (train + validation) * n_hours * recipe.encoder * _FLOAT
     return BASE_GB + (n_hours * (_STAY_BYTES + _BUILT_BYTES) + max(trees, encoded)) / 1e9
 
 
-def needs_of(n_hours: int, recipe: Recipe, speed: Speed = USUAL) -> Needs:
-    """The needs of a fit; arguments as ``memory_of``.
-
-    Args:
-        n_hours: of all stays.
-        recipe: its knobs.
-        speed: of this machine.
-    """
-    return Needs(memory_of(n_hours, recipe), 0.0)
+def _seconds(n_hours: int, recipe: Recipe, threads: int) -> float:
+    train, validation, _ = recipe.fractions
+    rows = train * n_hours
+    cells = rows * sum(_widths(recipe))
+    trees = cells * (_TABLE_S + _TREE_S * (recipe.teacher_folds - 1) * recipe.teacher_rounds)
+    network = (recipe.encoder / Recipe().encoder) * (
+        rows * recipe.reading_epochs * _READING_S
+        + (rows + validation * n_hours) * recipe.epochs * _REMEMBERING_S
+    )
+    rest = rows * recipe.forecast_epochs * _FORECAST_S + n_hours * _ONCE_S
+    return (trees + network + rest) / (1 + _SHARED * (min(threads, _MOST_THREADS) - 1))
 
 
 def _widths(recipe: Recipe) -> list[int]:

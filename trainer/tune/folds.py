@@ -18,6 +18,7 @@ from trainer.data.split_rules import LEAST_FOLDS, fold
 from trainer.errors import InputError
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
+from trainer.reports.card import SHOWN as FIGURES
 from trainer.training.recipe import Recipe
 
 FILE: Final = "folds.json"
@@ -50,7 +51,7 @@ class FoldFigures:
     def lines(self) -> list[str]:
         """The figures, for people."""
         return [
-            f"test {name.replace('_', ' ')} over {len(self.of_fold)} folds: {part['mean']:.3f}, "
+            f"test patients of {len(self.of_fold)} folds, {FIGURES[name]}: mean {part['mean']:.3f}, "
             f"standard deviation {part['sd']:.3f}, from {part['low']:.3f} to {part['high']:.3f}"
             for name, part in self.over_folds().items()
         ]
