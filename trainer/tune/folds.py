@@ -50,8 +50,9 @@ class FoldFigures:
 
     def lines(self) -> list[str]:
         """The figures, for people."""
+        n = len(self.of_fold)
         return [
-            f"test patients of {len(self.of_fold)} folds, {FIGURES[name]}: mean {part['mean']:.3f}, "
+            f"test patients of {n} folds, {FIGURES[name]}: mean {part['mean']:.3f}, "
             f"standard deviation {part['sd']:.3f}, from {part['low']:.3f} to {part['high']:.3f}"
             for name, part in self.over_folds().items()
         ]

@@ -25,6 +25,7 @@ from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError
 from trainer.fit import Stays
 from trainer.progress import Reporter
+from trainer.reports.plots import people
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
 from trainer.training.recipe import KnobValue, Recipe
@@ -129,7 +130,10 @@ def tune(
         study.optimize(objective, n_trials, timeout_s, callbacks=[report_trial])
     except KeyboardInterrupt:
         reporter.say("stopped; the same command continues the search")
-    return search_of(study, base)
+    part = material.cohort.take(material.split.validation)
+    kind = "septic" if part.task is None else "with the outcome"
+    whose = people("validation patients", part.label, part.starts, kind)
+    return replace(search_of(study, base), whose=whose)
 
 
 def write(search: Search, out: Path) -> None:
@@ -138,9 +142,9 @@ def write(search: Search, out: Path) -> None:
     first = search.first
     if search.complete:
         scores = {trial.number: trial.score or 0.0 for trial in search.complete}
-        plot_trials(scores, first.score if first is not None else None, out)
+        plot_trials(scores, first.score if first is not None else None, out, search.whose)
     if search.importances:
-        plot_importances(search.importances, len(search.complete), out)
+        plot_importances(search.importances, len(search.complete), out, search.whose)
 
 
 def search_of(study: optuna.Study, base: Recipe) -> Search:
