@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ from trainer.decisions.predictions import (
 from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
+from trainer.registry.candidacy import Candidacy
 from trainer.registry.promotion import Comparison, compare_bundles
 from trainer.reports.card import write_card
 from trainer.reports.fit_pictures import draw_fit
@@ -109,17 +111,22 @@ class Lineage:
     Attributes:
         against: compared with, on the deciding side, which is left out of the test figures.
         start: its weights are gone on from; its scaling stays as it is.
-        decides_elsewhere: the deciding side is left out, although nothing is compared here.
+        candidacy: in a run, which compares by itself: the deciding side is left out.
     """
 
     against: Bundle | None = None
     start: Bundle | None = None
-    decides_elsewhere: bool = False
+    candidacy: Candidacy | None = None
 
     @property
     def sets_apart(self) -> bool:
         """Whether the deciding side is left out of the test figures."""
-        return self.against is not None or self.decides_elsewhere
+        return self.against is not None or self.candidacy is not None
+
+    @property
+    def as_now(self) -> float:
+        """Alert starts per patient-day of a candidate; without a run its budget alone holds."""
+        return math.inf if self.candidacy is None else self.candidacy.most_alerts
 
 
 NO_LINEAGE: Final = Lineage()
@@ -219,9 +226,8 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
-    calibrated = calibrate(
-        trained(run, recipe).in_numpy(), material.scaling, chosen_on, recipe.alert_budget, unseen
-    )
+    network, budget = trained(run, recipe).in_numpy(), recipe.alert_budget
+    calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
     head = None if lineage.start is None else build.build(lineage.start).forecaster

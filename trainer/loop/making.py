@@ -25,6 +25,7 @@ from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
 from trainer.loop.stays import Rules, RunStays, gather
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
+from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import Evidence, Newest
 from trainer.registry.promotion import compare_bundles
 from trainer.training.recipe import Recipe
@@ -81,7 +82,7 @@ def make(order: Order, out: Path) -> Report:
     for kind in kinds:
         started = time.monotonic()
         try:
-            bundle = _made(kind, stays, judge.champion, order, out / kind)
+            bundle = _made(kind, stays, judge, order, out / kind)
         except (TooLittleData, NothingToEvaluate) as error:
             report.made.append(Made(kind=kind, why=str(error)))
             continue
@@ -100,10 +101,18 @@ def make(order: Order, out: Path) -> Report:
 
 
 class _Judge:
-    """Compares candidates with the champion, on the deciding stays and on the newest weeks."""
+    """Compares candidates with the champion, on the deciding stays and on the newest weeks.
+
+    Attributes:
+        champion: the bundle in force.
+        candidacy: what is asked of candidates while they are made.
+    """
 
     def __init__(self, stays: RunStays, champion: Bundle, order: Order) -> None:
         self.champion = champion
+        known = stays.own.take(stays.known)
+        dataset = Dataset.whole(known, build_features(known))
+        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1])
         self._stays = stays
         self._limits = order.limits
         self._deciding = _dataset(stays.own.take(stays.deciding))
@@ -132,9 +141,9 @@ class _Judge:
         ), ""
 
 
-def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path) -> Bundle:
+def _made(kind: Kind, stays: RunStays, judge: _Judge, order: Order, out: Path) -> Bundle:
     out.mkdir(parents=True, exist_ok=True)
-    reporter = Reporter()
+    reporter, champion = Reporter(), judge.champion
     if kind == "recalibrated":
         return recalibrate(
             champion,
@@ -142,7 +151,7 @@ def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path
             out,
             reporter=reporter,
             n_bootstrap=order.n_bootstrap,
-            decides_elsewhere=True,
+            candidacy=judge.candidacy,
         ).bundle
     recipe, cohort, start = Recipe(), stays.everything, None
     if kind == "fine-tuned":
@@ -156,7 +165,7 @@ def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path
         recipe.changed(options)[0],
         reporter=reporter,
         n_bootstrap=order.n_bootstrap,
-        lineage=Lineage(start=start, decides_elsewhere=True),
+        lineage=Lineage(start=start, candidacy=judge.candidacy),
     ).bundle
 
 
