@@ -125,9 +125,7 @@ def test_one_wrong_message_is_noticed(
     assert kind in faults(log, wrong)
 
 
-def test_an_unpause_beside_a_risk_is_of_no_alert(
-    log: list[Record], good: list[Answer]
-) -> None:
+def test_an_unpause_beside_a_risk_is_of_no_alert(log: list[Record], good: list[Answer]) -> None:
     altered = copy.deepcopy(good)
     for answer in altered:
         for risk in answer.risks:

@@ -13,19 +13,43 @@ FEW = replace(RECIPE, teacher_rounds=2, reading_epochs=1, epochs=1, forecast_epo
 
 def test_memory_grows_with_the_hours() -> None:
     """Beyond the rows that LightGBM draws, more slowly."""
-    steps = [50_000, 150_000, 250_000, 1_000_000, 1_100_000]
+    steps = [50_000, 150_000, 1_000_000, 1_100_000]
     own = [needs_of(n, RECIPE).memory_gb - BASE_GB for n in steps]
     assert own[1] == pytest.approx(3 * own[0])
-    assert own[2] < 5 * own[0]
-    assert (own[4] - own[3]) / 100_000 < (own[1] - own[0]) / 100_000
+    assert own[3] - own[2] < 0.7 * (own[1] - own[0])
 
 
 @pytest.mark.parametrize(
     ("n_hours", "measured_gb"),
-    [(75_942, 1.45), (154_334, 2.05), (383_877, 3.54)],
+    [(75_942, 1.44), (154_334, 2.03), (383_877, 3.46), (1_153_130, 6.55)],
 )
 def test_memory_is_what_was_measured(n_hours: int, measured_gb: float) -> None:
-    assert needs_of(n_hours, RECIPE).memory_gb == pytest.approx(measured_gb, rel=0.1)
+    """The factors were fitted to the first and the last of these, the others check them."""
+    assert needs_of(n_hours, RECIPE).memory_gb == pytest.approx(measured_gb, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("n_hours", "knobs", "measured_cpu_s"),
+    [
+        (75_942, (2, 1, 1, 1), 16.2),
+        (383_877, (2, 1, 1, 1), 60.6),
+        (1_153_130, (2, 1, 1, 1), 147.5),
+        (154_334, (42, 3, 3, 2), 57.1),
+    ],
+)
+def test_time_is_what_was_measured(
+    n_hours: int, knobs: tuple[int, int, int, int], measured_cpu_s: float
+) -> None:
+    rounds, reading, epochs, forecast = knobs
+    recipe = replace(
+        RECIPE,
+        teacher_rounds=rounds,
+        reading_epochs=reading,
+        epochs=epochs,
+        forecast_epochs=forecast,
+    )
+    ratio = measured_cpu_s / needs_of(n_hours, recipe).seconds
+    assert SPREAD[0] < ratio < SPREAD[1]
 
 
 def test_the_widest_table_counts() -> None:
@@ -43,7 +67,7 @@ def test_time_goes_with_hours_rounds_epochs_and_threads() -> None:
     assert needs_of(200_000, RECIPE).seconds == pytest.approx(2 * one)
     assert needs_of(100_000, replace(RECIPE, teacher_rounds=600)).seconds > 1.5 * one
     for knob in ("reading_epochs", "epochs", "forecast_epochs"):
-        assert needs_of(100_000, RECIPE.changed([f"{knob}=20"])[0]).seconds > 1.1 * one
+        assert needs_of(100_000, RECIPE.changed([f"{knob}=20"])[0]).seconds > 1.02 * one
     by_threads = [needs_of(100_000, RECIPE, threads).seconds for threads in (1, 2, 8, 64)]
     assert by_threads[0] > by_threads[1] > by_threads[2] == by_threads[3]
 
