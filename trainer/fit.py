@@ -146,6 +146,17 @@ class Stays:
     rule: SplitRule | None = None
     task: Task | None = None
 
+    def read(self, reporter: Reporter) -> Cohort:
+        """The stays; what is wrong with those of files is said.
+
+        Raises:
+            DataError: files that cannot be read.
+            UnfitData: stays that cannot be right.
+        """
+        if isinstance(self.data, Cohort):
+            return self.data
+        return read(self.data, reporter, self.task)
+
 
 def fit(
     data: Sequence[Path] | Cohort | Stays,
@@ -177,11 +188,9 @@ def fit(
         ResumeError: the checkpoint is of another recipe or other data.
     """
     stays = data if isinstance(data, Stays) else Stays(data)
-    cohort = (
-        stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter, stays.task)
-    )
+    cohort = stays.read(reporter)
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
-    reporter.say(needs_of(cohort.n_rows, recipe).line())
+    reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads()).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
@@ -239,7 +248,7 @@ def fit(
     about.update(_origin(cohort, rule, lineage))
     bundle = _bundle(calibrated.model, about, is_public(material.cohort))
     bundle.save(out / BUNDLE)
-    draw_fit(calibrated, run, predictions, out)
+    draw_fit(calibrated, run, predictions, material.split, out)
     comparison = None
     if lineage.against is not None and deciding is not None:
         comparison = compare_bundles(bundle, lineage.against, deciding)

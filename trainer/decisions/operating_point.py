@@ -119,12 +119,14 @@ class CalibratedModel:
         alerts: the alert threshold with its cost on validation patients.
         thresholds: (K,) of the utility curve on validation patients, falling.
         utilities: (K,) at those thresholds.
+        n_stays: that all of it was chosen on, and the septic ones among them.
     """
 
     model: Model
     alerts: AlertChoice
     thresholds: NDArray[np.float64]
     utilities: NDArray[np.float64]
+    n_stays: tuple[int, int]
 
 
 def uncalibrated(network: Network, scaling: Scaling) -> Model:
@@ -172,4 +174,5 @@ def calibrate(
         model.horizons = part.task.horizon_names
         model.unread = unnamed(part.task.variables)
     risk = operating_point.calibration.risks(logits[:, 0])
-    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk))
+    n_stays = len(part), int(part.septic.sum())
+    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk), n_stays)

@@ -22,6 +22,11 @@ from trainer.registry.gates import Evidence, Limits
 
 ORDER: Final = "order.json"
 MADE: Final = "made.json"
+SEPSIS_ALONE: Final = (
+    "a run makes models of sepsis, which is what an archive's labels say; for another task fit by "
+    "hand or from cron, `trainer fit --task FILE --data NEW --out DIR`, and put it in force with "
+    "`trainer models promote DIR/bundle`"
+)
 NICENESS: Final = 10  # a streamer on the same machine goes first
 OOM_SCORE: Final = 800  # and of the two, the kernel ends this one
 _AUTOGROUP: Final = Path("/proc/self/autogroup")

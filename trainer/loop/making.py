@@ -18,9 +18,10 @@ from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.archive.source import ArchiveSource
 from trainer.data.dataset import Dataset, build_features
-from trainer.errors import NothingToEvaluate, TooLittleData, WrongUsage
+from trainer.errors import InputError, NothingToEvaluate, TooLittleData, WrongUsage
+from trainer.evaluate import task_of
 from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit, versions
-from trainer.loop.child import Kind, Made, Order, Report
+from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
 from trainer.loop.stays import Rules, RunStays, gather
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
@@ -57,6 +58,9 @@ def make(order: Order, out: Path) -> Report:
     """
     torch.set_num_threads(order.threads)
     reporter = Reporter()
+    champion = bundles.load(Path(order.champion)) if order.what == "make" else None
+    if champion is not None and (task := task_of(champion)) is not None:
+        raise InputError(f"the champion's outcome is {task.outcome}; {SEPSIS_ALONE}")
     _fold(order)
     recipe, wrong = Recipe().changed(order.options)
     faults = [*wrong, *recipe.problems()]
@@ -65,7 +69,7 @@ def make(order: Order, out: Path) -> Report:
     rules = Rules(recipe.salt, order.mature_hours, order.newest_days, order.frozen_until_ms)
     stays = gather(order.sources, rules, reporter)
     report = Report(facts=stays.facts, code=versions())
-    if order.what == "count":
+    if champion is None:
         return report
     least = order.least_septic_recalibrate
     kinds = worth_making(stays.facts.learned_from, least, order.least_septic_fit)
@@ -74,7 +78,7 @@ def make(order: Order, out: Path) -> Report:
             f"{stays.facts.learned_from} septic stays to learn from, {least} are needed to begin"
         )
         return report
-    judge = _Judge(stays, bundles.load(Path(order.champion)), order)
+    judge = _Judge(stays, champion, order)
     for kind in kinds:
         started = time.monotonic()
         try:
