@@ -17,6 +17,7 @@ def result(kind: str, n: int, utility: float, draw: int = 0, shift: float = 0.0)
         "auroc": 0.8,
         "calibration_slope": 1.0,
         "alerts_per_patient_day": 0.3,
+        "alert_sensitivity": 0.5,
     }
     many = {name: (figures[name] + noise).tolist() for name in ("utility", "auroc")}
     part = Measured(130, figures, many)
