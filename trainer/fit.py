@@ -226,6 +226,8 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
+    if lineage.candidacy is not None:
+        chosen_on = lineage.candidacy.to_choose_on(chosen_on)
     network, budget = trained(run, recipe).in_numpy(), recipe.alert_budget
     calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model

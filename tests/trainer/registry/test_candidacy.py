@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from streamer.bundles import build
@@ -9,8 +10,9 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED
 from tests.support.invented_ward import invented_ward
 from trainer.data.dataset import Dataset, build_features
+from trainer.decisions.operating_point import LEAST_CHOSEN_ON
 from trainer.decisions.predictions import predict
-from trainer.registry.candidacy import candidacy, most_alerts
+from trainer.registry.candidacy import Candidacy, candidacy, most_alerts
 
 
 @pytest.mark.parametrize("n_starts", [1, 10, 1000])
@@ -38,4 +40,15 @@ def test_alerts_of_the_champion_are_counted_on_the_sites_stays() -> None:
     starts = predict(build.build(champion), known).scored().alert_starts
     assert starts.sum() > 0, "this test shows nothing"
     expected = most_alerts(int(starts.sum()), ward.n_rows / 24, 1.5)
-    assert candidacy(champion, known, 1.5).most_alerts == expected
+    asked = candidacy(champion, known, 1.5)
+    assert (asked.most_alerts, asked.site) == (expected, frozenset(ward.patient_ids))
+
+
+def test_thresholds_are_chosen_on_the_sites_stays_where_they_are_enough() -> None:
+    ward = invented_ward(300)
+    stays = Dataset.whole(ward, np.zeros((0, 0), np.float32))
+    own = np.arange(0, len(ward), 2)
+    few = own[: int(np.searchsorted(ward.septic[own].cumsum(), LEAST_CHOSEN_ON))]
+    for site, chosen in ((own, own), (few, stays.stays)):
+        ids = frozenset(ward.patient_ids[i] for i in site.tolist())
+        assert Candidacy(site=ids).to_choose_on(stays).stays.tolist() == chosen.tolist()
