@@ -155,8 +155,6 @@ def fit_teacher(
                     _log_odds(trees, seen, np.flatnonzero(asked), threads),
                     trees.feature_importance("gain"),
                 )
-                del trees
-                give_back()
                 if kept is not None:
                     kept.save(number, left_out, one)
             if one is not None:
