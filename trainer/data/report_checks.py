@@ -18,7 +18,12 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES, Variable
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.finding import Finding, Kind
-from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019
+from trainer.data.public_2019 import (
+    StayFigures,
+    VariableFigures,
+    public_2019,
+    public_figures,
+)
 from trainer.data.shape_checks import shape_findings
 from trainer.data.stay_content import stay_content
 
@@ -46,10 +51,11 @@ def findings(
         variables: their figures.
         stays: their figures.
     """
-    kept = clean(cohort.values)
+    kept = clean(cohort.values, cohort.variables)
     everything = [
         *_dropped(cohort, kept, variables),
         *_units(cohort, kept, variables),
+        *_absent(cohort, kept),
         *_filled(variables),
         *_pressures(kept),
         *_order(cohort, kept),
@@ -68,16 +74,15 @@ def findings(
 def _dropped(
     cohort: Cohort, kept: Floats, variables: Mapping[str, VariableFigures]
 ) -> Iterator[Finding]:
-    public = public_2019()["variables"]
     lost = []
-    for i, variable in enumerate(VARIABLES):
+    for i, variable in enumerate(cohort.variables.all):
         own = variables[variable.name]
         n = _n_values(cohort, own)
         if n < LEAST_VALUES:
             continue
         if variable.is_vital and own["dropped"] > ALL_DROPPED:
             lost.append(variable.name)
-        if own["dropped"] > MOST_DROPPED + 2 * public[variable.name]["dropped"]:
+        if own["dropped"] > MOST_DROPPED + 2 * public_figures(variable.name)["dropped"]:
             raw = cohort.values[:, i]
             outside = raw[~np.isnan(raw) & np.isnan(kept[:, i])]
             commonest, times = Counter(outside.tolist()).most_common(1)[0]
@@ -121,9 +126,25 @@ def _units(
             )
 
 
+def _absent(cohort: Cohort, kept: Floats) -> Iterator[Finding]:
+    """The variables of a task's own that no hour has: nobody would name one that is not there."""
+    names = [v.name for v in cohort.variables.own]
+    measured = set(np.nonzero(~np.isnan(kept[:, len(VARIABLES) :]))[1].tolist())
+    if absent := [name for i, name in enumerate(names) if i not in measured]:
+        yield Finding(
+            Kind.WARNING,
+            "never_measured",
+            f"no hour has a value of {', '.join(absent)}, which the task defines: another column, "
+            "or a unit in which all of them are outside the limits?",
+        )
+
+
 def _hint(variable: Variable, median: float) -> str:
     """The unit that a median would be in, where it fits another one much better; else empty."""
-    low, q25, middle, q75, high = public_2019()["variables"][variable.name]["quantiles"]
+    quantiles = public_figures(variable.name)["quantiles"]
+    if not quantiles:
+        return ""
+    low, q25, middle, q75, high = quantiles
     if variable.log_scale:
         is_near, spread = middle / 2 <= median <= middle * 2, middle / 4
     else:
@@ -161,7 +182,7 @@ def _filled(variables: Mapping[str, VariableFigures]) -> Iterator[Finding]:
     zeros = [
         name
         for name, own in variables.items()
-        if own["zeros"] > max(1 / 20, 2 * public[name]["zeros"])
+        if own["zeros"] > max(1 / 20, 2 * public_figures(name)["zeros"])
     ]
     if zeros:
         yield Finding(
@@ -174,7 +195,7 @@ def _filled(variables: Mapping[str, VariableFigures]) -> Iterator[Finding]:
         name
         for name, own in variables.items()
         if own["present"] > 1 / 5
-        and own["commonest"] > max(0.4, 2 * public[name]["commonest"])
+        and own["commonest"] > max(0.4, 2 * public_figures(name)["commonest"])
         and name not in zeros
     ]
     if constant:

@@ -10,17 +10,16 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.core.features import N_FEATURES
-from streamer.core.variables import N_VARIABLES
-from trainer.data.windows import WINDOW_NAMES
+from streamer.core.features import features_of
+from streamer.core.variables import BUILT_IN, VariableTable
+from trainer.data.windows import window_names
 from trainer.training.recipe import Recipe
 
 BASE_GB: Final = 0.85
 """Python and its libraries, of which PyTorch is the largest."""
 
 _FLOAT: Final = 4
-_STAY_BYTES: Final = N_VARIABLES * _FLOAT + 30  # values, hour, label, and to which stay it belongs
-_BUILT_BYTES: Final = N_FEATURES * _FLOAT
+_STAY_BYTES: Final = 30  # hour, label, and to which stay it belongs
 _TREE_BYTES: Final = 18
 """Of a cell of the trees' table: its float, and what LightGBM makes of it. So 15,000 and 150,000
 hours need the 0.96 and 2.00 GB that were measured."""
@@ -43,17 +42,20 @@ class Needs:
         return f"needs some {self.memory_gb:.1f} GB of memory{short}"
 
 
-def needs_of(n_hours: int, recipe: Recipe) -> Needs:
+def needs_of(n_hours: int, recipe: Recipe, variables: VariableTable = BUILT_IN) -> Needs:
     """The needs of a fit.
 
     Args:
         n_hours: of all stays.
         recipe: its knobs; the sides are taken to have its fractions of the hours.
+        variables: those of the stays.
     """
     train, validation, _ = recipe.fractions
-    width = len(WINDOW_NAMES) if recipe.teacher_windows else N_FEATURES
+    n_features = len(features_of(variables))
+    width = len(window_names(variables)) if recipe.teacher_windows else n_features
     trees = train * width * _TREE_BYTES
     encoded = (train + validation) * recipe.encoder * _FLOAT
     most = max(trees if recipe.teacher_share else 0.0, encoded)
-    memory_gb = BASE_GB + n_hours * (_STAY_BYTES + _BUILT_BYTES + most) / 1e9
+    hour = _STAY_BYTES + (len(variables) + n_features) * _FLOAT
+    memory_gb = BASE_GB + n_hours * (hour + most) / 1e9
     return Needs(memory_gb)
