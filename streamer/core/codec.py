@@ -292,8 +292,8 @@ class _Layout:
             layers.append(np.frombuffer(body, _CELL, n, at))
             at += n * _CELL.itemsize
         ranks = np.frombuffer(body, _RANK, sizes.ranks, at)
-        places = RING * len(self.variables)
-        if any(len(cells) and int(cells["place"].max()) >= places for cells in layers):
+        size = RING * len(self.variables)
+        if any(len(cells) and int(cells["place"].max()) >= size for cells in layers):
             raise CorruptState(patient, "a cell is outside of the ring")
         if len(ranks) and int(ranks["cell"].max()) >= n_cells:
             raise CorruptState(patient, "a rank of no cell")

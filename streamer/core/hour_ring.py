@@ -173,23 +173,11 @@ class HourLayer:
             moved_to: the variable here of each variable there, -1: none.
         """
         owner, places, at = source.measured(old)
-        places, kept = self.moved_places(places, moved_to)
-        columns = {name: getattr(source, name)[at[kept]] for name in ELEMENTS}
-        self.write_places(slots[owner[kept]], places, columns)
-
-    def moved_places(
-        self, places: NDArray[Any], moved_to: NDArray[np.intp]
-    ) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Returns places of a layer of other variables as places here, and which of them there are.
-
-        Args:
-            places: ``(n,)`` of the other layer.
-            moved_to: the variable here of each variable there, -1: none.
-        """
-        hours, variables = np.divmod(places.astype(np.int64), len(moved_to))
+        hours, variables = np.divmod(places, len(moved_to))
         here = moved_to[variables]
         kept = np.flatnonzero(here >= 0)
-        return hours[kept] * self._n_variables + here[kept], kept
+        columns = {name: getattr(source, name)[at[kept]] for name in ELEMENTS}
+        self.write_places(slots[owner[kept]], hours[kept] * self._n_variables + here[kept], columns)
 
     def clear(self, slots: Integers, hours: Integers | None = None) -> None:
         """Empties hours of stays, one each; without ``hours`` all of them. Their rows are free."""

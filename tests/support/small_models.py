@@ -119,7 +119,9 @@ def _random_bundle(seed: int, hidden: int, layers: int) -> Bundle:
 
 def own_bundle(task: Task, seed: int = 0) -> Bundle:
     """A bundle of ``random_model`` for the variables of a task."""
-    model = balanced(random_model(seed, variables=task.table))
+    model = random_model(seed, variables=task.table)
+    model.unread = task.table.unnamed(task.variables)
+    model = balanced(model)
     return make(model, {"task": task.to_json()}, f"# An untrained model, seed {seed}\n")
 
 

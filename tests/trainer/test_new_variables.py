@@ -22,6 +22,7 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.acceptance import Trust, accept
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError
+from streamer.core.alert_messages import Content
 from streamer.core.variables import INDEX, N_VARIABLES
 from streamer.datasets.cohort import Cohort, DataError
 from streamer.datasets.physionet2019 import read_2019
@@ -84,7 +85,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
     return table, bundles.load(folder / "bundle")
 
 
-def messages_of(folder: Path, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def messages_of(folder: Path, events: list[Content]) -> list[Content]:
     messages, rejections = Monitor(folder, risk_interval_s=0).update_many(events)
     assert not rejections
     return messages
@@ -137,7 +138,7 @@ def test_it_is_taken_in_any_unit_and_within_its_limits(
 
     def risk(value: object, unit: str | None) -> tuple[float, dict[str, int]]:
         monitor = Monitor(tmp_path, risk_interval_s=0)
-        event: dict[str, Any] = {"patient_id": "p", "time": ADMITTED_MS}
+        event: Content = {"patient_id": "p", "time": ADMITTED_MS}
         event |= {"values": {"heart_rate": 80, "procalcitonin": value}}
         if unit is not None:
             event["units"] = {"procalcitonin": unit}
