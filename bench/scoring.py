@@ -38,7 +38,7 @@ from streamer.core.codec import Era
 from streamer.core.columns import decode
 from streamer.core.records import Record, Records
 from streamer.core.time import HOUR_MS
-from streamer.core.workload import first_within
+from streamer.core.workload import Workload
 from streamer.feeds.message import Message
 from streamer.service.batch import ModelBatch, Topics, changed_states, process
 from streamer.service.stay_cache import StayCache
@@ -106,7 +106,7 @@ def cost_us(polls: Batches, interval_ms: int, silent: bool) -> tuple[Costs, int]
         homes = cache.claim_partition(store, owned, columns, partitions)
         cache.load(store, owned, getattr(columns, "distinct", columns.patients))
         times.append(time.process_time())
-        first_within(scorer.table, columns, np.arange(len(columns.patients)), 30_000)
+        Workload(scorer.table, columns).rows_of(np.arange(len(columns.patients)))
         times.append(time.process_time())
         result = process(scorer, ModelBatch(records, columns, partitions, homes), owned, _TOPICS)
         times.append(time.process_time())

@@ -7,7 +7,7 @@ include the evicted ones.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 
 class EvictedStays:
@@ -42,6 +42,10 @@ class EvictedStays:
     def count(self, partition: int, day: int) -> int:
         """Returns how many evicted stays of a partition had their last event on a day."""
         return len(self._patients.get((partition, day), ()))
+
+    def days(self) -> Iterable[tuple[int, int]]:
+        """Returns each partition and day on which an evicted stay of it had its last event."""
+        return self._patients.keys()
 
     def days_in(self, partition: int) -> list[int]:
         """Returns the days on which evicted stays of a partition had their last event."""

@@ -68,10 +68,14 @@ def follow(
         days = np.where(is_noted, noted, days)
     begins: list[int] = []
     expiries: list[int] = []
-    for partition in np.unique(partitions).tolist():
+    clocks = _clocks(table, int(partitions.max(initial=0)))
+    moving = np.unique(partitions[(days > clocks[partitions]) | is_noted])  # seldom any
+    stands = ~np.isin(partitions, moving)
+    days[stands] = clocks[partitions[stands]]
+    for partition in moving.tolist():
         events = np.flatnonzero(partitions == partition)
         seen = _last_seen(table, partition)
-        latest = seen.max(initial=0)
+        latest = int(clocks[partition])
         day = np.maximum.accumulate(days[events])
         day = np.where(is_noted[events], day, np.maximum(day, latest))
         days[events] = day
@@ -86,6 +90,20 @@ def follow(
 def clock(table: StayTable, partition: int) -> int:
     """The day of a partition's log that follows from its stays; 0 without any."""
     return int(_last_seen(table, partition).max(initial=0))
+
+
+def _clocks(table: StayTable, last: int) -> NDArray[np.int64]:
+    """The clocks of the partitions up to ``last`` at least, by number."""
+    n = max(last, int(table.partitions.max(initial=0))) + 1
+    days = table["last_seen_day"]
+    clocks = np.zeros(
+        n + 1, days.dtype
+    )  # one more, for the slots of no stay: their partition is -1
+    np.maximum.at(clocks, table.partitions.astype(np.intp), days)  # slow for other types
+    for partition, day in table.evicted.days():
+        if partition < n:
+            clocks[partition] = max(clocks[partition], day)
+    return clocks[:-1].astype(np.int64)
 
 
 def touch(table: StayTable, slots: NDArray[Any], days: Days) -> None:

@@ -22,6 +22,7 @@ from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import HOUR_MS
 
 Integers = NDArray[np.int64]
+Events = NDArray[np.intp]
 
 _MOST_HOURS: Final = 14 * 24  # a longer silence begins a new stay, which has no hours to close
 _CALL_ROWS: Final = 40  # a call of the network costs as much as 40 of its rows: 0.4 ms and 11 us
@@ -29,37 +30,54 @@ _SILENT_HOURS: Final = 16  # of a long silence cost a call: 35 us each
 _SILENT_CALLS: Final = 4  # to begin with
 
 
-def first_within(
-    table: StayTable, columns: Columns, events: NDArray[np.intp], most_rows: int
-) -> int:
-    """Returns how many of the events, from the first on, are ``most_rows`` rows of work at most.
+class Workload:
+    """The work of a batch's events, in rows of the network.
 
     Stays are stepped side by side: the n-th events of all patients take as many calls of the
-    network as the longest of them. The answer may be half of what would fit, and is at least 1.
+    network as the longest of them.
 
     Args:
         table: the stays before the batch.
         columns: the events.
-        events: ``(n,)`` those in question, in the order of the log.
-        most_rows: the bound.
     """
-    n = len(events)
-    if not n:
-        return 0
-    group = columns.whose[events]
-    order = np.argsort(group, kind="stable")  # each patient's events in the order of the log
-    slots = np.array([table.slot_of.get(patient, -1) for patient in columns.distinct], np.intp)
-    newest_ms = np.where(slots >= 0, table["newest_ms"][slots], NEVER)
-    rows, calls, turn = np.empty((3, n), np.int64)
-    rows[order], calls[order], turn[order] = _costs(
-        columns.time_ms[events[order]],
-        columns.kind[events[order]] == Kind.OBSERVATION,
-        group[order],
-        newest_ms,
-    )
-    while n > 1 and _total(rows[:n], calls[:n], turn[:n]) > most_rows:
-        n //= 2
-    return n
+
+    def __init__(self, table: StayTable, columns: Columns) -> None:
+        group = columns.whose
+        order = np.argsort(group, kind="stable")  # each patient's events in the order of the log
+        slots = np.array([table.slot_of.get(patient, -1) for patient in columns.distinct], np.intp)
+        newest_ms = np.where(slots >= 0, table["newest_ms"][slots], NEVER)
+        self._rows, self._calls, self._turn = np.empty((3, len(group)), np.int64)
+        if len(group):
+            self._rows[order], self._calls[order], self._turn[order] = _costs(
+                columns.time_ms[order],
+                columns.kind[order] == Kind.OBSERVATION,
+                group[order],
+                newest_ms,
+            )
+
+    def rows_of(self, events: Events) -> int:
+        """Returns the work of ``(n,)`` events in rows, the calls included."""
+        if not len(events):
+            return 0
+        calls, turn = self._calls[events], self._turn[events]
+        most = np.zeros(int(turn.max()) + 1, np.int64)
+        np.maximum.at(most, turn, calls)
+        return int(self._rows[events].sum() + _CALL_ROWS * most.sum())
+
+    def first_within(self, events: Events, most_rows: int) -> int:
+        """Returns how many of the events, from the first on, are ``most_rows`` of work at most.
+
+        Args:
+            events: ``(n,)`` events in the order of the log.
+            most_rows: the bound.
+
+        Returns:
+            It may be half of what would fit, and is at least 1 where there are events.
+        """
+        n = len(events)
+        while n > 1 and self.rows_of(events[:n]) > most_rows:
+            n //= 2
+        return n
 
 
 def _costs(
@@ -80,10 +98,3 @@ def _costs(
     again = LATE_BINS * ((hours < 0) | ~is_observation)
     before = order - np.maximum.accumulate(np.where(is_first, order, 0))
     return rows + again, calls + again, before
-
-
-def _total(rows: Integers, calls: Integers, turn: Integers) -> int:
-    """The work of events in rows, the calls included."""
-    most = np.zeros(int(turn.max()) + 1, np.int64)
-    np.maximum.at(most, turn, calls)
-    return int(rows.sum() + _CALL_ROWS * most.sum())

@@ -14,7 +14,7 @@ import numpy as np
 
 from streamer.core.columns import Columns, decode
 from streamer.core.records import Records
-from streamer.core.workload import first_within
+from streamer.core.workload import Workload
 from streamer.ports.states import HomesLost, StateStore, StateWrite
 from streamer.service import metrics
 from streamer.service.batch import ModelBatch, Result, Topics, changed_states, process
@@ -135,15 +135,17 @@ class BatchScoring:
 
     def _stops(self, batches: Mapping[str, ModelBatch]) -> dict[int, int]:
         """Where each partition's part of a batch is to end, an offset, if it is too much work."""
-        scorers = self._cache.scorers
-        numbers = {number for batch in batches.values() for number in batch.partitions}
-        most_rows = MOST_ROWS // max(1, len(numbers))
+        n_partitions = len({number for batch in batches.values() for number in batch.partitions})
+        most_rows = MOST_ROWS // max(1, n_partitions)
         stops = {}
         for model_id, (records, columns, partitions, _) in batches.items():
+            workload = Workload(self._cache.scorers[model_id].table, columns)
+            if workload.rows_of(np.arange(len(partitions))) <= most_rows:  # so is each part of it
+                continue
             of_event = np.array(partitions, np.int32)
             for number in set(partitions):
                 events = np.flatnonzero(of_event == number)
-                n = first_within(scorers[model_id].table, columns, events, most_rows)
+                n = workload.first_within(events, most_rows)
                 if n < len(events):
                     stops[number] = records.offset.item(int(columns.record[events[n]]))
         return stops

@@ -17,7 +17,7 @@ from streamer.core.model import Model
 from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import Slots, StayTable
-from streamer.core.workload import first_within
+from streamer.core.workload import Workload
 from tests.support.small_models import random_model
 
 HOUR_MS = 3_600_000
@@ -38,7 +38,7 @@ def log(*events: tuple[str, float]) -> list[Record]:
 
 def within(scorer: Scorer, records: Sequence[Record], most_rows: int) -> int:
     columns = decode(records, None)
-    return first_within(scorer.table, columns, np.arange(len(records)), most_rows)
+    return Workload(scorer.table, columns).first_within(np.arange(len(records)), most_rows)
 
 
 def scorer() -> Scorer:
