@@ -113,7 +113,7 @@ def _faults(definition: Definition) -> Iterator[str]:
         yield f"low is {low:g} and high {high:g}: low is to be below high"
     elif definition.log_scale and low < 0:
         yield f"log_scale: of values down to {low:g} there is no logarithm; leave it out"
-    if not low <= first < last <= high:
+    if low < high and not low <= first < last <= high:
         yield (
             f"reference: [{first:g}, {last:g}] is no range within low and high; write the one that "
             "your laboratory prints, such as reference = [0.0, 0.5]"

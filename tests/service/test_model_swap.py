@@ -262,7 +262,7 @@ def with_new_variables(events: list[Event]) -> list[Event]:
     changed = []
     for partition, key, content in events:
         try:
-            fields = json.loads(content)
+            fields = json.loads(content or b"")
         except ValueError:
             fields = {}
         if "values" in fields:
