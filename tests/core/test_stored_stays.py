@@ -64,6 +64,8 @@ def test_stays_of_each_version_are_read_and_go_on(file: Path) -> None:
     if content["format"] == OLDEST:
         missing |= _UNDER
     names = table.fields.keys() - WEIGHT_FIELDS - missing
+    if _shown(content["model"]) != _shown(new._model.model_id):
+        names -= {"dirty"}  # another model's: it is stepped again
     for patient in stays:
         assert str(fields_of(old, patient, names)) == str(fields_of(new, patient, names))
         slots = (table.slot_of[patient], new._scorer.table.slot_of[patient])
