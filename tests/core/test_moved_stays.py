@@ -27,6 +27,8 @@ OTHER = VariableTable(
         }
     )
 )
+AS_MANY = VariableTable(OTHER.own[:2])
+"""Of the same size, in another order."""
 PROCALCITONIN, SODIUM = N_VARIABLES, N_VARIABLES + 1
 NEW, ERA = random_model(1, variables=OWN), Era("0123456789ab")
 
@@ -78,7 +80,9 @@ def test_a_variable_that_both_know_keeps_its_values_and_the_others_none() -> Non
     assert target.locations[slot] == ("A", "")
 
 
-@pytest.mark.parametrize("target", [OWN, OTHER, BUILT_IN], ids=["same", "others", "34"])
+@pytest.mark.parametrize(
+    "target", [OWN, OTHER, AS_MANY, BUILT_IN], ids=["same", "others", "as many", "34"]
+)
 def test_a_stay_that_is_moved_is_as_if_it_had_always_been_of_the_other_table(
     target: VariableTable,
 ) -> None:

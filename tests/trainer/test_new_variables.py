@@ -23,16 +23,24 @@ from streamer.bundles.acceptance import Trust, accept
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError
 from streamer.core.alert_messages import Content
+from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, N_VARIABLES
 from streamer.datasets.cohort import Cohort, DataError
 from streamer.datasets.physionet2019 import read_2019
 from streamer.datasets.task import Task, parse_task, read_task
 from streamer.datasets.task_stays import read_task_stays
 from streamer.feeds.replay import replay
+from tests.support.compare_task import material_of
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.task_files import NEW_VARIABLES, TASKS, write_own
+from trainer.compare.models.recurrent import RECURRENT
+from trainer.compare.models.tables import FEATURES, SNAPSHOT, WINDOWS
+from trainer.compare.protocol.family import Task as CompareTask
+from trainer.data.dataset import Dataset, build_features
 from trainer.data.report import DataReport
+from trainer.data.windows import window_names
+from trainer.decisions.predictions import cohort_logits
 from trainer.errors import InputError
 from trainer.evaluate import evaluate
 from trainer.explain.explanation import explain
@@ -175,6 +183,39 @@ def test_the_data_report_shows_it_and_sees_what_is_wrong(files: tuple[Path, Bund
     nothing = task(procalcitonin={"unit": "ng/mL", "low": 1e5, "high": 2e5, "reference": [1e5, 2e5],
                                   "conversions": {"nmol/L": 13.0}})  # fmt: skip
     assert "never_measured" in DataReport.of(read_task_stays([table], nothing)).names()
+
+
+def test_every_family_of_the_comparison_reads_it(files: tuple[Path, Bundle]) -> None:
+    table, bundle = files
+    material = material_of(read_task_stays([table], TASK))
+    variables, stays = material.cohort.variables, material.split.train[:3]
+    rows = material.rows_of(stays)
+    for of_hours in (SNAPSHOT, FEATURES, WINDOWS):
+        seen = of_hours.rows(material, stays)
+        assert seen.shape == (len(rows), of_hours.width(variables))
+    names = window_names(variables)
+    highest = WINDOWS.rows(material, stays)[:, names.index("highest:procalcitonin")]
+    charted = clean(material.cohort.take(stays[:1]).values, variables)[:, N_VARIABLES]
+    assert np.expm1(highest[len(charted) - 1]) == pytest.approx(np.nanmax(charted), rel=1e-5)
+    settings = {"hidden": 4, "learning_rate": 1e-2, "dropout": 0.1, "epochs": 1}
+    for family in RECURRENT:
+        if family.name in ("GRU-D", "LSTM, all features"):
+            scores = family.fit(CompareTask(material, 0, 1), settings, None).scores(stays)
+            assert np.isfinite(scores[rows]).all()
+    shipped, own = build(bundles.load(bundles.SHIPPED)), build(bundle)
+    of_task = material.dataset(stays)
+    narrow = replace(material.cohort.take(stays), values=material.cohort.take(stays).values[:, :34],
+                     task=None)  # fmt: skip
+    of_34 = Dataset.whole(narrow, build_features(narrow))
+    # Each model reads the variables that it knows, whatever the stays have.
+    np.testing.assert_array_equal(
+        cohort_logits(shipped, of_task)[rows], cohort_logits(shipped, of_34)
+    )
+    never = replace(material.cohort.take(stays), values=material.cohort.take(stays).values.copy())
+    never.values[:, N_VARIABLES:] = np.nan
+    np.testing.assert_array_equal(
+        cohort_logits(own, of_34), cohort_logits(own, Dataset.whole(never, build_features(never)))
+    )
 
 
 def test_its_influence_is_explained(files: tuple[Path, Bundle]) -> None:
