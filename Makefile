@@ -65,7 +65,8 @@ parity: install ## Streamed risks against offline ones: make parity DATA=FOLDER 
 	@$(BIN)/python -m bench.parity $(DATA) --patients $(or $(PATIENTS),1000)
 
 chaos: install ## Breaks everything for MINUTES (15) and compares: make chaos MINUTES=5 SEED=7
-	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED))
+	@$(BIN)/python -m bench.chaos --minutes $(or $(MINUTES),15) $(if $(SEED),--seed $(SEED)) \
+		$(if $(EVENTS),--events $(EVENTS))
 
 # For the images: exact versions with the sums of all their files, for every Linux and Python 3.11
 # and newer. Versions are those of constraints.txt. These tools have an environment of their own.

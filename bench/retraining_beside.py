@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 
@@ -33,7 +33,7 @@ from streamer.local import LocalStack
 from streamer.process.terminal import say
 from trainer.archive.export import export
 from trainer.data.cohort import load_cohort
-from trainer.loop.child import Order, Report
+from trainer.loop.child import Order, Priority, Report
 from trainer.loop.child_process import Limits, default_threads, run_child
 from trainer.loop.record import Source
 
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--data", type=Path, required=True, help="stays as PhysioNet 2019 has them")
     parser.add_argument("--stays", type=int, default=600)
     parser.add_argument("--rate", type=int, default=200, help="events a second")
-    parser.add_argument("--priority", choices=("leftover", "low"), default="leftover")
+    parser.add_argument("--priority", choices=get_args(Priority), default="leftover")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="vigil-beside-") as name:
         folder = Path(name)

@@ -39,7 +39,8 @@ from trainer.metrics.bootstrap import replicates
 from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
-from trainer.registry.gates import Verdict, gates
+from trainer.registry.candidacy import candidacy
+from trainer.registry.gates import DEFAULT, Verdict, gates
 from trainer.registry.promotion import evidence_of
 from trainer.training.recipe import Recipe
 
@@ -193,10 +194,14 @@ class Site:
             return bundles.load(out / BUNDLE)
         out.mkdir(parents=True, exist_ok=True)
         own = self._b.take(np.sort(np.concatenate([known, self._test[:HELD_OUT]])))
+        shipped, part = self.shipped(reporter), self._b.take(known)
+        learned_from = Dataset.whole(part, build_features(part))
+        asked = candidacy(shipped, learned_from, DEFAULT.alert_ratio[1])
         if cell.kind == "recalibrated":
-            shipped = self.shipped(reporter)
-            return recalibrate(shipped, own, out, reporter=reporter, n_bootstrap=0).bundle
-        start = self.shipped(reporter) if cell.kind == "fine-tuned" else None
+            return recalibrate(
+                shipped, own, out, reporter=reporter, n_bootstrap=0, candidacy=asked
+            ).bundle
+        start = shipped if cell.kind == "fine-tuned" else None
         recipe = self._recipe if start is None else fine_tuning_of(start)
         return fit(
             self._with_a(own) if cell.kind == "anew-both" else own,
@@ -205,7 +210,7 @@ class Site:
             reporter=reporter,
             resume=True,
             n_bootstrap=0,
-            lineage=Lineage(start=start),
+            lineage=Lineage(start=start, candidacy=asked),
         ).bundle
 
     def _with_a(self, own: Cohort) -> Cohort:

@@ -43,6 +43,7 @@ SHOWN: Final = {"utility": "utility", "auroc": "AUROC"}
 BESIDE: Final = {
     "calibration_slope": "calibration slope",
     "alerts_per_patient_day": "alert starts per patient-day",
+    "alert_sensitivity": "share of septic stays in which an alert starts in time",
 }
 LOOKS: Final = {
     "shipped": ("#777777", "--", ""),

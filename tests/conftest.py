@@ -67,7 +67,7 @@ def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for program in ("STREAMER", "TRAINER"):
             patch.setenv(f"{program}_AUDIT_FILE", str(file))
         patch.setenv("TRAINER_PATIENTS_KEY_FILE", str(folder / "patients.key"))
-        patch.setenv("TRAINER_PRIORITY", "low")  # tests leave no processor over
+        patch.setenv("TRAINER_PRIORITY", "normal")  # tests leave no processor over
         patch.setenv("TRAINER_KEYS", str(folder / "keys"))
         yield file
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,6 +36,7 @@ from trainer.decisions.predictions import (
 from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
+from trainer.registry.candidacy import Candidacy
 from trainer.registry.promotion import Comparison, compare_bundles
 from trainer.reports.card import write_card
 from trainer.reports.fit_pictures import draw_fit
@@ -110,17 +112,22 @@ class Lineage:
     Attributes:
         against: compared with, on the deciding side, which is left out of the test figures.
         start: its weights are gone on from; its scaling stays as it is.
-        decides_elsewhere: the deciding side is left out, although nothing is compared here.
+        candidacy: in a run, which compares by itself: the deciding side is left out.
     """
 
     against: Bundle | None = None
     start: Bundle | None = None
-    decides_elsewhere: bool = False
+    candidacy: Candidacy | None = None
 
     @property
     def sets_apart(self) -> bool:
         """Whether the deciding side is left out of the test figures."""
-        return self.against is not None or self.decides_elsewhere
+        return self.against is not None or self.candidacy is not None
+
+    @property
+    def as_now(self) -> float:
+        """Alert starts per patient-day of a candidate; without a run its budget alone holds."""
+        return math.inf if self.candidacy is None else self.candidacy.most_alerts
 
 
 NO_LINEAGE: Final = Lineage()
@@ -139,6 +146,17 @@ class Stays:
     data: Sequence[Path] | Cohort
     rule: SplitRule | None = None
     task: Task | None = None
+
+    def read(self, reporter: Reporter) -> Cohort:
+        """The stays; what is wrong with those of files is said.
+
+        Raises:
+            DataError: files that cannot be read.
+            UnfitData: stays that cannot be right.
+        """
+        if isinstance(self.data, Cohort):
+            return self.data
+        return read(self.data, reporter, self.task)
 
 
 def fit(
@@ -171,11 +189,9 @@ def fit(
         ResumeError: the checkpoint is of another recipe or other data.
     """
     stays = data if isinstance(data, Stays) else Stays(data)
-    cohort = (
-        stays.data if isinstance(stays.data, Cohort) else read(stays.data, reporter, stays.task)
-    )
+    cohort = stays.read(reporter)
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
-    reporter.say(needs_of(cohort.n_rows, recipe, cohort.variables).line())
+    reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads(), cohort.variables).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
@@ -211,8 +227,10 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
-    network = trained(run, recipe, cohort.variables).in_numpy()
-    calibrated = calibrate(network, material.scaling, chosen_on, recipe.alert_budget, unseen)
+    if lineage.candidacy is not None:
+        chosen_on = lineage.candidacy.to_choose_on(chosen_on)
+    network, budget = trained(run, recipe, cohort.variables).in_numpy(), recipe.alert_budget
+    calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
     head = None if lineage.start is None else build.build(lineage.start).forecaster
@@ -231,7 +249,7 @@ def fit(
     about.update(_origin(cohort, rule, lineage))
     bundle = _bundle(calibrated.model, about, is_public(material.cohort))
     bundle.save(out / BUNDLE)
-    draw_fit(calibrated, run, predictions, out)
+    draw_fit(calibrated, run, predictions, material.split, out)
     comparison = None
     if lineage.against is not None and deciding is not None:
         comparison = compare_bundles(bundle, lineage.against, deciding)

@@ -34,6 +34,7 @@ from trainer.metrics.bootstrap import paired_intervals
 from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
+from trainer.registry.candidacy import Candidacy
 from trainer.reports.card import SHOWN, interval, write_site_card
 from trainer.training.recipe import Recipe
 
@@ -136,7 +137,7 @@ def recalibrate(
     reporter: Reporter,
     alert_budget: float | None = None,
     n_bootstrap: int = 200,
-    decides_elsewhere: bool = False,
+    candidacy: Candidacy | None = None,
 ) -> Recalibrated:
     """Chooses calibration, threshold and alert policy for a site and writes a new bundle.
 
@@ -151,8 +152,8 @@ def recalibrate(
         reporter: shows the progress, and a warning when patients were seen in training.
         alert_budget: most alert starts per patient-day; the bundle's own where absent.
         n_bootstrap: replicates of the intervals.
-        decides_elsewhere: whether the deciding side is left out, as in a run, which compares
-            there; the figures may then rest on few patients.
+        candidacy: in a run, which compares by itself: the deciding side is left out, and the
+            figures may rest on few patients.
 
     Raises:
         BundleError: the bundle cannot be used.
@@ -162,7 +163,7 @@ def recalibrate(
     """
     model = build.build(bundle)
     cohort = data if isinstance(data, Cohort) else read(data, reporter, task_of(bundle))
-    apart = decides_elsewhere
+    apart = candidacy is not None
     split = own_split(bundle, cohort, apart=apart)
     held_out = not_fitted_on(bundle.manifest, cohort, split.test)
     split = replace(split, test=held_out)
@@ -178,7 +179,9 @@ def recalibrate(
         built = build_features(cohort, progress)
     budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
     budget = budget or Recipe().alert_budget
-    calibrated = calibrate(model.network, model.scaling, Dataset(cohort, built, chosen_on), budget)
+    as_now = math.inf if candidacy is None else candidacy.most_alerts
+    side = Dataset(cohort, built, chosen_on)
+    calibrated = calibrate(model.network, model.scaling, side, budget, as_now=as_now)
     calibrated.model.forecaster = model.forecaster
 
     test = Dataset(cohort, built, split.test)

@@ -64,10 +64,11 @@ class TrainerSettings(EnvironmentSettings):
         le=4096,
         description="GB of memory for data that the child of a run may take",
     )
-    priority: Literal["leftover", "low"] = Field(
+    priority: Literal["leftover", "low", "normal"] = Field(
         default="leftover",
         description="`leftover`: the child of a run gets what the processor has left, and waits on "
-        "a host without idle time; `low`: a tenth of a busy processor as well",
+        "a host without idle time; `low`: a tenth of a busy processor as well; `normal`: as much "
+        "as any other program",
     )
     log_format: Literal["json", "console"] = Field(
         default="json", description="format of `run`'s log"

@@ -110,8 +110,7 @@ class Judge:
         if reasons and answer.rejected:
             self._equal("reason", True, {*answer.rejected} <= reasons, f"{answer.rejected}")
         self._equal("several", True, max(len(answer.risks), len(answer.rejected)) < 2)
-        written = [_phase_tuple(alert) for alert in answer.alerts if alert["phase"] in VITAL_PHASES]
-        self._equal("alert", expected, written)
+        self._equal("alert", expected, [_phase_tuple(alert) for alert in _vital(answer)])
         names = {(risk["partition"], risk["offset"]) for risk in answer.risks + answer.alerts}
         self._equal("position", True, names <= {(record.partition, record.offset)})
 
@@ -258,7 +257,9 @@ class Judge:
 
     def _turn_day(self, day: int, expected: list[PhaseTuple]) -> None:
         """Lets patients go of whom the log had nothing for more than fifteen days."""
-        self._day = max(self._day, day)
+        if day <= self._day:
+            return
+        self._day = day
         for name, patient in list(self._patients.items()):
             if self._day - patient.seen_day > KEPT_DAYS:
                 self._end(name, patient, expected, "silence")
@@ -284,7 +285,7 @@ class Judge:
         phases = patient.alert.judge(name, six, stay.newest_ms, bundle.policy, in_stay=in_stay)
         expected += phases
         if self._sampled(name) and self._check_numbers(stay, bundle, horizons):
-            for alert in answer.alerts:
+            for alert in _vital(answer):
                 if _phase_tuple(alert) in phases:
                     self._check_alert(alert, stay, bundle, risk)
 
@@ -342,6 +343,11 @@ class Judge:
                 self.examples.append(
                     f"{self._position} {kind}: {note or f'{wanted} wanted, {actual}'}"
                 )
+
+
+def _vital(answer: Answer) -> list[Message]:
+    """The alerts that follow from risks; others may be of no alert: a pause of a patient ends."""
+    return [alert for alert in answer.alerts if alert["phase"] in VITAL_PHASES]
 
 
 def _phase_tuple(alert: Message) -> PhaseTuple:

@@ -78,12 +78,14 @@ class AlertBudget(TypedDict):
 
     Attributes:
         budget: most alert starts per patient-day.
+        within: a lower bound that a run set, so that people hear little more than before.
         threshold: risk above which an alert starts.
         sensitivity: share of septic stays with an alert in time.
         starts_per_patient_day: alert starts there.
     """
 
     budget: float
+    within: NotRequired[float]
     threshold: float
     sensitivity: float
     starts_per_patient_day: float

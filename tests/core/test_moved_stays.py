@@ -67,7 +67,8 @@ def test_a_variable_that_both_know_keeps_its_values_and_the_others_none() -> Non
     assert moved_to(OWN, BUILT_IN)[N_VARIABLES:].tolist() == [-1, -1]
     source = streamed(OWN).table
     target = StayTable(source.architecture, variables=OTHER)
-    slot = target.add("p", 0)
+    target["last_value"][:] = 7  # what a slot held before
+    (slot,) = target.add_many(["p"], 0, source.fields).tolist()
     copy_stays(source, source.slot_of["p"] + np.zeros(1, np.intp), target, np.array([slot]),
                source.fields)  # fmt: skip
     old, new = dense(source), dense(target)

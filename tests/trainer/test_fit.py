@@ -26,6 +26,8 @@ from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError, TooLittleData
 from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
 from trainer.progress import Reporter
+from trainer.registry import candidacy
+from trainer.registry.candidacy import Candidacy
 from trainer.training.checkpoint import FILE
 
 QUIET = Reporter(Console(quiet=True))
@@ -207,7 +209,8 @@ def test_a_fit_that_goes_on_moves_every_layer_a_little_and_keeps_scaling_and_pie
     start = fitted[0].bundle
     own = load_cohort([learnable_file(tmp_path, 60, seed=5, first_id=900)])
     recipe = fine_tuning_of(start)
-    result = fit(own, tmp_path, recipe, reporter=QUIET, n_bootstrap=0, lineage=Lineage(start=start))
+    lineage = Lineage(start=start, candidacy=Candidacy(0.2))
+    result = fit(own, tmp_path, recipe, reporter=QUIET, n_bootstrap=0, lineage=lineage)
     before, after = build(start), build(result.bundle)
     changed = {
         name
@@ -225,12 +228,30 @@ def test_a_fit_that_goes_on_moves_every_layer_a_little_and_keeps_scaling_and_pie
     assert (before.forecaster is None) == (after.forecaster is None)
     manifest = result.bundle.manifest
     assert manifest["started_from"] == start.model_id
+    alerts = manifest["alert_budget"]
+    assert (alerts["budget"], alerts["within"]) == (recipe.alert_budget, 0.2)
+    assert 0 < alerts["starts_per_patient_day"] <= 0.2
     known = known_stays(manifest, load_cohort([learnable_file(tmp_path, 80)]))
     assert known is not None
     assert known.seen.sum() > 40  # whom the start was fitted on
     with pytest.raises(InputError, match="size"):
         other = replace(recipe, hidden=recipe.hidden + 1)
         fit(own, tmp_path, other, reporter=QUIET, lineage=Lineage(start=start))
+
+
+def test_a_candidate_that_learned_from_public_stays_as_well_is_calibrated_for_its_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidacy, "enough_to_choose", lambda n_septic: n_septic > 0)
+    cohort = load_cohort([learnable_file(tmp_path, 140)])
+    made = [
+        fit(cohort, tmp_path, QUICK, reporter=QUIET, resume=True, n_bootstrap=0, lineage=lineage)
+        for site in (frozenset[str](), frozenset(cohort.patient_ids[::2]))
+        for lineage in [Lineage(candidacy=Candidacy(site=site))]
+    ]
+    everywhere, at_the_site = (fitted.bundle for fitted in made)
+    assert everywhere.weights == at_the_site.weights
+    assert everywhere.manifest["calibration"] != at_the_site.manifest["calibration"]
 
 
 def test_a_fit_that_goes_on_is_not_judged_on_patients_of_its_start(

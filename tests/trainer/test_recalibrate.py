@@ -37,6 +37,7 @@ from trainer.recalibrate import (
     recalibrate,
     refuse_too_few,
 )
+from trainer.registry.candidacy import Candidacy
 
 RECOUNTED = ("by_site", "patients")
 QUIET = Reporter(Console(quiet=True))
@@ -197,6 +198,28 @@ def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, si
     predictions = predict(model, Dataset(cohort, build_features(cohort), chosen_on))
     rate = predictions.alert_starts.sum() / (predictions.cohort.n_rows / 24)
     assert rate == pytest.approx(few["alert_budget"]["starts_per_patient_day"])
+
+
+def test_a_candidate_alerts_as_its_run_allows_and_keeps_the_budget_for_later(
+    fitted: Bundle, recalibrated: Recalibrated, folder: Path, site: Path
+) -> None:
+    kept = recalibrated.bundle.manifest["alert_budget"]
+    assert "within" not in kept
+    low = kept["starts_per_patient_day"] / 2
+    for most, within in ((low, low), (math.inf, kept["budget"])):
+        candidate = recalibrate(
+            fitted,
+            [site],
+            folder / "candidate",
+            reporter=QUIET,
+            n_bootstrap=0,
+            candidacy=Candidacy(most),
+        ).bundle
+        alerts = candidate.manifest["alert_budget"]
+        assert alerts["budget"] == kept["budget"]
+        assert alerts.get("within", alerts["budget"]) == within
+        assert 0 < alerts["starts_per_patient_day"] <= within
+        assert f"within {within:.3g} alert starts" in candidate.card
 
 
 def test_too_few_septic_patients_are_refused_with_what_is_needed(

@@ -22,6 +22,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
+from streamer.core.time import HOUR_MS
 from trainer.archive.schemas import TableSpec
 from trainer.atomic import sync_folder, write_atomically
 
@@ -246,11 +247,17 @@ class ArchiveTable:
         rows, sizes = (table.column(name).to_pylist() for name in names)
         return list(zip(rows, sizes, strict=True))
 
+    def hours_of(self, n_versions: int) -> float:
+        """Hours since the earliest of so many newest versions was committed."""
+        committed_ms = [int(entry["timestamp"]) for entry in self._snapshot.history(n_versions)]
+        return (time.time() * 1000 - min(committed_ms)) / HOUR_MS
+
     def sweep(self, hours: int, kept: Sequence[int]) -> int:
         """Deletes files that this version does not name, nor one of ``kept``; returns how many.
 
         Args:
-            hours: younger files stay: they may be of a commit that is under way.
+            hours: younger files stay, since they may be of a commit that is under way, and files
+                that were removed later, so that versions of that time can be read.
             kept: versions that stay readable.
         """
         gone = self._snapshot.vacuum(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 
 from streamer.core.time import DAY_MS
@@ -28,7 +30,11 @@ from trainer.archive.schemas import (
 )
 
 _VERSIONS_KEPT: Final = 10  # of stays: what a run of the last days was made of can be read again
+_EPOCH: Final = date(1970, 1, 1)
 _GRACE_HOURS: Final = 24  # a file that is younger may be of a commit that is under way
+
+
+_FROM_TOPICS: Final = (OUTCOMES, SCORES, ALERTS, ACTIONS)  # beside the events
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,62 +57,85 @@ def tidy(root: Path, keep_days: int) -> UpkeepReport:
         events = ArchiveTable(root, EVENTS)
     except NoTable:
         return UpkeepReport(0, 0, 0)
-    now_ms = newest_logged_ms(events)
-    today = datetime.fromtimestamp(now_ms / 1000, UTC).date()
-    n_dropped = _drop_days(root, events, today - timedelta(days=keep_days))
-    n_dropped += sum(
-        _drop_files(root, spec, now_ms - keep_days * DAY_MS)
-        for spec in (OUTCOMES, SCORES, ALERTS, ACTIONS)
-    )
-    n_merged = _merge(events, today)
+    today = newest_logged_ms(events) // DAY_MS
+    n_dropped = _drop_days(root, events, today - keep_days)
+    merged = _merge(events, _newest_days(events), today)
+    for spec in _FROM_TOPICS:
+        try:
+            table = ArchiveTable(root, spec)
+        except NoTable:
+            continue
+        days = _newest_days(table)
+        n_dropped += _drop_files(table, [path for path in days if days[path] < today - keep_days])
+        left = set(table.paths())
+        merged |= _merge(table, {p: day for p, day in days.items() if p in left}, today)
     n_deleted = sum(_sweep(root, spec) for spec in TABLES)
-    return UpkeepReport(n_merged, n_dropped, n_deleted)
+    return UpkeepReport(len(merged), n_dropped, n_deleted)
 
 
-def _day_of(path: str) -> date:
-    return date.fromisoformat(path.partition("day=")[2][:10])
+def _newest_days(table: ArchiveTable) -> dict[str, int]:
+    """The day of each file's newest record, in days since 1970; the log's own time, in UTC."""
+    if table.spec.by_day:
+        return {path: _day_of(path) for path in table.paths()}
+    return {
+        path: int(times_ms(table.read(path, ["logged"]), "logged").max(initial=0)) // DAY_MS
+        for path in table.paths()
+    }
 
 
-def _merge(events: ArchiveTable, today: date) -> int:
-    """Merges the files of each closed day and partition into one, sorted for other readers."""
-    by_day: dict[date, list[str]] = defaultdict(list)
-    for path in events.paths():
-        by_day[_day_of(path)].append(path)
-    n_merged = 0
+def _day_of(path: str) -> int:
+    return date.fromisoformat(path.partition("day=")[2][:10]).toordinal() - _EPOCH.toordinal()
+
+
+def _merge(table: ArchiveTable, days: dict[str, int], today: int) -> set[int]:
+    """Merges the files of each closed day and partition into one, sorted for other readers.
+
+    A writer commits a file each half minute: without this, a table is some thousand files a day.
+
+    Args:
+        table: one whose rows are records.
+        days: of its files, by path.
+        today: the day that is not closed yet.
+
+    Returns:
+        the days that were merged.
+    """
+    by_day: dict[int, list[str]] = defaultdict(list)
+    for path, day in days.items():
+        by_day[day].append(path)
+    merged = set[int]()
     for day, paths in sorted(by_day.items()):
         parts = {key: few for key, few in by_partition(paths).items() if len(few) > 1}
         if day >= today or not parts:
             continue
+        folder = f"day={np.datetime64(day, 'D')}/" if table.spec.by_day else ""
         adds: list[NewFile] = []
         try:
             for (topic_id, partition), files in parts.items():
                 rows = in_order(
-                    pa.concat_tables([events.read(path) for path in files]), "patient", "offset"
+                    pa.concat_tables([table.read(path) for path in files]), "patient", "offset"
                 )
                 offsets = array(rows, "offset")
                 begin, end = offsets.min(), offsets.max() + 1
                 name = f"{topic_id}-{partition}-{begin}-{end}-{uuid.uuid4().hex}"
-                adds.append(events.write(f"day={day}/{name}.parquet", rows))
-            events.commit(
-                adds, [path for few in parts.values() for path in few], changes_rows=False
-            )
+                adds.append(table.write(f"{folder}{name}.parquet", rows))
+            table.commit(adds, [path for few in parts.values() for path in few], changes_rows=False)
         except (Conflict, FileNotFoundError):  # patients are being erased: the next time
-            return n_merged
-        n_merged += 1
-    return n_merged
+            return merged
+        merged.add(day)
+    return merged
 
 
-def _drop_days(root: Path, events: ArchiveTable, first: date) -> int:
+def _drop_days(root: Path, events: ArchiveTable, first: int) -> int:
     """Drops whole days of events, and notes that stays which began in them are cut short."""
     dropped = [path for path in events.paths() if _day_of(path) < first]
     if not dropped:
         return 0
-    end_ms = int(datetime(first.year, first.month, first.day, tzinfo=UTC).timestamp() * 1000)
     gaps = ArchiveTable.open_or_create(root, GAPS, None)
     rows = [
         {
             "topic": "retention", "topic_id": topic_id, "partition": partition, "begin": 0,
-            "end": 0, "logged_before": end_ms * 1000,
+            "end": 0, "logged_before": first * DAY_MS * 1000,
         }
         for topic_id, partition in by_partition(dropped)
     ]  # fmt: skip
@@ -125,21 +154,12 @@ def _drop_days(root: Path, events: ArchiveTable, first: date) -> int:
     return len(dropped)
 
 
-def _drop_files(root: Path, spec: TableSpec, before_ms: int) -> int:
-    """Drops the files whose records are all older; a file is some minutes of the log."""
-    try:
-        table = ArchiveTable(root, spec)
-    except NoTable:
-        return 0
-    dropped = [
-        path
-        for path in table.paths()
-        if times_ms(table.read(path, ["logged"]), "logged").max(initial=0) < before_ms
-    ]
+def _drop_files(table: ArchiveTable, dropped: list[str]) -> int:
     if dropped:
         try:
             table.commit([], dropped)
         except Conflict:
+            table.reload()
             return 0
     return len(dropped)
 
@@ -151,6 +171,17 @@ def _sweep(root: Path, spec: TableSpec) -> int:
     except NoTable:
         return 0
     kept: list[int] = []
+    hours = _GRACE_HOURS
     if spec is STAYS:
         kept = list(range(max(0, table.version - _VERSIONS_KEPT + 1), table.version + 1))
-    return table.sweep(_GRACE_HOURS, kept)
+    if spec is OUTCOMES:  # read beside those stays: as long as these
+        hours += _hours_of_stays(root)
+    return table.sweep(hours, kept)
+
+
+def _hours_of_stays(root: Path) -> int:
+    """Age of the earliest version of the stays that can be read; 0 where nothing was folded."""
+    try:
+        return math.ceil(ArchiveTable(root, STAYS).hours_of(_VERSIONS_KEPT))
+    except NoTable:
+        return 0

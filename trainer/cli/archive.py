@@ -190,7 +190,7 @@ def erase(
     )
     say(
         "still with this patient: Kafka until its retention; Redis and the topics of stays and "
-        "states until the stay expires; backups"
+        "states until the stay expires; backups. No command of Vigil takes a patient out of these"
     )
     say("a model learned from these stays until the next retraining leaves the patient out")
 

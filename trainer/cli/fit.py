@@ -140,7 +140,7 @@ def fit(
     from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, Stays, fine_tuning_of  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
-    from trainer.reports.card import figure  # noqa: PLC0415
+    from trainer.reports.card import SHOWN, figure  # noqa: PLC0415
     from trainer.training.device import use_device  # noqa: PLC0415
 
     use_threads(threads, settings)
@@ -175,7 +175,7 @@ def fit(
         )
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
-        say(f"test {name.replace('_', ' ')}: {figure(fitted.test, name)}")
+        say(f"test patients, {SHOWN[name]}: {figure(fitted.test, name)}")
     of_what = "" if task is None else ", whose risks are of sepsis,"
     for line in fitted.beside.lines():
         say(f"the shipped bundle{of_what} beside it: {line}")

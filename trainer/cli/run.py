@@ -57,6 +57,9 @@ def run(
     patients that serve for nothing else. Every gate must be open (`trainer policy`). Then a
     named person promotes (`trainer models promote`), or the run does where the policy says so.
 
+    Runs are of sepsis, which is what an archive's labels say. For a task of your own fit by hand or
+    from cron, `trainer fit --task FILE`, and promote the bundle (`trainer models promote FOLDER`).
+
     Every run leaves a record (`trainer runs`). Several trainers may run: a lease lets one work at
     a time. SIGTERM ends a trainer and its child within 10 s.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from textwrap import shorten
+from typing import Annotated, Final
 
 import typer
 
@@ -16,6 +18,8 @@ from trainer.settings import TrainerSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 By = Annotated[str, typer.Option(help="Name of the person who decides.")]
+
+_MOST_WHY: Final = 100  # characters; `runs show` has all of it
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,7 +55,8 @@ def list_runs(registry: Folder = None, as_json: Json = False) -> None:
         return
     for record in records:
         made = ", ".join(c.kind for c in record.candidates if c.model) or "nothing made"
-        say(f"{record.id}  {record.ended or record.state:9}  {record.reason}: {made}; {record.why}")
+        why = shorten(record.why, _MOST_WHY, placeholder=" ...")
+        say(f"{record.id}  {record.ended or record.state:9}  {record.reason}: {made}; {why}")
     if not records:
         say("no run yet; `trainer run --once` makes one")
 
@@ -92,14 +97,16 @@ def repeat(
 
 
 @policy_app.callback(invoke_without_command=True)
-def _show_by_default(context: typer.Context) -> None:
+def _show_by_default(
+    context: typer.Context, registry: Folder = None, as_json: Json = False
+) -> None:
     if context.invoked_subcommand is None:
-        show_policy()
+        show_policy(registry, as_json)
 
 
 @policy_app.command("show")
 def show_policy(registry: Folder = None, as_json: Json = False) -> None:
-    """Show the policy in force, and whether the file was changed since."""
+    """Show the policy in force, as a `policy.toml`, and whether the file was changed since."""
     from trainer.registry.policy import in_force  # noqa: PLC0415
 
     now = in_force(_registry(registry).folder)
@@ -107,12 +114,16 @@ def show_policy(registry: Folder = None, as_json: Json = False) -> None:
     if as_json:
         say_json({"sha256": now.sha256, "by": now.by, "why": now.unaccepted, "policy": content})
         return
-    say(f"policy {now.sha256[:12]}" + f", accepted by {now.by}" * bool(now.by))
-    say(f"mode = {content.pop('mode')}")
-    for section, values in content.items():
-        say(f"{section}: " + ", ".join(f"{name} = {value}" for name, value in values.items()))
+    accepted = f"# in force: policy {now.sha256[:12]}, accepted by {now.by}"
+    say(accepted if now.by else "# in force: the defaults; no policy was accepted here")
     if now.unaccepted:
-        say(f"nothing is promoted: {now.unaccepted}")
+        say(f"# nothing is promoted: {now.unaccepted}")
+    say(f"mode = {json.dumps(content.pop('mode'))}")
+    for section, values in content.items():
+        say("")
+        say(f"[{section}]")
+        for name, value in values.items():
+            say(f"{name} = {json.dumps(value)}")
 
 
 @policy_app.command()

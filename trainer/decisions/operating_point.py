@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,7 +78,7 @@ class OperatingPoint:
 
 
 def choose_operating_point(
-    score: NDArray[np.float64], side: Cohort, alert_budget: float
+    score: NDArray[np.float64], side: Cohort, alert_budget: float, as_now: float = math.inf
 ) -> tuple[OperatingPoint, AlertChoice]:
     """Calibrates the scores of any model and chooses its thresholds.
 
@@ -85,6 +86,7 @@ def choose_operating_point(
         score: (R,) of the hours of ``side``, rising with the risk.
         side: the validation patients.
         alert_budget: most alert starts per patient-day.
+        as_now: see ``choose_alert_threshold``.
 
     Returns:
         the operating point, and the alert threshold with its cost on these patients.
@@ -102,6 +104,7 @@ def choose_operating_point(
         risk,
         lambda candidates: alert_starts_of_each(risk, starts, [*map(rule.complete, candidates)]),
         alert_budget,
+        as_now,
     )
     threshold = best_utility_threshold(label, starts, risk)
     return OperatingPoint(calibration, threshold, rule.complete(alerts.threshold)), alerts
@@ -116,12 +119,14 @@ class CalibratedModel:
         alerts: the alert threshold with its cost on validation patients.
         thresholds: (K,) of the utility curve on validation patients, falling.
         utilities: (K,) at those thresholds.
+        n_stays: that all of it was chosen on, and the septic ones among them.
     """
 
     model: Model
     alerts: AlertChoice
     thresholds: NDArray[np.float64]
     utilities: NDArray[np.float64]
+    n_stays: tuple[int, int]
 
 
 def uncalibrated(network: Network, scaling: Scaling, variables: VariableTable) -> Model:
@@ -144,6 +149,7 @@ def calibrate(
     validation: Dataset,
     alert_budget: float,
     unseen: NDArray[np.float64] | None = None,
+    as_now: float = math.inf,
 ) -> CalibratedModel:
     """Calibrates a trained network and chooses its thresholds.
 
@@ -154,6 +160,7 @@ def calibrate(
         alert_budget: most alert starts per patient-day.
         unseen: (R, 3) logits to choose by in place of the network's own, where it learned from
             these stays.
+        as_now: see ``choose_alert_threshold``.
 
     Raises:
         ValueError: no septic stay among them.
@@ -162,7 +169,7 @@ def calibrate(
     if unseen is None:
         unseen = cohort_logits(uncalibrated(network, scaling, part.variables), validation)
     logits = unseen[validation.rows]
-    operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget)
+    operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget, as_now)
     labels = horizon_labels(part.label, part.starts, horizons_of(part))
     longer = (
         Calibration(*fit_calibrator(logits[:, i], labels[:, i])) for i in range(1, len(HORIZONS))
@@ -176,4 +183,5 @@ def calibrate(
         model.variables = part.variables
         model.unread = part.variables.unnamed(part.task.variables)
     risk = operating_point.calibration.risks(logits[:, 0])
-    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk))
+    n_stays = len(part), int(part.septic.sum())
+    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk), n_stays)

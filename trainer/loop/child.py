@@ -22,10 +22,17 @@ from trainer.registry.gates import Evidence, Limits
 
 ORDER: Final = "order.json"
 MADE: Final = "made.json"
+SEPSIS_ALONE: Final = (
+    "a run makes models of sepsis, which is what an archive's labels say; for another task fit by "
+    "hand or from cron, `trainer fit --task FILE --data NEW --out DIR`, and put it in force with "
+    "`trainer models promote DIR/bundle`"
+)
 NICENESS: Final = 10  # a streamer on the same machine goes first
 OOM_SCORE: Final = 800  # and of the two, the kernel ends this one
+_AUTOGROUP: Final = Path("/proc/self/autogroup")
+_LEAST: Final = 19  # the lowest weight that there is
 
-Priority = Literal["leftover", "low"]
+Priority = Literal["leftover", "low", "normal"]
 Kind = Literal["recalibrated", "fine-tuned", "fitted"]
 
 
@@ -110,25 +117,36 @@ class Report(BaseModel):
 
 
 def limit_itself(memory_gb: float, priority: Priority) -> None:
-    """Low priority, first to be ended when memory is short, and a bound on the memory for data.
+    """A claim on the processor, first to be ended when memory is short, a bound on memory for data.
 
     The address space is no measure: importing PyTorch alone takes 3 GB of it, and uses 0.5 GB.
 
     Args:
         memory_gb: the bound.
         priority: `low` is niceness: a tenth of a busy processor, and whoever wakes waits until a
-            slice of it has ended. `leftover` is what nobody else wants, given up at once.
+            slice of it has ended. `leftover` is what nobody else wants, given up at once. `normal`
+            is a claim as any other's.
     """
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
-    if priority == "leftover":
-        with contextlib.suppress(OSError):  # a container may forbid it; niceness is left then
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if priority != "normal":
+        _give_way(priority)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE))
     n_bytes = round(memory_gb * 2**30)
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     if hard == resource.RLIM_INFINITY or n_bytes < hard:
         resource.setrlimit(resource.RLIMIT_DATA, (n_bytes, hard))
+
+
+def _give_way(priority: Priority) -> None:
+    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    if priority == "leftover":
+        with contextlib.suppress(OSError):  # a container may forbid it; niceness is left then
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Where Linux groups processes by session (sched_autogroup_enabled), both count only among
+    # those of this one, and a session as a whole has the same claim as a service's.
+    if os.getsid(0) == os.getpid():  # else it is the starter's session, too
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(_LEAST if priority == "leftover" else NICENESS))
 
 
 def main(folder: Path) -> int:

@@ -106,7 +106,8 @@ class Acts:
         policies.accept(self.registry.folder, _PERSON)
         client = connect(TrainerSettings().redis)
         self._channel = RedisModels(client)
-        plan = Plan([f"{SCHEME}{self._archive}"], stage.knobs, default_threads(), Limits(1.0, 4), 0)
+        limits = Limits(1.0, 4, "normal")  # in minutes, whatever else this machine does
+        plan = Plan([f"{SCHEME}{self._archive}"], stage.knobs, default_threads(), limits, 0)
         self._retraining = Retraining(plan, self.registry, self._channel, Lease(client), stage.stop)
         self._alerts = _Alerts(self._settings, stage.tell)
         self._reporter = Reporter()

@@ -18,12 +18,14 @@ from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.archive.source import ArchiveSource
 from trainer.data.dataset import Dataset, build_features
-from trainer.errors import NothingToEvaluate, TooLittleData, WrongUsage
+from trainer.errors import InputError, NothingToEvaluate, TooLittleData, WrongUsage
+from trainer.evaluate import task_of
 from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit, versions
-from trainer.loop.child import Kind, Made, Order, Report
+from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
 from trainer.loop.stays import Rules, RunStays, gather
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
+from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import Evidence, Newest
 from trainer.registry.promotion import compare_bundles
 from trainer.training.recipe import Recipe
@@ -56,6 +58,9 @@ def make(order: Order, out: Path) -> Report:
     """
     torch.set_num_threads(order.threads)
     reporter = Reporter()
+    champion = bundles.load(Path(order.champion)) if order.what == "make" else None
+    if champion is not None and (task := task_of(champion)) is not None:
+        raise InputError(f"the champion's outcome is {task.outcome}; {SEPSIS_ALONE}")
     _fold(order)
     recipe, wrong = Recipe().changed(order.options)
     faults = [*wrong, *recipe.problems()]
@@ -64,7 +69,7 @@ def make(order: Order, out: Path) -> Report:
     rules = Rules(recipe.salt, order.mature_hours, order.newest_days, order.frozen_until_ms)
     stays = gather(order.sources, rules, reporter)
     report = Report(facts=stays.facts, code=versions())
-    if order.what == "count":
+    if champion is None:
         return report
     least = order.least_septic_recalibrate
     kinds = worth_making(stays.facts.learned_from, least, order.least_septic_fit)
@@ -73,11 +78,11 @@ def make(order: Order, out: Path) -> Report:
             f"{stays.facts.learned_from} septic stays to learn from, {least} are needed to begin"
         )
         return report
-    judge = _Judge(stays, bundles.load(Path(order.champion)), order)
+    judge = _Judge(stays, champion, order)
     for kind in kinds:
         started = time.monotonic()
         try:
-            bundle = _made(kind, stays, judge.champion, order, out / kind)
+            bundle = _made(kind, stays, judge, order, out / kind)
         except (TooLittleData, NothingToEvaluate) as error:
             report.made.append(Made(kind=kind, why=str(error)))
             continue
@@ -96,10 +101,18 @@ def make(order: Order, out: Path) -> Report:
 
 
 class _Judge:
-    """Compares candidates with the champion, on the deciding stays and on the newest weeks."""
+    """Compares candidates with the champion, on the deciding stays and on the newest weeks.
+
+    Attributes:
+        champion: the bundle in force.
+        candidacy: what is asked of candidates while they are made.
+    """
 
     def __init__(self, stays: RunStays, champion: Bundle, order: Order) -> None:
         self.champion = champion
+        known = stays.own.take(stays.known)
+        dataset = Dataset.whole(known, build_features(known))
+        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1])
         self._stays = stays
         self._limits = order.limits
         self._deciding = _dataset(stays.own.take(stays.deciding))
@@ -128,9 +141,9 @@ class _Judge:
         ), ""
 
 
-def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path) -> Bundle:
+def _made(kind: Kind, stays: RunStays, judge: _Judge, order: Order, out: Path) -> Bundle:
     out.mkdir(parents=True, exist_ok=True)
-    reporter = Reporter()
+    reporter, champion = Reporter(), judge.champion
     if kind == "recalibrated":
         return recalibrate(
             champion,
@@ -138,7 +151,7 @@ def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path
             out,
             reporter=reporter,
             n_bootstrap=order.n_bootstrap,
-            decides_elsewhere=True,
+            candidacy=judge.candidacy,
         ).bundle
     recipe, cohort, start = Recipe(), stays.everything, None
     if kind == "fine-tuned":
@@ -152,7 +165,7 @@ def _made(kind: Kind, stays: RunStays, champion: Bundle, order: Order, out: Path
         recipe.changed(options)[0],
         reporter=reporter,
         n_bootstrap=order.n_bootstrap,
-        lineage=Lineage(start=start, decides_elsewhere=True),
+        lineage=Lineage(start=start, candidacy=judge.candidacy),
     ).bundle
 
 

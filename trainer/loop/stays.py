@@ -53,6 +53,7 @@ class RunStays:
     Attributes:
         own: the site's, without the newest weeks; what is learned from and decided on.
         public: of files beside an archive; ``None`` without any.
+        known: (k,) indices into ``own``: all but the test side.
         deciding: (d,) indices into ``own``.
         newest: the newest weeks; ``None`` where there are none.
         is_archived: whether the own stays are an archive's.
@@ -61,6 +62,7 @@ class RunStays:
 
     own: Cohort
     public: Cohort | None
+    known: NDArray[np.int64]
     deciding: NDArray[np.int64]
     newest: Cohort | None
     is_archived: bool
@@ -173,7 +175,7 @@ def _described(
         newest=None if newest is None else (len(newest), int(newest.septic.sum())),
         fingerprint=fingerprint(own)["sha256"],
     )
-    return RunStays(own, public, deciding, newest, False, facts)
+    return RunStays(own, public, np.flatnonzero(is_known), deciding, newest, False, facts)
 
 
 FROZEN_UNTIL: Final = "frozen_until.json"

@@ -293,7 +293,7 @@ def _rules(thresholds: dict[str, float], budget: Figures, patients: str) -> str:
         high_words="never, since too few stays would tell it apart from medium"
         if never_high
         else "a stay that exceeds it is twice as likely septic as one that exceeds medium",
-        budget=budget["budget"],
+        budget=f"{budget.get('within', budget['budget']):.3g}",
         cost=budget["starts_per_patient_day"],
         sensitivity=budget["sensitivity"],
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from trainer.data.split import Split
 from trainer.decisions.operating_point import CalibratedModel
 from trainer.decisions.predictions import Predictions
 from trainer.reports import plots
@@ -14,27 +15,43 @@ from trainer.training.epoch_logs import CSV_FILE, csv_log
 PLOTS, HISTORY = "plots", "history"
 
 
-def draw_fit(calibrated: CalibratedModel, run: Run, predictions: Predictions, out: Path) -> None:
-    """Writes history and pictures; loss and utility of validation, the curves of test patients."""
+def draw_fit(
+    calibrated: CalibratedModel, run: Run, predictions: Predictions, split: Split, out: Path
+) -> None:
+    """Writes history and pictures: losses, the utility where its threshold was chosen, and curves.
+
+    Args:
+        calibrated: the model, and how its threshold was chosen.
+        run: the epochs.
+        predictions: for the test patients.
+        split: says how many are on the other sides.
+        out: gets the files.
+    """
     folder = out / PLOTS
     folder.mkdir(exist_ok=True)
     cohort, risk = predictions.cohort, predictions.risks[:, 0]
     losses = {
         name: [epoch[key] for epoch in run.history]
         for name, key in (
-            ("training patients, with dropout", "train_label_loss"),
-            ("validation patients", "validation_loss"),
+            (f"{len(split.train):,} training patients, with dropout", "train_label_loss"),
+            (f"{len(split.validation):,} validation patients", "validation_loss"),
         )
     }
     kind = "septic" if cohort.task is None else "with the outcome"
-    whose = f"{len(cohort):,} test patients, {cohort.septic.sum():,} {kind}"
+    whose = plots.people("test patients", cohort.label, cohort.starts, kind)
     plots.plot_loss(losses, folder, run.best_epoch)
     plots.plot_roc(cohort.label, risk, folder, whose)
     plots.plot_precision_recall(cohort.label, risk, folder, whose)
     plots.plot_reliability(cohort.label, risk, folder, whose)
     plots.plot_alerts(predictions.scored(), folder, whose)
+    n_stays, n_positive = calibrated.n_stays
+    of = "validation" if n_stays == len(split.validation) else "training and validation"
     plots.plot_utility(
-        calibrated.thresholds, calibrated.utilities, calibrated.model.threshold, folder
+        calibrated.thresholds,
+        calibrated.utilities,
+        calibrated.model.threshold,
+        folder,
+        f"{n_stays:,} {of} patients, {n_positive:,} {kind}",
     )
     history = {"best_epoch": run.best_epoch, "epochs": run.history}
     (out / f"{HISTORY}.json").write_text(json.dumps(history, indent=1) + "\n")

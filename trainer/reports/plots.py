@@ -29,8 +29,8 @@ _QUIET: Final = "#999999"
 MARK: Final = "#c0392b"
 
 
-def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | None = None) -> Path:
-    """Draws ``loss.png``: a line for each name (train, validation ...), a point for each epoch.
+def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int) -> Path:
+    """Draws ``loss.png``: a line for each name, which says whose loss; a point for each epoch.
 
     Args:
         losses: one value for each epoch, beginning with epoch 1.
@@ -40,11 +40,11 @@ def plot_loss(losses: Mapping[str, Sequence[float]], folder: Path, best: int | N
     figure, axes = blank("Loss against the labels", "epoch", "weighted loss per hour")
     for (name, values), style in zip(losses.items(), ("-o", "-s", "--^", ":v") * 8, strict=False):
         axes.plot(range(1, len(values) + 1), values, style, markersize=3, label=name)
-    if best is not None:
-        axes.axvline(best, color=MARK, linestyle=":", label=f"kept: epoch {best}")
+    axes.axvline(best, color=MARK, linestyle=":", label=f"kept: epoch {best}")
+    n_epochs = max(len(values) for values in losses.values())
+    axes.set_xlim(0.5, n_epochs + 0.5)  # one epoch alone is drawn in the middle
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.legend()
-    return save_png(figure, folder / "loss.png")
+    return _with_legend(figure, folder / "loss.png")
 
 
 def plot_roc(
@@ -69,8 +69,7 @@ def plot_roc(
     )
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle=":", label="chance")
     axes.set(xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
-    axes.legend(loc="lower right")
-    return save_png(figure, folder / "roc.png")
+    return _with_legend(figure, folder / "roc.png")
 
 
 def plot_precision_recall(
@@ -94,8 +93,7 @@ def plot_precision_recall(
     # Precision of the first few rows jumps between 0 and 1 and would squeeze the rest.
     settled = points.precision[points.sensitivity >= 0.01]
     axes.set(xlim=(0, 1), ylim=(0, min(1.01, 1.15 * float(settled.max()))))
-    axes.legend(loc="upper right")
-    return save_png(figure, folder / "precision_recall.png")
+    return _with_legend(figure, folder / "precision_recall.png")
 
 
 def plot_reliability(
@@ -117,12 +115,15 @@ def plot_reliability(
     axes.plot(span, span, color=_QUIET, linestyle=":", label="perfect")
     # Risks lie around 1 %: on a linear scale all bins but one would be in a corner.
     axes.set(xscale="log", yscale="log", xlim=span, ylim=span, aspect="equal")
-    axes.legend(loc="upper left")
-    return save_png(figure, folder / "reliability.png")
+    return _with_legend(figure, folder / "reliability.png")
 
 
 def plot_utility(
-    thresholds: NDArray[np.float64], utilities: NDArray[np.float64], chosen: float, folder: Path
+    thresholds: NDArray[np.float64],
+    utilities: NDArray[np.float64],
+    chosen: float,
+    folder: Path,
+    whose: str,
 ) -> Path:
     """Draws ``utility.png``: normalised utility against threshold, as of ``utility_curve``.
 
@@ -131,9 +132,10 @@ def plot_utility(
         utilities: (K,) of "positive above the threshold".
         chosen: the threshold in the bundle.
         folder: an existing folder.
+        whose: the patients on whom it is chosen, and how many.
     """
     figure, axes = blank(
-        "Utility against threshold\nvalidation patients, on whom it is chosen",
+        f"Utility against threshold, which is chosen on\n{whose}",
         "threshold (risk)",
         "normalised utility",
     )
@@ -141,11 +143,10 @@ def plot_utility(
     shown = shown[thresholds[shown] > 0]
     axes.plot(thresholds[shown], utilities[shown], color=INK)
     at = float(utilities[np.abs(thresholds - chosen).argmin()])
-    axes.axvline(chosen, color=MARK, linestyle=":", label=f"{chosen:.4f}: utility {at:.3f}")
+    axes.axvline(chosen, color=MARK, linestyle=":", label=f"chosen: {chosen:.4f}, utility {at:.3f}")
     axes.axhline(0, color=_QUIET, linewidth=0.8)
     axes.set(xscale="log")
-    axes.legend(loc="lower right")
-    return save_png(figure, folder / "utility.png")
+    return _with_legend(figure, folder / "utility.png")
 
 
 def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
@@ -159,9 +160,7 @@ def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
         whose: the patients, and how many.
     """
     hours = hours_from_onset(scored.label, scored.starts)
-    figure, axes = blank(
-        f"Stays under an alert\n{whose}", "hours from onset", "share under an alert"
-    )
+    figure, axes = blank(f"Stays under an alert\n{whose}", "hours from onset", "share of stays")
     shown, share, starts = [], [], []
     for hour in range(-48, 4):
         here = hours == hour
@@ -170,15 +169,24 @@ def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
             share.append(float(scored.alert_on[here].mean()))
             starts.append(float(scored.alert_starts[here].mean()))
     axes.plot(shown, share, color=INK, label="septic stays under an alert")
-    axes.plot(shown, starts, color=MARK, label="septic stays in which one starts in this hour")
+    axes.plot(shown, starts, "--", color=MARK, label="septic stays in which one starts")
     others = np.isneginf(hours)
     if others.any():
         part = float(scored.alert_on[others].mean())
         axes.axhline(part, color=_QUIET, linestyle=":", label=f"other stays, any hour: {part:.2f}")
     axes.axvline(0, color=_QUIET, linewidth=0.8)
     axes.set(ylim=(0, 1.01))
-    axes.legend(loc="upper left")
-    return save_png(figure, folder / "alerts.png")
+    return _with_legend(figure, folder / "alerts.png")
+
+
+def people(what: str, label: NDArray[np.integer], starts: NDArray[np.int64], kind: str) -> str:
+    """The patients of a picture, and how many.
+
+    >>> people("test patients", np.array([0, 0, 1]), np.array([0, 1, 3]), "septic")
+    '2 test patients, 1 septic'
+    """
+    n_positive = int((np.maximum.reduceat(label, starts[:-1]) == 1).sum())
+    return f"{len(starts) - 1:,} {what}, {n_positive:,} {kind}"
 
 
 def canvas(size: tuple[float, float]) -> Figure:
@@ -201,6 +209,12 @@ def blank(title: str, x: str, y: str, size: tuple[float, float] = (6, 5)) -> tup
 def thinned(n: int) -> NDArray[np.int64]:
     """Indices of the points to draw: all, or ``MOST_POINTS`` evenly spaced with both ends."""
     return np.unique(np.linspace(0, n - 1, min(n, MOST_POINTS)).astype(np.int64))
+
+
+def _with_legend(figure: Figure, file: Path) -> Path:
+    """Writes a PNG with its legend below the axes, where no data can be."""
+    figure.legend(loc="outside lower center", ncols=2)
+    return save_png(figure, file)
 
 
 def save_png(figure: Figure, file: Path) -> Path:

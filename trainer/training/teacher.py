@@ -17,6 +17,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -29,9 +30,16 @@ from trainer.data.dataset import Material
 from trainer.data.windows import window_features, window_names
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
+from trainer.training.freed_memory import give_back
 from trainer.training.recipe import KnobValue, Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets, TreeSet
 from trainer.training.tree_settings import HOURLY_SETTINGS
+
+if TYPE_CHECKING:
+    import lightgbm
+
+ROWS_AT_ONCE: Final = 1 << 15
+"""70 MB of the wider table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +140,7 @@ def fit_teacher(
     done = 0
     for number, (view_log_odds, view) in enumerate(zip(log_odds, views, strict=True)):
         seen, table = None, None  # made for the first set that is not kept
+        give_back()
         for left_out in range(recipe.teacher_folds):
             asked, fitted_on = fold == left_out, np.flatnonzero(fold != left_out).tolist()
             one = None if kept is None else kept.load(number, left_out)
@@ -140,11 +149,14 @@ def fit_teacher(
                     seen = view(material)
                     table = lightgbm.Dataset(seen, label, weight=weights, params=settings)
                     table.construct()
+                    give_back()
                 trees = lightgbm.train(settings, table.subset(fitted_on), recipe.teacher_rounds)
                 one = TreeSet(
-                    np.asarray(trees.predict(seen[asked], raw_score=True, num_threads=threads)),
+                    _log_odds(trees, seen, np.flatnonzero(asked), threads),
                     trees.feature_importance("gain"),
                 )
+                del trees
+                give_back()
                 if kept is not None:
                     kept.save(number, left_out, one)
             if one is not None:
@@ -154,8 +166,24 @@ def fit_teacher(
             done += 1
             if progress is not None:
                 progress(done, len(views) * recipe.teacher_folds)
+    seen, table = None, None
+    give_back()
     soft_labels.risk[rows] = 1 / (1 + np.exp(-log_odds.mean(axis=0)))
     return soft_labels
+
+
+def _log_odds(
+    trees: lightgbm.Booster, seen: NDArray[np.float32], rows: NDArray[np.int64], threads: int
+) -> NDArray[np.float64]:
+    """(rows,) of some rows of a table, of which no copy is made but of some at a time."""
+    return np.concatenate(
+        [
+            np.asarray(
+                trees.predict(seen[rows[i : i + ROWS_AT_ONCE]], raw_score=True, num_threads=threads)
+            )
+            for i in range(0, len(rows), ROWS_AT_ONCE)
+        ]
+    )
 
 
 def _hours(material: Material) -> NDArray[np.float32]:

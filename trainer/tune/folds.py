@@ -14,12 +14,11 @@ from typing import Final
 import numpy as np
 
 from streamer.bundles.manifest import Figures
-from streamer.datasets.cohort import Cohort
-from trainer.data.gathering import read
 from trainer.data.split_rules import LEAST_FOLDS, fold
 from trainer.errors import InputError
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
+from trainer.reports.card import SHOWN as FIGURES
 from trainer.training.recipe import Recipe
 
 FILE: Final = "folds.json"
@@ -51,8 +50,9 @@ class FoldFigures:
 
     def lines(self) -> list[str]:
         """The figures, for people."""
+        n = len(self.of_fold)
         return [
-            f"test {name.replace('_', ' ')} over {len(self.of_fold)} folds: {part['mean']:.3f}, "
+            f"test patients of {n} folds, {FIGURES[name]}: mean {part['mean']:.3f}, "
             f"standard deviation {part['sd']:.3f}, from {part['low']:.3f} to {part['high']:.3f}"
             for name, part in self.over_folds().items()
         ]
@@ -75,7 +75,7 @@ def fit_folds(
     """
     if n_folds < LEAST_FOLDS:
         raise InputError(f"{n_folds} folds: at least {LEAST_FOLDS} are needed")
-    cohort = data.data if isinstance(data.data, Cohort) else read(data.data, reporter, data.task)
+    cohort = data.read(reporter)
     figures = []
     for k in range(n_folds):
         reporter.say(f"fold {k + 1} of {n_folds}")

@@ -11,17 +11,18 @@ from matplotlib.ticker import MaxNLocator
 from trainer.reports.plots import INK, MARK, blank, save_png
 
 
-def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path) -> Path:
+def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path, whose: str) -> Path:
     """Draws ``history.png``: the score of each trial of a search, and the best one so far.
 
     Args:
         scores: score of each complete trial by its number, in order of the numbers.
         first: score of the baseline recipe, if its trial is complete.
         folder: an existing folder.
+        whose: the patients that they are scored on, and how many.
     """
     numbers, values = list(scores), np.array(list(scores.values()))
     figure, axes = blank(
-        f"{len(numbers)} complete trials of the search\nvalidation patients",
+        f"{len(numbers)} complete trials of the search\n{whose}",
         "trial",
         "validation utility + AUROC",
     )
@@ -35,15 +36,18 @@ def plot_trials(scores: Mapping[int, float], first: float | None, folder: Path) 
     return save_png(figure, folder / "history.png")
 
 
-def plot_importances(importances: Mapping[str, float], n_trials: int, folder: Path) -> Path:
+def plot_importances(
+    importances: Mapping[str, float], n_trials: int, folder: Path, whose: str
+) -> Path:
     """Draws ``importance.png``: the share of the score's variance that each knob explains.
 
     Args:
         importances: share by knob, the largest first.
         n_trials: complete trials that the shares were estimated from.
         folder: an existing folder.
+        whose: the patients that they are scored on, and how many.
     """
-    title = f"Importance of each knob, from {n_trials} trials"
+    title = f"Importance of each knob, from {n_trials} trials\n{whose}"
     figure, axes = blank(title, "share of the score's variance", "")
     names = list(importances)[::-1]  # bars are drawn from below: the first is on top
     axes.barh(names, [importances[name] for name in names], color=INK)

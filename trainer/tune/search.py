@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -20,10 +20,12 @@ import torch
 
 from streamer.core import features
 from trainer.data.dataset import Material
-from trainer.data.gathering import gather, read
+from trainer.data.gathering import gather
 from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError
+from trainer.fit import Stays
 from trainer.progress import Reporter
+from trainer.reports.plots import people
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
 from trainer.training.recipe import KnobValue, Recipe
@@ -53,16 +55,17 @@ class _MadeOf(TypedDict):
     data: str
     features: str
     knobs: list[dict[str, KnobValue]]
+    task: Mapping[str, object] | None
 
 
 def tune(
-    paths: Sequence[Path],
+    data: Sequence[Path] | Stays,
     out: Path,
     base: Recipe,
     *,
     reporter: Reporter,
     knobs: Sequence[Knob],
-    n_trials: int,
+    n_trials: int | None,
     timeout_s: float | None = None,
 ) -> Search:
     """Runs further trials and returns all that the folder holds.
@@ -70,12 +73,13 @@ def tune(
     Ctrl-C ends the search. Finished trials are kept, and the same call continues it.
 
     Args:
-        paths: PhysioNet 2019 files or folders, with labels.
+        data: PhysioNet 2019 files or folders, with labels; with a task or a split of their own,
+            ``Stays``.
         out: keeps the trials and the teachers' soft labels.
         base: the baseline recipe; knobs that are not searched keep its values.
         reporter: shows progress and a line for each trial.
         knobs: the knobs that are searched.
-        n_trials: number of further trials.
+        n_trials: number of further trials; ``None``: no limit.
         timeout_s: seconds after which no further trial begins.
 
     Raises:
@@ -85,13 +89,16 @@ def tune(
         InputError: Optuna or LightGBM is not installed.
     """
     library = _optuna()
-    material, data = gather(read(paths, reporter), ByHash(base.salt, base.fractions), reporter)
+    stays = data if isinstance(data, Stays) else Stays(data)
+    rule = stays.rule or ByHash(base.salt, base.fractions)
+    material, summary = gather(stays.read(reporter), rule, reporter)
     out.mkdir(parents=True, exist_ok=True)
     made_of: _MadeOf = {
         "recipe": base.to_json(),
-        "data": data["fitted_on"],
+        "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
         "knobs": [asdict(knob) for knob in knobs],
+        "task": None if stays.task is None else stays.task.to_json(),
     }
     study = _study(out, base.seed, made_of)
     if search_of(study, base).first is None:  # also if its trial was interrupted
@@ -101,7 +108,7 @@ def tune(
         values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
         trial.set_user_attr("knobs", values)
         recipe = replace(base, **values)
-        soft_labels = _soft_labels(material, recipe, out, data["fitted_on"], reporter)
+        soft_labels = _soft_labels(material, recipe, out, summary["fitted_on"], reporter)
 
         def report_epoch(epoch: Epoch) -> None:
             trial.set_user_attr("epochs", int(epoch["epoch"]))
@@ -123,7 +130,10 @@ def tune(
         study.optimize(objective, n_trials, timeout_s, callbacks=[report_trial])
     except KeyboardInterrupt:
         reporter.say("stopped; the same command continues the search")
-    return search_of(study, base)
+    part = material.cohort.take(material.split.validation)
+    kind = "septic" if part.task is None else "with the outcome"
+    whose = people("validation patients", part.label, part.starts, kind)
+    return replace(search_of(study, base), whose=whose)
 
 
 def write(search: Search, out: Path) -> None:
@@ -132,9 +142,9 @@ def write(search: Search, out: Path) -> None:
     first = search.first
     if search.complete:
         scores = {trial.number: trial.score or 0.0 for trial in search.complete}
-        plot_trials(scores, first.score if first is not None else None, out)
+        plot_trials(scores, first.score if first is not None else None, out, search.whose)
     if search.importances:
-        plot_importances(search.importances, len(search.complete), out)
+        plot_importances(search.importances, len(search.complete), out, search.whose)
 
 
 def search_of(study: optuna.Study, base: Recipe) -> Search:
@@ -181,7 +191,7 @@ def _study(out: Path, seed: int, made_of: _MadeOf) -> optuna.Study:
         ) from error
     before = study.user_attrs.get("made_of", made_of)
     for name, value in json.loads(json.dumps(made_of)).items():
-        if before[name] != value:
+        if before.get(name) != value:
             raise ResumeError(
                 f"{out} holds a search with another {name}; name another folder with --out"
             )

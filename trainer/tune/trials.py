@@ -61,11 +61,13 @@ class Search:
         trials: all trials, by number.
         importances: the share of the score's variance that each knob explains (functional ANOVA,
             Hutter 2014), the largest first; empty while too few trials are complete.
+        whose: the patients that trials are scored on, and how many.
     """
 
     base: Recipe
     trials: tuple[Trial, ...]
     importances: dict[str, float]
+    whose: str = "validation patients"
 
     @property
     def complete(self) -> list[Trial]:

@@ -123,3 +123,12 @@ def test_one_wrong_message_is_noticed(
     wrong = [*good[:at], copy.deepcopy(good[at]), *good[at + 1 :]]
     change(wrong[at])
     assert kind in faults(log, wrong)
+
+
+def test_an_unpause_beside_a_risk_is_of_no_alert(log: list[Record], good: list[Answer]) -> None:
+    altered = copy.deepcopy(good)
+    for answer in altered:
+        for risk in answer.risks:
+            named = {name: risk[name] for name in ("patient_id", "partition", "offset")}
+            answer.alerts.append({"phase": "unpause", "alert_id": None, **named})
+    assert not faults(log, altered)

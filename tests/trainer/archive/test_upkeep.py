@@ -9,18 +9,21 @@ import pytest
 
 from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.core.time import HOUR_MS
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive import upkeep
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
+from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable
 from trainer.archive.export import export
 from trainer.archive.fold import fold, newest_logged_ms
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.repair import repair
-from trainer.archive.schemas import EVENTS, OUTCOMES
+from trainer.archive.schemas import EVENTS, OUTCOMES, SCORES
+from trainer.archive.source import ArchiveSource
 from trainer.archive.status import status
 from trainer.archive.upkeep import tidy
 from trainer.data.cohort import fingerprint, load_cohort
@@ -53,6 +56,39 @@ def test_compaction_changes_neither_rows_nor_stays(root: Path) -> None:
     fold(root)
     assert fingerprint(load_cohort([Path(f"archive:{root}")])) == stays
     assert tidy(root, keep_days=730).n_merged == 0
+
+
+def test_risks_and_outcomes_are_merged_by_day_and_a_run_can_read_what_it_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "_GRACE_HOURS", 0)
+    of_partition = {"outcomes": MemoryBroker(2), "risk": MemoryBroker(2)}
+    for hour in range(60):
+        logged_ms = START_MS + hour * HOUR_MS
+        patient = f"p{hour}"
+        common = {"patient_id": patient, "time": logged_ms}
+        scored = {"bin": hour, "risk": 0.1, "model": "3fa9c1d20b77"}
+        for topic, value in (
+            ("risk", common | scored),
+            ("outcomes", common | {"type": "no_sepsis"}),
+        ):
+            of_partition[topic].append(hour % 2, patient.encode(), orjson.dumps(value), logged_ms)
+    for topic, broker in of_partition.items():
+        log = MemoryLog(broker, max_poll_records=4)
+        drain(Archive(root, PLAIN).writer(topic, log, NEVER_FLUSHED_S), flush_every=1)
+    fold(root)
+    stays = read_archive(ArchiveSource(root))
+    tables = [ArchiveTable(root, spec) for spec in (OUTCOMES, SCORES)]
+    before = [table.read_all().sort_by("patient") for table in tables]
+    assert all(len(table.paths()) > 15 for table in tables)
+    tidy(root, keep_days=730)
+    for table, rows in zip(tables, before, strict=True):
+        table.reload()
+        assert len(table.paths()) <= 12  # three days, two partitions or five
+        assert table.read_all().sort_by("patient").equals(rows)
+    assert tidy(root, keep_days=730).n_merged == 0
+    again = read_archive(ArchiveSource(root, stays.stays_version, stays.outcomes_version))
+    assert fingerprint(again.cohort) == fingerprint(stays.cohort)
 
 
 def test_days_beyond_retention_are_dropped_and_what_they_cut_never_trains(root: Path) -> None:

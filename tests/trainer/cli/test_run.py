@@ -24,7 +24,7 @@ from tests.support.synthetic_cohort import KNOBS, learnable_file
 from tests.support.wait import wait_until
 from trainer.loop import runs
 from trainer.registry import keys
-from trainer.registry.policy import PolicyInForce
+from trainer.registry.policy import Policy, PolicyInForce, parse
 from trainer.registry.registry import Registry
 
 IN_FORCE_S = 10.0
@@ -99,6 +99,10 @@ def test_a_broken_policy_is_refused_and_a_freeze_stops_runs(
     few = learnable_file(tmp_path, 5)
     registry = Path(json.loads(trainer("policy", "show", "--json").out)["why"] or "x")
     assert registry == Path("x")
+    shown = trainer("policy").out
+    assert parse(shown.encode(), Path("policy.toml")) == Policy()
+    assert "the defaults" in shown
+    assert trainer("policy", "--json").out == trainer("policy", "show", "--json").out
     frozen = trainer("freeze", "--by", "Dr. A", "--reason", "new monitors")
     assert frozen.code == 0
     result = trainer("run", "--once", "--data", few)
@@ -117,7 +121,10 @@ def test_sigterm_ends_trainer_and_child_within_ten_seconds(
     words += ["--registry", str(tmp_path / "registry"), "--threads", "1", "--set", "epochs=9999"]
     words += ["--set", "patience=9999"]
     trainer = subprocess.Popen(
-        words, env={**os.environ, "REDIS_URL": url}, stderr=subprocess.PIPE, text=True
+        words,
+        env={**os.environ, "REDIS_URL": url, "TRAINER_PRIORITY": "low"},
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         itself = psutil.Process(trainer.pid)

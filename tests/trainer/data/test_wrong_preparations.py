@@ -316,6 +316,13 @@ def test_what_is_harmless_changes_nothing(case: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.label, plain.label)
 
 
+def test_zeros_are_said_once() -> None:
+    """Not again for each variable, as values outside their limits or as a median of 0."""
+    report = DataReport.of(filled_with(0)(ward()))
+    assert len([line for line in report.lines() if "zeros for missing cells" in line]) == 1
+    assert not [name for name in report.names() if name.startswith(("dropped:", "unit:"))]
+
+
 def test_fio2_in_percent_and_a_few_typing_errors_are_harmless() -> None:
     values = ward().values.copy()
     values[:, INDEX["fio2"]] *= 100

@@ -93,6 +93,25 @@ def test_the_alert_threshold_finds_most_within_the_budget(budget: float) -> None
     assert chosen.sensitivity == best > 0
 
 
+def test_as_many_alerts_as_now_are_used_up_and_no_threshold_far_below_is_taken_for_quiet() -> None:
+    label, starts = random_labels(3, 150)
+    risk = random_risks(label, 3, 2)
+    rates = {
+        float(t): rising(starts, risk, float(t)).sum() / (len(risk) / 24)
+        for t in np.unique(risk)[:-1] + np.diff(np.unique(risk)) / 2
+    }
+    for as_now in (0.2, 1.0, max(rates.values()) * 0.6):
+        chosen = choose_alert_threshold(label, starts, risk, rising_each(starts, risk), 1e9, as_now)
+        above = [rate for t, rate in rates.items() if t >= chosen.threshold]
+        assert max(above) == chosen.starts_per_patient_day <= as_now == chosen.within
+        below = max(t for t in rates if t < chosen.threshold)
+        assert rates[below] > as_now
+    assert min(rates.values()) < as_now
+    assert rates[min(rates)] < as_now, "all far below start as many: this test shows nothing"
+    budget_alone = choose_alert_threshold(label, starts, risk, rising_each(starts, risk), 0.3, 0.31)
+    assert (budget_alone.within, budget_alone.to_json(0.3).get("within")) == (0.3, None)
+
+
 def test_many_risks_are_searched_through_a_hundred_thresholds() -> None:
     label, starts = random_labels(4)
     risk = random_risks(label, 4)

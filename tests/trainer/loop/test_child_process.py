@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -10,7 +11,7 @@ from redis import Redis
 from streamer.local import LocalStack
 from tests.support.synthetic_cohort import learnable_file
 from trainer.loop import child_process
-from trainer.loop.child import Order, Report
+from trainer.loop.child import NICENESS, Order, Report
 from trainer.loop.child_process import ChildEnd, Limits, NoReport, run_child
 from trainer.loop.record import Source
 from trainer.registry.lease import Lease
@@ -50,7 +51,7 @@ def test_a_lost_lease_ends_the_child(
 
 def test_a_real_child_counts_and_one_without_memory_says_so(tmp_path: Path) -> None:
     file = learnable_file(tmp_path, 40)
-    order = Order(what="count", sources=[Source(name=str(file))])
+    order = Order(what="count", sources=[Source(name=str(file))], priority="normal")
     end = run_child(order, tmp_path, None, threading.Event(), Limits())
     assert isinstance(end, Report)
     assert (end.facts.n_stays, end.made) == (40, [])
@@ -59,3 +60,27 @@ def test_a_real_child_counts_and_one_without_memory_says_so(tmp_path: Path) -> N
     end = run_child(starved, tmp_path, None, threading.Event(), Limits())
     assert isinstance(end, NoReport)
     assert end.kind is ChildEnd.FAILED
+
+
+_GIVES_WAY = """
+import os
+from pathlib import Path
+from trainer.loop.child import limit_itself
+group = Path("/proc/self/autogroup")
+limit_itself(64, "leftover")
+print(os.sched_getscheduler(0) == os.SCHED_IDLE, group.read_text().split()[-1])
+os.setsid()
+limit_itself(64, "leftover")
+print(os.getpriority(os.PRIO_PROCESS, 0), group.read_text().split()[-1])
+"""
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="this kernel does not group by session"
+)
+def test_the_session_of_a_child_gives_way_as_a_whole_and_no_other_does() -> None:
+    before = Path("/proc/self/autogroup").read_text().split()[-1]
+    ran = subprocess.run(
+        [sys.executable, "-c", _GIVES_WAY], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert ran.stdout.splitlines() == [f"True {before}", f"{NICENESS} 19"]

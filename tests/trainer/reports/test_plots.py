@@ -37,7 +37,7 @@ def test_every_picture_is_written_where_it_says(tmp_path: Path, decimals: int) -
         plot_roc(label, risk, tmp_path, WHOSE),
         plot_precision_recall(label, risk, tmp_path, WHOSE),
         plot_reliability(label, risk, tmp_path, WHOSE),
-        plot_utility(thresholds, utilities, float(thresholds[3]), tmp_path),
+        plot_utility(thresholds, utilities, float(thresholds[3]), tmp_path, WHOSE),
     ]
     names = ["loss.png", "roc.png", "precision_recall.png", "reliability.png", "utility.png"]
     written.append(plot_alerts(random_scored(1), tmp_path, WHOSE))
@@ -56,6 +56,6 @@ def test_a_useless_model_can_be_drawn_too(tmp_path: Path) -> None:
         plot_roc(label, flat, tmp_path, WHOSE),
         plot_precision_recall(label, flat, tmp_path, WHOSE),
         plot_reliability(label, flat, tmp_path, WHOSE),
-        plot_utility(thresholds, utilities, float(thresholds[0]), tmp_path),
+        plot_utility(thresholds, utilities, float(thresholds[0]), tmp_path, WHOSE),
     ):
         assert drawn_share(file) > 0

@@ -12,10 +12,13 @@ import pytest
 import torch
 from rich.console import Console
 
+from streamer.datasets.physionet2019 import read_2019
+from streamer.datasets.task import read_task
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
+from tests.support.task_files import TASKS, write_own
 from trainer.errors import InputError, ResumeError
-from trainer.fit import fit
+from trainer.fit import Stays, fit
 from trainer.progress import Reporter
 from trainer.training.checkpoint import Epoch, Run
 from trainer.training.recipe import Recipe
@@ -102,6 +105,18 @@ def test_a_folder_with_another_search_is_rejected(
     ):
         with pytest.raises(ResumeError, match=f"another {part}"):
             tune([data], out, base, reporter=QUIET, knobs=knobs, n_trials=1)
+
+
+def test_a_task_of_ones_own_is_searched_and_another_one_rejected(tmp_path: Path) -> None:
+    table = write_own(tmp_path / "own.csv", read_2019([learnable_file(tmp_path, 70)]))
+    plain = replace(QUICK, teacher_share=0.0)
+    task, out = read_task(TASKS / "our-icu.toml"), tmp_path / "search"
+    stays = Stays([table], task=task)
+    search = tune(stays, out, plain, reporter=QUIET, knobs=RATES, n_trials=1)
+    assert len(search.complete) == 1
+    other = Stays([table], task=task.model_copy(update={"horizons": (6, 12, 36)}))
+    with pytest.raises(ResumeError, match="another task"):
+        tune(other, out, plain, reporter=QUIET, knobs=RATES, n_trials=1)
 
 
 def test_tables_and_pictures(searched: tuple[Search, Path], tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
 from trainer.metrics.definitions import Scored, lead_hours
 from trainer.metrics.ranking import curve
-from trainer.reports.plots import blank, canvas, save_png, thinned
+from trainer.reports.plots import blank, canvas, people, save_png, thinned
 
 WIDE: Final = (8.5, 5.0)  # the legend stands beside the curves
 
@@ -43,7 +43,7 @@ LONGEST_LEAD, LATEST = 48, 6  # hours before and after onset; records of septic 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A model in the pictures."""
+    """A model in the pictures, with the patients of all of them."""
 
     name: str
     color: str
@@ -52,6 +52,11 @@ class _Line:
     validation: Scored
     threshold: float
     medium: float
+
+    @property
+    def whose(self) -> str:
+        """The test patients, and how many."""
+        return people("test patients", self.test.label, self.test.starts, "septic")
 
 
 def draw(findings: Findings, folder: Path) -> list[Path]:
@@ -103,7 +108,10 @@ def _differences(findings: Findings, folder: Path) -> Path:
     # Models that know the true status are so far away that the others would be one point.
     live = [model for model in findings.families if model.entry.level is not Level.TRUTH]
     ranked = sorted(live, key=lambda model: model.standing.differences["utility"].value)
-    figure = canvas((11.0, 1.6 + 0.27 * len(ranked)))
+    figure = canvas((11.0, 2.0 + 0.27 * len(ranked)))
+    held_out = findings.held_out
+    whose = people("test patients", held_out.test.label, held_out.test.starts, "septic")
+    figure.suptitle(f"Each model against the final LSTM, on the same {whose}")
     panels = figure.subplots(1, 2, sharey=True)
     for panel, metric in zip(panels, ("utility", "auroc"), strict=True):
         differences = [model.standing.differences[metric] for model in ranked]
@@ -129,7 +137,10 @@ def _differences(findings: Findings, folder: Path) -> Path:
 
 def _utility(lines: Sequence[_Line], folder: Path) -> Path:
     figure, axes = blank(
-        "Utility against threshold", "threshold (calibrated risk)", "normalised utility", WIDE
+        f"Utility against threshold\n{lines[0].whose}",
+        "threshold (calibrated risk)",
+        "normalised utility",
+        WIDE,
     )
     for line in lines:
         thresholds, utilities = utility_curve(line.test.label, line.test.starts, line.test.risk)
@@ -146,7 +157,9 @@ def _utility(lines: Sequence[_Line], folder: Path) -> Path:
 
 
 def _roc(lines: Sequence[_Line], folder: Path) -> Path:
-    figure, axes = blank("ROC, every hour", "1 - specificity", "sensitivity", WIDE)
+    figure, axes = blank(
+        f"ROC, every hour\n{lines[0].whose}", "1 - specificity", "sensitivity", WIDE
+    )
     for line in lines:
         points = curve(line.test.label, line.test.risk)
         some = thinned(len(points.threshold))
@@ -163,7 +176,10 @@ def _roc(lines: Sequence[_Line], folder: Path) -> Path:
 
 def _precision_recall(lines: Sequence[_Line], folder: Path) -> Path:
     figure, axes = blank(
-        "Precision and recall, every hour", "sensitivity (recall)", "precision (PPV)", WIDE
+        f"Precision and recall, every hour\n{lines[0].whose}",
+        "sensitivity (recall)",
+        "precision (PPV)",
+        WIDE,
     )
     highest = 0.0
     for line in lines:
@@ -181,9 +197,11 @@ def _precision_recall(lines: Sequence[_Line], folder: Path) -> Path:
 
 def _reliability(lines: Sequence[_Line], folder: Path) -> Path:
     figure, axes = blank(
-        "Reliability, every hour", "mean risk given, in bins of equal numbers of hours",
-        "share that was positive", WIDE,
-    )  # fmt: skip
+        f"Reliability, every hour\n{lines[0].whose}",
+        "mean risk given, in bins of equal numbers of hours",
+        "share that was positive",
+        WIDE,
+    )
     both = [np.array([0.01])]
     for line in lines:
         mean, share = reliability_points(line.test.label, line.test.risk)
@@ -200,7 +218,10 @@ def _reliability(lines: Sequence[_Line], folder: Path) -> Path:
 def _lead(lines: Sequence[_Line], folder: Path) -> Path:
     """Share of septic stays with an alert so many hours before onset, or earlier."""
     figure, axes = blank(
-        "Lead time of alerts", "hours before onset", "share of septic stays alerted by then", WIDE
+        f"Lead time of alerts\n{lines[0].whose}",
+        "hours before onset",
+        "share of septic stays alerted by then",
+        WIDE,
     )
     hours = np.arange(LONGEST_LEAD, -LATEST - 1, -1)
     for line in lines:
@@ -216,11 +237,12 @@ def _lead(lines: Sequence[_Line], folder: Path) -> Path:
 def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
     """Share of septic stays found against alerts, over the medium thresholds of the policy."""
     figure, axes = blank(
-        "Alerts against sensitivity",
+        f"Alerts against sensitivity\n{lines[0].whose}",
         "alert starts per patient-day",
         "share of septic stays found (48 h before onset or later)",
         WIDE,
     )
+    most = 0.0
     for line in lines:
         validation = line.validation
         rule = PolicyRule(validation.label, validation.starts, validation.risk)
@@ -228,9 +250,11 @@ def _alerts(lines: Sequence[_Line], folder: Path) -> Path:
         falling = np.unique(np.quantile(validation.risk, above))[::-1]
         points = np.array([_alert_point(line.test, rule, medium) for medium in falling])
         # Still lower thresholds give fewer alerts: each lasts, and began too early to count.
-        _draw(axes, line, *points[: points[:, 0].argmax() + 1].T)
+        points = points[: points[:, 0].argmax() + 1]
+        most = max(most, 1.05 * float(points[-1, 0]))
+        _draw(axes, line, *points.T)
         axes.plot(*_alert_point(line.test, rule, line.medium), "o", color=line.color)
-    axes.set(xlim=(0, _MOST_ALERTS), ylim=(0, 1))
+    axes.set(xlim=(0, min(most, _MOST_ALERTS)), ylim=(0, 1))
     return _with_legend(figure, axes, folder / "alerts.png")
 
 
