@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from bench.site_curve import HELD_OUT, known_stays, stays_in_no_draw
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import Bundle
-from streamer.core.features import N_FEATURES
+from streamer.core.variables import BUILT_IN
 from streamer.datasets.cohort import Cohort
 from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
@@ -61,9 +61,9 @@ def rows(site: Cohort, judged: Dataset, start: Bundle, n_septic: int, draw: int)
     recipe = replace(fine_tuning_of(start), seed=draw)
     material, summary = gather(own, ByHash(recipe.salt, recipe.fractions), Reporter())
     material, _ = goes_on_from(start, recipe, material, summary)
-    soft = no_soft_labels(own.n_rows, N_FEATURES)
+    soft = no_soft_labels(own.n_rows, material.built.shape[1])
     run = train(material, recipe, soft)
-    tuned = uncalibrated(trained(run, recipe).in_numpy(), material.scaling)
+    tuned = uncalibrated(trained(run, recipe).in_numpy(), material.scaling, BUILT_IN)
     split = material.split
     known = material.dataset(np.sort(np.concatenate([split.train, split.validation])))
     seen = cohort_logits(tuned, judged)[:, 0]

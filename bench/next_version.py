@@ -8,7 +8,7 @@ its stays, unless it writes an earlier format.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from streamer.core import stays, stored_formats
 from streamer.core.stays import Field
@@ -22,16 +22,16 @@ def become() -> None:
     ours = stored_formats.NEWEST
     changed: Any = stored_formats
     changed.NEWEST, changed.OLDEST_WRITTEN = FORMAT, ours
-    layout, changed_stays = stays.layout, stays
-    changed_stays.layout = lambda architecture: {
-        **layout(architecture), _FIELD: Field("<f4", (3,), 1.5),
+    layout, changed_stays = stays.layout, cast(Any, stays)
+    changed_stays.layout = lambda architecture, variables: {
+        **layout(architecture, variables), _FIELD: Field("<f4", (3,), 1.5),
     }  # fmt: skip
-    from streamer.core import codec  # noqa: PLC0415 - it reads the formats when it is imported
+    from streamer.core import stored_header  # noqa: PLC0415 - it reads the formats when imported
 
-    tables: Any = codec
-    tables._SIZES[FORMAT], tables._TEXTS[FORMAT] = tables._SIZES[ours], tables._TEXTS[ours]
+    tables: Any = stored_header
+    tables.SIZES[FORMAT], tables.TEXTS[FORMAT] = tables.SIZES[ours], tables.TEXTS[ours]
     for version in range(stored_formats.OLDEST, FORMAT):
-        tables._MISSING[version] |= {_FIELD}
+        tables.MISSING[version] |= {_FIELD}
 
 
 def main() -> None:

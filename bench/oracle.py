@@ -101,7 +101,7 @@ class Fold:
     """
 
     def __init__(self, model: Model, settings: Settings) -> None:
-        self.table = StayTable(model.architecture)
+        self.table = StayTable(model.architecture, variables=model.variables)
         self._model = model
         self._settings = settings
         self._scorer = Scorer(
@@ -112,7 +112,12 @@ class Fold:
         """Yields the messages that the service must write for the next records of the partition."""
         key = self._settings.secret("action_key")().encode()
         records = Records.of(records)
-        columns = decode(records, self._settings.future_limit_ms, action_key=key)
+        columns = decode(
+            records,
+            self._settings.future_limit_ms,
+            action_key=key,
+            variables=self._model.variables,
+        )
         outcome = self._scorer.score(columns, records.partition[columns.record].tolist())
         for rejection in outcome.rejections:
             record = records[rejection.record]
@@ -296,7 +301,9 @@ def _digest(key: bytes | None, value: bytes | None, headers: Sequence[tuple[str,
 
 
 def _fields_that_differ(model: Model, expected: bytes, stored: bytes) -> str:
-    tables = [StayTable(model.architecture, capacity=1) for _ in range(2)]
+    tables = [
+        StayTable(model.architecture, capacity=1, variables=model.variables) for _ in range(2)
+    ]
     try:
         for table_, stay in zip(tables, (expected, stored), strict=True):
             codec.decode(table_, 0, {"p": stay})

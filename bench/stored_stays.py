@@ -1,9 +1,11 @@
 """Stays as a version of this program stores them, for tests that later versions read them.
 
     python -m bench.stored_stays --at 32d8506 --write tests/core/stored/version_0_1.json
+    python -m bench.stored_stays --own --write tests/core/stored/format_5.json
 
 The tree of that commit is unpacked, and its own `Monitor` takes the events below. Each released
-version is to have a file; `tests/core/test_stored_stays.py` reads all of them.
+version is to have a file; `tests/core/test_stored_stays.py` reads all of them. With `--own` the
+stays are those of a model with a variable beyond the 34, which readers without it leave out.
 """
 
 from __future__ import annotations
@@ -59,6 +61,42 @@ def _event(patient: str, minute: float, **fields: Any) -> dict[str, Any]:
     return {"patient_id": patient, "time": _ORIGIN_MS + round(minute * _MINUTE_MS), **fields}
 
 
+def stored_with_own() -> dict[str, object]:
+    """The stays of this tree as a model stores them that knows a variable beyond the 34."""
+    import numpy as np  # noqa: PLC0415 - of the tree that is asked
+
+    from streamer import Monitor  # noqa: PLC0415
+    from streamer.core import codec, stored_formats  # noqa: PLC0415
+    from streamer.core.moved_stays import copy_stays  # noqa: PLC0415
+    from streamer.core.own_variables import read_own  # noqa: PLC0415
+    from streamer.core.stays import StayTable  # noqa: PLC0415
+    from streamer.core.variables import N_VARIABLES, VariableTable  # noqa: PLC0415
+
+    monitor = Monitor(risk_interval_s=60)
+    monitor.update_many(events())
+    table = monitor._scorer.table
+    slots = np.array(list(table.slot_of.values()), np.intp)
+    sodium = {"unit": "mmol/L", "low": 80, "high": 200, "reference": [136, 145]}
+    wide = StayTable(table.architecture, variables=VariableTable(read_own({"sodium": sodium})))
+    copied = wide.add_many(table.names(slots), 0)
+    copy_stays(table, slots, wide, copied, table.fields)
+    wide["last_value"][copied, N_VARIABLES] = 140
+    wide["last_ms"][copied, N_VARIABLES] = _ORIGIN_MS
+    model_id = "0" * 64
+    return {
+        "format": stored_formats.WITH_OWN,
+        "model": model_id,
+        "alerts": [],
+        "next": {},
+        "stays": {
+            patient: base64.b64encode(zlib.compress(content, 9)).decode()
+            for patient, content in zip(
+                wide.names(copied), codec.encode(wide, copied, codec.Era(model_id)), strict=True
+            )
+        },
+    }
+
+
 def stored() -> dict[str, Any]:
     """What the `streamer` that can be imported here makes of the events."""
     import numpy as np  # noqa: PLC0415 - of the tree that is asked
@@ -75,7 +113,7 @@ def stored() -> dict[str, Any]:
     alerts = [m["alert_id"] for m in scored if "phase" in m]
     after = monitor.update_many(next_events())[0]
     return {
-        "format": codec.VERSION,
+        "format": next(iter(contents.values()))[4],
         "model": model_id,
         "alerts": alerts,
         "next": {m["patient_id"]: m["risk"] for m in after if "bin" in m},
@@ -97,8 +135,12 @@ def main() -> int:
     """Writes the file of one commit, or of this tree."""
     parser = argparse.ArgumentParser(prog="python -m bench.stored_stays", description=__doc__)
     parser.add_argument("--at", help="a commit of this clone (default: this tree)")
+    parser.add_argument("--own", action="store_true", help="of a model with a variable of its own")
     parser.add_argument("--write", type=Path, required=True)
     chosen = parser.parse_args()
+    if chosen.own:
+        chosen.write.write_text(json.dumps(stored_with_own(), indent=1) + "\n")
+        return 0
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(__file__).parents[1]
         if chosen.at:

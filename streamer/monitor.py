@@ -58,7 +58,7 @@ class Monitor:
         if forecast and not content.has_forecast:
             raise BundleError(f"bundle {content.shown_id}: {NO_FORECAST}")
         self._model = build(content)
-        table = StayTable(self._model.architecture)
+        table = StayTable(self._model.architecture, variables=self._model.variables)
         self._scorer = Scorer(self._model, table, round(risk_interval_s * 1000), forecast)
         self._offset = 0
         self.problems: Counter[ValueProblem] = Counter()
@@ -84,7 +84,7 @@ class Monitor:
             The messages in the order of the events, and the rejections with the index of the event.
         """
         records = [self._record(event) for event in events]
-        columns = decode(records, future_limit_ms=None)
+        columns = decode(records, future_limit_ms=None, variables=self._model.variables)
         outcome = self._scorer.score(columns, [_PARTITION] * len(columns.patients))
         self.problems += outcome.problems
         table = self._scorer.table

@@ -19,6 +19,7 @@ from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
+from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort, Progress
 from streamer.datasets.task import Task
 from trainer.data.dataset import Material
@@ -190,7 +191,7 @@ def fit(
     stays = data if isinstance(data, Stays) else Stays(data)
     cohort = stays.read(reporter)
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
-    reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads()).line())
+    reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads(), cohort.variables).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
@@ -228,7 +229,7 @@ def fit(
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
     if lineage.candidacy is not None:
         chosen_on = lineage.candidacy.to_choose_on(chosen_on)
-    network, budget = trained(run, recipe).in_numpy(), recipe.alert_budget
+    network, budget = trained(run, recipe, cohort.variables).in_numpy(), recipe.alert_budget
     calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model
     # It reads the network's output, which has moved: a head that is there learns on, too.
@@ -273,10 +274,17 @@ def goes_on_from(
     """The material with a bundle's weights and scaling; its patients are known to both then.
 
     Raises:
-        InputError: the recipe has other sizes.
+        InputError: the recipe has other sizes, or the stays other variables.
     """
     model = build.build(start)
-    if model.architecture != architecture_of(recipe):
+    variables = material.cohort.variables
+    if model.variables.key != variables.key:
+        raise InputError(
+            f"the bundle that it starts from has the variables {_own_names(model.variables)} of "
+            f"its own and these stays have {_own_names(variables)}; a network goes on with its own "
+            "inputs alone: fit anew, or take the same `new_variables`"
+        )
+    if model.architecture != architecture_of(recipe, variables):
         raise InputError(
             "the knobs of a network's size are those of the bundle that it starts from"
         )
@@ -285,6 +293,10 @@ def goes_on_from(
     )
     summary = {**summary, **also_seen(start.manifest, known)}
     return replace(material, scaling=model.scaling, start=model.network), summary
+
+
+def _own_names(variables: VariableTable) -> str:
+    return ", ".join(name for name, _ in variables.key) or "none"
 
 
 def learn_from_trees(
@@ -306,7 +318,7 @@ def learn_from_trees(
         progress: called with sets of trees done and to be done.
     """
     if not recipe.teacher_share:
-        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
+        return no_soft_labels(material.cohort.n_rows, material.built.shape[1])
     made_of = {**made_of, "recipe": teacher_knobs(recipe)}
     if resume and (kept := SoftLabels.load(file, made_of)) is not None:
         return kept

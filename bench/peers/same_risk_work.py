@@ -19,15 +19,14 @@ import torch
 from bench.peers.event import PeerEvent, epoch_ms
 from bench.peers.network import HIDDEN, MODEL, Cell, Floats, ScalarCalibration, sigmoid
 from streamer.core import features
-from streamer.core.cleaning import HIGH32, LOW32
 from streamer.core.demographics import ICU_TYPE_CODES, SEX_CODES
 from streamer.core.lstm_network import HORIZONS
 from streamer.core.model import DECIMALS
-from streamer.core.variables import FIO2, INDEX, N_VARIABLES, VARIABLES, to_canonical
+from streamer.core.variables import BUILT_IN, FIO2, INDEX, N_VARIABLES, VARIABLES, to_canonical
 
 _HOUR_MS: Final = 3_600_000
 _HEAD: Final = struct.Struct("<qqq")
-_LIMITS: Final = list(zip(LOW32.tolist(), HIGH32.tolist(), strict=True))
+_LIMITS: Final = list(zip(BUILT_IN.low.tolist(), BUILT_IN.high.tolist(), strict=True))
 _UNKNOWN: Final = float("nan")
 # The ends of static, row, memory, h and c among the floats of a packed stay.
 _CUTS: Final = (

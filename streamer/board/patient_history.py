@@ -11,14 +11,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamer.board.api import Value
-from streamer.core import features
-from streamer.core.codec import Era, decode
+from streamer.core.codec import Era, decode, variables_of
+from streamer.core.features import features_of
 from streamer.core.hour_ring import RING
 from streamer.core.lstm_network import Architecture
-from streamer.core.reference_ranges import RANGES
+from streamer.core.reference_ranges import range_of
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import HOUR_MS, rfc3339
-from streamer.core.variables import VARIABLES
 
 _NOBODY: Final = Era("", -1)
 _DIGITS: Final = 6  # float32 has no more
@@ -37,7 +36,9 @@ def read_measurements(patient: str, partition: int, stored: bytes) -> Measuremen
     Raises:
         CorruptState: the bytes are no stay of this version.
     """
-    stays = StayTable(Architecture(len(features.NAMES)), capacity=1)
+    variables = variables_of(stored)
+    architecture = Architecture(len(features_of(variables)))
+    stays = StayTable(architecture, capacity=1, variables=variables)
     decode(stays, partition, {patient: stored}, _NOBODY)
     slot = stays.slot_of[patient]
     return Measurements(_values(stays, slot), _vitals(stays, slot))
@@ -46,14 +47,14 @@ def read_measurements(patient: str, partition: int, stored: bytes) -> Measuremen
 def _values(stays: StayTable, slot: int) -> list[Value]:
     values: list[Value] = []
     columns = zip(
-        VARIABLES,
+        stays.variables.all,
         stays["last_value"][slot].tolist(),
         stays["last_ms"][slot].tolist(),
         strict=True,
     )
     for variable, value, measured_ms in columns:
         if measured_ms != NEVER:
-            low, high = RANGES[variable.name]
+            low, high = range_of(variable)
             values.append(
                 {
                     "variable": variable.name,
@@ -77,7 +78,7 @@ def _vitals(stays: StayTable, slot: int) -> dict[str, list[tuple[int, float]]]:
     at = ring.rows_at(slot, bins % RING)  # (bins, variables)
     values, offsets_ms = ring.value[at], ring.offset_ms[at]
     vitals = {}
-    for index, variable in enumerate(VARIABLES):
+    for index, variable in enumerate(stays.variables.all):
         known = np.flatnonzero(~np.isnan(values[:, index]))
         if variable.is_vital and len(known):
             times_ms = origin_ms + bins[known] * HOUR_MS + offsets_ms[known, index]

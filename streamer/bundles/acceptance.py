@@ -64,7 +64,7 @@ def accept(bundle: Bundle, trust: Trust) -> Model:
             f"{_WAY_OUT}, which adds them",
         )
     try:
-        known_risks.check(model, known_risks.parse(bundle.known))
+        known_risks.check(model, known_risks.parse(bundle.known, model.variables))
     except Exception as error:  # a trial of anybody's network; whatever it does is an answer
         raise BundleRefused(Refusal.NOT_REPRODUCED, f"bundle {name}: {error}") from error
     return model

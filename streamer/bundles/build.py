@@ -26,7 +26,8 @@ from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead
 from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.variables import INDEX, VARIABLES, unnamed
+from streamer.core.own_variables import read_own
+from streamer.core.variables import BUILT_IN, VariableTable
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
 _LONGEST_OUTCOME: Final = 80  # as of a task file
@@ -65,10 +66,8 @@ def build(bundle: Bundle) -> Model:
         f"its features {manifest.get('features')!r} are not this version's "
         f"{features.FEATURE_VERSION!r}",
     )
-    _require(
-        manifest.get("variables") == [variable.name for variable in VARIABLES],
-        "its variables are not those of this version",
-    )
+    variables = _variables(manifest)
+    n_features = len(features.features_of(variables))
     named = manifest.get("model")
     _require(
         isinstance(named, str) and named in (bundle.model_id, short(bundle.model_id)),
@@ -76,11 +75,11 @@ def build(bundle: Bundle) -> Model:
     )
     try:
         horizons = _horizons(manifest)
-        size = soundness.architecture(manifest)
+        size = soundness.architecture(manifest, n_features)
         weights = load_weights(bundle.weights)
         head = {name: weights.pop(name) for name in list(weights) if name.startswith(_PREFIX)}
         soundness.check_weights(size, weights)
-        soundness.check_scaling(manifest["scaling"])
+        soundness.check_scaling(manifest["scaling"], n_features)
         model = Model(
             bundle.model_id,
             Network(size, weights),
@@ -97,7 +96,8 @@ def build(bundle: Bundle) -> Model:
         model.outcome = bundle.outcome
         is_plain = model.outcome.isprintable() and 0 < len(model.outcome) <= _LONGEST_OUTCOME
         _require(is_plain, f"its outcome {ascii(model.outcome)[:80]}")
-        model.unread = _unread(manifest)
+        model.variables = variables
+        model.unread = _unread(manifest, variables)
         return model
     except BundleError:
         raise
@@ -118,7 +118,7 @@ def make(model: Model, about: Provenance, card: str) -> Bundle:
         {
             "format": FORMAT,
             "features": features.FEATURE_VERSION,
-            "variables": [variable.name for variable in VARIABLES],
+            "variables": list(model.variables.names),
             "architecture": asdict(model.architecture),
             "scaling": {"mean": model.scaling.mean.tolist(), "std": model.scaling.std.tolist()},
             "calibration": {
@@ -156,14 +156,29 @@ def _horizons(manifest: Manifest) -> tuple[str, ...]:
     return tuple(f"{h}h" for h in hours)
 
 
-def _unread(manifest: Manifest) -> NDArray[np.intp]:
+def _variables(manifest: Manifest) -> VariableTable:
+    """The 34, and the variables that the task of the bundle defines."""
+    task = manifest.get("task")
+    try:
+        own = read_own(task.get("new_variables", {})) if task is not None else ()
+    except _BROKEN as error:
+        raise BundleError(f"this bundle cannot be used: its task: {error}") from error
+    variables = VariableTable(own) if own else BUILT_IN
+    _require(
+        manifest.get("variables") == list(variables.names),
+        "its variables are not those of this version and of its task",
+    )
+    return variables
+
+
+def _unread(manifest: Manifest, variables: VariableTable) -> NDArray[np.intp]:
     """Columns of the variables that the task of the bundle does not name."""
     task = manifest.get("task")
     if task is None:
         return np.empty(0, np.intp)
-    named = set(task["variables"])
-    _require(named <= set(INDEX), f"its task names the variables {ascii(named - set(INDEX))[:80]}")
-    return unnamed(named)
+    named, known = set(task["variables"]), set(variables.names)
+    _require(named <= known, f"its task names the variables {ascii(named - known)[:80]}")
+    return variables.unnamed(named)
 
 
 def _calibration(manifest: Manifest, horizon: str) -> Calibration:

@@ -23,7 +23,16 @@ from streamer.bundles.manifest import parse_json
 from streamer.core import demographics, features
 from streamer.core.cleaning import clean
 from streamer.core.model import Model
-from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
+from streamer.core.reference_ranges import range_of
+from streamer.core.variables import (
+    BUILT_IN,
+    HIGH,
+    INDEX,
+    LOW,
+    N_VARIABLES,
+    VARIABLES,
+    VariableTable,
+)
 
 Floats = NDArray[np.float32]
 
@@ -67,7 +76,7 @@ class StayPart(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class KnownStay:
-    """A stay ``(T, 34)`` with its static input ``(4,)`` and the risks ``(T, 3)`` it must have."""
+    """A stay ``(T, V)`` with its static input ``(4,)`` and the risks ``(T, 3)`` it must have."""
 
     values: Floats
     static: Floats
@@ -76,19 +85,24 @@ class KnownStay:
 
 def make(model: Model) -> bytes:
     """Returns the content of `known.json` for a model: inputs, and the risks that it gives them."""
-    values, static = pool()
+    values, static = pool(model.variables)
     risks = risks_of(model, values, static)
     order = np.argsort(risks[:, :, 0].max(axis=0))
     chosen = np.unique(order[np.linspace(0, len(order) - 1, _CHOSEN).round().astype(int)])
     lowest = int(risks[:, :, 0].min(axis=0).argmin())
     parts = [
-        _part(values[:, i], static[i], risks[:, i]) for i in sorted({*chosen.tolist(), lowest})
+        _part(model.variables, values[:, i], static[i], risks[:, i])
+        for i in sorted({*chosen.tolist(), lowest})
     ]
     return (json.dumps(parts, separators=(",", ":")) + "\n").encode()
 
 
-def parse(text: bytes) -> list[KnownStay]:
+def parse(text: bytes, variables: VariableTable = BUILT_IN) -> list[KnownStay]:
     """Reads `known.json`.
+
+    Args:
+        text: its content.
+        variables: those of the model.
 
     Raises:
         ValueError: it is not a short list of stays with values within their limits.
@@ -97,7 +111,7 @@ def parse(text: bytes) -> list[KnownStay]:
     if not isinstance(parts, list) or not 2 <= len(parts) <= _MOST_STAYS:
         raise ValueError(f"known inputs: not a list of 2 to {_MOST_STAYS} stays")
     try:
-        return [_stay(part) for part in parts]
+        return [_stay(part, variables) for part in parts]
     except (ArithmeticError, AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError(f"known inputs: {type(error).__name__} {error}") from error
 
@@ -110,7 +124,7 @@ def check(model: Model, stays: Sequence[KnownStay]) -> None:
             of the thresholds.
     """
     n_hours = max(len(stay.values) for stay in stays)
-    values = np.full((n_hours, len(stays), N_VARIABLES), np.nan, np.float32)
+    values = np.full((n_hours, len(stays), len(model.variables)), np.nan, np.float32)
     expected = np.full((n_hours, len(stays), 3), np.nan)
     for i, stay in enumerate(stays):
         values[: len(stay.values), i], expected[: len(stay.values), i] = stay.values, stay.risks
@@ -146,19 +160,20 @@ def _one_sided(least: float, most: float, model: Model) -> list[str]:
 
 
 def risks_of(model: Model, values: Floats, static: Floats) -> NDArray[np.float64]:
-    """Returns the risks ``(T, B, 3)`` of stays ``(T, B, 34)`` from their admission on."""
+    """Returns the risks ``(T, B, 3)`` of stays ``(T, B, V)`` from their admission on."""
     n_hours, n_stays, _ = values.shape
-    memory = features.empty_memory(n_stays)
-    built = np.empty((n_hours, n_stays, features.N_FEATURES), np.float32)
-    for hour, rows in enumerate(model.inputs(clean(values))):
+    builder = features.features_of(model.variables)
+    memory = builder.empty_memory(n_stays)
+    built = np.empty((n_hours, n_stays, len(builder)), np.float32)
+    for hour, rows in enumerate(model.inputs(clean(values, model.variables))):
         bins = np.full(n_stays, hour, np.int32)
-        built[hour], memory = features.step(rows, bins, static, memory)
+        built[hour], memory = builder.step(rows, bins, static, memory)
     with np.errstate(all="ignore"):  # of a model that is yet to be tried
         return model.risks(model.logits(built))
 
 
-def pool() -> tuple[Floats, Floats]:
-    """Returns invented stays ``(T, B, 34)`` and their static inputs ``(B, 4)``.
+def pool(variables: VariableTable = BUILT_IN) -> tuple[Floats, Floats]:
+    """Returns invented stays ``(T, B, V)`` and their static inputs ``(B, 4)``.
 
     The last third has values from anywhere within the limits: a model of other patients than ours
     may call for a course that no patient of ours has.
@@ -187,16 +202,47 @@ def pool() -> tuple[Floats, Floats]:
         draws.choice(["medical", "surgical", "unknown"], _POOL).tolist(),
         draws.uniform(0, 60, _POOL).round(),
     )
-    return values.astype(np.float32), static
+    own = _own(variables, course)
+    return np.concatenate([values, own], axis=2).astype(np.float32), static
 
 
-def _part(values: Floats, static: Floats, risks: NDArray[np.float64]) -> StayPart:
+def _own(variables: VariableTable, course: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values ``(T, B, V - 34)`` of a task's own variables; drawn apart, so the others stay.
+
+    What they mean is not known here: in the course of half of the stays one rises out of its
+    reference range, in that of the others it falls.
+    """
+    draws = np.random.default_rng(_SEED + 1)
+    shape = (*course.shape, len(variables.own))
+    values = np.full(shape, np.nan)
+    for i, variable in enumerate(variables.own):
+        low, high = range_of(variable)
+        end = np.where(np.arange(_POOL) % 2, variable.low, min(variable.high, 3 * high - 2 * low))
+        drawn = (low + high) / 2 + (end - (low + high) / 2) * course
+        wild = draws.uniform(variable.low, variable.high, _POOL // 3)
+        drawn[:, -len(wild) :] = wild
+        inside = np.clip(_with_digits(drawn), variable.low, variable.high)
+        values[:, :, i] = np.where(draws.random(course.shape) < _VITAL_SHARE, inside, np.nan)
+    return values
+
+
+def _with_digits(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values with three digits, whatever their size: they are written and read as decimals."""
+    size = np.floor(np.log10(np.maximum(np.abs(values), 1e-30)))
+    scale = 10.0 ** (2 - size)
+    rounded: NDArray[np.float64] = np.rint(values * scale) / scale
+    return rounded
+
+
+def _part(
+    variables: VariableTable, values: Floats, static: Floats, risks: NDArray[np.float64]
+) -> StayPart:
     return {
         "static": [None if np.isnan(number) else float(number) for number in static],
         "hours": [
             {
                 variable.name: float(f"{value:.7g}")
-                for variable, value in zip(VARIABLES, row, strict=True)
+                for variable, value in zip(variables.all, row, strict=True)
                 if not np.isnan(value)
             }
             for row in values
@@ -205,15 +251,15 @@ def _part(values: Floats, static: Floats, risks: NDArray[np.float64]) -> StayPar
     }
 
 
-def _stay(part: Any) -> KnownStay:
+def _stay(part: Any, variables: VariableTable) -> KnownStay:
     hours, static = part["hours"], part["static"]
     if not 1 <= len(hours) <= _MOST_HOURS:
         raise ValueError(f"known inputs: a stay of {len(hours)} hours, not 1 to {_MOST_HOURS}")
-    values = np.full((len(hours), N_VARIABLES), np.nan)
+    values = np.full((len(hours), len(variables)), np.nan)
     for hour, row in enumerate(hours):
         for name, value in row.items():
-            values[hour, INDEX[name]] = value
-    inside = clean(values)
+            values[hour, variables.index[name]] = value
+    inside = clean(values, variables)
     if (np.isnan(inside) != np.isnan(values)).any():
         raise ValueError("known inputs: a value is outside the limits of its variable")
     risks = np.array(part["risks"], np.float64)

@@ -14,19 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.bundles.manifest import Manifest, ScalingPart
-from streamer.core.features import N_FEATURES
 from streamer.core.forecast import HeadSize
 from streamer.core.lstm_network import Architecture, Weights, check_shapes
 
 # Ten times what `trainer tune` searches. A stay keeps two states of hidden x layers numbers.
-_SIZES: Final = {
-    "n_features": (N_FEATURES, N_FEATURES),
-    "hidden": (1, 1024),
-    "layers": (1, 8),
-    "encoder": (1, 2048),
-    "binned": (0, N_FEATURES),
-    "bins": (1, 64),
-}
+_SIZES: Final = {"hidden": (1, 1024), "layers": (1, 8), "encoder": (1, 2048), "bins": (1, 64)}
 _DROPOUTS: Final = ("dropout", "encoder_dropout")
 _MOST_UNITS: Final = 1024  # of a forecast head
 MOST_WEIGHT: Final = 1e3  # of inputs within six standard deviations: more is no trained weight
@@ -38,14 +30,19 @@ _MOST_STRETCH: Final = 1e3
 _LEAST_SCALE: Final = 1e-6
 
 
-def architecture(manifest: Manifest) -> Architecture:
+def architecture(manifest: Manifest, n_features: int) -> Architecture:
     """Returns the sizes of the network.
+
+    Args:
+        manifest: has them.
+        n_features: of its variables.
 
     Raises:
         ValueError: a size is not a number within its bounds.
     """
     part = manifest["architecture"]
-    for name, (least, most) in _SIZES.items():
+    of_inputs = {"n_features": (n_features, n_features), "binned": (0, n_features)}
+    for name, (least, most) in (of_inputs | _SIZES).items():
         size = part.get(name, least)
         if type(size) is not int or not least <= size <= most:
             raise ValueError(f"{name} is {_shown(size)}, not a number from {least} to {most}")
@@ -103,17 +100,17 @@ def check_head_weights(size: HeadSize, weights: Weights) -> None:
         _within(name, array, least, most)
 
 
-def check_scaling(part: ScalingPart) -> None:
+def check_scaling(part: ScalingPart, n_features: int) -> None:
     """Checks means and standard deviations of the features.
 
     Raises:
-        ValueError: their number is not ``N_FEATURES``, or one is out of bounds.
+        ValueError: their number is not ``n_features``, or one is out of bounds.
     """
     for name, least, most in (("mean", -_MOST_MEAN, _MOST_MEAN), ("std", *_STDS)):
         numbers = np.array(part[name], np.float64)  # type: ignore[literal-required]
-        if numbers.shape != (N_FEATURES,):
+        if numbers.shape != (n_features,):
             raise ValueError(
-                f"scaling: {name} has the shape {numbers.shape}, not ({N_FEATURES},): one for each "
+                f"scaling: {name} has the shape {numbers.shape}, not ({n_features},): one for each "
                 "feature"
             )
         _within(f"scaling {name}", numbers, least, most)

@@ -27,7 +27,7 @@ from streamer.core.records import Record
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS, MINUTE_MS
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import VariableTable
 
 BACK_MS: Final = 5 * MINUTE_MS
 """Events are so much older than the canary's clock: one that is ahead of the broker's by less
@@ -87,8 +87,8 @@ def expected(model: Model, stay: GoldenStay, interval_ms: int) -> Expected:
         Record(0, offset, _ANY_TIME_MS, patient.encode(), json.dumps(event).encode())
         for offset, event in enumerate(stay.events(patient, _ANY_TIME_MS))
     ]
-    table = StayTable(model.architecture, capacity=1)
-    columns = decode(records, None)
+    table = StayTable(model.architecture, capacity=1, variables=model.variables)
+    columns = decode(records, None, variables=model.variables)
     outcome = Scorer(model, table, interval_ms).score(columns, [0] * len(columns.patients))
     messages = write(outcome, columns.record, records, model, table)
     alerts = [m.content for m in messages if m.kind == "alert"]
@@ -132,11 +132,12 @@ def _beginnings(model: Model, known: Sequence[KnownStay], least_hours: int) -> l
     for stay in known:
         starts = np.flatnonzero(stay.risks[:, 0] > model.policy.medium + TOLERANCE)
         if len(starts):
-            beginnings.append(_beginning(stay, max(least_hours, int(starts[0]) + 1)))
+            n_hours = max(least_hours, int(starts[0]) + 1)
+            beginnings.append(_beginning(stay, n_hours, model.variables))
     return beginnings
 
 
-def _beginning(stay: KnownStay, n_hours: int) -> GoldenStay:
+def _beginning(stay: KnownStay, n_hours: int, variables: VariableTable) -> GoldenStay:
     age, sex, icu_type, hospital_hours = (
         None if math.isnan(number) else number for number in stay.static.tolist()
     )
@@ -151,8 +152,8 @@ def _beginning(stay: KnownStay, n_hours: int) -> GoldenStay:
         {name: value for name, value in particulars.items() if value is not None},
         [
             {
-                variable.name: float(value)
-                for variable, value in zip(VARIABLES, row, strict=True)
+                name: float(value)
+                for name, value in zip(variables.names, row, strict=True)
                 if not np.isnan(value)
             }
             for row in stay.values[:n_hours]

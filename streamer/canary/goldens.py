@@ -52,9 +52,8 @@ class Goldens:
         model = self._library.in_force(self._models.get(self.shown_id))
         if model.shown_id == self.shown_id:
             return
-        stay = golden_stay(
-            model, known_risks.parse(self._library.bundle_of(model).known), self._interval_ms
-        )
+        known = known_risks.parse(self._library.bundle_of(model).known, model.variables)
+        stay = golden_stay(model, known, self._interval_ms)
         if self.shown_id:
             self._until_s[self.shown_id] = now_s + GRACE_S
         self._until_s.pop(model.shown_id, None)

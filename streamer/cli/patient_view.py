@@ -15,7 +15,6 @@ from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.model import SEPSIS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
-from streamer.core.variables import VARIABLES
 from streamer.ports.log import LogUnavailable
 from streamer.process import logs
 from streamer.process.terminal import table
@@ -117,7 +116,7 @@ def describe(settings: Settings, patient: str) -> PatientView | None:
         model = bootstrap.model_library(settings).get(model_id)
     if model is None:
         return {"patient_id": patient, "partition": partition, "model": model_id}
-    stays = StayTable(model.architecture, capacity=1)
+    stays = StayTable(model.architecture, capacity=1, variables=model.variables)
     decode(stays, partition, {patient: stored})
     risks = _history(settings, patient, partition)
     return {
@@ -162,7 +161,7 @@ def _stay(stays: StayTable, slot: int, horizons: tuple[str, ...]) -> StayView:
                 "age_minutes": (newest_ms - measured_ms) // MINUTE_MS,
             }
             for variable, value, measured_ms in zip(
-                VARIABLES, at("last_value"), at("last_ms"), strict=True
+                stays.variables.all, at("last_value"), at("last_ms"), strict=True
             )
             if measured_ms != NEVER
         ],

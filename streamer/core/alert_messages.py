@@ -14,7 +14,7 @@ from streamer.core.model import Model
 from streamer.core.standings import Standing
 from streamer.core.stay_notices import StayNotice, StaySummary
 from streamer.core.time import MINUTE_MS, rfc3339, rfc3339_or_none
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import VariableTable
 
 Content: TypeAlias = dict[str, Any]
 """The content of a message, ready for JSON."""
@@ -87,7 +87,7 @@ def alert_content(wave: Assessments, row: int, position: tuple[int, int], model:
         "risk": float(wave.risks[row, 0]),
         "threshold": model.policy.medium,
         "horizon_hours": HORIZON_HOURS,
-        "reasons": [reason_content(cause) for cause in wave.causes.get(row, [])],
+        "reasons": [reason_content(cause, model.variables) for cause in wave.causes.get(row, [])],
         "news2": news2 if news2 >= 0 else None,
         "model": model.shown_id,
         "partition": position[0],
@@ -221,9 +221,9 @@ def _cause(action: Action) -> CauseContent:
     return content
 
 
-def reason_content(cause: Cause) -> AlertReason:
-    """One reason of an alert, as its message has it."""
-    variable = VARIABLES[cause.variable]
+def reason_content(cause: Cause, variables: VariableTable) -> AlertReason:
+    """One reason of an alert, as its message has it; ``variables`` are those of the model."""
+    variable = variables.all[cause.variable]
     return {
         "variable": variable.name,
         "value": float(f"{cause.value:.6g}"),  # float32 has no more digits than these

@@ -260,4 +260,4 @@ def _courses(
     ring = table.layers["ring"]
     past = ring.value[ring.at(slots[:, None], rows, variables[:, None])]
     past[back <= age_bins[:, None]] = np.nan
-    return reference_ranges.directions(variables, values, past)
+    return reference_ranges.directions(variables, values, past, table.variables)

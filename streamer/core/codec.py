@@ -1,8 +1,10 @@
 """The stored form of a stay: bytes with a checksum, as the state store keeps them.
 
 The form is a header (magic, version, CRC-32 of all that follows, model id, sizes), the fields of
-the stay in the order of `stays.layout`, the measured cells of the hour ring, and ward and bed. The
-ring is mostly empty, so its cells are listed: a typical stay takes a third of the dense form.
+the stay in the order of `stays.layout`, the measured cells of the hour ring, and texts such as ward
+and bed. The ring is mostly empty, so its cells are listed: a typical stay takes a third of the
+dense form. A stay with variables beyond the 34 names them in its last text, so that whatever table
+it is read into takes each value by name (`stored_variables`, `moved_stays`).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final, NamedTuple
 from zlib import crc32
@@ -17,72 +20,50 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import stored_formats
+from streamer.core import stored_formats, stored_variables
 from streamer.core.events import ANTIBIOTIC
 from streamer.core.hour_ring import RING, HourLayer
-from streamer.core.model import ID_DIGITS
-from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, Notes, Slots, StayTable
-from streamer.core.stored_formats import OLDEST
+from streamer.core.lstm_network import Architecture
+from streamer.core.moved_stays import copy_stays
+from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, Notes, Slots, StayTable, layout
+from streamer.core.stored_formats import WITH_OWN
+from streamer.core.stored_header import (
+    MAGIC,
+    MISSING,
+    SIZES,
+    START,
+    TEXTS,
+    VERSION,
+    CorruptState,
+    Era,
+    Sizes,
+    format_of,
+    model_of,
+    shown,
+    sizes_of,
+    text_of,
+    variables_behind,
+    variables_of,
+)
 from streamer.core.timeline import PLAIN
-from streamer.core.variables import N_VARIABLES
+from streamer.core.variables import VariableTable
 
-MAGIC: Final = b"VGLS"
-VERSION: Final = stored_formats.NEWEST
-_FIELDS_SINCE: Final = {
-    3: (
-        "left_ms", "discharge_due_ms", "admission_ms", "admission_due_ms", "admissions_seen",
-        "location_ms", "evaluated_ms", "corrected", "due_static",
-    ),
-    4: (
-        "revision", "acked", "overdue_revision", "snooze_revision", "acked_ms", "respond_ms",
-        "snooze_first_ms", "snooze_until_ms", "pause_until_ms", "pause_reason", "unseen_until_ms",
-        "deadline_ms", "action_ids", "notice", "antibiotic_since_ms",
-    ),
-}  # fmt: skip
-"""The fields that came with a format: stays of those before do not have them."""
-_MISSING: Final = {
-    version: frozenset(
-        name for since, names in _FIELDS_SINCE.items() if since > version for name in names
-    )
-    for version in range(OLDEST, VERSION + 1)
-}
-_START: Final = struct.Struct("<4sHI")  # magic, version, crc
-# Model, swaps, cells, cells below them, ranks, bytes of ward, bed, label, who paused, last alert;
-# formats before have no more than some of them. The first digits of the model's id will do: the
-# number of swaps tells the eras of a partition apart, and the partition's own record in the store
-# names the model by its whole id.
-_SIZES: Final = {
-    2: struct.Struct("<12sI3H"),  # model, swaps, cells, bytes of ward and bed
-    3: struct.Struct("<12sI5H"),
-    4: struct.Struct("<12sI8H"),
-}
-_TEXTS: Final = {3: 2, 4: 5}
-"""How many of the texts a format has."""
+__all__ = [
+    "VERSION",
+    "CorruptState",
+    "Era",
+    "Outline",
+    "decode",
+    "encode",
+    "format_of",
+    "model_of",
+    "outlines",
+    "variables_of",
+]
+
 _CELL: Final = np.dtype([("place", "<u2"), ("offset_ms", "<i4"), ("value", "<f4")])
 _RANK: Final = np.dtype([("cell", "<u2"), ("rank", "<u2")])
 """The rank of a listed cell, by its number in the list, where it is not that of a plain value."""
-
-
-class CorruptState(ValueError):
-    """Stored bytes that are not a stay of this layout; the message names no patient.
-
-    Args:
-        patient: whose state it is.
-        says: what is wrong with it.
-        is_damage: whether bytes have changed, rather than that another version wrote them.
-    """
-
-    def __init__(self, patient: str, says: str, *, is_damage: bool = False) -> None:
-        super().__init__(f"state of a patient: {says}")
-        self.patient = patient
-        self.is_damage = is_damage
-
-
-class Era(NamedTuple):
-    """The model that stepped a stay, and how many models its partition had before."""
-
-    model_id: str
-    swaps: int = 0
 
 
 def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
@@ -94,7 +75,11 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
     if not len(slots):
         return []
     version = table.written_format or VERSION
-    missing = _MISSING[version]
+    if not table.variables.own and version == WITH_OWN:
+        version = stored_formats.WITHOUT_OWN
+    elif version < WITH_OWN and table.variables.own:
+        table, slots = _without_own(table, slots)
+    missing = MISSING[version]
     fixed = np.concatenate(
         [
             np.ascontiguousarray(table[name][slots]).reshape(len(slots), -1).view(np.uint8)
@@ -104,18 +89,20 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
         axis=1,
     )
     layers = [_list_cells(layer, slots) for layer in table.layers.values()]
-    model = _shown(era).model_id.encode()
+    model = shown(era).model_id.encode()
+    own = stored_variables.write(table.variables)
     stored = []
     for i, slot in enumerate(slots.tolist()):
         ward, bed = (name.encode() for name in table.locations[slot])
         notes = table.notes[slot]
-        texts = (ward, bed, notes.label.encode(), notes.pause_by, notes.alert)[: _TEXTS[version]]
+        every = (ward, bed, notes.label.encode(), notes.pause_by, notes.alert, own)
+        texts = every[: TEXTS[version]]
         cells = [layer.of(i) for layer in layers]
         ranks = np.concatenate([layer.rank[layer.range_of(i)] for layer in layers])
         special = np.flatnonzero(ranks != PLAIN)
         listed_ranks = np.empty(len(special), _RANK)
         listed_ranks["cell"], listed_ranks["rank"] = special, ranks[special]
-        sizes = _SIZES[version].pack(
+        sizes = SIZES[version].pack(
             model, era.swaps, *map(len, cells), len(special), *map(len, texts)
         )
         checked = b"".join(
@@ -127,8 +114,16 @@ def encode(table: StayTable, slots: Slots, era: Era) -> list[bytes]:
                 *texts,
             )
         )
-        stored.append(_START.pack(MAGIC, version, crc32(checked)) + checked)
+        stored.append(START.pack(MAGIC, version, crc32(checked)) + checked)
     return stored
+
+
+def _without_own(table: StayTable, slots: Slots) -> tuple[StayTable, Slots]:
+    """The stays in a table of the 34 alone."""
+    plain = StayTable(table.architecture, len(slots), written_format=table.written_format)
+    copied = plain.add_many([str(slot) for slot in slots.tolist()], 0)
+    copy_stays(table, slots, plain, copied, table.fields)
+    return plain, copied
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,37 +168,51 @@ def decode(
         CorruptState: bytes that are cut, changed, or of another layout; the table then holds the
             stays before it.
     """
-    layout = _Layout(table)
+    others: dict[VariableTable, StayTable] = {}
     foreign = []
     for patient, content in stored.items():
-        stay = layout.read(patient, content, era)
+        stay = _read(table, patient, content, era)
         slot = table.add(patient, partition)
-        at = 0
-        missing = _MISSING[stay.version]
-        for name, size in layout.sizes.items():
-            if (stay.is_foreign and name in WEIGHT_FIELDS) or name in missing:
-                continue
-            field = table.fields[name]
-            table[name][slot] = np.frombuffer(stay.fields[at : at + size], field.dtype).reshape(
-                field.shape
+        if stay.variables.key == table.variables.key:
+            _fill(table, slot, stay)
+        else:
+            other = others.get(stay.variables) or others.setdefault(
+                stay.variables, StayTable(table.architecture, 1, variables=stay.variables)
             )
-            at += size
+            before = other.add(patient, partition)
+            _fill(other, before, stay)
+            copy_stays(other, np.array([before]), table, np.array([slot]), table.fields)
+            other.remove(patient)
         if stay.is_foreign:
             foreign.append(patient)
-        ranks = np.full(sum(map(len, stay.layers)), PLAIN, np.uint16)
-        ranks[stay.ranks["cell"]] = stay.ranks["rank"]
-        first = 0
-        for layer, cells in zip(table.layers.values(), stay.layers, strict=True):
-            columns = {"value": cells["value"], "offset_ms": cells["offset_ms"]}
-            columns["rank"] = ranks[first : first + len(cells)]
-            layer.write_places(slot, cells["place"], columns)
-            first += len(cells)
-        table.locations[slot] = (stay.ward, stay.bed)
-        table.notes[slot] = stay.notes
-        if "revision" in missing:
-            _begin_response(table, slot)
         table.touched[slot] = False
     return foreign
+
+
+def _fill(table: StayTable, slot: int, stay: _Stored) -> None:
+    """Puts a stored stay into a new slot of a table of its variables."""
+    at = 0
+    missing = MISSING[stay.version]
+    for name, size in _layout_of(table.architecture, stay.variables).sizes.items():
+        if (stay.is_foreign and name in WEIGHT_FIELDS) or name in missing:
+            continue
+        field = table.fields[name]
+        table[name][slot] = np.frombuffer(stay.fields[at : at + size], field.dtype).reshape(
+            field.shape
+        )
+        at += size
+    ranks = np.full(sum(map(len, stay.layers)), PLAIN, np.uint16)
+    ranks[stay.ranks["cell"]] = stay.ranks["rank"]
+    first = 0
+    for layer, cells in zip(table.layers.values(), stay.layers, strict=True):
+        columns = {"value": cells["value"], "offset_ms": cells["offset_ms"]}
+        columns["rank"] = ranks[first : first + len(cells)]
+        layer.write_places(slot, cells["place"], columns)
+        first += len(cells)
+    table.locations[slot] = (stay.ward, stay.bed)
+    table.notes[slot] = stay.notes
+    if "revision" in missing:
+        _begin_response(table, slot)
 
 
 class Outline(NamedTuple):
@@ -224,29 +233,21 @@ def outlines(table: StayTable, stored: Mapping[str, bytes], era: Era) -> dict[st
     Raises:
         CorruptState: ``decode`` would refuse one of them.
     """
-    layout = _Layout(table)
     read = {}
     for patient, content in stored.items():
-        stay = layout.read(patient, content, era)
+        stay = _read(table, patient, content, era)
         (day,) = struct.unpack_from("<i", stay.fields)  # the first
+        layout = _layout_of(table.architecture, stay.variables)
         severity = stay.fields[layout.position_of("alert_severity", stay.version)]
         read[patient] = Outline(int(day), severity > 0)
     return read
-
-
-def model_of(content: bytes) -> str:
-    """Returns the first digits of the id of the model that stepped a stored stay.
-
-    Raises:
-        CorruptState: the bytes are not a stored stay.
-    """
-    return _sizes(content, "?").era.model_id
 
 
 class _Stored(NamedTuple):
     """A stored stay, checked and cut into its parts."""
 
     version: int
+    variables: VariableTable
     is_foreign: bool
     fields: bytes
     layers: list[NDArray[np.void]]
@@ -256,24 +257,14 @@ class _Stored(NamedTuple):
     notes: Notes
 
 
-class _Sizes(NamedTuple):
-    """The sizes of a stored stay, as its header has them."""
-
-    version: int
-    era: Era
-    header: int
-    cells: list[int]
-    ranks: int
-    texts: list[int]
-
-
 class _Layout:
-    """The layout of a table's stored stays: the bytes of each field outside of the ring."""
+    """The layout of stored stays: the bytes of each field outside of the ring."""
 
-    def __init__(self, table: StayTable) -> None:
+    def __init__(self, architecture: Architecture, variables: VariableTable) -> None:
+        self.variables = variables
         self.sizes = {
             name: int(np.dtype(field.dtype).itemsize * np.prod(field.shape, dtype=int))
-            for name, field in table.fields.items()
+            for name, field in layout(architecture, variables).items()
             if name not in RING_FIELDS
         }
         self._of_weights = sum(self.sizes[name] for name in WEIGHT_FIELDS)
@@ -282,18 +273,17 @@ class _Layout:
     def position_of(self, name: str, version: int) -> int:
         """Where the first byte of a field stands in a stay of any era."""
         before = list(self.sizes)[: list(self.sizes).index(name)]
-        missing = _MISSING[version]
+        missing = MISSING[version]
         return sum(self.sizes[field] for field in before if field not in missing)
 
-    def read(self, patient: str, content: bytes, era: Era | None) -> _Stored:
+    def read(self, patient: str, content: bytes, sizes: Sizes, era: Era | None) -> _Stored:
         """Checks everything, so that an evicted stay can be loaded later."""
-        sizes = _sizes(content, patient)
-        is_foreign = era is not None and sizes.era != _shown(era)
+        is_foreign = era is not None and sizes.era != shown(era)
         body = content[sizes.header :]
         n_cells = sum(sizes.cells)
         listed = n_cells * _CELL.itemsize + sizes.ranks * _RANK.itemsize + sum(sizes.texts)
         fixed = len(body) - listed
-        others = self._of_others - sum(self.sizes[name] for name in _MISSING[sizes.version])
+        others = self._of_others - sum(self.sizes[name] for name in MISSING[sizes.version])
         if fixed < others or not (is_foreign or fixed == others + self._of_weights):
             expected = others + self._of_weights + listed
             raise CorruptState(patient, f"{len(body)} bytes where this layout has {expected}")
@@ -302,18 +292,20 @@ class _Layout:
             layers.append(np.frombuffer(body, _CELL, n, at))
             at += n * _CELL.itemsize
         ranks = np.frombuffer(body, _RANK, sizes.ranks, at)
-        if any(len(cells) and int(cells["place"].max()) >= RING * N_VARIABLES for cells in layers):
+        size = RING * len(self.variables)
+        if any(len(cells) and int(cells["place"].max()) >= size for cells in layers):
             raise CorruptState(patient, "a cell is outside of the ring")
         if len(ranks) and int(ranks["cell"].max()) >= n_cells:
             raise CorruptState(patient, "a rank of no cell")
         ends = np.cumsum([len(body) - sum(sizes.texts), *sizes.texts]).tolist()
         texts = [body[a:b] for a, b in pairwise(ends)]
         for text in texts:
-            _text(text, patient)
-        ward, bed, label, pause_by, alert = [*texts, b"", b"", b""][:5]
+            text_of(text, patient)
+        ward, bed, label, pause_by, alert, _ = [*texts, b"", b"", b"", b""][:6]
         notes = Notes(label.decode(), pause_by, alert)
         return _Stored(
             sizes.version,
+            self.variables,
             is_foreign,
             body[:fixed],
             layers,
@@ -324,25 +316,16 @@ class _Layout:
         )
 
 
-def _sizes(content: bytes, patient: str) -> _Sizes:
-    """Returns era and sizes of a stored stay after checking its checksum."""
-    shortest = _START.size + _SIZES[OLDEST].size
-    if len(content) < shortest or content[:4] != MAGIC:
-        raise CorruptState(patient, "not a Vigil state record (bad magic)", is_damage=True)
-    _, version, checksum = _START.unpack_from(content)
-    form = _SIZES.get(version)
-    if form is None:
-        raise CorruptState(patient, f"format {version}, this program reads {OLDEST} to {VERSION}")
-    header = _START.size + form.size
-    if len(content) < header or crc32(memoryview(content)[_START.size :]) != checksum:
-        raise CorruptState(patient, "checksum differs", is_damage=True)
-    model, swaps, *counts = form.unpack_from(content, _START.size)
-    era = Era(_text(model.rstrip(b"\0"), patient), swaps)
-    if version == OLDEST:
-        n_cells, *texts = counts
-        return _Sizes(version, era, header, [n_cells, 0], 0, texts)
-    n_cells, n_under, n_ranks, *texts = counts
-    return _Sizes(version, era, header, [n_cells, n_under], n_ranks, texts)
+@lru_cache(maxsize=64)
+def _layout_of(architecture: Architecture, variables: VariableTable) -> _Layout:
+    return _Layout(architecture, variables)
+
+
+def _read(table: StayTable, patient: str, content: bytes, era: Era | None) -> _Stored:
+    """Reads a stored stay for a table of whatever variables."""
+    sizes = sizes_of(content, patient)
+    variables = variables_behind(content, sizes, patient)
+    return _layout_of(table.architecture, variables).read(patient, content, sizes, era)
 
 
 def _begin_response(table: StayTable, slot: int) -> None:
@@ -350,14 +333,3 @@ def _begin_response(table: StayTable, slot: int) -> None:
     table["revision"][slot] = table["alert_severity"][slot] > 0
     if table["medication_on"][slot, ANTIBIOTIC]:
         table["antibiotic_since_ms"][slot] = table["medication_ms"][slot, ANTIBIOTIC]
-
-
-def _shown(era: Era) -> Era:
-    return era._replace(model_id=era.model_id[:ID_DIGITS])
-
-
-def _text(content: bytes, patient: str) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError as error:
-        raise CorruptState(patient, "a name is not valid UTF-8") from error

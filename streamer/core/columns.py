@@ -19,29 +19,10 @@ from streamer.core.observations import Observation, observation_of, read_plain
 from streamer.core.reasons import Loss, Reason, Rejection, ValueProblem, by_problem
 from streamer.core.records import Record, Records
 from streamer.core.time import PLAUSIBLE_MS
-from streamer.core.variables import INDEX, VARIABLES, to_canonical
+from streamer.core.variables import BUILT_IN, UNKNOWN, VariableTable, to_canonical
 
 _OBSERVATION: Final = Kind.OBSERVATION
 _ACTION: Final = Kind.ACTION
-_UNKNOWN: Final = -1
-
-
-class _Shapes(dict[tuple[str, ...], bytes]):
-    """The int16 indices of variables by their names, ``_UNKNOWN`` for any other name.
-
-    A device sends the same names every time, so that these are looked up as a whole.
-    """
-
-    def __missing__(self, names: tuple[str, ...]) -> bytes:
-        indices = np.array([INDEX.get(name, _UNKNOWN) for name in names], np.int16).tobytes()
-        if len(self) >= _MOST_SHAPES:
-            self.clear()
-        self[names] = indices
-        return indices
-
-
-_MOST_SHAPES: Final = 1024  # of a ward a few hundred are seen; more are somebody's invention
-_SHAPES: Final = _Shapes()
 
 
 @dataclass(slots=True)
@@ -56,12 +37,13 @@ class Columns:
         kind: ``(E,)`` a ``Kind``.
         details: the fields of the events that are no observation, by event.
         cell_start: ``(E + 1,)`` the values of event ``e`` are ``cell_start[e]:cell_start[e + 1]``.
-        variable: ``(C,)`` indices into ``VARIABLES``.
+        variable: ``(C,)`` indices into ``variables``.
         value: ``(C,)`` cleaned values; NaN where one is withdrawn.
         rank: ``(C,)`` of each value among those of its moment, see `timeline`.
         rejections: the records that are no good events.
         losses: how many values were dropped or are not what was sent, and which.
         sources: ``E`` `source` fields of observations as they came; ``None`` of other events.
+        variables: that they were read by; others are unknown.
         distinct: ``P`` patients, each once: what is asked of a patient is looked up once a batch.
         whose: ``(E,)`` which of them each event is of.
         needs_stay: ``(E,)`` whether it is of a kind that begins no stay.
@@ -81,6 +63,7 @@ class Columns:
     rejections: list[Rejection] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
     sources: list[object] = field(default_factory=list)
+    variables: VariableTable = BUILT_IN
     distinct: list[str] = field(init=False)
     whose: NDArray[np.intp] = field(init=False)
     needs_stay: NDArray[np.bool_] = field(init=False)
@@ -164,9 +147,12 @@ def decode(
     future_limit_ms: int | None,
     read: Reader = read_plain,
     action_key: bytes = b"",
+    variables: VariableTable = BUILT_IN,
 ) -> Columns:
     """Decodes records to columns: `parse_records`, then `to_columns`."""
-    return to_columns(parse_records(records, future_limit_ms, read, action_key))
+    return to_columns(
+        parse_records(records, future_limit_ms, read, action_key, variables), variables
+    )
 
 
 def parse_records(
@@ -174,6 +160,7 @@ def parse_records(
     future_limit_ms: int | None,
     read: Reader = read_plain,
     action_key: bytes = b"",
+    variables: VariableTable = BUILT_IN,
 ) -> Parsed:
     """Reads records as events, or as rejections.
 
@@ -183,6 +170,7 @@ def parse_records(
             turns the check off.
         read: reads the plain observations; what it leaves out is parsed one by one.
         action_key: refuses actions that are not signed with it, unless it is empty.
+        variables: a value of one that is no number is counted as lost.
     """
     log = Records.of(records)
     events, time_ms = read(log.values, log.keys)
@@ -193,7 +181,7 @@ def parse_records(
     losses: Counter[Loss] = Counter()
     for i in [i for i, event in enumerate(events) if event is None]:
         try:
-            parsed = parse(log.values[i], log.keys[i])
+            parsed = parse(log.values[i], log.keys[i], variables)
             if action_key and parsed["kind"] is _ACTION:
                 _check_signature(action_key, log.values[i], log.action_macs[i])
         except EventRejected as rejected:
@@ -249,10 +237,14 @@ def without_canaries(parsed: Parsed) -> Parsed:
     )
 
 
-def to_columns(parsed: Parsed) -> Columns:
+def to_columns(parsed: Parsed, variables: VariableTable = BUILT_IN) -> Columns:
     """Lays out parsed events: values in canonical units, without the unusable ones.
 
     What is kept of a log enters here, so that it is judged as a record that comes in now.
+
+    Args:
+        parsed: the events; its cells, if there are any, number the same variables.
+        variables: have names, units and limits.
     """
     events = parsed.events
     columns = Columns(
@@ -269,6 +261,7 @@ def to_columns(parsed: Parsed) -> Columns:
         parsed.rejections,
         parsed.losses,
         [event.source for event in events],
+        variables,
     )
     _measure(columns, events, parsed.cells)
     return columns
@@ -305,12 +298,13 @@ def _wrong_clocks(
 
 def _measure(columns: Columns, events: list[Observation], apart: PlainCells | None) -> None:
     """Lays out the values of events in cells, in canonical units, without the unusable ones."""
+    variables, shapes = columns.variables, columns.variables.shapes
     measured = [event.values for event in events]
     for e in [e for e, event in enumerate(events) if event.units]:
-        measured[e] = _in_canonical_units(measured[e], events[e].units or {}, columns.losses)
+        measured[e] = _in_canonical_units(columns, measured[e], events[e].units or {})
     counts = np.fromiter(map(len, measured), np.intp, len(measured))
     np.cumsum(counts, out=columns.cell_start[1:])
-    indices = b"".join([_SHAPES[names] for names in map(tuple, measured)])
+    indices = b"".join([shapes[names] for names in map(tuple, measured)])
     columns.variable = np.frombuffer(indices, np.int16)
     values, is_null = _numbers(measured, int(columns.cell_start[-1]))
     if apart is not None:
@@ -322,8 +316,8 @@ def _measure(columns: Columns, events: list[Observation], apart: PlainCells | No
         counts = np.bincount(owner, minlength=len(events))
         np.cumsum(counts, out=columns.cell_start[1:])
 
-    unknown = columns.variable == _UNKNOWN
-    cleaned, not_finite, outside = clean_cells(columns.variable, values)
+    unknown = columns.variable == UNKNOWN
+    cleaned, not_finite, outside = clean_cells(columns.variable, values, variables)
     columns.rank = _ranks(events, counts, is_null)
     withdraws = is_null & (columns.rank > 0) & ~unknown
     good = ~(unknown | not_finite | outside) | withdraws
@@ -339,8 +333,8 @@ def _measure(columns: Columns, events: list[Observation], apart: PlainCells | No
             e = int(np.searchsorted(columns.cell_start, cell, side="right")) - 1
             index = int(columns.variable[cell])
             name = (
-                VARIABLES[index].name
-                if index != _UNKNOWN
+                variables.names[index]
+                if index != UNKNOWN
                 else next(islice(measured[e], cell - int(columns.cell_start[e]), None))
             )
             columns.losses[Loss(problem, name, (events[e].units or {}).get(name))] += 1
@@ -376,17 +370,17 @@ def _ranks(
 
 
 def _in_canonical_units(
-    values: dict[str, float | None], units: dict[str, str], losses: Counter[Loss]
+    columns: Columns, values: dict[str, float | None], units: dict[str, str]
 ) -> dict[str, float | None]:
-    converted = dict(values)
+    variables, converted = columns.variables, dict(values)
     for name, unit in units.items():
-        index, number = INDEX.get(name), values.get(name)
+        index, number = variables.index.get(name), values.get(name)
         if index is None or number is None:
             continue
-        canonical = to_canonical(VARIABLES[index], number, unit)
+        canonical = to_canonical(variables.all[index], number, unit)
         if canonical is None:
             del converted[name]  # a null would withdraw a value
-            losses[Loss(ValueProblem.UNKNOWN_UNIT, name, unit)] += 1
+            columns.losses[Loss(ValueProblem.UNKNOWN_UNIT, name, unit)] += 1
         else:
             converted[name] = canonical
     return converted

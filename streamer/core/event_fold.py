@@ -28,7 +28,6 @@ from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.scored_batch import Batch, Events, Outcome, matters
 from streamer.core.stays import NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.variables import VARIABLES
 
 _OBSERVATION: Final = Kind.OBSERVATION  # a member of an enumeration is slow to look up in a loop
 _ACTION: Final = Kind.ACTION
@@ -65,6 +64,8 @@ class EventFold:
             home_partitions: by patient, for stays that are not in the table.
             noted_days: see `expiry.follow`.
         """
+        if columns.variables != self.table.variables:
+            raise ValueError("events of other variables than those of the table")
         n = len(columns.patients)
         outcome = Outcome([], list(columns.rejections), columns.losses.copy(), n_events=n)
         batch = Batch(
@@ -392,7 +393,7 @@ class EventFold:
             ),
         )
         for cell in cells[folded.conflicts].tolist():
-            name = VARIABLES[columns.variable[cell]].name
+            name = columns.variables.names[columns.variable[cell]]
             batch.outcome.losses[Loss(ValueProblem.CONFLICT, name, None)] += 1
         changed = np.zeros(len(events), np.bool_)
         changed[owner[folded.changed]] = True

@@ -15,7 +15,7 @@ from streamer.core.canary import CANARY_PROCESSING, PREFIX, TEST_DATA, is_canary
 from streamer.core.numbers import read_number
 from streamer.core.reasons import Loss, Reason, ValueProblem
 from streamer.core.time import BadTimeError, check_ms, read_ms
-from streamer.core.variables import INDEX
+from streamer.core.variables import BUILT_IN, VariableTable
 
 MAX_VALUE_BYTES: Final = 64 * 1024
 MAX_PATIENT_ID: Final = 128
@@ -74,12 +74,13 @@ class Event(TypedDict):
     losses: list[Loss]
 
 
-def parse(value: bytes | None, key: bytes | None) -> Event:
+def parse(value: bytes | None, key: bytes | None, variables: VariableTable = BUILT_IN) -> Event:
     """Checks one record of the `vitals` topic.
 
     Args:
         value: the record's value, JSON.
         key: the record's key, which must be the patient id in UTF-8.
+        variables: a value of one that is no number is counted as lost.
 
     Raises:
         EventRejected: with the reason; limits of values and their units are not judged here.
@@ -94,7 +95,7 @@ def parse(value: bytes | None, key: bytes | None) -> Event:
     kind = _kind(fields.get("type", "observation"))
     losses: list[Loss] = []
     if kind is Kind.OBSERVATION:
-        fields = _observation(fields, losses)
+        fields = _observation(fields, losses, variables)
     elif kind is Kind.MEDICATION:
         _check_medication(fields)
     elif kind is Kind.DISCHARGE and not isinstance(fields.get("cancelled"), bool | None):
@@ -224,7 +225,7 @@ def _check_key(key: bytes | None, patient: str) -> None:
         )
 
 
-def _observation(fields: Fields, losses: list[Loss]) -> Fields:
+def _observation(fields: Fields, losses: list[Loss], variables: VariableTable) -> Fields:
     """Reads the values of an observation as numbers; one that is none costs nothing but itself."""
     values, units = fields.get("values", {}), fields.get("units")
     if not isinstance(values, dict):
@@ -242,7 +243,7 @@ def _observation(fields: Fields, losses: list[Loss]) -> Fields:
             number, problem = None, ValueProblem.UNKNOWN_UNIT
         if number is not None or problem is None:  # a bad value is no null, which withdraws one
             numbers[name] = number
-        if problem is not None and name in INDEX:
+        if problem is not None and name in variables.index:
             losses.append(Loss(problem, name, named.get(name)))
     read = {"values": numbers} if "values" in fields else {}
     return {**fields, **read, "units": named, "revision": revision}

@@ -27,10 +27,8 @@ ELEMENTS: Final = {"value": ("<f4", np.nan), "offset_ms": ("<i4", NOT_MEASURED),
 _KIND_OF: Final = IS_LAB.astype(np.intp)  # of a variable; those of a kind are neighbours
 _KINDS: Final = 2
 _FIRST_OF: Final = np.searchsorted(_KIND_OF, np.arange(_KINDS))
-_WIDTH_OF: Final = np.bincount(_KIND_OF, minlength=_KINDS)
-_VARIABLE_BITS: Final = 6
+_VARIABLE_BITS: Final = 6  # 34 variables, and `variables.MOST_OWN`
 _VARIABLE: Final = (1 << _VARIABLE_BITS) - 1
-_ALL: Final = np.arange(N_VARIABLES)
 _LEAST_GROWTH: Final = 16_384  # cells
 
 Cells = NDArray[np.int64]
@@ -59,19 +57,26 @@ def slots_of(cells: Cells) -> NDArray[np.int64]:
 class HourLayer:
     """At most one moment of each variable in each hour of each stay.
 
+    Args:
+        n_variables: V, as many as the table of variables has.
+
     Attributes:
         value: by address, NaN where nothing was measured.
         offset_ms: by address, milliseconds since the hour began, or ``NOT_MEASURED``.
         rank: by address, see `timeline`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_variables: int = N_VARIABLES) -> None:
+        self._n_variables = n_variables
+        self._all = np.arange(n_variables)
+        self._kind_of = _KIND_OF[:n_variables]
+        self._width_of = np.bincount(self._kind_of, minlength=_KINDS)
         # By slot, hour and kind: the address that variable 0 would have. Of the empty row it is 0.
         self._starts = np.zeros((0, RING, _KINDS), np.int32)
-        self.value: NDArray[np.float32] = np.full(N_VARIABLES, np.nan, np.float32)
-        self.offset_ms: NDArray[np.int32] = np.full(N_VARIABLES, NOT_MEASURED, np.int32)
-        self.rank: NDArray[np.uint16] = np.zeros(N_VARIABLES, np.uint16)
-        self._used = N_VARIABLES
+        self.value: NDArray[np.float32] = np.full(n_variables, np.nan, np.float32)
+        self.offset_ms: NDArray[np.int32] = np.full(n_variables, NOT_MEASURED, np.int32)
+        self.rank: NDArray[np.uint16] = np.zeros(n_variables, np.uint16)
+        self._used = n_variables
         self._free: list[list[int]] = [[] for _ in range(_KINDS)]
 
     @property
@@ -112,8 +117,8 @@ class HourLayer:
         return addresses
 
     def rows_at(self, slots: Integers, hours: Integers) -> NDArray[np.int64]:
-        """Returns ``(..., 34)``: where all variables of hours are read."""
-        addresses: NDArray[np.int64] = self._starts[slots, hours][..., _KIND_OF] + _ALL
+        """Returns ``(..., V)``: where all variables of hours are read."""
+        addresses: NDArray[np.int64] = self._starts[slots, hours][..., self._kind_of] + self._all
         return addresses
 
     def measured(
@@ -122,11 +127,11 @@ class HourLayer:
         """Lists the cells of stays that hold a moment, in their order.
 
         Returns:
-            For each cell the index of its stay in ``slots``, its place in a stay (hour times 34
+            For each cell the index of its stay in ``slots``, its place in a stay (hour times V
             plus variable), and its address.
         """
         owner, hour, kind = np.nonzero(self._starts[slots])
-        width = _WIDTH_OF[kind]
+        width = self._width_of[kind]
         ends = np.cumsum(width)
         variable = np.arange(ends[-1] if len(ends) else 0) - np.repeat(
             ends - width - _FIRST_OF[kind], width
@@ -134,7 +139,7 @@ class HourLayer:
         start = self._starts[np.asarray(slots)[owner], hour, kind]
         address = np.repeat(start, width) + variable
         kept = np.flatnonzero(self.offset_ms[address] != NOT_MEASURED)
-        place = np.repeat(hour * N_VARIABLES, width)[kept] + variable[kept]
+        place = np.repeat(hour * self._n_variables, width)[kept] + variable[kept]
         return np.repeat(owner, width)[kept], place, address[kept]
 
     def write_places(
@@ -144,19 +149,35 @@ class HourLayer:
 
         Args:
             slots: of the one stay, or of the stay of each cell.
-            places: hour times 34 plus variable, each once in a stay.
+            places: hour times V plus variable, each once in a stay.
             columns: values by the names of ``ELEMENTS``.
         """
-        hours, variables = np.divmod(places.astype(np.int64), N_VARIABLES)
+        hours, variables = np.divmod(places.astype(np.int64), self._n_variables)
         at = self.own_addresses(number_cells(slots, hours, variables))
         for name, column in columns.items():
             getattr(self, name)[at] = column
 
-    def copy(self, slots: NDArray[np.intp], source: HourLayer, old: NDArray[np.intp]) -> None:
-        """Takes over what another layer holds of stays; ``slots`` hold nothing yet."""
+    def copy(
+        self,
+        slots: NDArray[np.intp],
+        source: HourLayer,
+        old: NDArray[np.intp],
+        moved_to: NDArray[np.intp],
+    ) -> None:
+        """Takes over what another layer holds of stays.
+
+        Args:
+            slots: hold nothing yet.
+            source: the other layer.
+            old: the slots there.
+            moved_to: the variable here of each variable there, -1: none.
+        """
         owner, places, at = source.measured(old)
-        columns = {name: getattr(source, name)[at] for name in ELEMENTS}
-        self.write_places(slots[owner], places, columns)
+        hours, variables = np.divmod(places, len(moved_to))
+        here = moved_to[variables]
+        kept = np.flatnonzero(here >= 0)
+        columns = {name: getattr(source, name)[at[kept]] for name in ELEMENTS}
+        self.write_places(slots[owner[kept]], hours[kept] * self._n_variables + here[kept], columns)
 
     def clear(self, slots: Integers, hours: Integers | None = None) -> None:
         """Empties hours of stays, one each; without ``hours`` all of them. Their rows are free."""
@@ -171,8 +192,8 @@ class HourLayer:
         self._starts[chosen] = 0
 
     def dense(self, name: str, slots: Integers) -> NDArray[Any]:
-        """Returns ``(slots, RING, 34)`` of one element, a copy."""
-        at = self._starts[slots][..., _KIND_OF] + _ALL
+        """Returns ``(slots, RING, V)`` of one element, a copy."""
+        at = self._starts[slots][..., self._kind_of] + self._all
         dense: NDArray[Any] = getattr(self, name)[at]
         return dense
 
@@ -181,7 +202,7 @@ class HourLayer:
         free = self._free[kind]
         again = free[max(0, len(free) - n) :]
         del free[len(free) - len(again) :]
-        first, width = int(_FIRST_OF[kind]), int(_WIDTH_OF[kind])
+        first, width = int(_FIRST_OF[kind]), int(self._width_of[kind])
         fresh = n - len(again)
         starts = np.array(again, np.int64)
         if fresh:

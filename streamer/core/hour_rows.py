@@ -19,7 +19,6 @@ from streamer.core.lstm_network import Architecture
 from streamer.core.scored_batch import Batch, Events
 from streamer.core.stays import Slots, StayTable
 from streamer.core.timeline import Floats, rows_at
-from streamer.core.variables import N_VARIABLES
 
 NO_NETWORK = Architecture(n_features=1, hidden=1, encoder=1)
 """Of a table whose stays are folded and never stepped."""
@@ -34,7 +33,7 @@ class StayRows:
         origin_ms: where bin 0 begins: ICU admission, or the first event.
         is_admitted: whether an admission was seen.
         first_bin: the hour bin of the first row.
-        rows: ``(hours, 34)`` cleaned values, NaN where not measured.
+        rows: ``(hours, V)`` cleaned values, NaN where not measured.
         static: ``(4,)`` as `features.STATIC`.
         newest_ms: the time of the newest observation.
         discharge_ms: of the discharge.
@@ -82,7 +81,7 @@ class HourRows(Follower):
             newest = int(self._table["open_bin"][slot])
             bins = np.arange(int(self._table["anchor_bin"][slot]) + 1, newest + 1)
             rows = rows_at(self._table, np.full(len(bins), slot, np.intp), bins)
-            silent = np.full((silent_until - RING - newest, N_VARIABLES), np.nan, np.float32)
+            silent = np.full((silent_until - RING - newest, rows.shape[1]), np.nan, np.float32)
             self._left_ring.setdefault(int(slot), []).extend([*rows, *silent])
 
     def evaluate(self, batch: Batch, events: Events) -> None:

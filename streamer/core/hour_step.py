@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features
 from streamer.core.model import Model
 from streamer.core.stays import Slots, StayTable
 from streamer.core.timeline import rows_at
@@ -24,7 +23,7 @@ def step_hour(
         prefix: which state: ``""`` the committed one, ``"anchor_"`` that of the anchor.
     """
     memory, h, c = prefix + "memory", prefix + "h", prefix + "c"
-    seen, table[memory][slots] = features.step(
+    seen, table[memory][slots] = table.features.step(
         model.inputs(rows_at(table, slots, bins)),
         bins,
         table["static"][slots],

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features
 from streamer.core.hour_ring import LATE_BINS
 from streamer.core.model import Model
 from streamer.core.stays import Slots, StayTable
@@ -50,7 +49,8 @@ def _step_again(table: StayTable, model: Model, slots: Slots, closed: NDArray[np
     bins = table["anchor_bin"][slots][stay] + 1 + hour
     rows = rows_at(table, slots[stay], bins)
     memory, h, c = (table["anchor_" + name][slots] for name in ("memory", "h", "c"))
-    after = np.empty((len(rows), features.MEMORY_SIZE), np.float32)
+    features = table.features
+    after = np.empty((len(rows), features.memory_size), np.float32)
     begin = 0
     for size in sizes:
         end = begin + size

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead
 from streamer.core.lstm_network import HORIZONS, Architecture, Network
+from streamer.core.variables import BUILT_IN
 
 Floats = NDArray[np.float32]
 
@@ -108,6 +109,7 @@ class Model:
         forecaster: what foretells vital signs; not every bundle has one.
         horizons: names of the three, as messages have them.
         outcome: what they are risks of, in words.
+        variables: those of its hour rows: the 34, and behind them those of its task's own.
         unread: columns of hour rows that the model was not fitted on: the variables that its task
             does not name.
     """
@@ -140,6 +142,7 @@ class Model:
         self.forecaster = forecaster
         self.horizons: tuple[str, ...] = HORIZONS
         self.outcome = SEPSIS
+        self.variables = BUILT_IN
         self.unread: NDArray[np.intp] = np.empty(0, np.intp)
 
     @property
@@ -153,7 +156,7 @@ class Model:
         return self.network.architecture
 
     def inputs(self, rows: Floats) -> Floats:
-        """Hour rows ``(..., 34)`` as the model reads them: what it was not fitted on is missing."""
+        """Hour rows ``(..., V)`` as the model reads them: what it was not fitted on is missing."""
         if len(self.unread):
             rows = rows.copy()
             rows[..., self.unread] = np.nan

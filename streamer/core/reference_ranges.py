@@ -11,12 +11,13 @@ Each laboratory has ranges of its own: these name a direction to a reader and de
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import BUILT_IN, Variable, VariableTable
 
 RANGES: Final[dict[str, tuple[float, float]]] = {
     "heart_rate": (51, 90),
@@ -56,10 +57,21 @@ RANGES: Final[dict[str, tuple[float, float]]] = {
 }
 """Lower and upper end of each variable in its canonical unit; both belong to the range."""
 
-_LOW: Final = np.array([RANGES[v.name][0] for v in VARIABLES], np.float32)
-_HIGH: Final = np.array([RANGES[v.name][1] for v in VARIABLES], np.float32)
-_STEP: Final = (_HIGH - _LOW) / 4
-"""A change that is worth a word: a quarter of the range, so 10 beats a minute."""
+
+def range_of(variable: Variable) -> tuple[float, float]:
+    """The reference range of a variable, in its canonical unit."""
+    return variable.reference or RANGES[variable.name]
+
+
+@lru_cache(maxsize=64)
+def _ends(variables: VariableTable) -> tuple[NDArray[np.float32], ...]:
+    """Lower and upper ends ``(V,)``, and a change that is worth a word.
+
+    That is a quarter of the range, so 10 beats a minute.
+    """
+    ranges = np.array([range_of(variable) for variable in variables.all], np.float32)
+    low, high = ranges.T.copy()
+    return low, high, (high - low) / 4
 
 
 class Direction(StrEnum):
@@ -94,22 +106,27 @@ _DIRECTIONS: Final = tuple(Direction)
 
 
 def directions(
-    variables: NDArray[np.intp], values: NDArray[np.float32], earlier: NDArray[np.float32]
+    columns: NDArray[np.intp],
+    values: NDArray[np.float32],
+    earlier: NDArray[np.float32],
+    variables: VariableTable = BUILT_IN,
 ) -> list[Direction]:
     """Judges values against the reference range, and inside it against the patient's own course.
 
     Args:
-        variables: ``(n,)`` indices into ``VARIABLES``.
+        columns: ``(n,)`` indices into ``variables``.
         values: ``(n,)`` the newest one of each, in the canonical unit.
         earlier: ``(n, m)`` values of earlier hours, NaN where nothing was measured.
+        variables: have the ranges.
 
     >>> directions(np.array([0]), np.array([84], np.float32), np.array([[np.nan]], np.float32))
     [<Direction.NORMAL: 'normal'>]
     """
     change = values - _medians(earlier)  # NaN, and so no change, where nothing was measured
-    moves = np.abs(change) >= _STEP[variables]
+    low, high, step = _ends(variables)
+    moves = np.abs(change) >= step[columns]
     codes = np.select(
-        [values > _HIGH[variables], values < _LOW[variables], moves & (change > 0), moves],
+        [values > high[columns], values < low[columns], moves & (change > 0), moves],
         [0, 1, 2, 3],
         _NORMAL,
     )

@@ -33,6 +33,9 @@ class Scorer:
             that changes something.
         forecast: whether risks come with a forecast of vital signs, if the model has a head for it.
         policy: how long people have to respond to an alert.
+
+    Raises:
+        ValueError: the table is one of other variables than the model has.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Scorer:
         forecast: bool = False,
         policy: ResponsePolicy = DEFAULT_POLICY,
     ) -> None:
+        if table.variables != model.variables:
+            raise ValueError("a table of other variables than the model has")
         self.model = model
         self.table = table
         self.interval_ms = interval_ms

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features, late_events
+from streamer.core import late_events
 from streamer.core.hour_ring import RING
 from streamer.core.hour_step import step_hour
 from streamer.core.model import Model
@@ -90,7 +90,7 @@ def _step_silence(
         if not len(slots):
             return
         hours = min(int((end - begin).min()), max(1, _SILENT_ROWS // len(slots)))
-        seen, table["memory"][slots] = features.step_silence(
+        seen, table["memory"][slots] = table.features.step_silence(
             hours, begin.astype(np.int32), table["static"][slots], table["memory"][slots]
         )
         h, c = table["h"][slots], table["c"][slots]
@@ -114,7 +114,7 @@ def evaluate(table: StayTable, model: Model, slots: Slots) -> Evaluation:
     """Steps a copy of each stay's committed state with its open bin and returns the risks."""
     late_events.refresh(table, model, slots)
     bins = table["open_bin"][slots]
-    seen, table["provisional_memory"][slots] = features.step(
+    seen, table["provisional_memory"][slots] = table.features.step(
         model.inputs(rows_at(table, slots, bins)),
         bins,
         table["static"][slots],

@@ -25,12 +25,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import features
 from streamer.core.events import MEDICATION_CLASSES
 from streamer.core.evicted import EvictedStays
+from streamer.core.features import STATIC, Features, features_of
 from streamer.core.hour_ring import ELEMENTS, RING, HourLayer
 from streamer.core.lstm_network import HORIZONS, Architecture
-from streamer.core.variables import N_VARIABLES
+from streamer.core.variables import BUILT_IN, VariableTable
 
 NEVER: Final = np.iinfo(np.int64).min
 LATER: Final = np.iinfo(np.int64).max
@@ -75,8 +75,9 @@ class Field:
     initial: float
 
 
-def layout(architecture: Architecture) -> dict[str, Field]:
+def layout(architecture: Architecture, variables: VariableTable = BUILT_IN) -> dict[str, Field]:
     """Returns the fields of a stay for a network's sizes, in the order of the stored form."""
+    n_variables, memory = len(variables), features_of(variables).memory_size
     cell = (architecture.layers, architecture.hidden)
     return {
         "last_seen_day": Field("<i4", (), 0),  # first: `codec` reads it without the others
@@ -120,31 +121,31 @@ def layout(architecture: Architecture) -> dict[str, Field]:
         "antibiotic_since_ms": Field("<i8", (), NEVER),
         "medication_on": Field("|u1", (len(MEDICATION_CLASSES),), 0),
         "medication_ms": Field("<i8", (len(MEDICATION_CLASSES),), NEVER),
-        "static": Field("<f4", (len(features.STATIC),), np.nan),
-        "due_static": Field("<f4", (len(features.STATIC),), np.nan),
+        "static": Field("<f4", (len(STATIC),), np.nan),
+        "due_static": Field("<f4", (len(STATIC),), np.nan),
         "risk": Field("<f4", (len(HORIZONS),), np.nan),
-        "last_value": Field("<f4", (N_VARIABLES,), np.nan),
-        "last_ms": Field("<i8", (N_VARIABLES,), NEVER),
-        "memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
-        "anchor_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "last_value": Field("<f4", (n_variables,), np.nan),
+        "last_ms": Field("<i8", (n_variables,), NEVER),
+        "memory": Field("<f4", (memory,), np.nan),
+        "anchor_memory": Field("<f4", (memory,), np.nan),
         "h": Field("<f4", cell, 0),
         "c": Field("<f4", cell, 0),
         "anchor_h": Field("<f4", cell, 0),
         "anchor_c": Field("<f4", cell, 0),
         **{
-            f"{layer}_{name}": Field(dtype, (RING, N_VARIABLES), nothing)
+            f"{layer}_{name}": Field(dtype, (RING, n_variables), nothing)
             for layer in LAYERS
             for name, (dtype, nothing) in ELEMENTS.items()
         },
     }
 
 
-def scratch(architecture: Architecture) -> dict[str, Field]:
+def scratch(architecture: Architecture, features: Features) -> dict[str, Field]:
     """Returns the fields of a stay that a step can make again; they are not stored."""
     cell = (architecture.layers, architecture.hidden)
     return {
         "has_provisional": Field("|u1", (), 0),
-        "provisional_memory": Field("<f4", (features.MEMORY_SIZE,), np.nan),
+        "provisional_memory": Field("<f4", (features.memory_size,), np.nan),
         "provisional_h": Field("<f4", cell, 0),
         "provisional_c": Field("<f4", cell, 0),
     }
@@ -162,7 +163,8 @@ class StayTable:
     removed since then, by partition.
     ``evicted`` knows the stays that are in the store alone. A partition takes no new patient on a
     day on which it has had ``most_a_day`` (``day_limit``; 0: no limit). ``written_format`` is the
-    form in which its stays are stored (``codec``; ``None``: the newest).
+    form in which its stays are stored (``codec``; ``None``: the newest). ``variables`` are those of
+    its model, and ``features`` their builder.
     """
 
     def __init__(
@@ -172,16 +174,19 @@ class StayTable:
         evicted: EvictedStays | None = None,
         most_a_day: int = 0,
         written_format: int | None = None,
+        variables: VariableTable = BUILT_IN,
     ) -> None:
         self.architecture = architecture
-        self.fields = layout(architecture)
-        self._all_fields = self.fields | scratch(architecture)
+        self.variables = variables
+        self.features = features_of(variables)
+        self.fields = layout(architecture, variables)
+        self._all_fields = self.fields | scratch(architecture, self.features)
         self._arrays: dict[str, NDArray[Any]] = {
             name: np.empty((0, *field.shape), field.dtype)
             for name, field in self._all_fields.items()
             if name not in RING_FIELDS
         }
-        self.layers = {layer: HourLayer() for layer in LAYERS}
+        self.layers = {layer: HourLayer(len(variables)) for layer in LAYERS}
         self.slot_of: dict[str, int] = {}
         self.patients: list[str | None] = []
         self.locations: list[tuple[str, str]] = []
@@ -254,7 +259,7 @@ class StayTable:
             if name not in filled:
                 of_memory = name in ("memory", "anchor_memory")
                 initial = self._all_fields[name].initial
-                array[slots] = features.empty_memory(1) if of_memory else initial
+                array[slots] = self.features.empty_memory(1) if of_memory else initial
         self.touched[slots] = True
         return slots
 
@@ -264,7 +269,7 @@ class StayTable:
             array[slot] = self._all_fields[name].initial
         for layer in self.layers.values():
             layer.clear(np.array([slot]))
-        memory = features.empty_memory(1)[0]
+        memory = self.features.empty_memory(1)[0]
         self._arrays["memory"][slot] = memory
         self._arrays["anchor_memory"][slot] = memory
         self.locations[slot] = ("", "")

@@ -6,7 +6,12 @@ one, the newer ones write what the older ones read, so that each may take over f
 
 from typing import Final
 
-NEWEST: Final = 4
+NEWEST: Final = 5
+WITH_OWN: Final = 5
+"""The first with room for variables beyond the 34."""
+WITHOUT_OWN: Final = 4
+"""That one differs from it in nothing else: stays without any are written in it, so that the
+version before reads them."""
 OLDEST_WRITTEN: Final = 3
 OLDEST: Final = 2
 """The oldest that is read, that of version 0.1."""

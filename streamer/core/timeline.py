@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from streamer.core.hour_ring import NOT_MEASURED, RING, HourLayer, number_cells, slots_of
 from streamer.core.stays import LAYERS, NEVER, Slots, StayTable
 from streamer.core.time import HOUR_MS
-from streamer.core.variables import N_VARIABLES
 
 Bins = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -278,8 +277,8 @@ def _fold_newest(table: StayTable, slots: Slots, cells: Cells, newest: NDArray[n
 
 def _find_newest(table: StayTable, slots: Slots, variables: NDArray[np.int16]) -> None:
     """Sets the newest value from the ring; one from before the ring stands if the ring has none."""
-    pairs = np.unique(slots * N_VARIABLES + variables)
-    slots, columns = pairs // N_VARIABLES, pairs % N_VARIABLES
+    n_variables = len(table.variables)
+    slots, columns = np.divmod(np.unique(slots * n_variables + variables), n_variables)
     ring, under = (table.layers[layer] for layer in LAYERS)
     hours = (slots[:, None], np.arange(RING), columns[:, None])
     at = ring.at(*hours)
@@ -339,7 +338,7 @@ def _keep_newest(
 
 
 def rows_at(table: StayTable, slots: Slots, bins: NDArray[Any]) -> NDArray[np.float32]:
-    """Returns the ``(n, 34)`` hour rows of stays at one bin each; NaN where not measured."""
+    """Returns the ``(n, V)`` hour rows of stays at one bin each; NaN where not measured."""
     ring = table.layers["ring"]
     rows: NDArray[np.float32] = ring.value[ring.rows_at(slots, bins % RING)]
     return rows
@@ -365,7 +364,7 @@ def cells_of(table: StayTable, slot: int) -> Cells:
     parts = []
     for layer in table.layers.values():
         _, places, at = layer.measured(np.array([slot]))
-        hours, variables = np.divmod(places, N_VARIABLES)
+        hours, variables = np.divmod(places, len(table.variables))
         bins = open_bin - (open_bin - hours) % RING
         offset_ms, rank = layer.offset_ms[at], layer.rank[at]
         value = np.where(rank & 1, layer.value[at], np.nan)

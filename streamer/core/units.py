@@ -126,6 +126,16 @@ _QUANTITIES: Final[dict[str, dict[str, float]]] = {
         ("[degf]", "f", "degf", "fahrenheit", "degreesf", "degreef", "degfahrenheit",
          "degreesfahrenheit", "degreefahrenheit", "deg.f", "fahr"), 1.0,
     ),
+    "mass": _prefixed("g", prefixes={**_SMALL, "k": 1e3}),
+    "volume": _VOLUMES_L,
+    "volume in a time": {
+        f"{volume}/{span}": litres / minutes
+        for volume, litres in _VOLUMES_L.items()
+        for span, minutes in {"min": 1.0, "h": 60.0, "hr": 60.0, "d": 1440.0, "day": 1440.0}.items()
+    },
+    "osmoles in a mass": _prefixed("osm/kg"),
+    "length": {"m": 1.0, "cm": 0.01, "mm": 1e-3},
+    "speed of sinking": {"mm/h": 1.0, "mm/hr": 1.0, "mm/1h": 1.0},
     "acidity": dict.fromkeys(("[ph]", "ph", "phunit", "phunits", "1", "unit", "units"), 1.0),
 }  # fmt: skip
 
@@ -159,6 +169,15 @@ def fold(unit: str) -> str:
 @cache
 def _quantities_of(folded: str) -> dict[str, float]:
     return {name: units[folded] for name, units in _QUANTITIES.items() if folded in units}
+
+
+def is_known(unit: str) -> bool:
+    """Whether a unit is one of any quantity here.
+
+    >>> is_known("ug/L"), is_known("{score}"), is_known("furlong")
+    (True, True, False)
+    """
+    return len(unit) <= _LONGEST and bool(_quantities_of(fold(unit)))
 
 
 def factor_between(unit: str, named: Iterable[str]) -> tuple[str, float] | None:

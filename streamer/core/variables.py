@@ -3,11 +3,14 @@
 Limits, units and codes follow the public ricu, CLIF and mimic-code mapping tables, US Core and
 the German ICU core data set. The order is that of the columns of the PhysioNet 2019 challenge
 (doi 10.13026/v64v-d857), so that column ``i`` of a row is ``VARIABLES[i]`` everywhere.
+
+A model may have variables of its own (decision 035). They stand behind the 34 in its
+``VariableTable``, which goes along with everything that reads more than the 34.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -36,6 +39,8 @@ class Variable:
     ``loinc`` is the preferred code and ``loinc_also`` what is accepted beside it; ``mdc`` is the
     ISO/IEEE 11073 code of bedside devices. ``challenge`` is the column name in PhysioNet 2019
     files. ``no_value`` is a number inside the limits that devices send where they measure nothing.
+    ``reference`` is the reference range of adults, of a variable that is none of the 34
+    (`core/reference_ranges.py` has theirs).
     """
 
     name: str
@@ -51,6 +56,11 @@ class Variable:
     is_vital: bool = False
     log_scale: bool = False
     no_value: float | None = None
+    reference: tuple[float, float] | None = None
+
+    def __hash__(self) -> int:
+        """By name: two of one name are told apart by ``==``."""
+        return hash(self.name)
 
 
 _PER_MIN = {"{beats}/min": Conversion(1.0), "bpm": Conversion(1.0)}
@@ -143,23 +153,110 @@ VARIABLES: Final[tuple[Variable, ...]] = (
 
 N_VARIABLES: Final = len(VARIABLES)
 INDEX: Final[dict[str, int]] = {variable.name: i for i, variable in enumerate(VARIABLES)}
-IS_LAB: Final = np.array([not v.is_vital for v in VARIABLES])
-"""Laboratory values and FiO2: what comes seldom, and nobody waits with."""
+MOST_OWN: Final = 30
+"""Variables of a task's own; with the 34 they are numbered in six bits (`core/hour_ring.py`)."""
+IS_LAB: Final = np.array([not v.is_vital for v in VARIABLES] + [True] * MOST_OWN)
+"""Laboratory values and FiO2: what comes seldom, and nobody waits with. So are a task's own."""
 LOW: Final[NDArray[np.float64]] = np.array([variable.low for variable in VARIABLES])
 HIGH: Final[NDArray[np.float64]] = np.array([variable.high for variable in VARIABLES])
-NO_VALUE: Final[NDArray[np.float64]] = np.array(
-    [np.nan if variable.no_value is None else variable.no_value for variable in VARIABLES]
-)
-"""The number that stands for no value, NaN where a variable has none inside its limits.
-
-Neither occurs among the 1,123,683 heart rates and 45,882 EtCO2 of PhysioNet 2019. 255 mmHg does.
-"""
 FIO2: Final = INDEX["fio2"]
 
 
-def unnamed(names: Collection[str]) -> NDArray[np.intp]:
-    """Columns of the variables that are not among these names."""
-    return np.array([i for name, i in INDEX.items() if name not in names], np.intp)
+UNKNOWN: Final = -1
+"""The column of a name that is none of a table's."""
+_MOST_SHAPES: Final = 1024  # of a ward a few hundred are seen; more are somebody's invention
+
+
+class Shapes(dict[tuple[str, ...], bytes]):
+    """The int16 columns of variables by their names, ``UNKNOWN`` for any other name.
+
+    A device sends the same names every time, so that these are looked up as a whole.
+    """
+
+    def __init__(self, index: Mapping[str, int]) -> None:
+        super().__init__()
+        self._index = index
+
+    def __missing__(self, names: tuple[str, ...]) -> bytes:
+        columns = np.array([self._index.get(name, UNKNOWN) for name in names], np.int16).tobytes()
+        if len(self) >= _MOST_SHAPES:
+            self.clear()
+        self[names] = columns
+        return columns
+
+
+class VariableTable:
+    """The variables that a model knows: the 34, and behind them those of its own task.
+
+    Attributes:
+        all: the variables, by column.
+        own: those behind the 34.
+        names: of all.
+        index: the column of each by its name.
+        shapes: the columns of several by their names.
+        low: lower limits ``(N,)`` in the precision in which values are kept: 6.6 must pass a limit
+            of 6.6.
+        high: upper limits.
+        no_value: the number that stands for no value, NaN where a variable has none inside its
+            limits. Neither of the two that there are occurs among the 1,123,683 heart rates and
+            45,882 EtCO2 of PhysioNet 2019; 255 mmHg does.
+        logged: columns of the skewed variables, whose logarithm is looked at.
+        key: name and unit of each of its own: tables that share it number the same quantities.
+    """
+
+    def __init__(self, own: Sequence[Variable] = ()) -> None:
+        if len(own) > MOST_OWN:
+            raise ValueError(f"{len(own)} variables of its own, at most {MOST_OWN}")
+        self.all = (*VARIABLES, *own)
+        self.own = tuple(own)
+        self.names = tuple(variable.name for variable in self.all)
+        self.index = {name: i for i, name in enumerate(self.names)}
+        if len(self.index) < len(self.all):
+            raise ValueError(f"two variables of one name among {self.names[N_VARIABLES:]}")
+        self.shapes = Shapes(self.index)
+        self.key = tuple((variable.name, variable.ucum) for variable in own)
+        self.low: NDArray[np.float32] = np.array([v.low for v in self.all], np.float32)
+        self.high: NDArray[np.float32] = np.array([v.high for v in self.all], np.float32)
+        self.no_value: NDArray[np.float32] = np.array(
+            [np.nan if v.no_value is None else v.no_value for v in self.all], np.float32
+        )
+        self.logged = np.array([i for i, v in enumerate(self.all) if v.log_scale], np.intp)
+
+    def __len__(self) -> int:
+        return len(self.all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, VariableTable) and self.own == other.own
+
+    def __hash__(self) -> int:
+        return hash(self.own)
+
+    def unnamed(self, names: Collection[str]) -> NDArray[np.intp]:
+        """Columns of the variables that are not among these names."""
+        return np.array([i for name, i in self.index.items() if name not in names], np.intp)
+
+
+BUILT_IN: Final = VariableTable()
+"""The 34 alone."""
+
+
+def shared_columns(
+    source: VariableTable, target: VariableTable
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Returns the columns, in both tables, of the variables that both have in the same unit.
+
+    >>> source, target = shared_columns(BUILT_IN, BUILT_IN)
+    >>> bool((source == target).all()), len(source)
+    (True, 34)
+    """
+    pairs = [
+        (i, j)
+        for i, variable in enumerate(source.all)
+        if (j := target.index.get(variable.name)) is not None
+        and target.all[j].ucum == variable.ucum
+    ]
+    columns = np.array(pairs, np.intp).reshape(-1, 2)
+    return columns[:, 0], columns[:, 1]
 
 
 def fio2_fraction(value: NDArray[Any]) -> NDArray[Any]:
@@ -180,14 +277,13 @@ def to_canonical(variable: Variable, value: float, unit: str) -> float | None:
     >>> round(to_canonical(temperature, 98.6, "[degF]"), 6), to_canonical(potassium, 4, "mEq/l")
     (37.0, 4.0)
     """
-    conversion = _conversion(INDEX[variable.name], unit)
+    conversion = _conversion(variable, unit)
     return None if conversion is None else value * conversion.factor + conversion.offset
 
 
 @lru_cache(maxsize=4096)  # senders have a few hundred; more are somebody's invention
-def _conversion(index: int, unit: str) -> Conversion | None:
+def _conversion(variable: Variable, unit: str) -> Conversion | None:
     """Finds how a unit as it came becomes the canonical one of a variable."""
-    variable = VARIABLES[index]
     named = {variable.ucum: Conversion(1.0), **variable.conversions}
     if unit in named:
         return named[unit]

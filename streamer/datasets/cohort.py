@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.core.variables import BUILT_IN, VariableTable, shared_columns
+
 if TYPE_CHECKING:
     from streamer.datasets.task import Task
 
@@ -43,8 +45,8 @@ class Cohort:
     Attributes:
         patient_ids: N ids, each once.
         starts: (N + 1,) row offsets; stay ``i`` has the rows ``starts[i]:starts[i + 1]``.
-        values: (R, 34) float32 in the order of ``streamer.core.variables``, as charted (nothing
-            cleaned), NaN where missing.
+        values: (R, V) float32 in the order of ``variables``, as charted (nothing cleaned), NaN
+            where missing.
         iculos: (R,) the ICU hour of the row, counted from 1; steps by 1 within a stay.
         label: (R,) the challenge's SepsisLabel, 1 from six hours before onset on; ``NO_LABEL``
             where the file has none.
@@ -75,6 +77,24 @@ class Cohort:
 
     def __len__(self) -> int:
         return len(self.patient_ids)
+
+    @property
+    def variables(self) -> VariableTable:
+        """The columns of ``values``: the 34, and behind them those of the task's own."""
+        return BUILT_IN if self.task is None else self.task.table
+
+    def values_of(self, variables: VariableTable) -> NDArray[np.float32]:
+        """(R, V) the values of these variables; one that the stays do not have was never measured.
+
+        Args:
+            variables: those of a model, which may be of another task.
+        """
+        if variables.key == self.variables.key:
+            return self.values
+        here, there = shared_columns(self.variables, variables)
+        values = np.full((self.n_rows, len(variables)), np.nan, np.float32)
+        values[:, there] = self.values[:, here]
+        return values
 
     @property
     def n_rows(self) -> int:

@@ -7,15 +7,17 @@ is `physionet2019`.
 
 from __future__ import annotations
 
+import json
 import tomllib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterator, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from streamer.core.variables import INDEX, VARIABLES, to_canonical
+from streamer.core.own_variables import read_own
+from streamer.core.variables import BUILT_IN, VariableTable, to_canonical
 from streamer.datasets.cohort import DataError
 
 SHIPPED: Final = Path(__file__).with_name("sepsis.toml")
@@ -115,7 +117,9 @@ class Task(_Part):
         horizons: hours ahead of the three risks.
         label: the outcome.
         columns: of the files.
-        variables: those that the files have, by Vigil's name.
+        variables: those that the files have, by Vigil's name, or by that of a new one.
+        new_variables: definitions of variables that are none of Vigil's 34, by name; see
+            ``core.own_variables.Definition``.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
@@ -124,6 +128,7 @@ class Task(_Part):
     label: LabelPart
     columns: ColumnsPart
     variables: dict[str, VariablePart]
+    new_variables: dict[str, dict[str, object]] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -151,19 +156,50 @@ class Task(_Part):
             faults.append("label: a table of its own has a column of patients; write `patient = …`")
         if not self.variables:
             faults.append(f"variables: none is named; {_EXAMPLE}")
-        for name, part in self.variables.items():
-            if name not in INDEX:
-                faults.append(
-                    f"variables: {name!r} is none of Vigil's (docs/variables.md); {_EXAMPLE}"
-                )
-            elif part.unit and to_canonical(VARIABLES[INDEX[name]], 1, part.unit) is None:
-                faults.append(
-                    f"variables: {name} in {part.unit!r} cannot be converted to "
-                    f"{VARIABLES[INDEX[name]].ucum}; write the unit as in docs/variables.md"
-                )
+        try:
+            known = self.table
+        except ValueError as error:
+            faults.append(str(error))
+        else:
+            faults += self._variable_faults(known)
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _variable_faults(self, known: VariableTable) -> Iterator[str]:
+        for name, part in self.variables.items():
+            if name not in known.index:
+                yield (
+                    f"variables: {name!r} is none of Vigil's (docs/variables.md); {_EXAMPLE}, or "
+                    f"say what it is under `[new_variables.{name}]` (docs/data.md)"
+                )
+                continue
+            variable = known.all[known.index[name]]
+            if part.unit and to_canonical(variable, 1, part.unit) is None:
+                yield (
+                    f"variables: {name} in {part.unit!r} cannot be converted to {variable.ucum}; "
+                    "write the unit as in docs/variables.md, or a factor under its `conversions`"
+                    if variable in known.own
+                    else f"variables: {name} in {part.unit!r} cannot be converted to "
+                    f"{variable.ucum}; write the unit as in docs/variables.md"
+                )
+        for variable in known.own:
+            if variable.name not in self.variables:
+                yield (
+                    f"new_variables.{variable.name}: no column has it; write "
+                    f'`{variable.name} = "…"` under [variables], or leave it out'
+                )
+
+    @property
+    def table(self) -> VariableTable:
+        """The 34, and behind them the new ones.
+
+        Raises:
+            ValueError: a definition is wrong; every fault with its place.
+        """
+        return (
+            _table(json.dumps(self.new_variables, default=str)) if self.new_variables else BUILT_IN
+        )
 
     @property
     def horizon_names(self) -> tuple[str, ...]:
@@ -208,6 +244,11 @@ def parse_task(content: object, source: str) -> Task:
             for fault in error.errors()
         ]
         raise DataError(f"{source}: " + "; ".join(faults)) from error
+
+
+@lru_cache(maxsize=64)
+def _table(definitions: str) -> VariableTable:
+    return VariableTable(read_own(json.loads(definitions)))
 
 
 @cache

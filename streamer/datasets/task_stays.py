@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES, to_canonical
+from streamer.core.variables import Variable, to_canonical
 from streamer.datasets.cohort import NO_LABEL, Cohort, DataError, concatenate
 from streamer.datasets.files import refuse_twice
 from streamer.datasets.physionet2019_rows import LONGEST_STAY_HOURS
@@ -134,8 +134,9 @@ def _particulars(source: Table, columns: ColumnsPart, name: str) -> dict[str, st
 def _values(
     table: Table, task: Task, rows: NDArray[np.intp], at: NDArray[np.int64], n_rows: int
 ) -> NDArray[np.float32]:
-    """``(n_rows, 34)`` hour rows: the last value of each hour, in canonical units."""
-    values = np.full((n_rows, N_VARIABLES), np.nan, np.float32)
+    """``(n_rows, V)`` hour rows: the last value of each hour, in canonical units."""
+    variables = task.table
+    values = np.full((n_rows, len(variables)), np.nan, np.float32)
     parameter = None
     if task.columns.parameter is not None and task.columns.value is not None:
         parameter = table.coded(task.columns.parameter)
@@ -146,17 +147,17 @@ def _values(
         measured = np.isfinite(cells)
         if parameter is not None:
             measured &= parameter.are(column)[rows]
-        convert = _conversion(name, unit)
+        index = variables.index[name]
+        convert = _conversion(variables.all[index], unit)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, which cleaning drops
             # Ordered by time, and where two hit one hour, numpy keeps the last.
-            values[at[measured], INDEX[name]] = convert(cells[measured])
+            values[at[measured], index] = convert(cells[measured])
     return values
 
 
-def _conversion(name: str, unit: str | None) -> Callable[[Floats], Floats]:
+def _conversion(variable: Variable, unit: str | None) -> Callable[[Floats], Floats]:
     if unit is None:
         return lambda cells: cells
-    variable = VARIABLES[INDEX[name]]
     zero, one = (to_canonical(variable, x, unit) for x in (0.0, 1.0))
     assert zero is not None and one is not None
     return lambda cells: cells * (one - zero) + zero

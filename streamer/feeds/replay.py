@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.time import HOUR_MS, MINUTE_MS, rfc3339
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import BUILT_IN
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from streamer.feeds.message import Message
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 LABEL_LEAD_HOURS: Final = 6
 """SepsisLabel turns 1 this long before onset (Reyna 2020)."""
 
-_NAMES: Final = tuple(variable.name for variable in VARIABLES)
 _CHUNK: Final = 4096  # events turned into objects at once: fast, and little memory held
 _MOST_DECIMALS: Final = 8  # a float32 above 1 has no more of them
 
@@ -128,7 +127,7 @@ class _Hours:
         block = self._cohort.values[events]
         row, variable = np.nonzero(np.isfinite(block))
         ends = np.cumsum(np.bincount(row, minlength=len(events)))
-        return _dicts(variable, block[row, variable], ends)
+        return _dicts(self._cohort.variables.names, variable, block[row, variable], ends)
 
     def admission(self, stay: int) -> dict[str, object]:
         cohort = self._cohort
@@ -167,7 +166,8 @@ class _Minutes:
         length = self._length[events]
         ends = np.cumsum(length)
         cells = np.repeat(self._first[events] - ends + length, length) + np.arange(length.sum())
-        return _dicts(self._records.variable[cells], self._records.value[cells], ends)
+        records = self._records
+        return _dicts(BUILT_IN.names, records.variable[cells], records.value[cells], ends)
 
     def admission(self, stay: int) -> dict[str, object]:
         return _demographics(self._records, stay)
@@ -184,9 +184,12 @@ def _demographics(recorded: Cohort | Records, stay: int) -> dict[str, object]:
 
 
 def _dicts(
-    variable: NDArray[np.integer], value: NDArray[np.float32], ends: NDArray[np.int64]
+    named: tuple[str, ...],
+    variable: NDArray[np.integer],
+    value: NDArray[np.float32],
+    ends: NDArray[np.int64],
 ) -> list[dict[str, object]]:
-    names = [_NAMES[i] for i in variable.tolist()]
+    names = [named[i] for i in variable.tolist()]
     numbers = shortest_decimals(value).tolist()
     starts = [0, *ends.tolist()][: len(ends)]  # a chunk of admissions and discharges has none
     return [

@@ -10,9 +10,7 @@ from typing import Final, TypedDict
 
 import structlog
 
-from streamer.core.demographics import PARTICULARS
 from streamer.core.reasons import Loss, ValueProblem
-from streamer.core.variables import INDEX
 from streamer.process.terminal import printable
 from streamer.service import metrics
 
@@ -48,7 +46,7 @@ class Losses:
     def count(self, losses: Counter[Loss]) -> None:
         """Counts the losses of a batch whose messages are out."""
         for loss, number in losses.items():
-            if loss.variable in INDEX or loss.variable in PARTICULARS:
+            if loss.problem is not ValueProblem.UNKNOWN_VARIABLE:
                 shown = Loss(loss.problem, loss.variable, _shown(loss.unit))
             else:  # a name that is none of ours may be anything, even a patient: it is not shown
                 shown = Loss(loss.problem, metrics.OTHER_VARIABLE, None)

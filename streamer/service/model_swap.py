@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from streamer.core.model import Model
+from streamer.core.moved_stays import copy_stays
 from streamer.core.state_stepping import rewarm
 from streamer.core.stays import RING_FIELDS, WEIGHT_FIELDS, StayTable
 from streamer.ports.states import StoreSilent, StoreUnavailable
@@ -61,7 +62,8 @@ class ActiveModel:
 def move(source: StayTable, target: StayTable, partition: int) -> int:
     """Moves the stays of a partition to the table of another model and re-warms them there.
 
-    The new model steps each stay again from its hour ring. What is stored of it stays as it is:
+    Of a variable that the old model did not know, the new one knows what comes from now on. The new
+    model steps each stay again from its hour ring. What is stored of it stays as it is:
     loading it does the same (`codec.decode`).
 
     Returns:
@@ -73,15 +75,11 @@ def move(source: StayTable, target: StayTable, partition: int) -> int:
         old = every[first : first + _AT_ONCE]
         patients = source.names(old)
         new = target.add_many(patients, partition, moved)
-        for name in moved:
-            target[name][new] = source[name][old]
-        for layer, of_layer in source.layers.items():
-            target.layers[layer].copy(new, of_layer, old)
-            of_layer.clear(old)
+        copy_stays(source, old, target, new, moved)
         target.touched[new] = source.touched[old]
-        for patient, before, after in zip(patients, old.tolist(), new.tolist(), strict=True):
-            target.locations[after] = source.locations[before]
-            target.notes[after] = source.notes[before]
+        for layer in source.layers.values():
+            layer.clear(old)
+        for patient in patients:
             source.remove(patient)
         rewarm(target, new)
     return len(every)

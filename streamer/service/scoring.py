@@ -172,6 +172,7 @@ class BatchScoring:
                     own_records,
                     self._checks.future_limit_ms,
                     action_key=self._checks.action_key().encode(),
+                    variables=self._cache.scorers[model_id].model.variables,
                 )
             with metrics.STAGE.labels(Stage.WAKE).time():
                 partitions = own_records.partition[columns.record].tolist()

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from streamer.core.codec import VERSION, Era
+from streamer.core import stored_formats
+from streamer.core.codec import Era, format_of
 from streamer.ports.log import Output
 from streamer.ports.state_topic import StateRecord
 from streamer.service.log_days import LogDays
@@ -66,7 +67,7 @@ def stay_record(topic: str, origin: Origin, patient: str, stay: bytes | None, w:
         ("log", origin.log_id.encode()),
         ("model", origin.era.model_id.encode()),
         ("swaps", b"%d" % origin.era.swaps),
-        ("format", b"%d" % VERSION),
+        ("format", b"%d" % (stored_formats.WITHOUT_OWN if stay is None else format_of(stay))),
     ]
     return Output(topic, origin.partition, patient.encode(), stay, headers)
 

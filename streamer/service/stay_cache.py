@@ -81,6 +81,7 @@ class StayCache:
                 evicted=self.evicted,
                 most_a_day=self._max_patients_a_day,
                 written_format=self._written_format,
+                variables=model.variables,
             )
             scorer = Scorer(model, table, self._interval_ms, self._forecast, self._policy)
             self.scorers[model.model_id] = scorer

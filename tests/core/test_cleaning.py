@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from streamer.core.cleaning import HIGH32, LOW32, clean, clean_cells
-from streamer.core.variables import FIO2, INDEX, N_VARIABLES, VARIABLES
+from streamer.core.cleaning import clean, clean_cells
+from streamer.core.variables import BUILT_IN, FIO2, INDEX, N_VARIABLES, VARIABLES
 
 HEART_RATE = INDEX["heart_rate"]
 
@@ -68,7 +68,7 @@ def test_the_two_forms_agree() -> None:
     assert rows.tobytes() == cleaned.tobytes()
     known = ~np.isnan(rows)
     assert 0.1 < known.mean() < 0.9
-    assert ((rows >= LOW32) & (rows <= HIGH32))[known].all()
+    assert ((rows >= BUILT_IN.low) & (rows <= BUILT_IN.high))[known].all()
 
 
 def test_cleaning_does_not_touch_what_it_is_given_and_knows_one_zero() -> None:

@@ -16,6 +16,7 @@ from streamer.core import codec
 from streamer.core.codec import CorruptState, Era
 from streamer.core.lstm_network import Architecture
 from streamer.core.stays import WEIGHT_FIELDS, StayTable
+from streamer.core.stored_formats import WITHOUT_OWN
 from tests.support.event_stream import (
     HeartRateModel,
     Stream,
@@ -260,4 +261,4 @@ def test_stays_of_the_formats_before_are_read_and_go_on(version: int) -> None:
         assert old.take(more)[0]["risk"] == new.take(more)[0]["risk"]
     slots = np.array([old.table.slot_of["p"]])
     (again,) = codec.encode(old.table, slots, Era("0123456789ab"))
-    assert struct.unpack_from("<4sH", again) == (b"VGLS", codec.VERSION)
+    assert struct.unpack_from("<4sH", again) == (b"VGLS", WITHOUT_OWN)

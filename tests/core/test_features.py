@@ -5,7 +5,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamer.core import features
-from streamer.core.variables import INDEX, N_VARIABLES, VARIABLES
+from streamer.core.own_variables import read_own
+from streamer.core.variables import BUILT_IN, INDEX, N_VARIABLES, VARIABLES, VariableTable
+from tests.support.task_files import NEW_VARIABLES
 
 UNKNOWN = np.full((1, 4), np.nan, np.float32)
 
@@ -105,6 +107,37 @@ def test_bins_before_the_origin_and_after_two_weeks_stay_in_range() -> None:
     bins = np.array([-48, 10_000, 2**31 - 1], np.int32)
     seen, _ = features.step(rows, bins, np.repeat(UNKNOWN, 3, 0), memory)
     assert feature(seen, "hour") == [0, 336, 336]
+
+
+OWN = VariableTable(read_own(NEW_VARIABLES))
+
+
+def test_features_of_the_34_are_the_same_beside_variables_of_a_task() -> None:
+    wide, rows = features.features_of(OWN), random_rows(3, 12, stays=4)
+    here, there = features.features_of(BUILT_IN).shared(wide)
+    assert here.tolist() == [*range(features.N_FEATURES)]
+    names = [wide.names[i] for i in there]
+    assert names == [*features.NAMES]
+    own = np.random.default_rng(0).uniform(0, 400, (12, 4, 2)).astype(np.float32)
+    own[::3] = np.nan
+    memory, static = wide.empty_memory(4), np.full((4, 4), 1, np.float32)
+    seen = []
+    for i, row in enumerate(np.concatenate([rows, own], axis=2)):
+        step, memory = wide.step(row, np.full(4, i, np.int32), static, memory)
+        seen.append(step)
+    assert np.stack(seen)[:, :, there].tobytes() == sequence(rows).tobytes()
+    moved = wide.moved_memory(memory, features.features_of(BUILT_IN))
+    narrow = features.empty_memory(4)
+    for i, row in enumerate(rows):
+        _, narrow = features.step(row, np.full(4, i, np.int32), static, narrow)
+    assert moved.tobytes() == narrow.tobytes()
+    at = wide.names.index("value:procalcitonin")
+    np.testing.assert_array_equal(seen[1][:, at], np.log1p(own[1, :, 0]))  # it is skewed
+    assert wide.owner[at] == N_VARIABLES
+    assert np.isnan(wide.never_measured()[at])
+    assert wide.never_measured()[wide.names.index("log_hours_since:sodium")] == np.log1p(
+        np.float32(336)
+    )
 
 
 def random_rows(seed: int, hours: int, stays: int = 1) -> features.Floats:

@@ -93,7 +93,7 @@ def test_stays_are_copied_to_another_layer() -> None:
     source, target = layer_of(3), layer_of(4)
     write(source, [(2, 4, HEART_RATE), (2, 5, LACTATE)], 7)
     write(source, [(0, 4, LACTATE)], 9)
-    target.copy(np.array([1, 3, 0]), source, np.array([2, 0, 1]))
+    target.copy(np.array([1, 3, 0]), source, np.array([2, 0, 1]), np.arange(N_VARIABLES))
     for name in ELEMENTS:
         np.testing.assert_array_equal(
             target.dense(name, np.array([1, 3, 0])), source.dense(name, np.array([2, 0, 1]))

@@ -1,18 +1,27 @@
 from __future__ import annotations
 
 import itertools
+import json
 from functools import cache
 
+import numpy as np
 import pytest
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles.build import make
+from streamer.bundles.bundle import Bundle
+from streamer.core.codec import Era, decode, variables_of
+from streamer.core.lstm_network import Architecture
+from streamer.core.stays import StayTable
+from streamer.core.variables import BUILT_IN, N_VARIABLES
+from streamer.datasets.task import Task, parse_task
 from streamer.ports.log import Output
 from streamer.ports.states import StoreSilent, StoreUnavailable
 from streamer.service import model_swap
 from streamer.service.models import ModelLibrary
 from tests.service.test_worker import assert_same
 from tests.support.fake_service import (
+    Event,
     FakeProcess,
     FakeService,
     Killed,
@@ -21,7 +30,8 @@ from tests.support.fake_service import (
     random_log,
     reference_run,
 )
-from tests.support.small_models import balanced, forecasting_model, random_bundle
+from tests.support.small_models import balanced, forecasting_model, own_bundle, random_bundle
+from tests.support.task_files import NEW_VARIABLES
 
 EVENTS = random_log(seed=4, n_events=120, n_partitions=2)
 Spoken = dict[tuple[str, bytes | None], list[Output]]  # messages by topic and patient
@@ -42,9 +52,11 @@ class Swapped:
         self.fake.send(EVENTS)
 
     def publish(self, seed: int, hidden: int = 8) -> None:
+        self.publish_bundle(random_bundle(seed, hidden))
+
+    def publish_bundle(self, bundle: Bundle) -> None:
         champion = self.channel.champion()
         assert champion is not None
-        bundle = random_bundle(seed, hidden)
         self.channel.publish(bundle.model_id, bundle.to_bytes(), champion.version)
 
     def publications(self) -> int:
@@ -221,6 +233,78 @@ def test_stays_that_were_stored_before_a_swap_go_on_as_those_in_memory(
         fake.drain(process)
         outcomes.append((fake.outputs_by_patient(), fake.stored_stays()))
     assert outcomes[0] == outcomes[1]
+
+
+TASK = parse_task(
+    {
+        "name": "own",
+        "outcome": "sepsis",
+        "label": {"column": "l"},
+        "columns": {"patient": "p", "hour": "h"},
+        "variables": {"heart_rate": "hr", "procalcitonin": "pct", "sodium": "na"},
+        "new_variables": NEW_VARIABLES,
+    },
+    "test",
+)
+FEWER = parse_task(
+    TASK.model_dump(exclude_defaults=True)
+    | {
+        "variables": {"heart_rate": "hr", "sodium": "na"},
+        "new_variables": {"sodium": NEW_VARIABLES["sodium"]},
+    },
+    "test",
+)
+
+
+def with_new_variables(events: list[Event]) -> list[Event]:
+    """The same events with values of variables that only some models know."""
+    draws = np.random.default_rng(0)
+    changed = []
+    for partition, key, content in events:
+        try:
+            fields = json.loads(content or b"")
+        except ValueError:
+            fields = {}
+        if "values" in fields:
+            fields["values"]["procalcitonin"] = float(draws.uniform(0, 500))
+            fields["values"]["sodium"] = float(draws.uniform(100, 180))
+        changed.append((partition, key, json.dumps(fields).encode() if fields else content))
+    return changed
+
+
+@pytest.mark.parametrize(
+    "tasks", [[TASK], [TASK, None], [TASK, FEWER], [FEWER, TASK, None]], ids=lambda t: str(len(t))
+)
+def test_models_of_other_variables_take_over_and_stays_keep_what_both_know(
+    tasks: list[Task | None],
+) -> None:
+    events, outcomes = with_new_variables(EVENTS), []
+    for restarts in (False, True):
+        swapped = Swapped()
+        fake = swapped.fake
+        fake.broker.partitions = [[], []]
+        fake.send(events[:40])
+        process = fake.process()
+        fake.drain(process)
+        for i, task in enumerate(tasks):
+            swapped.publish_bundle(random_bundle(9) if task is None else own_bundle(task, i))
+            process.step()
+            fake.send(events[40 + 20 * i : 60 + 20 * i])
+            fake.drain(process)
+        if restarts:
+            fake.kill(process)
+            process = fake.process()
+        fake.send(events[40 + 20 * len(tasks) :])
+        fake.drain(process)
+        outcomes.append((fake.outputs_by_patient(), fake.stored_stays()))
+    assert outcomes[0] == outcomes[1]
+    stays = [stay for of_partition in outcomes[0][1].values() for stay in of_partition.values()]
+    expected = BUILT_IN if tasks[-1] is None else tasks[-1].table
+    assert {variables_of(stay).key for stay in stays} == {expected.key}
+    for stay in stays:
+        table = StayTable(Architecture(1), variables=expected)
+        decode(table, 0, {"p": stay}, Era("", -1))
+        assert np.isfinite(table["last_value"][table.slot_of["p"], N_VARIABLES:]).all()
 
 
 def test_the_same_model_published_again_changes_nothing() -> None:

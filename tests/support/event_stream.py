@@ -72,7 +72,7 @@ class Stream:
 
     def __init__(self, model: Model, interval_s: float = 0) -> None:
         self.model = model
-        self.table = StayTable(model.architecture, capacity=2)
+        self.table = StayTable(model.architecture, capacity=2, variables=model.variables)
         self.scorer = Scorer(model, self.table, round(interval_s * 1000))
         self.messages: list[Message] = []
         self.notices: list[Message] = []
@@ -97,7 +97,7 @@ class Stream:
         start = 0
         for end in sorted({*(e for e in ends if 0 < e < len(records)), len(records)}):
             batch = records[start:end]
-            columns = decode(batch, None)
+            columns = decode(batch, None, variables=self.model.variables)
             outcome = self.scorer.score(columns, [0] * len(columns.patients))
             written = write(outcome, columns.record.tolist(), batch, self.model, self.table)
             self.messages += [m for m in written if m.kind in ("risk", "alert")]

@@ -18,22 +18,29 @@ from streamer.core.forecast import HeadSize
 from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
 from streamer.core.matrix_blocks import Floats
 from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.variables import BUILT_IN, VariableTable
+from streamer.datasets.task import Task
 
 # Random weights give risks around one half; these thresholds lie where they cross often.
 POLICY = AlertPolicy(medium=0.52, high=0.6, off=0.48)
 
 
-def random_model(seed: int = 0, hidden: int = 8, layers: int = 1) -> Model:
+def random_model(
+    seed: int = 0, hidden: int = 8, layers: int = 1, variables: VariableTable = BUILT_IN
+) -> Model:
     """A model with random weights and believable scaling."""
     rng = np.random.default_rng(seed)
-    size = Architecture(features.N_FEATURES, hidden, layers)
+    n_features = len(features.features_of(variables))
+    size = Architecture(n_features, hidden, layers)
     network = Network(size, random_weights(size, seed))
     scaling = Scaling(
-        rng.uniform(0, 50, features.N_FEATURES).astype(np.float32),
-        rng.uniform(1, 30, features.N_FEATURES).astype(np.float32),
+        rng.uniform(0, 50, n_features).astype(np.float32),
+        rng.uniform(1, 30, n_features).astype(np.float32),
     )
     line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]))
-    return Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
+    model = Model("untrained", network, scaling, (line,) * len(HORIZONS), 0.5, POLICY)
+    model.variables = variables
+    return model
 
 
 def random_weights(size: Architecture, seed: int) -> Weights:
@@ -91,7 +98,7 @@ def balanced(model: Model) -> Model:
 
     Those of a trained one do, and a bundle must show it before it takes over.
     """
-    risks = known_risks.risks_of(model, *known_risks.pool())[:, :, 0]
+    risks = known_risks.risks_of(model, *known_risks.pool(model.variables))[:, :, 0]
     middle = float(np.median(np.log(risks / (1 - risks))))
     line = Calibration(np.array([-1.0, 1.0]), np.array([-1.0, 1.0]) - middle)
     model.calibrations = (line,) * len(HORIZONS)
@@ -108,6 +115,14 @@ def random_bundle(seed: int = 0, hidden: int = 8, layers: int = 1) -> Bundle:
 def _random_bundle(seed: int, hidden: int, layers: int) -> Bundle:
     model = balanced(random_model(seed, hidden, layers))
     return make(model, {}, f"# An untrained model, seed {seed}\n")
+
+
+def own_bundle(task: Task, seed: int = 0) -> Bundle:
+    """A bundle of ``random_model`` for the variables of a task."""
+    model = random_model(seed, variables=task.table)
+    model.unread = task.table.unnamed(task.variables)
+    model = balanced(model)
+    return make(model, {"task": task.to_json()}, f"# An untrained model, seed {seed}\n")
 
 
 def useless_champion() -> Bundle:

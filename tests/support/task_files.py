@@ -14,6 +14,14 @@ import pyarrow.parquet as pq
 from streamer.core.variables import INDEX
 from streamer.datasets.cohort import Cohort
 
+NEW_VARIABLES: dict[str, object] = {
+    "procalcitonin": {
+        "unit": "ng/mL", "low": 0.0, "high": 500.0, "reference": [0.0, 0.5], "loinc": "33959-8",
+        "conversions": {"nmol/L": 13.0}, "log_scale": True,
+    },
+    "sodium": {"unit": "mmol/L", "low": 80, "high": 200, "reference": [135, 145]},
+}  # fmt: skip
+"""Two that are none of the 34."""
 TASKS = Path(__file__).parents[2] / "docs" / "tasks"
 YAIB_DYNAMIC = [
     *("alb", "alp", "alt", "ast", "be", "bicar", "bili", "bili_dir", "bnd", "bun", "ca", "cai"),
@@ -26,7 +34,7 @@ YAIB_MEASURED = {"hr": "heart_rate", "temp": "temperature", "lact": "lactate"}
 
 
 def write_yaib(folder: Path, cohort: Cohort, *, of_stay: bool = False) -> Path:
-    """Writes dyn, sta and outc parquet of a cohort, hours as durations."""
+    """Writes dyn, sta and outc parquet of a cohort, hours as durations; CRP is 10 times lactate."""
     folder.mkdir()
     stay = [int(cohort.patient_ids[i][1:]) for i in cohort.patient_of_row]
     time = pa.array([timedelta(hours=int(hour) - 1) for hour in cohort.iculos], pa.duration("us"))
@@ -34,6 +42,7 @@ def write_yaib(folder: Path, cohort: Cohort, *, of_stay: bool = False) -> Path:
     dyn |= {column: pa.nulls(cohort.n_rows, pa.float64()) for column in YAIB_DYNAMIC}
     for column, name in YAIB_MEASURED.items():
         dyn[column] = cohort.values[:, INDEX[name]].astype(np.float64)
+    dyn["crp"] = 10 * cohort.values[:, INDEX["lactate"]].astype(np.float64)  # none of the 34
     pq.write_table(pa.table(dyn), folder / "dyn.parquet")
     ids = [int(patient[1:]) for patient in cohort.patient_ids]
     sex = [str(word).capitalize() for word in cohort.sex]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from streamer.bundles.bundle import SHIPPED
+from streamer.bundles import bundle as bundles
+from streamer.bundles.bundle import SHIPPED, BundleError
+from streamer.core.variables import BUILT_IN
 from streamer.process.terminal import say_json, say_lines
 from trainer.cli.options import (
     Data,
@@ -89,7 +92,7 @@ def explain(
     followed = []
     for text in follow or []:
         try:
-            followed.append(parse(text))
+            followed.append(parse(text, _variables_of(model)))
         except InputError as error:
             faults.append(f"--follow {text}: {error}")
     refuse(faults)
@@ -102,6 +105,14 @@ def explain(
         return
     picture = out or (None if as_json else _plot_file(patient))
     _explain(patient, paths, model, followed, picture, as_json, Reporter())
+
+
+def _variables_of(folder: Path) -> Collection[str]:
+    """The names that may be followed; that a folder is no bundle is a fault of its own."""
+    try:
+        return bundles.load(folder).manifest["variables"]
+    except (BundleError, KeyError):
+        return BUILT_IN.names
 
 
 def _plot_file(patient: str) -> Path:
@@ -123,7 +134,6 @@ def _explain(
     reporter: Reporter,
 ) -> None:
     from streamer.bundles import build  # noqa: PLC0415
-    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.data.cohort import load_unlabelled  # noqa: PLC0415
     from trainer.data.known_stays import known_stays  # noqa: PLC0415
     from trainer.evaluate import task_of  # noqa: PLC0415
@@ -172,7 +182,6 @@ def _draw(explanation: Explanation, picture: Path) -> list[Path]:
 def _suggest(paths: list[Path], folder: Path, n: int, as_json: bool, reporter: Reporter) -> None:
 
     from streamer.bundles import build  # noqa: PLC0415
-    from streamer.bundles import bundle as bundles  # noqa: PLC0415
     from trainer.cli.tables import suggestions_table  # noqa: PLC0415
     from trainer.data.cohort import load_cohort  # noqa: PLC0415
     from trainer.data.dataset import Dataset, build_features  # noqa: PLC0415

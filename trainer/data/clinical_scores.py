@@ -30,7 +30,7 @@ class Chart:
     """The last charted values at each row.
 
     Attributes:
-        last: (R, 34) the last cleaned value of each variable, NaN where none is 24 h young.
+        last: (R, V) the last cleaned value of each variable, NaN where none is 24 h young.
         on_oxygen: (R,) whether an FiO2 above room air was charted in the last 24 hours.
     """
 
@@ -39,7 +39,7 @@ class Chart:
 
     @classmethod
     def read(cls, values: Floats, elapsed: Elapsed) -> Chart:
-        """Reads (R, 34) cleaned values of stays."""
+        """Reads (R, V) cleaned values of stays."""
         last, since = last_known(values, elapsed)
         highest = rolling_reduce(np.fmax, values[:, FIO2, None], VALID_HOURS, elapsed)[:, 0]
         return cls(np.where(since <= VALID_HOURS, last, np.float32(np.nan)), highest > ROOM_AIR)
@@ -47,7 +47,7 @@ class Chart:
     @classmethod
     def from_cohort(cls, cohort: Cohort) -> Chart:
         """Reads a cohort as it was charted."""
-        return cls.read(clean(cohort.values), elapsed_hours(cohort.starts))
+        return cls.read(clean(cohort.values, cohort.variables), elapsed_hours(cohort.starts))
 
 
 Score: TypeAlias = Callable[[Chart], Floats]

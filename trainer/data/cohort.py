@@ -116,7 +116,7 @@ def fingerprint(cohort: Cohort, *, as_charted: bool = False) -> Fingerprint:
         cohort: the stays.
         as_charted: of values before cleaning, as bundles of earlier versions have it.
     """
-    values = cohort.values if as_charted else clean(cohort.values)
+    values = cohort.values if as_charted else clean(cohort.values, cohort.variables)
     digest = hashlib.sha256("\n".join(cohort.patient_ids).encode())
     # NaN has many bit patterns; one stands for all of them.
     for array in (values, cohort.age, cohort.hours_since_hospital_admission):

@@ -8,10 +8,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core import demographics, features
+from streamer.core import demographics
 from streamer.core.cleaning import clean
+from streamer.core.features import features_of
 from streamer.core.lstm_network import Network
 from streamer.core.model import Scaling
+from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.data.split import Side, Split
 
@@ -50,6 +52,19 @@ class Dataset:
     def part(self) -> Cohort:
         """The stays that count, as a cohort of their own."""
         return self.cohort.take(self.stays)
+
+    def seen_by(self, variables: VariableTable, rows: NDArray[np.int64]) -> Floats:
+        """Returns ``(..., F)`` features of rows as a model of these variables reads them.
+
+        A variable that the stays do not have was never measured in them.
+        """
+        if variables.key == self.cohort.variables.key:
+            return self.built[rows]
+        builder = features_of(variables)
+        theirs, ours = builder.shared(features_of(self.cohort.variables))
+        seen = np.tile(builder.never_measured(), (*rows.shape, 1))
+        seen[..., theirs] = self.built[rows[..., None], ours]
+        return seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,20 +115,20 @@ def build_features(cohort: Cohort, progress: Progress | None = None) -> Floats:
         cohort: the stays; their values are cleaned here, as the streamer cleans events.
         progress: called with hours done and hours in all.
     """
-    values = clean(cohort.values)
+    values, builder = clean(cohort.values, cohort.variables), features_of(cohort.variables)
     static = static_of(cohort)
     lengths = cohort.lengths
     order = np.argsort(-lengths, kind="stable")
     starts, lengths, static = cohort.starts[:-1][order], lengths[order], static[order]
     first_bins = cohort.iculos[starts] - 1
-    memory = features.empty_memory(len(cohort))
-    built = np.empty((cohort.n_rows, features.N_FEATURES), np.float32)
+    memory = builder.empty_memory(len(cohort))
+    built = np.empty((cohort.n_rows, len(builder)), np.float32)
     longest = int(lengths[0])
     for hour in range(longest):
         running = int(np.searchsorted(-lengths, -hour, side="left"))
         rows = starts[:running] + hour
         bins = (first_bins[:running] + hour).astype(np.int32)
-        built[rows], memory = features.step(values[rows], bins, static[:running], memory[:running])
+        built[rows], memory = builder.step(values[rows], bins, static[:running], memory[:running])
         if progress is not None:
             progress(hour + 1, longest)
     return built

@@ -71,6 +71,22 @@ class Public2019(TypedDict):
     stays: StayFigures
 
 
+NOTHING_KNOWN: Final[VariableFigures] = {
+    "present": 0.0,
+    "dropped": 0.0,
+    "zeros": 0.0,
+    "commonest": 0.0,
+    "repeated": 0.0,
+    "quantiles": [],
+}
+"""Of a variable that the public data do not have."""
+
+
+def public_figures(name: str) -> VariableFigures:
+    """The figures of a variable; ``NOTHING_KNOWN`` of one of a task's own."""
+    return public_2019()["variables"].get(name, NOTHING_KNOWN)
+
+
 @cache
 def public_2019() -> Public2019:
     """Reads the file."""

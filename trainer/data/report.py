@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import BUILT_IN, VariableTable
 from streamer.datasets.cohort import Cohort
 from trainer.data.finding import Finding, Kind
-from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019
+from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019, public_figures
 from trainer.data.report_checks import findings
 from trainer.data.variable_figures import stay_figures, variable_figures
 from trainer.errors import UnfitData
@@ -23,17 +23,19 @@ class DataReport:
         variables: figures by name.
         stays: figures of stays and labels.
         findings: the worst first.
+        table: the variables, in their order.
     """
 
     variables: dict[str, VariableFigures]
     stays: StayFigures
     findings: list[Finding]
+    table: VariableTable = BUILT_IN
 
     @classmethod
     def of(cls, cohort: Cohort) -> DataReport:
         """Looks at all stays; labels may be absent."""
         variables, stays = variable_figures(cohort), stay_figures(cohort)
-        return cls(variables, stays, findings(cohort, variables, stays))
+        return cls(variables, stays, findings(cohort, variables, stays), cohort.variables)
 
     def names(self, kind: Kind | None = None) -> list[str]:
         """Short names of the findings, of one kind or of all."""
@@ -55,8 +57,8 @@ class DataReport:
         """A row for each variable, behind a head: own figures, then the public ones."""
         head = ("variable", "unit", "hours with a value", "dropped", "1 %", "median", "99 %")
         table: list[tuple[str, ...]] = [(*head, "public: hours", "1 %", "median", "99 %")]
-        for variable in VARIABLES:
-            own, public = self.variables[variable.name], public_2019()["variables"][variable.name]
+        for variable in self.table.all:
+            own, public = self.variables[variable.name], public_figures(variable.name)
             table.append(
                 (
                     variable.name,
@@ -64,7 +66,7 @@ class DataReport:
                     f"{own['present']:.1%}",
                     f"{own['dropped']:.2%}",
                     *_ends(own),
-                    f"{public['present']:.1%}",
+                    f"{public['present']:.1%}" if public["quantiles"] else "",
                     *_ends(public),
                 )
             )
@@ -107,7 +109,7 @@ class DataReport:
 
 
 def _ends(figures: VariableFigures) -> list[str]:
-    low, _, middle, _, high = figures["quantiles"]
+    low, _, middle, _, high = figures["quantiles"] or [math.nan] * 5
     return ["" if math.isnan(value) else f"{value:.4g}" for value in (low, middle, high)]
 
 

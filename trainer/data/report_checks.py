@@ -18,7 +18,12 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES, Variable
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.finding import Finding, Kind
-from trainer.data.public_2019 import StayFigures, VariableFigures, public_2019
+from trainer.data.public_2019 import (
+    StayFigures,
+    VariableFigures,
+    public_2019,
+    public_figures,
+)
 from trainer.data.shape_checks import shape_findings
 from trainer.data.stay_content import stay_content
 
@@ -50,9 +55,9 @@ def findings(
         variables: their figures.
         stays: their figures.
     """
-    kept = clean(cohort.values)
+    kept = clean(cohort.values, cohort.variables)
     zeros = _zeros(variables)  # said once, and not again as a value outside its limits, or a median
-    others = [i for i, variable in enumerate(VARIABLES) if variable.name not in zeros]
+    others = [i for i, name in enumerate(cohort.variables.names) if name not in zeros]
     everything = [
         *_dropped(cohort, kept, variables, others),
         *_units(cohort, kept, variables, others),
@@ -74,16 +79,15 @@ def findings(
 def _dropped(
     cohort: Cohort, kept: Floats, variables: Mapping[str, VariableFigures], looked_at: list[int]
 ) -> Iterator[Finding]:
-    public = public_2019()["variables"]
     lost = []
-    for i, variable in enumerate(VARIABLES):
+    for i, variable in enumerate(cohort.variables.all):
         own, raw = variables[variable.name], cohort.values[:, i]
         n = int((~np.isnan(raw)).sum())
         if n < LEAST_VALUES:
             continue
         if variable.is_vital and own["dropped"] > ALL_DROPPED:
             lost.append(variable.name)
-        too_many = own["dropped"] > MOST_DROPPED + 2 * public[variable.name]["dropped"]
+        too_many = own["dropped"] > MOST_DROPPED + 2 * public_figures(variable.name)["dropped"]
         if too_many and i in looked_at:
             outside = raw[~np.isnan(raw) & np.isnan(kept[:, i])]
             commonest, times = Counter(outside.tolist()).most_common(1)[0]
@@ -110,7 +114,7 @@ def _dropped(
 def _units(
     cohort: Cohort, kept: Floats, variables: Mapping[str, VariableFigures], looked_at: list[int]
 ) -> Iterator[Finding]:
-    for i in looked_at:
+    for i in (i for i in looked_at if i < len(VARIABLES)):
         variable = VARIABLES[i]
         own, public = variables[variable.name], public_2019()["variables"][variable.name]
         n = int((~np.isnan(cohort.values[:, i])).sum())
@@ -135,7 +139,10 @@ def _unit(variable: Variable) -> str:
 
 def _hint(variable: Variable, median: float) -> str:
     """The unit that a median would be in, where it fits another one much better; else empty."""
-    low, q25, middle, q75, high = public_2019()["variables"][variable.name]["quantiles"]
+    quantiles = public_figures(variable.name)["quantiles"]
+    if not quantiles:
+        return ""
+    low, q25, middle, q75, high = quantiles
     if variable.log_scale:
         is_near, spread = middle / 2 <= median <= middle * 2, middle / 4
     else:
@@ -155,11 +162,10 @@ def _hint(variable: Variable, median: float) -> str:
 
 def _zeros(variables: Mapping[str, VariableFigures]) -> list[str]:
     """The variables that are 0 too often."""
-    public = public_2019()["variables"]
     return [
         name
         for name, own in variables.items()
-        if own["zeros"] > max(1 / 20, 2 * public[name]["zeros"])
+        if own["zeros"] > max(1 / 20, 2 * public_figures(name)["zeros"])
     ]
 
 
@@ -193,7 +199,7 @@ def _filled(variables: Mapping[str, VariableFigures], zeros: list[str]) -> Itera
         name
         for name, own in variables.items()
         if own["present"] > 1 / 5
-        and own["commonest"] > max(0.4, 2 * public[name]["commonest"])
+        and own["commonest"] > max(0.4, 2 * public_figures(name)["commonest"])
         and name not in zeros
     ]
     if constant:

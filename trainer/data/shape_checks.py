@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -28,6 +29,7 @@ def shape_findings(
     cohort: Cohort, variables: Mapping[str, VariableFigures], stays: StayFigures
 ) -> Iterator[Finding]:
     """What is wrong with the shape of stays; arguments as ``report_checks.findings``."""
+    yield from _absent(cohort, variables)
     yield from _still(variables)
     if len(cohort) < LEAST_STAYS:
         return
@@ -35,6 +37,18 @@ def shape_findings(
     yield from _starts(cohort)
     if (cohort.label != NO_LABEL).all():
         yield from _chosen(cohort, stays)
+
+
+def _absent(cohort: Cohort, variables: Mapping[str, VariableFigures]) -> Iterator[Finding]:
+    """The variables of a task's own that no hour has: nobody would name one that is not there."""
+    own = (v.name for v in cohort.variables.own)
+    if absent := [name for name in own if math.isnan(variables[name]["quantiles"][0])]:
+        yield Finding(
+            Kind.WARNING,
+            "never_measured",
+            f"no hour has a value of {', '.join(absent)}, which the task defines: another column, "
+            "or a unit in which all of them are outside the limits?",
+        )
 
 
 def _still(variables: Mapping[str, VariableFigures]) -> Iterator[Finding]:

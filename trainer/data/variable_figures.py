@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
-from streamer.core.variables import VARIABLES
 from streamer.datasets.cohort import Cohort
 from trainer.data.public_2019 import StayFigures, VariableFigures
 
@@ -18,12 +17,12 @@ QUANTILES: Final = (0.01, 0.25, 0.5, 0.75, 0.99)
 
 def variable_figures(cohort: Cohort) -> dict[str, VariableFigures]:
     """The figures of each variable by its name; quantiles are NaN where nothing was kept."""
-    kept = clean(cohort.values)
+    kept = clean(cohort.values, cohort.variables)
     is_first = np.zeros(cohort.n_rows, np.bool_)
     is_first[cohort.starts[:-1]] = True
     return {
-        variable.name: _figures(cohort.values[:, i], kept[:, i], is_first)
-        for i, variable in enumerate(VARIABLES)
+        name: _figures(cohort.values[:, i], kept[:, i], is_first)
+        for i, name in enumerate(cohort.variables.names)
     }
 
 

@@ -8,14 +8,15 @@ them gave to boosted trees. A vital sign counts with its last known value in an 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
-from streamer.core.features import MEMORY_SIZE, NAMES
-from streamer.core.variables import INDEX, VARIABLES
+from streamer.core.features import features_of
+from streamer.core.variables import BUILT_IN, INDEX, IS_LAB, VARIABLES, VariableTable
 from trainer.data.clinical_scores import (
     ORGANS,
     Chart,
@@ -44,8 +45,6 @@ RECENT: Final = (8, 24)
 """Hours over which measurements are counted: a shift, and a day."""
 
 _VITALS: Final = np.array([i for i, v in enumerate(VARIABLES) if v.is_vital])
-_LABS: Final = np.array([i for i, v in enumerate(VARIABLES) if not v.is_vital])
-_LOGGED: Final = np.array([i for i, v in enumerate(VARIABLES) if v.log_scale])
 _SCORES: Final = ("sofa", "sofa_rise", "sirs", "qsofa", "news2", "mews")
 _RATIOS: Final = (
     "shock_index_6h",
@@ -69,12 +68,13 @@ _LAB_WORK: Final = (
 )
 
 
-def _names() -> tuple[str, ...]:
-    """Names in the order in which the blocks are put together."""
-    every = [variable.name for variable in VARIABLES]
+@cache
+def window_names(variables: VariableTable) -> tuple[str, ...]:
+    """Names of the window features, in the order in which the blocks are put together."""
+    every = variables.names
     vitals = [VARIABLES[i].name for i in _VITALS]
     return (
-        *NAMES,
+        *features_of(variables).names,
         *(f"{statistic}_{h}h:{v}" for h in HOURS for statistic in _STATISTICS for v in vitals),
         *(f"change_{hours}h:{v}" for hours in LAGS for v in vitals),
         *(f"{statistic}:{v}" for statistic in ("lowest", "highest", "mean") for v in every),
@@ -86,21 +86,27 @@ def _names() -> tuple[str, ...]:
     )
 
 
-WINDOW_NAMES: Final = _names()
+WINDOW_NAMES: Final = window_names(BUILT_IN)
+"""Those of the 34 variables."""
 
-WINDOW_STATE_BYTES: Final = (
-    4 * (MEMORY_SIZE + 5)  # the streamer's memory; demographics and the hour of admission
-    + 4 * max(HOURS) * len(_VITALS)  # the vital signs of a day
-    + 4 * 3 * len(VARIABLES)  # extremes and sums
-    + max(RECENT) * (len(VARIABLES) // 8 + 1)  # a bit for each measurement of a day
-    + max(HOURS)  # the SOFA points of a day
-)
+
+def window_state_bytes(variables: VariableTable) -> int:
+    """Bytes that must be kept of a stay to make the windows of its next hour."""
+    memory = features_of(variables).memory_size
+    return (
+        4 * (memory + 5)  # the streamer's memory; demographics and the hour of admission
+        + 4 * max(HOURS) * len(_VITALS)  # the vital signs of a day
+        + 4 * 3 * len(variables)  # extremes and sums
+        + max(RECENT) * (len(variables) // 8 + 1)  # a bit for each measurement of a day
+        + max(HOURS)  # the SOFA points of a day
+    )
 
 
 def window_features(material: Material, stays: NDArray[np.int64]) -> Floats:
-    """Raw features (rows of these stays, W), in the order of ``WINDOW_NAMES``."""
+    """Raw features (rows of these stays, W), in the order of ``window_names``."""
     cohort = material.cohort.take(stays)
-    values, elapsed = clean(cohort.values), elapsed_hours(cohort.starts)
+    variables = cohort.variables
+    values, elapsed = clean(cohort.values, variables), elapsed_hours(cohort.starts)
     measured = (~np.isnan(values)).astype(np.float32)
     last, since = last_known(values, elapsed)
     lowest = rolling_reduce(np.fmin, values, int(elapsed.max()) + 1, elapsed)
@@ -110,7 +116,7 @@ def window_features(material: Material, stays: NDArray[np.int64]) -> Floats:
         blocks = [
             material.built[material.rows_of(stays)],
             *_vitals(last[:, _VITALS], elapsed),
-            *(_logged(extreme) for extreme in (lowest, highest, mean)),
+            *(_logged(extreme, variables.logged) for extreme in (lowest, highest, mean)),
             *(rolling_sum(measured, hours, elapsed) for hours in RECENT),
             _lab_work(measured, since, elapsed),
             *_scores(Chart.read(values, elapsed), elapsed),
@@ -131,22 +137,23 @@ def _vitals(vitals: Floats, elapsed: Elapsed) -> list[Floats]:
     return [*blocks, *(vitals - lagged(vitals, hours, elapsed) for hours in LAGS)]
 
 
-def _logged(values: Floats) -> Floats:
+def _logged(values: Floats, skewed: NDArray[np.intp]) -> Floats:
     """The skewed variables on a log scale, as the streamer's features have them."""
     logged = values.copy()
-    logged[:, _LOGGED] = np.log1p(values[:, _LOGGED])
+    logged[:, skewed] = np.log1p(values[:, skewed])
     return logged
 
 
 def _lab_work(measured: Floats, since: Floats, elapsed: Elapsed) -> Floats:
     """Laboratory activity of the patient: doctors who worry send blood."""
-    labs = measured[:, _LABS].sum(axis=1, keepdims=True)
+    of_labs = np.flatnonzero(IS_LAB[: measured.shape[1]])
+    labs = measured[:, of_labs].sum(axis=1, keepdims=True)
     return np.concatenate(
         [
             *(rolling_sum(labs, hours, elapsed) for hours in RECENT),
             labs,
             rolling_sum(labs, None, elapsed) / (elapsed[:, None] + 1),
-            np.fmin.reduce(since[:, _LABS], axis=1, keepdims=True),
+            np.fmin.reduce(since[:, of_labs], axis=1, keepdims=True),
             measured[:, _VITALS].sum(axis=1, keepdims=True),
         ],
         axis=1,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from streamer.core.alerts import AlertPolicy, Phase
 from streamer.core.lstm_network import HORIZONS, Network
 from streamer.core.model import Calibration, Model, Scaling
-from streamer.core.variables import unnamed
+from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
 from trainer.data.labels import horizon_labels, horizons_of
@@ -129,10 +129,18 @@ class CalibratedModel:
     n_stays: tuple[int, int]
 
 
-def uncalibrated(network: Network, scaling: Scaling) -> Model:
-    """A model for its logits alone, without a calibration or thresholds of its own."""
+def uncalibrated(network: Network, scaling: Scaling, variables: VariableTable) -> Model:
+    """A model for its logits alone, without a calibration or thresholds of its own.
+
+    Args:
+        network: trained.
+        scaling: of its features.
+        variables: that these are of.
+    """
     straight = (_STRAIGHT,) * len(HORIZONS)
-    return Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
+    model = Model("", network, scaling, straight, _UNCHOSEN_THRESHOLD, _UNCHOSEN_POLICY)
+    model.variables = variables
+    return model
 
 
 def calibrate(
@@ -159,7 +167,7 @@ def calibrate(
     """
     part = validation.part
     if unseen is None:
-        unseen = cohort_logits(uncalibrated(network, scaling), validation)
+        unseen = cohort_logits(uncalibrated(network, scaling, part.variables), validation)
     logits = unseen[validation.rows]
     operating_point, alerts = choose_operating_point(logits[:, 0], part, alert_budget, as_now)
     labels = horizon_labels(part.label, part.starts, horizons_of(part))
@@ -172,7 +180,8 @@ def calibrate(
     )
     if part.task is not None:
         model.horizons = part.task.horizon_names
-        model.unread = unnamed(part.task.variables)
+        model.variables = part.variables
+        model.unread = part.variables.unnamed(part.task.variables)
     risk = operating_point.calibration.risks(logits[:, 0])
     n_stays = len(part), int(part.septic.sum())
     return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk), n_stays)

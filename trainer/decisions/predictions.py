@@ -42,7 +42,8 @@ def cohort_logits(
     logits = np.full((dataset.cohort.n_rows, len(HORIZONS)), np.nan)
     done = 0
     for batch in by_length(dataset.cohort, dataset.stays):
-        logits[batch.rows[batch.real]] = model.logits(dataset.built[batch.rows])[batch.real]
+        seen = dataset.seen_by(model.variables, batch.rows)
+        logits[batch.rows[batch.real]] = model.logits(seen)[batch.real]
         done += batch.rows.shape[1]
         if progress is not None:
             progress(done, len(dataset.stays))

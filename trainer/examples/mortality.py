@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.core.features import N_FEATURES
 from streamer.core.model import Calibration
 from streamer.datasets.cohort import Progress
 from streamer.datasets.physionet2012 import read_2012
@@ -151,7 +150,7 @@ def _train(
 ) -> NDArray[np.float64]:
     """(N, HOURS) logits of all stays, by teacher, encoder and LSTM as in ``trainer fit``."""
     cohort = material.cohort
-    soft_labels = no_soft_labels(cohort.n_rows, N_FEATURES)
+    soft_labels = no_soft_labels(cohort.n_rows, material.built.shape[1])
     if recipe.teacher_share:
         with reporter.follow("teacher") as progress:
             soft_labels = fit_teacher(material, recipe, threads, progress)

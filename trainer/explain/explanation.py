@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from streamer.core import features as columns
 from streamer.core.alerts import AlertPolicy
 from streamer.core.cleaning import clean
 from streamer.core.explain import contributions
+from streamer.core.features import features_of
 from streamer.core.model import Floats, Model
 from streamer.core.state_stepping import Evaluation
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import IS_LAB, VariableTable
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.labels import onset_rows
 from trainer.decisions.alert_replay import alert_phases
@@ -32,9 +32,6 @@ N_EACH: Final = 2
 """Vital signs, and other variables, that are followed without ``--follow``: so many of each. Vital
 signs are measured again within the hour; laboratory values show what lasts."""
 
-_VALUE_COLUMN: Final = np.array([columns.NAMES.index(f"value:{v.name}") for v in VARIABLES])
-_IS_VITAL: Final = np.array([variable.is_vital for variable in VARIABLES])
-
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -45,15 +42,16 @@ class Explanation:
     Attributes:
         patient: id.
         model_id: id of the bundle.
+        variables: those of the model, V of them.
         threshold: the 6 h risk is positive above it.
         policy: the alert thresholds.
         hour: ``(T,)`` hours since ICU admission (ICULOS).
-        values: ``(T, 34)`` cleaned values, NaN where not measured.
+        values: ``(T, V)`` cleaned values, NaN where not measured.
         risks: ``(T, 3)`` calibrated.
         phases: ``(T,)`` the ``Phase`` of the alert in each hour.
         onset: hour of sepsis onset; infinite without sepsis, NaN where there is no label.
-        contributions: ``(T, 34)`` what each variable adds to the log odds of the hour.
-        high: ``(T, 34)`` whether its value lies above the training mean.
+        contributions: ``(T, V)`` what each variable adds to the log odds of the hour.
+        high: ``(T, V)`` whether its value lies above the training mean.
         encoder_logit: ``(T,)`` the encoder's part of the log odds, from the hour's features.
         lstm_logit: ``(T,)`` the LSTM's part.
         gates: gates and states of the LSTM, a batch of one.
@@ -62,6 +60,7 @@ class Explanation:
 
     patient: str
     model_id: str
+    variables: VariableTable
     threshold: float
     policy: AlertPolicy
     hour: NDArray[np.int64]
@@ -110,7 +109,7 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
     Raises:
         InputError: a measurement that this stay does not have.
     """
-    values = clean(stay.values)
+    values = clean(stay.values, stay.variables)
     run = unroll(model, stay, values[None])
     features = run.features[0]
     known = np.logical_or.accumulate(~np.isnan(values), axis=0)
@@ -120,7 +119,7 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
     hour = stay.iculos.astype(np.int64)
     peak = int(risks[:, 0].argmax())
     measurements = (
-        [_measurement(argument, values, hour, peak) for argument in follow]
+        [_measurement(argument, stay, values, peak) for argument in follow]
         if follow
         else _strongest(added, values, peak)
     )
@@ -134,6 +133,7 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
     return Explanation(
         patient=stay.patient_ids[0],
         model_id=model.model_id,
+        variables=model.variables,
         threshold=model.threshold,
         policy=model.policy,
         hour=hour,
@@ -151,13 +151,15 @@ def explain(model: Model, stay: Cohort, follow: Sequence[MeasurementArg] = ()) -
 
 
 def is_high(model: Model, seen: Floats) -> NDArray[np.bool_]:
-    """Returns ``(n, 34)`` whether each variable's value lies above the training mean.
+    """Returns ``(n, V)`` whether each variable's value lies above the training mean.
 
     Args:
         model: whose training mean.
         seen: ``(n, F)`` raw features.
     """
-    high: NDArray[np.bool_] = model.scaling.apply(seen)[:, _VALUE_COLUMN] > 0
+    names = features_of(model.variables).names
+    of_values = [names.index(f"value:{name}") for name in model.variables.names]
+    high: NDArray[np.bool_] = model.scaling.apply(seen)[:, of_values] > 0
     return high
 
 
@@ -177,23 +179,25 @@ def _strongest(
     row = peak if (added[peak] > 0).any() else len(values) - 1
     order = np.argsort(-added[row], kind="stable")
     order = order[added[row, order] > 0]  # so each of them was measured
-    chosen = [*order[_IS_VITAL[order]][:N_EACH], *order[~_IS_VITAL[order]][:N_EACH]]
+    is_lab = IS_LAB[order]
+    chosen = [*order[~is_lab][:N_EACH], *order[is_lab][:N_EACH]]
     newest = [int(np.flatnonzero(~np.isnan(values[: row + 1, v]))[-1]) for v in chosen]
     measurements = [Measurement(int(v), at) for v, at in zip(chosen, newest, strict=True)]
     return sorted(measurements, key=lambda m: -added[row, m.variable])
 
 
 def _measurement(
-    argument: MeasurementArg, values: NDArray[np.float32], hour: NDArray[np.int64], peak: int
+    argument: MeasurementArg, stay: Cohort, values: NDArray[np.float32], peak: int
 ) -> Measurement:
     """The measurement that an argument names."""
-    rows = np.flatnonzero(~np.isnan(values[:, argument.variable]))
-    hours, name = hour[rows].tolist(), VARIABLES[argument.variable].name
+    name, index = argument.variable, stay.variables.index
+    rows = np.flatnonzero(~np.isnan(values[:, index[name]]))
+    hours = stay.iculos[rows].tolist()
     if not hours:
         raise InputError(f"{name} was not measured in this stay")
     if argument.hour is None:
         at_peak = max(int((rows <= peak).sum()) - 1, 0)
-        return Measurement(argument.variable, int(rows[at_peak]))
+        return Measurement(index[name], int(rows[at_peak]))
     if argument.hour not in hours:
         raise InputError(f"{name} was not measured in hour {argument.hour}; its hours: {hours}")
-    return Measurement(argument.variable, int(rows[hours.index(argument.hour)]))
+    return Measurement(index[name], int(rows[hours.index(argument.hour)]))

@@ -29,7 +29,7 @@ Series = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One value of a stay: its variable (index into ``VARIABLES``) and its row."""
+    """One value of a stay: its variable (its column) and its row."""
 
     variable: int
     row: int
@@ -82,7 +82,7 @@ def influences(
     Args:
         model: the model to run.
         stay: one stay.
-        values: ``(T, 34)`` its cleaned values.
+        values: ``(T, V)`` its cleaned values.
         measurements: measurements to take out; each must have a value.
     """
     variants = np.repeat(values[None], 1 + len(measurements), axis=0)  # the first keeps all

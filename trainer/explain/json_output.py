@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
 from streamer.core.lstm_network import HORIZONS
-from streamer.core.variables import VARIABLES
 from trainer.explain.explanation import Explanation
 from trainer.explain.influence import Influence
 from trainer.explain.lstm_gates import Gates
@@ -102,14 +101,15 @@ def to_json(explanation: Explanation) -> ExplanationObject:
         ],
         "peak_hour": int(hour[explanation.peak]),
         "contributions": {
-            VARIABLES[v].name: _rounded(explanation.contributions[:, v]) for v in measured
+            explanation.variables.names[v]: _rounded(explanation.contributions[:, v])
+            for v in measured
         },
         "log_odds": {
             "encoder": _rounded(explanation.encoder_logit),
             "lstm": _rounded(explanation.lstm_logit),
         },
         "gates": _gates(explanation.gates),
-        "influences": [_influence(hour, influence) for influence in explanation.influences],
+        "influences": [_influence(explanation, influence) for influence in explanation.influences],
         "reading": sentences(explanation),
     }
 
@@ -123,8 +123,9 @@ def _gates(gates: Gates) -> GatesObject:
     }
 
 
-def _influence(hour: NDArray[np.int64], influence: Influence) -> InfluenceObject:
-    variable = VARIABLES[influence.measurement.variable]
+def _influence(explanation: Explanation, influence: Influence) -> InfluenceObject:
+    hour = explanation.hour
+    variable = explanation.variables.all[influence.measurement.variable]
     again = influence.replaced
     return {
         "variable": variable.name,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
 from streamer.core.model import ID_DIGITS
-from streamer.core.variables import INDEX, VARIABLES
+from streamer.core.variables import INDEX
 from trainer.explain.explanation import Explanation
 from trainer.explain.influence import Influence
 from trainer.explain.text import NO_DRUGS, percent, spread, unit, with_unit
@@ -119,7 +119,8 @@ def draw_influences(explanation: Explanation) -> Figure:
 def labs(explanation: Explanation) -> list[int]:
     """The measured variables beside ``SIGNS`` of largest contribution in any hour, at most six."""
     order = np.argsort(-np.abs(explanation.contributions).max(axis=0), kind="stable").tolist()
-    others = [v for v in order if VARIABLES[v].name not in SIGNS and _measured(explanation, v)]
+    names = explanation.variables.names
+    others = [v for v in order if names[v] not in SIGNS and _measured(explanation, v)]
     return others[:MOST_LABS]
 
 
@@ -177,7 +178,8 @@ def _strip(axes: Axes, explanation: Explanation, variable: int) -> None:
         color=_BLUE,
         markersize=3 if len(rows) < CROWDED else 1.5,
     )
-    name = f"{VARIABLES[variable].display}\n{unit(variable)}".rstrip()
+    shown = explanation.variables.all[variable]
+    name = f"{shown.display}\n{unit(shown)}".rstrip()
     axes.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=34, fontsize=9)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=2, min_n_ticks=2))
     axes.yaxis.set_label_coords(-0.055, 0.5)
@@ -248,7 +250,8 @@ def _contributions(axes: Axes, explanation: Explanation) -> None:
     shown = [v for v in order[:MOST_CONTRIBUTORS].tolist() if _measured(explanation, v)]
     known = np.logical_or.accumulate(~np.isnan(explanation.values[:, shown]), axis=0)
     table = np.where(known, explanation.contributions[:, shown], np.nan).T
-    _heat(axes, explanation, table, [VARIABLES[v].display for v in shown], "log odds")
+    names = [explanation.variables.all[v].display for v in shown]
+    _heat(axes, explanation, table, names, "log odds")
 
 
 def _encoder_and_lstm(axes: Axes, explanation: Explanation) -> None:
@@ -321,11 +324,12 @@ def _scale(axes: Axes, mesh: QuadMesh, label: str) -> None:
 
 def _influence(axes: Axes, explanation: Explanation, influence: Influence) -> None:
     m = influence.measurement
+    variable = explanation.variables.all[m.variable]
     after = slice(m.row, None)
     hours = explanation.hour[after] - explanation.hour[m.row]
     _title(
         axes,
-        f"{with_unit(m.variable, influence.value)}, measured at hour {explanation.hour[m.row]}",
+        f"{with_unit(variable, influence.value)}, measured at hour {explanation.hour[m.row]}",
     )
     if influence.replaced is not None:
         axes.axvline(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamer.core.alerts import Phase
 from streamer.core.explain import LEAST_CONTRIBUTION
-from streamer.core.variables import VARIABLES
+from streamer.core.variables import Variable
 from trainer.data.labels import LABEL_LEAD_HOURS
 from trainer.explain.explanation import Explanation
 from trainer.explain.influence import Influence
@@ -25,23 +25,24 @@ _MOST_REASONS: Final = 3
 SPREAD: Final = (10, 90)  # percentiles of the units at the edges of the band
 
 
-def unit(variable: int) -> str:
-    """The unit of a variable (an index into ``VARIABLES``) as people write it; empty without one.
+def unit(variable: Variable) -> str:
+    """The unit of a variable as people write it; empty without one.
 
-    >>> unit(2)
+    >>> from streamer.core.variables import VARIABLES
+    >>> unit(VARIABLES[2])
     '°C'
     """
-    ucum = VARIABLES[variable].ucum
-    return _UNITS.get(ucum, ucum)
+    return _UNITS.get(variable.ucum, variable.ucum)
 
 
-def with_unit(variable: int, value: float) -> str:
+def with_unit(variable: Variable, value: float) -> str:
     """A value with its variable's name and unit.
 
-    >>> with_unit(0, 118)
+    >>> from streamer.core.variables import VARIABLES
+    >>> with_unit(VARIABLES[0], 118)
     'heart rate 118 /min'
     """
-    return f"{VARIABLES[variable].display} {value:.4g} {unit(variable)}".rstrip()
+    return f"{variable.display} {value:.4g} {unit(variable)}".rstrip()
 
 
 def percent(risk: float) -> str:
@@ -125,8 +126,9 @@ def _strongest(explanation: Explanation, row: int, sign: int) -> str:
         if added[v] >= LEAST_CONTRIBUTION:
             newest = int(np.flatnonzero(~np.isnan(explanation.values[: row + 1, v]))[-1])
             side = "above" if explanation.high[row, v] else "below"
+            value = with_unit(explanation.variables.all[v], explanation.values[newest, v])
             variables.append(
-                f"{with_unit(v, explanation.values[newest, v])} ({side} the training mean, "
+                f"{value} ({side} the training mean, "
                 f"measured {hour[row] - hour[newest]} h before, {sign * added[v]:+.2f})"
             )
     return "; ".join(variables)
@@ -143,7 +145,8 @@ def _encoder_and_lstm(explanation: Explanation) -> str:
 
 def _influence(explanation: Explanation, influence: Influence) -> str:
     hour, row, strongest = explanation.hour, influence.measurement.row, influence.strongest
-    value = with_unit(influence.measurement.variable, influence.value)
+    variable = explanation.variables.all[influence.measurement.variable]
+    value = with_unit(variable, influence.value)
     measurement = f"{value} of hour {hour[row]}"
     change = influence.change[strongest]
     if abs(change) < LEAST_CONTRIBUTION:

@@ -37,7 +37,7 @@ def unroll(model: Model, stay: Cohort, values: Floats) -> Unrolled:
     Args:
         model: the model to step.
         stay: one stay of ``T`` hours.
-        values: ``(V, T, 34)`` measured values in each variant of it, NaN where not measured.
+        values: ``(V, T, variables)`` measured in each variant of it, NaN where not measured.
     """
     n, hours, _ = values.shape
     variants = stay.take(np.zeros(n, np.int64))

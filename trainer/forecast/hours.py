@@ -17,7 +17,10 @@ from trainer.data.dataset import Dataset
 Floats = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
-_SLOW_GAP = np.array([features.NAMES.index(f"deviation:{name}") for name in FORECAST_VITALS])
+# Counted from the end, where all tables of variables have the same features.
+_SLOW_GAP = np.array(
+    [features.NAMES.index(f"deviation:{name}") - features.N_FEATURES for name in FORECAST_VITALS]
+)
 
 
 def last_known(built: Floats) -> Floats:
@@ -35,7 +38,7 @@ class Future:
     """The values that were measured in the hours after each row, of the same stay."""
 
     def __init__(self, cohort: Cohort) -> None:
-        self._vitals = clean(cohort.values)[:, VARIABLES]  # (R, 5)
+        self._vitals = clean(cohort.values, cohort.variables)[:, VARIABLES]  # (R, 5)
         self._end = np.repeat(cohort.starts[1:], cohort.lengths)  # (R,) of the row's stay
 
     def after(self, rows: Rows) -> Floats:

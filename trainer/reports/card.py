@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
+from streamer.core.own_variables import read_own
 from streamer.core.variables import VARIABLES
 from trainer.forecast.table import forecast_rows
 from trainer.reports.provenance_words import VALIDATION, chosen_on, provenance_words
@@ -61,7 +62,7 @@ _TEMPLATE: Final = """\
 ## What it is
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
-{n} vital signs and laboratory values, whether and how long ago each was measured, their trends, and
+{inputs}, whether and how long ago each was measured, their trends, and
 age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}
 patients. It gives three calibrated probabilities:
 that {outcome} comes within 6 hours or has happened,
@@ -188,7 +189,7 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
     words = _outcome(about.get("task"))
     return _TEMPLATE.format(
-        n=words["n"],
+        inputs=words["inputs"],
         title=words["title"],
         outcome=words["outcome"],
         longer=words["longer"],
@@ -216,20 +217,30 @@ def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
     """The words of a card that depend on the task."""
     if task is None:
         return {
-            "n": str(len(VARIABLES)),
+            "inputs": f"{len(VARIABLES)} vital signs and laboratory values",
             "title": "sepsis risk",
             "outcome": "onset of sepsis (Sepsis-3, as the challenge labels it)",
             "longer": "within 24 and within 48 hours",
             "label_note": _SEPSIS_LABEL,
         }
+    named = cast(Mapping[str, object], task["variables"])
     _, middle, long = cast(Sequence[int], task.get("horizons", (6, 24, 48)))
     return {
-        "n": str(len(cast(Mapping[str, object], task["variables"]))),
+        "inputs": f"{len(named)} vital signs and laboratory values{_own_variables(task)}",
         "title": f"risk: {task['outcome']}",
         "outcome": f"the outcome ({task['outcome']})",
         "longer": f"within {middle} and within {long} hours",
         "label_note": _OWN_LABEL.format(outcome=task["outcome"]),
     }
+
+
+def _own_variables(task: Mapping[str, object]) -> str:
+    """The variables that the task defines, with units and limits; empty without any."""
+    own = [
+        f"{v.display} in {v.ucum} from {v.low:g} to {v.high:g}"
+        for v in read_own(task.get("new_variables", {}))
+    ]
+    return f"\n(the task's own: {'; '.join(own)})" if own else ""
 
 
 def write_site_card(

@@ -24,6 +24,7 @@ from streamer.core.observations import Observation
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.core.time import HOUR_MS
+from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort, Progress
 from trainer.decisions.alert_replay import alert_on
 
@@ -37,6 +38,7 @@ class ScoredStays:
 
     Attributes:
         cohort: these stays.
+        variables: those of the model, by which reasons name them.
         risks: (R, 3) calibrated, of the horizons.
         phase: (R,) the ``Phase`` of the alert.
         severity: (R,) index in ``SEVERITIES`` of the alert that is on after the row; 0 without.
@@ -45,6 +47,7 @@ class ScoredStays:
     """
 
     cohort: Cohort
+    variables: VariableTable
     risks: NDArray[np.float64]
     phase: NDArray[np.uint8]
     severity: NDArray[np.uint8]
@@ -71,9 +74,10 @@ def score(
 
 
 def _score(model: Model, cohort: Cohort, forecast: bool) -> ScoredStays:
-    columns, rows = _columns(cohort)
+    columns, rows = _columns(cohort, model.variables)
     # Each row is the first event of its hour, so each is evaluated, with a value or without.
-    scorer = Scorer(model, StayTable(model.architecture), HOUR_MS, forecast)
+    table = StayTable(model.architecture, variables=model.variables)
+    scorer = Scorer(model, table, HOUR_MS, forecast)
     outcome = scorer.score(columns, [0] * len(rows))
     n = cohort.n_rows
     risks = np.full((n, len(HORIZONS)), np.nan)
@@ -89,7 +93,8 @@ def _score(model: Model, cohort: Cohort, forecast: bool) -> ScoredStays:
         causes |= {int(at[row]): reasons for row, reasons in wave.causes.items()}
         if ahead is not None:
             ahead[at] = wave.forecast
-    return ScoredStays(cohort, risks, phase, _on(cohort, phase, changed), causes, ahead)
+    on = _on(cohort, phase, changed)
+    return ScoredStays(cohort, model.variables, risks, phase, on, causes, ahead)
 
 
 def _on(cohort: Cohort, phase: NDArray[np.uint8], severity: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -98,7 +103,7 @@ def _on(cohort: Cohort, phase: NDArray[np.uint8], severity: NDArray[np.uint8]) -
     return np.where(alert_on(phase, cohort.starts), severity[latest], 0).astype(np.uint8)
 
 
-def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
+def _columns(cohort: Cohort, variables: VariableTable) -> tuple[Columns, NDArray[np.int64]]:
     """The events of stays in the order of time, and the row of each; -1 of an admission."""
     n, n_rows = len(cohort), cohort.n_rows
     time_ms = np.concatenate([np.zeros(n), (cohort.iculos.astype(np.int64) - 1) * HOUR_MS])
@@ -108,8 +113,8 @@ def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
     kind, stay = kind[order], stay[order]
     rows = np.concatenate([np.full(n, -1), np.arange(n_rows)])[order]
     is_row = rows >= 0
-    values = np.full((len(rows), cohort.values.shape[1]), np.nan, np.float32)
-    values[is_row] = cohort.values[rows[is_row]]
+    values = np.full((len(rows), len(variables)), np.nan, np.float32)
+    values[is_row] = cohort.values_of(variables)[rows[is_row]]
     event, measured = np.nonzero(~np.isnan(values))
     cells = PlainCells(event, measured.astype(np.int16), values[event, measured].astype(np.float64))
     times = ADMITTED_MS + time_ms[order].astype(np.int64)
@@ -126,7 +131,7 @@ def _columns(cohort: Cohort) -> tuple[Columns, NDArray[np.int64]]:
         {int(e): _particulars(cohort, int(stay[e])) for e in np.flatnonzero(~is_row)},
         cells=cells,
     )
-    return to_columns(parsed), rows
+    return to_columns(parsed, variables), rows
 
 
 def _particulars(cohort: Cohort, stay: int) -> Fields:

@@ -92,7 +92,7 @@ def to_onnx(model: Model) -> bytes:
             "horizons": ",".join(HORIZONS),
             "threshold": repr(model.threshold),
             "feature_version": str(features.FEATURE_VERSION),
-            "feature_names": ",".join(features.NAMES),
+            "feature_names": ",".join(features.features_of(model.variables).names),
         },
     )
     checker.check_model(made, full_check=True)

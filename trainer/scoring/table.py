@@ -36,10 +36,10 @@ def as_table(scored: ScoredStays, threshold: float) -> pa.Table:
         scored: the stays.
         threshold: above which a risk is positive.
     """
-    cohort = scored.cohort
+    cohort, variables = scored.cohort, scored.variables
     patients = np.repeat(np.array(cohort.patient_ids, object), cohort.lengths)
     reasons = [
-        json.dumps([reason_content(cause) for cause in scored.causes[row]], ensure_ascii=False)
+        json.dumps([reason_content(c, variables) for c in scored.causes[row]], ensure_ascii=False)
         if row in scored.causes
         else None
         for row in range(cohort.n_rows)

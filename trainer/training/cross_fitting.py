@@ -102,10 +102,12 @@ def cross_fitted_logits(
             soft_labels,
             validate=_until(run.best_epoch),
         )
-        network = trained(other, recipe).in_numpy()
+        variables = material.cohort.variables
+        model = uncalibrated(
+            trained(other, recipe, variables).in_numpy(), material.scaling, variables
+        )
         dataset = material.dataset(apart)
-        rows = dataset.rows
-        logits[rows] = cohort_logits(uncalibrated(network, material.scaling), dataset)[rows]
+        logits[dataset.rows] = cohort_logits(model, dataset)[dataset.rows]
         if progress is not None:
             progress(done + 1, len(parts))
     return logits

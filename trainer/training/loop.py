@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from streamer.core.features import N_FEATURES
+from streamer.core.features import features_of
 from streamer.core.lstm_network import HORIZONS, Architecture
+from streamer.core.variables import BUILT_IN, VariableTable
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
 from trainer.data.dataset import Material
@@ -34,23 +35,24 @@ Validate: TypeAlias = Callable[[TorchNetwork, Material, Objective], Epoch]
 EPOCHS_PER_SEED: Final = 10_000  # no run has more: two seeds never share an epoch's random numbers
 
 
-def architecture_of(recipe: Recipe) -> Architecture:
-    """The sizes of the network that a recipe makes."""
+def architecture_of(recipe: Recipe, variables: VariableTable = BUILT_IN) -> Architecture:
+    """The sizes of the network that a recipe makes for stays of these variables."""
+    n_features = len(features_of(variables))
     return Architecture(
-        N_FEATURES,
+        n_features,
         recipe.hidden,
         recipe.layers,
         recipe.dropout,
         recipe.encoder,
         recipe.encoder_dropout,
-        min(recipe.binned, N_FEATURES),
+        min(recipe.binned, n_features),
         recipe.bins,
     )
 
 
-def trained(run: Run, recipe: Recipe) -> TorchNetwork:
-    """The network of the best epoch of a run, on the CPU."""
-    network = TorchNetwork(architecture_of(recipe))
+def trained(run: Run, recipe: Recipe, variables: VariableTable = BUILT_IN) -> TorchNetwork:
+    """The network of the best epoch of a run on stays of these variables, on the CPU."""
+    network = TorchNetwork(architecture_of(recipe, variables))
     network.load_state_dict({name: value.cpu() for name, value in run.best.items()})
     return network
 
@@ -172,7 +174,7 @@ def _new_network(
     material: Material, recipe: Recipe, soft_labels: SoftLabels, objective: Objective
 ) -> TorchNetwork:
     rows = material.rows_of(material.split.train)
-    network = TorchNetwork(architecture_of(recipe))
+    network = TorchNetwork(architecture_of(recipe, material.cohort.variables))
     columns, edges = choose_piecewise_encoding(
         material.built,
         material.scaling,

@@ -12,17 +12,16 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
-from streamer.core.features import N_FEATURES
-from streamer.core.variables import N_VARIABLES
-from trainer.data.windows import WINDOW_NAMES
+from streamer.core.features import features_of
+from streamer.core.variables import BUILT_IN, VariableTable
+from trainer.data.windows import window_names
 from trainer.training.recipe import Recipe
 
 BASE_GB: Final = 0.85
 """Python and its libraries, of which PyTorch is the largest."""
 
 _FLOAT: Final = 4
-_STAY_BYTES: Final = N_VARIABLES * _FLOAT + 30  # values, hour, label, and to which stay it belongs
-_BUILT_BYTES: Final = N_FEATURES * _FLOAT
+_STAY_BYTES: Final = 30  # hour, label, and to which stay it belongs
 _CELL_BYTES: Final = 8.2
 """Of a cell of the trees' table: its float, its bin, and LightGBM's copies of bins for a set."""
 
@@ -84,30 +83,36 @@ class Needs:
         return f"; takes some {span} {unit} with {on} that no other program wants"
 
 
-def needs_of(n_hours: int, recipe: Recipe, threads: int = 1) -> Needs:
+def needs_of(
+    n_hours: int, recipe: Recipe, threads: int = 1, variables: VariableTable = BUILT_IN
+) -> Needs:
     """The needs of a fit.
 
     Args:
         n_hours: of all stays.
         recipe: its knobs; the sides are taken to have its fractions of the hours.
         threads: that it may use.
+        variables: those of the stays.
     """
-    return Needs(_memory_gb(n_hours, recipe), _seconds(n_hours, recipe, threads), threads)
+    memory_gb = _memory_gb(n_hours, recipe, variables)
+    width = sum(_widths(recipe, variables))
+    return Needs(memory_gb, _seconds(n_hours, recipe, threads, width), threads)
 
 
-def _memory_gb(n_hours: int, recipe: Recipe) -> float:
+def _memory_gb(n_hours: int, recipe: Recipe, variables: VariableTable) -> float:
     train, validation, _ = recipe.fractions
     rows = train * n_hours
-    width = max(_widths(recipe), default=0)
+    width = max(_widths(recipe, variables), default=0)
     trees = width * (rows * _CELL_BYTES + min(rows, _SAMPLED) * _SAMPLED_BYTES)
     encoded = (train + validation) * n_hours * recipe.encoder * _FLOAT
-    return BASE_GB + (n_hours * (_STAY_BYTES + _BUILT_BYTES) + max(trees, encoded)) / 1e9
+    hour = _STAY_BYTES + (len(variables) + len(features_of(variables))) * _FLOAT
+    return BASE_GB + (n_hours * hour + max(trees, encoded)) / 1e9
 
 
-def _seconds(n_hours: int, recipe: Recipe, threads: int) -> float:
+def _seconds(n_hours: int, recipe: Recipe, threads: int, width: int) -> float:
     train, validation, _ = recipe.fractions
     rows = train * n_hours
-    cells = rows * sum(_widths(recipe))
+    cells = rows * width
     trees = cells * (_TABLE_S + _TREE_S * (recipe.teacher_folds - 1) * recipe.teacher_rounds)
     network = (recipe.encoder / Recipe().encoder) * (
         rows * recipe.reading_epochs * _READING_S
@@ -117,8 +122,9 @@ def _seconds(n_hours: int, recipe: Recipe, threads: int) -> float:
     return (trees + network + rest) / (1 + _SHARED * (min(threads, _MOST_THREADS) - 1))
 
 
-def _widths(recipe: Recipe) -> list[int]:
+def _widths(recipe: Recipe, variables: VariableTable) -> list[int]:
     """Columns of the table of each view of the trees."""
     if not recipe.teacher_share:
         return []
-    return [N_FEATURES, len(WINDOW_NAMES)] if recipe.teacher_windows else [N_FEATURES]
+    of_hours, windows = len(features_of(variables)), len(window_names(variables))
+    return [of_hours, windows] if recipe.teacher_windows else [of_hours]

@@ -27,7 +27,7 @@ from streamer.datasets.cohort import Progress
 from trainer.atomic import write_atomically
 from trainer.data.batches import some_at_a_time
 from trainer.data.dataset import Material
-from trainer.data.windows import WINDOW_NAMES, window_features
+from trainer.data.windows import window_features, window_names
 from trainer.errors import InputError
 from trainer.metrics.utility import hour_weights
 from trainer.training.freed_memory import give_back
@@ -155,8 +155,6 @@ def fit_teacher(
                     _log_odds(trees, seen, np.flatnonzero(asked), threads),
                     trees.feature_importance("gain"),
                 )
-                del trees
-                give_back()
                 if kept is not None:
                     kept.save(number, left_out, one)
             if one is not None:
@@ -194,7 +192,8 @@ def _hours(material: Material) -> NDArray[np.float32]:
 def _windows(material: Material) -> NDArray[np.float32]:
     """(rows of training stays, W): the network's features, and the hours before as they were."""
     stays = material.split.train
-    seen = np.empty((len(material.rows_of(stays)), len(WINDOW_NAMES)), np.float32)
+    width = len(window_names(material.cohort.variables))
+    seen = np.empty((len(material.rows_of(stays)), width), np.float32)
     begin = 0
     for some in some_at_a_time(stays):
         windows = window_features(material, some)

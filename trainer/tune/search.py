@@ -224,7 +224,7 @@ def _soft_labels(
 ) -> SoftLabels:
     """The soft labels of a recipe's teacher, in a file that all trials with this teacher share."""
     if not recipe.teacher_share:
-        return no_soft_labels(material.cohort.n_rows, features.N_FEATURES)
+        return no_soft_labels(material.cohort.n_rows, material.built.shape[1])
     made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **teacher_knobs(recipe)}
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"

@@ -54,7 +54,9 @@ def test_a_calibrated_model_is_the_network_with_the_operating_point_of_its_first
     model = calibrated.model
     assert model.network is raw.network
     assert len(model.calibrations) == len(HORIZONS)
-    logits = cohort_logits(uncalibrated(raw.network, raw.scaling), validation)[validation.rows]
+    logits = cohort_logits(uncalibrated(raw.network, raw.scaling, raw.variables), validation)[
+        validation.rows
+    ]
     point, alerts = choose_operating_point(logits[:, 0], validation.part, 0.5)
     assert (model.threshold, model.policy) == (point.threshold, point.policy)
     assert calibrated.alerts == alerts

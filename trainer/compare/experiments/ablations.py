@@ -75,8 +75,9 @@ def network_family(name: str, settings: Settings, soft_labels: SoftLabelCache) -
         recipe = replace(soft_labels.recipe, **changed)
         targets = soft_labels.load_or_fit(material, progress)
         run = train(material, recipe, targets, progress=progress)
-        network = trained(run, recipe).in_numpy()
-        return NetworkScores(uncalibrated(network, material.scaling), material)
+        variables = material.cohort.variables
+        network = trained(run, recipe, variables).in_numpy()
+        return NetworkScores(uncalibrated(network, material.scaling, variables), material)
 
     return Family(name, Level.SEQUENCE, (settings,), fit)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
-from trainer.compare.models.tables import SNAPSHOT_COLUMNS
+from trainer.compare.models.tables import snapshot_columns
 from trainer.data.dataset import Material
 from trainer.data.labels import onset_rows
 from trainer.data.rolling import Floats
@@ -114,12 +114,12 @@ def cut(material: Material, outcome: Outcome) -> Days:
 
 
 def day_table(material: Material, days: Days) -> Floats:
-    """(D, 4 x 34 + W) lowest, highest, mean and number of values of the day so far; a snapshot.
+    """(D, 4 x V + W) lowest, highest, mean and number of values of the day so far; a snapshot.
 
     The snapshot has W columns of ``SNAPSHOT``; a statistic of no value is NaN, their number 0.
     """
     cohort = material.cohort
-    values = clean(cohort.values)
+    values = clean(cohort.values, cohort.variables)
     hour = (cohort.iculos - 1)[days.row]
     begin = np.maximum(days.row - hour % DAY_HOURS, cohort.starts[days.stay])
     # Pairs of a day's first row and the one behind its last; the spare row may be behind them all.
@@ -132,5 +132,5 @@ def day_table(material: Material, days: Days) -> Floats:
     count = np.add.reduceat(known, bounds, dtype=np.float32)[::2]
     summed = np.add.reduceat(np.where(known, values, 0), bounds, dtype=np.float64)[::2]
     mean = np.divide(summed, count, out=np.full_like(summed, np.nan), where=count > 0)
-    now = material.built[np.ix_(days.row, SNAPSHOT_COLUMNS)]
+    now = material.built[np.ix_(days.row, snapshot_columns(cohort.variables))]
     return np.concatenate([lowest, highest, mean, count, now], axis=1, dtype=np.float32)

@@ -45,7 +45,7 @@ def _dense(table: Table) -> Family:
         hours = examples(task, table, material.split.train)
         scaling = standardise(hours.x)
         torch.manual_seed(task.seed)
-        net = network(table.n_columns, int(settings["units"]))
+        net = network(hours.x.shape[1], int(settings["units"]))
         rate = hours.y.mean()
         # Starting at the mean risk saves the first hundreds of steps.
         nn.init.constant_(net.get_parameter("6.bias"), float(np.log(rate / (1 - rate))))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -10,25 +12,54 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from streamer.core.features import NAMES
+from streamer.core.features import features_of
 from streamer.core.model import Scaling
+from streamer.core.variables import VariableTable
 from trainer.data.dataset import Material
 
-
-def _columns(*names: str) -> NDArray[np.int64]:
-    """Indices into ``NAMES``; a name that ends in a colon stands for all variables."""
-    return np.flatnonzero([name in names or f"{name.split(':')[0]}:" in names for name in NAMES])
+Columns: TypeAlias = NDArray[np.int64]
+"""Indices of features."""
 
 
-VALUE: Final = _columns("value:")
-"""The last value of each variable, carried forward."""
-MEASURED: Final = _columns("measured:")
-SINCE: Final = _columns("log_hours_since:")
-CONTEXT: Final = _columns(
-    "log_hour", "hour", "age", "sex", "medical", "surgical", "log_hours_in_hospital"
-)
-"""The clock and the demographics."""
-EVERYTHING: Final = np.arange(len(NAMES))
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Groups of the features of V variables.
+
+    Attributes:
+        value: (V,) the last value of each variable, carried forward.
+        measured: (V,) whether the hour has one.
+        since: (V,) the hours since the last one.
+        context: the clock and the demographics.
+        everything: all features.
+    """
+
+    value: Columns
+    measured: Columns
+    since: Columns
+    context: Columns
+    everything: Columns
+
+
+@cache
+def inputs_of(variables: VariableTable) -> Inputs:
+    """The groups of the features of a table of variables."""
+    names = features_of(variables).names
+
+    def columns(*wanted: str) -> Columns:
+        """A name that ends in a colon stands for all variables."""
+        return np.flatnonzero([n in wanted or f"{n.split(':')[0]}:" in wanted for n in names])
+
+    return Inputs(
+        columns("value:"),
+        columns("measured:"),
+        columns("log_hours_since:"),
+        columns("log_hour", "hour", "age", "sex", "medical", "surgical", "log_hours_in_hospital"),
+        np.arange(len(names)),
+    )
+
+
+Choice: TypeAlias = Callable[[Inputs], Columns]
+"""Some of the groups, as columns."""
 
 Reader: TypeAlias = Callable[[Material, NDArray[np.int64]], Tensor]
 """From ``(T, B)`` rows of the cohort to ``(T, B, I)`` float32 inputs. Each column is one stay from
@@ -38,14 +69,19 @@ HOURS_PER_DAY: Final = np.float32(24)
 """Ages go into decays in days, so that their weights are about 1 and learn at the others' pace."""
 
 
-def standardised(columns: NDArray[np.int64]) -> Reader:
+def standardised(choose: Choice) -> Reader:
     """Reads these features, standardised; unknown is 0, the training mean."""
 
     def read(material: Material, rows: NDArray[np.int64]) -> Tensor:
+        columns = choose(inputs_of(material.cohort.variables))
         scaling = Scaling(material.scaling.mean[columns], material.scaling.std[columns])
         return torch.from_numpy(scaling.apply(material.built[rows[..., None], columns]))
 
     return read
+
+
+_values = standardised(lambda inputs: inputs.value)
+_context = standardised(lambda inputs: inputs.context)
 
 
 def with_decay(material: Material, rows: NDArray[np.int64]) -> Tensor:
@@ -61,14 +97,15 @@ def with_decay(material: Material, rows: NDArray[np.int64]) -> Tensor:
     Returns:
         (T, B, 3 V + C) float32, for V variables and C columns of context.
     """
-    hours = np.zeros((*rows.shape, len(SINCE)), np.float32)
-    hours[1:] = np.expm1(material.built[rows[:-1, :, None], SINCE]) + 1
+    inputs = inputs_of(material.cohort.variables)
+    hours = np.zeros((*rows.shape, len(inputs.since)), np.float32)
+    hours[1:] = np.expm1(material.built[rows[:-1, :, None], inputs.since]) + 1
     since_start = np.arange(len(rows), dtype=np.float32)[:, None, None]
     days = np.minimum(hours, since_start) / HOURS_PER_DAY
     blocks = [
-        standardised(VALUE)(material, rows),
-        torch.from_numpy(material.built[rows[..., None], MEASURED]),
+        _values(material, rows),
+        torch.from_numpy(material.built[rows[..., None], inputs.measured]),
         torch.from_numpy(days),
-        standardised(CONTEXT)(material, rows),
+        _context(material, rows),
     ]
     return torch.cat(blocks, dim=-1)

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from torch import nn
 
-from streamer.core.features import MEMORY_SIZE, STATIC
-from streamer.core.variables import N_VARIABLES
+from streamer.core.features import STATIC, features_of
+from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Progress
 from trainer.compare.models.cells import GRUD, Recurrent, lstm
 from trainer.compare.models.inputs import (
-    CONTEXT,
-    EVERYTHING,
-    MEASURED,
-    SINCE,
-    VALUE,
+    Choice,
+    Columns,
+    Inputs,
     Reader,
+    inputs_of,
     standardised,
     with_decay,
 )
@@ -39,29 +37,68 @@ after the third or fourth."""
 
 _FLOAT_BYTES: Final = 4
 
-_PLAIN: Final = np.concatenate([VALUE, CONTEXT])
-_WITH_AGES: Final = np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
+
+def _plain(inputs: Inputs) -> Columns:
+    return np.concatenate([inputs.value, inputs.context])
+
+
+def _with_ages(inputs: Inputs) -> Columns:
+    return np.concatenate([inputs.value, inputs.measured, inputs.since, inputs.context])
+
+
+def _everything(inputs: Inputs) -> Columns:
+    return inputs.everything
+
 
 # Numbers that must be kept for the inputs of the next hour: beside the hour and the demographics
 # the last values, with them the hours since, or the whole memory of the features.
 _KEEPS_CONTEXT: Final = 1 + len(STATIC)
-_KEEPS_LAST: Final = _KEEPS_CONTEXT + N_VARIABLES
-_KEEPS_AGES: Final = _KEEPS_LAST + N_VARIABLES
-_KEEPS_ALL: Final = _KEEPS_CONTEXT + MEMORY_SIZE
+
+
+def _keeps_last(variables: VariableTable) -> int:
+    return _KEEPS_CONTEXT + len(variables)
+
+
+def _keeps_ages(variables: VariableTable) -> int:
+    return _KEEPS_CONTEXT + 2 * len(variables)
+
+
+def _keeps_all(variables: VariableTable) -> int:
+    return _KEEPS_CONTEXT + features_of(variables).memory_size
+
+
+Layer: TypeAlias = Callable[[int, int], nn.Module]
+"""Makes cells, of a number of inputs and of hidden units."""
 
 
 def _family(
-    name: str, layer: Callable[[int], nn.Module], read: Reader, keeps: int, vectors: int
+    name: str, layer: Layer, choose: Choice, keeps: Callable[[VariableTable], int], vectors: int
 ) -> Family:
     """A family of networks.
 
     Args:
         name: for tables.
-        layer: makes the cells for a number of hidden units.
-        read: reads their inputs.
+        layer: makes the cells.
+        choose: their inputs.
         keeps: numbers that the inputs need of the hours before.
         vectors: vectors of hidden units in the state: h, and c of an LSTM.
     """
+    read = standardised(choose)
+
+    def cells(variables: VariableTable, hidden: int) -> nn.Module:
+        return layer(len(choose(inputs_of(variables))), hidden)
+
+    return _family_of(name, cells, read, keeps, vectors)
+
+
+def _family_of(
+    name: str,
+    layer: Callable[[VariableTable, int], nn.Module],
+    read: Reader,
+    keeps: Callable[[VariableTable], int],
+    vectors: int,
+) -> Family:
+    """The same, of cells that read their inputs in their own way."""
 
     def fit(task: Task, settings: Settings, progress: Progress | None) -> Fitted:
         hidden, dropout = int(settings["hidden"]), float(settings["dropout"])
@@ -69,29 +106,27 @@ def _family(
             learning_rate=float(settings["learning_rate"]), epochs=int(settings["epochs"])
         )
 
-        def build() -> Recurrent:
-            return Recurrent(layer(hidden), hidden, dropout)
+        variables = task.material.cohort.variables
 
-        state_bytes = _FLOAT_BYTES * (keeps + vectors * hidden)
+        def build() -> Recurrent:
+            return Recurrent(layer(variables, hidden), hidden, dropout)
+
+        state_bytes = _FLOAT_BYTES * (keeps(variables) + vectors * hidden)
         return train(task, read, build, recipe, state_bytes, progress)
 
     return Family(name, Level.SEQUENCE, CANDIDATES, fit)
 
 
-_with_ages = standardised(_WITH_AGES)
+def _gru_d(variables: VariableTable, hidden: int) -> GRUD:
+    return GRUD(len(variables), len(inputs_of(variables).context), hidden)
+
 
 RECURRENT: Final[tuple[Family, ...]] = (
-    _family("vanilla RNN", partial(nn.RNN, len(_WITH_AGES)), _with_ages, _KEEPS_AGES, 1),
-    _family("GRU", partial(nn.GRU, len(_WITH_AGES)), _with_ages, _KEEPS_AGES, 1),
-    _family("GRU-D", partial(GRUD, N_VARIABLES, len(CONTEXT)), with_decay, _KEEPS_AGES, 1),
-    _family("LSTM, plain", partial(lstm, len(_PLAIN)), standardised(_PLAIN), _KEEPS_LAST, 2),
-    _family("LSTM, masks and ages", partial(lstm, len(_WITH_AGES)), _with_ages, _KEEPS_AGES, 2),
-    _family(
-        "LSTM, all features",
-        partial(lstm, len(EVERYTHING)),
-        standardised(EVERYTHING),
-        _KEEPS_ALL,
-        2,
-    ),
+    _family("vanilla RNN", nn.RNN, _with_ages, _keeps_ages, 1),
+    _family("GRU", nn.GRU, _with_ages, _keeps_ages, 1),
+    _family_of("GRU-D", _gru_d, with_decay, _keeps_ages, 1),
+    _family("LSTM, plain", lstm, _plain, _keeps_last, 2),
+    _family("LSTM, masks and ages", lstm, _with_ages, _keeps_ages, 2),
+    _family("LSTM, all features", lstm, _everything, _keeps_all, 2),
 )
 """The vanilla RNN and the GRU have the inputs of the LSTM with masks and ages."""

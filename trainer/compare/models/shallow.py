@@ -61,7 +61,8 @@ def _fit_bayes(task: Task, settings: Settings, _: Progress | None) -> ByHour:
 
     def score_rows(x: Floats) -> NDArray[np.float64]:
         odds: NDArray[np.float64] = np.diff(model.predict_joint_log_proba(x), axis=1)[:, 0]
-        return odds / SNAPSHOT.n_columns
+        mean: NDArray[np.float64] = odds / x.shape[1]
+        return mean
 
     return ByHour(task, SNAPSHOT, score_rows, scaling)
 
@@ -78,7 +79,7 @@ def _fit_kernel_svm(task: Task, settings: Settings, _: Progress | None) -> ByHou
     hours = examples(task, SNAPSHOT, task.material.split.train)
     scaling = standardise(hours.x)
     kernel = Nystroem(
-        gamma=float(settings["gamma"]) / SNAPSHOT.n_columns,
+        gamma=float(settings["gamma"]) / hours.x.shape[1],
         n_components=min(_LANDMARKS, len(hours.x)),
         random_state=task.seed,
     )

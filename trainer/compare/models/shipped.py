@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
-from streamer.core.features import MEMORY_SIZE, STATIC
+from streamer.core.features import STATIC, features_of
 from streamer.core.model import Model
 from trainer.compare.protocol.family import Level, Task
 from trainer.compare.protocol.fitting import microseconds_per_hour
@@ -43,7 +43,8 @@ class NetworkScores:
     def state_bytes(self) -> int:
         """The hour, demographics, the memory of the features, and the LSTM's h and c."""
         size = self.model.architecture
-        kept = 1 + len(STATIC) + MEMORY_SIZE + 2 * size.layers * size.hidden
+        memory = features_of(self.model.variables).memory_size
+        kept = 1 + len(STATIC) + memory + 2 * size.layers * size.hidden
         return _FLOAT_BYTES * kept
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:

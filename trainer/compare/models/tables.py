@@ -9,21 +9,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.core.features import MEMORY_SIZE, NAMES
+from streamer.core.features import features_of
 from streamer.core.model import Scaling
-from streamer.core.variables import N_VARIABLES
-from trainer.compare.models.inputs import CONTEXT, MEASURED, SINCE, VALUE
+from streamer.core.variables import VariableTable
+from trainer.compare.models.inputs import Columns, inputs_of
 from trainer.compare.protocol.family import Level, Task
 from trainer.data.batches import some_at_a_time
 from trainer.data.dataset import Material, fit_scaling
 from trainer.data.rolling import Floats
-from trainer.data.windows import WINDOW_NAMES, WINDOW_STATE_BYTES, window_features
+from trainer.data.windows import window_features, window_names, window_state_bytes
 from trainer.metrics.utility import hour_weights
 from trainer.training.recipe import Recipe
 
-SNAPSHOT_COLUMNS: Final[NDArray[np.int64]] = np.sort(
-    np.concatenate([VALUE, MEASURED, SINCE, CONTEXT])
-)
 _STATIC_BYTES: Final = 4 * 5  # demographics and the hour of admission
 
 
@@ -34,20 +31,27 @@ class Table:
     Attributes:
         name: short words for the names of families.
         level: of the information in the columns.
-        n_columns: W.
-        state_bytes: bytes that must be kept of a stay to make its next row.
+        width: W, by the variables of the stays.
+        state_bytes: bytes that must be kept of a stay to make its next row, by the same.
         rows: from stays to (R, W) raw values of their hours, NaN where unknown.
     """
 
     name: str
     level: Level
-    n_columns: int
-    state_bytes: int
+    width: Callable[[VariableTable], int]
+    state_bytes: Callable[[VariableTable], int]
     rows: Callable[[Material, NDArray[np.int64]], Floats]
 
 
+def snapshot_columns(variables: VariableTable) -> Columns:
+    """The features of a snapshot: last values, their ages, demographics."""
+    inputs = inputs_of(variables)
+    return np.sort(np.concatenate([inputs.value, inputs.measured, inputs.since, inputs.context]))
+
+
 def _snapshot(material: Material, stays: NDArray[np.int64]) -> Floats:
-    return material.built[np.ix_(material.rows_of(stays), SNAPSHOT_COLUMNS)]
+    columns = snapshot_columns(material.cohort.variables)
+    return material.built[np.ix_(material.rows_of(stays), columns)]
 
 
 def _features(material: Material, stays: NDArray[np.int64]) -> Floats:
@@ -58,16 +62,28 @@ def _nothing(material: Material, stays: NDArray[np.int64]) -> Floats:
     return np.empty((len(material.rows_of(stays)), 0), np.float32)
 
 
-NOTHING: Final = Table("nothing", Level.REFERENCE, 0, 0, _nothing)
+NOTHING: Final = Table("nothing", Level.REFERENCE, lambda _: 0, lambda _: 0, _nothing)
 SNAPSHOT: Final = Table(
-    "snapshot", Level.SNAPSHOT, len(SNAPSHOT_COLUMNS), 8 * N_VARIABLES + _STATIC_BYTES, _snapshot
+    "snapshot",
+    Level.SNAPSHOT,
+    lambda variables: len(snapshot_columns(variables)),
+    lambda variables: 8 * len(variables) + _STATIC_BYTES,
+    _snapshot,
 )
 FEATURES: Final = Table(
-    "windows from the state", Level.WINDOW, len(NAMES), 4 * MEMORY_SIZE + _STATIC_BYTES, _features
+    "windows from the state",
+    Level.WINDOW,
+    lambda variables: len(features_of(variables)),
+    lambda variables: 4 * features_of(variables).memory_size + _STATIC_BYTES,
+    _features,
 )
 """The features of the shipped network: windows that need no more than its memory."""
 WINDOWS: Final = Table(
-    "windows", Level.WINDOW, len(WINDOW_NAMES), WINDOW_STATE_BYTES, window_features
+    "windows",
+    Level.WINDOW,
+    lambda variables: len(window_names(variables)),
+    window_state_bytes,
+    window_features,
 )
 """Windows over the raw hours, as the best published models use them."""
 
@@ -90,7 +106,7 @@ class Examples:
 def examples(task: Task, table: Table, stays: NDArray[np.int64]) -> Examples:
     """The labelled hours of these stays, weighted as for the network's teacher."""
     cohort, rows = task.material.cohort, task.material.rows_of(stays)
-    x = np.empty((len(rows), table.n_columns), np.float32)
+    x = np.empty((len(rows), table.width(cohort.variables)), np.float32)
     begin = 0
     for some in some_at_a_time(stays):
         block = table.rows(task.material, some)
@@ -127,7 +143,7 @@ class ByHour:
     @property
     def state_bytes(self) -> int:
         """The state of the table."""
-        return self.table.state_bytes
+        return self.table.state_bytes(self.task.material.cohort.variables)
 
     def scores(self, stays: NDArray[np.int64]) -> NDArray[np.float64]:
         """(R,) as ``Fitted.scores``."""

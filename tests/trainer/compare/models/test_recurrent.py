@@ -12,7 +12,7 @@ import torch
 from streamer.core.features import N_FEATURES
 from tests.support.compare_task import material_of
 from tests.support.synthetic_cohort import learnable_file
-from trainer.compare.models.inputs import CONTEXT, VALUE
+from trainer.compare.models.inputs import inputs_of
 from trainer.compare.models.recurrent import RECURRENT
 from trainer.compare.models.sequences import FittedSequence
 from trainer.compare.protocol.family import Family, Task
@@ -106,7 +106,8 @@ def test_cells_are_compared_on_equal_inputs_and_budgets() -> None:
     )
     assert torch.equal(rnn, gru)
     assert torch.equal(rnn, of_lstm)
-    assert rnn.shape == (20, 1, 3 * len(VALUE) + len(CONTEXT))
+    inputs = inputs_of(material().cohort.variables)
+    assert rnn.shape == (20, 1, 3 * len(inputs.value) + len(inputs.context))
     assert len(RECURRENT[0].candidates) == 3
     assert all(family.candidates == RECURRENT[0].candidates for family in RECURRENT)
 
