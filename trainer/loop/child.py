@@ -70,7 +70,7 @@ class Order(BaseModel):
     limits: Limits = Limits()
     frozen_until_ms: int | None = None
     memory_gb: float = 12
-    priority: Priority = "low"
+    priority: Priority = "normal"
 
 
 _NUMBERS = ConfigDict(ser_json_inf_nan="constants")  # a figure may be undefined

@@ -65,7 +65,7 @@ class Limits:
 
     hours: float = MOST_HOURS
     memory_gb: float = 12
-    priority: Priority = "low"
+    priority: Priority = "normal"
 
 
 def default_threads() -> int:
