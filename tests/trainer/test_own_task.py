@@ -16,12 +16,12 @@ from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError
 from streamer.datasets.physionet2019 import read_2019
-from streamer.datasets.task import parse_task, read_task
+from streamer.datasets.task import Task, parse_task, read_task
 from streamer.datasets.task_stays import read_task_stays
 from streamer.feeds.replay import replay
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
-from tests.support.task_files import TASKS, write_own
+from tests.support.task_files import TASKS, write_own, write_yaib
 from trainer.evaluate import evaluate, task_of
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
@@ -52,9 +52,11 @@ def test_the_bundle_keeps_its_task_and_its_card_speaks_of_it(files: tuple[Path, 
     assert set(bundle.manifest["calibration"]) == {"6h", "12h", "36h"}
 
 
-def streamed(folder: Path, file: Path) -> dict[tuple[str, int], dict[str, float]]:
+def streamed(
+    folder: Path, file: Path, task: Task = TASK
+) -> dict[tuple[str, int], dict[str, float]]:
     """The last risks of each patient and hour, as a service would write them."""
-    cohort = read_task_stays([file], TASK)
+    cohort = read_task_stays([file], task)
     events = [m.value for m in replay(cohort, 1_700_000_000_000) if m.topic == "vitals"]
     messages, rejections = Monitor(folder, risk_interval_s=0).update_many(events)
     assert not rejections
@@ -68,15 +70,28 @@ def test_streamed_risks_are_those_of_the_trainer(
     files: tuple[Path, Bundle], tmp_path: Path
 ) -> None:
     table, bundle = files
-    predictions = evaluate(bundle, [table], reporter=QUIET).predictions
+    assert_streamed_as_evaluated(bundle, table, tmp_path, TASK)
+
+
+def test_a_yaib_cohort_is_fitted_and_streamed_by_its_task_file(tmp_path: Path) -> None:
+    stays = read_2019([learnable_file(tmp_path, 70)])
+    cohort, task = write_yaib(tmp_path / "yaib", stays), read_task(TASKS / "yaib-sepsis.toml")
+    with drawing_nothing():
+        fit(Stays([cohort], task=task), tmp_path, PLAIN, reporter=QUIET, n_bootstrap=0)
+    fitted = bundles.load(tmp_path / "bundle")
+    assert_streamed_as_evaluated(fitted, cohort, tmp_path / "saved", task)
+
+
+def assert_streamed_as_evaluated(bundle: Bundle, file: Path, folder: Path, task: Task) -> None:
+    predictions = evaluate(bundle, [file], reporter=QUIET).predictions
     cohort = predictions.cohort
-    bundle.save(tmp_path)
-    risks = streamed(tmp_path, table)
+    bundle.save(folder)
+    risks = streamed(folder, file, task)
     assert len(risks) == cohort.n_rows
     keys = zip(cohort.patient_of_row.tolist(), (cohort.iculos - 1).tolist(), strict=True)
     rows = [risks[cohort.patient_ids[i], bin_] for i, bin_ in keys]
-    horizons = np.array([[row["6h"], row["12h"], row["36h"]] for row in rows])
-    assert np.abs(horizons - predictions.risks).max() <= 1e-5
+    written = np.array([[row[f"{hours}h"] for hours in task.horizons] for row in rows])
+    assert np.abs(written - predictions.risks).max() <= 1e-5
 
 
 def test_a_bundle_with_horizons_that_fall_is_refused(files: tuple[Path, Bundle]) -> None:
