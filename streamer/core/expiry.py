@@ -96,9 +96,8 @@ def _clocks(table: StayTable, last: int) -> NDArray[np.int64]:
     """The clocks of the partitions up to ``last`` at least, by number."""
     n = max(last, int(table.partitions.max(initial=0))) + 1
     days = table["last_seen_day"]
-    clocks = np.zeros(
-        n + 1, days.dtype
-    )  # one more, for the slots of no stay: their partition is -1
+    # One more, for the slots of no stay: their partition is -1.
+    clocks = np.zeros(n + 1, days.dtype)
     np.maximum.at(clocks, table.partitions.astype(np.intp), days)  # slow for other types
     for partition, day in table.evicted.days():
         if partition < n:

@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 from rich.console import Console
 
 from streamer import Monitor
@@ -31,7 +30,7 @@ from streamer.datasets.task import Task, parse_task, read_task
 from streamer.datasets.task_stays import read_task_stays
 from streamer.feeds.replay import replay
 from tests.support.compare_task import material_of
-from tests.support.plain_fit import drawing_nothing
+from tests.support.plain_fit import fitted
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.task_files import NEW_VARIABLES, TASKS, write_own
 from trainer.compare.models.recurrent import RECURRENT
@@ -69,11 +68,11 @@ TASK = task()
 
 
 def write(file: Path, cohort: Cohort) -> Path:
-    """Lactate's course becomes that of procalcitonin; a heart rate is noise."""
+    """The course of the temperature becomes that of procalcitonin; the heart rate is noise."""
     table: Any = pq.read_table(write_own(file, cohort))
     draws = np.random.default_rng(1)
-    lactate = cohort.values[:, INDEX["temperature"]].astype(np.float64)
-    pct = np.where(np.isnan(lactate), np.nan, np.exp(2.2 * (lactate - 37.2)) / 13)
+    temperature = cohort.values[:, INDEX["temperature"]].astype(np.float64)
+    pct = np.where(np.isnan(temperature), np.nan, np.exp(2.2 * (temperature - 37.2)) / 13)
     n = cohort.n_rows
     table = table.append_column("PCT", pa.array(pct, from_pandas=True))
     table = table.append_column("Na", pa.array(draws.normal(140, 3, n).round(1)))
@@ -85,12 +84,9 @@ def write(file: Path, cohort: Cohort) -> Path:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("new")
     table = write(folder / "own.parquet", read_2019([learnable_file(folder, 120)]))
-    with drawing_nothing():
-        fit(Stays([table], task=TASK), folder, PLAIN, reporter=QUIET, n_bootstrap=0)
-    return table, bundles.load(folder / "bundle")
+    return table, fitted(table, TASK, PLAIN, folder)
 
 
 def messages_of(folder: Path, events: list[Content]) -> list[Content]:

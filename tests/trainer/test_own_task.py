@@ -8,22 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 from streamer import Monitor
-from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle, BundleError
 from streamer.datasets.physionet2019 import read_2019
 from streamer.datasets.task import Task, parse_task, read_task
 from streamer.datasets.task_stays import read_task_stays
 from streamer.feeds.replay import replay
-from tests.support.plain_fit import drawing_nothing
+from tests.support.plain_fit import fitted
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.task_files import TASKS, write_own, write_yaib
 from trainer.evaluate import evaluate, task_of
-from trainer.fit import Stays, fit
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
 
@@ -35,12 +32,9 @@ TASK = parse_task({**OWN.model_dump(exclude_defaults=True), "horizons": [6, 12, 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
-    torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("own")
     table = write_own(folder / "own.csv", read_2019([learnable_file(folder, 70)]))
-    with drawing_nothing():
-        fit(Stays([table], task=TASK), folder, PLAIN, reporter=QUIET, n_bootstrap=0)
-    return table, bundles.load(folder / "bundle")
+    return table, fitted(table, TASK, PLAIN, folder)
 
 
 def test_the_bundle_keeps_its_task_and_its_card_speaks_of_it(files: tuple[Path, Bundle]) -> None:
@@ -76,10 +70,8 @@ def test_streamed_risks_are_those_of_the_trainer(
 def test_a_yaib_cohort_is_fitted_and_streamed_by_its_task_file(tmp_path: Path) -> None:
     stays = read_2019([learnable_file(tmp_path, 70)])
     cohort, task = write_yaib(tmp_path / "yaib", stays), read_task(TASKS / "yaib-sepsis.toml")
-    with drawing_nothing():
-        fit(Stays([cohort], task=task), tmp_path, PLAIN, reporter=QUIET, n_bootstrap=0)
-    fitted = bundles.load(tmp_path / "bundle")
-    assert_streamed_as_evaluated(fitted, cohort, tmp_path / "saved", task)
+    bundle = fitted(cohort, task, PLAIN, tmp_path)
+    assert_streamed_as_evaluated(bundle, cohort, tmp_path / "saved", task)
 
 
 def assert_streamed_as_evaluated(bundle: Bundle, file: Path, folder: Path, task: Task) -> None:
