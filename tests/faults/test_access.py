@@ -221,7 +221,7 @@ def test_the_service_runs_under_exactly_the_shipped_rights(
             kept = command(
                 user("archiver", TRAINER_ARCHIVE=str(archive), TRAINER_ARCHIVE_KEY="of-a-test",
                      TRAINER_HTTP_PORT="0", TRAINER_ARCHIVE_FLUSH_S="1"),
-                "archive", "run", "--exit-when-idle", "2", program="trainer",
+                "archive", "run", "--exit-when-idle", "0", program="trainer",
             )  # fmt: skip
             assert kept.returncode == 0, kept.stderr
             assert list(archive.glob("events/**/*.parquet"))

@@ -108,7 +108,9 @@ class TopicWriter:
         self.lag = 0
         """Records of owned partitions that were not read, as last looked up."""
         self.n_rows = self.n_conflicts = self.n_gaps = 0
-        self._left: dict[int, int] = {}
+        self._left: dict[int, int] = {}  # of a placed partition, once its end was looked up
+        self.has_read_all = False
+        """All records of the owned partitions were read, or others own every partition."""
         self._stuck_since_s: float | None = None  # since the disk takes nothing: a batch's first
         self._retry_at_s = 0.0
 
@@ -118,6 +120,7 @@ class TopicWriter:
         Raises:
             LogUnavailable: the log does not answer; nothing that was collected is lost.
         """
+        self.has_read_all = False
         try:
             return self._step(timeout_s)
         except OSError as error:
@@ -139,6 +142,7 @@ class TopicWriter:
             self._place_all()
             self._log.resume(sorted(self._positions.keys() - self._damaged_until_s.keys()))
         self.lag = sum(self._left.values())
+        self.has_read_all = polled.is_spare or self._has_read_owned
         if self._is_due():
             self.flush()
         return len(polled.records)
@@ -198,6 +202,13 @@ class TopicWriter:
     def close(self) -> None:
         """Leaves the group; what is not committed is read again by the next owner."""
         self._log.close()
+
+    @property
+    def _has_read_owned(self) -> bool:
+        """One whose end is not known yet may have records: the first look takes a second."""
+        if not self._positions or self._unplaced:
+            return False
+        return self._left.keys() == self._positions.keys() and not self.lag
 
     def _is_due(self) -> bool:
         batch = self._batch
@@ -259,6 +270,7 @@ class TopicWriter:
             position = first if watermark is None else max(watermark, first)
             self._log.seek(partition, position)
             self._positions[partition], self._watermarks[partition] = position, watermark
+            self._left.pop(partition, None)  # counted from another position
         self._unplaced.clear()
 
     def _write(self, records: Records, moved: dict[int, int]) -> list[NewFile]:
@@ -322,6 +334,6 @@ class ArchiveRun:
             writer.close()
 
     @property
-    def lag(self) -> int:
-        """Records that were not read yet."""
-        return sum(writer.lag for writer in self._writers.values())
+    def has_read_all(self) -> bool:
+        """Every topic was read to its end in the last step, as far as this process owns it."""
+        return all(writer.has_read_all for writer in self._writers.values())

@@ -45,7 +45,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def run(
     exit_when_idle: Annotated[
         float | None,
-        typer.Option(min=0, help="Exit after so many seconds without a new record."),
+        typer.Option(
+            min=0, help="Exit after so many seconds in which all is read and no new record comes."
+        ),
     ] = None,
 ) -> None:
     """Archive vitals, outcomes, risks, alerts and people's answers until SIGTERM; each record once.
@@ -99,7 +101,7 @@ def run(
         with listening(served, host, port, "TRAINER_HTTP_PORT"):
             read_at = tidied_at = time.monotonic()
             while not stop.is_set():
-                if running.step(_POLL_S):
+                if running.step(_POLL_S) or not running.has_read_all:
                     read_at = time.monotonic()
                 elif exit_when_idle is not None and time.monotonic() - read_at >= exit_when_idle:
                     break

@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 
 from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
+from streamer.ports.log import LogUnavailable
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
@@ -87,6 +88,29 @@ def test_every_record_is_kept_once_with_its_position_past_the_markers(tmp_path: 
     assert refused == ["not_json"]
     drain(writer(tmp_path, broker))  # another begins where it ended
     assert archived(tmp_path) == expected(broker)
+
+
+def test_all_is_read_only_when_the_ends_are_known_and_reached(tmp_path: Path) -> None:
+    """One who ends when idle must not take the time until its first records for idleness."""
+    broker = topic(n_partitions=1)
+    log = MemoryLog(broker, max_poll_records=5)
+    own = Archive(tmp_path, PLAIN).writer("vitals", log, NEVER_FLUSHED_S)
+    seen = [own.has_read_all]
+    own.step(0)  # joins, and reads nothing
+    seen.append(own.has_read_all)
+    while len(broker.partitions[0]) - log._positions[0] > 5:
+        own.step(0)
+        seen.append(own.has_read_all)
+    assert len(seen) > 3 and not any(seen)
+    own.step(0)
+    assert own.has_read_all
+    spare = writer(tmp_path, broker)
+    spare.step(0)
+    assert spare.has_read_all, "others own every partition"
+    log.available = False
+    with pytest.raises(LogUnavailable):
+        own.step(0)
+    assert not own.has_read_all
 
 
 class Killed(BaseException):
