@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from bench.chaos import report as chaos_report
 from streamer.adapters.redis.local import default_url
 from streamer.core.reasons import Reason, Refusal, ValueProblem
+from streamer.process.environment import EnvironmentSettings, fault_lines
 from streamer.service.settings import Settings
 from tests.support.paths import ROOT
 from trainer.compare.report import page as comparison_page
@@ -50,10 +51,19 @@ def setting_row(variable: str, field: FieldInfo) -> str:
     default = "redis://127.0.0.1:6379/0" if announced else field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
-    default = "" if default is None else default
     text = str(default).lower() if isinstance(default, bool) else str(default)
-    shown = f"`{text}`" if text else "(empty)"
+    # Where nothing is the default, an empty value is an error: the program says to unset it.
+    shown = "(unset)" if default is None else f"`{text}`" if text else "(empty)"
     return f"| `{variable}` | {shown} | {field.description} |"
+
+
+def faults_of(program: type[EnvironmentSettings]) -> list[str]:
+    """What is wrong with the environment."""
+    try:
+        program()
+    except ValidationError as error:
+        return fault_lines(error)
+    return []
 
 
 def setting_rows() -> list[str]:
@@ -71,6 +81,32 @@ def setting_rows() -> list[str]:
 def test_the_readme_lists_every_setting_as_the_code_describes_it() -> None:
     text = (ROOT / "README.md").read_text()
     assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == setting_rows()
+
+
+@pytest.mark.parametrize("program", [Settings, TrainerSettings])
+def test_what_the_readme_calls_empty_may_be_set_to_nothing(
+    program: type[EnvironmentSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for field, meta in program.model_fields.items():
+        row = setting_row(program.variable(field), meta)
+        if "| (empty) |" in row or "| (unset) |" in row:
+            with monkeypatch.context() as environment:
+                environment.setenv(program.variable(field), "")
+                lines = faults_of(program)
+            unset = f"{program.variable(field)}: is empty: unset it, or give it a value"
+            assert (unset in lines) == ("| (unset) |" in row), row
+
+
+def test_operations_names_every_secret_that_a_file_may_hold() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    (part,) = re.findall(r"^Each secret may come from a file.*?^No output", page, re.M | re.S)
+    assert sorted(re.findall(r"`(\w+_FILE)`", part)) == sorted(
+        {
+            f"{program.variable(field)}_FILE"
+            for program in (Settings, TrainerSettings)
+            for field in program.secret_fields()
+        }
+    )
 
 
 def test_every_setting_that_is_named_anywhere_exists() -> None:
