@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -13,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from bench.chaos import report as chaos_report
+from streamer.adapters.redis import states
 from streamer.adapters.redis.local import default_url
 from streamer.core.reasons import Reason, Refusal, ValueProblem
 from streamer.process.environment import EnvironmentSettings, fault_lines
@@ -110,16 +112,32 @@ def test_operations_names_every_secret_that_a_file_may_hold() -> None:
 
 
 def test_every_setting_that_is_named_anywhere_exists() -> None:
-    """In pages, programs and the compose file; a name that ends with `_` stands for several."""
+    """In pages, programs and deployment; a name that ends with `_` stands for several.
+
+    Whoever exports one that is no setting, for a script, ends every command with 2.
+    """
     known = {"STREAMER_PARTITION"}  # a slip of the pen, in an example of `did_you_mean`
     for program in (Settings, TrainerSettings):
         known |= {program.variable(field) for field in program.model_fields}
         known |= {f"{program.variable(field)}_FILE" for field in program.secret_fields()}
     sources = [path for name in ("streamer", "trainer") for path in (ROOT / name).rglob("*.py")]
-    text = "".join(path.read_text() for path in [*PAGES, *sources, ROOT / "docker-compose.yml"])
+    deployed = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    deployed += [ROOT / name for name in ("docker-compose.yml", "Makefile")]
+    text = "".join(path.read_text() for path in [*PAGES, *sources, *deployed])
     named = set(re.findall(r"\b(?:STREAMER|TRAINER)_[A-Z][A-Z0-9_]*[A-Z0-9]\b(?!_)", text))
     assert len(named) > 90
     assert named <= known
+
+
+def test_the_page_on_security_names_the_fields_of_a_patient_in_redis() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    assert f"CRC-32 of the id modulo {states._HOME_HASHES}" in page
+    (python,) = re.findall(r"^python3 -c '(.+)'$", page, re.MULTILINE)
+    shown = subprocess.run([sys.executable, "-c", python], capture_output=True, check=True)
+    store = states.RedisStates(cast("Any", None), "vigil:GROUP", "vitals")
+    ((key, _),) = store._home_hashes("ID", [b"PATIENT"])
+    assert f"HDEL '{key.replace('/h' + shown.stdout.decode().strip(), '/h17')}' PATIENT" in page
+    assert f"HDEL '{store.key(3)}' '{states._STAY.decode()}PATIENT'" in page
 
 
 def test_operations_lists_every_reason_and_problem() -> None:
