@@ -182,8 +182,8 @@ def main(arguments: Sequence[str]) -> int:
         comparison = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     say(
-        f"{len(sent):,} of {options.events:,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
-        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
+        f"{len(sent):,} of {options.events:,} records, {options.kills} kills of archivers, "
+        f"{n_tidied} merges beside, {n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
         f"{comparison.missing} missing, {comparison.doubled} doubled, "
         f"{comparison.different} different"
     )
