@@ -16,6 +16,7 @@ CHECKED: Final[int] = DefaultRecordBatch.ATTRIBUTES_OFFSET  # the CRC covers the
 MAGIC: Final[int] = MemoryRecords.MAGIC_OFFSET
 CODEC_BITS: Final[int] = DefaultRecordBatch.CODEC_MASK
 _APPEND_TIME: Final[int] = DefaultRecordBatch.TIMESTAMP_TYPE_MASK
+_TRANSACTIONAL: Final[int] = DefaultRecordBatch.TRANSACTIONAL_MASK
 _CONTROL: Final[int] = DefaultRecordBatch.CONTROL_MASK
 _OVERHEAD: Final = MemoryRecords.LOG_OVERHEAD  # offset and length, before what the length counts
 _LENGTH: Final = Struct(">i")
@@ -72,6 +73,11 @@ class Frame(NamedTuple):
     def is_control_batch(self) -> bool:
         """Whether it is a transaction's marker."""
         return bool(self.attributes & _CONTROL)
+
+    @property
+    def is_transactional(self) -> bool:
+        """Whether it belongs to a transaction; kafka-python asks a frame as it asks a batch."""
+        return bool(self.attributes & _TRANSACTIONAL)
 
     def span(self, start: int, end: int) -> Span:
         """The span of its records, which lie from ``start`` to ``end`` after decompression."""

@@ -23,7 +23,7 @@ def test_a_header_gives_the_fields_of_a_batch() -> None:
     assert (frame.n, frame.base_offset, frame.last_offset) == (3, 0, 2)
     assert (frame.first_ms, frame.max_ms) == (TIME_MS, TIME_MS + 2)
     assert frame.records == 6 + HEADER.size
-    assert (frame.is_control_batch, frame.codec) == (False, 0)
+    assert (frame.is_control_batch, frame.is_transactional, frame.codec) == (False, False, 0)
     span = frame.span(frame.records, frame.end)
     assert (span.start, span.end, span.n, span.base_ms) == (frame.records, len(data), 3, TIME_MS)
 
