@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -22,6 +21,7 @@ from trainer.errors import InputError, NothingToEvaluate, TooLittleData, WrongUs
 from trainer.evaluate import task_of
 from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit, versions
 from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
+from trainer.loop.knobs import of_every_fit, run_recipe
 from trainer.loop.stays import Rules, RunStays, gather
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
@@ -29,9 +29,6 @@ from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import Evidence, Newest
 from trainer.registry.promotion import compare_bundles
 from trainer.training.recipe import Recipe
-
-_FREE: Final = ("seed", "salt", "memory_rate", "alert_budget", "batch_stays", "head_weights")
-"""Knobs of a fit anew that also make sense for one that goes on."""
 
 
 def worth_making(n_septic: int, least_recalibrate: int, least_fit: int) -> list[Kind]:
@@ -62,8 +59,7 @@ def make(order: Order, out: Path) -> Report:
     if champion is not None and (task := task_of(champion)) is not None:
         raise InputError(f"the champion's outcome is {task.outcome}; {SEPSIS_ALONE}")
     _fold(order)
-    recipe, wrong = Recipe().changed(order.options)
-    faults = [*wrong, *recipe.problems()]
+    recipe, faults = run_recipe(order.options, [source.name for source in order.sources])
     if faults:
         raise WrongUsage(faults)
     rules = Rules(recipe.salt, order.mature_hours, order.newest_days, order.frozen_until_ms)
@@ -156,7 +152,7 @@ def _made(kind: Kind, stays: RunStays, judge: _Judge, order: Order, out: Path) -
     recipe, cohort, start = Recipe(), stays.everything, None
     if kind == "fine-tuned":
         recipe, cohort, start = fine_tuning_of(champion), stays.own, champion
-        options = [o for o in order.options if o.partition("=")[0] in _FREE]
+        options = of_every_fit(order.options)
     else:
         options = order.options
     return fit(
