@@ -17,9 +17,10 @@ from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.archive.source import ArchiveSource
 from trainer.data.dataset import Dataset, build_features
+from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, NothingToEvaluate, TooLittleData, WrongUsage
 from trainer.evaluate import task_of
-from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit, versions
+from trainer.fit import BUNDLE, Lineage, fit, versions
 from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
 from trainer.loop.knobs import of_every_fit, run_recipe
 from trainer.loop.stays import Rules, RunStays, gather
@@ -28,6 +29,7 @@ from trainer.recalibrate import recalibrate
 from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import Evidence, Newest
 from trainer.registry.promotion import compare_bundles
+from trainer.training.fine_tuning import fine_tuning_of
 from trainer.training.recipe import Recipe
 
 
@@ -74,7 +76,7 @@ def make(order: Order, out: Path) -> Report:
             f"{stays.facts.learned_from} septic stays to learn from, {least} are needed to begin"
         )
         return report
-    judge = _Judge(stays, champion, order)
+    judge = _Judge(stays, champion, order, ByHash(recipe.salt))
     for kind in kinds:
         started = time.monotonic()
         try:
@@ -104,11 +106,11 @@ class _Judge:
         candidacy: what is asked of candidates while they are made.
     """
 
-    def __init__(self, stays: RunStays, champion: Bundle, order: Order) -> None:
+    def __init__(self, stays: RunStays, champion: Bundle, order: Order, rule: ByHash) -> None:
         self.champion = champion
         known = stays.own.take(stays.known)
         dataset = Dataset.whole(known, build_features(known))
-        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1])
+        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1], rule)
         self._stays = stays
         self._limits = order.limits
         self._deciding = _dataset(stays.own.take(stays.deciding))

@@ -63,7 +63,7 @@ class Comparison:
             return [f"not compared with {self.champion[:12]}: {self.why}"]
         ours, theirs = self.evidence.candidate, self.evidence.champion
         return [
-            f"on {self.n_patients:,} patients whom neither was fitted on ({self.n_septic} septic), "
+            f"on {self.n_patients:,} stays that neither was fitted on ({self.n_septic} septic), "
             f"{self.champion[:12]} and this one: "
             + ", ".join(
                 f"{name} {theirs[key]:.3f} and {ours[key]:.3f}, difference "
@@ -167,6 +167,8 @@ def _by_subgroup(
     n_bootstrap: int,
 ) -> dict[str, Subgroup]:
     """Each subgroup's septic stays, and the difference of AUROC where they are enough."""
+    if not limits.least_septic_subgroup:
+        return {}
     judged, septic = {}, _septic(scored[0])
     for name, stays in groups.items():
         n_septic, low, high = int(septic[stays].sum()), np.nan, np.nan
