@@ -260,8 +260,8 @@ def _wait_until_read(
         while any((consumer.committed(tp) or 0) < end for tp, end in ends.items()):
             dead = [service for service in services if service.exit_code is not None]
             if dead or time.monotonic() - began > _DEADLINE_S:
-                logs = (dead or services)[0].log[-2_000:]
-                raise RuntimeError(f"not read: {logs}")
+                logs = [service.log[-3_000:] for service in dead or services]
+                raise RuntimeError("not read:\n" + "\n\n".join(logs))
             time.sleep(_POLL_S)
     if to_the_end:
         _wait_until_saved(settings, {tp.partition: end for tp, end in ends.items()})

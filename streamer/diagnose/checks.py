@@ -29,7 +29,7 @@ from streamer.ports.states import StoreUnavailable
 from streamer.process import logs
 from streamer.service.models import ModelLibrary
 from streamer.service.settings import Settings
-from streamer.service.topics import ensure_topics, service_topics
+from streamer.service.topics import check_widths, ensure_topics, service_topics
 from streamer.service.weak_connections import exposed_port, weak_choices
 
 _TIMEOUT_S: Final = 5.0  # a person waits for the answer
@@ -106,6 +106,10 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
         level = Level.OK if topic.fault is None else fault
         message = f"{topic.name} {topic.fault or f'has {topic.partitions} partitions'}"
         yield Finding("topic", level, message)
+    try:
+        check_widths(settings, topics)
+    except LogUnavailable as error:  # the rest is worth a look all the same
+        yield Finding("topic", Level.BAD, str(error))
     for stored in read_settings(
         settings.kafka_connection(), [t.name for t in topics if t.partitions]
     ):

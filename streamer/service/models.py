@@ -86,6 +86,7 @@ class ModelLibrary:
             self._champion = champion
             if champion.model_id in self._verdicts:
                 self._verdicts[champion.model_id].looked_at = -math.inf
+            self._take_signatures(champion.model_id)
         model = self.get(champion.model_id)
         verdict = self._verdicts.get(champion.model_id)
         self._note(verdict.refused if model is None and verdict else None)
@@ -121,6 +122,21 @@ class ModelLibrary:
         if model_id in (self.shipped_id, short(self.shipped_id)):
             return self._built_shipped()
         return None if self._channel is None else self._try(self._channel, model_id)
+
+    def _take_signatures(self, model_id: str) -> None:
+        """Takes the bytes of a known model that is published again: another key may have signed."""
+        if self._channel is None or model_id not in self._built:
+            return
+        try:
+            packed = self._fetch(self._channel, model_id)
+            content, _ = accept_bytes(packed, model_id, self._trust)
+        except BundleRefused as error:
+            _log.error("published again, and refused", model=short(model_id), error=str(error))
+            return
+        known, model = self._built[model_id]
+        if content != known:
+            self._built[model_id] = content, model
+            self._kept = None
 
     def _try(self, channel: ModelChannel, model_id: str) -> Model | None:
         """Fetches, builds and tries a bundle, unless its bytes were refused before."""
@@ -175,7 +191,7 @@ class ModelLibrary:
         if model.model_id == self._kept:
             return
         try:
-            if channel.kept() != model.model_id:
+            if self._kept is None or channel.kept() != model.model_id:
                 channel.keep(model.model_id, content.to_bytes())
             self._kept = model.model_id
         except StoreUnavailable as error:

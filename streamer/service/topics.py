@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
@@ -58,13 +59,11 @@ def service_topics(settings: Settings) -> list[TopicSpec]:
 
 def output_topics(settings: Settings) -> list[TopicSpec]:
     """Returns the topics that the service writes, in its transactions."""
-    width = settings.partitions
-    states = TopicSpec(settings.topic_states, width, STATES_CONFIGS)
     return [
-        TopicSpec(settings.topic_alerts, width, {"retention.ms": AUDIT_MS}),
-        TopicSpec(settings.topic_risk, width, {}),
-        TopicSpec(settings.topic_stays, width, {"cleanup.policy": "compact"}),
-        TopicSpec(settings.topic_outcomes, width, {"retention.ms": AUDIT_MS}),
+        _beside_vitals(settings, settings.topic_alerts, {"retention.ms": AUDIT_MS}),
+        _beside_vitals(settings, settings.topic_risk, {}),
+        _beside_vitals(settings, settings.topic_stays, {"cleanup.policy": "compact"}),
+        _beside_vitals(settings, settings.topic_outcomes, {"retention.ms": AUDIT_MS}),
         # A rejected record may be as large as any message, and people need time to look at it.
         TopicSpec(
             settings.topic_rejected,
@@ -72,7 +71,11 @@ def output_topics(settings: Settings) -> list[TopicSpec]:
             {"max.message.bytes": str(MAX_MESSAGE_BYTES), "retention.ms": RETENTION_MS},
         ),
         *canary_topics(settings),
-        *([states] if settings.states_seconds else []),
+        *(
+            [_beside_vitals(settings, settings.topic_states, STATES_CONFIGS)]
+            if settings.states_seconds
+            else []
+        ),
     ]
 
 
@@ -80,7 +83,12 @@ def canary_topics(settings: Settings) -> list[TopicSpec]:
     """Returns the topics on which canaries are heard."""
     names = (settings.topic_risk_canary, settings.topic_alerts_canary)
     configs = {"retention.ms": CANARY_MS}
-    return [TopicSpec(name, settings.partitions, configs, is_optional=True) for name in names]
+    return [replace(_beside_vitals(settings, name, configs), is_optional=True) for name in names]
+
+
+def _beside_vitals(settings: Settings, name: str, configs: Mapping[str, str]) -> TopicSpec:
+    """A topic whose messages go to the partition of their input."""
+    return TopicSpec(name, settings.partitions, configs, follows=settings.topic_vitals)
 
 
 def check_widths(settings: Settings, topics: Sequence[TopicStatus]) -> None:

@@ -138,21 +138,27 @@ def test_check_looks_at_the_real_ones(stack: LocalStack, topic_prefix: str) -> N
     with LocalStack(existing_kafka=stack.kafka) as own:
         settings = settings_of(environment(own, topic_prefix, partitions=1))
         weak = {
-            "num_partitions": 1,
+            "num_partitions": 2,  # by somebody who chose another number than the service
             "replication_factor": 1,
             "configs": {"unclean.leader.election.enable": "true", "retention.ms": "60000"},
         }
         small = {"num_partitions": 1, "replication_factor": 1}
-        topics = {settings.topic_vitals: weak, settings.topic_rejected: small}
+        narrow = (settings.topic_rejected, settings.topic_alerts)
+        topics = {settings.topic_vitals: weak, **dict.fromkeys(narrow, small)}
         with contextlib.closing(KafkaAdminClient(**settings.kafka_connection())) as admin:
             admin.create_topics(topics, wait_for_metadata=True)
-        ensure_topics(settings)
+        created = {topic.name: topic.partitions for topic in ensure_topics(settings)}
+        assert created[settings.topic_risk] == 2
         with contextlib.closing(Redis.from_url(own.redis_admin)) as redis:
             redis.config_set("appendfsync", "no")
             redis.config_set("maxmemory-policy", "volatile-lru")
         bad = [f.message for f in checks(settings) if f.level is not Level.OK]
     for part in ("unclean leader election", "is kept for 0.0167 h", "one replica"):
         assert any(text.startswith(settings.topic_vitals) and part in text for text in bad)
+    needed = (
+        f"wider topics: {settings.topic_vitals} has 2 partitions, {settings.topic_alerts} has 1"
+    )
+    assert any(text.startswith(needed) for text in bad)
     assert any(text.startswith(f"{settings.topic_rejected} takes messages of") for text in bad)
     for part in ("appendfsync is no", "maxmemory-policy is volatile-lru"):
         assert any(part in text for text in bad)

@@ -5,7 +5,8 @@ time without Redis, three rules bring the two together; the channel's version de
 
 1. Nothing is published: the registry's champion is published.
 2. The version is the one that this registry saw last: the registry has decided since, and its
-   champion is published.
+   champion is published. So it is where its own bundle is gone or refused there, or lacks a
+   signature that the registry has: services may soon trust nobody but the key that has made it.
 3. The version is another: another trainer has published since. Its model stays in force and becomes
    this registry's champion, since whatever this registry decided was decided against an older
    model. Only if that bundle is gone or refused (``bundles.acceptance``: services refuse it as
@@ -52,7 +53,7 @@ def reconcile(registry: Registry, channel: ModelChannel, fence: int = 0) -> Cham
     """
     seed(registry)
     in_force = _adopt(registry, channel)
-    if in_force is None or in_force.model_id != registry.aliases().champion:
+    if in_force is None or not _is_whole(registry, channel, in_force):
         return _publish(registry, channel, in_force, fence)
     registry.note_published(in_force.version)
     return in_force
@@ -83,8 +84,8 @@ def promote(
 def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
     """Publishes the champion before this one again and returns the champion in force.
 
-    Where the channel names a model that is refused, the one before it is the registry's champion.
-    The model that is rolled back is never read.
+    Where the channel names a model that is refused or gone, the one before it is the registry's
+    champion: also where it is that of the same id, whose published bytes are other ones.
 
     Raises:
         BundleRefused: the model that would be published is refused.
@@ -95,11 +96,12 @@ def rollback(registry: Registry, channel: ModelChannel, why: str) -> Champion:
     seed(registry)
     in_force, champion = _adopt(registry, channel), registry.aliases().champion or ""
     model = champion if in_force is None else in_force.model_id
+    is_refused = in_force is not None and _fetch(registry, channel, model) is None
     is_ours = model in (champion, short(champion))
-    if is_ours or _fetch(registry, channel, model) is not None:
-        registry.rollback(why)
-    else:
+    if is_refused and (not is_ours or registry.may_be_champion(champion)):
         registry.note_rollback(model, why)
+    else:
+        registry.rollback(why)
     return _publish(registry, channel, in_force)
 
 
@@ -132,6 +134,17 @@ def _adopt(registry: Registry, channel: ModelChannel) -> Champion | None:
             registry.promote(registry.add(bundle, why), why, force=True)  # it is in force already
             return Champion(bundle.model_id, in_force.version)
     return in_force
+
+
+def _is_whole(registry: Registry, channel: ModelChannel, in_force: Champion) -> bool:
+    """Whether services find the registry's champion in the channel, with all its signatures."""
+    if in_force.model_id != registry.aliases().champion:
+        return False
+    published = _fetch(registry, channel, in_force.model_id)
+    if published is None:
+        return False
+    registry.add(published, "published")  # with what another trainer's key has signed
+    return set(registry.load("champion").signatures) <= set(published.signatures)
 
 
 def _publish(

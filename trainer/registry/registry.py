@@ -211,6 +211,15 @@ class Registry:
         if signed != kept:
             save_signed(signed, path)
 
+    def may_be_champion(self, name: str) -> bool:
+        """Whether services would take a bundle; why not is logged."""
+        try:
+            self.accept(name)
+        except (BundleError, UnknownModel) as error:
+            _log.warning("it may not be champion", model=name, error=str(error))
+            return False
+        return True
+
     def set_challenger(self, model: str, why: str) -> None:
         """Names the candidate that did not become champion."""
         with self._changing():
@@ -255,7 +264,7 @@ class Registry:
         with self._changing():
             aliases = self.aliases()
             before = list(aliases.before)
-            while before and not self._is_accepted(before[-1]):
+            while before and not self.may_be_champion(before[-1]):
                 before.pop()
             if not before:
                 raise UnknownModel(f"there was no champion before this one in {self.folder}")
@@ -301,14 +310,6 @@ class Registry:
     def _audit_object(self, model: str) -> str:
         """The model, and the history's head: lines that are cut off later are missed by it."""
         return f"{model}, history {self.history_head()}"
-
-    def _is_accepted(self, model: str) -> bool:
-        try:
-            self.accept(model)
-        except (BundleError, UnknownModel) as error:
-            _log.warning("earlier champion passed over", model=model, error=str(error))
-            return False
-        return True
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kafka.admin import ConfigResource
@@ -23,12 +23,14 @@ class TopicSpec:
     """A topic as it should be; ``configs`` are set on a topic that is created.
 
     Without an optional one the service works: that it may not be created or seen stops nothing.
+    It is at least as wide as the topic that it ``follows``, whoever made that one.
     """
 
     name: str
     partitions: int
     configs: Mapping[str, str]
     is_optional: bool = False
+    follows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def ensure(
         with contextlib.closing(admin):
             described = _described(admin, wanted)
             partitions = _partitions(described)
+            wanted = [_as_wide(topic, partitions) for topic in wanted]
             missing = [topic for topic in wanted if topic.name not in partitions]
             if create and missing:
                 _create(admin, [one for one in missing if not one.is_optional], replication)
@@ -124,6 +127,12 @@ def _described(admin: Any, topics: list[TopicSpec]) -> list[Mapping[str, Any]]:
 def _partitions(described: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     """How many partitions each topic has; one that is missing or hidden is left out."""
     return {one["name"]: len(one["partitions"]) for one in described if one["partitions"]}
+
+
+def _as_wide(topic: TopicSpec, partitions: Mapping[str, int]) -> TopicSpec:
+    """The topic with the partitions of the one that it follows, if that has more."""
+    followed = partitions.get(topic.follows or "", 0)
+    return replace(topic, partitions=max(topic.partitions, followed))
 
 
 def _create(admin: Any, missing: list[TopicSpec], replication: int) -> None:

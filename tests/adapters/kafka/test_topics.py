@@ -84,6 +84,15 @@ def test_missing_topics_are_created_and_narrow_ones_reported(
     assert "has 2 partitions where 4 are needed" in risk.fault
 
 
+def test_an_output_is_as_wide_as_an_input_that_somebody_else_has_made(cluster: Cluster) -> None:
+    cluster.partitions = {"vitals": 24, "alerts": 8}
+    beside = [TopicSpec(name, 8, {}, follows="vitals") for name in ("risk", "alerts")]
+    vitals, risk, alerts = ensure({}, [replace(WANTED[0], partitions=8), *beside], replication=1)
+    assert (vitals.partitions, vitals.fault) == (24, None)
+    assert (risk.partitions, risk.created, risk.fault) == (24, True, None)
+    assert "has 8 partitions where 24 are needed" in (alerts.fault or "")
+
+
 def test_without_creation_a_missing_topic_is_a_fault(cluster: Cluster) -> None:
     vitals, _ = ensure({}, WANTED, replication=1, create=False)
     assert not vitals.created

@@ -8,9 +8,10 @@ import structlog
 
 from streamer.adapters.memory.models import MemoryModels
 from streamer.bundles import bundle as bundles
-from streamer.bundles.acceptance import BundleRefused, Trust
+from streamer.bundles.acceptance import BundleRefused, Trust, accept_bytes
 from streamer.bundles.bundle import SHIPPED, Bundle
 from streamer.ports.models import Superseded
+from streamer.service.models import ModelLibrary
 from tests.support.bad_bundles import KEY, STRANGER, Bad, bad_bundles, good
 from tests.support.small_models import random_bundle
 from trainer.errors import UnknownModel
@@ -139,6 +140,67 @@ def test_a_refused_publication_is_rolled_back_without_being_read(
     assert (back.model_id, back.version) == (IDS[0], 3)
     assert registry.aliases().before == (), "the champion was never another"
     assert registry.history()[-2]["what"] == "rolled back"
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+@pytest.mark.parametrize("command", ["run", "promote", "rollback"])
+def test_a_lost_or_overwritten_champion_is_published_again(
+    registry: Registry, bad: tuple[Bad, ...], command: str, is_gone: bool
+) -> None:
+    channel = MemoryModels()
+    for model in IDS[:2]:
+        filled(registry).promote(model, "")
+        reconcile(registry, channel)
+    del channel._bundles[IDS[1]]
+    if not is_gone:
+        channel._bundles[IDS[1]] = bad[0].packed
+    ways = {
+        "run": lambda: reconcile(registry, channel),
+        "promote": lambda: publishing.promote(registry, channel, IDS[1], "again"),
+        "rollback": lambda: publishing.rollback(registry, channel, "its bytes are other ones"),
+    }
+    assert ways[command]().model_id == IDS[1]
+    assert channel.fetch(IDS[1]) == BUNDLES[1].to_bytes()
+    assert registry.aliases().champion == IDS[1]
+    assert IDS[1] not in registry.aliases().quarantined
+
+
+def test_a_champion_that_nobody_takes_is_rolled_back_though_its_publication_is_refused(
+    tmp_path: Path,
+) -> None:
+    registry, channel = Registry(tmp_path / "registry", Trust((KEY.public,))), MemoryModels()
+    first, second = (registry.add(good(seed), "") for seed in (1, 2))
+    registry.promote(first, "")
+    reconcile(registry, channel)
+    unsigned = registry.add(BUNDLES[0], "")
+    registry.promote(unsigned, "")
+    channel.publish(unsigned, BUNDLES[0].to_bytes(), 1)
+    assert publishing.rollback(registry, channel, "").model_id == first
+    assert unsigned in registry.aliases().quarantined
+    assert publishing.promote(registry, channel, second, "").model_id == second
+
+
+def test_a_champion_that_another_key_has_signed_is_published_with_both_signatures(
+    tmp_path: Path,
+) -> None:
+    """Keys are changed while services trust both; then the first may be taken from them."""
+    both = Trust((KEY.public, STRANGER.public))
+    registry, channel = Registry(tmp_path / "registry", both), MemoryModels()
+    model = publishing.promote(registry, channel, registry.add(good(1), ""), "").model_id
+    service = ModelLibrary(channel, both)
+    assert service.in_force().model_id == model
+    registry.sign(model, STRANGER)
+    version = publishing.promote(registry, channel, model, "signed by the new key").version
+    assert publishing.promote(registry, channel, model, "").version == version, "once"
+    assert service.in_force().model_id == model
+    for packed in (channel.fetch(model), service.bundle_of(service.in_force()).to_bytes()):
+        assert packed is not None
+        accept_bytes(packed, model, Trust((STRANGER.public,)))
+        accept_bytes(packed, model, Trust((KEY.public,)))
+    other = Registry(tmp_path / "other", both)
+    other.promote(other.add(good(1), ""), "")
+    assert reconcile(other, channel).version == version, "it takes the signature over"
+    assert len(other.load(model).signatures) == 2
 
 
 def test_an_empty_registry_rolls_a_refused_publication_back_to_the_shipped_model(
