@@ -20,7 +20,9 @@ from trainer.archive.stay_ids import archived
 from trainer.data.split import side_of
 
 NEWEST_DAYS: Final = 56
-"""A ward of 20 beds gathers some 40 septic stays in them: a fall of 0.05 utility is visible."""
+"""A ward of 20 beds gathers some 40 septic stays in them. The gate closes where a loss above 0.05
+is shown: in four of five cases if it is 0.10, of two models that learned from the same stays (0.05
+and 2.49 standard deviations of 0.021), or 0.16, where they learned from others (of 0.044)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class DataFacts(_Part):
         deciding: stays that decide, and the septic ones among them.
         newest: the same of the newest weeks.
         counts: of an archive, stays by what became of them.
-        labelled_share: by month of discharge.
+        labelled_share: by month of discharge; of several archives the least.
         frozen_until_ms: last discharge of the deciding stays.
         fingerprint: of the stays that were learned from and decided.
     """
