@@ -183,7 +183,8 @@ def main(arguments: Sequence[str]) -> int:
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     say(
         f"{len(sent):,} of {options.events:,} records, {options.kills} kills of archivers, "
-        f"{n_tidied} merges beside, {n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
+        f"{n_tidied} merges beside, {n_versions} commits, "
+        f"{time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
         f"{comparison.missing} missing, {comparison.doubled} doubled, "
         f"{comparison.different} different"
     )

@@ -136,8 +136,8 @@ def _drop_days(root: Path, events: ArchiveTable, first: int) -> int:
     done, before = gaps.offset(_RETENTION), [p for p in gaps.paths() if p.startswith(_RETENTION)]
     # One row of a partition, in one file, however many days were dropped: the last one counts.
     kept_from_ms = _kept_from(gaps, before)
-    for place in by_partition(dropped):
-        kept_from_ms[place] = max(first * DAY_MS, kept_from_ms.get(place, 0))
+    for partition in by_partition(dropped):
+        kept_from_ms[partition] = max(first * DAY_MS, kept_from_ms.get(partition, 0))
     rows = [
         {
             "topic": _RETENTION, "topic_id": topic_id, "partition": partition, "begin": 0,
