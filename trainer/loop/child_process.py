@@ -102,9 +102,9 @@ def run_child(
     (folder / ORDER).write_text(order.model_dump_json(indent=1) + "\n")
     log = folder / LOG
     with log.open("wb") as output:
-        # The child has its own session: Ctrl-C reaches the trainer alone, which ends the child. One
-        # that is killed ends nothing, and the bounds of time and lease are kept here: so the kernel
-        # ends the child with it. This thread waits for the child, so it ends no sooner.
+        # The child has its own session: Ctrl-C reaches the trainer alone, which ends the child. A
+        # trainer that is killed ends nothing, and nobody else bounds the child's time: the kernel
+        # ends it. The thread that starts it waits for it, so it never outlives that thread.
         child = subprocess.Popen(
             tied_to_this_process([sys.executable, "-m", CHILD, str(folder)]),
             stdin=subprocess.DEVNULL,
