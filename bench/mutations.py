@@ -114,6 +114,26 @@ MUTATIONS: Final = (
         ),
     ),
     Mutation(
+        "runs: a candidate is judged on whom it knows",
+        "trainer/registry/promotion.py",
+        "        stays = unseen_by(candidate, held_out.cohort, stays)\n",
+        "",
+        (
+            "tests/trainer/registry/test_promotion.py"
+            "::test_a_comparison_is_made_on_patients_that_neither_was_fitted_on",
+        ),
+    ),
+    Mutation(
+        "runs: a bundle is calibrated on stays that its network learned from",
+        "trainer/recalibrate.py",
+        "known[~learned_from(bundle.manifest, cohort)[known]]",
+        "known",
+        (
+            "tests/trainer/test_recalibrate.py"
+            "::test_nothing_is_chosen_on_stays_that_the_network_learned_from",
+        ),
+    ),
+    Mutation(
         "runs: the number of the lease is not compared in Redis",
         "streamer/adapters/redis/models.py",
         "if tonumber(ARGV[6]) > 0 and tonumber(ARGV[6]) < fence then return {{-1, fence}} end\n",
