@@ -31,6 +31,11 @@ def write_atomically(file: Path) -> Iterator[IO[bytes]]:
         new.unlink(missing_ok=True)
 
 
+def unfinished(folder: Path) -> Iterator[Path]:
+    """The temporary files of ``write_atomically`` under a folder; killed processes leave them."""
+    return folder.rglob(".*.new")
+
+
 def write_secret_once(file: Path, content: bytes) -> None:
     """Writes a file that only its owner may read; after an error there is none.
 

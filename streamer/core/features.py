@@ -256,7 +256,6 @@ def _names(variables: VariableTable) -> tuple[list[str], list[int]]:
 
 _OF_BUILT_IN: Final = features_of(BUILT_IN)
 NAMES: Final = _OF_BUILT_IN.names
-OWNER: Final = _OF_BUILT_IN.owner
 N_FEATURES: Final = len(_OF_BUILT_IN)
 MEMORY_SIZE: Final = _OF_BUILT_IN.memory_size
 empty_memory = _OF_BUILT_IN.empty_memory

@@ -68,21 +68,21 @@ class Result:
     """Outputs and counts of a batch, without the records that were replayed silently.
 
     Attributes:
-        outputs: messages and rejected events, to be written in one transaction. All that follows
-            is of patients alone: canaries are not counted.
+        outputs: messages and rejected events, to be written in one transaction.
         rejected: rejected events by reason.
         problems: dropped values by reason.
-        alerts: alert messages by phase and severity.
-        sources: ``n`` what sent each observation, see `Columns`.
-        patients: ``n`` whose events they are.
+        losses: the same by reason, variable and unit.
+        alerts: alert messages by phase and severity; none of a canary.
+        sources: ``n`` what sent each observation, see `Columns`; none of a canary.
+        patients: ``n`` whose events they are; no canary.
         new_patients: patients of whom nothing was known, by partition.
         begun: partition and patient of each stay that has begun, of silent records as well; of
             canaries, each that has events.
         ended: the same of those that were let go.
         new_days: partition, offset and day of each record with which a day of the log begins.
-        recorded_ms: ``(n,)`` timestamps of the events' records, epoch milliseconds.
-        measured_ms: ``(n,)`` times of the events themselves, epoch milliseconds.
-        n_risks: risk messages.
+        recorded_ms: ``(n,)`` timestamps of the same events' records, epoch milliseconds.
+        measured_ms: ``(n,)`` times of the same events themselves, epoch milliseconds.
+        n_risks: risk messages; none of a canary.
         n_late: observations of an hour that was closed already.
         n_redundant: observations that changed nothing.
         n_live: records that were scored with messages.

@@ -84,6 +84,7 @@ class Reason:
         kind: `waiting`, `not_allowed`, `failing`, `refused`, `rebuilding` or `stuck`.
         message: the reason in words, with the way out where a person is needed.
         since: epoch seconds.
+        began: the same moment, in seconds that never go back: ages are counted from it.
         waiting_on: the dependency that is waited for, with `waiting` and `not_allowed`.
         partition: the input partition, with `refused`, `rebuilding`, and `waiting` of one alone.
         progress: with `rebuilding`.
@@ -92,6 +93,7 @@ class Reason:
     kind: str
     message: str
     since: float
+    began: float
     waiting_on: Waiting | None = None
     partition: int | None = None
     progress: Progress | None = None
@@ -126,12 +128,18 @@ class Health:
     """Health as the loop reports it, for the HTTP port and the metrics.
 
     Args:
-        clock: epoch seconds; tests set it.
+        clock: epoch seconds, for people. It may be set while the service runs: whether the loop
+            moves is not judged by it.
+        monotonic: seconds that never go back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
-        self._moved = clock()
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock, self._monotonic = clock, monotonic
+        self._moved = monotonic()
         self._rebuild_starts: dict[tuple[int, int], tuple[int, float]] = {}
         self._reasons: tuple[Reason, ...] = ()
         self._open_question: Reason | None = None
@@ -140,12 +148,12 @@ class Health:
         for on in Waiting:
             metrics.WAITING.labels(on).set_function(partial(self._is_waiting, on))
         message = "waiting for the first assignment"
-        self._wait(Reason(_WAITING, message, clock(), Waiting.ASSIGNMENT))
+        self._wait(self._reason(_WAITING, message, Waiting.ASSIGNMENT))
 
     @property
     def loop_age_s(self) -> float:
         """Seconds since the loop last began a round."""
-        return max(0.0, self._clock() - self._moved)
+        return self._monotonic() - self._moved
 
     @property
     def alive(self) -> bool:
@@ -156,11 +164,12 @@ class Health:
     def reasons(self) -> tuple[Reason, ...]:
         """Why the service is not doing its work right now; empty when it is."""
         reasons, question = self._reasons, self._open_question
-        if question is not None and self._clock() - question.since > SLOW_S:
+        if question is not None and self._monotonic() - question.began > SLOW_S:
             reasons = (question, *reasons)
         if not self.alive:
-            message = f"the loop has not moved for {self.loop_age_s:.0f} s"
-            reasons = (Reason("stuck", message, self._moved), *reasons)
+            age_s = self.loop_age_s
+            message = f"the loop has not moved for {age_s:.0f} s"
+            reasons = (self._reason("stuck", message, age_s=age_s), *reasons)
         return reasons
 
     @property
@@ -170,7 +179,7 @@ class Health:
 
     def beat(self) -> None:
         """Notes that the loop moves."""
-        self._moved = self._clock()
+        self._moved = self._monotonic()
 
     @contextmanager
     def waiting_for(self, on: Waiting, what: str) -> Iterator[None]:
@@ -180,7 +189,7 @@ class Health:
             on: the dependency that is called.
             what: who is to do what, for people.
         """
-        self._open_question = Reason(_WAITING, f"waiting for {what}", self._clock(), on)
+        self._open_question = self._reason(_WAITING, f"waiting for {what}", on)
         try:
             yield
         finally:
@@ -193,7 +202,7 @@ class Health:
         if (kind, on) not in {(reason.kind, reason.waiting_on) for reason in self._reasons}:
             _log.warning(kind.replace("_", " "), on=on, reason=str(error))
         message = str(error) if kind == _NOT_ALLOWED else f"waiting for {error}"
-        self._wait(Reason(kind, message, self._clock(), on))
+        self._wait(self._reason(kind, message, on))
 
     def observe(
         self,
@@ -220,23 +229,21 @@ class Health:
             self._log_end_of_wait(waiting)
             waiting = []
         if failure is not None:
-            waiting.append(Reason("failing", failure, self._clock()))
-        now = time.monotonic()
+            waiting.append(self._reason("failing", failure))
+        now = self._monotonic()
         for number, late in sorted((untaken or {}).items()):
             if now - late.since > UNTAKEN_S and (late.why or failure is None):
                 why = late.why or "its states are yet to be loaded"
-                since = self._clock() - (now - late.since)
-                reason = Reason("waiting", f"waiting to be taken: {why}", since, partition=number)
-                waiting.append(reason)
+                message = f"waiting to be taken: {why}"
+                age_s = now - late.since
+                waiting.append(self._reason("waiting", message, partition=number, age_s=age_s))
         refused = [
-            Reason("refused", block.reason, self._clock(), partition=number)
+            self._reason("refused", block.reason, partition=number)
             for number, block in sorted(blocked.items())
         ]
         behind = sorted((p for p in owned if not p.caught_up), key=lambda p: p.number)
         self._rebuild_starts = {
-            (p.number, p.epoch): self._rebuild_starts.get(
-                (p.number, p.epoch), (p.position, self._clock())
-            )
+            (p.number, p.epoch): self._rebuild_starts.get((p.number, p.epoch), (p.position, now))
             for p in behind
         }
         self._replace([*waiting, *refused, *map(self._rebuilding, behind)])
@@ -250,27 +257,39 @@ class Health:
 
     def _log_end_of_wait(self, waiting: Iterable[Reason]) -> None:
         for reason in waiting:
-            waited_s = round(self._clock() - reason.since, 1)
+            waited_s = round(self._monotonic() - reason.began, 1)
             _log.info("going on", on=reason.waiting_on, waited_seconds=waited_s)
 
     def _rebuilding(self, partition: Partition) -> Reason:
-        start, since = self._rebuild_starts[partition.number, partition.epoch]
+        start, began = self._rebuild_starts[partition.number, partition.epoch]
         done, total = partition.position - start, partition.silent_until - start
-        spent_s = self._clock() - since
+        spent_s = self._monotonic() - began
         left_s = spent_s * (total - done) / done if done else None
-        return Reason(
-            "rebuilding",
-            "rebuilding its states",
-            since,
-            partition=partition.number,
-            progress=Progress(done, total, left_s),
+        reason = self._reason(
+            "rebuilding", "rebuilding its states", partition=partition.number, age_s=spent_s
         )
+        return replace(reason, progress=Progress(done, total, left_s))
+
+    def _reason(
+        self,
+        kind: str,
+        message: str,
+        waiting_on: Waiting | None = None,
+        partition: int | None = None,
+        *,
+        age_s: float = 0.0,
+    ) -> Reason:
+        """A reason that has stood for so many seconds."""
+        since, began = self._clock() - age_s, self._monotonic() - age_s
+        return Reason(kind, message, since, began, waiting_on, partition)
 
     def _replace(self, reasons: list[Reason]) -> None:
-        """Sets the reasons; one that was there before keeps its ``since``."""
-        known = {(r.kind, r.waiting_on, r.partition): r.since for r in self._reasons}
+        """Sets the reasons; one that was there before keeps its beginning."""
+        known = {(r.kind, r.waiting_on, r.partition): r for r in self._reasons}
         self._reasons = tuple(
-            replace(r, since=known.get((r.kind, r.waiting_on, r.partition), r.since))
+            replace(r, since=before.since, began=before.began)
+            if (before := known.get((r.kind, r.waiting_on, r.partition)))
+            else r
             for r in reasons
         )
         self._expose()

@@ -21,17 +21,17 @@ class _PartitionLag:
     Attributes:
         left: records that are yet to be read, ``None`` before the first report.
         newest: timestamp of the newest record taken, epoch seconds.
-        known: epoch seconds of the last report.
+        known: when it was last reported, in seconds that never go back.
     """
 
     left: int | None
     newest: float | None
     known: float
 
-    def seconds(self, now: float) -> float:
+    def seconds(self, wall_s: float, now: float) -> float:
         quiet_s = now - self.known
         if self.left and self.newest is not None:
-            return max(0.0, now - self.newest)
+            return max(0.0, wall_s - self.newest)
         return quiet_s if quiet_s > QUIET_S else 0.0
 
 
@@ -46,11 +46,16 @@ class Lag:
     answer stands in for it.
 
     Args:
-        clock: epoch seconds; tests set it.
+        clock: epoch seconds, as records are stamped by.
+        monotonic: seconds that never go back.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._clock, self._monotonic = clock, monotonic
         self._lags: dict[int, _PartitionLag] = {}
         metrics.LAG_RECORDS.set_function(self.records)
         metrics.LAG_SECONDS.set_function(self.seconds)
@@ -66,7 +71,7 @@ class Lag:
             taken: the records of this round, in the order of the log.
         """
         newest_ms = Records.of(taken).last_ms()
-        now = self._clock()
+        now = self._monotonic()
         lags = {}
         for partition in owned:
             old = self._lags.get(partition, _UNKNOWN)
@@ -83,5 +88,14 @@ class Lag:
 
     def seconds(self) -> dict[str, float]:
         """Returns the lag in seconds, by partition."""
-        now = self._clock()
-        return {str(p): lag.seconds(now) for p, lag in self._lags.items() if lag.left is not None}
+        clocks = self._clock(), self._monotonic()
+        known = {p: lag for p, lag in self._lags.items() if lag.left is not None}
+        return {str(p): lag.seconds(*clocks) for p, lag in known.items()}
+
+    def is_read_since(self, moment: float) -> bool:
+        """Whether the log has said of each partition, since then, that all of it is read.
+
+        Args:
+            moment: seconds that never go back.
+        """
+        return all(lag.left == 0 and lag.known >= moment for lag in self._lags.values())

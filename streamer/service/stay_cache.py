@@ -186,7 +186,7 @@ class StayCache:
         Args:
             store: holds the stays.
             owned: the partitions of this process.
-            patients: the patient of each event, on whichever partition it came.
+            patients: those who have events, each once, on whichever partition they came.
 
         Raises:
             Fenced: the states are not those that this owner left. When the partition is taken
@@ -195,12 +195,11 @@ class StayCache:
         """
         if not self._max_stays:
             return
-        distinct = dict.fromkeys(patients)
-        for patient in distinct:
+        for patient in patients:
             self._recent.pop(patient, None)
             self._recent[patient] = None
         wanted: dict[int, set[str]] = {}
-        for patient in distinct if len(self.evicted) else ():
+        for patient in patients if len(self.evicted) else ():
             number = self.evicted.partition_of(patient)
             if number is not None:
                 wanted.setdefault(number, set()).add(patient)

@@ -50,6 +50,8 @@ class UnsavedStates:
         suspects: knows the records that fail.
         save_s: seconds after which a change is saved; 0 for with its batch.
         fault: see ``Worker``.
+
+    Attributes:
         clock: seconds that only rise; tests wind it.
     """
 

@@ -138,6 +138,7 @@ class Worker:
     def run(self, stop: threading.Event, exit_when_idle_s: float | None = None) -> None:
         """Works until ``stop`` is set, or has been idle for ``exit_when_idle_s`` seconds.
 
+        Idle is who has read all: the first poll after an outage may bring nothing of a backlog.
         All states are saved then, if the store answers. An error ends it as a crash does.
         """
         idle_since = time.monotonic()
@@ -147,10 +148,15 @@ class Worker:
             except (LogUnavailable, StoreUnavailable) as error:
                 self.health.note_outage(error)
                 stop.wait(RETRY_S)
+                idle_since = time.monotonic()
                 continue
             if busy or self.not_ready:
                 idle_since = time.monotonic()
-            if exit_when_idle_s is not None and time.monotonic() - idle_since > exit_when_idle_s:
+            elif (
+                exit_when_idle_s is not None
+                and time.monotonic() - idle_since > exit_when_idle_s
+                and self._lag.is_read_since(idle_since)
+            ):
                 break
         self.unsaved.finish()
 

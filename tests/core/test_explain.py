@@ -25,10 +25,10 @@ def test_a_contribution_is_the_logit_that_is_lost_without_the_variable() -> None
     added = explain.contributions(model, evaluation, np.arange(4), known)
     some = explain.contributions(model, evaluation, np.array([3, 1]), known[[3, 1]])
     assert (some == added[[3, 1]]).all()
-    before = logits[:, 0]
+    before, owner = logits[:, 0], features.features_of(model.variables).owner
     for variable in range(N_VARIABLES):
         without = seen.copy()
-        without[:, variable == features.OWNER] = np.nan
+        without[:, variable == owner] = np.nan
         lost = before - model.step(without, h, c)[0][:, 0]
         assert (np.where(known[:, variable], lost, 0) == added[:, variable]).all()
     assert ((added != 0) == known).all()

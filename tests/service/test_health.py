@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from structlog.testing import capture_logs
 
 from streamer.core.codec import Era
 from streamer.ports.log import LogNotAllowed, LogUnavailable
 from streamer.ports.states import StoreNotAllowed, StoreUnavailable
 from streamer.service import metrics
-from streamer.service.health import SLOW_S, STUCK_S, Health
+from streamer.service.health import SLOW_S, STUCK_S, Health, Progress
 from streamer.service.metrics import Waiting
 from streamer.service.takeover import BlockedPartition, Partition
 from tests.support.fake_service import FakeService, event, library
@@ -35,7 +36,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def health(clock: Clock) -> Health:
-    return Health(clock)
+    return Health(clock, clock)
 
 
 def kinds(health: Health) -> list[str]:
@@ -140,6 +141,37 @@ def test_a_loop_that_does_not_move_is_stuck(clock: Clock, health: Health) -> Non
     health.beat()
     assert health.alive
     assert health.reasons == ()
+
+
+@pytest.mark.parametrize("set_by_s", [-7_200.0, 7_200.0])
+def test_a_clock_that_is_set_neither_hides_nor_makes_a_loop_that_hangs(
+    clock: Clock, set_by_s: float
+) -> None:
+    wall = Clock()
+    health = Health(wall, clock)
+    rebuilt = partition(2, 1_000, 1_400)
+    health.observe([rebuilt], {})
+    wall.now += set_by_s
+    clock.now += 10
+    rebuilt.position = 1_100
+    health.observe([rebuilt], {})
+    with health.waiting_for(Waiting.LOG, "Kafka to take a transaction"):
+        wall.now += set_by_s
+        assert health.alive
+        assert kinds(health) == ["rebuilding"]
+        assert health.reasons[0].progress == Progress(done=100, total=400, seconds_left=30)
+        clock.now += SLOW_S + 1
+        assert kinds(health) == ["waiting", "rebuilding"]
+    health.note_outage(StoreUnavailable("Redis: away"))
+    clock.now += 12
+    with capture_logs() as logged:
+        health.observe([partition(0, 5, 5)], {})
+    assert [line["waited_seconds"] for line in logged] == [12]
+    clock.now += STUCK_S
+    (reason,) = health.reasons
+    assert not health.alive
+    assert reason.message == f"the loop has not moved for {health.loop_age_s:.0f} s"
+    assert reason.since == wall.now - health.loop_age_s, "in the time of those who read it"
 
 
 def test_an_answer_that_takes_long_is_a_reason_while_the_loop_waits(

@@ -67,7 +67,7 @@ def test_alive_ready_and_not() -> None:
 
 def test_a_stuck_loop_is_not_healthy() -> None:
     now = [1_800_000_000.0]
-    with serving("127.0.0.1", free_port(), Health(lambda: now[0])) as port:
+    with serving("127.0.0.1", free_port(), Health(monotonic=lambda: now[0])) as port:
         assert port is not None
         now[0] += STUCK_S + 1
         status, body, _ = get(port, "/healthz")

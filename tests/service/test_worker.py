@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.ports.log import LogUnavailable
+from streamer.adapters.memory.log import MemoryLog
+from streamer.ports.log import LogUnavailable, Polled
 from streamer.ports.states import StoreUnavailable
 from streamer.service import failed_transactions, pending_writes
 from tests.support.fake_service import (
@@ -310,3 +313,36 @@ def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
     chaos.go_through(happenings)
     chaos.finish()
     assert_same(fake, reference_of(LIBRARY, seed, 90, last=tuple(LAST)))
+
+
+class Outage(threading.Event):
+    """Whoever waits for this stop sees the log come back, and its next polls bring nothing."""
+
+    def __init__(self, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__()
+        self._log, self._poll, self._n_silent = log, log.poll, 3
+        monkeypatch.setattr(log, "poll", self._silent)
+        log.available = False
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        self._log.available = True
+        return False
+
+    def _silent(self, timeout_s: float) -> Polled:
+        if not self._log.available or not self._n_silent:
+            return self._poll(timeout_s)
+        self._n_silent -= 1
+        return Polled([], [])
+
+
+def test_one_that_ends_when_idle_reads_first_what_came_during_an_outage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake = FakeService(LIBRARY)
+    process = fake.process()
+    fake.send([event(0, "p", 0, values={"heart_rate": 70})])
+    fake.drain(process)
+    fake.send([event(0, "p", 1, values={"heart_rate": 71})])
+    process.worker.run(Outage(process.log, monkeypatch), exit_when_idle_s=0)
+    assert fake.finished()

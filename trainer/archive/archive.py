@@ -127,9 +127,10 @@ class Archive:
     def _note_gap(self, topic: str, log: EventLog, gap: Gap) -> None:
         """Notes records that are lost, before reading goes on after them."""
         table = self.table(GAPS.name)
-        app = f"{_GAPS_APP}/{gap.topic_id}/{gap.partition}"
+        # Of each reader: what one of two that read the same topic has missed, the other may have.
+        app = f"{_GAPS_APP}/{topic}/{gap.topic_id}/{gap.partition}"
         # A process that ended between this note and its next commit finds the same gap again.
-        if (table.offset(app) or 0) >= gap.end:
+        if _noted_until(table, topic, gap) >= gap.end:
             return
         first_ms = log.timestamp_at(gap.partition, gap.end + 1) or 0
         row = {
@@ -137,8 +138,19 @@ class Archive:
             "begin": gap.begin, "end": gap.end, "logged_before": first_ms * 1000,
         }  # fmt: skip
         rows = pa.Table.from_pylist([row], schema=GAPS.schema)
-        name = f"{gap.topic_id}-{gap.partition}-{gap.begin}-{gap.end}.parquet"
+        name = f"{topic}-{gap.topic_id}-{gap.partition}-{gap.begin}-{gap.end}.parquet"
         table.commit([table.write(name, rows)], moves={app: Move(table.offset(app), gap.end)})
+
+
+def _noted_until(table: ArchiveTable, topic: str, gap: Gap) -> int:
+    """The end of the gaps that a reader has noted of a partition; 0 without any.
+
+    The rows say it: in earlier versions the offset in the table's log was that of all readers.
+    """
+    rows = table.read_all(["topic", "topic_id", "partition", "end"]).to_pylist()
+    read_from = (topic, gap.topic_id, gap.partition)
+    ends = [r["end"] for r in rows if (r["topic"], r["topic_id"], r["partition"]) == read_from]
+    return max(ends, default=0)
 
 
 class _Erased:

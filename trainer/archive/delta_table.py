@@ -8,6 +8,8 @@ between; a commit on a path would read the log anew, conflict with nothing, and 
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import time
 import uuid
@@ -24,7 +26,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from streamer.core.time import HOUR_MS
 from trainer.archive.schemas import TableSpec
-from trainer.atomic import sync_folder, write_atomically
+from trainer.atomic import sync_folder, unfinished, write_atomically
 
 _LEVEL: Final = 3  # zstd: as small as 9 within a tenth, at a third of the time
 
@@ -88,14 +90,15 @@ class ArchiveTable:
         """Opens a table; makes an empty one where there is none."""
         folder = root / spec.name
         folder.mkdir(parents=True, exist_ok=True)
-        DeltaTable.create(
-            folder,
-            spec.schema,
-            mode="ignore",
-            partition_by=["day"] if spec.by_day else None,
-            configuration=dict(properties or {}),
-            raise_if_key_not_exists=False,
-        )
+        with contextlib.suppress(CommitFailedError):  # another process makes it at this moment
+            DeltaTable.create(
+                folder,
+                spec.schema,
+                mode="ignore",
+                partition_by=["day"] if spec.by_day else None,
+                configuration=dict(properties or {}),
+                raise_if_key_not_exists=False,
+            )
         table = cls(root, spec)
         table._sync_log()
         return table
@@ -150,14 +153,21 @@ class ArchiveTable:
         return pa.schema([wanted.field(name) for name in names]).empty_table()
 
     def write(self, path: str, rows: pa.Table) -> NewFile:
-        """Writes a file and puts it on disk; it is in the table once it is committed."""
+        """Writes a file and puts it on disk; it is in the table once it is committed.
+
+        Raises:
+            Conflict: it was deleted meanwhile, as where a patient is erased.
+        """
         file = self.folder / path
         if not file.parent.exists():
             file.parent.mkdir(parents=True, exist_ok=True)
             sync_folder(self.folder)
-        with write_atomically(file) as content:
-            pq.write_table(rows, content, compression="zstd", compression_level=_LEVEL)
-        return NewFile(path, file.stat().st_size, rows.num_rows)
+        try:
+            with write_atomically(file) as content:
+                pq.write_table(rows, content, compression="zstd", compression_level=_LEVEL)
+            return NewFile(path, file.stat().st_size, rows.num_rows)
+        except FileNotFoundError as error:
+            raise Conflict(f"{file}: deleted while it was written") from error
 
     def commit(
         self,
@@ -252,6 +262,13 @@ class ArchiveTable:
         committed_ms = [int(entry["timestamp"]) for entry in self._snapshot.history(n_versions)]
         return (time.time() * 1000 - min(committed_ms)) / HOUR_MS
 
+    def hours_of_oldest_file(self) -> float:
+        """Hours since the earliest file of this snapshot was written; infinite without any."""
+        actions: Any = self._snapshot.get_add_actions(flatten=True)
+        table: Any = pa.table(actions)
+        written_ms = table.column("modification_time").to_pylist()
+        return (time.time() * 1000 - min(written_ms, default=-math.inf)) / HOUR_MS
+
     def sweep(self, hours: int, kept: Sequence[int]) -> int:
         """Deletes files that this version does not name, nor one of ``kept``; returns how many.
 
@@ -260,6 +277,7 @@ class ArchiveTable:
                 that were removed later, so that versions of that time can be read.
             kept: versions that stay readable.
         """
+        n_unfinished = self.delete_unfinished(hours)  # a vacuum passes over .names
         gone = self._snapshot.vacuum(
             retention_hours=hours,
             dry_run=False,
@@ -267,7 +285,25 @@ class ArchiveTable:
             full=True,
             keep_versions=list(kept) or None,
         )
-        return len(gone)
+        return n_unfinished + len(gone)
+
+    def delete_unfinished(self, hours: int = 0) -> int:
+        """Deletes files that are half written; whoever is still at it conflicts.
+
+        Args:
+            hours: younger files stay.
+
+        Returns:
+            how many it were.
+        """
+        until_s = time.time() - hours * 3600
+        n_deleted = 0
+        for file in unfinished(self.folder):
+            with contextlib.suppress(FileNotFoundError):  # it has been finished since
+                if not hours or file.stat().st_mtime < until_s:
+                    file.unlink()
+                    n_deleted += 1
+        return n_deleted
 
     def _sync_log(self) -> None:
         """Puts the newest entries of the log on disk: Delta's writer leaves them in memory."""

@@ -6,7 +6,8 @@
 3. Files that hold the patient are rewritten without; repeated until no version in force holds any,
    since somebody may have laid the same files out anew in between.
 4. Every other file on disk that holds the patient, of earlier versions or of none, is deleted: none
-   of them can be committed any more.
+   of them can be committed any more. So is every half-written one, whoever may be in it: who is
+   still writing it conflicts, and one that a killed process has left nobody else would read.
 
 Nothing is deleted by a predicate: Delta would write the name into its log, where it stays.
 """
@@ -93,7 +94,7 @@ def _renamed(path: str) -> str:
 def _delete(table: ArchiveTable, name: str) -> int:
     """Deletes the files of no version in force that hold the patient."""
     live = set(table.paths())
-    n_deleted = 0
+    n_deleted = table.delete_unfinished()  # first: what is finished meanwhile is looked at below
     for file in sorted(table.folder.rglob("*.parquet")):
         path = file.relative_to(table.folder).as_posix()
         if path in live or "_delta_log" in path or not _holds(file, name):

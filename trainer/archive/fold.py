@@ -6,10 +6,11 @@ that later events have changed replaces itself; readers of earlier versions keep
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -38,25 +39,11 @@ class FoldReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Gap:
-    topic_id: str
-    partition: int
-    begin: int
-    end_ms: int  # timestamp of the first record after it
-
-
-@dataclass(frozen=True, slots=True)
 class _Lost:
     """Times of the log between which records of a partition were lost."""
 
-    partition: int
     begin_ms: int
     end_ms: int
-
-    @classmethod
-    def of(cls, gap: _Gap, rows: pa.Table) -> _Lost:
-        before = times_ms(rows, "logged")[array(rows, "offset") < gap.begin]
-        return cls(gap.partition, int(before.max(initial=0)), gap.end_ms)
 
     def touches(self, stay: StayRows) -> bool:
         """Whether events of a stay may be among the lost ones: results are up to 48 h late."""
@@ -82,11 +69,9 @@ def fold(root: Path) -> FoldReport:
     for (topic_id, partition), paths in sorted(by_partition(events.paths()).items()):
         rows = good_rows([events.read(path) for path in paths])
         folded = fold_partition(rows, partition, now_ms)
-        lost = [_Lost.of(gap, rows) for gap in gaps if gap.topic_id == topic_id]
+        lost = _lost(rows, gaps.get((topic_id, partition), {}))
         incomplete = {
-            i
-            for i, stay in enumerate(folded.stays)
-            if any(span.touches(stay) for span in lost if span.partition == partition)
+            i for i, stay in enumerate(folded.stays) if any(span.touches(stay) for span in lost)
         }
         n_events, n_open = n_events + rows.num_rows, n_open + folded.n_open
         n_stays, n_incomplete = n_stays + len(folded.stays), n_incomplete + len(incomplete)
@@ -107,6 +92,14 @@ def fold(root: Path) -> FoldReport:
             )
     stays.commit(adds, before)
     return FoldReport(n_events, n_stays, n_open, n_incomplete, events.version, stays.version)
+
+
+def hours_since_fold(root: Path) -> float:
+    """Hours since an archive was folded; infinite where it never was, or no stay was over."""
+    try:
+        return ArchiveTable(root, STAYS).hours_of_oldest_file()
+    except NoTable:
+        return math.inf
 
 
 def newest_logged_ms(events: ArchiveTable) -> int:
@@ -131,12 +124,28 @@ def by_partition(paths: Sequence[str]) -> dict[tuple[str, int], list[str]]:
     return parts
 
 
-def _gaps(root: Path) -> list[_Gap]:
+def _gaps(root: Path) -> dict[tuple[str, int], dict[int, int]]:
+    """The gaps of each topic id and partition: the time of the first record after, by first offset.
+
+    Of those that begin alike the longest holds the others: retention notes one each day, from 0 on.
+    """
+    gaps: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
     try:
         rows = ArchiveTable(root, GAPS).read_all()
     except NoTable:
-        return []
-    names = ("topic_id", "partition", "begin")
-    columns = [listed(rows, name) for name in names]
+        return gaps
+    columns = (listed(rows, name) for name in ("topic_id", "partition", "begin"))
     ends_ms = times_ms(rows, "logged_before").tolist()
-    return [_Gap(*row) for row in zip(*columns, ends_ms, strict=True)]
+    for topic_id, partition, begin, end_ms in zip(*columns, ends_ms, strict=True):
+        own = gaps[topic_id, partition]
+        own[begin] = max(end_ms, own.get(begin, 0))
+    return gaps
+
+
+def _lost(rows: pa.Table, gaps: Mapping[int, int]) -> list[_Lost]:
+    """What the gaps of one partition are in times of the log, by its rows."""
+    offsets, logged_ms = array(rows, "offset"), times_ms(rows, "logged")
+    return [
+        _Lost(int(logged_ms[offsets < begin].max(initial=0)), end_ms)
+        for begin, end_ms in gaps.items()
+    ]

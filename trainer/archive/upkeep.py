@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from streamer.core.time import DAY_MS
-from trainer.archive.arrow import array, in_order, times_ms
+from trainer.archive.arrow import US, array, in_order, listed, times_ms
 from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NewFile, NoTable
 from trainer.archive.fold import by_partition, newest_logged_ms
 from trainer.archive.schemas import (
@@ -32,7 +33,7 @@ from trainer.archive.schemas import (
 _VERSIONS_KEPT: Final = 10  # of stays: what a run of the last days was made of can be read again
 _EPOCH: Final = date(1970, 1, 1)
 _GRACE_HOURS: Final = 24  # a file that is younger may be of a commit that is under way
-
+_RETENTION: Final = "retention"  # where a topic's name stands among the gaps, and their writer's
 
 _FROM_TOPICS: Final = (OUTCOMES, SCORES, ALERTS, ACTIONS)  # beside the events
 
@@ -132,26 +133,41 @@ def _drop_days(root: Path, events: ArchiveTable, first: int) -> int:
     if not dropped:
         return 0
     gaps = ArchiveTable.open_or_create(root, GAPS, None)
+    done, before = gaps.offset(_RETENTION), [p for p in gaps.paths() if p.startswith(_RETENTION)]
+    # One row of a partition, in one file, however many days were dropped: the last one counts.
+    kept_from_ms = _kept_from(gaps, before)
+    for partition in by_partition(dropped):
+        kept_from_ms[partition] = max(first * DAY_MS, kept_from_ms.get(partition, 0))
     rows = [
         {
-            "topic": "retention", "topic_id": topic_id, "partition": partition, "begin": 0,
-            "end": 0, "logged_before": first * DAY_MS * 1000,
+            "topic": _RETENTION, "topic_id": topic_id, "partition": partition, "begin": 0,
+            "end": 0, "logged_before": ms * US,
         }
-        for topic_id, partition in by_partition(dropped)
+        for (topic_id, partition), ms in kept_from_ms.items()
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=GAPS.schema)
-    app = "retention"
-    done = gaps.offset(app)
     try:
-        gaps.commit(
-            [gaps.write(f"{app}-{uuid.uuid4().hex}.parquet", table)],
-            moves={app: Move(done, (done or 0) + 1)},
-        )
+        new = gaps.write(f"{_RETENTION}-{uuid.uuid4().hex}.parquet", table)
+        gaps.commit([new], before, moves={_RETENTION: Move(done, (done or 0) + 1)})
         events.commit([], dropped)
     except Conflict:
         events.reload()
         return 0
     return len(dropped)
+
+
+def _kept_from(gaps: ArchiveTable, paths: Sequence[str]) -> dict[tuple[str, int], int]:
+    """Epoch milliseconds from which events are kept, by topic id and partition."""
+    kept_from_ms: dict[tuple[str, int], int] = {}
+    for path in paths:
+        rows = gaps.read(path, ["topic_id", "partition", "logged_before"])
+        columns = listed(rows, "topic_id"), listed(rows, "partition")
+        for topic_id, partition, ms in zip(
+            *columns, times_ms(rows, "logged_before").tolist(), strict=True
+        ):
+            before_ms = kept_from_ms.get((topic_id, partition), 0)
+            kept_from_ms[topic_id, partition] = max(ms, before_ms)
+    return kept_from_ms
 
 
 def _drop_files(table: ArchiveTable, dropped: list[str]) -> int:

@@ -6,7 +6,8 @@ The order of effects (W is the next offset that a table's log has of a partition
 2. Collect records until the batch is full or old enough.
 3. Write a file for each partition and day; put them and their folders on disk.
 4. Commit the files and the next offsets, on the snapshot of 1; put the log on disk; reload.
-5. The commit conflicts: another process has moved W. Forget the batch, go to 1.
+5. The commit conflicts: another process has moved W, or one has noted the same gap. Forget the
+   batch, go to 1.
 6. A file or the log cannot be written, as on a full disk: forget the batch, wait, go to 1.
 
 A process that ends before 4 leaves files that no version names; one that ends after it has W where
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -61,6 +62,24 @@ class _Batch:
     since_s: float = 0.0
     n_records: int = 0
     n_bytes: int = 0
+
+    def add(self, records: Records, positions: Mapping[int, int], now_s: float) -> None:
+        """Takes what a poll has read."""
+        if not self.next_offsets and positions:
+            self.since_s = now_s
+        self.next_offsets |= positions  # past the markers of transactions, too
+        if len(records):
+            self.records.append(records)
+            self.n_records += len(records)
+            self.n_bytes += sum(len(value or b"") for value in records.values)
+
+    def without(self, partitions: Collection[int]) -> _Batch:
+        """What is left of it when some partitions are read anew, or by others."""
+        kept = {p: next_ for p, next_ in self.next_offsets.items() if p not in partitions}
+        left = _Batch(next_offsets=kept, since_s=self.since_s)
+        for records in self.records:
+            left.add(records.of_partitions(kept), {}, self.since_s)
+        return left
 
 
 class TopicWriter:
@@ -137,12 +156,17 @@ class TopicWriter:
         self._rest(polled.damaged)
         self._left |= polled.left
         # A partition that is read anew from W must not keep what was read of it before.
-        self._take(polled.records, polled.positions)
+        self._batch.add(polled.records, polled.positions, self._clock())
         if self._unplaced and self._clock() >= self._retry_at_s:
-            self._place_all()
+            try:
+                self._place_all()
+            except Conflict as conflict:
+                self._look_again(conflict)
             self._log.resume(sorted(self._positions.keys() - self._damaged_until_s.keys()))
         self.lag = sum(self._left.values())
-        self.has_read_all = polled.is_spare or self._has_read_owned
+        self.has_read_all = polled.is_spare or (bool(self._positions) and self._has_read_owned)
+        if self._has_read_owned and not self._batch.next_offsets:
+            self._stuck_since_s = None  # others have what could not be written, or it is gone
         if self._is_due():
             self.flush()
         return len(polled.records)
@@ -170,15 +194,19 @@ class TopicWriter:
             self.n_rows += sum(new.n_rows for new in adds)
             self.fault("after_commit")
         except Conflict as conflict:
-            _log.warning("archive conflict", table=self._table.spec.name, detail=str(conflict))
-            self._unplaced |= set(self._positions)
-            self.n_conflicts += 1
+            self._look_again(conflict)
             return
         self._positions |= moved
         self._watermarks |= moved
         if self._stuck_since_s is not None:
             _log.info("archive is written again", table=self._table.spec.name)
             self._stuck_since_s = None
+
+    def _look_again(self, conflict: Conflict) -> None:
+        """Another process was faster: the next step reads on from where that one ended."""
+        _log.warning("archive conflict", table=self._table.spec.name, detail=str(conflict))
+        self._unplaced |= set(self._positions)
+        self.n_conflicts += 1
 
     def _wait_for_disk(self, error: OSError) -> None:
         """Nothing was committed, or nobody knows: what the log says is read once there is room."""
@@ -187,7 +215,7 @@ class TopicWriter:
             _log.error("archive cannot be written", table=self._table.spec.name, detail=str(error))
             self._stuck_since_s = now_s
         self._unplaced |= set(self._positions)
-        self._forget(self._unplaced)
+        self._batch = self._batch.without(self._unplaced)
         self._log.pause(sorted(self._positions))
         self._retry_at_s = now_s + RETRY_S
 
@@ -206,9 +234,8 @@ class TopicWriter:
     @property
     def _has_read_owned(self) -> bool:
         """One whose end is not known yet may have records: the first look takes a second."""
-        if not self._positions or self._unplaced:
-            return False
-        return self._left.keys() == self._positions.keys() and not self.lag
+        is_known = not self._unplaced and self._left.keys() == self._positions.keys()
+        return is_known and not self.lag
 
     def _is_due(self) -> bool:
         batch = self._batch
@@ -228,37 +255,18 @@ class TopicWriter:
             self._log.resume([partition])
             del self._damaged_until_s[partition]
 
-    def _take(self, records: Records, positions: dict[int, int]) -> None:
-        batch = self._batch
-        if not batch.next_offsets and positions:
-            batch.since_s = self._clock()
-        batch.next_offsets |= positions  # past the markers of transactions, too
-        if len(records):
-            batch.records.append(records)
-            batch.n_records += len(records)
-            batch.n_bytes += sum(len(value or b"") for value in records.values)
-
     def _release(self, partitions: list[int]) -> None:
         for partition in partitions:
             self._positions.pop(partition, None)
             self._unplaced.discard(partition)
             self._left.pop(partition, None)
             self._damaged_until_s.pop(partition, None)
-        self._forget(set(partitions))
-
-    def _forget(self, partitions: set[int]) -> None:
-        batch = self._batch
-        batch.records = [
-            records.of_partitions(set(records.partition.tolist()) - partitions)
-            for records in batch.records
-        ]
-        for partition in partitions:
-            batch.next_offsets.pop(partition, None)
+        self._batch = self._batch.without(partitions)
 
     def _place_all(self) -> None:
         """Reads on from W, on a snapshot that is newer than all that were used before."""
-        self._forget(self._unplaced | set(self._positions))
         partitions = self._unplaced | set(self._positions)
+        self._batch = self._batch.without(partitions)
         self._table.reload()
         self._topic_id = self._log.topic().topic_id
         for partition in sorted(partitions):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from streamer.core.cleaning import clean
 from streamer.core.features import features_of
-from streamer.core.variables import BUILT_IN, INDEX, IS_LAB, VARIABLES, VariableTable
+from streamer.core.variables import INDEX, IS_LAB, VARIABLES, VariableTable
 from trainer.data.clinical_scores import (
     ORGANS,
     Chart,
@@ -84,10 +84,6 @@ def window_names(variables: VariableTable) -> tuple[str, ...]:
         *_SCORES,
         *_RATIOS,
     )
-
-
-WINDOW_NAMES: Final = window_names(BUILT_IN)
-"""Those of the 34 variables."""
 
 
 def window_state_bytes(variables: VariableTable) -> int:

@@ -172,15 +172,20 @@ def _dataset(cohort: Cohort) -> Dataset | None:
 
 
 def _fold(order: Order) -> None:
-    """Makes the stays of archives anew from their events; another process may just have done so."""
+    """Makes stays of archives that are older than asked for anew from their events.
+
+    Another process may just have done so.
+    """
     if not order.fold:
         return
     from trainer.archive.delta_table import Conflict, NoTable  # noqa: PLC0415 - an extra
-    from trainer.archive.fold import fold  # noqa: PLC0415
+    from trainer.archive.fold import fold, hours_since_fold  # noqa: PLC0415
 
     for name in order.fold:
         source = ArchiveSource.parse(name)
         assert source is not None
+        if 0 <= hours_since_fold(source.root) < order.fold_hours:
+            continue
         try:
             fold(source.root)
         except Conflict:

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 
-from streamer.adapters.kafka.errors import kafka_errors
-from streamer.adapters.kafka.read import committed_reader, partitions_of
+from streamer.adapters.kafka.errors import close_quietly, kafka_errors
+from streamer.adapters.kafka.read import committed_reader, partitions_of, position_of
 
 _POLL_MS: Final = 100
 _RECORDS_A_POLL: Final = 2_000
@@ -38,7 +38,7 @@ def last_value(
             reader.assign(tps)
             ends = reader.end_offsets(tps)
             give_up_at = time.monotonic() + deadline_s
-            while any(reader.position(tp) < ends[tp] for tp in tps):
+            while any(position_of(reader, tp) < ends[tp] for tp in tps):
                 if time.monotonic() > give_up_at:
                     break
                 for records in reader.poll(_POLL_MS, _RECORDS_A_POLL).values():
@@ -84,4 +84,4 @@ class AnswerReader:
 
     def close(self) -> None:
         """Closes the connection."""
-        self._reader.close()
+        close_quietly(self._reader)

@@ -6,7 +6,6 @@ hold back every reader of its partition. It may write an action twice, which cha
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import AuthorizationError, KafkaError
 
-from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.errors import close_quietly, kafka_errors
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import partitions_of
 from streamer.ports.log import LogUnavailable
@@ -126,9 +125,7 @@ class KafkaProgress:
     def close(self) -> None:
         """Closes the connections."""
         consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            with contextlib.suppress(KafkaError, OSError):
-                consumer.close()
+        close_quietly(consumer)
 
     def _ask(self) -> Progress:
         if self._consumer is None:

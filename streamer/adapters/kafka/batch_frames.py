@@ -76,7 +76,7 @@ class Frame(NamedTuple):
 
     @property
     def is_transactional(self) -> bool:
-        """Whether it belongs to a transaction."""
+        """Whether it belongs to a transaction; kafka-python asks a frame as it asks a batch."""
         return bool(self.attributes & _TRANSACTIONAL)
 
     def span(self, start: int, end: int) -> Span:

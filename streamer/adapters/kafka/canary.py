@@ -10,10 +10,9 @@ from itertools import chain
 from typing import Any, Final, Literal
 
 from kafka import TopicPartition
-from kafka.errors import KafkaError
 from kafka.partitioner.default import murmur2
 
-from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.errors import close_quietly, kafka_errors
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.producer import BatchProducer
 from streamer.adapters.kafka.read import partitions_of
@@ -178,6 +177,4 @@ class KafkaCanaryLog:
 
     def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
-        if consumer is not None:
-            with contextlib.suppress(KafkaError, OSError):
-                consumer.close()
+        close_quietly(consumer)

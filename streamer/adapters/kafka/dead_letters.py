@@ -17,9 +17,10 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin, UnhurriedClient
-from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, refuse_hidden
+from streamer.adapters.kafka.errors import NO_ANSWER, close_quietly, kafka_errors, refuse_hidden
 from streamer.adapters.kafka.options import MAX_MESSAGE_BYTES
 from streamer.adapters.kafka.producer import BatchProducer
+from streamer.adapters.kafka.read import position_of
 from streamer.adapters.kafka.recovery import TransactionRecovery
 from streamer.core.dead_letters import DeadLetter, read
 from streamer.ports.faults import Fault, no_fault
@@ -231,8 +232,7 @@ class DeadLetterReplayer:
 
     def close(self) -> None:
         """Closes the connection; Kafka aborts an open transaction after some seconds."""
-        with contextlib.suppress(*NO_ANSWER):
-            self._producer.close(timeout=1)
+        close_quietly(self._producer, timeout=1)
 
     def _origin_partition(self, rejected: DeadLetter) -> int | None:
         origin = rejected.origin
@@ -248,11 +248,11 @@ def _read(record: Any) -> DeadLetter:
 def _until(consumer: Any, tp: TopicPartition, end: int) -> Iterator[Any]:
     """Yields the records before ``end``; the position passes over the markers of transactions."""
     give_up_at = time.monotonic() + _ANSWER_S
-    while (before := consumer.position(tp)) < end:
+    while (before := position_of(consumer, tp)) < end:
         for record in consumer.poll(timeout_ms=_POLL_MS).get(tp, []):
             if record.offset < end:
                 yield record
-        if consumer.position(tp) > before:
+        if position_of(consumer, tp) > before:
             give_up_at = time.monotonic() + _ANSWER_S
         elif time.monotonic() > give_up_at:
             raise LogUnavailable(

@@ -60,6 +60,18 @@ def kafka_errors() -> Iterator[None]:
         raise translated(error, began) from error
 
 
+def close_quietly(client: Any, **options: Any) -> None:
+    """Closes a client of kafka-python, if there is one; no broker needs to answer for it.
+
+    Args:
+        client: a consumer, a producer, or ``None``.
+        options: of its ``close``.
+    """
+    if client is not None:
+        with contextlib.suppress(*NO_ANSWER):
+            client.close(**options)
+
+
 def refuse_hidden(topic: Mapping[str, Any]) -> None:
     """Raises if a broker hides a described topic from this user; a missing one is none of these.
 

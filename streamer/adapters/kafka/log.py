@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
@@ -26,7 +27,13 @@ from streamer.adapters.kafka.assignment import Assignment
 from streamer.adapters.kafka.batch_size import BatchSize
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.ends import Ends
-from streamer.adapters.kafka.errors import NO_ANSWER, interruption, kafka_errors, translated
+from streamer.adapters.kafka.errors import (
+    NO_ANSWER,
+    close_quietly,
+    interruption,
+    kafka_errors,
+    translated,
+)
 from streamer.adapters.kafka.fetched import DamagedBatch
 from streamer.adapters.kafka.fresh import add_fresh
 from streamer.adapters.kafka.group import has_all_partitions
@@ -225,8 +232,11 @@ class KafkaLog:
     def noted_elsewhere(self, partition: int) -> str | None:
         """See ``EventLog``."""
         with kafka_errors():
-            numbers: set[int] = self._consumer.partitions_for_topic(self._options.topic) or set()
-            for other in sorted(numbers - {partition}):
+            # Not `partitions_for_topic` of the consumer: that asks without end.
+            known = self._consumer._cluster.partitions_for_topic(self._options.topic)
+            if known is None:
+                raise KafkaTimeoutError(f"the partitions of {self._options.topic} are not known")
+            for other in sorted(known - {partition}):
                 with contextlib.suppress(UnstableOffsetCommitError):
                     committed = self._consumer.settled_offset(self._tp(other), _ANSWER_MS)
                     if committed is not None:
@@ -273,10 +283,8 @@ class KafkaLog:
 
     def recover(self) -> None:
         """See ``EventLog``."""
-        if self._producer is not None:
-            with contextlib.suppress(*NO_ANSWER):
-                self._producer.close(timeout=0)
-            self._producer = None
+        old, self._producer = self._producer, None
+        close_quietly(old, timeout=0)
         self._optional.ask()
         # A new producer of the same transactional id ends the old one's open transaction.
         with kafka_errors():
@@ -296,9 +304,8 @@ class KafkaLog:
 
     def close(self) -> None:
         """See ``EventLog``."""
-        for client in filter(None, (self._producer, self._consumer)):
-            with contextlib.suppress(*NO_ANSWER):
-                client.close()
+        close_quietly(self._producer)
+        close_quietly(self._consumer)
 
     def _settled_offset(self, partition: int) -> OffsetAndMetadata | None:
         give_up_at = time.monotonic() + _SETTLES_S
@@ -385,12 +392,8 @@ class KafkaLog:
         with kafka_errors():
             self._consumer = new_consumer(self._options, listener)
         self._listener, self._is_hung = listener, False
-
-        def close() -> None:
-            with contextlib.suppress(*NO_ANSWER):
-                old.close(autocommit=False)
-
         # One that hangs answers late or never. The group gives it up after its session.
+        close = partial(close_quietly, old, autocommit=False)
         threading.Thread(target=close, name="close", daemon=True).start()
 
     def _tp(self, partition: int) -> TopicPartition:

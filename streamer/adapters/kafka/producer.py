@@ -8,13 +8,12 @@ Reasons and costs: docs/decisions/012.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaError, KafkaTimeoutError, NoError
+from kafka.errors import KafkaTimeoutError, NoError
 from kafka.producer.future import FutureRecordMetadata
 from kafka.producer.producer_batch import ProducerBatch
 from kafka.producer.transaction_manager import AddOffsetsToTxnHandler, FindCoordinatorHandler
@@ -23,6 +22,7 @@ from kafka.record.memory_records import MemoryRecordsBuilder
 from kafka.structs import ConsumerGroupMetadata
 
 from streamer.adapters.chunks import chunks
+from streamer.adapters.kafka.errors import NO_ANSWER, close_quietly
 from streamer.adapters.kafka.sender import EagerSender
 from streamer.ports.log import Output
 
@@ -181,9 +181,8 @@ class BatchProducer(KafkaProducer):  # type: ignore[misc]  # kafka-python has no
         """Closes within some seconds, also while a broker is away; what waits for it fails."""
         try:
             self.close(timeout=1)
-        except (KafkaError, OSError):
-            with contextlib.suppress(KafkaError, OSError):
-                self.close(timeout=0)
+        except NO_ANSWER:
+            close_quietly(self, timeout=0)
 
     def _wait_for(self, result: Any, request: str) -> None:
         self._sender.wakeup()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import KafkaTimeoutError
 
 from streamer.adapters.kafka.client_fixes import TidyAdmin
 from streamer.adapters.kafka.errors import NO_ANSWER, kafka_errors, refuse_hidden, translated
@@ -163,7 +164,7 @@ def last_values(
         first, end = reader.beginning_offsets([tp])[tp], reader.end_offsets([tp])[tp]
         reader.seek(tp, max(first, end - n_records))
         give_up_at = time.monotonic() + deadline_s
-        while reader.position(tp) < end and time.monotonic() < give_up_at:
+        while position_of(reader, tp) < end and time.monotonic() < give_up_at:
             records = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
             values += [record.value for record in records.get(tp, []) if record.key == key]
     return values
@@ -212,10 +213,26 @@ def group_lag(connection: Mapping[str, Any], group: str, topic: str, n_partition
     Raises:
         LogUnavailable: no broker answers.
     """
+    options = {"bootstrap_timeout_ms": ASK_TIMEOUT_MS, **connection}
     with kafka_errors():
-        consumer = KafkaConsumer(**connection, group_id=group, enable_auto_commit=False)
+        consumer = KafkaConsumer(**options, group_id=group, enable_auto_commit=False)
         with contextlib.closing(consumer):
             tps = [TopicPartition(topic, partition) for partition in range(n_partitions)]
-            ends = consumer.end_offsets(tps)
-            firsts = consumer.beginning_offsets(tps)
-            return sum(ends[tp] - (consumer.committed(tp) or firsts[tp]) for tp in tps)
+            ends = consumer.end_offsets(tps, ASK_TIMEOUT_MS)
+            starts = consumer.beginning_offsets(tps, ASK_TIMEOUT_MS)
+            for tp in tps:
+                committed = consumer.committed(tp, timeout_ms=ASK_TIMEOUT_MS)
+                starts[tp] = starts[tp] if committed is None else committed
+            return sum(ends[tp] - starts[tp] for tp in tps)
+
+
+def position_of(consumer: KafkaConsumer, tp: TopicPartition) -> int:
+    """Returns the offset that is read next.
+
+    Raises:
+        KafkaTimeoutError: nobody knows it: kafka-python returns none then, or asks without end.
+    """
+    position: int | None = consumer.position(tp, timeout_ms=ASK_TIMEOUT_MS)
+    if position is None:
+        raise KafkaTimeoutError(f"no broker says where {tp.topic}-{tp.partition} begins")
+    return position

@@ -10,7 +10,7 @@ from typing import Any, Final
 from kafka import TopicPartition
 
 from streamer.adapters.kafka.errors import kafka_errors
-from streamer.adapters.kafka.read import committed_reader, partitions_of
+from streamer.adapters.kafka.read import committed_reader, partitions_of, position_of
 from streamer.ports.log import LogUnavailable
 from streamer.ports.state_topic import StateRecord
 
@@ -48,7 +48,7 @@ class KafkaStateTopic:
                 ends = reader.end_offsets(tps)
                 reader.seek_to_beginning(*tps)
                 heard = time.monotonic()
-                while any(reader.position(tp) < end for tp, end in ends.items()):
+                while any(position_of(reader, tp) < end for tp, end in ends.items()):
                     polled = reader.poll(timeout_ms=_POLL_MS, max_records=_RECORDS_A_POLL)
                     records = [record for tp in tps for record in polled.get(tp, ())]
                     if records:

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from kafka import TopicPartition
 
-from streamer.adapters.kafka.errors import kafka_errors
+from streamer.adapters.kafka.errors import close_quietly, kafka_errors
 from streamer.adapters.kafka.fetched import BatchConsumer
 from streamer.adapters.kafka.options import ASK_TIMEOUT_MS
-from streamer.adapters.kafka.read import partitions_of
+from streamer.adapters.kafka.read import partitions_of, position_of
 from streamer.core.time import HOUR_MS
 from streamer.ports.log import LogUnavailable
 from streamer.ports.ward import WardRecord, WardTopics
@@ -114,7 +114,7 @@ class KafkaWardLog:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._consumer.close()
+        close_quietly(self._consumer)
 
     def _since(
         self, partitions: list[TopicPartition], time_ms: int, ends: Mapping[TopicPartition, int]
@@ -144,7 +144,7 @@ class KafkaWardLog:
                 raise LogUnavailable("reading the ward's topics takes too long")
             polled = self._consumer.poll(timeout_ms=_POLL_MS)
             yield _records(polled, left)
-            for tp in [tp for tp, stop in left.items() if self._consumer.position(tp) >= stop]:
+            for tp in [tp for tp, stop in left.items() if position_of(self._consumer, tp) >= stop]:
                 del left[tp]
                 self._consumer.pause(tp)
 

@@ -71,3 +71,20 @@ def test_the_end_of_a_transaction_is_judged_by_all_its_causes(
     assert type(errors.interruption(error, began)) is kind
     if kind is not TransactionNotAllowed:
         assert type(errors.interruption(outer, began)) is kind
+
+
+@pytest.mark.parametrize(
+    "error", [kafka.KafkaError("away"), OSError("closed"), AssertionError("state")]
+)
+def test_a_client_that_cannot_say_goodbye_is_closed(error: Exception) -> None:
+    class Client:
+        closed_with: dict[str, int] | None = None
+
+        def close(self, **options: int) -> None:
+            self.closed_with = options
+            raise error
+
+    client = Client()
+    errors.close_quietly(client, timeout=1)
+    assert client.closed_with == {"timeout": 1}
+    errors.close_quietly(None)

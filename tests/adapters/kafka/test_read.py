@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import ast
 import threading
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import TopicPartition
@@ -80,6 +83,71 @@ def test_a_group_that_never_committed_lags_by_every_kept_record(settings: Settin
 def test_without_a_broker_the_log_is_unavailable(read: Callable[[], object]) -> None:
     with pytest.raises(LogUnavailable, match="Kafka"):
         read()
+
+
+class NoCoordinator:
+    """Stands for a consumer whose group's offsets have no leader: it would ask without end."""
+
+    def __init__(self, committed: int | None = None, *, answers: bool) -> None:
+        self._committed, self._answers = committed, answers
+
+    def beginning_offsets(self, tps: list[TopicPartition], _timeout_ms: int) -> Any:
+        return dict.fromkeys(tps, 3)
+
+    def end_offsets(self, tps: list[TopicPartition], _timeout_ms: int) -> Any:
+        return dict.fromkeys(tps, 10)
+
+    def committed(self, _tp: TopicPartition, timeout_ms: int | None = None) -> int | None:
+        return self._answer(self._committed, timeout_ms)
+
+    def position(self, _tp: TopicPartition, timeout_ms: int | None = None) -> int | None:
+        return self._answer(None, timeout_ms)
+
+    def _answer(self, offset: int | None, timeout_ms: int | None) -> int | None:
+        assert timeout_ms, "this waits for ever"
+        if not self._answers:
+            raise KafkaTimeoutError("no coordinator")
+        return offset
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_group_whose_offsets_nobody_knows_is_no_endless_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def lag(consumer: NoCoordinator) -> int:
+        monkeypatch.setattr(read, "KafkaConsumer", lambda **_: consumer)
+        return group_lag(NOWHERE, "g", "t", 2)
+
+    with pytest.raises(LogUnavailable, match="no coordinator"):
+        lag(NoCoordinator(answers=False))
+    assert lag(NoCoordinator(None, answers=True)) == 2 * 7
+    assert lag(NoCoordinator(0, answers=True)) == 2 * 10, "committed, before the first kept one"
+
+
+def test_a_position_that_nobody_knows_is_a_timeout() -> None:
+    for answers in (True, False):
+        with pytest.raises(KafkaTimeoutError):
+            read.position_of(NoCoordinator(answers=answers), TopicPartition("t", 0))
+
+
+def test_no_question_to_a_broker_waits_for_ever() -> None:
+    """kafka-python's `committed` and `position` have no end of their own."""
+    folder = Path(read.__file__).parent
+    calls = [
+        (file.name, call)
+        for file in sorted(folder.glob("*.py"))
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("committed", "position")
+    ]
+    assert len(calls) >= 3, "this test shows nothing"
+    endless = [
+        f"{name}:{call.lineno}" for name, call in calls if len(call.args) + len(call.keywords) < 2
+    ]
+    assert endless == []
 
 
 class SilentReader:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NoTable
@@ -76,3 +79,16 @@ def test_a_column_that_a_file_lacks_is_null(tmp_path: Path) -> None:
     table = table_with(tmp_path)
     table.commit([table.write("old.parquet", rows("a").select(["patient"]))])
     assert table.read_all(["patient", "by"]).to_pylist() == [{"patient": "a", "by": None}]
+
+
+def test_two_that_make_a_table_at_once_have_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = DeltaTable.create
+
+    def slower(*where: Any, **options: Any) -> None:
+        create(*where, **options)
+        raise CommitFailedError("Protocol changed since last commit")
+
+    monkeypatch.setattr(DeltaTable, "create", slower)
+    assert patients(table_with(tmp_path, "a")) == ["a"]

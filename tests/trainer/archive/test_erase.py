@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from bench.archived_log import NEVER_FLUSHED_S, START_MS, archive, brokers, drain
@@ -20,6 +22,7 @@ from trainer.archive.erase import erase
 from trainer.archive.fold import fold
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.schemas import ACTIONS, EVENTS, OUTCOMES, STAYS
+from trainer.atomic import unfinished, write_atomically
 from trainer.data.cohort import load_cohort
 
 KEYED = PatientNames(b"a key of this test")
@@ -38,6 +41,10 @@ def rows_of(root: Path, name: str) -> int:
     )
 
 
+def patients_in(file: Path) -> list[str]:
+    return listed(pq.ParquetFile(file).read(columns=["patient"]), "patient")
+
+
 def test_nothing_of_the_patient_is_left(tmp_path: Path, topics: dict[str, MemoryBroker]) -> None:
     root = tmp_path / "archive"
     kept = archive(root, topics, KEYED)
@@ -50,9 +57,17 @@ def test_nothing_of_the_patient_is_left(tmp_path: Path, topics: dict[str, Memory
     n_events = ArchiveTable(root, EVENTS).read_all(["offset"]).num_rows
     held = rows_of(root, name)
     assert held > 10
-    done = erase(kept, patient, by="dpo", reason="asked for it")
+    whole = next(f for f in (root / "events").rglob("*.parquet") if name in patients_in(f))
+    half = whole.with_name("half.parquet")
+    # A process that is killed here leaves its temporary file; one that goes on must not finish it.
+    with pytest.raises(FileNotFoundError), write_atomically(half) as new:
+        new.write(whole.read_bytes())
+        new.flush()
+        done = erase(kept, patient, by="dpo", reason="asked for it")
+        assert not list(unfinished(root))
+    assert not half.exists()
     assert (done.n_rows, rows_of(root, name)) == (held, 0)
-    assert done.n_deleted >= 3
+    assert done.n_deleted >= 4
     content = {
         f: f.read_bytes() for f in root.rglob("*") if f.is_file() and "erased" not in f.parts
     }
@@ -93,9 +108,12 @@ def test_peoples_answers_about_the_patient_are_erased_too(tmp_path: Path) -> Non
     assert listed(rows, "user") == [KEYED.person("a.nurse")]
 
 
-@pytest.mark.parametrize("moment", ["before_files", "before_commit"])
+@pytest.mark.parametrize("moment", ["before_files", "within_a_file", "before_commit"])
 def test_who_writes_meanwhile_neither_keeps_the_patient_nor_loses_another(
-    tmp_path: Path, topics: dict[str, MemoryBroker], moment: str
+    tmp_path: Path,
+    topics: dict[str, MemoryBroker],
+    moment: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     root = tmp_path / "archive"
     kept = Archive(root, KEYED)
@@ -108,8 +126,17 @@ def test_who_writes_meanwhile_neither_keeps_the_patient_nor_loses_another(
             n_erasures += 1
             erase(Archive(root, KEYED), patient, by="dpo", reason="asked for it")
 
+    write_table = pq.write_table
+
+    def write_and_erase(*rows_and_file: Any, **options: Any) -> None:
+        write_table(*rows_and_file, **options)
+        erase_once("within_a_file")
+
+    monkeypatch.setattr(pq, "write_table", write_and_erase)
     log = MemoryLog(topics["vitals"])
-    drain(kept.writer("vitals", log, NEVER_FLUSHED_S, fault=erase_once))
+    first = kept.writer("vitals", log, NEVER_FLUSHED_S, fault=erase_once)
+    drain(first)
+    assert first.n_conflicts == 1
     drain(kept.writer("vitals", MemoryLog(topics["vitals"]), NEVER_FLUSHED_S))
     names = listed(ArchiveTable(root, EVENTS).read_all(["patient"]), "patient")
     assert n_erasures == 1

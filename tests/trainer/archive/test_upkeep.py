@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import orjson
 import pytest
 
-from bench.archived_log import NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
+from bench.archived_log import N_PARTITIONS, NEVER_FLUSHED_S, PLAIN, START_MS, brokers, drain
 from streamer.adapters.memory.log import MemoryBroker, MemoryLog
-from streamer.core.time import HOUR_MS
+from streamer.core.time import DAY_MS, HOUR_MS
 from streamer.datasets.cohort import DataError
 from streamer.feeds.replay import replay
 from tests.support.synthetic_cohort import learnable_file
 from trainer.archive import upkeep
 from trainer.archive.archive import Archive
-from trainer.archive.arrow import listed
+from trainer.archive.arrow import listed, times_ms
 from trainer.archive.cohort import read_archive
 from trainer.archive.delta_table import ArchiveTable
 from trainer.archive.export import export
 from trainer.archive.fold import fold, newest_logged_ms
 from trainer.archive.pseudonyms import PatientNames
 from trainer.archive.repair import repair
-from trainer.archive.schemas import EVENTS, OUTCOMES, SCORES
+from trainer.archive.schemas import EVENTS, GAPS, OUTCOMES, SCORES
 from trainer.archive.source import ArchiveSource
 from trainer.archive.status import status
 from trainer.archive.upkeep import tidy
+from trainer.atomic import unfinished
 from trainer.data.cohort import fingerprint, load_cohort
 from trainer.errors import InputError
 
@@ -99,6 +102,17 @@ def test_days_beyond_retention_are_dropped_and_what_they_cut_never_trains(root: 
     assert report.n_incomplete == report.n_stays > 0
 
 
+def test_what_retention_has_dropped_is_noted_in_one_row_of_a_partition(root: Path) -> None:
+    newest_day = newest_logged_ms(ArchiveTable(root, EVENTS)) // DAY_MS
+    for keep_days in (6, 4, 5):  # day after day; nothing comes back when more is to be kept
+        tidy(root, keep_days)
+    gaps = ArchiveTable(root, GAPS)
+    rows = gaps.read_all()
+    assert len(gaps.paths()) == 1
+    assert sorted(listed(rows, "partition")) == list(range(N_PARTITIONS))
+    assert set((times_ms(rows, "logged_before") // DAY_MS).tolist()) == {newest_day - 4}
+
+
 def test_what_retention_drops_leaves_the_disk_in_every_table(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +126,17 @@ def test_what_retention_drops_leaves_the_disk_in_every_table(
         on_disk = {p.relative_to(table.folder).as_posix() for p in table.folder.rglob("*.parquet")}
         assert on_disk == set(table.paths()), spec.name
     assert not ArchiveTable(root, OUTCOMES).paths(), "they are older: this test shows nothing"
+
+
+def test_what_killed_writers_left_half_written_leaves_the_disk_a_day_later(root: Path) -> None:
+    folders = [next((root / "events").glob("day=*")), root / "outcomes"]
+    for folder in folders:
+        for name in (".left.parquet.1.new", ".at-work.parquet.2.new"):
+            (folder / name).write_bytes(b"rows of patients")
+        yesterday_s = time.time() - 25 * 3600
+        os.utime(folder / ".left.parquet.1.new", (yesterday_s, yesterday_s))
+    assert tidy(root, keep_days=730).n_deleted == 2
+    assert set(unfinished(root)) == {folder / ".at-work.parquet.2.new" for folder in folders}
 
 
 def test_a_record_whose_timestamp_is_no_time_does_not_set_the_clock(root: Path) -> None:

@@ -25,7 +25,7 @@ from streamer.ports.log import LogUnavailable
 from trainer.archive.archive import Archive
 from trainer.archive.arrow import listed
 from trainer.archive.delta_table import ArchiveTable
-from trainer.archive.schemas import EVENTS, GAPS
+from trainer.archive.schemas import EVENTS
 from trainer.archive.writer import RETRY_S, TopicWriter
 
 N_EVENTS = 60
@@ -241,25 +241,74 @@ def test_a_full_disk_loses_and_doubles_nothing_and_the_archive_goes_on_once_ther
     assert archived(tmp_path) == expected(broker)
 
 
+@pytest.mark.parametrize("is_disk_full", [False, True])
+def test_what_others_have_taken_over_does_not_wait_to_be_committed(
+    is_disk_full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alarm would ask for help for ever: nothing is left here that a commit could follow."""
+    broker, now_s = topic(), [0.0]
+    member = writer(tmp_path, broker, clock=lambda: now_s[0])
+    for _ in range(4):
+        member.step(0)
+    if is_disk_full:
+        with monkeypatch.context() as patch:
+            patch.setattr(pq, "write_table", raising(OSError(errno.ENOSPC, "No space left")))
+            member.flush()
+    now_s[0] += 100
+    assert member.uncommitted_s == 100
+    broker.expel(member._log)  # type: ignore[arg-type]
+    others = [writer(tmp_path, broker) for _ in range(2)]  # own both partitions between them
+    for other in others:
+        other.step(0)
+    member.step(0)
+    assert member.uncommitted_s == 0
+    for other in others:
+        drain(other)
+    drain(member)
+    assert archived(tmp_path) == expected(broker)
+
+
+def test_what_is_left_of_a_batch_waits_alone(tmp_path: Path) -> None:
+    """Of two partitions one goes to another: its records count no more towards a full batch."""
+    broker, now_s = topic(), [0.0]
+    member = writer(tmp_path, broker, most=1_000, clock=lambda: now_s[0])
+    for _ in range(2):
+        member.step(0)
+    assert member._batch.n_records == N_EVENTS
+    n_bytes = member._batch.n_bytes
+    taker = writer(tmp_path, broker)
+    for _ in range(2):
+        member.step(0)
+    assert member._batch.n_records == N_EVENTS // 2
+    assert member._batch.n_bytes < n_bytes
+    now_s[0] += 5
+    assert member.uncommitted_s == 5
+    drain(member)
+    drain(taker)
+    assert archived(tmp_path) == expected(broker)
+
+
+def test_a_disk_with_room_again_and_nothing_to_write_is_no_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the partitions that had records have gone to others meanwhile."""
+    broker, now_s = MemoryBroker(1), [0.0]
+    member = writer(tmp_path, broker, clock=lambda: now_s[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(ArchiveTable, "reload", raising(OSError(errno.EIO, "Input/output error")))
+        member.step(0)
+    now_s[0] += RETRY_S
+    assert member.uncommitted_s == RETRY_S
+    for _ in range(3):
+        member.step(0)
+    assert member.uncommitted_s == 0
+
+
 def raising(error: Exception) -> Callable[..., None]:
     def fail(*_: object, **__: object) -> None:
         raise error
 
     return fail
-
-
-def test_records_that_the_log_has_dropped_are_noted_once(tmp_path: Path) -> None:
-    broker = topic(1)
-    drain(writer(tmp_path, broker))
-    end = len(broker.partitions[0])
-    for i in range(4):
-        broker.append(0, b"p", b"{}", START_MS + i)
-    broker.first[0] = end + 3
-    for _ in range(2):
-        drain(writer(tmp_path, broker))
-    [gap] = ArchiveTable(tmp_path, GAPS).read_all(["partition", "begin", "end"]).to_pylist()
-    assert gap == {"partition": 0, "begin": end, "end": end + 3}
-    assert archived(tmp_path)[-1] == (0, end + 3)
 
 
 def test_a_topic_that_was_made_anew_begins_at_its_beginning(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamer.core.variables import HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
+from streamer.core.variables import BUILT_IN, HIGH, INDEX, LOW, N_VARIABLES, VARIABLES
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Material, build_features, fit_scaling
 from trainer.data.split import split_patients
-from trainer.data.windows import WINDOW_NAMES, window_features
+from trainer.data.windows import window_features, window_names
 
 LENGTHS = (31, 1, 2, 9, 40)
 VITALS = [variable.name for variable in VARIABLES if variable.is_vital]
@@ -45,9 +45,10 @@ def material() -> Material:
 @pytest.fixture(scope="module")
 def features(material: Material) -> dict[str, NDArray[np.float32]]:
     table = window_features(material, np.arange(len(LENGTHS)))
-    assert table.shape == (sum(LENGTHS), len(WINDOW_NAMES))
-    assert len(set(WINDOW_NAMES)) == len(WINDOW_NAMES)
-    return dict(zip(WINDOW_NAMES, table.T, strict=True))
+    assert table.shape == (sum(LENGTHS), 539)
+    columns = dict(zip(window_names(BUILT_IN), table.T, strict=True))
+    assert len(columns) == table.shape[1], "two have one name"
+    return columns
 
 
 def charted(material: Material, name: str) -> list[NDArray[np.float64]]:
